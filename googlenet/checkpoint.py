@@ -1,0 +1,72 @@
+"""Reading weights: from a file that may hold nothing but tensors, into a network that they fit."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+_SHOWN = 6  # keys of each kind named in an error; a whole state dict would hide the sentence
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read a state dict with ``weights_only=True``, so that a file cannot run code.
+
+    A file that holds it under ``state_dict`` or ``model``, as training scripts write, will do.
+    Raises ``ValueError`` for anything else, ``OSError`` where the file cannot be read.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends too early"
+        raise ValueError(f"{path} is not a checkpoint of tensors only: {reason}") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise ValueError(f"{path} holds no state dict: expected a mapping from names to tensors")
+    return dict(content)
+
+
+def load(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+    """Load weights that fit exactly; the model is untouched where they don't.
+
+    Raises ``ValueError`` naming the missing, extra and misshaped keys.
+    """
+    own = model.state_dict()
+    # Written since PyTorch 0.4.1; batch norm counts from zero without it.
+    missing = [key for key in own if key not in state_dict and not _is_batch_counter(key)]
+    extra = [key for key in state_dict if key not in own]
+    misshaped = [
+        f"{key} is {_shape(state_dict[key])} and should be {_shape(own[key])}"
+        for key in own
+        if key in state_dict and state_dict[key].shape != own[key].shape
+    ]
+    problems = [
+        _listed("missing", missing),
+        _listed("extra", extra),
+        _listed("misshaped", misshaped),
+    ]
+    if any(problems):
+        raise ValueError(
+            f"these weights do not fit {type(model).__name__}: " + "; ".join(filter(None, problems))
+        )
+    model.load_state_dict(state_dict, strict=False)
+
+
+def _is_batch_counter(key: str) -> bool:
+    return key.endswith(".num_batches_tracked")
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a scalar"
+
+
+def _listed(kind: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    rest = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return f"{len(keys)} {kind} ({', '.join(keys[:_SHOWN])}{rest})"

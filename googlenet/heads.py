@@ -1,0 +1,65 @@
+"""The auxiliary heads, what a training forward returns, and the loss over it."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from googlenet.blocks import ConvUnit
+from googlenet.config import GoogLeNetConfig
+
+AUX_LOSS_WEIGHT = (
+    0.3  # the paper, section 5: "losses of the auxiliary classifiers … weighted by 0.3"
+)
+AUX_GRID = 4  # height and width after an auxiliary head's pooling, in pixels
+
+
+class GoogLeNetOutput(NamedTuple):
+    """What a network with auxiliary heads returns in training; each is N × num_classes."""
+
+    logits: Tensor
+    aux1: Tensor
+    """Of the head on 4a."""
+    aux2: Tensor
+    """Of the head on 4d."""
+
+
+class AuxHead(nn.Module):
+    """An auxiliary classifier: pool to 4×4, 1×1 convolution to 128, two linear layers."""
+
+    def __init__(self, in_channels: int, config: GoogLeNetConfig) -> None:
+        super().__init__()
+        self.pool: nn.Module = (
+            nn.AvgPool2d(kernel_size=5, stride=3)
+            if config.aux_pool == "average5x5"
+            else nn.AdaptiveAvgPool2d(AUX_GRID)
+        )
+        self.conv = ConvUnit(in_channels, 128, config)
+        self.fc1 = nn.Linear(128 * AUX_GRID * AUX_GRID, 1024)
+        self.dropout = nn.Dropout(config.aux_dropout)
+        self.fc2 = nn.Linear(1024, config.num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(x)  # N in_channels 4 4
+        if x.shape[-2:] != (AUX_GRID, AUX_GRID):
+            raise ValueError(
+                f"the 5×5/3 average pool of an auxiliary head leaves {x.shape[-2]}×{x.shape[-1]} "
+                f"pixels where its linear layer needs {AUX_GRID}×{AUX_GRID}: train on images near "
+                "224×224, or choose aux_pool='adaptive4x4'"
+            )
+        x = self.conv(x).flatten(start_dim=1)  # N 2048
+        x = F.relu(self.fc1(x), inplace=True)  # N 1024
+        logits: Tensor = self.fc2(self.dropout(x))  # N num_classes
+        return logits
+
+
+def loss(output: Tensor | GoogLeNetOutput, target: Tensor) -> Tensor:
+    """Cross-entropy of the logits, plus 0.3 of each auxiliary head's where there are heads.
+
+    ``output`` is what the network returned, ``target`` holds N class indices; the result is a
+    scalar. Source: the paper, section 5.
+    """
+    if isinstance(output, Tensor):
+        return F.cross_entropy(output, target)
+    auxiliary = F.cross_entropy(output.aux1, target) + F.cross_entropy(output.aux2, target)
+    return F.cross_entropy(output.logits, target) + AUX_LOSS_WEIGHT * auxiliary

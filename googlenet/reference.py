@@ -1,0 +1,60 @@
+"""torchvision's GoogLeNet with our call convention, and its weights both ways."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+from torchvision.models import GoogLeNet as _TorchvisionGoogLeNet
+
+from googlenet.heads import GoogLeNetOutput
+
+# Ours on the left, torchvision's on the right; every other key is the same in both.
+_RENAMES = (
+    ("conv2.0.", "conv2."),
+    ("conv2.1.", "conv3."),
+    (".branch1x1.", ".branch1."),
+    (".branch3x3.", ".branch2."),
+    (".branch5x5.", ".branch3."),
+    (".branch_pool.", ".branch4."),
+)
+
+
+class TorchvisionGoogLeNet(_TorchvisionGoogLeNet):  # type: ignore[misc]
+    """torchvision's own class and state dict, returning our output tuple in training."""
+
+    def __init__(self, *, aux: bool = False, num_classes: int = 1000) -> None:
+        # Its own initialisation draws truncated normals, which takes seconds.
+        super().__init__(num_classes=num_classes, aux_logits=aux, init_weights=False)
+
+    def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
+        """Logits N × num_classes, or in training with heads a ``GoogLeNetOutput``."""
+        output = super().forward(x)
+        if isinstance(output, Tensor):
+            return output
+        return GoogLeNetOutput(output.logits, output.aux_logits1, output.aux_logits2)
+
+
+def to_torchvision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of ``googlenet-3x3-pool2`` under the keys of torchvision's GoogLeNet."""
+    return _renamed(state_dict, _RENAMES)
+
+
+def from_torchvision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of torchvision's GoogLeNet under the keys of ``googlenet-3x3-pool2``."""
+    return _renamed(state_dict, tuple((theirs, ours) for ours, theirs in _RENAMES))
+
+
+def _renamed(
+    state_dict: Mapping[str, Tensor], renames: tuple[tuple[str, str], ...]
+) -> dict[str, Tensor]:
+    """Rename the first part of each key that a rename matches."""
+    table = dict(renames)
+    pattern = re.compile("|".join(_anchored(part) for part in table))
+    return {
+        pattern.sub(lambda match: table[match.group()], key, count=1): tensor
+        for key, tensor in state_dict.items()
+    }
+
+
+def _anchored(part: str) -> str:
+    return re.escape(part) if part.startswith(".") else "^" + re.escape(part)
