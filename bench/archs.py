@@ -1,0 +1,109 @@
+"""Archs: where a network comes from, by name.
+
+A name from GoogLeNet's registry, ``torchvision:NAME`` for any of torchvision's classifiers, or
+``package.module:factory`` for a callable of your own that returns an ``nn.Module``.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.names import RequestError, choose
+from googlenet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arch:
+    """What a name stands for; building it imports torch."""
+
+    name: str
+    what: str
+    source: str
+    build: "Callable[[bool], nn.Module]"
+    """Build with random weights; the argument says whether to add auxiliary heads."""
+
+
+def registered() -> tuple[Arch, ...]:
+    """Every arch of GoogLeNet's registry, in the order of its table."""
+    return tuple(_from_registry(name) for name in VARIANTS)
+
+
+def find(name: str) -> Arch:
+    """The arch called ``name``; raises ``RequestError`` where nothing can be called so."""
+    scheme, separator, rest = name.partition(":")
+    if not separator:
+        choose("arch", name, VARIANTS)
+        return _from_registry(name)
+    if not scheme or not rest:
+        raise RequestError(
+            f"{name!r} is no arch: expected a registered name, torchvision:NAME, "
+            "or package.module:factory"
+        )
+    if scheme == "torchvision":
+        return Arch(
+            name=name,
+            what=f"torchvision's {rest}",
+            source="torchvision.models",
+            build=lambda _aux: _from_torchvision(rest),
+        )
+    return Arch(
+        name=name,
+        what="a factory of your own",
+        source=f"{scheme}:{rest}",
+        build=lambda _aux: _from_factory(scheme, rest),
+    )
+
+
+def loss(output: Any, target: "Tensor") -> "Tensor":
+    """Training loss of any arch: with auxiliary heads as GoogLeNet's, else cross-entropy."""
+    import googlenet
+
+    return googlenet.loss(output, target)
+
+
+def _from_registry(name: str) -> Arch:
+    variant = VARIANTS[name]
+    beside = f" (beside {variant.neighbour})" if variant.neighbour else ""
+    return Arch(
+        name=name,
+        what=variant.factor + beside,
+        source=variant.source,
+        build=lambda aux: _build_registered(name, aux),
+    )
+
+
+def _build_registered(name: str, aux: bool) -> "nn.Module":
+    import googlenet
+
+    return googlenet.build(name, aux=aux)
+
+
+def _from_torchvision(name: str) -> "nn.Module":
+    from torchvision import models
+
+    known = {model: model for model in models.list_models(module=models)}
+    choose("torchvision classifier", name, known)
+    # Both have auxiliary heads and a slow initialisation by default.
+    plain = {"aux_logits": False, "init_weights": False}
+    arguments = plain if name in {"googlenet", "inception_v3"} else {}
+    model: nn.Module = models.get_model(name, weights=None, **arguments)
+    return model
+
+
+def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
+    from torch import nn
+
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
+    model = factory()
+    if not isinstance(model, nn.Module):
+        raise RequestError(
+            f"{module_name}:{factory_name}() returned {type(model).__name__}, not an nn.Module"
+        )
+    return model

@@ -1,0 +1,25 @@
+"""The cell: one thing that is measured, and its id."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """An arch in a mode, a dtype, a batch size and a task on a device; all names are canonical."""
+
+    arch: str
+    mode: str
+    dtype: str
+    batch_size: int
+    task: str
+    device: str
+
+    @property
+    def id(self) -> str:
+        """For example ``googlenet/compile+channels_last/fp32/b1/infer/cpu``."""
+        return f"{self.arch}/{self.mode}/{self.group}"
+
+    @property
+    def group(self) -> str:
+        """What cells that are compared have in common, for example ``fp32/b1/infer/cpu``."""
+        return f"{self.dtype}/b{self.batch_size}/{self.task}/{self.device}"

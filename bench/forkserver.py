@@ -1,0 +1,85 @@
+"""The fork server: a process that has imported everything once, and forks workers that have too.
+
+Importing torch and torchvision takes 3 to 8 seconds and 700 MB a process; a fork takes
+milliseconds and shares both. It must never run an operator or touch CUDA itself: threads and CUDA
+contexts do not survive a fork.
+
+``python -m bench.forkserver FD`` serves the Unix socket FD. ``FORK`` comes with three file
+descriptors, to become a worker's standard streams, and is answered by the worker's process id;
+``WAIT`` is followed by a process id, and answered by its exit status once it has ended. Numbers are
+eight bytes. The end of the socket ends the server, and the death of the server ends its workers.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+
+# What a worker would import, in the server, once: torch.compile's machinery besides.
+import torch._dynamo
+import torch._inductor.compile_fx  # noqa: F401
+import torchvision  # noqa: F401
+
+from bench import worker
+from bench.launch import FORK, NUMBER_BYTES, WAIT
+
+STREAMS = 3
+_PR_SET_PDEATHSIG = 1  # man 2 prctl
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer requests until the other end of the socket is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        request, streams, _, _ = socket.recv_fds(connection, 1, STREAMS)
+        if request == FORK:
+            answer = _fork(connection, streams)
+        elif request == WAIT:
+            pid = int.from_bytes(connection.recv(NUMBER_BYTES), "big")
+            answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        else:
+            return
+        connection.sendall(answer.to_bytes(NUMBER_BYTES, "big", signed=True))
+
+
+def _fork(connection: socket.socket, streams: list[int]) -> int:
+    """Fork a worker with ``streams`` for its own; its process id, in the server."""
+    server = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        _become_worker(streams, server)
+    for stream in streams:
+        os.close(stream)
+    return pid
+
+
+def _become_worker(streams: list[int], server: int) -> None:
+    """Never returns: a forked worker must not run the server's own way out."""
+    status = 1
+    try:
+        os.setpgid(0, 0)  # so that it can be killed with whatever it starts
+        _die_with(server)
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+            os.close(stream)
+        worker.run()
+        status = 0
+    except BaseException:  # noqa: BLE001 - the last stop before the process ends
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, where it can be asked."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,47 @@
+"""Peak memory of a worker, by the instrument that its device has."""
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # man 5 proc: resets the peak resident set to the current one
+
+
+def resident_bytes() -> int:
+    """The resident set now; where the system does not tell, its peak."""
+    return _status("VmRSS") or _max_rss()
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget earlier peaks, compilation's above all, where the system lets a process do so."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    if _CLEAR_REFS.exists():
+        _CLEAR_REFS.write_text(_RESET_PEAK)
+
+
+def peaks(device: torch.device) -> dict[str, int]:
+    """Peaks since ``reset_peak``, in bytes: resident set, and on CUDA the allocator's two."""
+    found = {"peak_resident_bytes": _status("VmHWM") or _max_rss()}
+    if device.type == "cuda":
+        found["peak_allocated_bytes"] = torch.cuda.max_memory_allocated(device)
+        found["peak_reserved_bytes"] = torch.cuda.max_memory_reserved(device)
+    return found
+
+
+def _status(field: str) -> int | None:
+    """A field of Linux's process status, in bytes."""
+    if not _STATUS.exists():
+        return None
+    match = re.search(rf"^{field}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def _max_rss() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts KiB but for macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,136 @@
+"""Tables: what is shown of a frame, in which words and units, and in which format."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import IO, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+BLANK = "–"
+LOG_WIDTH = 120  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column as a person reads it: a heading with its unit, and how a value is written."""
+
+    name: str
+    heading: str
+    write: Callable[[Any], str] = str
+    is_text: bool = False
+    wraps: bool = False
+    """Prose, which may take several lines; everything else stands on one."""
+    in_full_only: bool = False
+    """Left out where there is no room for everything: on a terminal."""
+
+
+def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
+    """Write a number times ``factor``, with so many decimals and thousands apart."""
+    return lambda value: f"{value * factor:,.{decimals}f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits, or all before the point."""
+    value = seconds * 1e3
+    decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{decimals}f}"
+
+
+def cells(columns: tuple[Column, ...], frame: pd.DataFrame) -> list[list[str]]:
+    """Every value of a frame as text, a missing one as a dash."""
+    present = frame.reindex(columns=[column.name for column in columns])
+    return [
+        [
+            BLANK if pd.isna(value) else column.write(value)
+            for column, value in zip(columns, row, strict=True)
+        ]
+        for row in present.itertuples(index=False, name=None)
+    ]
+
+
+def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:
+    """The columns that have a value anywhere."""
+    return tuple(
+        column for column in columns if column.name in frame and frame[column.name].notna().any()
+    )
+
+
+def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
+    """A table that GitHub renders; what comes from outside cannot break out of it."""
+    from tabulate import tabulate
+
+    table: str = tabulate(
+        [[_escaped(text) for text in row] for row in cells(columns, frame)],
+        headers=[_escaped(column.heading) for column in columns],
+        tablefmt="pipe",
+        colalign=["left" if column.is_text else "right" for column in columns],
+        disable_numparse=True,
+    )
+    return table
+
+
+def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> Table:
+    """A table for the terminal."""
+    table = Table(title=title or None, title_justify="left")
+    columns = tuple(column for column in columns if not column.in_full_only)
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="left" if column.is_text else "right",
+            no_wrap=not column.wraps,
+            overflow="fold",
+        )
+    for row in cells(columns, frame):
+        table.add_row(*(text.replace("[", r"\[") for text in row))
+    return table
+
+
+def as_csv(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
+    """Every column of the frame, whole, under its own name; safe to open in a spreadsheet."""
+    return csv_safe(frame).to_csv(index=False)
+
+
+def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
+    """Every column of the frame, whole: a list of rows, missing values as null."""
+    rows = json.loads(frame.to_json(orient="records", double_precision=15))
+    return json.dumps(rows, indent=2)
+
+
+def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; in a log, wide enough for any table."""
+    console = Console(file=file, stderr=stderr)
+    return console if console.is_terminal else Console(file=file, stderr=stderr, width=LOG_WIDTH)
+
+
+def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
+    console = terminal_console()
+    with console.capture() as captured:
+        console.print(as_rich(columns, frame))
+    return captured.get().rstrip("\n")
+
+
+FORMATS: Mapping[str, Callable[[tuple[Column, ...], pd.DataFrame], str]] = MappingProxyType(
+    {"rich": _as_terminal, "markdown": as_markdown, "csv": as_csv, "json": as_json}
+)
+
+
+def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with no text that a spreadsheet would take for a formula."""
+    return frame.map(
+        lambda value: (
+            f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+        )
+    )
+
+
+def _escaped(text: str) -> str:
+    """Text that stands in a Markdown table cell as it is."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
+        text = text.replace(character, entity)
+    for character in "\\`*_[]":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())

@@ -1,0 +1,211 @@
+"""The subject: a cell's network made ready to be timed, once its answer is known to be right."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench import archs, memory, modes
+from bench.cell import Cell
+from bench.clock import Clock
+from bench.dtypes import DTYPES, Dtype
+from bench.tasks import TASKS, Answer, Task
+
+IMAGE_CHANNELS = 3
+NUM_CLASSES = 1000
+# Two images at least: batch norm cannot take statistics of one value.
+CALIBRATION_IMAGES = 2
+PATCHES = 8  # across an image, each of its own colour
+
+WARM_UP_WINDOW = 3  # iterations whose medians are compared; a network is within 1 % from the third
+WARM_UP_GAIN = 0.03  # a window this much faster than the one before says: not steady yet
+WARM_UP_MOST = 50  # iterations
+WARM_UP_MOST_S = 20.0
+
+
+class WrongAnswerError(ValueError):
+    """The cell's answer is further from fp32 eager's than its dtype explains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What making a subject ready took and showed; all but the error is about this process."""
+
+    build_s: float
+    first_call_s: float
+    """The first call and its check; for a compiled mode that is compilation."""
+    compile_cached: bool | None
+    """Whether Inductor took its code from the cache; None where nothing was compiled."""
+    graphs: int
+    graph_breaks: int
+    output_error: float
+    """Relative L2 distance to fp32 eager's output of the same weights and images."""
+    error_bound: float
+    gradient_error: float | None
+    """The same of a training step's gradients."""
+    resident_before_bytes: int
+    """The worker's resident set before it built anything: the interpreter and its libraries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A task that is ready, with what making it so showed."""
+
+    task: Task
+    setup: Setup
+
+
+def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
+    """Build a cell's network, run it once and compare its answer with fp32 eager's.
+
+    Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
+    running raise.
+    """
+    torch.manual_seed(seed)
+    device = torch.device(cell.device)
+    dtype = DTYPES[cell.dtype]
+    make = TASKS[cell.task]
+    resident_before_bytes = memory.resident_bytes()
+
+    start = time.perf_counter()
+    model = archs.find(cell.arch).build(cell.task == "train").to(device)
+    images = random_images(cell.batch_size, image_size).to(device)
+    targets = torch.randint(NUM_CLASSES, (cell.batch_size,)).to(device)
+    calibrate(model, images)
+    DTYPES["fp32"].pin_precision()
+    expected = answer(make(model, images, targets, DTYPES["fp32"]))
+    build_s = time.perf_counter() - start
+
+    dtype.pin_precision()
+    if modes.is_channels_last(cell.mode):
+        images = images.contiguous(memory_format=torch.channels_last)
+    start = time.perf_counter()
+    task = make(modes.apply(cell.mode, model), images, targets, dtype)
+    found = answer(task)
+    first_call_s = time.perf_counter() - start
+    output_error, gradient_error = check(found, expected, dtype)
+    graphs, graph_breaks = compiled_graphs()
+    return Subject(
+        task=task,
+        setup=Setup(
+            build_s=build_s,
+            first_call_s=first_call_s,
+            compile_cached=_compile_cached() if modes.is_compiled(cell.mode) else None,
+            graphs=graphs,
+            graph_breaks=graph_breaks,
+            output_error=output_error,
+            error_bound=dtype.error_bound,
+            gradient_error=gradient_error,
+            resident_before_bytes=resident_before_bytes,
+        ),
+    )
+
+
+def random_images(batch_size: int, image_size: int) -> Tensor:
+    """Images N × 3 × size × size of coloured patches under noise, all normal, contrast apart.
+
+    Plain noise looks the same everywhere: a network's deep features then hardly vary, and batch
+    norm blows up the rounding in what is left, tenfold (measured on GoogLeNet).
+    """
+    shape = (batch_size, IMAGE_CHANNELS)
+    patches = nn.functional.interpolate(
+        torch.randn(*shape, PATCHES, PATCHES), size=(image_size, image_size), mode="bilinear"
+    )
+    noise = torch.randn(*shape, image_size, image_size)
+    contrast, brightness = torch.rand(*shape, 1, 1) + 0.5, torch.randn(*shape, 1, 1)
+    return (patches + noise / 2) * contrast + brightness
+
+
+def calibrate(model: nn.Module, images: Tensor) -> None:
+    """Give batch norms the statistics of random images.
+
+    An untrained batch norm has mean 0 and variance 1: almost the identity, which would hide a
+    compiler that folds it wrongly.
+    """
+    norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # the statistics of this batch, not a step towards them
+        norm.train()
+    batch = random_images(max(CALIBRATION_IMAGES, images.shape[0]), images.shape[-1])
+    with torch.no_grad():
+        model.train()(batch.to(images))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def answer(task: Task) -> Answer:
+    """A task's answer."""
+    with task.context():
+        return task.answer()
+
+
+def check(found: Answer, expected: Answer, dtype: Dtype) -> tuple[float, float | None]:
+    """Errors of outputs and gradients; raises ``WrongAnswerError`` where one is past its bound."""
+    output_error = relative_error(found.outputs, expected.outputs)
+    _check_bound("output", output_error, dtype.error_bound, dtype)
+    if found.gradients is None or expected.gradients is None:
+        return output_error, None
+    gradient_error = relative_error(found.gradients, expected.gradients)
+    if dtype.gradient_bound is not None:
+        _check_bound("gradient", gradient_error, dtype.gradient_bound, dtype)
+    return output_error, gradient_error
+
+
+def _check_bound(what: str, error: float, bound: float, dtype: Dtype) -> None:
+    if not error <= bound:  # not "error > bound": a NaN must not pass
+        raise WrongAnswerError(
+            f"the {what} is {error:.2g} away from fp32 eager's (relative L2 distance); "
+            f"{dtype.name} explains {bound:g} at the most"
+        )
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """L2 distance over the L2 norm of what was expected; infinite for another shape."""
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
+
+
+def warm_up(task: Task, clock: Clock, now: Callable[[], float] = time.monotonic) -> list[float]:
+    """Iterate until the latency stops falling; the seconds of each iteration."""
+    durations: list[float] = []
+    start = now()
+    with task.context():
+        while not is_steady(durations):
+            durations += clock.time(task.step, 1).host_s
+            if len(durations) >= WARM_UP_MOST or now() - start > WARM_UP_MOST_S:
+                break
+    return durations
+
+
+def is_steady(durations: list[float]) -> bool:
+    """Whether the last window of iterations is hardly faster than the one before."""
+    if len(durations) < 2 * WARM_UP_WINDOW:
+        return False
+    last, before = durations[-WARM_UP_WINDOW:], durations[-2 * WARM_UP_WINDOW : -WARM_UP_WINDOW]
+    return (
+        sorted(last)[WARM_UP_WINDOW // 2]
+        >= (1 - WARM_UP_GAIN) * sorted(before)[WARM_UP_WINDOW // 2]
+    )
+
+
+def compiled_graphs() -> tuple[int, int]:
+    """Graphs that Dynamo captured in this process, and the breaks between them."""
+    from torch._dynamo.utils import counters
+
+    return counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
+
+
+def _compile_cached() -> bool:
+    """Whether every graph came out of Inductor's cache on disk."""
+    from torch._dynamo.utils import counters
+
+    inductor, autograd = counters["inductor"], counters["aot_autograd"]
+    hits = inductor["fxgraph_cache_hit"] + autograd["autograd_cache_hit"]
+    misses = inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]
+    return hits > 0 and misses == 0

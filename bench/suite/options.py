@@ -1,0 +1,133 @@
+"""The suite's options: what pytest is told, and the plan that it makes."""
+
+import random
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from bench import plan
+from bench.environment import has_cuda_device
+from bench.names import RequestError, choose
+from bench.suite.profiles import PROFILES
+
+Value = TypeVar("Value")
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add every option, in a group of its own."""
+    group = parser.getgroup("googlenet-bench", "googlenet-bench: what to measure, and how")
+    group.addoption(
+        "--profile",
+        metavar="NAME",
+        default="default",
+        help="what to measure where the other options leave it open: "
+        + "; ".join(f"{name}: {profile.what}" for name, profile in PROFILES.items())
+        + " (default: default)",
+    )
+    for option, text in (
+        ("--archs", "registered names (googlenet-bench archs), torchvision:NAME, module:factory"),
+        ("--modes", "tokens joined by +, such as compile+channels_last (googlenet-bench modes)"),
+        ("--dtypes", "fp32 and bf16; on CUDA tf32 and fp16 too (default: fp32)"),
+        ("--batch-sizes", "images a batch"),
+        ("--tasks", "infer, train (default: infer)"),
+    ):
+        group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
+    group.addoption("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    group.addoption("--sets", metavar="N", help="sets of fresh workers")
+    group.addoption("--rounds", metavar="N", help="visits to each worker in a set")
+    group.addoption(
+        "--budget",
+        metavar="SECONDS",
+        help="begin no round later than this after the first; what was measured is reported",
+    )
+    group.addoption("--seed", metavar="N", help="of weights, images and the order of visits")
+    group.addoption(
+        "--report-dir", metavar="DIR", help="where reports go (default: reports/<machine>)"
+    )
+
+
+def make_plan(config: pytest.Config) -> plan.Plan:
+    """The plan that the options ask for; raises ``RequestError`` where they ask for nonsense."""
+    profile = choose("profile", config.getoption("--profile"), PROFILES)
+    device = _device(config.getoption("--device"))
+    return plan.Plan(
+        cells=plan.cells(
+            arch_names=_listed(config, "--archs", str) or profile.archs,
+            mode_names=_listed(config, "--modes", str) or profile.modes,
+            dtype_names=_listed(config, "--dtypes", str) or ("fp32",),
+            batch_sizes=_listed(config, "--batch-sizes", int) or profile.batch_sizes(device),
+            task_names=_listed(config, "--tasks", str) or ("infer",),
+            device=device,
+        ),
+        sets=_at_least(1, config, "--sets", profile.sets),
+        rounds=_at_least(1, config, "--rounds", profile.rounds),
+        budget_s=_budget(config),
+        seed=_at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
+    )
+
+
+def report_folder(config: pytest.Config, machine: str) -> Path:
+    """Where the reports of a run on ``machine`` go."""
+    given = config.getoption("--report-dir")
+    return Path(given) if given else config.rootpath / "reports" / machine
+
+
+def command() -> str:
+    """The command that a reader can type to make such a run again."""
+    return shlex.join(["pytest", *sys.argv[1:]])
+
+
+def _device(given: str | None) -> str:
+    if given is None:
+        return "cuda" if has_cuda_device() else "cpu"
+    kind, _, index = given.partition(":")
+    if kind not in {"cpu", "cuda"} or (":" in given and not (kind == "cuda" and index.isdigit())):
+        raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
+    if kind == "cuda" and not has_cuda_device():
+        raise RequestError(
+            f"--device {given}: the NVIDIA driver shows no device on this machine; use --device cpu"
+        )
+    return given
+
+
+def _listed(
+    config: pytest.Config, option: str, convert: Callable[[str], Value]
+) -> tuple[Value, ...] | None:
+    """The values of a comma-separated option; None where it was not given."""
+    text = config.getoption(option)
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise RequestError(f"{option} {text!r} has an empty name between its commas")
+    return tuple(_converted(part, convert, option) for part in parts)
+
+
+def _at_least(least: int, config: pytest.Config, option: str, default: int) -> int:
+    text = config.getoption(option)
+    value = default if text is None else _converted(text, int, option)
+    if value < least:
+        raise RequestError(f"{option} must be at least {least}, not {value}")
+    return value
+
+
+def _budget(config: pytest.Config) -> float | None:
+    text = config.getoption("--budget")
+    if text is None:
+        return None
+    value = _converted(text, float, "--budget")
+    if not 0 < value < float("inf"):
+        raise RequestError(f"--budget must be a positive number of seconds, not {text}")
+    return value
+
+
+def _converted(text: str, convert: Callable[[str], Value], option: str) -> Value:
+    try:
+        return convert(text)
+    except ValueError:
+        kind = "a whole number" if convert is int else "a number"
+        raise RequestError(f"{option} takes {kind}, not {text!r}") from None

@@ -1,0 +1,72 @@
+"""Profiles: named choices of what to measure, for those who have no wish of their own.
+
+Beside the registry, the only place that names GoogLeNet's archs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+REFERENCE_ARCH = "torchvision"
+# From GoogLeNet to torchvision's one factor at a time, and whose code it is at the last step.
+LADDER = ("googlenet", "googlenet-3x3", "googlenet-pool2", "googlenet-3x3-pool2", REFERENCE_ARCH)
+VARIANTS = (
+    *LADDER,
+    "googlenet-double3x3",
+    "googlenet-separable",
+    "googlenet-naive",
+    "googlenet-no-pool",
+    "googlenet-bias",
+    "googlenet-caffe",
+)
+MODES = ("eager", "compile", "channels_last")
+# A batch that fills the device and leaves a laptop usable.
+THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What to measure where the options leave it open."""
+
+    what: str
+    archs: tuple[str, ...]
+    modes: tuple[str, ...]
+    throughput: bool
+    """Whether to measure a throughput batch besides batch 1."""
+    sets: int
+    rounds: int
+
+    def batch_sizes(self, device: str) -> tuple[int, ...]:
+        """Batch 1, and one that suits the device where the profile measures throughput."""
+        throughput = THROUGHPUT_BATCH[device.partition(":")[0]]
+        return (1, throughput) if self.throughput else (1,)
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        "quick": Profile(
+            what="GoogLeNet beside torchvision's at batch 1",
+            archs=("googlenet", REFERENCE_ARCH),
+            modes=MODES,
+            throughput=False,
+            sets=2,
+            rounds=12,
+        ),
+        "default": Profile(
+            what="the ladder from GoogLeNet to torchvision's, at batch 1 and a throughput batch",
+            archs=LADDER,
+            modes=MODES,
+            throughput=True,
+            sets=2,
+            rounds=12,
+        ),
+        "full": Profile(
+            what="every variant in every mode, at batch 1 and a throughput batch",
+            archs=VARIANTS,
+            modes=(*MODES, "compile+channels_last"),
+            throughput=True,
+            sets=4,
+            rounds=20,
+        ),
+    }
+)

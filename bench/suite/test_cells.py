@@ -1,0 +1,26 @@
+"""The suite: every cell is an item, so that -k, -x and --junitxml work as people expect."""
+
+from collections.abc import Mapping
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench import store
+from bench.cell import Cell
+from bench.record import CellRecord
+from bench.suite.replay import replay_clock
+
+
+@pytest.mark.benchmark(timer=replay_clock)
+def test_cell(cell: Cell, records: Mapping[Cell, CellRecord], benchmark: BenchmarkFixture) -> None:
+    """Hand a cell's samples to pytest-benchmark, or say why there are none."""
+    record = records[cell]
+    if record.failure is not None:
+        failure = record.failure
+        pytest.fail(f"{failure.phase}: {failure.message}\n{failure.stderr}", pytrace=False)
+    if not record.visits:
+        pytest.skip("not measured: the run ended before its turn")
+    benchmark.group = cell.group
+    benchmark.extra_info.update(store.extra_info(record))
+    replay_clock.play(benchmark, record.host_s)
+    assert all(sample > 0 for sample in record.host_s), "a latency of zero or less"

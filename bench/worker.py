@@ -1,0 +1,141 @@
+"""The worker: a process that owns one cell and does what it is asked, a JSON line at a time.
+
+Requests come on standard input, ``{"op": NAME, …}``; each is answered on what was standard output
+when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. Whatever a
+network prints goes to standard error. The end of input ends the worker.
+
+``python -m bench.worker`` starts one by itself; bench/forkserver.py forks them.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TextIO
+
+import torch
+
+from bench import archs, clock, cost, environment, memory, subject
+from bench.cell import Cell
+from bench.names import RequestError
+
+OUT_OF_MEMORY_SIGN = "DefaultCPUAllocator: can't allocate memory"
+
+
+class Worker:
+    """What a worker keeps between requests."""
+
+    def __init__(self) -> None:
+        self.subject: subject.Subject | None = None
+        self.device = torch.device("cpu")
+
+    def describe(self, device: str) -> dict[str, Any]:
+        """The environment, as this process sees it."""
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise RequestError(
+                f"device {device!r} is not there: this machine's PyTorch {torch.__version__} sees "
+                "no CUDA device; use --device cpu"
+            )
+        return environment.describe(device)
+
+    def cost(self, arch: str, image_size: int) -> dict[str, Any]:
+        """What an arch costs on paper, for one image."""
+        counted = cost.count(archs.find(arch), image_size=image_size)
+        return {
+            "params": counted.params,
+            "params_with_aux": counted.params_with_aux,
+            "macs_per_image": counted.macs,
+            "fvcore_total_per_image": counted.fvcore_total,
+        }
+
+    def prepare(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
+        """Build, run once, check the answer."""
+        wanted = Cell(**cell)
+        self.device = torch.device(wanted.device)
+        self.subject = subject.prepare(wanted, image_size=image_size, seed=seed)
+        return asdict(self.subject.setup)
+
+    def warm_up(self) -> dict[str, Any]:
+        """Iterate until steady; from here on the peaks of memory count."""
+        memory.reset_peak(self.device)
+        durations = subject.warm_up(self._ready().task, clock.for_device(self.device))
+        return {"durations_s": durations}
+
+    def measure(self, iterations: int) -> dict[str, Any]:
+        """Time a block of iterations."""
+        task = self._ready().task
+        with task.context():
+            return asdict(clock.for_device(self.device).time(task.step, iterations))
+
+    def finish(self) -> dict[str, Any]:
+        """What the whole visit to this process showed: memory, and whether it compiled again."""
+        graphs, _ = subject.compiled_graphs()
+        return {
+            **memory.peaks(self.device),
+            "recompiled_graphs": graphs - self._ready().setup.graphs,
+        }
+
+    def _ready(self) -> subject.Subject:
+        if self.subject is None:
+            raise RequestError("nothing was prepared in this worker")
+        return self.subject
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answer requests until there are no more."""
+    worker = Worker()
+    operations: dict[str, Callable[..., dict[str, Any]]] = {
+        "describe": worker.describe,
+        "cost": worker.cost,
+        "prepare": worker.prepare,
+        "warm_up": worker.warm_up,
+        "measure": worker.measure,
+        "finish": worker.finish,
+    }
+    for line in requests:
+        request = json.loads(line)
+        operation = operations[request.pop("op")]
+        try:
+            reply = {"ok": operation(**request)}
+        # Any failure of a network is its cell's result, to be told apart and reported.
+        except Exception as error:  # noqa: BLE001
+            reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def kind_of(error: Exception) -> str:
+    """What sort of failure an exception is, as the run file names it."""
+    if isinstance(error, RequestError):
+        return "request"
+    if isinstance(error, subject.WrongAnswerError):
+        return "wrong_answer"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or OUT_OF_MEMORY_SIGN in str(error):
+        return "out_of_memory"
+    return "error"
+
+
+def sentence(error: Exception) -> str:
+    """An exception in a line: its type where that helps, and the first line of its message."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, RequestError | subject.WrongAnswerError):
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def run() -> None:
+    """Serve this process's standard streams, keeping the network's own prints apart."""
+    faulthandler.enable()
+    # Ctrl-C reaches the whole terminal; the parent decides what becomes of the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdin = os.fdopen(os.dup(0), encoding="utf-8")
+    serve(sys.stdin, replies)
+
+
+if __name__ == "__main__":
+    run()

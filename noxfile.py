@@ -1,0 +1,58 @@
+"""What people and CI run: ``nox -s bench``, ``tests``, ``lint``, ``types``, ``minimums``."""
+
+import sys
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and write reports; options follow --, for example ``-- --profile quick``."""
+    session.install("-e", ".[measure]")
+    try:
+        session.run("python", "-m", "pytest", "bench/suite", *session.posargs)
+    except CommandFailed as failure:
+        # nox ends with 1 whatever failed; callers tell a failed cell from a wrong request by it.
+        sys.exit(getattr(failure, "return_code", None) or 1)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; options follow --, for example ``-- -k stats``."""
+    session.install("-e", ".[measure]", *group("test"))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and style."""
+    session.install(*group("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.install("-e", ".[measure]", *group("test"), *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml declares."""
+    session.install("--resolution", "lowest-direct", "-e", ".[measure]", *group("test"))
+    session.run("python", "-m", "pytest", *session.posargs)
