@@ -193,17 +193,17 @@ def _flops(model: nn.Module, x: torch.Tensor) -> tuple[Counter[str], dict[str, C
     unknown = sorted(set(analysis.unsupported_ops()) - set(IGNORED))
     if unknown:
         raise UncountedOperatorError(
-            f"cannot count {', '.join(unknown)} in {type(model).__name__}: fvcore does not know it, "
-            "and it is not among the operators ignored for a reason (bench/cost.py, IGNORED)"
+            f"cannot count {', '.join(unknown)} in {type(model).__name__}: fvcore does not, and it "
+            "is not among the operators ignored for a reason (bench/cost.py, IGNORED)"
         )
     return totals, analysis.by_module_and_operator()
 
 
 def _silence(analysis: FlopCountAnalysis | ActivationCountAnalysis) -> None:
     """Turn off fvcore's log lines: what it does not count is checked here, by name."""
-    analysis.tracer_warnings("none").unsupported_ops_warnings(False).uncalled_modules_warnings(
-        False
-    )
+    analysis.tracer_warnings("none")
+    analysis.unsupported_ops_warnings(False)
+    analysis.uncalled_modules_warnings(False)
 
 
 def _macs(operators: Counter[str]) -> int:

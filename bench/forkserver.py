@@ -50,6 +50,7 @@ def _fork(connection: socket.socket, streams: list[int]) -> int:
     if pid == 0:
         connection.close()
         _become_worker(streams, server)
+    os.setpgid(pid, pid)  # so that it can be killed with whatever it starts
     for stream in streams:
         os.close(stream)
     return pid
@@ -59,7 +60,6 @@ def _become_worker(streams: list[int], server: int) -> None:
     """Never returns: a forked worker must not run the server's own way out."""
     status = 1
     try:
-        os.setpgid(0, 0)  # so that it can be killed with whatever it starts
         _die_with(server)
         for target, stream in enumerate(streams):
             os.dup2(stream, target)

@@ -109,6 +109,7 @@ class WorkerProcess:
         if self._ended:
             return 0
         self._ended = True
+        self._streams.close_requests()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         status = self._wait()
@@ -186,6 +187,7 @@ class ForkServer(Launcher):
                 stderr=self._stderr,
                 env=self._environment,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for us to handle
             )
 
     def launch(self) -> WorkerProcess:
@@ -193,10 +195,19 @@ class ForkServer(Launcher):
         streams = _Streams()
         try:
             socket.send_fds(self._socket, [FORK], streams.for_worker)
-        except BrokenPipeError:
+            pid = self._number()
+        except ConnectionError:
+            streams.close()
             raise self._gone() from None
+        except TimeoutError:
+            streams.close()
+            raise WorkerError(
+                "start", f"no worker within {START_LIMIT_S:.0f} s", _tail(self._stderr)
+            ) from None
+        except BaseException:
+            streams.close()
+            raise
         streams.hand_over()
-        pid = self._number()
         return WorkerProcess(pid, streams, lambda: self._wait_for(pid))
 
     def close(self) -> None:
@@ -213,14 +224,14 @@ class ForkServer(Launcher):
         try:
             self._socket.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
-        except (OSError, WorkerError):  # the server is gone, and its workers with it
+        except OSError:  # the server is gone, and its workers with it
             return -signal.SIGKILL
 
     def _number(self) -> int:
         self._socket.settimeout(START_LIMIT_S)
         answer = self._socket.recv(NUMBER_BYTES)
         if not answer:
-            raise self._gone()
+            raise ConnectionResetError
         return int.from_bytes(answer, "big", signed=True)
 
     def _gone(self) -> WorkerError:
@@ -247,6 +258,7 @@ class _Streams:
         """Close the worker's ends here, once it has them."""
         for descriptor in self.for_worker[:2]:
             os.close(descriptor)
+        self.for_worker = []
 
     def close_requests(self) -> None:
         if self.requests >= 0:
@@ -254,6 +266,7 @@ class _Streams:
             self.requests = -1
 
     def close(self) -> None:
+        self.hand_over()
         self.close_requests()
         os.close(self.replies)
         self.stderr.close()

@@ -97,7 +97,8 @@ class Run:
     def measure(self) -> Outcome:
         """Measure the whole plan, as far as the budget and the user let it.
 
-        Raises ``WorkerError`` where no worker can be started, or the device is not there.
+        Raises ``WorkerError`` where no worker can be started, or the device is not there, and
+        ``KeyboardInterrupt`` where nothing was measured yet.
         """
         try:
             self._ask_clerk()
@@ -107,6 +108,8 @@ class Run:
                         return self.outcome
                     self._measure_wave(set_index, wave)
         except KeyboardInterrupt:
+            if not self.outcome.visits:
+                raise
             self.outcome.status = "interrupted"
         finally:
             for worker in self._live.values():

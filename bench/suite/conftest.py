@@ -34,6 +34,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
 
 
+def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
+    """Leave out the host's name: run files are published, and it explains no number."""
+    machine_info.pop("node", None)
+
+
 @pytest.fixture(scope="session")
 def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     """Every selected cell, measured; the run file and the reports are on disk by then."""

@@ -1,0 +1,122 @@
+"""Networks that work, and networks that do not, for the engine to live through."""
+
+import os
+import signal
+import time
+
+import torch
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    """A small network for images of any size: 1000 logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=3, stride=8)
+        self.bn = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 1000)
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.act()
+        x = self.bn(self.conv(x)).relu().mean(dim=(2, 3))
+        logits: Tensor = self.fc(x)
+        return logits
+
+    def act(self) -> None:
+        """What a subclass does at each call."""
+
+
+CALLS_OF_PREPARING = 3  # calibration, reference, check
+CALLS_OF_WARMING_UP = 56  # with preparing, at the most: a call later is a measured one
+
+
+def works() -> nn.Module:
+    return Net()
+
+
+def raises_when_built() -> nn.Module:
+    raise RuntimeError("no such weights")
+
+
+class _Prints(Net):
+    def act(self) -> None:
+        print('{"ok": "not the worker"}')
+
+
+def prints() -> nn.Module:
+    return _Prints()
+
+
+class _RaisesLater(Net):
+    def act(self) -> None:
+        if self.calls > CALLS_OF_PREPARING:
+            print("about to raise")
+            raise ValueError("broke\nsecond line")
+
+
+def raises_when_warmed_up() -> nn.Module:
+    return _RaisesLater()
+
+
+class _Killed(Net):
+    def act(self) -> None:
+        if self.calls > CALLS_OF_WARMING_UP:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_killed() -> nn.Module:
+    return _Killed()
+
+
+class _Hangs(Net):
+    def act(self) -> None:
+        if self.calls > CALLS_OF_WARMING_UP:
+            time.sleep(3600)
+
+
+def hangs() -> nn.Module:
+    return _Hangs()
+
+
+class _Drifts(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + self.calls * 10
+
+
+def answers_wrongly() -> nn.Module:
+    return _Drifts()
+
+
+class _Greedy(Net):
+    def act(self) -> None:
+        torch.empty(1 << 50)
+
+
+def needs_a_petabyte() -> nn.Module:
+    return _Greedy()
+
+
+class _Slow(Net):
+    def act(self) -> None:
+        time.sleep(0.05)
+
+
+def slow() -> nn.Module:
+    return _Slow()
+
+
+class _Dropout(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped: Tensor = self.dropout(super().forward(x))
+        return dropped
+
+
+def drops_out() -> nn.Module:
+    return _Dropout()

@@ -1,0 +1,15 @@
+"""One fork server for all tests that need workers: importing torch takes it seconds."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from bench.environment import for_workers
+from bench.launch import ForkServer, Launcher
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[Launcher]:
+    with ForkServer(for_workers(os.environ)) as server:
+        yield server

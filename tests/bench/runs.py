@@ -1,0 +1,147 @@
+"""A small run made by hand, for the tests of what reads runs."""
+
+from typing import Any
+
+from bench.cell import Cell
+from bench.record import CellRecord, Failure, RunRecord, Visit
+
+REFERENCE = "torchvision"
+SETS, ROUNDS, ITERATIONS = 2, 3, 4
+MIB = 2**20
+
+HOSTILE = "a | b <script>alert(1)</script> `c`\n## not a heading"
+STDERR = "Traceback:\n```\n<b>bold</b> & | pipe\n````\n# not a heading\n</details>"
+
+
+def cell(arch: str, mode: str = "eager", *, batch_size: int = 1, dtype: str = "fp32") -> Cell:
+    return Cell(
+        arch=arch, mode=mode, dtype=dtype, batch_size=batch_size, task="infer", device="cpu"
+    )
+
+
+REFERENCE_EAGER = cell(REFERENCE)
+EAGER = cell("googlenet")
+COMPILED = cell("googlenet", "compile")
+REFERENCE_BATCH = cell(REFERENCE, batch_size=8)
+BATCH = cell("googlenet", batch_size=8)
+FAILED = cell("googlenet", "channels_last")
+UNVISITED = cell(REFERENCE, "compile")
+
+BASE_S = {
+    REFERENCE_EAGER: 0.030,
+    EAGER: 0.024,
+    COMPILED: 0.012,
+    REFERENCE_BATCH: 0.200,
+    BATCH: 0.160,
+    FAILED: 0.020,
+}
+PARAMS, PARAMS_WITH_AUX, MACS, FVCORE = 6_998_552, 13_385_816, 1_582_671_872, 1_591_000_000
+
+
+def latency_s(of: Cell, set_index: int, round_index: int, iteration: int) -> float:
+    """Of the machine, drifting; of the iteration; and of the cell: each a factor."""
+    drift = 1 + 0.3 * set_index + 0.1 * round_index
+    return BASE_S[of] * drift * (1 + 0.01 * iteration)
+
+
+def visits(of: Cell) -> tuple[Visit, ...]:
+    return tuple(
+        Visit(
+            set_index=set_index,
+            round_index=round_index,
+            host_s=tuple(
+                latency_s(of, set_index, round_index, iteration) for iteration in range(ITERATIONS)
+            ),
+        )
+        for set_index in range(SETS)
+        for round_index in range(ROUNDS)
+    )
+
+
+def samples_s(of: Cell) -> list[float]:
+    """Every sample of a cell, in the order measured."""
+    return [
+        latency_s(of, set_index, round_index, iteration)
+        for set_index in range(SETS)
+        for round_index in range(ROUNDS)
+        for iteration in range(ITERATIONS)
+    ]
+
+
+def setup(set_index: int, *, compiled: bool = False) -> dict[str, Any]:
+    return {
+        "build_s": 0.5,
+        "first_call_s": 30.0 - 26.0 * set_index,
+        "compile_cached": set_index > 0 if compiled else None,
+        "graphs": int(compiled),
+        "graph_breaks": 0,
+        "output_error": (1 + set_index) * 1e-6,
+        "error_bound": 1e-3,
+        "gradient_error": None,
+        "resident_before_bytes": (300 + set_index) * MIB,
+        "warm_up_iterations": 6,
+        "warm_up_s": 0.4,
+        "peak_resident_bytes": (500 + set_index) * MIB,
+        "recompiled_graphs": 0,
+    }
+
+
+def measured(of: Cell) -> CellRecord:
+    return CellRecord(
+        cell=of,
+        visits=visits(of),
+        setups=tuple(setup(index, compiled="compile" in of.mode) for index in range(SETS)),
+        cost={
+            "params": PARAMS,
+            "params_with_aux": PARAMS_WITH_AUX,
+            "macs_per_image": MACS,
+            "fvcore_total_per_image": FVCORE,
+        },
+    )
+
+
+FAILURE = Failure(kind="died", message=HOSTILE, phase="measuring", set_index=1, stderr=STDERR)
+
+
+def small(status: str = "over_budget") -> RunRecord:
+    """Two groups in turn, a cell that failed with samples of its first set, and one unvisited."""
+    failed = CellRecord(
+        cell=FAILED,
+        visits=visits(FAILED)[:ROUNDS],
+        setups=(setup(0),),
+        cost={"error": "cannot count aten::nonsense"},
+        failure=FAILURE,
+    )
+    return RunRecord(
+        cells=(
+            measured(REFERENCE_EAGER),
+            measured(REFERENCE_BATCH),
+            measured(EAGER),
+            failed,
+            measured(BATCH),
+            measured(COMPILED),
+            CellRecord(cell=UNVISITED),
+        ),
+        environment={
+            "torch": "2.11.0",
+            "device": "cpu",
+            "device_name": "AMD EPYC",
+            "physical_cores": 2,
+            "variables": {"OMP_NUM_THREADS": "2"},
+        },
+        plan={
+            "command": "pytest bench/suite --archs googlenet,torchvision",
+            "profile": "quick",
+            "reference_arch": REFERENCE,
+            "sets": SETS,
+            "rounds": ROUNDS,
+            "budget_s": None,
+            "seed": 7,
+            "image_size": 224,
+        },
+        status=status,
+        phases_s={"importing": 3.25, "measuring": 12.5},
+        machine_info={"node": "box", "python_version": "3.11.9", "system": "Linux", "release": "6"},
+        commit_info={"id": "0123456789abcdef", "dirty": True},
+        datetime="2026-01-02T03:04:05+00:00",
+    )

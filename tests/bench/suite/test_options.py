@@ -1,0 +1,179 @@
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bench.names import RequestError
+from bench.plan import IMAGE_SIZE, Plan
+from bench.suite import options
+from bench.suite.profiles import MODES, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
+
+ROOT = Path("/somewhere")
+GIVEN_NOTHING: dict[str, str | None] = {
+    "--profile": "default",
+    **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
+    **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
+}
+
+
+class FakeConfig:
+    """As much of pytest's configuration as options are read from."""
+
+    rootpath = ROOT
+
+    def __init__(self, given: dict[str, str]) -> None:
+        assert given.keys() <= GIVEN_NOTHING.keys()
+        self._values = {**GIVEN_NOTHING, **given}
+
+    def getoption(self, name: str) -> str | None:
+        return self._values[name]
+
+
+def config(**given: str) -> pytest.Config:
+    named = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
+    return cast("pytest.Config", FakeConfig(named))
+
+
+def plan(**given: str) -> Plan:
+    return options.make_plan(config(**given))
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "has_cuda_device", lambda: False)
+
+
+@pytest.fixture
+def _gpu(_no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "has_cuda_device", lambda: True)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_decides_what_is_left_open(name: str) -> None:
+    profile, made = PROFILES[name], plan(profile=name)
+    assert {cell.arch for cell in made.cells} == set(profile.archs)
+    assert {cell.mode for cell in made.cells} == set(profile.modes)
+    batches = {1, THROUGHPUT_BATCH["cpu"]} if profile.throughput else {1}
+    assert {cell.batch_size for cell in made.cells} == batches
+    assert {(c.dtype, c.task, c.device) for c in made.cells} == {("fp32", "infer", "cpu")}
+    assert len(made.cells) == len(profile.archs) * len(profile.modes) * len(batches)
+    assert (made.sets, made.rounds) == (profile.sets, profile.rounds)
+    assert (made.budget_s, made.image_size) == (None, IMAGE_SIZE)
+
+
+def test_quick_is_googlenet_beside_the_reference() -> None:
+    assert {(cell.arch, cell.mode) for cell in plan(profile="quick").cells} == {
+        (arch, mode) for arch in ("googlenet", REFERENCE_ARCH) for mode in MODES
+    }
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_gpu_is_taken_where_there_is_one() -> None:
+    made = plan()
+    assert {cell.device for cell in made.cells} == {"cuda"}
+    assert {cell.batch_size for cell in made.cells} == {1, THROUGHPUT_BATCH["cuda"]}
+    assert {cell.device for cell in plan(device="cpu").cells} == {"cpu"}
+    numbered = plan(device="cuda:1", dtypes="fp16,tf32")
+    assert {cell.device for cell in numbered.cells} == {"cuda:1"}
+    assert {cell.batch_size for cell in numbered.cells} == {1, THROUGHPUT_BATCH["cuda"]}
+
+
+def test_what_is_given_wins() -> None:
+    made = plan(
+        profile="quick",
+        archs=" googlenet , torchvision:resnet18",
+        modes="channels_last+compile",
+        dtypes="fp32,bf16",
+        batch_sizes="2, 4",
+        tasks="infer,train",
+        device="cpu",
+        sets="3",
+        rounds="5",
+        budget="1.5",
+        seed="0",
+    )
+    assert {cell.arch for cell in made.cells} == {"googlenet", "torchvision:resnet18"}
+    assert {cell.mode for cell in made.cells} == {"compile+channels_last"}
+    assert {cell.dtype for cell in made.cells} == {"fp32", "bf16"}
+    assert {cell.batch_size for cell in made.cells} == {2, 4}
+    assert {cell.task for cell in made.cells} == {"infer", "train"}
+    assert len(made.cells) == 2 * 1 * 2 * 2 * 2
+    assert (made.sets, made.rounds, made.budget_s, made.seed) == (3, 5, 1.5, 0)
+
+
+def test_seeds_are_drawn_where_none_is_given() -> None:
+    assert len({plan().seed for _ in range(8)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("profile", "quik", "no profile is called 'quik'; did you mean 'quick'? known: quick, "),
+        ("archs", "gogglenet", "no arch is called 'gogglenet'; did you mean 'googlenet'?"),
+        ("archs", "", "--archs '' has an empty name between its commas"),
+        ("archs", "googlenet,,torchvision", "has an empty name between its commas"),
+        ("archs", "googlenet,", "--archs 'googlenet,' has an empty name between its commas"),
+        ("modes", "compiled", "no mode token is called 'compiled'; did you mean 'compile'?"),
+        ("modes", "eager+compile", "mode 'eager+compile' has 2 executors"),
+        ("dtypes", "fp64", "no dtype is called 'fp64'"),
+        ("dtypes", "fp16", "dtype 'fp16' does not run on cpu; there: fp32, bf16"),
+        ("batch_sizes", "0", "a batch holds at least one image, not 0"),
+        ("batch_sizes", "1,x", "--batch-sizes takes a whole number, not 'x'"),
+        ("batch_sizes", "1.5", "--batch-sizes takes a whole number, not '1.5'"),
+        ("tasks", "inference", "no task is called 'inference'; did you mean 'infer'?"),
+        ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda and cuda:N"),
+        ("device", "", "no device is called ''"),
+        ("device", "cpu:0", "no device is called 'cpu:0'"),
+        ("device", "cuda:", "no device is called 'cuda:'"),
+        ("device", "cuda:x", "no device is called 'cuda:x'"),
+        ("device", "cuda:-1", "no device is called 'cuda:-1'"),
+        ("device", "cuda:²", "no device is called 'cuda:²'"),
+        ("device", "cuda", "--device cuda: the NVIDIA driver shows no device on this machine"),
+        ("sets", "0", "--sets must be at least 1, not 0"),
+        ("sets", "two", "--sets takes a whole number, not 'two'"),
+        ("rounds", "-3", "--rounds must be at least 1, not -3"),
+        ("rounds", "1e3", "--rounds takes a whole number, not '1e3'"),
+        ("budget", "0", "--budget must be a positive number of seconds, not 0"),
+        ("budget", "-1", "--budget must be a positive number of seconds, not -1"),
+        ("budget", "nan", "--budget must be a positive number of seconds, not nan"),
+        ("budget", "inf", "--budget must be a positive number of seconds, not inf"),
+        ("budget", "5m", "--budget takes a number, not '5m'"),
+        ("seed", "-1", "--seed must be at least 0, not -1"),
+        ("seed", "x", "--seed takes a whole number, not 'x'"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_a_sentence(option: str, value: str, says: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        plan(**{option: value})
+    assert says in str(raised.value)
+
+
+def test_fp16_does_not_train() -> None:
+    with pytest.raises(RequestError, match="does not run on cpu"):
+        plan(dtypes="fp16", tasks="train")
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_fp16_does_not_train_on_a_gpu_either() -> None:
+    with pytest.raises(RequestError, match="fp16 trains only with loss scaling"):
+        plan(dtypes="fp16", tasks="train")
+
+
+def test_reports_go_to_the_machines_folder_or_where_told() -> None:
+    assert options.report_folder(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
+    assert options.report_folder(config(report_dir="out"), "nvidia-h200") == Path("out")
+
+
+def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["bench/suite", "--archs", "googlenet", "-k", "a or b"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/pytest", *arguments])
+    assert shlex.split(options.command()) == ["pytest", *arguments]
+
+
+def test_every_option_is_added_once(pytestconfig: pytest.Config) -> None:
+    """In the real configuration, where the suite's own conftest added them."""
+    missing: Any = object()
+    for name in GIVEN_NOTHING:
+        assert pytestconfig.getoption(name, missing) is not missing

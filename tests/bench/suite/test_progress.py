@@ -1,0 +1,98 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from bench.suite.progress import TerminalProgress
+from tests.bench import runs
+
+WIDTH = 120
+ESCAPE = "\x1b"
+
+
+def log() -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=False, width=WIDTH), file
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> tuple[Console, io.StringIO]:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    file = io.StringIO()
+    return Console(file=file, force_terminal=True, width=WIDTH), file
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_a_log_has_a_plain_line_for_each_phase() -> None:
+    console, file = log()
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: warming up", 2)
+        progress.advance("a")
+        progress.advance("b")
+        progress.phase("set 1: measuring", 24)
+    text = file.getvalue()
+    assert ESCAPE not in text
+    assert "\r" not in text
+    lines = [re.sub(r"^ +\d+\.\d s  ", "", line) for line in text.splitlines() if line]
+    assert lines == ["set 1: warming up (2 steps)", "set 1: measuring (24 steps)"]
+
+
+def test_a_log_says_which_cell_failed_and_why() -> None:
+    console, file = log()
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: measuring", 1)
+        progress.failed(runs.FAILED, runs.FAILURE)
+    text = " ".join(file.getvalue().split())
+    reason = " ".join(runs.HOSTILE.split())
+    assert f"failed: {runs.FAILED.id} while measuring: {reason}" in text
+
+
+def test_a_terminal_counts_the_steps_of_a_phase(terminal: tuple[Console, io.StringIO]) -> None:
+    console, file = terminal
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: measuring", 3)
+        progress.advance(runs.EAGER.id)
+        progress.advance(runs.BATCH.id)
+    text = file.getvalue()
+    assert ESCAPE in text
+    last = [line for line in plain(text).splitlines() if "measuring" in line][-1]
+    assert "2/3" in last
+
+
+def test_a_terminal_keeps_the_bars_of_finished_phases(
+    terminal: tuple[Console, io.StringIO],
+) -> None:
+    console, file = terminal
+    with TerminalProgress(console) as progress:
+        progress.phase("warming up", 1)
+        progress.advance("a")
+        progress.phase("measuring", 4)
+        progress.advance("a")
+    lines = [line for line in plain(file.getvalue()).splitlines() if line.strip()]
+    assert "warming up" in lines[-2]
+    assert "1/1" in lines[-2]
+    assert "measuring" in lines[-1]
+    assert "1/4" in lines[-1]
+
+
+def test_a_terminal_shows_names_as_they_are(terminal: tuple[Console, io.StringIO]) -> None:
+    console, file = terminal
+    with TerminalProgress(console) as progress:
+        progress.phase("measuring", 2)
+        progress.advance("[red]arch[/red]")
+        progress.failed(runs.FAILED, runs.FAILURE)
+        progress._bars.refresh()
+    text = plain(file.getvalue())
+    assert "[red]arch[/red]" in text
+    assert f"failed: {runs.FAILED.id} while measuring" in text
+
+
+def test_steps_outside_any_phase_are_harmless() -> None:
+    console, file = log()
+    with TerminalProgress(console) as progress:
+        progress.advance("a")
+    assert file.getvalue() == ""

@@ -1,0 +1,177 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from bench.cell import Cell
+from bench.environment import for_workers
+from bench.launch import Launcher, Spawner, WorkerError, WorkerProcess
+from bench.subject import Setup
+
+LIMIT_S = 120.0
+
+
+def request_for(factory: str, **changes: object) -> dict[str, object]:
+    fields = {"arch": f"tests.bench.broken:{factory}", "mode": "eager", "dtype": "fp32"}
+    cell = Cell(**fields, batch_size=2, task="infer", device="cpu")
+    return {"cell": {**asdict(cell), **changes}, "image_size": 32, "seed": 0}
+
+
+@pytest.fixture(scope="module", params=["fork", "spawn"])
+def launcher(request: pytest.FixtureRequest) -> Launcher:
+    if request.param == "spawn":
+        return Spawner(for_workers(os.environ))
+    server: Launcher = request.getfixturevalue("fork_server")
+    return server
+
+
+@pytest.fixture
+def worker(fork_server: Launcher) -> Iterator[WorkerProcess]:
+    process = fork_server.launch()
+    yield process
+    process.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_dead(pids: list[int]) -> list[int]:
+    """The processes that are still there after a while."""
+    for _ in range(100):
+        if not any(alive(pid) for pid in pids):
+            break
+        time.sleep(0.1)
+    return [pid for pid in pids if alive(pid)]
+
+
+def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> None:
+    worker = launcher.launch()
+    setup = Setup(**worker.request("prepare", limit_s=LIMIT_S, **request_for("works")))
+    assert setup.output_error <= setup.error_bound
+    warm_up = worker.request("warm_up", limit_s=LIMIT_S)
+    assert len(warm_up["durations_s"]) >= 6
+    timing = worker.request("measure", limit_s=LIMIT_S, iterations=4)
+    assert len(timing["host_s"]) == 4
+    assert min(timing["host_s"]) > 0
+    finished = worker.request("finish", limit_s=LIMIT_S)
+    assert finished["recompiled_graphs"] == 0
+    assert finished["peak_resident_bytes"] > 50 * 2**20  # torch alone is more
+    worker.close()
+    assert wait_until_dead([worker.pid]) == []
+
+
+def test_what_a_network_prints_is_no_reply(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("prints"))
+    assert "not the worker" in worker.stderr()
+
+
+def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_warmed_up"))
+    with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
+        worker.request("warm_up", limit_s=LIMIT_S)
+    assert caught.value.kind == "error"
+    assert "about to raise" in caught.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("factory", "kind", "words"),
+    [
+        ("raises_when_built", "error", "RuntimeError: no such weights"),
+        ("answers_wrongly", "wrong_answer", "away from fp32 eager's"),
+        ("needs_a_petabyte", "out_of_memory", "can't allocate memory"),
+        ("is_no_factory", "request", "cannot take 'is_no_factory'"),
+    ],
+)
+def test_kinds_of_failure(worker: WorkerProcess, factory: str, kind: str, words: str) -> None:
+    with pytest.raises(WorkerError, match=words) as caught:
+        worker.request("prepare", limit_s=LIMIT_S, **request_for(factory))
+    assert caught.value.kind == kind
+
+
+def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProcess) -> None:
+    request = request_for("drops_out", task="train", mode="channels_last")
+    setup = worker.request("prepare", limit_s=LIMIT_S, **request)
+    assert setup["gradient_error"] is not None
+    assert setup["output_error"] < 1e-4
+    assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
+
+
+def test_a_dead_worker_is_told_with_its_signal(launcher: Launcher) -> None:
+    worker = launcher.launch()
+    worker.request("describe", limit_s=LIMIT_S, device="cpu")
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="killed by SIGKILL") as caught:
+        worker.request("finish", limit_s=LIMIT_S)
+    assert caught.value.kind == "died"
+
+
+def test_a_worker_that_hangs_is_killed(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("hangs"))
+    with pytest.raises(WorkerError, match="no answer within 1 s") as caught:
+        worker.request("measure", limit_s=1.0, iterations=100)
+    assert caught.value.kind == "timeout"
+    assert wait_until_dead([worker.pid]) == []
+
+
+def test_a_missing_device_is_a_wrong_request(worker: WorkerProcess) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(WorkerError, match="use --device cpu") as caught:
+        worker.request("describe", limit_s=LIMIT_S, device="cuda")
+    assert caught.value.kind == "request"
+
+
+def test_an_interpreter_that_cannot_start_says_so(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no torch here >&2\nexit 3\n")
+    broken.chmod(0o755)
+    from bench.launch import ForkServer
+
+    with (
+        ForkServer(for_workers(os.environ), python=str(broken)) as server,
+        pytest.raises(WorkerError, match="ended with exit status 3") as caught,
+    ):
+        server.launch()
+    assert "no torch here" in caught.value.stderr
+
+
+PARENT = """
+import os, sys, time
+from bench.environment import for_workers
+from bench.launch import ForkServer, Spawner
+kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]
+launcher = kind(for_workers(os.environ))
+workers = [launcher.launch() for _ in range(2)]
+for worker in workers:
+    worker.request("describe", limit_s=120, device="cpu")
+print(*(worker.pid for worker in workers), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("kind", ["fork", "spawn"])
+def test_workers_end_with_their_parent(kind: str) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, kind], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2
+    assert all(alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert wait_until_dead(pids) == []

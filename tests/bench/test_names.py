@@ -1,0 +1,28 @@
+import pytest
+
+from bench.names import RequestError, choose
+
+TABLE = {"googlenet": 1, "torchvision": 2}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_known_name_gives_its_entry(name: str) -> None:
+    assert choose("arch", name, TABLE) == TABLE[name]
+
+
+def test_unknown_name_is_answered_with_the_nearest_and_all() -> None:
+    with pytest.raises(RequestError) as raised:
+        choose("arch", "gogglenet", TABLE)
+    assert str(raised.value) == (
+        "no arch is called 'gogglenet'; did you mean 'googlenet'? known: googlenet, torchvision"
+    )
+
+
+def test_a_name_near_to_nothing_gets_no_hint() -> None:
+    with pytest.raises(RequestError) as raised:
+        choose("arch", "zzz", TABLE)
+    assert str(raised.value) == "no arch is called 'zzz'; known: googlenet, torchvision"
+
+
+def test_request_error_is_a_value_error() -> None:
+    assert issubclass(RequestError, ValueError)

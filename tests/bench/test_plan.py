@@ -1,0 +1,119 @@
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bench import plan
+from bench.cell import Cell
+from bench.names import RequestError
+from bench.plan import Plan
+
+ARCHS = ("googlenet", "torchvision")
+MODES = ("eager", "compile")
+DTYPES = ("fp32", "bf16")
+BATCH_SIZES = (1, 8)
+TASKS = ("infer", "train")
+
+
+def cells(**wanted: Any) -> tuple[Cell, ...]:
+    one: dict[str, Any] = {
+        "arch_names": ["googlenet"],
+        "mode_names": ["eager"],
+        "dtype_names": ["fp32"],
+        "batch_sizes": [1],
+        "task_names": ["infer"],
+        "device": "cpu",
+    }
+    return plan.cells(**(one | wanted))
+
+
+def made(found: tuple[Cell, ...]) -> Plan:
+    return Plan(cells=found, sets=2, rounds=3, budget_s=None, seed=0)
+
+
+def every() -> tuple[Cell, ...]:
+    return cells(
+        arch_names=ARCHS,
+        mode_names=MODES,
+        dtype_names=DTYPES,
+        batch_sizes=BATCH_SIZES,
+        task_names=TASKS,
+    )
+
+
+def test_every_combination_is_there_once() -> None:
+    found = [(c.arch, c.mode, c.dtype, c.batch_size, c.task) for c in every()]
+    expected = set(product(ARCHS, MODES, DTYPES, BATCH_SIZES, TASKS))
+    assert len(found) == len(expected)
+    assert set(found) == expected
+    assert {cell.device for cell in every()} == {"cpu"}
+
+
+def test_modes_are_spelled_canonically_and_repeats_dropped() -> None:
+    found = cells(
+        arch_names=["googlenet", "googlenet"],
+        mode_names=["channels_last+compile", "compile+channels_last", "eager+channels_last"],
+    )
+    assert [cell.mode for cell in found] == ["compile+channels_last", "channels_last"]
+
+
+def test_archs_of_other_sources_are_taken_as_they_are() -> None:
+    names = ["torchvision:resnet18", "package.module:factory"]
+    assert [cell.arch for cell in cells(arch_names=names)] == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"arch_names": ["gogglenet"]}, "no arch is called 'gogglenet'; did you mean 'googlenet'?"),
+        ({"arch_names": [":resnet18"]}, "':resnet18' is no arch: expected a registered name"),
+        ({"arch_names": ["torchvision:"]}, "'torchvision:' is no arch: expected"),
+        (
+            {"mode_names": ["compiled"]},
+            "no mode token is called 'compiled'; did you mean 'compile'",
+        ),
+        ({"mode_names": ["eager+compile"]}, "has 2 executors"),
+        ({"dtype_names": ["fp23"]}, "no dtype is called 'fp23'; did you mean 'fp32'?"),
+        ({"dtype_names": ["fp16"]}, "dtype 'fp16' does not run on cpu; there: fp32, bf16$"),
+        ({"dtype_names": ["fp32", "tf32"]}, "dtype 'tf32' does not run on cpu; there: fp32, bf16$"),
+        (
+            {"dtype_names": ["fp16"], "task_names": ["infer", "train"], "device": "cuda:1"},
+            "fp16 trains only with loss scaling, .* train in bf16",
+        ),
+        ({"batch_sizes": [1, 0]}, "a batch holds at least one image, not 0"),
+        ({"batch_sizes": [-8]}, "a batch holds at least one image, not -8"),
+        ({"task_names": ["trian"]}, "no task is called 'trian'; did you mean 'train'?"),
+        ({"arch_names": []}, "nothing to measure: each of the lists of names needs one at least"),
+        ({"mode_names": []}, "nothing to measure"),
+        ({"dtype_names": []}, "nothing to measure"),
+        ({"batch_sizes": []}, "nothing to measure"),
+        ({"task_names": []}, "nothing to measure"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(wanted: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        cells(**wanted)
+
+
+def test_a_numbered_cuda_device_runs_what_cuda_runs() -> None:
+    found = cells(dtype_names=["fp32", "tf32", "bf16", "fp16"], device="cuda:1")
+    assert [cell.dtype for cell in found] == ["fp32", "tf32", "bf16", "fp16"]
+    assert {cell.device for cell in found} == {"cuda:1"}
+
+
+def test_waves_are_the_groups_and_hold_every_cell_once() -> None:
+    waves = made(every()).waves
+    assert sorted(cell.id for wave in waves for cell in wave) == sorted(c.id for c in every())
+    assert [len({cell.group for cell in wave}) for wave in waves] == [1] * len(waves)
+    assert len(waves) == len(DTYPES) * len(BATCH_SIZES) * len(TASKS)
+    assert {len(wave) for wave in waves} == {len(ARCHS) * len(MODES)}
+
+
+def test_waves_group_cells_that_do_not_stand_together() -> None:
+    first, second = cells(batch_sizes=[1, 8])
+    third = cells(arch_names=["torchvision"])[0]
+    assert made((first, second, third)).waves == ((first, third), (second,))
+
+
+def test_images_are_224_pixels_unless_said_otherwise() -> None:
+    assert made(cells()).image_size == 224

@@ -1,0 +1,26 @@
+from dataclasses import replace
+
+from bench.record import CellRecord, Visit
+from tests.bench import runs
+
+
+def test_samples_are_those_of_the_visits_in_order() -> None:
+    visits = tuple(
+        Visit(set_index=0, round_index=index, host_s=host_s, device_s=device_s)
+        for index, (host_s, device_s) in enumerate([((3.0, 1.0), (2.5, 0.5)), ((2.0,), (1.5,))])
+    )
+    record = CellRecord(cell=runs.EAGER, visits=visits)
+    assert record.host_s == (3.0, 1.0, 2.0)
+    assert record.device_s == (2.5, 0.5, 1.5)
+
+
+def test_a_cell_without_visits_has_no_samples() -> None:
+    record = CellRecord(cell=runs.UNVISITED)
+    assert (record.host_s, record.device_s) == ((), ())
+
+
+def test_the_reference_arch_is_the_plans() -> None:
+    run = runs.small()
+    assert run.reference_arch == runs.REFERENCE
+    other = replace(run, plan={**run.plan, "reference_arch": "googlenet"})
+    assert other.reference_arch == "googlenet"

@@ -1,0 +1,293 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench import subject
+from bench.cell import Cell
+from bench.clock import Step, Timing
+from bench.dtypes import DTYPES
+from bench.subject import (
+    WARM_UP_GAIN,
+    WARM_UP_MOST,
+    WARM_UP_MOST_S,
+    WARM_UP_WINDOW,
+    WrongAnswerError,
+)
+from bench.tasks import Answer, Inference
+from tests.bench import tiny
+
+FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
+IMAGE_SIZE = 16
+CELL = Cell(
+    arch="tests.bench.tiny:net",
+    mode="eager",
+    dtype="fp32",
+    batch_size=2,
+    task="infer",
+    device="cpu",
+)
+
+
+def vector(*values: float) -> Tensor:
+    return torch.tensor(values)
+
+
+@pytest.mark.parametrize("count", range(2 * WARM_UP_WINDOW))
+def test_two_windows_are_needed_to_be_steady(count: int) -> None:
+    assert not subject.is_steady([1.0] * count)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "steady"),
+    [
+        (1.0, 1.0, True),
+        (1.0, 1 - WARM_UP_GAIN / 2, True),
+        (1.0, 1 - WARM_UP_GAIN * 2, False),
+        (1.0, 2.0, True),
+        (10.0, 1.0, False),
+    ],
+)
+def test_steady_is_hardly_faster_than_before(before: float, last: float, steady: bool) -> None:
+    durations = [before] * WARM_UP_WINDOW + [last] * WARM_UP_WINDOW
+    assert subject.is_steady(durations) is steady
+    assert subject.is_steady([1000.0, *durations]) is steady
+
+
+def test_one_slow_iteration_does_not_unsettle() -> None:
+    assert subject.is_steady([1.0, 100.0, 1.0, 1.0, 1.0, 1.0])
+    assert subject.is_steady([1.0, 1.0, 1.0, 1.0, 0.01, 1.0])
+
+
+def test_relative_error_is_a_distance_over_a_norm() -> None:
+    assert subject.relative_error(vector(3.0, 4.0), vector(3.0, 4.0)) == 0
+    assert subject.relative_error(vector(0.0, 0.0), vector(3.0, 4.0)) == 1
+    assert subject.relative_error(vector(3.0, 5.0), vector(3.0, 4.0)) == pytest.approx(1 / 5)
+
+
+def test_relative_error_of_another_shape_is_infinite() -> None:
+    assert subject.relative_error(vector(1.0), vector(1.0, 1.0)) == math.inf
+
+
+def test_check_returns_the_errors() -> None:
+    expected = Answer(outputs=vector(3.0, 4.0), gradients=vector(1.0))
+    found = Answer(outputs=vector(3.0, 4.0 + 5e-4), gradients=vector(1.1))
+    output_error, gradient_error = subject.check(found, expected, FP32)
+    assert output_error == pytest.approx(1e-4, rel=1e-2)
+    assert gradient_error == pytest.approx(0.1, rel=1e-5)
+
+
+def test_inference_has_no_gradient_error() -> None:
+    same = Answer(outputs=vector(1.0), gradients=None)
+    assert subject.check(same, same, FP32) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        vector(1.0 + 2 * FP32.error_bound),
+        vector(1.0, 1.0),
+        vector(math.nan),
+        vector(math.inf),
+    ],
+)
+def test_a_wrong_output_is_refused(outputs: Tensor) -> None:
+    found = Answer(outputs=outputs, gradients=None)
+    expected = Answer(outputs=vector(1.0), gradients=None)
+    with pytest.raises(WrongAnswerError, match="the output is .* away .*; fp32 explains 0.001"):
+        subject.check(found, expected, FP32)
+
+
+@pytest.mark.parametrize("gradient", [1.5, math.nan])
+def test_a_wrong_gradient_is_refused(gradient: float) -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(gradient))
+    with pytest.raises(WrongAnswerError, match="the gradient is .* away"):
+        subject.check(found, expected, FP32)
+
+
+def test_a_gradient_that_rounding_explains_is_only_reported() -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(1.5))
+    assert BF16.gradient_bound is None
+    assert subject.check(found, expected, BF16) == (0.0, 0.5)
+
+
+def test_a_gradient_that_is_no_number_is_refused_in_every_dtype() -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(math.nan))
+    with pytest.raises(WrongAnswerError):
+        subject.check(found, expected, BF16)
+
+
+def test_each_dtype_has_its_own_bound() -> None:
+    error = (FP32.error_bound + BF16.error_bound) / 2
+    found = Answer(outputs=vector(1 + error), gradients=None)
+    expected = Answer(outputs=vector(1.0), gradients=None)
+    assert subject.check(found, expected, BF16)[0] == pytest.approx(error, rel=1e-5)
+    with pytest.raises(WrongAnswerError):
+        subject.check(found, expected, FP32)
+
+
+def images(seed: int, batch_size: int = 2, size: int = IMAGE_SIZE) -> Tensor:
+    torch.manual_seed(seed)
+    return subject.random_images(batch_size, size)
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(1, 8), (3, 16), (2, 33)])
+def test_images_have_the_shape_asked_for(batch_size: int, size: int) -> None:
+    found = images(0, batch_size, size)
+    assert found.shape == (batch_size, 3, size, size)
+    assert found.is_contiguous()
+    assert found.isfinite().all()
+
+
+def test_images_are_the_seeds() -> None:
+    assert torch.equal(images(1), images(1))
+    assert not torch.equal(images(1), images(2))
+
+
+def test_images_of_a_batch_differ_in_brightness() -> None:
+    means = images(0, 8, 64).mean(dim=(2, 3))
+    assert means.std(dim=0).min() > 0.1
+
+
+def norm_of(model: nn.Module) -> nn.BatchNorm2d:
+    (norm,) = (part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
+    return norm
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
+    torch.manual_seed(0)
+    model = tiny.net()
+    norm = norm_of(model)
+    norm.momentum = 0.25
+    subject.calibrate(model, subject.random_images(batch_size, IMAGE_SIZE))
+    assert norm.momentum == 0.25
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean.abs().min() > 0
+    assert (norm.running_var - 1).abs().min() > 1e-3
+    assert norm.num_batches_tracked == 1
+
+
+def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
+    """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
+    torch.manual_seed(0)
+    model = tiny.net()
+    images = subject.random_images(2, IMAGE_SIZE)
+    state = torch.get_rng_state()
+    subject.calibrate(model, images)
+    torch.set_rng_state(state)
+    batch = subject.random_images(2, IMAGE_SIZE)
+    assert isinstance(model, nn.Sequential)
+    with torch.no_grad():
+        out = model.eval()[:2](batch)
+    assert out.mean(dim=(0, 2, 3)).abs().max() < 1e-5
+    assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
+
+
+def test_a_network_without_batch_norm_is_left_alone() -> None:
+    model = nn.Flatten().eval()
+    subject.calibrate(model, images(0))
+    assert not model.training
+
+
+def prepared(cell: Cell) -> subject.Subject:
+    return subject.prepare(cell, image_size=IMAGE_SIZE, seed=3)
+
+
+def test_prepare_makes_an_inference_ready() -> None:
+    made = prepared(CELL)
+    output = made.task.step()
+    assert isinstance(output, Tensor)
+    assert output.shape == (CELL.batch_size, tiny.NUM_CLASSES)
+    assert not made.task.model.training
+    assert made.setup.output_error == 0
+    assert made.setup.error_bound == FP32.error_bound
+    assert made.setup.gradient_error is None
+    assert made.setup.compile_cached is None
+    assert made.setup.resident_before_bytes > 0
+
+
+def test_prepare_is_the_same_for_one_seed() -> None:
+    first, second = prepared(CELL), prepared(CELL)
+    other = subject.prepare(CELL, image_size=IMAGE_SIZE, seed=4)
+    assert torch.equal(subject.answer(first.task).outputs, subject.answer(second.task).outputs)
+    assert not torch.equal(subject.answer(first.task).outputs, subject.answer(other.task).outputs)
+
+
+def test_prepare_stores_images_as_the_mode_says() -> None:
+    made = prepared(replace(CELL, mode="channels_last"))
+    assert made.task.images.is_contiguous(memory_format=torch.channels_last)
+    assert not made.task.images.is_contiguous()
+    assert 0 <= made.setup.output_error < FP32.error_bound
+
+
+def test_prepare_converts_to_the_dtype() -> None:
+    made = prepared(replace(CELL, dtype="bf16"))
+    assert made.task.images.dtype is torch.bfloat16
+    assert {p.dtype for p in made.task.model.parameters()} == {torch.bfloat16}
+    assert 0 < made.setup.output_error < BF16.error_bound
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_prepare_makes_a_training_step_ready(dtype: str) -> None:
+    made = prepared(replace(CELL, task="train", dtype=dtype))
+    assert made.task.model.training
+    assert made.setup.gradient_error is not None
+    assert (made.setup.gradient_error == 0) == (dtype == "fp32")
+    before = [p.detach().clone() for p in made.task.model.parameters()]
+    assert {p.dtype for p in before} == {torch.float32}
+    made.task.step()
+    after = list(made.task.model.parameters())
+    assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
+
+
+def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubled(_mode: str, model: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            next(model.parameters()).mul_(2)
+        return model
+
+    monkeypatch.setattr("bench.modes.apply", doubled)
+    with pytest.raises(WrongAnswerError, match="the output is"):
+        prepared(CELL)
+
+
+class FakeClock:
+    """Times steps that take ``first_s``, then each ``factor`` times as long as the one before."""
+
+    def __init__(self, factor: float, first_s: float = 1.0) -> None:
+        self._factor = factor
+        self._next_s = first_s
+
+    def time(self, step: Step, iterations: int) -> Timing:
+        durations = []
+        for _ in range(iterations):
+            step()
+            durations.append(self._next_s)
+            self._next_s *= self._factor
+        return Timing(host_s=tuple(durations), device_s=())
+
+
+def task() -> Inference:
+    torch.manual_seed(0)
+    return Inference(tiny.net(), images(0), torch.zeros(2), FP32)
+
+
+def test_warm_up_ends_once_the_latency_stops_falling() -> None:
+    assert subject.warm_up(task(), FakeClock(1.0), lambda: 0.0) == [1.0] * (2 * WARM_UP_WINDOW)
+
+
+def test_warm_up_of_what_never_settles_ends() -> None:
+    durations = subject.warm_up(task(), FakeClock(0.5), lambda: 0.0)
+    assert durations == [0.5**index for index in range(WARM_UP_MOST)]
+
+
+def test_warm_up_ends_when_its_time_is_up() -> None:
+    readings = iter([0.0, 1.0, WARM_UP_MOST_S, WARM_UP_MOST_S + 1])
+    assert subject.warm_up(task(), FakeClock(0.5), lambda: next(readings)) == [1.0, 0.5, 0.25]
