@@ -25,6 +25,8 @@ class Arch:
     source: str
     build: "Callable[[bool], nn.Module]"
     """Build with random weights; the argument says whether to add auxiliary heads."""
+    imports: tuple[str, ...] = ()
+    """Libraries besides torch that building imports, safe to import before a fork."""
 
 
 def registered() -> tuple[Arch, ...]:
@@ -49,6 +51,7 @@ def find(name: str) -> Arch:
             what=f"torchvision's {rest}",
             source="torchvision.models",
             build=lambda _aux: _from_torchvision(rest),
+            imports=("torchvision",),
         )
     return Arch(
         name=name,
@@ -73,6 +76,7 @@ def _from_registry(name: str) -> Arch:
         what=variant.factor + beside,
         source=variant.source,
         build=lambda aux: _build_registered(name, aux),
+        imports=("torchvision",) if variant.config is None else (),
     )
 
 

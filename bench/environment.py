@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -59,11 +60,10 @@ def has_cuda_device() -> bool:
 def describe(device: str) -> dict[str, Any]:
     """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
     import torch
-    import torchvision
 
     about: dict[str, Any] = {
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": version("torchvision"),
         "device": device,
         "device_name": cpu_name(),
         "cpu": cpu_name(),

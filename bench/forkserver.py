@@ -4,22 +4,19 @@ Importing torch and torchvision takes 3 to 8 seconds and 700 MB a process; a for
 milliseconds and shares both. It must never run an operator or touch CUDA itself: threads and CUDA
 contexts do not survive a fork.
 
-``python -m bench.forkserver FD`` serves the Unix socket FD. ``FORK`` comes with three file
-descriptors, to become a worker's standard streams, and is answered by the worker's process id;
-``WAIT`` is followed by a process id, and answered by its exit status once it has ended. Numbers are
-eight bytes. The end of the socket ends the server, and the death of the server ends its workers.
+``python -m bench.forkserver FD LIBRARY…`` imports the libraries and serves the Unix socket FD.
+``FORK`` comes with three file descriptors, to become a worker's standard streams, and is answered
+by the worker's process id; ``WAIT`` is followed by a process id, and answered by its exit status
+once it has ended. Numbers are eight bytes. The end of the socket ends the server, and the death of
+the server ends its workers.
 """
 
 import ctypes
+import importlib
 import os
 import signal
 import socket
 import sys
-
-# What a worker would import, in the server, once: torch.compile's machinery besides.
-import torch._dynamo
-import torch._inductor.compile_fx  # noqa: F401
-import torchvision  # noqa: F401
 
 from bench import worker
 from bench.launch import FORK, NUMBER_BYTES, WAIT
@@ -82,4 +79,6 @@ def _die_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    for library in sys.argv[2:]:
+        importlib.import_module(library)
     serve(socket.socket(fileno=int(sys.argv[1])))

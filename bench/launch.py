@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import platform
 import select
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -175,13 +176,18 @@ class Spawner(Launcher):
 class ForkServer(Launcher):
     """Forks each worker from one process that has imported torch already (bench/forkserver.py)."""
 
-    def __init__(self, environment: Mapping[str, str], python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        imports: Sequence[str] = (),
+        python: str = sys.executable,
+    ) -> None:
         super().__init__(environment, python)
         self._socket, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with theirs:
             self._process = subprocess.Popen(
-                [self._python, "-m", "bench.forkserver", str(theirs.fileno())],
+                [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *imports],
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
@@ -239,10 +245,14 @@ class ForkServer(Launcher):
         return WorkerError("start", f"the fork server {_ending(status)}", _tail(self._stderr))
 
 
-def launcher(environment: Mapping[str, str], python: str = sys.executable) -> Launcher:
-    """The quickest way to start workers that is safe here: macOS's frameworks do not like forks."""
-    kind = ForkServer if sys.platform == "linux" else Spawner
-    return kind(environment, python)
+def launcher(environment: Mapping[str, str], imports: Sequence[str]) -> Launcher:
+    """The quickest way to start workers that is safe here: macOS's frameworks do not like forks.
+
+    ``imports`` names what the workers will need besides torch, so that it is imported once.
+    """
+    if platform.system() == "Linux":
+        return ForkServer(environment, imports)
+    return Spawner(environment)
 
 
 class _Streams:

@@ -33,6 +33,8 @@ class Token:
     kind: Kind
     what: str
     apply: "Callable[[nn.Module], nn.Module]"
+    imports: tuple[str, ...] = ()
+    """Libraries besides torch that applying imports, safe to import before a fork."""
 
 
 def _eager(model: "nn.Module") -> "nn.Module":
@@ -64,6 +66,7 @@ _ALL = (
         kind=Kind.EXECUTOR,
         what="torch.compile with Inductor's default mode",
         apply=_compile,
+        imports=("torch._inductor.compile_fx",),
     ),
     Token(
         name="channels_last",

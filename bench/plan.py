@@ -35,6 +35,13 @@ class Plan:
             groups.setdefault(cell.group, []).append(cell)
         return tuple(map(tuple, groups.values()))
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Libraries besides torch that the workers will import, each once."""
+        wanted = [archs.find(cell.arch).imports for cell in self.cells]
+        wanted += [token.imports for cell in self.cells for token in modes.parse(cell.mode)]
+        return tuple(dict.fromkeys(name for names in wanted for name in names))
+
 
 def cells(
     *,

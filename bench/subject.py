@@ -1,5 +1,6 @@
 """The subject: a cell's network made ready to be timed, once its answer is known to be right."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -196,6 +197,8 @@ def is_steady(durations: list[float]) -> bool:
 
 def compiled_graphs() -> tuple[int, int]:
     """Graphs that Dynamo captured in this process, and the breaks between them."""
+    if "torch._dynamo" not in sys.modules:  # importing it takes seconds, and it captured nothing
+        return 0, 0
     from torch._dynamo.utils import counters
 
     return counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())

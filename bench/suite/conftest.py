@@ -99,7 +99,7 @@ def _uncaptured(config: pytest.Config) -> Iterator[Console]:
 
 def _measure(plan: Plan, console: Console) -> Outcome:
     variables = environment.for_workers(os.environ)
-    with launcher(variables) as started, TerminalProgress(console) as progress:
+    with launcher(variables, plan.imports) as started, TerminalProgress(console) as progress:
         try:
             return Run(plan, started, progress).measure()
         except WorkerError as error:
