@@ -105,6 +105,8 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError) as error:
         raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
+    if not callable(factory):
+        raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
     model = factory()
     if not isinstance(model, nn.Module):
         raise RequestError(

@@ -194,7 +194,7 @@ def _table1(options: argparse.Namespace) -> str:
             "macs": found.macs,
             "paper_ops": found.row.ops,
             "ops_agree": found.ops_agree,
-            "reason": "" if found.params_agree and found.ops_agree else found.row.reason,
+            "reason": found.reason,
         }
         for found in compared
     ]

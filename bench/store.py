@@ -7,6 +7,7 @@ that format take the file as it is. Schema versions:
 """
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,9 +15,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.cell import Cell
 from bench.names import RequestError
-from bench.record import SCHEMA_VERSION, CellRecord, Failure, RunRecord, Visit
+from bench.record import SCHEMA_VERSION, CellRecord, RunRecord
 
 OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
@@ -34,13 +37,13 @@ def read(path: Path) -> RunRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not JSON: {error}") from error
     try:
         return from_json(content)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(
             f"{path} is damaged: {type(error).__name__} {error} while reading it as a run file"
         ) from error
@@ -103,17 +106,19 @@ def from_json(content: Any) -> RunRecord:
         *(_with_samples(entry) for entry in content["benchmarks"]),
         *ours["without_figures"],
     ]
-    records = {record.cell.id: record for record in map(_cell_record, infos)}
-    return RunRecord(
-        cells=tuple(records[cell] for cell in ours["cells"]),
-        environment=ours["environment"],
-        plan=ours["plan"],
-        status=ours["status"],
-        phases_s=ours["phases_s"],
-        machine_info=machine_info,
-        commit_info=content["commit_info"],
-        datetime=content["datetime"],
+    cells = {cell["id"]: cell for cell in map(_cell_fields, infos)}
+    run = msgspec.convert(
+        {
+            "cells": [cells[name] for name in ours["cells"]],
+            **{name: ours[name] for name in ("environment", "plan", "status", "phases_s")},
+            "machine_info": machine_info,
+            **{name: content[name] for name in ("commit_info", "datetime")},
+        },
+        RunRecord,
     )
+    if not isinstance(run.plan["reference_arch"], str):
+        raise TypeError("reference_arch is no name")
+    return run
 
 
 def _has_figures(record: CellRecord) -> bool:
@@ -164,34 +169,27 @@ def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
     return {**benchmark["extra_info"], "host_s": benchmark["stats"]["data"]}
 
 
-def _cell_record(info: Mapping[str, Any]) -> CellRecord:
-    return CellRecord(
-        cell=Cell(**{field.name: info[field.name] for field in fields(Cell)}),
-        visits=_visits(info),
-        setups=tuple(info["setups"]),
-        cost=info["cost"],
-        failure=Failure(**info["failure"]) if info["failure"] else None,
-    )
+def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a ``CellRecord``, and its cell's id."""
+    cell = msgspec.convert({field.name: info[field.name] for field in fields(Cell)}, Cell)
+    return {
+        "id": cell.id,
+        "cell": asdict(cell),
+        "visits": _visits(info),
+        **{name: info[name] for name in ("setups", "cost", "failure")},
+    }
 
 
-def _visits(info: Mapping[str, Any]) -> tuple[Visit, ...]:
-    """Samples that share a set and a round, together again."""
-    host: dict[tuple[int, int], list[float]] = {}
-    device: dict[tuple[int, int], list[float]] = {}
-    for key, sample in zip(_keys(info), info["host_s"], strict=True):
-        host.setdefault(key, []).append(sample)
-    if info["device_s"]:
-        for key, sample in zip(_keys(info), info["device_s"], strict=True):
-            device.setdefault(key, []).append(sample)
-    return tuple(
-        Visit(
-            set_index=key[0],
-            round_index=key[1],
-            host_s=tuple(samples),
-            device_s=tuple(device.get(key, ())),
-        )
-        for key, samples in host.items()
-    )
+def _visits(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of each ``Visit``: samples that share a set and a round, together again."""
+    visits: dict[tuple[int, int], dict[str, Any]] = {}
+    for name in ("host_s", "device_s"):
+        for key, sample in zip(_keys(info), info[name], strict=True) if info[name] else ():
+            if not 0 < sample < math.inf:
+                raise ValueError(f"a sample of {sample!r} seconds")
+            start = {"set_index": key[0], "round_index": key[1], "host_s": [], "device_s": []}
+            visits.setdefault(key, start)[name].append(sample)
+    return list(visits.values())
 
 
 def _keys(info: Mapping[str, Any]) -> Iterator[tuple[int, int]]:

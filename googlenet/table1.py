@@ -26,23 +26,90 @@ class PaperRow:
     ops: str
     stages: tuple[str, ...]
     """Names of a model's direct children; those that a model lacks count nothing."""
+    widths_give: int
+    """Weights of dense convolutions with the row's own widths."""
     reason: str = ""
-    """Why the dense network with the printed widths disagrees, where it does."""
+    """Why those disagree with the printed figures, where they do."""
 
 
 PAPER_ROWS = (
-    PaperRow(name="conv1", params="2.7K", ops="34M", stages=("conv1",), reason=SEPARABLE_STEM),
-    PaperRow(name="conv2", params="112K", ops="360M", stages=("conv2", "conv3")),
-    PaperRow(name="3a", params="159K", ops="128M", stages=("inception3a",)),
-    PaperRow(name="3b", params="380K", ops="304M", stages=("inception3b",), reason=WITH_BIASES),
-    PaperRow(name="4a", params="364K", ops="73M", stages=("inception4a",), reason=OWN_WIDTHS),
-    PaperRow(name="4b", params="437K", ops="88M", stages=("inception4b",), reason=OWN_WIDTHS),
-    PaperRow(name="4c", params="463K", ops="100M", stages=("inception4c",), reason=OWN_WIDTHS),
-    PaperRow(name="4d", params="580K", ops="119M", stages=("inception4d",), reason=OWN_WIDTHS),
-    PaperRow(name="4e", params="840K", ops="170M", stages=("inception4e",), reason=OWN_WIDTHS),
-    PaperRow(name="5a", params="1072K", ops="54M", stages=("inception5a",), reason=EACH_OTHER),
-    PaperRow(name="5b", params="1388K", ops="71M", stages=("inception5b",), reason=OWN_WIDTHS),
-    PaperRow(name="linear", params="1000K", ops="1M", stages=("fc",)),
+    PaperRow(
+        name="conv1",
+        widths_give=9_408,
+        params="2.7K",
+        ops="34M",
+        stages=("conv1",),
+        reason=SEPARABLE_STEM,
+    ),
+    PaperRow(
+        name="conv2", widths_give=114_688, params="112K", ops="360M", stages=("conv2", "conv3")
+    ),
+    PaperRow(name="3a", widths_give=163_328, params="159K", ops="128M", stages=("inception3a",)),
+    PaperRow(
+        name="3b",
+        widths_give=388_096,
+        params="380K",
+        ops="304M",
+        stages=("inception3b",),
+        reason=WITH_BIASES,
+    ),
+    PaperRow(
+        name="4a",
+        widths_give=375_552,
+        params="364K",
+        ops="73M",
+        stages=("inception4a",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(
+        name="4b",
+        widths_give=448_512,
+        params="437K",
+        ops="88M",
+        stages=("inception4b",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(
+        name="4c",
+        widths_give=509_440,
+        params="463K",
+        ops="100M",
+        stages=("inception4c",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(
+        name="4d",
+        widths_give=604_672,
+        params="580K",
+        ops="119M",
+        stages=("inception4d",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(
+        name="4e",
+        widths_give=867_328,
+        params="840K",
+        ops="170M",
+        stages=("inception4e",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(
+        name="5a",
+        widths_give=1_042_432,
+        params="1072K",
+        ops="54M",
+        stages=("inception5a",),
+        reason=EACH_OTHER,
+    ),
+    PaperRow(
+        name="5b",
+        widths_give=1_442_816,
+        params="1388K",
+        ops="71M",
+        stages=("inception5b",),
+        reason=OWN_WIDTHS,
+    ),
+    PaperRow(name="linear", widths_give=1_024_000, params="1000K", ops="1M", stages=("fc",)),
 )
 
 
@@ -53,6 +120,14 @@ class RowComparison:
     row: PaperRow
     weights: int
     macs: int
+
+    @property
+    def reason(self) -> str:
+        """Why the two disagree, where they do and it is known."""
+        if self.params_agree and self.ops_agree:
+            return ""
+        of_the_paper = self.weights == self.row.widths_give
+        return self.row.reason if of_the_paper else "not the paper's convolutions"
 
     @property
     def params_agree(self) -> bool:

@@ -1,10 +1,12 @@
 """The report in Markdown."""
 
+import re
+
 import pandas as pd
 
 from bench.record import RunRecord
 from bench.report import frame, summary
-from bench.report.tables import Column, as_markdown
+from bench.report.tables import Column, as_markdown, escaped
 
 STATUS = {
     "complete": "",
@@ -37,8 +39,8 @@ def render(run: RunRecord) -> str:
     """The whole report: failures first, then the tables, then the circumstances."""
     about = run.environment
     parts = [
-        f"# {about.get('device_name', 'unknown device')}, PyTorch {about.get('torch', 'unknown')}",
-        STATUS.get(run.status, run.status),
+        f"# {escaped(str(about.get('device_name')))}, PyTorch {escaped(str(about.get('torch')))}",
+        STATUS.get(run.status, escaped(run.status)),
         *_failures(run),
     ]
     for title, rows in summary.groups(run):
@@ -52,7 +54,7 @@ def _failures(run: RunRecord) -> list[str]:
     if failed.empty:
         return []
     details = [
-        f"<details><summary>stderr of {cell}</summary>\n\n{_fenced(stderr)}\n\n</details>"
+        f"<details><summary>stderr of {escaped(cell)}</summary>\n\n{_fenced(stderr)}\n\n</details>"
         for cell, stderr in zip(failed["cell"], failed["stderr"], strict=True)
         if stderr
     ]
@@ -78,7 +80,7 @@ def _circumstances(run: RunRecord) -> list[str]:
     plan = {name: value for name, value in run.plan.items() if name != "command"}
     return [
         "## Circumstances",
-        f"Made by `{run.plan.get('command', '')}`.",
+        f"Made by {_code(str(run.plan.get('command')))}.",
         _pairs("fact", facts),
         _pairs("plan", plan),
         _pairs("wall time, s", {name: f"{spent:.1f}" for name, spent in run.phases_s.items()}),
@@ -103,7 +105,18 @@ def _pairs(heading: str, values: dict[str, object]) -> str:
 
 def _fenced(text: str) -> str:
     """Text in a code fence that it cannot close."""
-    fence = "````"
-    while fence in text:
-        fence += "`"
+    fence = _backticks(text, least=3)
     return f"{fence}\n{text}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """Text in a line of code that it cannot close."""
+    quote = _backticks(text, least=1)
+    inside = " ".join(text.split())
+    return f"{quote} {inside} {quote}" if "`" in text else f"{quote}{inside}{quote}"
+
+
+def _backticks(text: str, *, least: int) -> str:
+    """More backticks in a row than there are anywhere in the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(least, longest + 1)

@@ -60,6 +60,8 @@ def columns(reference: str) -> tuple[Column, ...]:
 def groups(run: RunRecord) -> Iterator[tuple[str, pd.DataFrame]]:
     """A title and the measured rows of each dtype, batch size, task and device."""
     rows = frame.summary(run)
+    if rows.empty:
+        return
     for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):
         measured = group[group["status"] == "measured"]
         if not measured.empty:

@@ -9,6 +9,7 @@ from typing import IO, Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 BLANK = "–"
 LOG_WIDTH = 120  # characters
@@ -64,8 +65,8 @@ def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     from tabulate import tabulate
 
     table: str = tabulate(
-        [[_escaped(text) for text in row] for row in cells(columns, frame)],
-        headers=[_escaped(column.heading) for column in columns],
+        [[escaped(text) for text in row] for row in cells(columns, frame)],
+        headers=[escaped(column.heading) for column in columns],
         tablefmt="pipe",
         colalign=["left" if column.is_text else "right" for column in columns],
         disable_numparse=True,
@@ -79,13 +80,14 @@ def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -
     columns = tuple(column for column in columns if not column.in_full_only)
     for column in columns:
         table.add_column(
-            column.heading,
+            Text(column.heading),
             justify="left" if column.is_text else "right",
             no_wrap=not column.wraps,
-            overflow="fold",
+            # On a narrow terminal a cropped figure shows that it is cropped.
+            overflow="fold" if column.wraps else "ellipsis",
         )
     for row in cells(columns, frame):
-        table.add_row(*(text.replace("[", r"\[") for text in row))
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -127,7 +129,7 @@ def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that stands in a Markdown table cell as it is."""
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
         text = text.replace(character, entity)

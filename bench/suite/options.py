@@ -85,7 +85,9 @@ def _device(given: str | None) -> str:
     if given is None:
         return "cuda" if has_cuda_device() else "cpu"
     kind, _, index = given.partition(":")
-    if kind not in {"cpu", "cuda"} or (":" in given and not (kind == "cuda" and index.isdigit())):
+    if kind not in {"cpu", "cuda"} or (
+        ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
+    ):
         raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
     if kind == "cuda" and not has_cuda_device():
         raise RequestError(

@@ -1,4 +1,5 @@
 from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ def test_group_is_the_id_without_arch_and_mode() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Cell)])
 def test_every_field_is_in_the_id(name: str) -> None:
-    other = replace(CELL, **{name: 3 if name == "batch_size" else "other"})
+    changed: Any = {name: 3 if name == "batch_size" else "other"}
+    other = replace(CELL, **changed)
     assert other.id != CELL.id
     assert other != CELL
     assert (other.group != CELL.group) == (name not in {"arch", "mode"})

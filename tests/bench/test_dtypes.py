@@ -17,11 +17,11 @@ BITS = {"fp32": 24, "tf32": 11, "bf16": 8, "fp16": 11}
 
 @pytest.fixture
 def _precision_restored() -> Iterator[None]:
-    convolution = torch.backends.cudnn.conv
+    convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     product = torch.backends.cuda.matmul
-    before = (convolution.fp32_precision, product.fp32_precision)  # type: ignore[attr-defined]
+    before = (convolution.fp32_precision, product.fp32_precision)
     yield
-    convolution.fp32_precision, product.fp32_precision = before  # type: ignore[attr-defined]
+    convolution.fp32_precision, product.fp32_precision = before
 
 
 def test_every_dtype_is_known_to_these_tests() -> None:

@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 import os
 import subprocess
 import sys
@@ -267,6 +268,37 @@ def test_a_cell_that_is_listed_and_not_there_is_refused(
 def test_samples_without_their_round_are_refused(path: Path, content: dict[str, Any]) -> None:
     info(content)["round"].pop()
     assert "damaged" in refused(put(path, content))
+
+
+@pytest.mark.parametrize(
+    ("pick", "name", "value"),
+    [
+        (info, "batch_size", "1"),
+        (info, "setups", ["text"]),
+        (info, "cost", None),
+        (ours, "environment", []),
+        (ours, "status", ["complete"]),
+        (ours, "phases_s", {"measuring": "long"}),
+    ],
+)
+def test_a_field_of_another_kind_is_refused(
+    path: Path, content: dict[str, Any], pick: Pick, name: str, value: Any
+) -> None:
+    pick(content)[name] = value
+    assert "damaged" in refused(put(path, content))
+
+
+@pytest.mark.parametrize("sample", ["0.1", 0.0, -0.5, None, math.nan])
+def test_a_latency_that_is_none_is_refused(
+    path: Path, content: dict[str, Any], sample: Any
+) -> None:
+    benchmark(content)["stats"]["data"][0] = sample
+    assert "damaged" in refused(put(path, content))
+
+
+def test_json_too_deep_to_read_is_refused(path: Path) -> None:
+    path.write_text("[" * 200_000, encoding="utf-8")
+    assert "is not JSON" in refused(path) or "is damaged" in refused(path)
 
 
 def fail(*_: object) -> None:

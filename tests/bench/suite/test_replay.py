@@ -65,6 +65,7 @@ def test_pytest_benchmark_takes_the_samples_as_they_are(benchmark: BenchmarkFixt
     if benchmark.disabled:
         pytest.skip("pytest-benchmark is switched off")
     replay_clock.play(benchmark, SAMPLES)
+    assert benchmark.stats is not None
     found = benchmark.stats.stats
     expected = Stats()
     for sample in SAMPLES:

@@ -1,0 +1,63 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.report import files, frame, markdown
+from tests.bench import runs
+
+NAMES = ("report.md", "summary.csv", "samples.csv")
+
+
+def test_three_files_are_written_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "reports" / "machine"
+    assert files.write(runs.small(), folder) == tuple(folder / name for name in NAMES)
+    assert sorted(file.name for file in folder.iterdir()) == sorted(NAMES)
+    assert (folder / "report.md").read_text(encoding="utf-8") == markdown.render(runs.small())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("summary.csv", frame.summary(runs.small())), ("samples.csv", frame.samples(runs.small()))],
+)
+def test_csv_read_again_is_the_frame(tmp_path: Path, name: str, expected: pd.DataFrame) -> None:
+    files.write(runs.small(), tmp_path)
+    read = pd.read_csv(tmp_path / name)
+    assert list(read.columns) == list(expected.columns)
+    assert len(read) == len(expected)
+    for column in expected.columns:
+        wanted, found = expected[column], read[column]
+        # An empty text and a missing value are one in CSV.
+        missing = wanted.isna() | (wanted == "")
+        assert list(found.isna()) == list(missing)
+        if pd.api.types.is_float_dtype(wanted):  # pandas reads to the last bit or so
+            assert list(found[~missing]) == pytest.approx(list(wanted[~missing]), rel=1e-14)
+        else:
+            assert list(found[~missing]) == list(wanted[~missing])
+
+
+def test_text_in_csv_is_defused(tmp_path: Path) -> None:
+    run = runs.small()
+    failed = replace(run.cells[3], failure=replace(runs.FAILURE, message="=HYPERLINK()"))
+    files.write(replace(run, cells=(failed,)), tmp_path)
+    assert pd.read_csv(tmp_path / "summary.csv")["reason"].item() == "'=HYPERLINK()"
+
+
+def test_old_reports_are_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("old", encoding="utf-8")
+    files.write(runs.small(), tmp_path)
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") != "old"
+
+
+def test_a_failed_write_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(runs.small(), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,189 @@
+import math
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.cell import Cell
+from bench.record import CellRecord, Visit
+from bench.report import frame
+from tests.bench import runs
+
+COLUMNS = [
+    *("arch", "mode", "dtype", "batch_size", "task", "device", "status", "samples"),
+    *("latency_p50_s", "latency_p90_s", "latency_p99_s", "device_p50_s", "images_per_s"),
+    *("speedup_over_reference_eager", "speedup_over_reference_same_mode"),
+    *("params", "params_with_aux", "macs_per_image", "flops_per_image", "fvcore_total_per_image"),
+    *("peak_allocated_bytes", "peak_reserved_bytes", "peak_resident_bytes"),
+    "resident_before_build_bytes",
+    *("compile_first_s", "compile_first_cached", "compile_last_s"),
+    *("graph_breaks", "recompiled_graphs", "output_error", "gradient_error", "reason"),
+]
+
+
+@pytest.fixture
+def summary() -> pd.DataFrame:
+    return frame.summary(runs.small())
+
+
+def row(of: Cell, rows: pd.DataFrame | None = None) -> dict[str, Any]:
+    if rows is None:
+        rows = frame.summary(runs.small())
+    index = [record.cell for record in runs.small().cells].index(of)
+    found = {str(name): value for name, value in rows.iloc[index].items()}
+    assert (found["arch"], found["mode"]) == (of.arch, of.mode)
+    return found
+
+
+def test_columns_and_rows(summary: pd.DataFrame) -> None:
+    assert list(summary.columns) == COLUMNS
+    fields = ["arch", "mode", "dtype", "batch_size", "task", "device"]
+    expected = [
+        tuple(getattr(record.cell, field) for field in fields) for record in runs.small().cells
+    ]
+    assert list(summary[fields].itertuples(index=False, name=None)) == expected
+
+
+def test_no_column_is_called_flops_and_holds_macs() -> None:
+    found = row(runs.EAGER)
+    assert found["macs_per_image"] == runs.MACS
+    assert found["flops_per_image"] == 2 * runs.MACS
+    assert found["fvcore_total_per_image"] == runs.FVCORE
+
+
+@pytest.mark.parametrize("cell", [runs.EAGER, runs.BATCH, runs.COMPILED])
+def test_latency_and_throughput(cell: Cell) -> None:
+    found, samples = row(cell), sorted(runs.samples_s(cell))
+    assert found["status"] == "measured"
+    assert found["samples"] == len(samples) == runs.SETS * runs.ROUNDS * runs.ITERATIONS
+    assert found["latency_p50_s"] == pytest.approx(median(samples))
+    assert found["images_per_s"] == pytest.approx(cell.batch_size / median(samples))
+    rank = 0.9 * (len(samples) - 1)
+    below = samples[math.floor(rank)]
+    p90 = below + (rank % 1) * (samples[math.floor(rank) + 1] - below)
+    assert found["latency_p90_s"] == pytest.approx(p90)
+    assert p90 < found["latency_p99_s"] < samples[-1]
+    assert math.isnan(found["device_p50_s"])
+    assert found["reason"] == ""
+
+
+@pytest.mark.parametrize("cell", [runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER])
+def test_speedup_over_the_reference_in_eager(cell: Cell) -> None:
+    expected = runs.BASE_S[runs.REFERENCE_EAGER] / runs.BASE_S[cell]
+    assert row(cell)["speedup_over_reference_eager"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_speedup_is_taken_within_the_group() -> None:
+    expected = runs.BASE_S[runs.REFERENCE_BATCH] / runs.BASE_S[runs.BATCH]
+    found = row(runs.BATCH)
+    assert found["speedup_over_reference_eager"] == pytest.approx(expected, rel=1e-12)
+    assert found["speedup_over_reference_same_mode"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_speedup_over_a_reference_without_figures() -> None:
+    assert math.isnan(row(runs.COMPILED)["speedup_over_reference_same_mode"])
+
+
+def test_no_speedup_over_a_reference_that_failed() -> None:
+    run = runs.small()
+    first = replace(run.cells[0], failure=runs.FAILURE)
+    rows = frame.summary(replace(run, cells=(first, *run.cells[1:])))
+    assert first.cell == runs.REFERENCE_EAGER
+    assert math.isnan(row(runs.EAGER, rows)["speedup_over_reference_eager"])
+
+
+def test_setups_are_summed_up() -> None:
+    found = row(runs.COMPILED)
+    assert found["peak_resident_bytes"] == (500 + runs.SETS - 1) * runs.MIB
+    assert found["resident_before_build_bytes"] == (300 + runs.SETS - 1) * runs.MIB
+    assert found["output_error"] == runs.SETS * 1e-6
+    assert found["graph_breaks"] == 0
+    first, last = runs.setup(0), runs.setup(runs.SETS - 1)
+    assert found["compile_first_s"] == first["first_call_s"]
+    assert found["compile_last_s"] == last["first_call_s"]
+    assert found["compile_first_cached"] is False
+
+
+def test_only_what_compiles_has_compile_seconds() -> None:
+    found = row(runs.EAGER)
+    assert pd.isna(found["compile_first_s"])
+    assert pd.isna(found["compile_last_s"])
+    assert pd.isna(found["compile_first_cached"])
+
+
+def test_a_failed_cell_has_no_latency_and_its_reason() -> None:
+    found = row(runs.FAILED)
+    assert found["status"] == "failed"
+    assert found["samples"] == 0
+    for name in ("latency_p50_s", "latency_p90_s", "latency_p99_s", "images_per_s"):
+        assert math.isnan(found[name])
+    assert math.isnan(found["speedup_over_reference_eager"])
+    assert pd.isna(found["params"])
+    assert found["reason"] == runs.HOSTILE
+
+
+def test_an_unvisited_cell_has_no_latency() -> None:
+    found = row(runs.UNVISITED)
+    assert (found["status"], found["samples"]) == ("not measured", 0)
+    assert math.isnan(found["latency_p50_s"])
+
+
+def test_samples_are_tidy_and_in_order() -> None:
+    rows = frame.samples(runs.small())
+    assert list(rows.columns) == ["cell", "set", "round", "iteration", "latency_s", "device_s"]
+    expected = [
+        (record.cell.id, set_index, round_index, iteration)
+        for record in runs.small().cells
+        if record.cell in runs.BASE_S
+        for set_index in range(1 if record.cell == runs.FAILED else runs.SETS)
+        for round_index in range(runs.ROUNDS)
+        for iteration in range(runs.ITERATIONS)
+    ]
+    keys = rows[["cell", "set", "round", "iteration"]].itertuples(index=False, name=None)
+    assert list(keys) == expected
+    of_one = rows[rows["cell"] == runs.BATCH.id]
+    assert list(of_one["latency_s"]) == runs.samples_s(runs.BATCH)
+    assert rows["device_s"].isna().all()
+
+
+def test_device_samples_stand_beside_the_hosts() -> None:
+    visit = Visit(set_index=0, round_index=0, host_s=(0.5, 0.25), device_s=(0.4, 0.2))
+    record = CellRecord(cell=runs.EAGER, visits=(visit,))
+    run = replace(runs.small(), cells=(record,))
+    rows = frame.samples(run)
+    assert list(rows["latency_s"]) == [0.5, 0.25]
+    assert list(rows["device_s"]) == [0.4, 0.2]
+    assert frame.summary(run)["device_p50_s"].item() == pytest.approx((0.4 + 0.2) / 2)
+
+
+def test_samples_of_nothing_have_the_columns() -> None:
+    rows = frame.samples(replace(runs.small(), cells=(CellRecord(cell=runs.UNVISITED),)))
+    assert rows.empty
+    assert "latency_s" in rows.columns
+
+
+def test_failures_are_the_cells_without_figures() -> None:
+    rows = frame.failures(runs.small("interrupted")).to_dict("records")
+    assert rows == [
+        {
+            "cell": runs.FAILED.id,
+            "phase": "measuring",
+            "kind": "died",
+            "reason": runs.HOSTILE,
+            "stderr": runs.STDERR,
+        },
+        {
+            "cell": runs.UNVISITED.id,
+            "phase": "",
+            "kind": "not_measured",
+            "reason": "the run was interrupted",
+            "stderr": "",
+        },
+    ]
+
+
+def test_a_run_where_all_went_well_has_no_failures() -> None:
+    run = replace(runs.small(), cells=(runs.measured(runs.EAGER),))
+    assert frame.failures(run).empty

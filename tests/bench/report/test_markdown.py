@@ -1,0 +1,145 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.record import RunRecord
+from bench.report import markdown
+from tests.bench import runs
+
+
+def without_fences(text: str) -> str:
+    """What a reader of Markdown takes for Markdown: everything but fenced code."""
+    kept, fence = [], ""
+    for line in text.splitlines():
+        opening = re.match(r"`{3,}", line)
+        if fence:
+            if opening and set(line.strip()) == {"`"} and len(line.strip()) >= len(fence):
+                fence = ""
+        elif opening:
+            fence = opening[0]
+        else:
+            kept.append(line)
+    assert not fence, "a fence was left open"
+    return "\n".join(kept)
+
+
+def headings(text: str) -> list[str]:
+    return re.findall(r"^#+ .*$", without_fences(text), re.MULTILINE)
+
+
+def test_failures_come_first_and_groups_stand_together() -> None:
+    assert headings(markdown.render(runs.small())) == [
+        "# AMD EPYC, PyTorch 2.11.0",
+        "## Cells without figures",
+        "## fp32, batch 1, infer, cpu",
+        "## fp32, batch 8, infer, cpu",
+        "## How to read this",
+        "## Circumstances",
+    ]
+
+
+def test_each_group_holds_its_own_rows() -> None:
+    text = markdown.render(runs.small())
+    first = text[text.index("## fp32, batch 1") : text.index("## fp32, batch 8")]
+    second = text[text.index("## fp32, batch 8") : text.index("## How to read")]
+    named = re.compile(r"^\| (torchvision|googlenet) +\| (\w+)", re.MULTILINE)
+    assert named.findall(first) == [
+        ("torchvision", "eager"),
+        ("googlenet", "eager"),
+        ("googlenet", "compile"),
+    ]
+    assert named.findall(second) == [("torchvision", "eager"), ("googlenet", "eager")]
+
+
+def test_a_run_where_all_went_well_says_nothing_of_failures() -> None:
+    run = replace(runs.small("complete"), cells=(runs.measured(runs.EAGER),))
+    text = markdown.render(run)
+    assert "without figures" not in text
+    assert "Partial" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("over_budget", "**Partial:** the time budget was used up"),
+        ("interrupted", "**Partial:** the run was interrupted"),
+    ],
+)
+def test_a_partial_run_says_so_before_any_figure(status: str, says: str) -> None:
+    text = markdown.render(runs.small(status))
+    assert 0 < text.find(says) < text.index("## ")
+
+
+def test_a_run_where_nothing_was_measured_has_a_report() -> None:
+    run = runs.small("interrupted")
+    nothing = replace(run, cells=(run.cells[-1],))
+    assert nothing.cells[0].cell == runs.UNVISITED
+    text = markdown.render(nothing)
+    assert "the run was interrupted" in text
+    assert "## fp32" not in text
+
+
+def test_the_command_and_the_circumstances_are_there() -> None:
+    run = runs.small()
+    text = markdown.render(run)
+    assert f"`{run.plan['command']}`" in text
+    facts = dict(re.findall(r"^\| ([^|]+?) +\| ([^|]*?) +\|$", text, re.MULTILINE))
+    assert facts["torch"] == "2.11.0"
+    assert facts[r"OMP\_NUM\_THREADS"] == "2"
+    assert facts["commit"] == "0123456789ab with uncommitted changes"
+    assert facts["measured at"] == run.datetime
+    assert facts["seed"] == "7"
+    assert facts["measuring"] == f"{run.phases_s['measuring']:.1f}"
+    assert f"({300 + runs.SETS - 1} MiB before anything was built)" in text
+
+
+def test_stderr_is_whole_and_cannot_close_its_fence() -> None:
+    text = markdown.render(runs.small())
+    assert f"\n{runs.STDERR}\n" in text
+    outside = without_fences(text)
+    assert "not a heading" not in outside.replace(r"## not a heading", "", 1)
+    assert "<b>" not in outside
+    assert outside.count("<details>") == outside.count("</details>") == 1
+
+
+@pytest.mark.parametrize("backticks", range(1, 9))
+def test_a_fence_is_longer_than_any_in_the_text(backticks: int) -> None:
+    run = runs.small()
+    stderr = "`" * backticks + "\n# out\n"
+    failed = replace(run.cells[3], failure=replace(runs.FAILURE, stderr=stderr))
+    text = markdown.render(replace(run, cells=(*run.cells[:3], failed, *run.cells[4:])))
+    assert "# out" not in headings(text)
+    assert stderr in text
+
+
+def test_html_in_a_reason_is_escaped() -> None:
+    text = without_fences(markdown.render(runs.small()))
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def hostile(where: str) -> RunRecord:
+    run, nasty = runs.small(), "a <img src=x> `<img src=x>\n# out"
+    if where == "command":
+        return replace(run, plan={**run.plan, "command": nasty})
+    if where == "device_name":
+        return replace(run, environment={**run.environment, "device_name": nasty})
+    if where == "variables":
+        return replace(run, environment={**run.environment, "variables": {"OMP_X": nasty}})
+    if where == "status":
+        return replace(run, status=nasty)
+    arch = replace(runs.FAILED, arch=nasty)
+    failed = replace(run.cells[3], cell=arch)
+    return replace(run, cells=(*run.cells[:3], failed, *run.cells[4:]))
+
+
+@pytest.mark.parametrize("where", ["command", "device_name", "variables", "status", "arch"])
+def test_nothing_from_outside_brings_html_or_headings(where: str) -> None:
+    text = without_fences(markdown.render(hostile(where)))
+    assert not [heading for heading in headings(text) if heading.split()[1].startswith("out")]
+    # Code spans show HTML as text, but for those inside an HTML element; nowhere else may it stand.
+    spans = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
+    assert "<img" not in "\n".join(
+        line if line.startswith("<") else spans.sub("", line) for line in text.splitlines()
+    )

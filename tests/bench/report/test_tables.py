@@ -1,0 +1,188 @@
+import io
+import json
+import math
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bench.report import tables
+from bench.report.tables import BLANK, FORMATS, LOG_WIDTH, Column
+
+TEXT = Column(name="text", heading="text", is_text=True)
+NUMBER = Column(name="number", heading="number s", write=tables.scaled(1, 2))
+HIDDEN = Column(name="number", heading="in full", in_full_only=True)
+
+
+def frame(*texts: str) -> pd.DataFrame:
+    return pd.DataFrame({"text": texts, "number": [float(index) for index in range(len(texts))]})
+
+
+def rich_text(columns: tuple[Column, ...], rows: pd.DataFrame) -> str:
+    console = Console(file=io.StringIO(), width=LOG_WIDTH)
+    with console.capture() as captured:
+        console.print(tables.as_rich(columns, rows))
+    return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.000_123_4, "0.123"),
+        (0.000_999, "0.999"),
+        (0.001, "1.00"),
+        (0.009_994, "9.99"),
+        (0.01, "10.0"),
+        (0.026_31, "26.3"),
+        (0.1, "100"),
+        (1.234_5, "1,234"),
+    ],
+)
+def test_milliseconds_have_three_significant_digits(seconds: float, text: str) -> None:
+    assert tables.milliseconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("factor", "decimals", "value", "text"),
+    [(1, 0, 6998552, "6,998,552"), (1e-6, 3, 6998552, "6.999"), (2**-20, 0, 3 * 2**20, "3")],
+)
+def test_scaled(factor: float, decimals: int, value: float, text: str) -> None:
+    assert tables.scaled(factor, decimals)(value) == text
+
+
+def test_a_missing_value_is_a_dash() -> None:
+    rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, 0.5]})
+    assert tables.cells((TEXT, NUMBER), rows) == [["a", BLANK], [BLANK, "0.50"]]
+
+
+def test_a_missing_column_is_dashes() -> None:
+    assert tables.cells((TEXT,), pd.DataFrame({"other": [1, 2]})) == [[BLANK], [BLANK]]
+
+
+def test_filled_leaves_out_columns_without_any_value() -> None:
+    rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, math.nan]})
+    absent = Column(name="absent", heading="absent")
+    assert tables.filled((TEXT, NUMBER, absent), rows) == (TEXT,)
+
+
+@pytest.mark.parametrize(
+    ("value", "escaped"),
+    [
+        ("a|b", "a&#124;b"),
+        ("<b>", "&lt;b&gt;"),
+        ("&lt;", "&amp;lt;"),
+        ("`a`", r"\`a\`"),
+        ("a\nb", "a b"),
+        ("a\r\n\n# b", "a # b"),
+        ("_a_ *b* [c]", r"\_a\_ \*b\* \[c\]"),
+        ("\\|", r"\\&#124;"),
+    ],
+)
+def test_markdown_escapes_what_would_break_out_of_a_cell(value: str, escaped: str) -> None:
+    lines = tables.as_markdown((TEXT, NUMBER), frame(value)).splitlines()
+    assert len(lines) == 3
+    assert [part.strip() for part in lines[2].strip("|").split("|")] == [escaped, "0.00"]
+
+
+def test_markdown_escapes_headings() -> None:
+    heading = tables.as_markdown((Column(name="text", heading="a|<b>\nc"),), frame("x"))
+    assert heading.splitlines()[0].strip("| ") == "a&#124;&lt;b&gt; c"
+
+
+def test_markdown_aligns_text_left_and_numbers_right() -> None:
+    rule = tables.as_markdown((TEXT, NUMBER), frame("x")).splitlines()[1].strip("|").split("|")
+    assert [(part[0], part[-1]) for part in rule] == [(":", "-"), ("-", ":")]
+
+
+def test_markdown_leaves_text_that_looks_like_a_number_alone() -> None:
+    assert "1e-05" in tables.as_markdown((TEXT,), frame("1e-05"))
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_safe_defuses_formulas(sign: str) -> None:
+    safe = tables.csv_safe(frame(f"{sign}1+1", "plain", "a=b"))
+    assert list(safe["text"]) == [f"'{sign}1+1", "plain", "a=b"]
+
+
+def test_csv_safe_leaves_numbers_and_missing_values_alone() -> None:
+    rows = pd.DataFrame(
+        {"number": [-1.5, math.nan, -0.0], "count": [-1, 2, 3], "text": ["", "a", None]}
+    )
+    pd.testing.assert_frame_equal(tables.csv_safe(rows), rows)
+
+
+def test_csv_has_every_column_whole() -> None:
+    rows = pd.DataFrame({"text": ["=1", 'a "b", c\nd'], "number": [1 / 3, math.nan]})
+    text = FORMATS["csv"]((TEXT,), rows)
+    read = pd.read_csv(io.StringIO(text))
+    pd.testing.assert_frame_equal(read, tables.csv_safe(rows))
+
+
+def test_json_has_null_for_what_is_missing() -> None:
+    rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, 0.125], "count": [1, 2]})
+    assert json.loads(FORMATS["json"]((TEXT,), rows)) == [
+        {"text": "a", "number": None, "count": 1},
+        {"text": None, "number": 0.125, "count": 2},
+    ]
+
+
+@pytest.mark.parametrize("value", [1.234567890123e-6, 1 / 3, 1582671872, 2**53])
+def test_json_keeps_numbers(value: float) -> None:
+    rows = pd.DataFrame({"number": [value]})
+    (read,) = json.loads(FORMATS["json"]((NUMBER,), rows))
+    assert read["number"] == pytest.approx(value, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["googlenet", "[red]a[/red]", "[/]", r"\[bold]x", "trailing\\", "torchvision:smile:", "a[0]"],
+)
+def test_rich_shows_every_value_as_it_is(value: str) -> None:
+    shown = rich_text((TEXT, NUMBER), frame(value))
+    assert value in shown
+    assert "0.00" in shown
+
+
+@pytest.mark.parametrize("heading", ["× package:heart:", "× [b]", "two\nlines"])
+def test_rich_shows_every_heading_as_it_is(heading: str) -> None:
+    shown = rich_text((Column(name="text", heading=heading),), frame("x"))
+    assert all(line in shown for line in heading.splitlines())
+
+
+@pytest.mark.parametrize("width", [12, 20, 40])
+def test_a_narrow_terminal_never_shows_part_of_a_number_as_if_it_were_whole(width: int) -> None:
+    rows = pd.DataFrame({"text": ["googlenet-3x3-pool2"], "number": [1234567.25]})
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(tables.as_rich((TEXT, NUMBER), rows))
+    body = [line.split("│")[1:-1] for line in captured.get().splitlines() if "│" in line]
+    for column, whole in enumerate(["googlenet-3x3-pool2", "1,234,567.25"]):
+        shown = "".join(cells[column].strip() for cells in body)
+        assert shown == whole or shown.endswith("…")
+
+
+def test_rich_leaves_out_what_is_in_full_only() -> None:
+    shown = rich_text((TEXT, HIDDEN), frame("x"))
+    assert TEXT.heading in shown
+    assert HIDDEN.heading not in shown
+
+
+def test_rich_shows_the_title() -> None:
+    console = Console(file=io.StringIO(), width=LOG_WIDTH)
+    with console.capture() as captured:
+        console.print(tables.as_rich((TEXT, NUMBER), frame("x" * 40), "fp32, batch 1"))
+    assert "fp32, batch 1" in captured.get()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_shows_every_row(name: str) -> None:
+    shown = FORMATS[name]((TEXT, NUMBER), frame("first", "second"))
+    assert shown.index("first") < shown.index("second")
+
+
+def test_a_log_is_wide_enough_for_tables() -> None:
+    file = io.StringIO()
+    console = tables.terminal_console(file)
+    assert console.width == LOG_WIDTH
+    console.print("x" * LOG_WIDTH)
+    assert file.getvalue() == "x" * LOG_WIDTH + "\n"

@@ -1,0 +1,11 @@
+"""Counts of registered networks, made once for all tests: tracing one takes seconds."""
+
+from functools import cache
+
+from bench import archs, cost
+
+
+@cache
+def counted(name: str) -> cost.Cost:
+    """Cost at 224×224 and batch 1."""
+    return cost.count(archs.find(name))

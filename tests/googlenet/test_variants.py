@@ -1,0 +1,203 @@
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import nn
+
+import googlenet
+from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig, InceptionWidths
+from googlenet.model import GoogLeNet
+from googlenet.variants import VARIANTS, Variant
+
+DROPOUTS = {"dropout", "aux_dropout"}  # they act in training only, where a benchmark sets them to 0
+
+# FACTS.md: parameters without and with auxiliary heads, at 1000 classes.
+SEED = (7_005_832, 13_385_816)
+TORCHVISION = (6_624_904, 13_004_888)
+CAFFE = (6_998_552, 13_378_280)
+
+
+def input_channels() -> dict[str, int]:
+    """Of each Inception block; pooling between them keeps channels."""
+    outputs = [192, *(widths.out_channels for widths in INCEPTION_WIDTHS.values())]
+    return dict(zip(INCEPTION_WIDTHS, outputs, strict=False))
+
+
+def plus(counts: tuple[int, int], more: int) -> tuple[int, int]:
+    return counts[0] + more, counts[1] + more
+
+
+def second_3x3(widths: InceptionWidths) -> int:
+    """Two stacked 3×3 (the second with a batch norm of its own) instead of one 5×5."""
+    reduced, out = widths.reduce5x5, widths.conv5x5
+    return 9 * reduced * out + 9 * out * out + 2 * out - 25 * reduced * out
+
+
+def without_reductions(in_channels: int, widths: InceptionWidths) -> int:
+    """3×3 and 5×5 over all input channels, and neither reduction with its batch norm."""
+    return sum(
+        area * out * (in_channels - reduced) - reduced * (in_channels + 2)
+        for area, reduced, out in (
+            (9, widths.reduce3x3, widths.conv3x3),
+            (25, widths.reduce5x5, widths.conv5x5),
+        )
+    )
+
+
+# Caffe's differs from the seed by one bias instead of batch norm's two parameters, per channel.
+CHANNELS = (SEED[0] - CAFFE[0], SEED[1] - CAFFE[1])
+INPUTS = input_channels()
+PARAMS = {
+    "googlenet": SEED,
+    "googlenet-3x3": TORCHVISION,
+    "googlenet-pool2": SEED,
+    "googlenet-3x3-pool2": TORCHVISION,
+    "torchvision": TORCHVISION,
+    "googlenet-double3x3": plus(SEED, sum(map(second_3x3, INCEPTION_WIDTHS.values()))),
+    "googlenet-separable": plus(SEED, 2_712 - 9_408),  # FACTS.md, conv1
+    "googlenet-naive": plus(
+        SEED,
+        sum(without_reductions(INPUTS[name], widths) for name, widths in INCEPTION_WIDTHS.items()),
+    ),
+    "googlenet-no-pool": SEED,
+    "googlenet-bias": (SEED[0] + CHANNELS[0], SEED[1] + CHANNELS[1]),
+    "googlenet-caffe": CAFFE,
+}
+
+
+def params(name: str, *, aux: bool) -> int:
+    with torch.device("meta"):
+        model = googlenet.build(name, aux=aux)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_every_variant_has_an_expected_count() -> None:
+    assert PARAMS.keys() == VARIANTS.keys()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_parameters(name: str) -> None:
+    assert (params(name, aux=False), params(name, aux=True)) == PARAMS[name]
+
+
+def test_each_variant_but_the_first_names_a_neighbour_above_it() -> None:
+    first, *rest = VARIANTS.values()
+    assert first.neighbour is None
+    names = list(VARIANTS)
+    for variant in rest:
+        assert variant.neighbour in names[: names.index(variant.name)], variant.name
+
+
+def test_names_and_sources() -> None:
+    for name, variant in VARIANTS.items():
+        assert variant.name == name
+        assert variant.factor
+        assert variant.source
+
+
+def differences(one: GoogLeNetConfig, other: GoogLeNetConfig) -> set[str]:
+    return {
+        field.name
+        for field in fields(GoogLeNetConfig)
+        if getattr(one, field.name) != getattr(other, field.name)
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
+def test_one_factor_apart(variant: Variant) -> None:
+    neighbour = VARIANTS[variant.neighbour] if variant.neighbour else None
+    if variant.config is None or neighbour is None or neighbour.config is None:
+        # Where the ladder starts, and torchvision's code, which test_reference.py compares.
+        assert variant.name in {"googlenet", "torchvision"}
+        return
+    found = differences(variant.config, neighbour.config) - DROPOUTS
+    if variant.name == "googlenet-caffe":
+        assert found == {"norm", "aux_pool"}
+    else:
+        assert len(found) == 1, found
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'googlenet-4x4'") as caught:
+        googlenet.build("googlenet-4x4")
+    for name in VARIANTS:
+        assert name in str(caught.value)
+
+
+def test_torchvisions_takes_three_channels() -> None:
+    with pytest.raises(ValueError, match="3 input channels, not 1"):
+        googlenet.build("torchvision", in_channels=1)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_runs(name: str) -> None:
+    model = googlenet.build(name, aux=True, num_classes=6).eval()
+    with torch.inference_mode():
+        output = model(torch.randn(2, 3, 64, 64))
+    assert type(output) is torch.Tensor
+    assert output.shape == (2, 6)
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if VARIANTS[name].config])
+def test_widths_are_table_1s(name: str) -> None:
+    with torch.device("meta"):
+        model = googlenet.build(name)
+        shapes = {
+            block: getattr(model, f"inception{block}")(torch.empty(1, INPUTS[block], 7, 7)).shape
+            for block in INCEPTION_WIDTHS
+        }
+    # FACTS.md, Table 1's outputs.
+    outputs = [256, 480, 512, 512, 512, 528, 832, 832, 1024]
+    assert shapes == {
+        block: (1, channels, 7, 7)
+        for block, channels in zip(INCEPTION_WIDTHS, outputs, strict=True)
+    }
+
+
+def kernels(branch: nn.Module) -> list[int]:
+    return [part.kernel_size[0] for part in branch.modules() if isinstance(part, nn.Conv2d)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels3x3", "kernels5x5"),
+    [
+        ("googlenet", [1, 3], [1, 5]),
+        ("googlenet-3x3", [1, 3], [1, 3]),
+        ("googlenet-double3x3", [1, 3], [1, 3, 3]),
+        ("googlenet-naive", [3], [5]),
+    ],
+)
+def test_kernels_of_the_branches(name: str, kernels3x3: list[int], kernels5x5: list[int]) -> None:
+    with torch.device("meta"):
+        model = googlenet.build(name)
+    assert isinstance(model, GoogLeNet)
+    for block in INCEPTION_WIDTHS:
+        inception = getattr(model, f"inception{block}")
+        assert kernels(inception.branch1x1) == [1]
+        assert kernels(inception.branch3x3) == kernels3x3
+        assert kernels(inception.branch5x5) == kernels5x5
+        assert kernels(inception.branch_pool) == [1]
+
+
+def test_pooling_branch() -> None:
+    with torch.device("meta"):
+        pools = {
+            name: [
+                part.kernel_size
+                for part in googlenet.build(name).get_submodule("inception3a").modules()
+                if isinstance(part, nn.MaxPool2d)
+            ]
+            for name in ("googlenet", "googlenet-no-pool")
+        }
+    assert pools == {"googlenet": [3], "googlenet-no-pool": []}
+
+
+def test_listing_the_variants_imports_no_torch() -> None:
+    script = "import sys, googlenet.variants as v; print(len(v.VARIANTS), 'torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == [str(len(VARIANTS)), "False"]
