@@ -14,6 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a wrong request in a sentence, before anything is started."""
     try:
-        options.make_plan(config)
+        config.stash[options.PLAN] = options.make_plan(config)
+        options.check_report_folder(config)
     except RequestError as error:
         raise pytest.UsageError(str(error)) from error

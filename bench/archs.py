@@ -50,7 +50,7 @@ def find(name: str) -> Arch:
             name=name,
             what=f"torchvision's {rest}",
             source="torchvision.models",
-            build=lambda _aux: _from_torchvision(rest),
+            build=lambda aux: _from_torchvision(rest, aux),
             imports=("torchvision",),
         )
     return Arch(
@@ -62,10 +62,26 @@ def find(name: str) -> Arch:
 
 
 def loss(output: Any, target: "Tensor") -> "Tensor":
-    """Training loss of any arch: with auxiliary heads as GoogLeNet's, else cross-entropy."""
-    import googlenet
+    """Training loss of any arch: cross-entropy, and 0.3 of each auxiliary head's besides.
 
-    return googlenet.loss(output, target)
+    ``output`` is the logits, or a named tuple of ``logits`` and what its heads put out.
+    """
+    import torch.nn.functional as F
+
+    from googlenet.heads import AUX_LOSS_WEIGHT
+
+    if not hasattr(output, "_asdict"):
+        if not hasattr(output, "shape"):
+            raise RequestError(
+                f"cannot train on an output of type {type(output).__name__}: expected logits, "
+                "or a named tuple of logits and auxiliary outputs"
+            )
+        return F.cross_entropy(output, target)
+    heads = dict(output._asdict())
+    total = F.cross_entropy(heads.pop("logits"), target)
+    for head in heads.values():
+        total = total + AUX_LOSS_WEIGHT * F.cross_entropy(head, target)
+    return total
 
 
 def _from_registry(name: str) -> Arch:
@@ -86,14 +102,14 @@ def _build_registered(name: str, aux: bool) -> "nn.Module":
     return googlenet.build(name, aux=aux)
 
 
-def _from_torchvision(name: str) -> "nn.Module":
+def _from_torchvision(name: str, aux: bool) -> "nn.Module":
     from torchvision import models
 
     known = {model: model for model in models.list_models(module=models)}
     choose("torchvision classifier", name, known)
-    # Both have auxiliary heads and a slow initialisation by default.
-    plain = {"aux_logits": False, "init_weights": False}
-    arguments = plain if name in {"googlenet", "inception_v3"} else {}
+    # Both have auxiliary heads, and by default an initialisation that takes seconds.
+    with_heads = {"aux_logits": aux, "init_weights": False}
+    arguments = with_heads if name in {"googlenet", "inception_v3"} else {}
     model: nn.Module = models.get_model(name, weights=None, **arguments)
     return model
 
@@ -103,7 +119,7 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
 
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")

@@ -22,6 +22,7 @@ COUNT = scaled(1, 0)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 for fine and 2 for a wrong request."""
     options = _parser().parse_args(arguments)
+    sys.path.insert(0, str(Path.cwd()))  # where package.module:factory is looked for, as by -m
     # torchvision decorates functions with it at import; a user can do nothing about it.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
     try:

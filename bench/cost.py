@@ -2,7 +2,7 @@
 
 fvcore counts. It calls its total "flops" and means multiply-accumulates of convolutions and matrix
 products, plus batch norm and average pooling; here that total keeps its own name, MACs are those of
-convolutions, linear layers and matrix products alone, and FLOPs are 2 × MACs.
+convolutions, linear layers and other matrix products alone, and FLOPs are 2 × MACs.
 """
 
 from collections import Counter

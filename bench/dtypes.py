@@ -37,10 +37,10 @@ class Dtype:
         """Set both knobs of this process: cuDNN's convolutions default to TF32, products don't."""
         import torch
 
-        precision = "tf32" if self.tf32 else "ieee"
-        # Its stubs miss it; it is there since 2.9.
-        torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
-        torch.backends.cuda.matmul.fp32_precision = precision
+        # These setters leave every getter, old and new, consistent; setting fp32_precision knob by
+        # knob makes the old getters raise, and Inductor reads those (torch 2.15).
+        torch.backends.cudnn.allow_tf32 = self.tf32
+        torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
 
 
 _EVERYWHERE = frozenset({"cpu", "cuda"})

@@ -23,7 +23,10 @@ PINNED: Mapping[str, str] = MappingProxyType(
 # Asking for devices through NVML leaves CUDA untouched, so that a process may still fork.
 UNTOUCHED_CUDA = MappingProxyType({"PYTORCH_NVML_BASED_CUDA_CHECK": "1"})
 
-_RECORDED_PREFIXES = ("MALLOC_", "GLIBC_", "OMP_", "GOMP_", "KMP_", "MKL_", "TORCH", "CUDA_", "LD_")
+_RECORDED = re.compile(
+    "(MALLOC|GLIBC|LD|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN|(PY)?TORCH|CUDA|CUDNN|CUBLAS|NVIDIA)"
+)
+_PLACES = ("_DIR", "_PATH")  # where something lies on this machine explains no number
 
 
 def for_workers(base: Mapping[str, str]) -> dict[str, str]:
@@ -40,40 +43,48 @@ def physical_cores() -> int:
     import psutil
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(psutil.cpu_count(logical=False) or 1, allowed or 1))
+    return max(1, min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1))
 
 
-def has_cuda_device() -> bool:
-    """Whether the NVIDIA driver sees a device; asks the driver alone, without importing torch."""
+def cuda_devices() -> int:
+    """How many devices the NVIDIA driver sees; asks the driver alone, without importing torch."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return False
+        return 0
     count = ctypes.c_int(0)
-    return (
-        driver.cuInit(0) == 0
-        and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-        and count.value > 0
-    )
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def driver_version() -> str:
+    """The NVIDIA driver's version as its kernel module states it."""
+    try:
+        text = Path("/sys/module/nvidia/version").read_text()
+    except OSError:
+        return "unknown"
+    return text.strip()
 
 
 def describe(device: str) -> dict[str, Any]:
     """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
     import torch
 
+    cpu = cpu_name()
     about: dict[str, Any] = {
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "device": device,
-        "device_name": cpu_name(),
-        "cpu": cpu_name(),
+        "device_name": cpu,
+        "cpu": cpu,
         "physical_cores": physical_cores(),
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "variables": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name.startswith(_RECORDED_PREFIXES) and not name.endswith(("_DIR", "_PATH"))
+            if _RECORDED.match(name) and not name.endswith(_PLACES)
         },
     }
     if device.startswith("cuda"):
@@ -83,6 +94,8 @@ def describe(device: str) -> dict[str, Any]:
             "device_memory_bytes": properties.total_memory,
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "driver": driver_version(),
             "compute_capability": f"{properties.major}.{properties.minor}",
         }
     return about

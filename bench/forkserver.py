@@ -11,12 +11,14 @@ once it has ended. Numbers are eight bytes. The end of the socket ends the serve
 the server ends its workers.
 """
 
+import contextlib
 import ctypes
 import importlib
 import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from bench import worker
 from bench.launch import FORK, NUMBER_BYTES, WAIT
@@ -58,6 +60,7 @@ def _become_worker(streams: list[int], server: int) -> None:
     status = 1
     try:
         _die_with(server)
+        _die_first()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
@@ -76,6 +79,12 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _die_first() -> None:
+    """Be the one that the kernel kills when memory runs out, rather than the server or pytest."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -72,11 +73,7 @@ class WorkerProcess:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self], [], [], left)[0]:
-                stderr = self.stderr()
-                self.kill()
-                raise WorkerError(
-                    "timeout", f"no answer within {limit_s:.0f} s; it was killed", stderr
-                )
+                raise self.hung(limit_s)
             chunk = os.read(self.fileno(), 1 << 16)
             if not chunk:
                 raise self._died()
@@ -88,6 +85,12 @@ class WorkerProcess:
             raise WorkerError(error["kind"], error["message"], self.stderr())
         ok: dict[str, Any] = reply["ok"]
         return ok
+
+    def hung(self, limit_s: float) -> WorkerError:
+        """Kill a worker that gave no answer within its limit; the error to raise."""
+        stderr = self.stderr()
+        self.kill()
+        return WorkerError("timeout", f"no answer within {limit_s:.0f} s; it was killed", stderr)
 
     def stderr(self) -> str:
         """The last lines that the worker, or a library in it, wrote to standard error."""
@@ -111,19 +114,25 @@ class WorkerProcess:
             return 0
         self._ended = True
         self._streams.close_requests()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._kill_group()
         status = self._wait()
         self._streams.close()
         return status
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _died(self) -> WorkerError:
         """Why a worker that closed its end is gone: found out before it is cleaned up."""
         stderr = self.stderr()
         self._ended = True
+        # It is on its way out, and tells how it ended; one that only closed its end is helped.
+        impatience = threading.Timer(GRACE_S, self._kill_group)
+        impatience.start()
         status = self._wait()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # what it started may outlive it
+        impatience.cancel()
+        self._kill_group()  # what it started may outlive it
         self._streams.close()
         return WorkerError("died", f"the worker {_ending(status)}", stderr)
 
@@ -207,6 +216,7 @@ class ForkServer(Launcher):
             raise self._gone() from None
         except TimeoutError:
             streams.close()
+            self._process.kill()  # its late answer would be taken for the next one
             raise WorkerError(
                 "start", f"no worker within {START_LIMIT_S:.0f} s", _tail(self._stderr)
             ) from None

@@ -1,5 +1,8 @@
 """Peak memory of a worker, by the instrument that its device has."""
 
+import contextlib
+import ctypes
+import gc
 import re
 import resource
 import sys
@@ -18,10 +21,18 @@ def resident_bytes() -> int:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Forget earlier peaks, compilation's above all, where the system lets a process do so."""
+    """Forget earlier peaks, compilation's above all, where the system lets a process do so.
+
+    What is free goes back first: an allocator that keeps it would make an old peak today's.
+    """
+    gc.collect()
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    if _CLEAR_REFS.exists():
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc's own
+        libc.malloc_trim(0)
+    with contextlib.suppress(OSError):  # no such file but on Linux; read-only in some containers
         _CLEAR_REFS.write_text(_RESET_PEAK)
 
 

@@ -172,7 +172,6 @@ class Run:
             with self._cell_may_fail(cell, "finishing", set_index):
                 worker = self._live[cell]
                 setups[cell] |= worker.request("finish", limit_s=SHORT_LIMIT_S)
-                self.outcome.setups.setdefault(cell, []).append(setups[cell])
                 del self._live[cell]
                 worker.close()
 
@@ -199,7 +198,10 @@ class Run:
                     continue
                 del busy[cell]
                 with self._cell_may_fail(cell, "preparing", set_index):
-                    setups[cell] = self._live[cell].receive(limit_s=1.0)
+                    if not answered:
+                        raise self._live[cell].hung(PREPARE_LIMIT_S)
+                    setups[cell] = self._live[cell].receive(SHORT_LIMIT_S)
+                    self.outcome.setups.setdefault(cell, []).append(setups[cell])
                 self._progress.advance(cell.id)
 
     def _warm_up(self, set_index: int, setups: dict[Cell, dict[str, Any]]) -> None:

@@ -44,6 +44,9 @@ class Setup:
     output_error: float
     """Relative L2 distance to fp32 eager's output of the same weights and images."""
     error_bound: float
+    tf32_convolutions: bool
+    tf32_products: bool
+    """The two knobs as they stood while the cell ran."""
     gradient_error: float | None
     """The same of a training step's gradients."""
     resident_before_bytes: int
@@ -98,6 +101,8 @@ def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
             graph_breaks=graph_breaks,
             output_error=output_error,
             error_bound=dtype.error_bound,
+            tf32_convolutions=torch.backends.cudnn.allow_tf32,
+            tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,
             resident_before_bytes=resident_before_bytes,
         ),
@@ -130,9 +135,10 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
+        norm.reset_running_stats()
         norm.momentum = None  # the statistics of this batch, not a step towards them
         norm.train()
-    batch = random_images(max(CALIBRATION_IMAGES, images.shape[0]), images.shape[-1])
+    batch = random_images(CALIBRATION_IMAGES, images.shape[-1])
     with torch.no_grad():
         model.train()(batch.to(images))
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -71,14 +71,14 @@ class Inference(Task):
 class Training(Task):
     """A step of SGD with momentum: forward with auxiliary heads, loss, backward, update.
 
-    Weights stay fp32; narrower dtypes autocast. Dropout is off, so that a step can be checked: its
-    masks would differ from one executor to the next. (It acts on a vector an image.)
+    Weights stay fp32; narrower dtypes autocast. Dropout and stochastic depth are off, so that a
+    step can be checked: their masks would differ from one executor to the next.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
         self.model = model.train()
         for module in model.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
+            if isinstance(module, nn.modules.dropout._DropoutNd) or is_stochastic_depth(module):
                 module.eval()
         self.images = images
         self.targets = targets
@@ -110,6 +110,11 @@ class Training(Task):
         with torch.autocast(self.images.device.type, dtype=self.dtype, enabled=narrow):
             output = self.model(self.images)
             return output, archs.loss(output, self.targets)
+
+
+def is_stochastic_depth(module: nn.Module) -> bool:
+    """Whether a module drops whole branches at random, as torchvision's and timm's do."""
+    return type(module).__name__ in {"StochasticDepth", "DropPath"}
 
 
 TASKS: Mapping[str, type[Task]] = MappingProxyType({"infer": Inference, "train": Training})

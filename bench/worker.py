@@ -11,9 +11,9 @@ import faulthandler
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TextIO
 
 import torch
@@ -55,6 +55,8 @@ class Worker:
         """Build, run once, check the answer."""
         wanted = Cell(**cell)
         self.device = torch.device(wanted.device)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # so that events and streams are this device's
         self.subject = subject.prepare(wanted, image_size=image_size, seed=seed)
         return asdict(self.subject.setup)
 
@@ -133,8 +135,10 @@ def run() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.stdin = os.fdopen(os.dup(0), encoding="utf-8")
-    serve(sys.stdin, replies)
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)  # what a network starts must not read our requests
+    serve(requests, replies)
 
 
 if __name__ == "__main__":

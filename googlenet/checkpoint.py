@@ -1,23 +1,24 @@
 """Reading weights: from a file that may hold nothing but tensors, into a network that they fit."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-_SHOWN = 6  # keys of each kind named in an error; a whole state dict would hide the sentence
 
-
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict with ``weights_only=True``, so that a file cannot run code.
 
     A file that holds it under ``state_dict`` or ``model``, as training scripts write, will do.
     Raises ``ValueError`` for anything else, ``OSError`` where the file cannot be read.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # it warns of pickles that it refuses a moment later
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends too early"
         raise ValueError(f"{path} is not a checkpoint of tensors only: {reason}") from error
@@ -68,5 +69,4 @@ def _shape(tensor: Tensor) -> str:
 def _listed(kind: str, keys: list[str]) -> str:
     if not keys:
         return ""
-    rest = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return f"{len(keys)} {kind} ({', '.join(keys[:_SHOWN])}{rest})"
+    return f"{len(keys)} {kind} ({', '.join(keys)})"

@@ -29,9 +29,10 @@ class AuxHead(nn.Module):
 
     def __init__(self, in_channels: int, config: GoogLeNetConfig) -> None:
         super().__init__()
+        self.averages = config.aux_pool == "average5x5"
         self.pool: nn.Module = (
             nn.AvgPool2d(kernel_size=5, stride=3)
-            if config.aux_pool == "average5x5"
+            if self.averages
             else nn.AdaptiveAvgPool2d(AUX_GRID)
         )
         self.conv = ConvUnit(in_channels, 128, config)
@@ -40,17 +41,22 @@ class AuxHead(nn.Module):
         self.fc2 = nn.Linear(1024, config.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
         x = self.pool(x)  # N in_channels 4 4
-        if x.shape[-2:] != (AUX_GRID, AUX_GRID):
-            raise ValueError(
-                f"the 5×5/3 average pool of an auxiliary head leaves {x.shape[-2]}×{x.shape[-1]} "
-                f"pixels where its linear layer needs {AUX_GRID}×{AUX_GRID}: train on images near "
-                "224×224, or choose aux_pool='adaptive4x4'"
-            )
         x = self.conv(x).flatten(start_dim=1)  # N 2048
         x = F.relu(self.fc1(x), inplace=True)  # N 1024
         logits: Tensor = self.fc2(self.dropout(x))  # N num_classes
         return logits
+
+    def _check(self, x: Tensor) -> None:
+        """Only 14 to 16 pixels average-pool to the 4×4 that the first linear layer needs."""
+        sides = x.shape[-2:]
+        if self.averages and any((side - 5) // 3 + 1 != AUX_GRID for side in sides):
+            raise ValueError(
+                f"the 5×5/3 average pool of an auxiliary head needs 14 to 16 pixels a side and got "
+                f"{sides[0]}×{sides[1]}: train on images near 224×224, or choose "
+                "aux_pool='adaptive4x4'"
+            )
 
 
 def loss(output: Tensor | GoogLeNetOutput, target: Tensor) -> Tensor:

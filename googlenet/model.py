@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from googlenet.blocks import ConvUnit, Inception, stem
 from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig
 from googlenet.heads import AuxHead, GoogLeNetOutput
+from googlenet.images import check_images
 
 
 class GoogLeNet(nn.Module):
@@ -55,7 +56,7 @@ class GoogLeNet(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
-        self._check(x)
+        check_images(x, self.config.in_channels, self.config.min_image_size)
         x = self.conv1(x)  # N 64 112 112
         x = self.lrn1(self.pool1(x))  # N 64 56 56
         x = self.lrn2(self.conv2(x))  # N 192 56 56
@@ -82,25 +83,6 @@ class GoogLeNet(nn.Module):
         if aux1 is None or aux2 is None:
             return logits
         return GoogLeNetOutput(logits, aux1, aux2)
-
-    def _check(self, x: Tensor) -> None:
-        """Say in a sentence what is wrong with an input, before a convolution says it in code."""
-        channels, least = self.config.in_channels, self.config.min_image_size
-        if x.dim() != 4:
-            raise ValueError(
-                f"expected a batch of images, N × {channels} × H × W; got {x.dim()} dimensions "
-                f"of shape {tuple(x.shape)}"
-            )
-        if x.shape[1] != channels:
-            raise ValueError(
-                f"expected {channels} input channels; got {x.shape[1]} in shape {tuple(x.shape)} "
-                f"(build with in_channels={x.shape[1]} to use such images)"
-            )
-        if x.shape[2] < least or x.shape[3] < least:
-            raise ValueError(
-                f"images must be at least {least}×{least} pixels for every pooling to leave one; "
-                f"got {x.shape[2]}×{x.shape[3]}"
-            )
 
 
 def _max_pool(kernel_size: int) -> nn.MaxPool2d:

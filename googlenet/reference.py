@@ -7,6 +7,9 @@ from torch import Tensor
 from torchvision.models import GoogLeNet as _TorchvisionGoogLeNet
 
 from googlenet.heads import GoogLeNetOutput
+from googlenet.images import check_images
+
+MIN_IMAGE_SIZE = 15  # pixels; GoogLeNet_Weights.IMAGENET1K_V1.meta["min_size"]
 
 # Ours on the left, torchvision's on the right; every other key is the same in both.
 _RENAMES = (
@@ -28,6 +31,7 @@ class TorchvisionGoogLeNet(_TorchvisionGoogLeNet):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
         """Logits N × num_classes, or in training with heads a ``GoogLeNetOutput``."""
+        check_images(x, channels=3, least=MIN_IMAGE_SIZE)
         output = super().forward(x)
         if isinstance(output, Tensor):
             return output

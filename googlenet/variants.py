@@ -5,6 +5,7 @@ Listing imports no torch; building does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,7 @@ class Variant:
 
 
 SEED = GoogLeNetConfig()
-# Dropout acts in training only, and a benchmark of training switches it off (see bench/subject.py):
-# it never tells two measured networks apart.
+# Dropout acts in training only; it is no part of what a forward pass computes or costs.
 TORCHVISION_DROPOUT, TORCHVISION_AUX_DROPOUT = 0.2, 0.7
 
 _ALL = (
@@ -132,7 +132,9 @@ def build(
     registered, and for input channels that torchvision's class does not have.
     """
     if name not in VARIANTS:
-        raise ValueError(f"no variant is called {name!r}; there are: {', '.join(VARIANTS)}")
+        nearest = get_close_matches(name, VARIANTS, n=1)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise ValueError(f"no variant is called {name!r}; {hint}known: {', '.join(VARIANTS)}")
     config = VARIANTS[name].config
     if config is None:
         if in_channels != 3:

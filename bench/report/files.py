@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+from bench import store
 from bench.record import RunRecord
 from bench.report import frame, markdown
 from bench.report.tables import csv_safe
 from bench.store import write_text
 
 RUN_FILE = "run.json"
+
+
+def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
+    """Write the run file, and every report beside it."""
+    store.write(run, folder / RUN_FILE)
+    return (folder / RUN_FILE, *write(run, folder))
 
 
 def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:

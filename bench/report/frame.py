@@ -85,9 +85,8 @@ def _row(record: CellRecord, by_id: dict[str, CellRecord], reference: str) -> di
         "fvcore_total_per_image": record.cost.get("fvcore_total_per_image"),
         **{name: _largest(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
-        "compile_first_s": _compile_s(record, 0),
-        "compile_first_cached": _first(record, "compile_cached"),
-        "compile_last_s": _compile_s(record, -1) if len(record.setups) > 1 else None,
+        "compile_cold_s": _compile_s(record, cached=False),
+        "compile_warm_s": _compile_s(record, cached=True),
         "graph_breaks": _largest(record, "graph_breaks"),
         "recompiled_graphs": _largest(record, "recompiled_graphs"),
         "output_error": _largest(record, "output_error"),
@@ -116,12 +115,7 @@ def _largest(record: CellRecord, name: str) -> Any:
     return max(_values(record, name), default=None)
 
 
-def _first(record: CellRecord, name: str) -> Any:
-    return next(iter(_values(record, name)), None)
-
-
-def _compile_s(record: CellRecord, index: int) -> Any:
-    """Seconds of the first call of a set's worker, where that call compiled."""
-    if not record.setups or record.setups[index].get("compile_cached") is None:
-        return None
-    return record.setups[index]["first_call_s"]
+def _compile_s(record: CellRecord, *, cached: bool) -> float | None:
+    """Seconds of the last first call that compiled, or took its code from Inductor's cache."""
+    calls = [s["first_call_s"] for s in record.setups if s.get("compile_cached") is cached]
+    return calls[-1] if calls else None

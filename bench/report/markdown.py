@@ -18,10 +18,10 @@ Latency is host time around a call, to the end of its work; p99 of fewer than 10
 to their largest. images/s is the batch size over the p50. "×" is how many times as fast as the
 reference a cell is (over 1 is faster), the reference in eager or in the cell's own mode: the median
 over rounds of the ratio within a round, where both were visited moments apart. MACs are
-multiply-accumulates of convolutions and linear layers in a forward pass; FLOPs = 2 × MACs.
-Compilation is in no latency; "compile s" is the first call's, in the first set. The output error is
-the relative L2 distance to fp32 eager's output of the same weights and images; a cell past its
-dtype's bound fails.
+multiply-accumulates of convolutions, linear layers and other matrix products in a forward pass;
+FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor had
+nothing in its cache, else warm. The output error is the relative L2 distance to fp32 eager's output
+of the same weights and images; a cell past its dtype's bound fails.
 """
 RESIDENT = """\
 Resident memory is the worker's peak while it was warmed up and measured, interpreter and libraries
@@ -45,6 +45,7 @@ def render(run: RunRecord) -> str:
     ]
     for title, rows in summary.groups(run):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
+    parts += _notes(run)
     parts += ["## How to read this", HOW_TO_READ + _resident(run), *_circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -59,6 +60,23 @@ def _failures(run: RunRecord) -> list[str]:
         if stderr
     ]
     return ["## Cells without figures", as_markdown(_FAILURE_COLUMNS, failed), *details]
+
+
+def _notes(run: RunRecord) -> list[str]:
+    """What a reader must know of single cells before trusting their figures."""
+    rows = frame.summary(run).reindex(columns=["arch", "mode", "recompiled_graphs", "graph_breaks"])
+    notes = [
+        f"- {escaped(record.cell.id)}: {what}."
+        for record, recompiled, breaks in zip(
+            run.cells, rows["recompiled_graphs"], rows["graph_breaks"], strict=True
+        )
+        for count, what in (
+            (recompiled, f"compiled {recompiled} more graphs while it was measured"),
+            (breaks, f"its graph breaks {breaks} times"),
+        )
+        if count == count and count  # neither missing nor zero
+    ]
+    return ["## Notes", "\n".join(notes)] if notes else []
 
 
 def _resident(run: RunRecord) -> str:

@@ -49,7 +49,18 @@ def columns(reference: str) -> tuple[Column, ...]:
             in_full_only=True,
         ),
         Column(name="peak_resident_bytes", heading="resident MiB", write=scaled(PER_MIB, 0)),
-        Column(name="compile_first_s", heading="compile s", write=scaled(1, 1), in_full_only=True),
+        Column(
+            name="compile_cold_s",
+            heading="compile\ncold s",
+            write=scaled(1, 1),
+            in_full_only=True,
+        ),
+        Column(
+            name="compile_warm_s",
+            heading="compile\nwarm s",
+            write=scaled(1, 1),
+            in_full_only=True,
+        ),
         Column(
             name="output_error", heading="output error", write="{:.1e}".format, in_full_only=True
         ),

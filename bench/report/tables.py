@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 BLANK = "–"
-LOG_WIDTH = 120  # characters
+LOG_WIDTH = 180  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,6 @@ def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> Table:
     """A table for the terminal."""
     table = Table(title=title or None, title_justify="left")
-    columns = tuple(column for column in columns if not column.in_full_only)
     for column in columns:
         table.add_column(
             Text(column.heading),
@@ -93,13 +92,24 @@ def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -
 
 def as_csv(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     """Every column of the frame, whole, under its own name; safe to open in a spreadsheet."""
-    return csv_safe(frame).to_csv(index=False)
+    return csv_safe(frame).to_csv(index=False).rstrip("\n")
 
 
 def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     """Every column of the frame, whole: a list of rows, missing values as null."""
     rows = json.loads(frame.to_json(orient="records", double_precision=15))
     return json.dumps(rows, indent=2)
+
+
+def fitted(
+    console: Console, columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
+) -> Table:
+    """A table with every column where the console is wide enough, else with the first in rank."""
+    table = as_rich(columns, frame, title)
+    natural = console.measure(table, options=console.options.update(width=LOG_WIDTH)).maximum
+    if natural <= console.width:
+        return table
+    return as_rich(tuple(column for column in columns if not column.in_full_only), frame, title)
 
 
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
@@ -111,7 +121,7 @@ def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Co
 def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     console = terminal_console()
     with console.capture() as captured:
-        console.print(as_rich(columns, frame))
+        console.print(fitted(console, columns, frame))
     return captured.get().rstrip("\n")
 
 

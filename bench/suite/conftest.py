@@ -1,6 +1,7 @@
 """The suite's hooks: the engine measures all selected cells at once; items hand them over."""
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,18 +11,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import environment, store
+from bench import environment
 from bench.cell import Cell
 from bench.launch import WorkerError, launcher
 from bench.plan import Plan
 from bench.record import CellRecord, RunRecord
 from bench.report import files, summary
-from bench.report.tables import as_rich, terminal_console
+from bench.report.tables import fitted, terminal_console
 from bench.rounds import Outcome, Run
 from bench.suite import options, profiles
 from bench.suite.progress import TerminalProgress
 
-PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[RunRecord]()
 WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 
@@ -29,8 +29,7 @@ WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make every cell of the plan an item."""
     if "cell" in metafunc.fixturenames:
-        # Checked in the root conftest's pytest_configure, which knows how to refuse.
-        plan = metafunc.config.stash.setdefault(PLAN, options.make_plan(metafunc.config))
+        plan = metafunc.config.stash[options.PLAN]
         metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
 
 
@@ -44,7 +43,7 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     """Every selected cell, measured; the run file and the reports are on disk by then."""
     config = request.config
     selected = set(_cells(request.session.items))
-    whole = config.stash[PLAN]
+    whole = config.stash[options.PLAN]
     plan = replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
     with _uncaptured(config) as console:
         outcome = _measure(plan, console)
@@ -65,10 +64,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("googlenet-bench")
     console = terminal_console(terminalreporter._tw._file)
     for title, rows in summary.groups(run):
-        console.print(as_rich(summary.shown_columns(run, rows), rows, title))
+        console.print(fitted(console, summary.shown_columns(run, rows), rows, title))
     if run.status != "complete":
         console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
-    for path in config.stash[WRITTEN]:
+    for path in config.stash.get(WRITTEN, ()):
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -115,7 +114,7 @@ def _run_record(config: pytest.Config, outcome: Outcome) -> RunRecord:
         cells=outcome.records(),
         environment=outcome.environment,
         plan={
-            "command": options.command(),
+            "command": options.command(config),
             "profile": config.getoption("--profile"),
             "reference_arch": profiles.REFERENCE_ARCH,
             "sets": plan.sets,
@@ -133,6 +132,7 @@ def _run_record(config: pytest.Config, outcome: Outcome) -> RunRecord:
 
 
 def _write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
-    run_file = folder / files.RUN_FILE
-    store.write(run, run_file)
-    return (run_file, *files.write(run, folder))
+    try:
+        return files.write_all(run, folder)
+    except OSError:  # a full disk, say: what was measured is worth another place
+        return files.write_all(run, Path(tempfile.mkdtemp(prefix="googlenet-bench-")))

@@ -2,7 +2,7 @@
 
 import random
 import shlex
-import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,11 +10,12 @@ from typing import TypeVar
 import pytest
 
 from bench import plan
-from bench.environment import has_cuda_device
+from bench.environment import cuda_devices
 from bench.names import RequestError, choose
 from bench.suite.profiles import PROFILES
 
 Value = TypeVar("Value")
+PLAN = pytest.StashKey[plan.Plan]()
 
 
 def add(parser: pytest.Parser) -> None:
@@ -76,22 +77,37 @@ def report_folder(config: pytest.Config, machine: str) -> Path:
     return Path(given) if given else config.rootpath / "reports" / machine
 
 
-def command() -> str:
+def check_report_folder(config: pytest.Config) -> None:
+    """Refuse a report folder that cannot be written before anything is measured for it."""
+    given = config.getoption("--report-dir")
+    if given is None:
+        return
+    try:
+        Path(given).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=given):
+            pass
+    except OSError as error:
+        raise RequestError(f"--report-dir {given} cannot be written: {error.strerror}") from error
+
+
+def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again."""
-    return shlex.join(["pytest", *sys.argv[1:]])
+    return shlex.join(["pytest", *map(str, config.invocation_params.args)])
 
 
 def _device(given: str | None) -> str:
     if given is None:
-        return "cuda" if has_cuda_device() else "cpu"
+        return "cuda" if cuda_devices() else "cpu"
     kind, _, index = given.partition(":")
     if kind not in {"cpu", "cuda"} or (
         ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
     ):
         raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
-    if kind == "cuda" and not has_cuda_device():
+    if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
+        shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
         raise RequestError(
-            f"--device {given}: the NVIDIA driver shows no device on this machine; use --device cpu"
+            f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
+            "--device cpu needs none"
         )
     return given
 

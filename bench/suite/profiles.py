@@ -7,18 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from googlenet.variants import VARIANTS
+
 REFERENCE_ARCH = "torchvision"
 # From GoogLeNet to torchvision's one factor at a time, and whose code it is at the last step.
 LADDER = ("googlenet", "googlenet-3x3", "googlenet-pool2", "googlenet-3x3-pool2", REFERENCE_ARCH)
-VARIANTS = (
-    *LADDER,
-    "googlenet-double3x3",
-    "googlenet-separable",
-    "googlenet-naive",
-    "googlenet-no-pool",
-    "googlenet-bias",
-    "googlenet-caffe",
-)
 MODES = ("eager", "compile", "channels_last")
 # A batch that fills the device and leaves a laptop usable.
 THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
@@ -62,7 +55,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         ),
         "full": Profile(
             what="every variant in every mode, at batch 1 and a throughput batch",
-            archs=VARIANTS,
+            archs=tuple(VARIANTS),
             modes=(*MODES, "compile+channels_last"),
             throughput=True,
             sets=4,

@@ -46,11 +46,11 @@ def test_any_of_torchvisions_classifiers_builds() -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == 11_689_512
 
 
-def test_torchvisions_googlenet_comes_without_heads() -> None:
+@pytest.mark.parametrize(("aux", "params"), [(False, 6_624_904), (True, 13_004_888)])
+def test_torchvisions_googlenet_comes_with_heads_where_asked(aux: bool, params: int) -> None:
     with torch.device("meta"):
-        model = archs.find("torchvision:googlenet").build(True)
-    # FACTS.md: torchvision without aux.
-    assert sum(parameter.numel() for parameter in model.parameters()) == 6_624_904
+        model = archs.find("torchvision:googlenet").build(aux)
+    assert sum(parameter.numel() for parameter in model.parameters()) == params
 
 
 def test_a_factory_of_your_own_builds() -> None:
@@ -115,5 +115,7 @@ def test_loss_with_and_without_heads() -> None:
     target = torch.tensor([1, 4])
     output = GoogLeNetOutput(logits, aux1, aux2)
     assert torch.equal(archs.loss(logits, target), F.cross_entropy(logits, target))
-    assert torch.equal(archs.loss(output, target), googlenet.loss(output, target))
+    torch.testing.assert_close(archs.loss(output, target), googlenet.loss(output, target))
     assert archs.loss(output, target) > archs.loss(logits, target)
+    with pytest.raises(RequestError, match="cannot train on an output of type dict"):
+        archs.loss({"out": logits}, target)

@@ -57,14 +57,16 @@ def test_fewer_bits_never_have_a_tighter_bound() -> None:
 @pytest.mark.parametrize("name", DTYPES)
 def test_pin_precision_sets_both_knobs(name: str) -> None:
     DTYPES[name].pin_precision()
-    expected = "tf32" if name == "tf32" else "ieee"
-    assert torch.backends.cudnn.conv.fp32_precision == expected  # type: ignore[attr-defined]
-    assert torch.backends.cuda.matmul.fp32_precision == expected
+    assert torch.backends.cudnn.allow_tf32 == (name == "tf32")
+    assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
+    # Every getter answers, old and new: a state set in part makes some of them raise.
+    assert torch.get_float32_matmul_precision() == ("high" if name == "tf32" else "highest")
+    assert (torch.backends.cuda.matmul.fp32_precision == "tf32") == (name == "tf32")
 
 
 @pytest.mark.usefixtures("_precision_restored")
 def test_pinning_fp32_undoes_tf32() -> None:
     DTYPES["tf32"].pin_precision()
     DTYPES["fp32"].pin_precision()
-    assert torch.backends.cudnn.conv.fp32_precision == "ieee"  # type: ignore[attr-defined]
-    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32

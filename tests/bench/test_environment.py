@@ -41,7 +41,7 @@ def test_there_is_a_core() -> None:
 
 
 @pytest.mark.parametrize(
-    ("physical", "allowed", "cores"), [(8, 2, 2), (2, 4, 2), (None, 4, 1), (4, 0, 1)]
+    ("physical", "allowed", "cores"), [(8, 2, 2), (2, 4, 2), (None, 4, 4), (4, 0, 1)]
 )
 def test_cores_are_those_that_this_process_may_use(
     monkeypatch: pytest.MonkeyPatch, physical: int | None, allowed: int, cores: int
@@ -105,14 +105,12 @@ def test_no_driver_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("libcuda.so.1: cannot open shared object file")
 
     monkeypatch.setattr("ctypes.CDLL", missing)
-    assert environment.has_cuda_device() is False
+    assert environment.cuda_devices() == 0
 
 
-@pytest.mark.parametrize(
-    ("status", "count", "found"), [(0, 2, True), (0, 0, False), (100, 2, False)]
-)
+@pytest.mark.parametrize(("status", "count", "found"), [(0, 2, 2), (0, 0, 0), (100, 2, 0)])
 def test_a_driver_is_asked_for_its_devices(
-    monkeypatch: pytest.MonkeyPatch, status: int, count: int, found: bool
+    monkeypatch: pytest.MonkeyPatch, status: int, count: int, found: int
 ) -> None:
     class Driver:
         def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
@@ -123,4 +121,4 @@ def test_a_driver_is_asked_for_its_devices(
             return 0
 
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
-    assert environment.has_cuda_device() is found
+    assert environment.cuda_devices() == found

@@ -89,9 +89,9 @@ def test_one_kind_alone_is_refused_too(
     assert same(copied(model), before)
 
 
-def test_a_long_list_is_cut(model: nn.Module) -> None:
+def test_every_key_is_named(model: nn.Module) -> None:
     extra = {f"extra{index}": torch.zeros(1) for index in range(9)}
-    with pytest.raises(ValueError, match=r"9 extra \(extra0, .*extra5 and 3 more\)"):
+    with pytest.raises(ValueError, match=f"9 extra .{', '.join(extra)}."):
         load(model, other() | extra)
 
 

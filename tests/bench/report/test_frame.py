@@ -18,7 +18,7 @@ COLUMNS = [
     *("params", "params_with_aux", "macs_per_image", "flops_per_image", "fvcore_total_per_image"),
     *("peak_allocated_bytes", "peak_reserved_bytes", "peak_resident_bytes"),
     "resident_before_build_bytes",
-    *("compile_first_s", "compile_first_cached", "compile_last_s"),
+    *("compile_cold_s", "compile_warm_s"),
     *("graph_breaks", "recompiled_graphs", "output_error", "gradient_error", "reason"),
 ]
 
@@ -100,17 +100,16 @@ def test_setups_are_summed_up() -> None:
     assert found["resident_before_build_bytes"] == (300 + runs.SETS - 1) * runs.MIB
     assert found["output_error"] == runs.SETS * 1e-6
     assert found["graph_breaks"] == 0
-    first, last = runs.setup(0), runs.setup(runs.SETS - 1)
-    assert found["compile_first_s"] == first["first_call_s"]
-    assert found["compile_last_s"] == last["first_call_s"]
-    assert found["compile_first_cached"] is False
+    first, last = (runs.setup(index, compiled=True) for index in (0, runs.SETS - 1))
+    assert (first["compile_cached"], last["compile_cached"]) == (False, True)
+    assert found["compile_cold_s"] == first["first_call_s"]
+    assert found["compile_warm_s"] == last["first_call_s"]
 
 
 def test_only_what_compiles_has_compile_seconds() -> None:
     found = row(runs.EAGER)
-    assert pd.isna(found["compile_first_s"])
-    assert pd.isna(found["compile_last_s"])
-    assert pd.isna(found["compile_first_cached"])
+    assert pd.isna(found["compile_cold_s"])
+    assert pd.isna(found["compile_warm_s"])
 
 
 def test_a_failed_cell_has_no_latency_and_its_reason() -> None:

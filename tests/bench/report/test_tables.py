@@ -161,10 +161,14 @@ def test_a_narrow_terminal_never_shows_part_of_a_number_as_if_it_were_whole(widt
         assert shown == whole or shown.endswith("…")
 
 
-def test_rich_leaves_out_what_is_in_full_only() -> None:
-    shown = rich_text((TEXT, HIDDEN), frame("x"))
-    assert TEXT.heading in shown
-    assert HIDDEN.heading not in shown
+def test_a_narrow_console_leaves_out_what_is_in_full_only() -> None:
+    for width, there in ((LOG_WIDTH, True), (len(TEXT.heading) + 10, False)):
+        console = Console(file=io.StringIO(), width=width)
+        with console.capture() as captured:
+            console.print(tables.fitted(console, (TEXT, HIDDEN), frame("x")))
+        shown = captured.get()
+        assert TEXT.heading in shown
+        assert (HIDDEN.heading in shown) is there
 
 
 def test_rich_shows_the_title() -> None:

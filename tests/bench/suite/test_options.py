@@ -1,5 +1,4 @@
 import shlex
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,12 +41,12 @@ def plan(**given: str) -> Plan:
 
 @pytest.fixture(autouse=True)
 def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "has_cuda_device", lambda: False)
+    monkeypatch.setattr(options, "cuda_devices", lambda: 0)
 
 
 @pytest.fixture
 def _gpu(_no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "has_cuda_device", lambda: True)
+    monkeypatch.setattr(options, "cuda_devices", lambda: 2)
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -166,10 +165,24 @@ def test_reports_go_to_the_machines_folder_or_where_told() -> None:
     assert options.report_folder(config(report_dir="out"), "nvidia-h200") == Path("out")
 
 
-def test_the_command_can_be_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["bench/suite", "--archs", "googlenet", "-k", "a or b"]
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/pytest", *arguments])
-    assert shlex.split(options.command()) == ["pytest", *arguments]
+def test_the_command_can_be_typed_again(pytestconfig: pytest.Config) -> None:
+    arguments = [str(argument) for argument in pytestconfig.invocation_params.args]
+    assert shlex.split(options.command(pytestconfig)) == ["pytest", *arguments]
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
+    assert plan(device="cuda:1").cells[0].device == "cuda:1"
+    with pytest.raises(RequestError, match="shows 2 of them"):
+        plan(device="cuda:2")
+
+
+def test_a_report_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    options.check_report_folder(config(report_dir=str(tmp_path / "new")))
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(RequestError, match="cannot be written"):
+        options.check_report_folder(config(report_dir=str(file)))
 
 
 def test_every_option_is_added_once(pytestconfig: pytest.Config) -> None:
