@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 BLANK = "–"
-LOG_WIDTH = 180  # characters
+LOG_WIDTH = 200  # characters
+NO_WIDTH = 10_000  # wider than any table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,8 @@ def fitted(
 ) -> Table:
     """A table with every column where the console is wide enough, else with the first in rank."""
     table = as_rich(columns, frame, title)
-    natural = console.measure(table, options=console.options.update(width=LOG_WIDTH)).maximum
+    unbounded = console.options.update(width=NO_WIDTH)
+    natural = console.measure(table, options=unbounded).maximum
     if natural <= console.width:
         return table
     return as_rich(tuple(column for column in columns if not column.in_full_only), frame, title)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import torch
@@ -97,6 +98,16 @@ class _Greedy(Net):
 
 def needs_a_petabyte() -> nn.Module:
     return _Greedy()
+
+
+class _AsksItsInput(Net):
+    def act(self) -> None:
+        read = subprocess.run(["/bin/cat"], capture_output=True, check=True, timeout=10).stdout
+        print(f"read {len(read)} bytes")
+
+
+def starts_what_reads_its_input() -> nn.Module:
+    return _AsksItsInput()
 
 
 class _Slow(Net):

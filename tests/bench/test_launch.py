@@ -76,6 +76,11 @@ def test_what_a_network_prints_is_no_reply(worker: WorkerProcess) -> None:
     assert "not the worker" in worker.stderr()
 
 
+def test_what_a_network_starts_reads_none_of_our_requests(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("starts_what_reads_its_input"))
+    assert set(worker.stderr().splitlines()) == {"read 0 bytes"}
+
+
 def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: WorkerProcess) -> None:
     worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_warmed_up"))
     with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
