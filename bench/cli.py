@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     sys.path.insert(0, str(Path.cwd()))  # where package.module:factory is looked for, as by -m
     # torchvision decorates functions with it at import; a user can do nothing about it.
-    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
+    warnings.filterwarnings("ignore", "`torch.jit.script.*` is deprecated")
     try:
         output: str = options.command(options)
     except RequestError as error:

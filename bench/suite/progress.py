@@ -24,12 +24,12 @@ class TerminalProgress:
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("[dim]{task.fields[what]}"),
             console=console,
-            disable=not console.is_terminal,
         )
         self._start = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._console.is_terminal:  # stopping writes a line even where bars are disabled
+            self._bars.start()
         return self
 
     def __exit__(
@@ -39,7 +39,8 @@ class TerminalProgress:
         traceback: TracebackType | None,
     ) -> None:
         self._finish_phase()
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def phase(self, name: str, total: int) -> None:
         """Begin a phase of ``total`` steps."""
