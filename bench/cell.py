@@ -13,11 +13,14 @@ class Cell:
     batch_size: int
     task: str
     device: str
+    control: bool = False
+    """Whether it is the reference measured a second time, to see what the run makes of no change.
+    """
 
     @property
     def id(self) -> str:
         """For example ``googlenet/compile+channels_last/fp32/b1/infer/cpu``."""
-        return f"{self.arch}/{self.mode}/{self.group}"
+        return f"{self.arch}/{self.mode}/{self.group}{'/control' if self.control else ''}"
 
     @property
     def group(self) -> str:

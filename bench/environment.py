@@ -4,20 +4,68 @@ import ctypes
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-# Without these, fresh processes differ by 5 to 8 % for their whole life, mostly from the paging of
-# an allocator that gives memory back and takes it again: about 3,600 minor faults a forward.
-# With them 1.4 %, and GoogLeNet at batch 1 takes 26 ms instead of 31.
-PINNED: Mapping[str, str] = MappingProxyType(
+from bench.names import choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """An environment variable that workers start with, and why."""
+
+    name: str
+    value: str | None
+    """None for the number of physical cores."""
+    reason: str
+
+
+# sd of the log-ratio of two live workers with the same cell, GoogLeNet in eager at batch 1 on two
+# cores, over 7 sets of 4 workers in each of 5 environments in turn: 1.0 % with these, 3.2 % with
+# none of them, 2.3 % where threads are bound to cores besides.
+_PINNED = (
+    Setting(
+        name="MALLOC_MMAP_THRESHOLD_",
+        value=str(2**30),
+        reason="blocks up to 1 GiB come from the heap: mapping each anew costs a forward of "
+        "GoogLeNet 3,600 page faults",
+    ),
+    Setting(
+        name="MALLOC_TRIM_THRESHOLD_",
+        value=str(2**33),
+        reason="free memory stays with the process, instead of being faulted in again",
+    ),
+    Setting(
+        name="MALLOC_TOP_PAD_",
+        value=str(2**27),
+        reason="the heap grows 128 MiB at a time, so that it stops growing while warming up",
+    ),
+    Setting(
+        name="GLIBC_TUNABLES",
+        value="glibc.malloc.hugetlb=1",
+        reason="the heap asks for huge pages: with the three above, processes differ by 1.4 % "
+        "and not 5 to 8 %, and GoogLeNet takes 26 ms and not 31",
+    ),
+    Setting(
+        name="OMP_PROC_BIND",
+        value="false",
+        reason="threads stay free among the cores: bound to one each, live workers get in each "
+        "other's way, and their ratio's sd was 2.3 % and not 1.0 %",
+    ),
+    Setting(
+        name="OMP_NUM_THREADS",
+        value=None,
+        reason="a thread for each physical core: hyper-threads share what a convolution needs; "
+        "your own value is kept",
+    ),
+)
+NAMES: Mapping[str, str] = MappingProxyType(
     {
-        "MALLOC_MMAP_THRESHOLD_": str(2**30),
-        "MALLOC_TRIM_THRESHOLD_": str(2**33),
-        "MALLOC_TOP_PAD_": str(2**27),
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "pinned": "an allocator that keeps its memory, a thread and a CPU for each physical core",
+        "default": "whatever this shell has; processes differ more",
     }
 )
 # Asking for devices through NVML leaves CUDA untouched, so that a process may still fork.
@@ -29,13 +77,40 @@ _RECORDED = re.compile(
 _PLACES = ("_DIR", "_PATH")  # where something lies on this machine explains no number
 
 
-def for_workers(base: Mapping[str, str]) -> dict[str, str]:
+def settings(name: str) -> tuple[Setting, ...]:
+    """What an environment sets for workers, with the reasons.
+
+    Raises ``RequestError`` where there is no environment of this name.
+    """
+    choose("environment", name, NAMES)
+    return _PINNED if name == "pinned" else ()
+
+
+def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:
     """The environment variables that workers start with, from those of this process."""
     cache = Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
     # Kept between runs, and across a reboot, which Inductor's own place under /tmp is not.
     kept = {"TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
-    threads = {"OMP_NUM_THREADS": str(physical_cores())}
-    return {**kept, **threads, **base, **PINNED, **UNTOUCHED_CUDA}
+    chosen = {setting.name: setting.value or str(physical_cores()) for setting in settings(name)}
+    yours = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
+    return {**kept, **base, **chosen, **yours, **UNTOUCHED_CUDA}
+
+
+def cpus_for_workers(name: str = "pinned") -> frozenset[int] | None:
+    """One CPU of each physical core that this process may use; None to leave the choice open."""
+    if name == "default" or not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    first_of_core = {_siblings(cpu): cpu for cpu in reversed(allowed)}
+    return frozenset(first_of_core.values())
+
+
+def _siblings(cpu: int) -> str:
+    """The hyper-threads that share a CPU's core, as Linux lists them."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
 
 
 def physical_cores() -> int:
@@ -80,6 +155,7 @@ def describe(device: str) -> dict[str, Any]:
         "cpu": cpu,
         "physical_cores": physical_cores(),
         "threads": torch.get_num_threads(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "variables": {
             name: value

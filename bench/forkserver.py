@@ -13,6 +13,7 @@ the server ends its workers.
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import os
 import signal
@@ -90,4 +91,5 @@ def _die_first() -> None:
 if __name__ == "__main__":
     for library in sys.argv[2:]:
         importlib.import_module(library)
+    gc.freeze()  # no worker's garbage collection walks, and by that copies, what is shared
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -140,10 +140,17 @@ class WorkerProcess:
 class Launcher(ABC):
     """A way to start workers, with one interpreter and one set of environment variables."""
 
-    def __init__(self, environment: Mapping[str, str], python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        python: str = sys.executable,
+        cpus: Collection[int] | None = None,
+    ) -> None:
+        """``cpus`` are those that workers may run on; None for all that this process may."""
         path = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
         self._environment = {**environment, "PYTHONPATH": path}
         self._python = python
+        self._cpus = cpus
 
     def __enter__(self) -> Self:
         return self
@@ -160,8 +167,18 @@ class Launcher(ABC):
     def launch(self) -> WorkerProcess:
         """Start a worker; raises ``WorkerError`` where that fails."""
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Processes besides the workers whose CPU time is this run's own."""
+        return (os.getpid(),)
+
     def close(self) -> None:  # noqa: B027 - most need nothing
         """Free what starting workers needed."""
+
+    def _restrict(self, pid: int) -> None:
+        """Keep a process that has just started, and what it will start, to our CPUs."""
+        if self._cpus is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(pid, self._cpus)
 
 
 class Spawner(Launcher):
@@ -178,6 +195,7 @@ class Spawner(Launcher):
             env=self._environment,
             process_group=0,
         )
+        self._restrict(process.pid)
         streams.hand_over()
         return WorkerProcess(process.pid, streams, process.wait)
 
@@ -190,8 +208,9 @@ class ForkServer(Launcher):
         environment: Mapping[str, str],
         imports: Sequence[str] = (),
         python: str = sys.executable,
+        cpus: Collection[int] | None = None,
     ) -> None:
-        super().__init__(environment, python)
+        super().__init__(environment, python, cpus)
         self._socket, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with theirs:
@@ -204,6 +223,12 @@ class ForkServer(Launcher):
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for us to handle
             )
+        self._restrict(self._process.pid)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """This process and the server."""
+        return (os.getpid(), self._process.pid)
 
     def launch(self) -> WorkerProcess:
         """Have a worker forked; the first one waits for the server's imports."""
@@ -255,14 +280,16 @@ class ForkServer(Launcher):
         return WorkerError("start", f"the fork server {_ending(status)}", _tail(self._stderr))
 
 
-def launcher(environment: Mapping[str, str], imports: Sequence[str]) -> Launcher:
+def launcher(
+    environment: Mapping[str, str], imports: Sequence[str], cpus: Collection[int] | None = None
+) -> Launcher:
     """The quickest way to start workers that is safe here: macOS's frameworks do not like forks.
 
     ``imports`` names what the workers will need besides torch, so that it is imported once.
     """
     if platform.system() == "Linux":
-        return ForkServer(environment, imports)
-    return Spawner(environment)
+        return ForkServer(environment, imports, cpus=cpus)
+    return Spawner(environment, cpus=cpus)
 
 
 class _Streams:

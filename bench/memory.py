@@ -8,7 +8,9 @@ import resource
 import sys
 from pathlib import Path
 
+import psutil
 import torch
+from torch import nn
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -20,8 +22,8 @@ def resident_bytes() -> int:
     return _status("VmRSS") or _max_rss()
 
 
-def reset_peak(device: torch.device) -> None:
-    """Forget earlier peaks, compilation's above all, where the system lets a process do so.
+def reset_peak(device: torch.device) -> int:
+    """Forget earlier peaks, compilation's above all; the resident set at rest, in bytes.
 
     What is free goes back first: an allocator that keeps it would make an old peak today's.
     """
@@ -34,6 +36,27 @@ def reset_peak(device: torch.device) -> None:
         libc.malloc_trim(0)
     with contextlib.suppress(OSError):  # no such file but on Linux; read-only in some containers
         _CLEAR_REFS.write_text(_RESET_PEAK)
+    return resident_bytes()
+
+
+def holds(before_bytes: int, device: torch.device) -> dict[str, int]:
+    """What this process holds by itself, in bytes, and on CUDA what its device has left.
+
+    ``before_bytes`` is the resident set before it built anything. What it shares with the process
+    that it was forked from is not its own, until it writes to it.
+    """
+    own = psutil.Process().memory_full_info().uss
+    held = {"host_bytes": max(own, (_status("VmHWM") or 0) - before_bytes)}
+    if device.type == "cuda":
+        held["device_bytes"] = torch.cuda.max_memory_reserved(device)
+        held["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]
+    return held
+
+
+def of_weights(model: nn.Module) -> int:
+    """Bytes of a network's parameters and buffers."""
+    tensors = (*model.parameters(), *model.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def peaks(device: torch.device) -> dict[str, int]:

@@ -66,7 +66,7 @@ _ALL = (
         kind=Kind.EXECUTOR,
         what="torch.compile with Inductor's default mode",
         apply=_compile,
-        imports=("torch._inductor.compile_fx",),
+        imports=("bench.preload",),
     ),
     Token(
         name="channels_last",

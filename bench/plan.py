@@ -1,16 +1,18 @@
 """The plan: which cells are measured, how often, and with what order of chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench import archs, modes
+from bench import archs, modes, waves
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.names import RequestError, choose
 
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
 IMAGE_SIZE = 224
+# A quiet machine shows 0.02, one with a competing process 0.6 and more.
+FOREIGN_CPUS = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,21 +21,47 @@ class Plan:
 
     cells: tuple[Cell, ...]
     sets: int
+    """Of fresh workers, at the least."""
     rounds: int
-    """Visits to every worker in a set."""
+    """Valid visits to every worker in a set."""
+    precision: float
+    """Sets are added until every ratio's half-width is this at the most; 0.02 is 2 %."""
+    extra_s: float
+    """No set is added for precision that would end later than this after the first began."""
     budget_s: float | None
     """No round begins later than this after the first; None for no such bound."""
     seed: int
     """Of the order of visits, and of weights and images."""
+    environment: str = "pinned"
+    """The settings that workers start with, a name of bench/environment.py."""
+    foreign_cpus: float = FOREIGN_CPUS
+    """A round in which others keep more CPUs busy than this is voided."""
+    memory_bytes: int | None = None
+    """What all live workers may hold together; None for what is free."""
     image_size: int = IMAGE_SIZE
+    reference_arch: str = ""
+    reference_mode: str = "eager"
+    """Ratios are taken to this arch and mode; in a group without, to its first cell."""
+    profile: str = ""
+    command: str = ""
+    """What to type to make such a run again."""
 
     @property
-    def waves(self) -> tuple[tuple[Cell, ...], ...]:
-        """Cells that are alive together: those that a reader compares."""
-        groups: dict[str, list[Cell]] = {}
+    def groups(self) -> Mapping[str, tuple[Cell, ...]]:
+        """The cells that a reader compares, by what they have in common."""
+        groups: dict[str, tuple[Cell, ...]] = {}
         for cell in self.cells:
-            groups.setdefault(cell.group, []).append(cell)
-        return tuple(map(tuple, groups.values()))
+            groups[cell.group] = (*groups.get(cell.group, ()), cell)
+        return groups
+
+    def reference(self, group: str) -> Cell:
+        """The cell of a group that ratios are taken to."""
+        return waves.reference(self.groups[group], self.reference_arch, self.reference_mode)
+
+    @property
+    def controls(self) -> tuple[Cell, ...]:
+        """The reference of each group, a second time."""
+        return tuple(waves.control(self.reference(group)) for group in self.groups)
 
     @property
     def imports(self) -> tuple[str, ...]:

@@ -1,22 +1,40 @@
 """What is kept of a run: plain data, from which every report and verdict can be made again."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.cell import Cell
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """The timed iterations of one worker in one round, the dropped first one not among them."""
+    """The timed iterations of one worker in one round, the dropped ones not among them."""
 
     set_index: int
     round_index: int
     host_s: tuple[float, ...]
     device_s: tuple[float, ...] = ()
+    wave_index: int = 0
+    """Among the waves of its group: those cells that were alive together."""
+    voided: bool = False
+    """Whether its round was voided for foreign load, or cut off before it could be judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One visit to every live worker of a wave, and how busy others kept the machine."""
+
+    group: str
+    set_index: int
+    wave_index: int
+    round_index: int
+    wall_s: float
+    foreign_cpus: float
+    """CPU time of what is not this run's, over the wall time, on the CPUs that it may use."""
+    voided: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +59,29 @@ class CellRecord:
     """One for each set: what preparing, warming up and finishing its worker showed."""
     cost: Mapping[str, Any] = field(default_factory=dict)
     """What the arch costs on paper, for one image; or under ``error`` why that is not known."""
+    compile_cold_s: float | None = None
+    """The first call that found nothing in Inductor's cache; None where each found its graph."""
     failure: Failure | None = None
 
     @property
     def host_s(self) -> tuple[float, ...]:
-        """Every latency sample, in seconds, in the order measured."""
-        return tuple(sample for visit in self.visits for sample in visit.host_s)
+        """Every valid latency sample, in seconds, in the order measured."""
+        return tuple(sample for visit in self.valid for sample in visit.host_s)
 
     @property
     def device_s(self) -> tuple[float, ...]:
-        """Every sample by the device's own events; empty where there are none."""
-        return tuple(sample for visit in self.visits for sample in visit.device_s)
+        """Every valid sample by the device's own events; empty where there are none."""
+        return tuple(sample for visit in self.valid for sample in visit.device_s)
+
+    @property
+    def valid(self) -> Iterator[Visit]:
+        """The visits that were not voided."""
+        return (visit for visit in self.visits if not visit.voided)
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything may be said of its speed."""
+        return self.failure is None and any(True for _ in self.valid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +89,19 @@ class RunRecord:
     """A whole run: every cell, and the circumstances."""
 
     cells: tuple[CellRecord, ...]
+    controls: tuple[CellRecord, ...] = ()
+    """The reference of each group, measured a second time."""
+    rounds: tuple[Round, ...] = ()
     environment: Mapping[str, Any]
     """As workers saw it (bench/environment.py, ``describe``)."""
     plan: Mapping[str, Any]
-    """Sets, rounds, budget, seed, image size, profile, reference arch and the command."""
+    """What was asked for: the fields of the plan but its cells."""
     status: str
     """``complete``, ``over_budget`` or ``interrupted``."""
     phases_s: Mapping[str, float]
     """Where the wall time went, in seconds by phase."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how it was measured, in sentences."""
     machine_info: Mapping[str, Any] = field(default_factory=dict)
     """pytest-benchmark's own."""
     commit_info: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +109,6 @@ class RunRecord:
     datetime: str = ""
     """When it was written, in ISO 8601, UTC."""
 
-    @property
-    def reference_arch(self) -> str:
-        """The arch that ratios are taken to."""
-        return str(self.plan["reference_arch"])
+    def references(self) -> dict[str, Cell]:
+        """The cell of each group that ratios are taken to: the one with a control."""
+        return {record.cell.group: replace(record.cell, control=False) for record in self.controls}

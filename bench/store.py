@@ -4,14 +4,18 @@ A benchmark's ``extra_info`` holds its cell, ``machine_info["googlenet_bench"]``
 that format take the file as it is. Schema versions:
 
 1. The first.
+2. Sets are waves of live workers: samples have a wave; controls, rounds with their foreign load,
+   voided samples, cold compilations and notes are kept.
 """
 
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +23,27 @@ import msgspec
 
 from bench.cell import Cell
 from bench.names import RequestError
-from bench.record import SCHEMA_VERSION, CellRecord, RunRecord
+from bench.record import SCHEMA_VERSION, CellRecord, Round, RunRecord, Visit
 
 OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
+_WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
 def write(run: RunRecord, path: Path) -> None:
     """Write a run file, whole or not at all. Needs pytest-benchmark, for its statistics."""
-    write_text(path, json.dumps(to_json(run), indent=1, allow_nan=False))
+    # On one line: json's fast encoder cannot indent, and there may be a million samples.
+    write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
 
 
 def read(path: Path) -> RunRecord:
     """Read a run file; raises ``RequestError`` in a sentence for what is not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not JSON: {error}") from error
     try:
         return from_json(content)
@@ -80,11 +86,14 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "environment": dict(run.environment),
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
-                "without_figures": [_info(cell) for cell in run.cells if not _has_figures(cell)],
+                "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
+                "controls": [_info(control) for control in run.controls],
+                "rounds": _columns(run.rounds),
+                "notes": list(run.notes),
             },
         },
         "commit_info": dict(run.commit_info),
-        "benchmarks": [_benchmark(cell) for cell in run.cells if _has_figures(cell)],
+        "benchmarks": [_benchmark(cell) for cell in run.cells if cell.has_figures],
         "datetime": run.datetime,
         "version": __version__,
     }
@@ -110,19 +119,17 @@ def from_json(content: Any) -> RunRecord:
     run = msgspec.convert(
         {
             "cells": [cells[name] for name in ours["cells"]],
-            **{name: ours[name] for name in ("environment", "plan", "status", "phases_s")},
+            "controls": [_cell_fields(info) for info in ours["controls"]],
+            "rounds": _rows(ours["rounds"]),
+            **{name: ours[name] for name in ("environment", "plan", "status", "phases_s", "notes")},
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },
         RunRecord,
     )
-    if not isinstance(run.plan["reference_arch"], str):
-        raise TypeError("reference_arch is no name")
+    if not isinstance(run.plan["precision"], float):
+        raise TypeError("precision is no number")
     return run
-
-
-def _has_figures(record: CellRecord) -> bool:
-    return record.failure is None and bool(record.visits)
 
 
 def _benchmark(record: CellRecord) -> dict[str, Any]:
@@ -150,18 +157,28 @@ def extra_info(record: CellRecord) -> dict[str, Any]:
 
 
 def _info(record: CellRecord) -> dict[str, Any]:
-    """A cell's own fields; samples lie flat, each with its set and round beside it."""
-    visits = [(visit, index) for visit in record.visits for index in range(len(visit.host_s))]
+    """A cell's own fields; samples lie flat, each with its set, wave and round beside it."""
     return {
         "schema_version": SCHEMA_VERSION,
         **asdict(record.cell),
-        "set": [visit.set_index for visit, _ in visits],
-        "round": [visit.round_index for visit, _ in visits],
-        "host_s": list(record.host_s),
-        "device_s": list(record.device_s),
+        **_flat(list(record.valid)),
+        "voided": _flat([visit for visit in record.visits if visit.voided]),
         "setups": [dict(setup) for setup in record.setups],
+        "compile_cold_s": record.compile_cold_s,
         "cost": dict(record.cost),
         "failure": asdict(record.failure) if record.failure else None,
+    }
+
+
+def _flat(visits: Sequence[Visit]) -> dict[str, list[Any]]:
+    """The samples of visits, one after the other, and where each is from."""
+    return {
+        **{
+            name: [getattr(visit, f"{name}_index") for visit in visits for _ in visit.host_s]
+            for name in _WHERE
+        },
+        "host_s": [sample for visit in visits for sample in visit.host_s],
+        "device_s": [sample for visit in visits for sample in visit.device_s],
     }
 
 
@@ -175,22 +192,36 @@ def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": cell.id,
         "cell": asdict(cell),
-        "visits": _visits(info),
-        **{name: info[name] for name in ("setups", "cost", "failure")},
+        "visits": [*_visits(info, voided=False), *_visits(info["voided"], voided=True)],
+        **{name: info[name] for name in ("setups", "cost", "compile_cold_s", "failure")},
     }
 
 
-def _visits(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The fields of each ``Visit``: samples that share a set and a round, together again."""
-    visits: dict[tuple[int, int], dict[str, Any]] = {}
-    for name in ("host_s", "device_s"):
-        for key, sample in zip(_keys(info), info[name], strict=True) if info[name] else ():
-            if not 0 < sample < math.inf:
-                raise ValueError(f"a sample of {sample!r} seconds")
-            start = {"set_index": key[0], "round_index": key[1], "host_s": [], "device_s": []}
-            visits.setdefault(key, start)[name].append(sample)
-    return list(visits.values())
+def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
+    """The fields of each ``Visit``: neighbours that share a set, wave and round, together again."""
+    keys = list(zip(*(flat[name] for name in _WHERE), strict=True))
+    host_s, device_s = flat["host_s"], flat["device_s"] or [None] * len(keys)
+    for sample in (*host_s, *flat["device_s"]):
+        if not 0 < sample < math.inf:
+            raise ValueError(f"a sample of {sample!r} seconds")
+    samples = zip(keys, host_s, device_s, strict=True)
+    for key, together in groupby(samples, key=itemgetter(0)):
+        _, host, device = zip(*together, strict=True)
+        yield {
+            **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
+            "host_s": host,
+            "device_s": device if flat["device_s"] else (),
+            "voided": voided,
+        }
 
 
-def _keys(info: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    return zip(info["set"], info["round"], strict=True)
+def _columns(rounds: Sequence[Round]) -> dict[str, list[Any]]:
+    """Rounds as a list for each of their fields."""
+    return {field.name: [getattr(r, field.name) for r in rounds] for field in fields(Round)}
+
+
+def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of each ``Round``."""
+    names = [field.name for field in fields(Round)]
+    rows = zip(*(columns[name] for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ CALIBRATION_IMAGES = 2
 PATCHES = 8  # across an image, each of its own colour
 
 WARM_UP_WINDOW = 3  # iterations whose medians are compared; a network is within 1 % from the third
+SLOW_S = 0.1  # a slower network hardly wobbles: single iterations are compared
 WARM_UP_GAIN = 0.03  # a window this much faster than the one before says: not steady yet
 WARM_UP_MOST = 50  # iterations
 WARM_UP_MOST_S = 20.0
@@ -41,6 +43,8 @@ class Setup:
     """Whether Inductor took its code from the cache; None where nothing was compiled."""
     graphs: int
     graph_breaks: int
+    weights_bytes: int
+    """Parameters and buffers, in the cell's dtype."""
     output_error: float
     """Relative L2 distance to fp32 eager's output of the same weights and images."""
     error_bound: float
@@ -61,8 +65,10 @@ class Subject:
     setup: Setup
 
 
-def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
+def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = None) -> Subject:
     """Build a cell's network, run it once and compare its answer with fp32 eager's.
+
+    All but the cell's own run is done in ``threads``, so that several workers can do it at once.
 
     Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
     running raise.
@@ -73,6 +79,8 @@ def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
     make = TASKS[cell.task]
     resident_before_bytes = memory.resident_bytes()
 
+    own_threads = torch.get_num_threads()
+    torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
     model = archs.find(cell.arch).build(cell.task == "train").to(device)
     images = random_images(cell.batch_size, image_size).to(device)
@@ -81,6 +89,7 @@ def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
     build_s = time.perf_counter() - start
+    torch.set_num_threads(own_threads)  # compiled code has the number in it
 
     dtype.pin_precision()
     if modes.is_channels_last(cell.mode):
@@ -99,6 +108,7 @@ def prepare(cell: Cell, *, image_size: int, seed: int) -> Subject:
             compile_cached=_compile_cached() if modes.is_compiled(cell.mode) else None,
             graphs=graphs,
             graph_breaks=graph_breaks,
+            weights_bytes=memory.of_weights(model),
             output_error=output_error,
             error_bound=dtype.error_bound,
             tf32_convolutions=torch.backends.cudnn.allow_tf32,
@@ -193,13 +203,11 @@ def warm_up(task: Task, clock: Clock, now: Callable[[], float] = time.monotonic)
 
 def is_steady(durations: list[float]) -> bool:
     """Whether the last window of iterations is hardly faster than the one before."""
-    if len(durations) < 2 * WARM_UP_WINDOW:
+    window = 1 if durations and min(durations) > SLOW_S else WARM_UP_WINDOW
+    if len(durations) < 2 * window:
         return False
-    last, before = durations[-WARM_UP_WINDOW:], durations[-2 * WARM_UP_WINDOW : -WARM_UP_WINDOW]
-    return (
-        sorted(last)[WARM_UP_WINDOW // 2]
-        >= (1 - WARM_UP_GAIN) * sorted(before)[WARM_UP_WINDOW // 2]
-    )
+    last, before = durations[-window:], durations[-2 * window : -window]
+    return median(last) >= (1 - WARM_UP_GAIN) * median(before)
 
 
 def compiled_graphs() -> tuple[int, int]:

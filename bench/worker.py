@@ -31,6 +31,7 @@ class Worker:
     def __init__(self) -> None:
         self.subject: subject.Subject | None = None
         self.device = torch.device("cpu")
+        self.resting_bytes = 0
 
     def describe(self, device: str) -> dict[str, Any]:
         """The environment, as this process sees it."""
@@ -51,18 +52,21 @@ class Worker:
             "fvcore_total_per_image": counted.fvcore_total,
         }
 
-    def prepare(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
-        """Build, run once, check the answer."""
+    def prepare(
+        self, cell: dict[str, Any], image_size: int, seed: int, threads: int | None = None
+    ) -> dict[str, Any]:
+        """Build, run once, check the answer; and say what this process holds by now."""
         wanted = Cell(**cell)
         self.device = torch.device(wanted.device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # so that events and streams are this device's
-        self.subject = subject.prepare(wanted, image_size=image_size, seed=seed)
-        return asdict(self.subject.setup)
+        self.subject = subject.prepare(wanted, image_size=image_size, seed=seed, threads=threads)
+        setup = self.subject.setup
+        return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
 
     def warm_up(self) -> dict[str, Any]:
         """Iterate until steady; from here on the peaks of memory count."""
-        memory.reset_peak(self.device)
+        self.resting_bytes = memory.reset_peak(self.device)
         durations = subject.warm_up(self._ready().task, clock.for_device(self.device))
         return {"durations_s": durations}
 
@@ -74,10 +78,19 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """What the whole visit to this process showed: memory, and whether it compiled again."""
-        graphs, _ = subject.compiled_graphs()
+        graphs, breaks = subject.compiled_graphs()
+        setup = self._ready().setup
+        peaks = memory.peaks(self.device)
+        working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
         return {
-            **memory.peaks(self.device),
-            "recompiled_graphs": graphs - self._ready().setup.graphs,
+            **peaks,
+            # The allocator of a GPU counts just that; on a CPU it is what the resident set grew by
+            # from its rest, which neither the interpreter nor compilation are in, and the weights.
+            "peak_memory_bytes": peaks.get(
+                "peak_allocated_bytes", setup.weights_bytes + working_bytes
+            ),
+            "recompiled_graphs": graphs - setup.graphs,
+            "late_graph_breaks": breaks - setup.graph_breaks,
         }
 
     def _ready(self) -> subject.Subject:

@@ -1,40 +1,75 @@
 """A run as data frames: one row a cell, and one row a sample. Units are in the columns' names."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
+from bench.stats import Interval
 
-MEMORY_COLUMNS = ("peak_allocated_bytes", "peak_reserved_bytes", "peak_resident_bytes")
+MEMORY_COLUMNS = (
+    "peak_memory_bytes",
+    "peak_allocated_bytes",
+    "peak_reserved_bytes",
+    "peak_resident_bytes",
+)
 
 
 def summary(run: RunRecord) -> pd.DataFrame:
     """One row for each cell, cells of one dtype, batch, task and device together."""
     by_id = {record.cell.id: record for record in run.cells}
-    rows = [_row(record, by_id, run.reference_arch) for record in run.cells]
+    references = run.references()
+    rows = []
+    for record in run.cells:
+        to = references.get(record.cell.group)
+        same_mode = replace(to, mode=record.cell.mode) if to else None
+        rows.append(
+            _row(
+                record,
+                reference=by_id.get(to.id) if to else None,
+                same_mode=by_id.get(same_mode.id) if same_mode else None,
+            )
+        )
     return pd.DataFrame(rows)
 
 
 def samples(run: RunRecord) -> pd.DataFrame:
-    """One row for each timed iteration: tidy, in the order measured within a cell."""
-    rows = [
+    """One row for each timed iteration: tidy, in the order measured within a cell.
+
+    The controls' are there too, under ids of their own, and those that were voided.
+    """
+    records = [*run.cells, *run.controls]
+    visits = [(index, visit) for index, record in enumerate(records) for visit in record.visits]
+    lengths = np.array([len(visit.host_s) for _, visit in visits], dtype=int)
+
+    def repeated(values: Iterator[Any], dtype: type) -> Any:
+        return np.repeat(np.fromiter(values, dtype=dtype, count=len(visits)), lengths)
+
+    starts = np.cumsum(lengths) - lengths
+    names = pd.Categorical.from_codes(
+        repeated((index for index, _ in visits), int),
+        categories=pd.Index([record.cell.id for record in records]),
+    )
+    return pd.DataFrame(
         {
-            "cell": record.cell.id,
-            "set": visit.set_index,
-            "round": visit.round_index,
-            "iteration": index,
-            "latency_s": host_s,
-            "device_s": visit.device_s[index] if visit.device_s else math.nan,
+            "cell": names,
+            "set": repeated((visit.set_index for _, visit in visits), int),
+            "wave": repeated((visit.wave_index for _, visit in visits), int),
+            "round": repeated((visit.round_index for _, visit in visits), int),
+            "iteration": np.arange(lengths.sum()) - np.repeat(starts, lengths),
+            "latency_s": _joined(visit.host_s for _, visit in visits),
+            "device_s": _joined(
+                visit.device_s or (math.nan,) * len(visit.host_s) for _, visit in visits
+            ),
+            "voided": repeated((visit.voided for _, visit in visits), bool),
         }
-        for record in run.cells
-        for visit in record.visits
-        for index, host_s in enumerate(visit.host_s)
-    ]
-    columns = ["cell", "set", "round", "iteration", "latency_s", "device_s"]
-    return pd.DataFrame(rows, columns=columns)
+    )
 
 
 def failures(run: RunRecord) -> pd.DataFrame:
@@ -43,20 +78,22 @@ def failures(run: RunRecord) -> pd.DataFrame:
         {
             "cell": record.cell.id,
             "phase": record.failure.phase if record.failure else "",
-            "kind": record.failure.kind if record.failure else "not_measured",
-            "reason": record.failure.message if record.failure else f"the run was {run.status}",
+            "kind": record.failure.kind if record.failure else _status(record).replace(" ", "_"),
+            "reason": record.failure.message if record.failure else _why_nothing(run, record),
             "stderr": record.failure.stderr if record.failure else "",
         }
-        for record in run.cells
-        if record.failure or not record.visits
+        for record in (*run.cells, *run.controls)
+        if not record.has_figures
     ]
     return pd.DataFrame(rows, columns=["cell", "phase", "kind", "reason", "stderr"])
 
 
-def _row(record: CellRecord, by_id: dict[str, CellRecord], reference: str) -> dict[str, Any]:
+def _row(
+    record: CellRecord, reference: CellRecord | None, same_mode: CellRecord | None
+) -> dict[str, Any]:
     cell = record.cell
     latency_s = [] if record.failure else record.host_s
-    p50 = stats.percentile(latency_s, 50)
+    latency = stats.NOTHING if record.failure else stats.latency(record)
     macs = record.cost.get("macs_per_image")
     return {
         "arch": cell.arch,
@@ -66,18 +103,16 @@ def _row(record: CellRecord, by_id: dict[str, CellRecord], reference: str) -> di
         "task": cell.task,
         "device": cell.device,
         "status": _status(record),
+        "sets": latency.sets,
         "samples": len(latency_s),
-        "latency_p50_s": p50,
+        **_bounded("latency_s", latency),
+        "latency_p50_s": stats.percentile(latency_s, 50),
         "latency_p90_s": stats.percentile(latency_s, 90),
         "latency_p99_s": stats.percentile(latency_s, 99),
         "device_p50_s": stats.percentile([] if record.failure else record.device_s, 50),
-        "images_per_s": stats.images_per_second(p50, cell.batch_size),
-        "speedup_over_reference_eager": _speedup(
-            record, by_id.get(f"{reference}/eager/{cell.group}")
-        ),
-        "speedup_over_reference_same_mode": _speedup(
-            record, by_id.get(f"{reference}/{cell.mode}/{cell.group}")
-        ),
+        "images_per_s": stats.images_per_second(latency.estimate, cell.batch_size),
+        **_bounded("speedup_over_reference", _speedup(record, reference)),
+        **_bounded("speedup_over_reference_same_mode", _speedup(record, same_mode)),
         "params": record.cost.get("params"),
         "params_with_aux": record.cost.get("params_with_aux"),
         "macs_per_image": macs,
@@ -85,26 +120,47 @@ def _row(record: CellRecord, by_id: dict[str, CellRecord], reference: str) -> di
         "fvcore_total_per_image": record.cost.get("fvcore_total_per_image"),
         **{name: _largest(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
-        "compile_cold_s": _compile_s(record, cached=False),
-        "compile_warm_s": _compile_s(record, cached=True),
+        "compile_cold_s": record.compile_cold_s,
+        "compile_warm_s": _compile_warm_s(record),
         "graph_breaks": _largest(record, "graph_breaks"),
+        "late_graph_breaks": _largest(record, "late_graph_breaks"),
         "recompiled_graphs": _largest(record, "recompiled_graphs"),
         "output_error": _largest(record, "output_error"),
+        "error_bound": _largest(record, "error_bound"),
         "gradient_error": _largest(record, "gradient_error"),
         "reason": record.failure.message if record.failure else "",
     }
 
 
+def _bounded(name: str, found: Interval) -> dict[str, float]:
+    """An estimate's column, and those of its interval's bounds."""
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
 def _status(record: CellRecord) -> str:
     if record.failure:
         return "failed"
-    return "measured" if record.visits else "not measured"
+    if not record.visits:
+        return "not measured"
+    return "measured" if record.has_figures else "voided"
 
 
-def _speedup(record: CellRecord, reference: CellRecord | None) -> float:
+def _why_nothing(run: RunRecord, record: CellRecord) -> str:
+    if not record.visits:
+        return f"the run was {run.status.replace('_', ' ')}"
+    return "every round was voided: other processes kept the machine busy"
+
+
+def _speedup(record: CellRecord, reference: CellRecord | None) -> Interval:
     if reference is None or reference.failure or record.failure:
-        return math.nan
+        return stats.NOTHING
+    if reference is record:  # by definition, and with nothing to be unsure of
+        return Interval(estimate=1.0, low=math.nan, high=math.nan, sets=0)
     return stats.speedup(record, reference)
+
+
+def _joined(parts: Iterator[tuple[float, ...]]) -> Any:
+    return np.fromiter(chain.from_iterable(parts), dtype=float)
 
 
 def _values(record: CellRecord, name: str) -> list[Any]:
@@ -115,7 +171,7 @@ def _largest(record: CellRecord, name: str) -> Any:
     return max(_values(record, name), default=None)
 
 
-def _compile_s(record: CellRecord, *, cached: bool) -> float | None:
-    """Seconds of the last first call that compiled, or took its code from Inductor's cache."""
-    calls = [s["first_call_s"] for s in record.setups if s.get("compile_cached") is cached]
+def _compile_warm_s(record: CellRecord) -> float | None:
+    """Seconds of the last first call that took its code from Inductor's cache."""
+    calls = [s["first_call_s"] for s in record.setups if s.get("compile_cached") is True]
     return calls[-1] if calls else None

@@ -4,9 +4,10 @@ import re
 
 import pandas as pd
 
+from bench import environment
 from bench.record import RunRecord
-from bench.report import frame, summary
-from bench.report.tables import Column, as_markdown, escaped
+from bench.report import frame, summary, trust
+from bench.report.tables import Column, as_markdown, escaped, scaled
 
 STATUS = {
     "complete": "",
@@ -16,17 +17,43 @@ STATUS = {
 HOW_TO_READ = """\
 Latency is host time around a call, to the end of its work; p99 of fewer than 100 samples is close
 to their largest. images/s is the batch size over the p50. "×" is how many times as fast as the
-reference a cell is (over 1 is faster), the reference in eager or in the cell's own mode: the median
-over rounds of the ratio within a round, where both were visited moments apart. MACs are
+reference a cell is (over 1 is faster), or as the reference's arch in the cell's own mode: the
+median over a set's rounds of the ratio within a round, where both were visited moments apart, and
+the geometric mean over sets of fresh processes. In brackets stands the 95 % interval, Student's t
+over the sets (Yuen's trimmed mean where eight or more have an outlier among them): a difference
+that it contains has not been shown. Latency is the geometric mean over the sets of their median;
+the machine's drift is in it, so that it is less sure than the ratios. MACs are
 multiply-accumulates of convolutions, linear layers and other matrix products in a forward pass;
 FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor had
 nothing in its cache, else warm. The output error is the relative L2 distance to fp32 eager's output
-of the same weights and images; a cell past its dtype's bound fails.
+of the same weights and images; a cell past its dtype's bound (in summary.csv) fails.
+Memory is the peak of weights and activations, without the interpreter and its libraries: on CUDA
+the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
+by, over its size at rest with all free memory given back, while the worker was warmed up and
+measured. The whole resident set stands in summary.csv.
 """
-RESIDENT = """\
-Resident memory is the worker's peak while it was warmed up and measured, interpreter and libraries
-included ({before:,.0f} MiB before anything was built).
+TRUST = """\
+The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
+and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
+every ratio's 95 % interval reached no further than the precision asked for, or time was up. A round
+in which other processes kept the CPUs busy was voided whole, whatever its timing.
 """
+CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
+_COUNTED = {
+    "recompiled_graphs": "compiled {} more graphs while it was measured",
+    "late_graph_breaks": "broke its graph {} more times while it was measured",
+    "graph_breaks": "its graph breaks {} times",
+}
+_TRUST_COLUMNS = (
+    Column(name="group", heading="cells", is_text=True),
+    Column(name="reference", heading="reference", is_text=True),
+    Column(name="control", heading="control ×", write=scaled(1, 3), bounded=True),
+    Column(name="contains_1", heading="1 in its 99 %", is_text=True),
+    Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
+    Column(name="is_precise", heading="as precise as asked", is_text=True),
+    Column(name="voided", heading="rounds voided"),
+    Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
+)
 _FAILURE_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="phase", heading="while", is_text=True),
@@ -41,12 +68,13 @@ def render(run: RunRecord) -> str:
     parts = [
         f"# {escaped(str(about.get('device_name')))}, PyTorch {escaped(str(about.get('torch')))}",
         STATUS.get(run.status, escaped(run.status)),
+        *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
     for title, rows in summary.groups(run):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
-    parts += _notes(run)
-    parts += ["## How to read this", HOW_TO_READ + _resident(run), *_circumstances(run)]
+    parts += [*_trust(run), *_notes(run)]
+    parts += ["## How to read this", HOW_TO_READ, *_circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -64,26 +92,37 @@ def _failures(run: RunRecord) -> list[str]:
 
 def _notes(run: RunRecord) -> list[str]:
     """What a reader must know of single cells before trusting their figures."""
-    rows = frame.summary(run).reindex(columns=["arch", "mode", "recompiled_graphs", "graph_breaks"])
-    notes = [
-        f"- {escaped(record.cell.id)}: {what}."
-        for record, recompiled, breaks in zip(
-            run.cells, rows["recompiled_graphs"], rows["graph_breaks"], strict=True
-        )
-        for count, what in (
-            (recompiled, f"compiled {recompiled} more graphs while it was measured"),
-            (breaks, f"its graph breaks {breaks} times"),
-        )
-        if count == count and count  # neither missing nor zero
+    rows = frame.summary(run).reindex(columns=list(_COUNTED))
+    notes = [f"- {escaped(note)}" for note in run.notes] + [
+        f"- {escaped(record.cell.id)}: {what.format(int(row[name]))}."
+        for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
+        for name, what in _COUNTED.items()
+        if pd.notna(row[name]) and row[name]
     ]
     return ["## Notes", "\n".join(notes)] if notes else []
 
 
-def _resident(run: RunRecord) -> str:
-    before = frame.summary(run)["resident_before_build_bytes"].dropna()
-    if before.empty:
-        return ""
-    return RESIDENT.format(before=before.max() / 2**20)
+def _trust(run: RunRecord) -> list[str]:
+    """What the run says of itself."""
+    found = trust.of(run)
+    if not found:
+        return []
+    rows = pd.DataFrame(
+        {
+            "group": one.group,
+            "reference": one.reference,
+            "control": one.control.estimate,
+            "control_low": one.control.low,
+            "control_high": one.control.high,
+            "contains_1": CONTAINS_1[one.control_contains_1],
+            "widest": one.widest,
+            "is_precise": "yes" if one.is_precise else "no: no time for more sets",
+            "voided": f"{one.voided_share:.0%} of {one.rounds}",
+            "foreign_cpus": one.foreign_cpus,
+        }
+        for one in found
+    )
+    return ["## Can this run be trusted?", as_markdown(_TRUST_COLUMNS, rows), TRUST]
 
 
 def _circumstances(run: RunRecord) -> list[str]:
@@ -101,8 +140,33 @@ def _circumstances(run: RunRecord) -> list[str]:
         f"Made by {_code(str(run.plan.get('command')))}.",
         _pairs("fact", facts),
         _pairs("plan", plan),
-        _pairs("wall time, s", {name: f"{spent:.1f}" for name, spent in run.phases_s.items()}),
+        _pairs("wall time, s", {name: f"{spent:.1f}" for name, spent in _wall_time(run).items()}),
+        *_settings(run),
     ]
+
+
+def _wall_time(run: RunRecord) -> dict[str, float]:
+    return {**run.phases_s, "in all": sum(run.phases_s.values())}
+
+
+def _settings(run: RunRecord) -> list[str]:
+    """What workers started with, each with its reason."""
+    name = str(run.plan.get("environment"))
+    if name not in environment.NAMES:
+        return []
+    rows = pd.DataFrame(
+        [
+            {"name": setting.name, "value": set_to, "reason": setting.reason}
+            for setting in environment.settings(name)
+            if (set_to := run.environment.get("variables", {}).get(setting.name)) is not None
+        ],
+        columns=["name", "value", "reason"],
+    )
+    what = f"Workers started in the environment {_code(name)}: {environment.NAMES[name]}."
+    if rows.empty:
+        return [what]
+    columns = tuple(Column(name=column, heading=column, is_text=True) for column in rows.columns)
+    return [what, as_markdown(columns, rows)]
 
 
 def _commit(run: RunRecord) -> str:

@@ -13,34 +13,31 @@ PER_MIB = 1 / 2**20
 
 
 def columns(reference: str) -> tuple[Column, ...]:
-    """The columns of the table, ratios being taken to ``reference``."""
+    """The columns of the table, ratios being taken to ``reference``: an arch and a mode."""
     return (
         Column(name="arch", heading="arch", is_text=True),
         Column(name="mode", heading="mode", is_text=True),
-        Column(name="latency_p50_s", heading="p50 ms", write=milliseconds),
+        Column(name="latency_s", heading="latency ms", write=milliseconds, bounded=True),
+        Column(name="latency_p50_s", heading="p50 ms", write=milliseconds, in_full_only=True),
         Column(name="latency_p90_s", heading="p90 ms", write=milliseconds),
         Column(name="latency_p99_s", heading="p99 ms", write=milliseconds, in_full_only=True),
         Column(name="device_p50_s", heading="device p50 ms", write=milliseconds),
         Column(name="images_per_s", heading="images/s", write=scaled(1, 1)),
         Column(
-            name="speedup_over_reference_eager",
-            heading=f"× {reference}\neager",
-            write=scaled(1, 2),
+            name="speedup_over_reference",
+            heading=f"× {reference}",
+            write=scaled(1, 3),
+            bounded=True,
         ),
         Column(
             name="speedup_over_reference_same_mode",
-            heading="× same\nmode",
-            write=scaled(1, 2),
+            heading="× same mode",
+            write=scaled(1, 3),
+            bounded=True,
         ),
         Column(name="params", heading="params M", write=scaled(1e-6, 3), in_full_only=True),
         Column(
             name="macs_per_image", heading="GMACs/image", write=scaled(1e-9, 3), in_full_only=True
-        ),
-        Column(
-            name="peak_allocated_bytes",
-            heading="allocated MiB",
-            write=scaled(PER_MIB, 0),
-            in_full_only=True,
         ),
         Column(
             name="peak_reserved_bytes",
@@ -48,7 +45,7 @@ def columns(reference: str) -> tuple[Column, ...]:
             write=scaled(PER_MIB, 0),
             in_full_only=True,
         ),
-        Column(name="peak_resident_bytes", heading="resident MiB", write=scaled(PER_MIB, 0)),
+        Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0)),
         Column(
             name="compile_cold_s",
             heading="compile\ncold s",
@@ -64,6 +61,7 @@ def columns(reference: str) -> tuple[Column, ...]:
         Column(
             name="output_error", heading="output error", write="{:.1e}".format, in_full_only=True
         ),
+        Column(name="sets", heading="sets", in_full_only=True),
         Column(name="samples", heading="samples", in_full_only=True),
     )
 
@@ -81,4 +79,7 @@ def groups(run: RunRecord) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
     """The columns that say anything about these rows."""
-    return filled(columns(run.reference_arch), rows)
+    first = rows.iloc[0]
+    group = f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
+    to = run.references().get(group)
+    return filled(columns(f"{to.arch}\n{to.mode}" if to else "reference"), rows)

@@ -1,7 +1,7 @@
 """Tables: what is shown of a frame, in which words and units, and in which format."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any
@@ -26,6 +26,8 @@ class Column:
     is_text: bool = False
     wraps: bool = False
     """Prose, which may take several lines; everything else stands on one."""
+    bounded: bool = False
+    """Whether ``NAME_low`` and ``NAME_high`` hold an interval, to be written beside the value."""
     in_full_only: bool = False
     """Left out where there is no room for everything: on a terminal."""
 
@@ -44,14 +46,18 @@ def milliseconds(seconds: float) -> str:
 
 def cells(columns: tuple[Column, ...], frame: pd.DataFrame) -> list[list[str]]:
     """Every value of a frame as text, a missing one as a dash."""
-    present = frame.reindex(columns=[column.name for column in columns])
-    return [
-        [
-            BLANK if pd.isna(value) else column.write(value)
-            for column, value in zip(columns, row, strict=True)
-        ]
-        for row in present.itertuples(index=False, name=None)
-    ]
+    return [[_text(column, row) for column in columns] for row in frame.to_dict("records")]
+
+
+def _text(column: Column, row: Mapping[Hashable, Any]) -> str:
+    """A value as a person reads it, with its interval where it has one."""
+    value = row.get(column.name)
+    if pd.isna(value):
+        return BLANK
+    low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
+    if not column.bounded or pd.isna(low) or pd.isna(high):
+        return column.write(value)
+    return f"{column.write(value)} ({column.write(low)}–{column.write(high)})"
 
 
 def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:

@@ -1,26 +1,18 @@
 """The suite's hooks: the engine measures all selected cells at once; items hand them over."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bench import environment
 from bench.cell import Cell
-from bench.launch import WorkerError, launcher
-from bench.plan import Plan
 from bench.record import CellRecord, RunRecord
-from bench.report import files, summary
+from bench.report import summary
 from bench.report.tables import fitted, terminal_console
-from bench.rounds import Outcome, Run
-from bench.suite import options, profiles
-from bench.suite.progress import TerminalProgress
+from bench.suite import measurement, options
 
 RUN = pytest.StashKey[RunRecord]()
 WRITTEN = pytest.StashKey[tuple[Path, ...]]()
@@ -46,11 +38,8 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     whole = config.stash[options.PLAN]
     plan = replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
     with _uncaptured(config) as console:
-        outcome = _measure(plan, console)
-    run = _run_record(config, outcome)
-    folder = options.report_folder(config, environment.machine_slug(run.environment))
+        run, config.stash[WRITTEN] = measurement.measure(config, plan, console)
     config.stash[RUN] = run
-    config.stash[WRITTEN] = _write(run, folder)
     return {record.cell: record for record in run.cells}
 
 
@@ -94,45 +83,3 @@ def _uncaptured(config: pytest.Config) -> Iterator[Console]:
         console = terminal_console(stderr=True)
         console.print()
         yield console
-
-
-def _measure(plan: Plan, console: Console) -> Outcome:
-    variables = environment.for_workers(os.environ)
-    with launcher(variables, plan.imports) as started, TerminalProgress(console) as progress:
-        try:
-            return Run(plan, started, progress).measure()
-        except WorkerError as error:
-            message = "\n".join(filter(None, [str(error), error.stderr]))
-    pytest.exit(message, returncode=2)
-
-
-def _run_record(config: pytest.Config, outcome: Outcome) -> RunRecord:
-    plan = outcome.plan
-    machine_info = config.hook.pytest_benchmark_generate_machine_info(config=config)
-    config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
-    return RunRecord(
-        cells=outcome.records(),
-        environment=outcome.environment,
-        plan={
-            "command": options.command(config),
-            "profile": config.getoption("--profile"),
-            "reference_arch": profiles.REFERENCE_ARCH,
-            "sets": plan.sets,
-            "rounds": plan.rounds,
-            "budget_s": plan.budget_s,
-            "seed": plan.seed,
-            "image_size": plan.image_size,
-        },
-        status=outcome.status,
-        phases_s=outcome.phases_s,
-        machine_info=machine_info,
-        commit_info=config.hook.pytest_benchmark_generate_commit_info(config=config),
-        datetime=datetime.now(UTC).isoformat(),
-    )
-
-
-def _write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
-    try:
-        return files.write_all(run, folder)
-    except OSError:  # a full disk, say: what was measured is worth another place
-        return files.write_all(run, Path(tempfile.mkdtemp(prefix="googlenet-bench-")))

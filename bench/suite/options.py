@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import pytest
 
-from bench import plan
+from bench import environment, plan
 from bench.environment import cuda_devices
 from bench.names import RequestError, choose
-from bench.suite.profiles import PROFILES
+from bench.plan import FOREIGN_CPUS
+from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
 Value = TypeVar("Value")
 PLAN = pytest.StashKey[plan.Plan]()
@@ -38,12 +39,44 @@ def add(parser: pytest.Parser) -> None:
     ):
         group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
     group.addoption("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
-    group.addoption("--sets", metavar="N", help="sets of fresh workers")
+    group.addoption("--sets", metavar="N", help="sets of fresh workers, at the least")
     group.addoption("--rounds", metavar="N", help="visits to each worker in a set")
+    group.addoption(
+        "--precision",
+        metavar="SHARE",
+        help="add sets until the 95 %% interval of every ratio reaches this far to each side "
+        f"(default: {PRECISION})",
+    )
     group.addoption(
         "--budget",
         metavar="SECONDS",
-        help="begin no round later than this after the first; what was measured is reported",
+        help="begin no round later than this after the first set began, and use it all for "
+        "--precision where that is needed (default: every set of --sets whole, and as long as the "
+        "profile allows for more)",
+    )
+    group.addoption(
+        "--resume",
+        action="store_true",
+        help="go on with the run that was cut off, from its journal in the report folder",
+    )
+    group.addoption(
+        "--environment",
+        metavar="NAME",
+        default="pinned",
+        help="what workers start with; "
+        + "; ".join(f"{name}: {what}" for name, what in environment.NAMES.items())
+        + " (default: pinned)",
+    )
+    group.addoption(
+        "--foreign-cpus",
+        metavar="CPUS",
+        help="void a round in which other processes keep more CPUs busy than this "
+        f"(default: {FOREIGN_CPUS})",
+    )
+    group.addoption(
+        "--memory",
+        metavar="GIB",
+        help="what all workers that are alive together may hold (default: what is free)",
     )
     group.addoption("--seed", metavar="N", help="of weights, images and the order of visits")
     group.addoption(
@@ -55,6 +88,10 @@ def make_plan(config: pytest.Config) -> plan.Plan:
     """The plan that the options ask for; raises ``RequestError`` where they ask for nonsense."""
     profile = choose("profile", config.getoption("--profile"), PROFILES)
     device = _device(config.getoption("--device"))
+    budget_s, memory_gib = (
+        _positive(config, "--budget", " of seconds"),
+        _positive(config, "--memory", " of GiB"),
+    )
     return plan.Plan(
         cells=plan.cells(
             arch_names=_listed(config, "--archs", str) or profile.archs,
@@ -66,7 +103,15 @@ def make_plan(config: pytest.Config) -> plan.Plan:
         ),
         sets=_at_least(1, config, "--sets", profile.sets),
         rounds=_at_least(1, config, "--rounds", profile.rounds),
-        budget_s=_budget(config),
+        precision=_positive(config, "--precision") or PRECISION,
+        budget_s=budget_s,
+        extra_s=profile.extra_s if budget_s is None else budget_s,
+        environment=_environment(config),
+        foreign_cpus=_positive(config, "--foreign-cpus") or FOREIGN_CPUS,
+        memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
+        reference_arch=REFERENCE_ARCH,
+        profile=config.getoption("--profile"),
+        command=command(config),
         seed=_at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
     )
 
@@ -112,6 +157,12 @@ def _device(given: str | None) -> str:
     return given
 
 
+def _environment(config: pytest.Config) -> str:
+    name: str = config.getoption("--environment")
+    choose("environment", name, environment.NAMES)
+    return name
+
+
 def _listed(
     config: pytest.Config, option: str, convert: Callable[[str], Value]
 ) -> tuple[Value, ...] | None:
@@ -133,13 +184,13 @@ def _at_least(least: int, config: pytest.Config, option: str, default: int) -> i
     return value
 
 
-def _budget(config: pytest.Config) -> float | None:
-    text = config.getoption("--budget")
+def _positive(config: pytest.Config, option: str, unit: str = "") -> float | None:
+    text = config.getoption(option)
     if text is None:
         return None
-    value = _converted(text, float, "--budget")
+    value = _converted(text, float, option)
     if not 0 < value < float("inf"):
-        raise RequestError(f"--budget must be a positive number of seconds, not {text}")
+        raise RequestError(f"{option} must be a positive number{unit}, not {text}")
     return value
 
 

@@ -15,6 +15,10 @@ LADDER = ("googlenet", "googlenet-3x3", "googlenet-pool2", "googlenet-3x3-pool2"
 MODES = ("eager", "compile", "channels_last")
 # A batch that fills the device and leaves a laptop usable.
 THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
+PRECISION = 0.02  # half-width of a ratio's interval: 2 %
+# Rounds of a set: their median is one value of an interval, and another set tells more than more
+# of them. With 8 it wobbles by 0.6 % where processes differ by 1 %.
+ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,8 @@ class Profile:
     """Whether to measure a throughput batch besides batch 1."""
     sets: int
     rounds: int
+    extra_s: float
+    """For how long sets are added where the ratios are not precise enough yet."""
 
     def batch_sizes(self, device: str) -> tuple[int, ...]:
         """Batch 1, and one that suits the device where the profile measures throughput."""
@@ -42,24 +48,27 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             archs=("googlenet", REFERENCE_ARCH),
             modes=MODES,
             throughput=False,
-            sets=2,
-            rounds=12,
+            sets=3,
+            rounds=ROUNDS,
+            extra_s=60.0,
         ),
         "default": Profile(
             what="the ladder from GoogLeNet to torchvision's, at batch 1 and a throughput batch",
             archs=LADDER,
             modes=MODES,
             throughput=True,
-            sets=2,
-            rounds=12,
+            sets=3,
+            rounds=ROUNDS,
+            extra_s=240.0,
         ),
         "full": Profile(
             what="every variant in every mode, at batch 1 and a throughput batch",
             archs=tuple(VARIANTS),
             modes=(*MODES, "compile+channels_last"),
             throughput=True,
-            sets=4,
-            rounds=20,
+            sets=8,
+            rounds=12,
+            extra_s=3600.0,
         ),
     }
 )

@@ -55,6 +55,16 @@ class TerminalProgress:
         if self._bars.task_ids:
             self._bars.update(self._bars.task_ids[-1], advance=1, what=escape(what))
 
+    def more(self, steps: int, why: str) -> None:
+        """The phase takes so many steps more than it was said to."""
+        if self._bars.task_ids:
+            task = self._bars.tasks[-1]
+            self._bars.update(task.id, total=(task.total or 0) + steps, what=escape(why))
+
+    def note(self, what: str) -> None:
+        """Say something at once, whatever the phase."""
+        self._line(what)
+
     def failed(self, cell: Cell, failure: Failure) -> None:
         """Say at once that a cell failed, and why."""
         self._line(f"failed: {cell.id} while {failure.phase}: {failure.message}")

@@ -1,10 +1,12 @@
 """Networks that work, and networks that do not, for the engine to live through."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import time
 
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -98,6 +100,31 @@ class _Greedy(Net):
 
 def needs_a_petabyte() -> nn.Module:
     return _Greedy()
+
+
+class _NeedsMuch(Net):
+    """Runs out of memory where another of its kind is alive under the same parent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        siblings = psutil.Process().parent()
+        assert siblings is not None
+        libc = ctypes.CDLL(None)
+        libc.prctl(15, MUCH, 0, 0, 0)  # PR_SET_NAME
+        names = [found.name() for found in siblings.children() if found.pid != os.getpid()]
+        if MUCH.decode() in names:
+            raise MemoryError("not enough for two")
+
+
+MUCH = b"needs-much"
+
+
+def needs_much() -> nn.Module:
+    return _NeedsMuch()
+
+
+def needs_much_too() -> nn.Module:
+    return _NeedsMuch()
 
 
 class _AsksItsInput(Net):

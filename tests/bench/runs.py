@@ -1,13 +1,16 @@
 """A small run made by hand, for the tests of what reads runs."""
 
+from dataclasses import replace
 from typing import Any
 
 from bench.cell import Cell
-from bench.record import CellRecord, Failure, RunRecord, Visit
+from bench.record import CellRecord, Failure, Round, RunRecord, Visit
 
 REFERENCE = "torchvision"
 SETS, ROUNDS, ITERATIONS = 2, 3, 4
 MIB = 2**20
+COLD_S = 30.0
+FOREIGN_CPUS = 0.0625
 
 HOSTILE = "a | b <script>alert(1)</script> `c`\n## not a heading"
 STDERR = "Traceback:\n```\n<b>bold</b> & | pipe\n````\n# not a heading\n</details>"
@@ -41,7 +44,7 @@ PARAMS, PARAMS_WITH_AUX, MACS, FVCORE = 6_998_552, 13_385_816, 1_582_671_872, 1_
 def latency_s(of: Cell, set_index: int, round_index: int, iteration: int) -> float:
     """Of the machine, drifting; of the iteration; and of the cell: each a factor."""
     drift = 1 + 0.3 * set_index + 0.1 * round_index
-    return BASE_S[of] * drift * (1 + 0.01 * iteration)
+    return BASE_S[replace(of, control=False)] * drift * (1 + 0.01 * iteration)
 
 
 def visits(of: Cell) -> tuple[Visit, ...]:
@@ -71,8 +74,8 @@ def samples_s(of: Cell) -> list[float]:
 def setup(set_index: int, *, compiled: bool = False) -> dict[str, Any]:
     return {
         "build_s": 0.5,
-        "first_call_s": 30.0 - 26.0 * set_index,
-        "compile_cached": set_index > 0 if compiled else None,
+        "first_call_s": 4.0 + set_index,
+        "compile_cached": True if compiled else None,
         "graphs": int(compiled),
         "graph_breaks": 0,
         "output_error": (1 + set_index) * 1e-6,
@@ -82,7 +85,9 @@ def setup(set_index: int, *, compiled: bool = False) -> dict[str, Any]:
         "warm_up_iterations": 6,
         "warm_up_s": 0.4,
         "peak_resident_bytes": (500 + set_index) * MIB,
+        "peak_memory_bytes": (100 + set_index) * MIB,
         "recompiled_graphs": 0,
+        "late_graph_breaks": 0,
     }
 
 
@@ -91,12 +96,30 @@ def measured(of: Cell) -> CellRecord:
         cell=of,
         visits=visits(of),
         setups=tuple(setup(index, compiled="compile" in of.mode) for index in range(SETS)),
+        compile_cold_s=COLD_S if "compile" in of.mode else None,
         cost={
             "params": PARAMS,
             "params_with_aux": PARAMS_WITH_AUX,
             "macs_per_image": MACS,
             "fvcore_total_per_image": FVCORE,
         },
+    )
+
+
+def rounds(of: Cell) -> tuple[Round, ...]:
+    """Every round of a group, on a machine that hardly did anything else."""
+    return tuple(
+        Round(
+            group=of.group,
+            set_index=set_index,
+            wave_index=0,
+            round_index=round_index,
+            wall_s=1.5,
+            foreign_cpus=FOREIGN_CPUS,
+            voided=False,
+        )
+        for set_index in range(SETS)
+        for round_index in range(ROUNDS)
     )
 
 
@@ -122,6 +145,11 @@ def small(status: str = "over_budget") -> RunRecord:
             measured(COMPILED),
             CellRecord(cell=UNVISITED),
         ),
+        controls=tuple(
+            measured(replace(of, control=True)) for of in (REFERENCE_EAGER, REFERENCE_BATCH)
+        ),
+        rounds=(*rounds(REFERENCE_EAGER), *rounds(REFERENCE_BATCH)),
+        notes=("it was cut off, and resumed",),
         environment={
             "torch": "2.11.0",
             "device": "cpu",
@@ -133,6 +161,9 @@ def small(status: str = "over_budget") -> RunRecord:
             "command": "pytest bench/suite --archs googlenet,torchvision",
             "profile": "quick",
             "reference_arch": REFERENCE,
+            "reference_mode": "eager",
+            "environment": "pinned",
+            "precision": 0.02,
             "sets": SETS,
             "rounds": ROUNDS,
             "budget_s": None,

@@ -30,7 +30,13 @@ def test_every_field_is_in_the_id(name: str) -> None:
     other = replace(CELL, **changed)
     assert other.id != CELL.id
     assert other != CELL
-    assert (other.group != CELL.group) == (name not in {"arch", "mode"})
+    assert (other.group != CELL.group) == (name not in {"arch", "mode", "control"})
+
+
+def test_a_control_is_another_cell_of_the_same_group() -> None:
+    control = replace(CELL, control=True)
+    assert control.id == f"{CELL.id}/control"
+    assert control.group == CELL.group
 
 
 def test_equal_cells_are_one_key() -> None:

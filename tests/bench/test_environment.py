@@ -1,15 +1,50 @@
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import environment
-from bench.environment import PINNED
+from bench.names import RequestError
 
 
 def test_what_is_pinned_wins() -> None:
-    variables = environment.for_workers(dict.fromkeys(PINNED, "mine"))
-    assert {name: variables[name] for name in PINNED} == dict(PINNED)
+    pinned = {
+        setting.name: setting.value for setting in environment.settings("pinned") if setting.value
+    }
+    assert "MALLOC_TRIM_THRESHOLD_" in pinned
+    variables = environment.for_workers(dict.fromkeys(pinned, "mine"))
+    assert {name: variables[name] for name in pinned} == pinned
+
+
+def test_every_setting_has_a_reason() -> None:
+    assert all(len(setting.reason) > 20 for setting in environment.settings("pinned"))
+
+
+def test_the_default_environment_pins_nothing() -> None:
+    assert environment.settings("default") == ()
+    variables = environment.for_workers({}, "default")
+    assert "OMP_NUM_THREADS" not in variables
+    assert "GLIBC_TUNABLES" not in variables
+    assert environment.cpus_for_workers("default") is None
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(RequestError, match="no environment is called 'quiet'"):
+        environment.settings("quiet")
+
+
+def test_workers_have_a_cpu_of_each_core() -> None:
+    cpus = environment.cpus_for_workers()
+    assert cpus is not None
+    assert cpus <= os.sched_getaffinity(0)
+    assert len(cpus) == environment.physical_cores()
+
+
+def test_hyper_threads_of_a_core_are_one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(environment, "_siblings", lambda cpu: f"{cpu % 2},{cpu % 2 + 2}")
+    assert environment.cpus_for_workers() == frozenset({0, 1})
 
 
 def test_everything_else_is_passed_on() -> None:

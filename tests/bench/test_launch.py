@@ -4,22 +4,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.cell import Cell
 from bench.environment import for_workers
-from bench.launch import Launcher, Spawner, WorkerError, WorkerProcess
+from bench.launch import ForkServer, Launcher, Spawner, WorkerError, WorkerProcess
 from bench.subject import Setup
 
 LIMIT_S = 120.0
 
 
 def request_for(factory: str, **changes: object) -> dict[str, object]:
-    fields = {"arch": f"tests.bench.broken:{factory}", "mode": "eager", "dtype": "fp32"}
-    cell = Cell(**fields, batch_size=2, task="infer", device="cpu")
+    cell = Cell(
+        arch=f"tests.bench.broken:{factory}",
+        mode="eager",
+        dtype="fp32",
+        batch_size=2,
+        task="infer",
+        device="cpu",
+    )
     return {"cell": {**asdict(cell), **changes}, "image_size": 32, "seed": 0}
 
 
@@ -57,7 +64,10 @@ def wait_until_dead(pids: list[int]) -> list[int]:
 
 def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> None:
     worker = launcher.launch()
-    setup = Setup(**worker.request("prepare", limit_s=LIMIT_S, **request_for("works")))
+    facts = worker.request("prepare", limit_s=LIMIT_S, **request_for("works"))
+    assert facts["host_bytes"] > 0
+    names = {field.name for field in fields(Setup)}
+    setup = Setup(**{name: value for name, value in facts.items() if name in names})
     assert setup.output_error <= setup.error_bound
     warm_up = worker.request("warm_up", limit_s=LIMIT_S)
     assert len(warm_up["durations_s"]) >= 6
@@ -180,3 +190,18 @@ def test_workers_end_with_their_parent(kind: str) -> None:
     parent.wait()
     parent.stdout.close()
     assert wait_until_dead(pids) == []
+
+
+def test_our_own_processes_are_this_one_and_the_server(fork_server: Launcher) -> None:
+    server = psutil.Process(os.getpid()).children()
+    assert fork_server.pids[0] == os.getpid()
+    assert fork_server.pids[1] in {process.pid for process in server}
+    assert Spawner({}).pids == (os.getpid(),)
+
+
+def test_workers_stay_on_the_cpus_given() -> None:
+    one = {min(os.sched_getaffinity(0))}
+    with ForkServer(for_workers(os.environ), cpus=one) as server:
+        worker = server.launch()
+        assert os.sched_getaffinity(worker.pid) == one
+        worker.close()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -27,8 +28,10 @@ def cells(**wanted: Any) -> tuple[Cell, ...]:
     return plan.cells(**(one | wanted))
 
 
-def made(found: tuple[Cell, ...]) -> Plan:
-    return Plan(cells=found, sets=2, rounds=3, budget_s=None, seed=0)
+def made(found: tuple[Cell, ...], **given: Any) -> Plan:
+    return Plan(
+        cells=found, sets=2, rounds=3, precision=0.02, extra_s=0.0, budget_s=None, seed=0, **given
+    )
 
 
 def every() -> tuple[Cell, ...]:
@@ -101,18 +104,27 @@ def test_a_numbered_cuda_device_runs_what_cuda_runs() -> None:
     assert {cell.device for cell in found} == {"cuda:1"}
 
 
-def test_waves_are_the_groups_and_hold_every_cell_once() -> None:
-    waves = made(every()).waves
-    assert sorted(cell.id for wave in waves for cell in wave) == sorted(c.id for c in every())
-    assert [len({cell.group for cell in wave}) for wave in waves] == [1] * len(waves)
-    assert len(waves) == len(DTYPES) * len(BATCH_SIZES) * len(TASKS)
-    assert {len(wave) for wave in waves} == {len(ARCHS) * len(MODES)}
+def test_groups_hold_every_cell_once() -> None:
+    groups = made(every()).groups
+    together = [cell for group in groups.values() for cell in group]
+    assert sorted(cell.id for cell in together) == sorted(cell.id for cell in every())
+    assert all({cell.group for cell in group} == {name} for name, group in groups.items())
+    assert len(groups) == len(DTYPES) * len(BATCH_SIZES) * len(TASKS)
 
 
-def test_waves_group_cells_that_do_not_stand_together() -> None:
+def test_groups_gather_cells_that_do_not_stand_together() -> None:
     first, second = cells(batch_sizes=[1, 8])
     third = cells(arch_names=["torchvision"])[0]
-    assert made((first, second, third)).waves == ((first, third), (second,))
+    assert tuple(made((first, second, third)).groups.values()) == ((first, third), (second,))
+
+
+def test_each_group_has_a_reference_and_its_control() -> None:
+    first, second = cells(batch_sizes=[1, 8])
+    third = cells(arch_names=["torchvision"])[0]
+    plan = made((first, second, third), reference_arch="torchvision")
+    assert plan.reference(first.group) == third
+    assert plan.reference(second.group) == second  # where it is not there, the first
+    assert plan.controls == (replace(third, control=True), replace(second, control=True))
 
 
 def test_images_are_224_pixels_unless_said_otherwise() -> None:

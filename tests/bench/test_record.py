@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from bench.record import CellRecord, Visit
 from tests.bench import runs
 
@@ -19,8 +17,17 @@ def test_a_cell_without_visits_has_no_samples() -> None:
     assert (record.host_s, record.device_s) == ((), ())
 
 
-def test_the_reference_arch_is_the_plans() -> None:
-    run = runs.small()
-    assert run.reference_arch == runs.REFERENCE
-    other = replace(run, plan={**run.plan, "reference_arch": "googlenet"})
-    assert other.reference_arch == "googlenet"
+def test_the_reference_of_a_group_is_the_cell_with_a_control() -> None:
+    assert runs.small().references() == {
+        of.group: of for of in (runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
+    }
+
+
+def test_voided_visits_are_no_figures() -> None:
+    valid, voided = (
+        Visit(set_index=0, round_index=index, host_s=(1.0 + index,), voided=bool(index))
+        for index in range(2)
+    )
+    assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).host_s == (1.0,)
+    assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).has_figures
+    assert not CellRecord(cell=runs.EAGER, visits=(voided,)).has_figures

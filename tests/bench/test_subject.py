@@ -31,13 +31,16 @@ CELL = Cell(
 )
 
 
+MS = 1e-3
+
+
 def vector(*values: float) -> Tensor:
     return torch.tensor(values)
 
 
 @pytest.mark.parametrize("count", range(2 * WARM_UP_WINDOW))
 def test_two_windows_are_needed_to_be_steady(count: int) -> None:
-    assert not subject.is_steady([1.0] * count)
+    assert not subject.is_steady([MS] * count)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +54,20 @@ def test_two_windows_are_needed_to_be_steady(count: int) -> None:
     ],
 )
 def test_steady_is_hardly_faster_than_before(before: float, last: float, steady: bool) -> None:
-    durations = [before] * WARM_UP_WINDOW + [last] * WARM_UP_WINDOW
+    durations = [before * MS] * WARM_UP_WINDOW + [last * MS] * WARM_UP_WINDOW
     assert subject.is_steady(durations) is steady
-    assert subject.is_steady([1000.0, *durations]) is steady
+    assert subject.is_steady([1.0, *durations]) is steady
+
+
+def test_single_iterations_of_a_slow_network_are_compared() -> None:
+    assert not subject.is_steady([1.0])
+    assert subject.is_steady([1.0, 1.0])
+    assert not subject.is_steady([1.0, 1.0 - 2 * WARM_UP_GAIN])
+    assert subject.is_steady([9.0, 1.0, 1.0])
 
 
 def test_one_slow_iteration_does_not_unsettle() -> None:
-    assert subject.is_steady([1.0, 100.0, 1.0, 1.0, 1.0, 1.0])
+    assert subject.is_steady([MS, 1.0, MS, MS, MS, MS])
     assert subject.is_steady([1.0, 1.0, 1.0, 1.0, 0.01, 1.0])
 
 
@@ -280,8 +290,15 @@ def task() -> Inference:
     return Inference(tiny.net(), images(0), torch.zeros(2), FP32)
 
 
+def test_building_in_fewer_threads_leaves_the_cells_own_number() -> None:
+    threads = torch.get_num_threads()
+    subject.prepare(CELL, image_size=32, seed=0, threads=1)
+    assert torch.get_num_threads() == threads
+
+
 def test_warm_up_ends_once_the_latency_stops_falling() -> None:
-    assert subject.warm_up(task(), FakeClock(1.0), lambda: 0.0) == [1.0] * (2 * WARM_UP_WINDOW)
+    durations = subject.warm_up(task(), FakeClock(1.0, first_s=MS), lambda: 0.0)
+    assert durations == [MS] * (2 * WARM_UP_WINDOW)
 
 
 def test_warm_up_of_what_never_settles_ends() -> None:

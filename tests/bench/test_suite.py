@@ -18,7 +18,9 @@ BROKEN = "tests.bench.broken:raises_when_warmed_up"
 
 
 def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "bench/suite", "-p", "no:cacheprovider", *options]
+    """Nothing is voided, however busy the machine that tests run on."""
+    always = ("-p", "no:cacheprovider", "--foreign-cpus=100", "--precision=1e9")
+    return [sys.executable, "-m", "pytest", "bench/suite", *always, *options]
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +67,7 @@ def test_a_failed_cell_fails_its_item_and_no_other(
 
 
 def test_progress_in_a_log_is_plain_lines(finished: subprocess.CompletedProcess[str]) -> None:
-    assert "set 2: measuring (6 steps)" in finished.stderr
+    assert "set 2: measuring (9 steps)" in finished.stderr
     assert "failed: " in finished.stderr
     assert "\x1b" not in finished.stderr + finished.stdout
 
@@ -115,6 +117,13 @@ def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
     assert found.status == "complete"
     assert found.plan["seed"] == 1
     assert found.plan["reference_arch"] == "torchvision"
+    # Torchvision's network is not among them: the first cell is what others are compared with.
+    assert [record.cell.id for record in found.controls] == [
+        f"{WORKS}/eager/fp32/b2/infer/cpu/control"
+    ]
+    assert {(r.set_index, r.round_index) for r in found.rounds} == {
+        (s, r) for s in range(2) for r in range(3)
+    }
     assert [len(record.setups) for record in found.cells] == [2, 2, 1]
     assert found.cells[2].failure is not None
     assert found.environment["variables"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"

@@ -34,6 +34,8 @@ def test_failures_come_first_and_groups_stand_together() -> None:
         "## Cells without figures",
         "## fp32, batch 1, infer, cpu",
         "## fp32, batch 8, infer, cpu",
+        "## Can this run be trusted?",
+        "## Notes",
         "## How to read this",
         "## Circumstances",
     ]
@@ -91,7 +93,8 @@ def test_the_command_and_the_circumstances_are_there() -> None:
     assert facts["measured at"] == run.datetime
     assert facts["seed"] == "7"
     assert facts["measuring"] == f"{run.phases_s['measuring']:.1f}"
-    assert f"({300 + runs.SETS - 1} MiB before anything was built)" in text
+    assert facts["in all"] == f"{sum(run.phases_s.values()):.1f}"
+    assert "a thread for each physical core" in text  # why OMP_NUM_THREADS is set
 
 
 def test_stderr_is_whole_and_cannot_close_its_fence() -> None:

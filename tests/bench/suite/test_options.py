@@ -1,19 +1,22 @@
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bench.names import RequestError
-from bench.plan import IMAGE_SIZE, Plan
+from bench.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.suite import options
-from bench.suite.profiles import MODES, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
+from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
 
 ROOT = Path("/somewhere")
 GIVEN_NOTHING: dict[str, str | None] = {
     "--profile": "default",
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
+    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory")),
+    "--environment": "pinned",
 }
 
 
@@ -21,6 +24,7 @@ class FakeConfig:
     """As much of pytest's configuration as options are read from."""
 
     rootpath = ROOT
+    invocation_params = SimpleNamespace(args=("bench/suite", "--sets", "4"))
 
     def __init__(self, given: dict[str, str]) -> None:
         assert given.keys() <= GIVEN_NOTHING.keys()
@@ -100,6 +104,27 @@ def test_what_is_given_wins() -> None:
     assert {cell.task for cell in made.cells} == {"infer", "train"}
     assert len(made.cells) == 2 * 1 * 2 * 2 * 2
     assert (made.sets, made.rounds, made.budget_s, made.seed) == (3, 5, 1.5, 0)
+
+
+def test_how_sure_is_an_option() -> None:
+    assert plan().precision == PRECISION
+    assert plan(precision="0.005").precision == 0.005
+    profile = PROFILES["default"]
+    assert (plan().extra_s, plan().budget_s) == (profile.extra_s, None)
+    assert (plan(budget="30").extra_s, plan(budget="30").budget_s) == (30, 30)
+
+
+def test_what_is_foreign_and_what_is_free_are_options() -> None:
+    assert (plan().foreign_cpus, plan().memory_bytes) == (FOREIGN_CPUS, None)
+    assert plan(foreign_cpus="0.5").foreign_cpus == 0.5
+    assert plan(memory="1.5").memory_bytes == 3 * 2**29
+
+
+def test_the_environment_is_an_option() -> None:
+    assert plan().environment == "pinned"
+    assert plan(environment="default").environment == "default"
+    with pytest.raises(RequestError, match="no environment is called 'pined'; did you mean"):
+        plan(environment="pined")
 
 
 def test_seeds_are_drawn_where_none_is_given() -> None:

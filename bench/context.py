@@ -1,0 +1,63 @@
+"""The context: what every part of a run uses, and whom it tells."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench import events
+from bench.cell import Cell
+from bench.launch import Launcher
+from bench.load import LoadMeter
+from bench.plan import Plan
+from bench.record import Failure
+from bench.room import Room
+
+
+class Progress(Protocol):
+    """Who wants to know how far the run is."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of ``total`` steps begins."""
+        ...
+
+    def advance(self, what: str) -> None:
+        """A step of the phase is done."""
+        ...
+
+    def more(self, steps: int, why: str) -> None:
+        """The phase takes so many steps more."""
+        ...
+
+    def failed(self, cell: Cell, failure: Failure) -> None:
+        """A cell failed."""
+        ...
+
+    def note(self, what: str) -> None:
+        """Something happened that a user will want to know at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the parts of a run share."""
+
+    plan: Plan
+    launcher: Launcher
+    progress: Progress
+    meter: LoadMeter
+    room: Room
+    tell: Callable[[events.Event], None]
+    """Keep an event: in the outcome, and in the journal."""
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Account the wall time of a block to ``phase``."""
+        start = self.now()
+        try:
+            yield
+        finally:
+            self.tell(events.Spent(phase=phase, seconds=self.now() - start))

@@ -1,0 +1,81 @@
+"""The room that workers have: cores to prepare on, and memory to live in together."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.environment import physical_cores
+
+# Of the memory that is free now: what we do not see coming needs some too.
+USABLE = 0.9
+_CGROUP = Path("/sys/fs/cgroup")
+_VMSTAT = Path("/proc/vmstat")
+
+
+class Room:
+    """What the machine has left for one more worker, by what the first ones turned out to hold."""
+
+    def __init__(
+        self,
+        *,
+        limit_bytes: int | None = None,
+        free_bytes: "Callable[[], int] | None" = None,
+        cores: int | None = None,
+    ) -> None:
+        self.cores = cores or physical_cores()
+        self._limit_bytes = limit_bytes
+        self._free_bytes = free_bytes or free_host_bytes
+        self._host_bytes: dict[str, int] = {}
+        self._device_bytes: dict[str, int] = {}
+        self._device_free_bytes: int | None = None
+        self._killed = out_of_memory_kills()
+
+    def learn(self, group: str, facts: Mapping[str, Any]) -> None:
+        """Take in what a worker of a group holds, and what its device has left."""
+        for known, name in ((self._host_bytes, "host_bytes"), (self._device_bytes, "device_bytes")):
+            known[group] = max(known.get(group, 0), facts.get(name) or 0)
+        self._device_free_bytes = facts.get("device_free_bytes")
+
+    def holds_another(self, group: str, *, live: int, starting: int) -> bool:
+        """Whether one more worker fits beside ``live`` ones, of which ``starting`` still grow."""
+        if group not in self._host_bytes:
+            return starting == 0  # the first of its kind is measured before others start
+        host_bytes = self._host_bytes[group] * (starting + 1)
+        if host_bytes > USABLE * self._free_bytes():
+            return False
+        if self._limit_bytes and self._host_bytes[group] * (live + 1) > self._limit_bytes:
+            return False
+        free = self._device_free_bytes
+        return free is None or self._device_bytes[group] * (starting + 1) <= USABLE * free
+
+    def held_bytes(self, group: str) -> int:
+        """The most that a worker of a group turned out to hold, of the host's memory."""
+        return self._host_bytes.get(group, 0)
+
+    def killed_any(self) -> bool:
+        """Whether the system has killed a process for want of memory since this was last asked."""
+        before, self._killed = self._killed, out_of_memory_kills()
+        return self._killed > before
+
+
+def free_host_bytes() -> int:
+    """Memory that processes may still take, of the machine's and of our control group's."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):  # no such group, or "max"
+        return free
+    return max(0, min(free, limit - used))
+
+
+def out_of_memory_kills() -> int:
+    """Processes that the system has killed for want of memory, here since it started."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", _VMSTAT.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0

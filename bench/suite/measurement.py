@@ -1,0 +1,142 @@
+"""The measurement that a pytest session makes: a run, its journal, and its reports on disk."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bench import environment, journal
+from bench.journal import Journal
+from bench.launch import WorkerError, launcher
+from bench.names import RequestError
+from bench.outcome import Outcome
+from bench.plan import Plan
+from bench.record import RunRecord
+from bench.report import files
+from bench.run import Run
+from bench.suite import options
+from bench.suite.progress import TerminalProgress
+
+
+def measure(
+    config: pytest.Config, plan: Plan, console: Console
+) -> tuple[RunRecord, tuple[Path, ...]]:
+    """Measure a plan and write the reports; the run, and the files.
+
+    Ends the session with exit code 2 and a sentence where nothing can be measured.
+    """
+    variables = environment.for_workers(os.environ, plan.environment)
+    cpus = environment.cpus_for_workers(plan.environment)
+    with ExitStack() as closing, _terminated_like_interrupted():
+        started = closing.enter_context(launcher(variables, plan.imports, cpus))
+        progress = closing.enter_context(TerminalProgress(console))
+
+        def begin(about: dict[str, Any]) -> Journal:
+            kept = closing.enter_context(_journal(config, about, progress))
+            closing.callback(_unless_measured, run, kept.path)
+            return kept
+
+        try:
+            resumed = _resumed(config) if config.getoption("--resume") else None
+            if resumed and config.getoption("--seed") is None:
+                plan = replace(plan, seed=resumed.plan.seed)
+            run = Run(
+                plan,
+                started,
+                progress,
+                begin=begin,
+                resumed=resumed,
+            )
+            outcome = run.measure()
+        except RequestError as error:
+            message = str(error)
+        except WorkerError as error:
+            message = "\n".join(filter(None, [str(error), error.stderr]))
+        else:
+            return _kept(config, outcome)
+    pytest.exit(message, returncode=2)
+
+
+def _kept(config: pytest.Config, outcome: Outcome) -> tuple[RunRecord, tuple[Path, ...]]:
+    """Write the run file and the reports; only then has the journal done its work."""
+    machine_info: dict[str, Any] = config.hook.pytest_benchmark_generate_machine_info(config=config)
+    config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
+    run = outcome.run_record(
+        machine_info=machine_info,
+        commit_info=config.hook.pytest_benchmark_generate_commit_info(config=config),
+    )
+    folder = options.report_folder(config, environment.machine_slug(run.environment))
+    try:
+        written = files.write_all(run, folder)
+    except OSError:  # a full disk, say: what was measured is worth another place
+        elsewhere = Path(tempfile.mkdtemp(prefix="googlenet-bench-"))
+        return run, files.write_all(run, elsewhere)
+    if run.status != "interrupted":
+        (folder / journal.FILE).unlink(missing_ok=True)
+    return run, written
+
+
+def _journal(config: pytest.Config, about: dict[str, Any], progress: TerminalProgress) -> Journal:
+    """The journal in the report folder of the machine that ``about`` describes."""
+    folder = options.report_folder(config, environment.machine_slug(about))
+    path = folder / journal.FILE
+    if not config.getoption("--resume") and (aside := journal.set_aside(path)):
+        progress.note(f"an earlier run was cut off; its journal is {aside} now")
+    return Journal(
+        path,
+        on_error=lambda error: progress.note(
+            f"cannot write {path}: {error.strerror}; measuring goes on without a journal"
+        ),
+    )
+
+
+def _unless_measured(run: Run, path: Path) -> None:
+    """Leave no journal behind in which there is nothing to lose."""
+    if not run.outcome.measured_anything:
+        path.unlink(missing_ok=True)
+
+
+def _resumed(config: pytest.Config) -> Outcome:
+    """The run that was cut off, as its journal tells it."""
+    path = _unfinished(config)
+    return Outcome.of(journal.read(path))
+
+
+def _unfinished(config: pytest.Config) -> Path:
+    given = config.getoption("--report-dir")
+    if given:
+        path = Path(given) / journal.FILE
+        if path.exists():
+            return path
+        raise RequestError(f"nothing to resume: there is no {path}")
+    found = sorted(config.rootpath.glob(f"reports/*/{journal.FILE}"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RequestError(f"nothing to resume: there is no reports/*/{journal.FILE}")
+    raise RequestError(
+        "more than one run was cut off; name the folder of one with --report-dir: "
+        + ", ".join(str(path.parent) for path in found)
+    )
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: write what was measured, and end."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

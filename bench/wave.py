@@ -1,0 +1,262 @@
+"""A live wave: the workers of one wave in one set, from their start to their end."""
+
+import random
+import select
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from bench import events
+from bench.cell import Cell
+from bench.context import Context
+from bench.launch import WorkerError, WorkerProcess
+from bench.load import foreign_cpus
+from bench.modes import is_compiled
+from bench.record import Failure
+from bench.waves import Wave
+
+# libgomp's threads spin for some milliseconds after a visit, in the way of the next worker's: they
+# cost the first iteration after them 15 %. After a pause of 5 ms that is 3 %, and half as long
+# again changes nothing (GoogLeNet at batch 1, two cores).
+HANDOVER_S = 0.005
+# What the caches cost is left: 1.5 ms or less. That is 3 % of 50 ms, and 0.2 % of 300 ms.
+DROPPED, SLOW_S = 1, 0.1  # first iterations of a visit that are dropped; none of a slower network
+VISIT_S = 0.16  # what a visit's timed iterations should take together: 3 of 50 ms have a median
+MOST_ITERATIONS = 20
+MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
+PREPARE_LIMIT_S = 900.0  # compiling GoogLeNet takes 30 s cold; a large network on few cores minutes
+WARM_UP_LIMIT_S = 300.0
+VISIT_LIMIT_FACTOR, VISIT_LIMIT_S = 20, 60.0  # a visit may take this many times what it should
+SHORT_LIMIT_S = 120.0  # what needs no measuring: describing, counting, finishing
+
+
+class LiveWave:
+    """The workers of a wave, alive together."""
+
+    def __init__(
+        self,
+        context: Context,
+        wave: Wave,
+        *,
+        skipped: Collection[Cell] = (),
+        set_index: int,
+        wave_index: int,
+    ) -> None:
+        self.without_memory: dict[Cell, Failure] = {}
+        """Cells whose workers ran out of memory, which fewer workers at a time may help."""
+        self.left: list[Cell] = []
+        """Cells for which memory had no room."""
+        self._context = context
+        self._cells = tuple(cell for cell in wave.cells if cell not in skipped)
+        self._least = wave.least
+        self._group = wave.reference.group
+        self._where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
+        self._set = set_index
+        self._replaced: set[Cell] = set()
+        self._live: dict[Cell, WorkerProcess] = {}
+        self._latency_s: dict[Cell, float] = {}
+
+    def prepare(self) -> None:
+        """Start workers; have each build, compile and check its network, one on each core.
+
+        A worker that compiled its graph is followed by a fresh one, which finds it in the cache:
+        then all workers have the same past, and no two compile the same graph.
+        """
+        progress, now = self._context.progress, self._context.now
+        progress.phase(f"set {self._set + 1}: compiling and checking", len(self._cells))
+        waiting, busy = deque(self._cells), dict[Cell, float]()
+        room = self._context.room
+        while waiting or busy:
+            while waiting and len(busy) < room.cores:
+                cell = next((cell for cell in waiting if not _twin(cell, busy)), None)
+                if cell is None:
+                    break
+                if len(self._live) >= self._least and not room.holds_another(
+                    self._group, live=len(self._live), starting=len(busy)
+                ):
+                    if not busy:
+                        self.left = list(waiting)
+                        waiting.clear()
+                    break
+                waiting.remove(cell)
+                with self._cell_may_fail(cell, "preparing"):
+                    self._live[cell] = self._context.launcher.launch()
+                    self._send_prepare(cell, threads=self._threads(len(waiting), len(busy)))
+                    busy[cell] = now()
+            if busy:
+                select.select([self._live[cell] for cell in busy], [], [], 1.0)
+            for cell in list(busy):
+                answered = select.select([self._live[cell]], [], [], 0)[0]
+                if not answered and now() - busy[cell] < PREPARE_LIMIT_S:
+                    continue
+                with self._cell_may_fail(cell, "preparing"):
+                    if not answered:
+                        raise self._live[cell].hung(PREPARE_LIMIT_S)
+                    if self._compiled_anew(cell):
+                        waiting.appendleft(cell)
+                del busy[cell]
+                if cell not in waiting:
+                    progress.advance(cell.id)
+
+    def warm_up(self) -> None:
+        """Warm up one worker at a time: many at once trip over each other's spinning threads."""
+        self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
+        for cell in list(self._live):
+            with self._cell_may_fail(cell, "warming up"):
+                reply = self._live[cell].request("warm_up", limit_s=WARM_UP_LIMIT_S)
+                durations_s = reply["durations_s"]
+                self._learn(cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s))
+                self._latency_s[cell] = min(durations_s)
+            self._context.progress.advance(cell.id)
+
+    def visit_in_rounds(self, over_budget: Callable[[], bool]) -> bool:
+        """Visit every worker in every round; whether all rounds wanted were at least tried."""
+        plan, progress = self._context.plan, self._context.progress
+        progress.phase(f"set {self._set + 1}: measuring", plan.rounds * len(self._live))
+        valid = 0
+        for round_index in range(MOST_ATTEMPTS * plan.rounds):
+            if valid == plan.rounds or not self._live:
+                break
+            if over_budget():
+                return False
+            if self._round(round_index):
+                valid += 1
+            else:
+                progress.more(len(self._live), "a round was voided for foreign load")
+        return True
+
+    def finish(self) -> None:
+        """Ask each worker what its whole life showed, and end it."""
+        for cell in list(self._live):
+            with self._cell_may_fail(cell, "finishing"):
+                worker = self._live[cell]
+                self._learn(cell, **worker.request("finish", limit_s=SHORT_LIMIT_S))
+                del self._live[cell]
+                worker.close()
+
+    def kill(self) -> None:
+        """End whatever is still alive."""
+        for worker in self._live.values():
+            worker.kill()
+        self._live.clear()
+
+    def _send_prepare(self, cell: Cell, threads: int) -> None:
+        self._live[cell].send(
+            "prepare",
+            cell=asdict(cell),
+            image_size=self._context.plan.image_size,
+            seed=self._context.plan.seed,
+            threads=threads,
+        )
+
+    def _threads(self, waiting: int, busy: int) -> int:
+        """Threads to build with: more than the cores together would wait for each other."""
+        cores = self._context.room.cores
+        return max(1, cores // min(cores, waiting + busy + 1))
+
+    def _compiled_anew(self, cell: Cell) -> bool:
+        """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
+        facts = self._live[cell].receive(SHORT_LIMIT_S)
+        self._context.room.learn(self._group, facts)
+        if facts["compile_cached"] is False and cell not in self._replaced:
+            self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
+            self._replaced.add(cell)
+            self._live.pop(cell).close()
+            return True
+        self._learn(cell, **facts)
+        return False
+
+    def _round(self, round_index: int) -> bool:
+        """A round; whether it is valid. One that is interrupted is judged as far as it went."""
+        context = self._context
+        order = list(self._live)
+        # Of its own seed, so that a run that was cut off goes on as it would have.
+        key = (context.plan.seed, self._group, *self._where.values(), round_index)
+        random.Random(repr(key)).shuffle(order)
+        pids = [*context.launcher.pids, *(worker.pid for worker in self._live.values())]
+        before = context.meter.read(pids)
+        voided = True
+        try:
+            for cell in order:
+                with self._cell_may_fail(cell, "measuring"):
+                    self._visit(cell, round_index)
+                context.progress.advance(cell.id)
+        finally:
+            after = context.meter.read(pids)
+            foreign = foreign_cpus(before, after)
+            voided = foreign > context.plan.foreign_cpus
+            context.tell(
+                events.RoundEnded(
+                    group=self._group,
+                    **self._where,
+                    round_index=round_index,
+                    wall_s=after.at_s - before.at_s,
+                    foreign_cpus=foreign,
+                    voided=voided,
+                )
+            )
+        return not voided
+
+    def _visit(self, cell: Cell, round_index: int) -> None:
+        context = self._context
+        dropped, timed = iterations_for(self._latency_s[cell])
+        expected_s = (dropped + timed) * self._latency_s[cell]
+        context.sleep(HANDOVER_S)
+        reply = self._live[cell].request(
+            "measure",
+            limit_s=VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * expected_s,
+            iterations=dropped + timed,
+        )
+        context.tell(
+            events.Visited(
+                cell=cell.id,
+                **self._where,
+                round_index=round_index,
+                dropped_s=sum(reply["host_s"][:dropped]),
+                host_s=tuple(reply["host_s"][dropped:]),
+                device_s=tuple(reply["device_s"][dropped:]),
+            )
+        )
+
+    def _learn(self, cell: Cell, **facts: Any) -> None:
+        self._context.tell(events.Learned(cell=cell.id, **self._where, facts=facts))
+
+    @contextmanager
+    def _cell_may_fail(self, cell: Cell, phase: str) -> Iterator[None]:
+        """Make a worker's failure its cell's result, and go on without the worker."""
+        try:
+            yield
+        except WorkerError as error:
+            if cell in self._live:
+                self._live.pop(cell).kill()
+            failure = Failure(
+                kind=self._kind(error),
+                message=str(error),
+                phase=phase,
+                set_index=self._set,
+                stderr=error.stderr,
+            )
+            if failure.kind == "out_of_memory":
+                self.without_memory[cell] = failure
+                return
+            self._context.tell(events.Failed(cell=cell.id, failure=failure))
+            self._context.progress.failed(cell, failure)
+
+    def _kind(self, error: WorkerError) -> str:
+        killed = error.kind == "died" and self._context.room.killed_any()
+        return "out_of_memory" if killed else error.kind
+
+
+def iterations_for(latency_s: float) -> tuple[int, int]:
+    """Iterations of a visit, dropped and timed: many of a fast network, one of a slow one."""
+    timed = max(1, min(MOST_ITERATIONS, round(VISIT_S / max(latency_s, 1e-6))))
+    return (0 if latency_s > SLOW_S else DROPPED), timed
+
+
+def _twin(cell: Cell, busy: Iterable[Cell]) -> bool:
+    """Whether another worker may be compiling this cell's graph right now."""
+    return is_compiled(cell.mode) and any(
+        other.arch == cell.arch and other.mode == cell.mode for other in busy
+    )

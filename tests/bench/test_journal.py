@@ -1,0 +1,144 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import events, journal
+from bench.events import Event
+from bench.names import RequestError
+from bench.plan import Plan
+from bench.record import SCHEMA_VERSION, Failure
+from tests.bench import runs
+
+PLAN = Plan(
+    cells=(runs.REFERENCE_EAGER, runs.EAGER),
+    sets=2,
+    rounds=3,
+    precision=0.02,
+    extra_s=0.0,
+    budget_s=None,
+    seed=7,
+)
+GROUP = runs.EAGER.group
+BEGAN = events.Began(schema_version=SCHEMA_VERSION, plan=PLAN, environment={"torch": "2.11.0"})
+EVENTS: tuple[Event, ...] = (
+    BEGAN,
+    events.Resumed(),
+    events.Counted(arch="googlenet", cost={"params": 7}),
+    events.Compiled(cell=runs.EAGER.id, seconds=30.5),
+    events.WaveBegan(GROUP, 0, 1),
+    events.Learned(cell=runs.EAGER.id, set_index=0, wave_index=1, facts={"graphs": 1}),
+    events.Visited(
+        cell=runs.EAGER.id,
+        set_index=0,
+        wave_index=1,
+        round_index=2,
+        dropped_s=0.06,
+        host_s=(0.05, 0.1 + 0.2),
+        device_s=(),
+    ),
+    events.RoundEnded(
+        group=GROUP,
+        set_index=0,
+        wave_index=1,
+        round_index=2,
+        wall_s=1.5,
+        foreign_cpus=0.25,
+        voided=True,
+    ),
+    events.WaveEnded(GROUP, 0, 1),
+    events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory"),
+    events.Failed(
+        cell=runs.EAGER.id,
+        failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
+    ),
+    events.Spent(phase="importing", seconds=3.25),
+)
+
+
+def written(path: Path, *told: Event) -> Path:
+    with journal.Journal(path, on_error=_no_error) as kept:
+        for event in told:
+            kept.append(event)
+    return path
+
+
+def _no_error(error: OSError) -> None:
+    raise error
+
+
+def test_every_event_comes_back_as_it_was(tmp_path: Path) -> None:
+    assert {type(event) for event in EVENTS} == set(events.Event.__args__)
+    path = written(tmp_path / "new" / journal.FILE, *EVENTS)
+    assert tuple(journal.read(path)) == EVENTS
+
+
+def test_an_event_is_on_disk_once_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    with journal.Journal(path, on_error=_no_error) as kept:
+        for count, event in enumerate(EVENTS, 1):
+            kept.append(event)
+            assert len(list(journal.read(path))) == count
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_line_that_was_cut_off_is_left_out_and_mended(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path / journal.FILE, *EVENTS[:6])
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert tuple(journal.read(path)) == EVENTS[:5]
+    written(path, *EVENTS[6:])
+    assert tuple(journal.read(path)) == (*EVENTS[:5], *EVENTS[6:])
+
+
+def _broken(path: Path) -> None:
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[:2], b"{", *lines[2:]]))
+
+
+def _headless(path: Path) -> None:
+    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
+
+
+def _of_another_version(path: Path) -> None:
+    now, then = f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'
+    path.write_text(path.read_text().replace(now, then))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_broken, "is no journal: line 3"),
+        (_headless, "a run begins on its first line"),
+        (_of_another_version, "schema version 99"),
+        (lambda path: path.write_bytes(b""), "is an empty journal"),
+        (Path.unlink, "cannot read"),
+    ],
+)
+def test_what_is_no_journal_is_refused(
+    tmp_path: Path, damage: Callable[[Path], object], words: str
+) -> None:
+    path = written(tmp_path / journal.FILE, *EVENTS)
+    damage(path)
+    with pytest.raises(RequestError, match=words):
+        list(journal.read(path))
+
+
+def test_a_full_disk_ends_the_journal_and_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    path.symlink_to("/dev/full")
+    errors: list[OSError] = []
+    with journal.Journal(path, on_error=errors.append) as kept:
+        for event in EVENTS:
+            kept.append(event)
+    assert [error.strerror for error in errors] == ["No space left on device"]
+
+
+def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    assert journal.set_aside(path) is None
+    written(path, *EVENTS)
+    aside = journal.set_aside(path)
+    assert aside is not None
+    assert aside != path
+    assert not path.exists()
+    assert tuple(journal.read(aside)) == EVENTS

@@ -1,0 +1,355 @@
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from bench import events, wave
+from bench.cell import Cell
+from bench.launch import Launcher, WorkerError
+from bench.load import Reading
+from bench.names import RequestError
+from bench.outcome import Outcome
+from bench.plan import Plan
+from bench.record import Failure
+from bench.run import Run
+from bench.wave import DROPPED, iterations_for
+from tests.bench.broken import CALLS_OF_WARMING_UP
+
+
+class Watcher:
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int]] = []
+        self.advances: list[list[str]] = []
+        self.failures: dict[str, Failure] = {}
+        self.extended: list[tuple[int, str]] = []
+        self.notes: list[str] = []
+
+    def phase(self, name: str, total: int) -> None:
+        self.phases.append((name, total))
+        self.advances.append([])
+
+    def advance(self, what: str) -> None:
+        self.advances[-1].append(what)
+
+    def more(self, steps: int, why: str) -> None:
+        self.extended.append((steps, why))
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    def failed(self, cell: Cell, failure: Failure) -> None:
+        self.failures[cell.arch.partition(":")[2]] = failure
+
+
+class Quiet:
+    """A machine on which nothing else runs, whatever runs on this one."""
+
+    def read(self, pids: Iterable[int]) -> Reading:
+        return Reading(at_s=0.0, busy_s=0.0, own_s=dict.fromkeys(pids, 0.0))
+
+
+class Busy:
+    """A machine on which others keep a CPU busy in the rounds told."""
+
+    def __init__(self, busy: Iterable[bool]) -> None:
+        self._busy = iter(busy)
+        self._at_s = 0.0
+        self._busy_s = 0.0
+        self._begun = False
+
+    def read(self, pids: Iterable[int]) -> Reading:
+        del pids
+        if self._begun:
+            self._at_s += 1.0
+            self._busy_s += 1.0 if next(self._busy) else 0.0
+        self._begun = not self._begun
+        return Reading(at_s=self._at_s, busy_s=self._busy_s, own_s={})
+
+
+def cell(factory: str, batch_size: int = 1) -> Cell:
+    return Cell(
+        arch=f"tests.bench.broken:{factory}",
+        mode="eager",
+        dtype="fp32",
+        batch_size=batch_size,
+        task="infer",
+        device="cpu",
+    )
+
+
+def plan(*cells: Cell, sets: int = 1, rounds: int = 3, **given: Any) -> Plan:
+    """A plan that adds no sets for precision."""
+    return Plan(
+        cells=cells,
+        **{
+            "sets": sets,
+            "rounds": rounds,
+            "precision": 0.02,
+            "extra_s": 0.0,
+            "budget_s": None,
+            "seed": 5,
+            "image_size": 32,
+            **given,
+        },
+    )
+
+
+def run(found: Plan, launcher: Launcher, watcher: Watcher | None = None, **given: Any) -> Run:
+    return Run(found, launcher, watcher or Watcher(), **{"meter": Quiet(), **given})
+
+
+def record_of(outcome: Outcome, found: Cell) -> Any:
+    records = {record.cell: record for record in (*outcome.records(), *outcome.controls())}
+    return records[found]
+
+
+def visited(outcome: Outcome, found: Cell) -> list[tuple[int, int]]:
+    return [(v.set_index, v.round_index) for v in record_of(outcome, found).visits]
+
+
+def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("works", batch_size=2)
+    outcome = run(plan(first, second, sets=2), fork_server).measure()
+    expected = [(s, r) for s in range(2) for r in range(3)]
+    assert visited(outcome, first) == visited(outcome, second) == expected
+    assert outcome.status == "complete"
+    assert len(record_of(outcome, first).setups) == 2
+    assert outcome.environment["device"] == "cpu"
+    assert set(outcome.phases_s) == {
+        "importing",
+        "counting",
+        "preparing",
+        "warming up",
+        "measuring",
+        "idling",
+        "finishing",
+    }
+
+
+def test_a_cost_is_counted_for_one_image_whatever_the_batch(fork_server: Launcher) -> None:
+    found = cell("works", batch_size=4)
+    outcome = run(plan(found), fork_server).measure()
+    cost = outcome.records()[0].cost
+    assert cost["params"] == (3 * 9 * 8 + 8) + 2 * 8 + (8 * 1000 + 1000)
+    assert cost["macs_per_image"] == 4 * 4 * 8 * 3 * 9 + 8 * 1000  # 32 pixels, stride 8
+
+
+def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> None:
+    found = cell("slow")
+    outcome = run(plan(found, rounds=1), fork_server).measure()
+    (visit,) = record_of(outcome, found).visits
+    assert len(visit.host_s) == wave.VISIT_S // 0.05  # it takes 50 ms and a little
+
+
+def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
+    cells = [cell("works"), cell("prints"), cell("drops_out")]
+    watcher = Watcher()
+    run(plan(*cells, rounds=4), fork_server, watcher).measure()
+    found = plan(*cells)
+    live = [cells[0], replace(cells[0], control=True), *cells[1:]]
+    expected: list[str] = []
+    for round_index in range(4):
+        order = list(live)
+        # Of each round by itself, so that a run that was cut off goes on as it would have.
+        random.Random(repr((found.seed, cells[0].group, 0, 0, round_index))).shuffle(order)
+        expected += [one.id for one in order]
+    assert watcher.phases[-1][0] == "set 1: measuring"
+    assert watcher.advances[-1] == expected
+    assert expected[:4] != expected[4:8] or expected[4:8] != expected[8:12]
+
+
+def test_a_failing_worker_costs_its_own_cell_alone(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wave, "VISIT_LIMIT_S", 1.0)
+    broken = {
+        "raises_when_built": ("error", "preparing"),
+        "answers_wrongly": ("wrong_answer", "preparing"),
+        "needs_a_petabyte": ("out_of_memory", "preparing"),
+        "raises_when_warmed_up": ("error", "warming up"),
+        "is_killed": ("died", "measuring"),
+        "hangs": ("timeout", "measuring"),
+    }
+    cells = [cell("works"), *(cell(factory) for factory in broken), cell("prints")]
+    watcher = Watcher()
+    # Three calls a visit at the least: by then the killed and the hanging one are past warming up.
+    rounds_needed = CALLS_OF_WARMING_UP // 3
+    outcome = run(plan(*cells, sets=2, rounds=rounds_needed), fork_server, watcher).measure()
+    told = {name: (failure.kind, failure.phase) for name, failure in watcher.failures.items()}
+    assert told == broken
+    whole = [(s, r) for s in range(2) for r in range(rounds_needed)]
+    assert visited(outcome, cells[-1]) == whole
+    # The first is what others are compared with: it was there too when memory was tried again.
+    assert visited(outcome, cells[0]) == [*whole[:rounds_needed], *whole]
+    assert {record.cell for record in outcome.records() if record.failure} == set(cells[1:-1])
+    # What was measured of a cell before it failed is kept, and it is not tried again.
+    assert all(set_index == 0 for set_index, _ in visited(outcome, cell("is_killed")))
+
+
+def test_a_cost_that_cannot_be_counted_costs_no_timing(fork_server: Launcher) -> None:
+    found = cell("raises_when_warmed_up")  # its fourth call is not counting's, which makes two
+    outcome = run(plan(cell("works"), found), fork_server).measure()
+    assert outcome.costs[found.arch]["params"] > 0
+    broken = cell("needs_a_petabyte")
+    outcome = run(plan(cell("works"), broken), fork_server).measure()
+    assert "allocate" in outcome.costs[broken.arch]["error"]
+    assert record_of(outcome, cell("works")).visits
+
+
+def test_a_wrong_arch_ends_the_run_before_anything_is_measured(fork_server: Launcher) -> None:
+    with pytest.raises(WorkerError, match="cannot take 'nothing'") as caught:
+        run(plan(cell("works"), cell("nothing")), fork_server).measure()
+    assert caught.value.kind == "request"
+
+
+def test_no_round_begins_after_the_budget(fork_server: Launcher) -> None:
+    # A clock that moves a second each time it is read: two rounds fit, then it is too late.
+    seconds = iter(range(10_000))
+    found = cell("works")
+    outcome = run(
+        plan(found, sets=5, rounds=50, budget_s=40.0),
+        fork_server,
+        now=lambda: float(next(seconds)),
+    ).measure()
+    assert outcome.status == "over_budget"
+    assert 1 <= len(visited(outcome, found)) < 50
+    assert len(record_of(outcome, found).setups) == 1
+
+
+def test_an_interrupt_keeps_what_was_measured(fork_server: Launcher) -> None:
+    class Interrupts(Watcher):
+        def advance(self, what: str) -> None:
+            super().advance(what)
+            if self.phases[-1][0].endswith("measuring") and len(self.advances[-1]) == 3:
+                raise KeyboardInterrupt
+
+    found = cell("works")
+    outcome = run(plan(found, rounds=50), fork_server, Interrupts()).measure()
+    assert outcome.status == "interrupted"
+    outcome_visits = visited(outcome, found) + visited(outcome, replace(found, control=True))
+    assert len(outcome_visits) == 3
+
+
+def test_an_interrupt_before_the_first_visit_is_passed_on(fork_server: Launcher) -> None:
+    class Interrupts(Watcher):
+        def phase(self, name: str, total: int) -> None:
+            super().phase(name, total)
+            if name.endswith("warming up"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(cell("works")), fork_server, Interrupts()).measure()
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "timed"),
+    [(0.0, 20), (0.001, 20), (wave.VISIT_S / 4, 4), (0.09, 2), (0.3, 1), (10.0, 1)],
+)
+def test_iterations_follow_from_the_latency(latency_s: float, timed: int) -> None:
+    dropped = 0 if latency_s > 0.1 else DROPPED
+    assert iterations_for(latency_s) == (dropped, timed)
+
+
+def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
+    fork_server: Launcher,
+) -> None:
+    found, watcher = cell("works"), Watcher()
+    busy = Busy([False, True, False, True, True, False])
+    outcome = run(plan(found), fork_server, watcher, meter=busy).measure()
+    control = replace(found, control=True)
+    for one in (found, control):
+        visits = record_of(outcome, one).visits
+        assert [visit.voided for visit in visits] == [False, True, False, True, True, False]
+        assert len(list(record_of(outcome, one).valid)) == 3
+    assert [steps for steps, _ in watcher.extended] == [2, 2, 2]
+    (rounds,) = outcome.rounds.values()
+    assert [found.foreign_cpus > 0.15 for found in rounds] == [found.voided for found in rounds]
+
+
+def test_a_machine_that_is_never_quiet_gives_no_figures(fork_server: Launcher) -> None:
+    found = cell("works")
+    outcome = run(plan(found), fork_server, meter=Busy([True] * 6)).measure()
+    assert len(visited(outcome, found)) == wave.MOST_ATTEMPTS * 3
+    assert not record_of(outcome, found).has_figures
+
+
+def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("prints")
+    loose = plan(first, second, sets=2, precision=1e9, extra_s=1e9)
+    assert len(record_of(run(loose, fork_server).measure(), second).setups) == 2
+    # No ratio is ever this precise: sets are added for as long as there is time. A clock that moves
+    # a second at each reading makes that a number of sets.
+    seconds = count()
+    strict = plan(first, second, sets=2, precision=1e-12, extra_s=150.0)
+    outcome = run(strict, fork_server, now=lambda: float(next(seconds))).measure()
+    assert len(record_of(outcome, second).setups) > 2
+    assert outcome.status == "complete"
+
+
+def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
+    cells = [cell(name) for name in ("works", "prints", "drops_out", "slow")]
+    watcher = Watcher()
+    # Less than any two workers hold: each wave is the reference, its control, and one more.
+    limited = plan(*cells, sets=2, rounds=2, memory_bytes=1)
+    outcome = run(limited, fork_server, watcher).measure()
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
+    for one in cells[1:]:
+        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert len(visited(outcome, cells[0])) == 3 * 2 * 2
+    assert not outcome.failures
+    assert any("measured in 3 waves" in note for note in watcher.notes)
+    assert outcome.notes == watcher.notes
+
+
+def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> None:
+    cells = [cell("works"), cell("needs_much"), cell("needs_much_too")]
+    watcher = Watcher()
+    outcome = run(plan(*cells, sets=2, rounds=2), fork_server, watcher).measure()
+    assert not outcome.failures
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(cells[1],), (cells[2],)]
+    for one in cells[1:]:
+        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert any("ran out" in note for note in outcome.notes)
+
+
+def test_resuming_measures_only_what_is_missing(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("prints", batch_size=2)
+    told: list[events.Event] = []
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    whole = plan(first, second, sets=2)
+    run(whole, fork_server, begin=lambda _: Keeps()).measure()
+    # As a kill in the last wave's second round would have left it.
+    last = max(i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
+    visits = [i for i, event in enumerate(told) if i > last and isinstance(event, events.Visited)]
+    cut = told[: visits[2]]
+    resumed = Outcome.of(cut)
+    before = record_of(resumed, first).visits
+    outcome = run(whole, fork_server, resumed=resumed).measure()
+    assert outcome.status == "complete"
+    assert record_of(outcome, first).visits == before
+    assert visited(outcome, second) == [(s, r) for s in range(2) for r in range(3)]
+    assert any("resumed" in note for note in outcome.notes)
+
+
+def test_another_plan_is_not_resumed(fork_server: Launcher) -> None:
+    found = cell("works")
+    begun = run(plan(found), fork_server).measure()
+    with pytest.raises(RequestError, match="rounds is 4 where the run was begun with 3"):
+        run(plan(found, rounds=4), fork_server, resumed=begun)
+
+
+def test_another_environment_is_not_resumed(fork_server: Launcher) -> None:
+    found = cell("works")
+    begun = run(plan(found), fork_server).measure()
+    begun.environment["torch"] = "1.0"
+    with pytest.raises(RequestError, match=r"torch is .* where the run was begun with '1.0'"):
+        run(plan(found), fork_server, resumed=begun).measure()
