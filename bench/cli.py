@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench import __version__, archs, modes, store
+from bench import __version__, archs, journal, modes, store
 from bench.names import RequestError
+from bench.outcome import Outcome
+from bench.record import RunRecord
 from bench.report import files, frame, summary
 from bench.report.tables import FORMATS, Column, filled, scaled
 
@@ -77,7 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     report = _add(
         commands, "report", _report, "make a run's reports again from its run file, without torch"
     )
-    report.add_argument("run", type=Path, nargs="+", metavar="RUN.json", help="run files")
+    report.add_argument(
+        "run",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help=f"run files (.json), or journals of runs that were cut off ({journal.SUFFIX})",
+    )
     report.add_argument(
         "--report-dir",
         type=Path,
@@ -212,12 +220,19 @@ def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
         raise RequestError(f"{arch.name} at {image_size}×{image_size}: {first}") from error
 
 
+def _recorded(path: Path) -> RunRecord:
+    """The run in a run file, or what a journal tells of one."""
+    if path.suffix != journal.SUFFIX:
+        return store.read(path)
+    return Outcome.of(journal.read(path)).run_record(machine_info={}, commit_info={})
+
+
 def _report(options: argparse.Namespace) -> str:
     if options.report_dir is not None and len(options.run) > 1:
         raise RequestError("--report-dir takes one run file, or the reports would overwrite")
     lines = []
     for path in options.run:
-        run = store.read(path)
+        run = _recorded(path)
         folder = options.report_dir or path.parent
         if options.format == "rich":
             for title, rows in summary.groups(run):

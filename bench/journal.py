@@ -16,7 +16,8 @@ from bench.events import Began, Event
 from bench.names import RequestError
 from bench.record import SCHEMA_VERSION
 
-FILE = "journal.jsonl"
+SUFFIX = ".jsonl"
+FILE = f"journal{SUFFIX}"
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Event)
 

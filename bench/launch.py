@@ -172,6 +172,9 @@ class Launcher(ABC):
         """Processes besides the workers whose CPU time is this run's own."""
         return (os.getpid(),)
 
+    def check(self) -> None:  # noqa: B027 - most have nothing that could be gone
+        """Raise ``WorkerError`` where workers die because what started them is gone."""
+
     def close(self) -> None:  # noqa: B027 - most need nothing
         """Free what starting workers needed."""
 
@@ -251,6 +254,11 @@ class ForkServer(Launcher):
         streams.hand_over()
         return WorkerProcess(pid, streams, lambda: self._wait_for(pid))
 
+    def check(self) -> None:
+        """Raise ``WorkerError`` where the server is gone, and with it every worker."""
+        if self._process.poll() is not None:
+            raise self._gone()
+
     def close(self) -> None:
         """End the server, and with it any worker left."""
         self._socket.close()
@@ -266,6 +274,8 @@ class ForkServer(Launcher):
             self._socket.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
         except OSError:  # the server is gone, and its workers with it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
             return -signal.SIGKILL
 
     def _number(self) -> int:

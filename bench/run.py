@@ -84,6 +84,12 @@ class Run:
             if not self.outcome.measured_anything:
                 raise
             self.outcome.status = "interrupted"
+        except WorkerError as error:
+            if not self.outcome.measured_anything:
+                raise
+            self.outcome.status = "interrupted"
+            self.outcome.notes.append(f"It ended before its time: {error}.")
+            self._context.progress.note(f"no worker can be started any more: {error}")
         finally:
             if self._live is not None:
                 self._live.kill()

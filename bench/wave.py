@@ -225,12 +225,19 @@ class LiveWave:
 
     @contextmanager
     def _cell_may_fail(self, cell: Cell, phase: str) -> Iterator[None]:
-        """Make a worker's failure its cell's result, and go on without the worker."""
+        """Make a worker's failure its cell's result, and go on without the worker.
+
+        That none can be started any more is no cell's failure, and raised.
+        """
         try:
             yield
         except WorkerError as error:
             if cell in self._live:
                 self._live.pop(cell).kill()
+            if error.kind == "start":
+                raise
+            if error.kind == "died":
+                self._context.launcher.check()
             failure = Failure(
                 kind=self._kind(error),
                 message=str(error),

@@ -208,6 +208,12 @@ def test_report_of_a_missing_file_is_one_line(capsys: Capture, tmp_path: Path) -
     assert "no-such-run.json" in refused(capsys, "report", str(tmp_path / "no-such-run.json"))
 
 
+def test_report_of_a_file_that_is_no_journal_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"some": "thing"}\n')
+    assert "other.jsonl is no journal: line 1" in refused(capsys, "report", str(path))
+
+
 def test_version_of_the_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--version"],

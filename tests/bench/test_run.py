@@ -1,4 +1,6 @@
+import os
 import random
+import signal
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
@@ -8,7 +10,7 @@ import pytest
 
 from bench import events, wave
 from bench.cell import Cell
-from bench.launch import Launcher, WorkerError
+from bench.launch import ForkServer, Launcher, WorkerError
 from bench.load import Reading
 from bench.names import RequestError
 from bench.outcome import Outcome
@@ -353,3 +355,21 @@ def test_another_environment_is_not_resumed(fork_server: Launcher) -> None:
     begun.environment["torch"] = "1.0"
     with pytest.raises(RequestError, match=r"torch is .* where the run was begun with '1.0'"):
         run(plan(found), fork_server, resumed=begun).measure()
+
+
+def test_a_fork_server_s_death_is_no_cell_s_failure_and_keeps_what_was_measured() -> None:
+    with ForkServer(os.environ) as server:
+
+        class Kills(Watcher):
+            def advance(self, what: str) -> None:
+                super().advance(what)
+                if self.phases[-1][0].endswith("measuring") and len(self.advances[-1]) == 4:
+                    os.kill(server.pids[-1], signal.SIGKILL)
+
+        found, watcher = cell("works"), Kills()
+        outcome = run(plan(found, rounds=50), server, watcher).measure()
+    assert outcome.status == "interrupted"
+    assert not outcome.failures
+    assert not watcher.failures
+    assert 2 <= len(visited(outcome, found)) < 50
+    assert ["was killed by SIGKILL" in note for note in outcome.notes] == [True]

@@ -1,5 +1,6 @@
 """A run file is enough to make every report again, on a machine without what measures."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
+from bench import events, journal, store
+from bench.plan import Plan
+from bench.record import SCHEMA_VERSION
 from tests.bench import runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,6 +55,45 @@ def test_reports_are_made_without_what_measures(run_file: Path) -> None:
         assert (run_file.parent / name).stat().st_size > 0
         assert f"wrote {run_file.parent / name}" in done.stdout
     assert done.stderr == ""
+
+
+def test_a_journal_is_reported_as_the_run_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    where = {"set_index": 0, "wave_index": 0, "round_index": 0}
+    group = runs.EAGER.group
+    plan = Plan(
+        cells=(runs.REFERENCE_EAGER, runs.EAGER),
+        sets=2,
+        rounds=3,
+        precision=0.02,
+        extra_s=0.0,
+        budget_s=None,
+        seed=7,
+    )
+    with journal.Journal(path, on_error=lambda error: pytest.fail(str(error))) as kept:
+        kept.append(
+            events.Began(
+                schema_version=SCHEMA_VERSION, plan=plan, environment=dict(runs.small().environment)
+            )
+        )
+        kept.append(events.WaveBegan(group, 0, 0))
+        for cell, latency_s in ((runs.REFERENCE_EAGER, 0.032), (runs.EAGER, 0.016)):
+            kept.append(
+                events.Visited(
+                    cell=cell.id, **where, dropped_s=0.1, host_s=(latency_s,), device_s=()
+                )
+            )
+        kept.append(
+            events.RoundEnded(group=group, **where, wall_s=0.2, foreign_cpus=0.0, voided=False)
+        )
+    with path.open("a") as file:
+        file.write('{"type":"Visited","cell":"googl')  # as its writer's death leaves it
+    done = run("report", str(path), "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = {row["arch"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    assert float(rows["googlenet"]["latency_s"]) == pytest.approx(0.016)
+    assert float(rows["torchvision"]["latency_s"]) == pytest.approx(0.032)
+    assert "interrupted" in (tmp_path / "report.md").read_text()
 
 
 def test_measuring_says_what_to_install() -> None:
