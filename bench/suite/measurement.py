@@ -76,12 +76,23 @@ def _kept(config: pytest.Config, outcome: Outcome) -> tuple[RunRecord, tuple[Pat
     folder = options.report_folder(config, environment.machine_slug(run.environment))
     try:
         written = files.write_all(run, folder)
-    except OSError:  # a full disk, say: what was measured is worth another place
-        elsewhere = Path(tempfile.mkdtemp(prefix="googlenet-bench-"))
-        return run, files.write_all(run, elsewhere)
+    except OSError as error:  # a full disk, say: what was measured is worth another place
+        return run, _written_elsewhere(run, folder, error)
     if run.status != "interrupted":
         (folder / journal.FILE).unlink(missing_ok=True)
     return run, written
+
+
+def _written_elsewhere(run: RunRecord, folder: Path, reason: OSError) -> tuple[Path, ...]:
+    try:
+        return files.write_all(run, Path(tempfile.mkdtemp(prefix="googlenet-bench-")))
+    except OSError:
+        pytest.exit(
+            f"cannot write the reports to {folder}, nor to {tempfile.gettempdir()}: "
+            f"{reason.strerror}; what the journal took is in {folder / journal.FILE}: make room, "
+            "and go on with --resume",
+            returncode=2,
+        )
 
 
 def _journal(config: pytest.Config, about: dict[str, Any], progress: TerminalProgress) -> Journal:

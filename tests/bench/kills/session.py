@@ -1,0 +1,37 @@
+"""A session of the suite in a process of its own, with workers that do no work."""
+
+import os
+import resource
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.launch import ForkServer, Launcher
+from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all
+
+
+def run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    output: Path,
+    disk_bytes: int | None,
+) -> None:
+    """``pytest ARGUMENTS``, its output in a file; no file grows past ``disk_bytes``."""
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    vars(measurement)["launcher"] = _idle
+    if disk_bytes is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (disk_bytes, hard))
+    sys.exit(int(pytest.main(list(arguments))))
+
+
+def _idle(
+    environment: Mapping[str, str], imports: Sequence[str], cpus: Collection[int] | None
+) -> Launcher:
+    del imports, cpus
+    return ForkServer(environment, python=os.environ["KILLS_PYTHON"])

@@ -1,0 +1,91 @@
+"""A fork server whose workers are real processes and do no work; they tell a log what they answer.
+
+``python worker.py -m bench.forkserver FD`` is what bench/launch.py believes to be an interpreter.
+"""
+
+import json
+import os
+import random
+import resource
+import runpy
+import sys
+import time
+import types
+from typing import Any
+
+ENVIRONMENT = {
+    "torch": "none",
+    "device": "cpu",
+    "device_name": "idle",
+    "physical_cores": 1,
+    "variables": {},
+}
+COST = {"params": 1, "params_with_aux": 1, "macs_per_image": 1, "fvcore_total_per_image": 1}
+PREPARED = {
+    "build_s": 0.1,
+    "first_call_s": 0.1,
+    "compile_cached": None,
+    "graphs": 0,
+    "graph_breaks": 0,
+    "output_error": 1e-6,
+    "error_bound": 1e-3,
+    "gradient_error": None,
+    "weights_bytes": 1,
+    "resident_before_bytes": 1,
+    "holds_bytes": 1,
+}
+FINISHED = {
+    "peak_resident_bytes": 1,
+    "peak_memory_bytes": 1,
+    "recompiled_graphs": 0,
+    "late_graph_breaks": 0,
+}
+LATENCY_S = 0.08  # what it says: two are timed in a visit, and one is dropped
+ANSWER_S = 0.004  # what it takes
+
+
+def run() -> None:
+    """What bench.worker.run does, without a network."""
+    _log()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
+        for line in sys.stdin:
+            answer = _answer(json.loads(line))
+            time.sleep(ANSWER_S)
+            if "host_s" in answer:  # told before it is answered: an answer may meet nobody
+                _log(host_s=answer["host_s"][1:])
+            replies.write(json.dumps({"ok": answer}) + "\n")
+            replies.flush()
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    known: dict[str, dict[str, Any]] = {
+        "describe": ENVIRONMENT,
+        "cost": COST,
+        "prepare": PREPARED,
+        "warm_up": {"durations_s": [LATENCY_S] * 3},
+        "finish": FINISHED,
+    }
+    if request["op"] != "measure":
+        return known[request["op"]]
+    drawn = random.SystemRandom()  # so that no two samples of a test are the same
+    host_s = [LATENCY_S * (1 + drawn.random()) for _ in range(request["iterations"])]
+    return {"host_s": host_s, "device_s": []}
+
+
+def _log(**what: Any) -> None:
+    line = json.dumps({"pid": os.getpid(), **what}) + "\n"
+    log = os.open(os.environ["KILLS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(log, line.encode())
+    os.close(log)
+
+
+if __name__ == "__main__":
+    # The disk is full for who measures, and not for who watches.
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    _log()
+    module = types.ModuleType("bench.worker")
+    module.run = run  # type: ignore[attr-defined]
+    sys.modules["bench.worker"] = module
+    sys.argv = ["bench.forkserver", sys.argv[3]]
+    runpy.run_module("bench.forkserver", run_name="__main__")
