@@ -1,4 +1,4 @@
-"""What people and CI run: ``nox -s bench``, ``tests``, ``lint``, ``types``, ``minimums``."""
+"""What people and CI run, a function each: ``nox -l`` lists them."""
 
 import sys
 
@@ -11,6 +11,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+# After Ctrl-C a partial report is written: nox would kill what writes it after half a second.
+GRACE_S = 60
 
 
 def group(name: str) -> list[str]:
@@ -18,15 +20,26 @@ def group(name: str) -> list[str]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
-@nox.session
-def bench(session: nox.Session) -> None:
-    """Measure, and write reports; options follow --, for example ``-- --profile quick``."""
+def measure(session: nox.Session, *command: str) -> None:
+    """Run a module of ours with what measuring needs, and end as it ends."""
     session.install("-e", ".[measure]")
     try:
-        session.run("python", "-m", "pytest", "bench/suite", *session.posargs)
+        session.run("python", "-m", *command, *session.posargs, interrupt_timeout=GRACE_S)
     except CommandFailed as failure:
         # nox ends with 1 whatever failed; callers tell a failed cell from a wrong request by it.
         sys.exit(getattr(failure, "return_code", None) or 1)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and write reports; options follow --, for example ``-- --profile quick``."""
+    measure(session, "pytest", "bench/suite")
+
+
+@nox.session
+def selfcheck(session: nox.Session) -> None:
+    """Measure what the suite can say of itself: bias, overhead, start-up, hand-over, scale."""
+    measure(session, "bench.selfcheck")
 
 
 @nox.session

@@ -12,7 +12,6 @@ the server ends its workers.
 """
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import os
@@ -25,7 +24,6 @@ from bench import worker
 from bench.launch import FORK, NUMBER_BYTES, WAIT
 
 STREAMS = 3
-_PR_SET_PDEATHSIG = 1  # man 2 prctl
 
 
 def serve(connection: socket.socket) -> None:
@@ -60,26 +58,17 @@ def _become_worker(streams: list[int], server: int) -> None:
     """Never returns: a forked worker must not run the server's own way out."""
     status = 1
     try:
-        _die_with(server)
         _die_first()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
-        worker.run()
+        worker.run(parent=server)
         status = 0
     except BaseException:  # noqa: BLE001 - the last stop before the process ends
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
         os._exit(status)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, where it can be asked."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _die_first() -> None:

@@ -187,11 +187,22 @@ class Launcher(ABC):
 class Spawner(Launcher):
     """Starts each worker as a fresh interpreter: slow, and right wherever Python runs."""
 
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        python: str = sys.executable,
+        cpus: Collection[int] | None = None,
+        module: str = "bench.worker",
+    ) -> None:
+        """``module`` is what the interpreter runs: the worker, or one that can do more."""
+        super().__init__(environment, python, cpus)
+        self._module = module
+
     def launch(self) -> WorkerProcess:
         """Start an interpreter."""
         streams = _Streams()
         process = subprocess.Popen(
-            [self._python, "-m", "bench.worker"],
+            [self._python, "-m", self._module],
             stdin=streams.for_worker[0],
             stdout=streams.for_worker[1],
             stderr=streams.for_worker[2],

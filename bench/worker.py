@@ -7,10 +7,12 @@ network prints goes to standard error. The end of input ends the worker.
 ``python -m bench.worker`` starts one by itself; bench/forkserver.py forks them.
 """
 
+import ctypes
 import faulthandler
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +24,9 @@ from bench import archs, clock, cost, environment, memory, subject
 from bench.cell import Cell
 from bench.names import RequestError
 
+Operation = Callable[..., dict[str, Any]]
+
+_PR_SET_PDEATHSIG = 1  # man 2 prctl
 OUT_OF_MEMORY_SIGN = "DefaultCPUAllocator: can't allocate memory"
 
 
@@ -93,23 +98,26 @@ class Worker:
             "late_graph_breaks": breaks - setup.graph_breaks,
         }
 
+    def operations(self) -> dict[str, Operation]:
+        """What can be asked for, by name."""
+        return {
+            "describe": self.describe,
+            "cost": self.cost,
+            "prepare": self.prepare,
+            "warm_up": self.warm_up,
+            "measure": self.measure,
+            "finish": self.finish,
+        }
+
     def _ready(self) -> subject.Subject:
         if self.subject is None:
             raise RequestError("nothing was prepared in this worker")
         return self.subject
 
 
-def serve(requests: TextIO, replies: TextIO) -> None:
+def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
     """Answer requests until there are no more."""
-    worker = Worker()
-    operations: dict[str, Callable[..., dict[str, Any]]] = {
-        "describe": worker.describe,
-        "cost": worker.cost,
-        "prepare": worker.prepare,
-        "warm_up": worker.warm_up,
-        "measure": worker.measure,
-        "finish": worker.finish,
-    }
+    operations = worker.operations()
     for line in requests:
         request = json.loads(line)
         operation = operations[request.pop("op")]
@@ -141,8 +149,12 @@ def sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def run() -> None:
-    """Serve this process's standard streams, keeping the network's own prints apart."""
+def run(worker: Worker | None = None, parent: int | None = None) -> None:
+    """Serve this process's standard streams, keeping the network's own prints apart.
+
+    It ends with the process that started it: with ``parent``, or whose child it is now.
+    """
+    _die_with(parent or os.getppid())
     faulthandler.enable()
     # Ctrl-C reaches the whole terminal; the parent decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -151,7 +163,15 @@ def run() -> None:
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)  # what a network starts must not read our requests
-    serve(requests, replies)
+    serve(worker or Worker(), requests, replies)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, where it can be asked."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -164,7 +165,7 @@ def test_an_interpreter_that_cannot_start_says_so(tmp_path: Path) -> None:
 
 
 PARENT = """
-import os, sys, time
+import json, os, sys, time
 from bench.environment import for_workers
 from bench.launch import ForkServer, Spawner
 kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]
@@ -172,15 +173,18 @@ launcher = kind(for_workers(os.environ))
 workers = [launcher.launch() for _ in range(2)]
 for worker in workers:
     worker.request("describe", limit_s=120, device="cpu")
+workers[1].request("prepare", limit_s=120, **json.loads(sys.argv[2]))
+workers[1].send("measure", iterations=100)
 print(*(worker.pid for worker in workers), flush=True)
 time.sleep(600)
 """
 
 
 @pytest.mark.parametrize("kind", ["fork", "spawn"])
-def test_workers_end_with_their_parent(kind: str) -> None:
+def test_workers_end_with_their_parent_the_idle_one_and_the_busy_one(kind: str) -> None:
+    hanging = json.dumps(request_for("hangs"))
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, kind], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT, kind, hanging], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
