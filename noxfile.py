@@ -37,6 +37,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Judge the code here against a base; options follow --, for example ``-- --base main``."""
+    measure(session, "bench", "gate")
+
+
+@nox.session
 def selfcheck(session: nox.Session) -> None:
     """Measure what the suite can say of itself: bias, overhead, start-up, hand-over, scale."""
     measure(session, "bench.selfcheck")

@@ -16,11 +16,14 @@ class Cell:
     control: bool = False
     """Whether it is the reference measured a second time, to see what the run makes of no change.
     """
+    base: bool = False
+    """Whether it is measured with the code, or the interpreter, that a gate compares ours with."""
 
     @property
     def id(self) -> str:
         """For example ``googlenet/compile+channels_last/fp32/b1/infer/cpu``."""
-        return f"{self.arch}/{self.mode}/{self.group}{'/control' if self.control else ''}"
+        role = f"{'/control' if self.control else ''}{'/base' if self.base else ''}"
+        return f"{self.arch}/{self.mode}/{self.group}{role}"
 
     @property
     def group(self) -> str:

@@ -45,6 +45,8 @@ class Context:
 
     plan: Plan
     launcher: Launcher
+    base_launcher: Launcher | None
+    """Of what a gate compares ours with."""
     progress: Progress
     meter: LoadMeter
     room: Room
@@ -52,6 +54,15 @@ class Context:
     """Keep an event: in the outcome, and in the journal."""
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def launcher_of(self, *, base: bool) -> Launcher:
+        """What starts workers of a side."""
+        return self.base_launcher if base and self.base_launcher else self.launcher
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Processes besides the workers whose CPU time is this run's own."""
+        return (*self.launcher.pids, *(self.base_launcher.pids if self.base_launcher else ()))
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

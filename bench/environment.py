@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,6 +149,7 @@ def describe(device: str) -> dict[str, Any]:
 
     cpu = cpu_name()
     about: dict[str, Any] = {
+        "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "device": device,

@@ -21,6 +21,7 @@ class Began(_Event, frozen=True, kw_only=True):
     schema_version: int
     plan: Plan
     environment: dict[str, Any]
+    base_environment: dict[str, Any] | None = None
 
 
 class Resumed(_Event, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class Counted(_Event, frozen=True, kw_only=True):
 
     arch: str
     cost: dict[str, Any]
+    base: bool = False
 
 
 class Compiled(_Event, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench import worker
 from bench.launch import FORK, NUMBER_BYTES, WAIT
+from bench.lifeline import die_with
 
 STREAMS = 3
 
@@ -58,11 +59,12 @@ def _become_worker(streams: list[int], server: int) -> None:
     """Never returns: a forked worker must not run the server's own way out."""
     status = 1
     try:
+        die_with(server)
         _die_first()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
-        worker.run(parent=server)
+        worker.run()
         status = 0
     except BaseException:  # noqa: BLE001 - the last stop before the process ends
         sys.excepthook(*sys.exc_info())

@@ -1,7 +1,8 @@
 """The outcome: what a run has measured so far, complete enough to report or go on at any moment."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import singledispatchmethod
 from typing import Any
@@ -18,6 +19,14 @@ _WaveKey = tuple[str, int, int]  # group, set, wave
 _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told of the workers of one wave, by their cells' ids."""
+
+    visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    facts: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+
+
 class Outcome:
     """A run as its events tell it; ``apply`` is the only way to change it."""
 
@@ -25,20 +34,27 @@ class Outcome:
         self.plan = plan
         self.status = "complete"
         self.environment: dict[str, Any] = {}
-        self.costs: dict[str, dict[str, Any]] = {}
+        self.base_environment: dict[str, Any] | None = None
+        self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
+        """By arch, and whether it is the base's."""
         self.failures: dict[str, Failure] = {}
+        references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
-            name: (waves.whole(cells, plan.reference(name)),) for name, cells in plan.groups.items()
+            name: (waves.whole(cells, references[name], against_base=plan.against_base),)
+            for name, cells in plan.groups.items()
         }
         self.phases_s: dict[str, float] = {}
         self.ended: set[_WaveKey] = set()
         self.rounds: dict[_WaveKey, list[Round]] = {}
         self.notes: list[str] = []
-        self._visits: dict[str, dict[tuple[int, int], list[Visit]]] = {}
-        self._setups: dict[str, dict[tuple[int, int], dict[str, Any]]] = {}
+        self.measured_anything = False
+        """Whether there is a sample to lose."""
+        self._told: dict[str, dict[_WaveKey, _Told]] = {
+            name: defaultdict(_Told) for name in self.waves
+        }
         self._compile_cold_s: dict[str, float] = {}
         self._round_s = 0.0
-        self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls)}
+        self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
     def of(cls, told: Iterable[events.Event]) -> "Outcome":
@@ -54,23 +70,22 @@ class Outcome:
         outcome.status = "interrupted"
         return outcome
 
-    @property
-    def measured_anything(self) -> bool:
-        """Whether there is a sample to lose."""
-        return bool(self._visits)
-
     def records(self) -> tuple[CellRecord, ...]:
         """A record for each cell of the plan, in its order."""
-        return tuple(self._record(cell) for cell in self.plan.cells)
+        return self._records(self.plan.cells)
 
     def controls(self) -> tuple[CellRecord, ...]:
         """The record of each group's control."""
-        return tuple(self._record(cell) for cell in self.plan.controls)
+        return self._records(self.plan.controls)
+
+    def bases(self) -> tuple[CellRecord, ...]:
+        """The record of what each cell is compared with, in the order of the cells."""
+        return self._records(self.plan.bases)
 
     def group_records(self, group: str) -> tuple[CellRecord, ...]:
         """The records of one group, its control the last."""
-        control = waves.control(self.plan.reference(group))
-        return tuple(self._record(cell) for cell in (*self.plan.groups[group], control))
+        whole = self.waves[group][0]
+        return self._records((*whole.group, waves.control(whole.reference)))
 
     def run_record(self, **about: Any) -> RunRecord:
         """Everything, to be kept; ``about`` is what pytest-benchmark knows of machine and code."""
@@ -78,8 +93,10 @@ class Outcome:
         return RunRecord(
             cells=self.records(),
             controls=self.controls(),
+            bases=self.bases(),
             rounds=tuple(found for rounds in self.rounds.values() for found in rounds),
             environment=self.environment,
+            base_environment=self.base_environment,
             plan={name: value for name, value in plan.items() if name != "cells"},
             status=self.status,
             phases_s=self.phases_s,
@@ -96,6 +113,7 @@ class Outcome:
     @apply.register
     def _(self, event: events.Began) -> None:
         self.environment = event.environment
+        self.base_environment = event.base_environment
 
     @apply.register
     def _(self, _event: events.Resumed) -> None:
@@ -103,7 +121,7 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.Counted) -> None:
-        self.costs[event.arch] = event.cost
+        self.costs[event.arch, event.base] = event.cost
 
     @apply.register
     def _(self, event: events.Compiled) -> None:
@@ -112,16 +130,13 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveBegan) -> None:
         self._round_s = 0.0
-        self.rounds.pop((event.group, event.set_index, event.wave_index), None)
-        for known in (self._visits, self._setups):
-            for name, by_wave in known.items():
-                if self._cells[name].group == event.group:
-                    by_wave.pop((event.set_index, event.wave_index), None)
+        key = (event.group, event.set_index, event.wave_index)
+        self.rounds.pop(key, None)
+        self._told[event.group].pop(key, None)
 
     @apply.register
     def _(self, event: events.Learned) -> None:
-        known = self._setups.setdefault(event.cell, {})
-        known.setdefault((event.set_index, event.wave_index), {}).update(event.facts)
+        self._of_worker(event).facts[event.cell].update(event.facts)
 
     @apply.register
     def _(self, event: events.Visited) -> None:
@@ -132,8 +147,8 @@ class Outcome:
             host_s=event.host_s,
             device_s=event.device_s,
         )
-        known = self._visits.setdefault(event.cell, {})
-        known.setdefault((event.set_index, event.wave_index), []).append(visit)
+        self._of_worker(event).visits[event.cell].append(visit)
+        self.measured_anything = True
         self._round_s += event.dropped_s + sum(event.host_s)
 
     @apply.register
@@ -168,23 +183,38 @@ class Outcome:
     def _spend(self, phase: str, seconds: float) -> None:
         self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds
 
-    def _record(self, cell: Cell) -> CellRecord:
-        return CellRecord(
-            cell=cell,
-            visits=tuple(self._judged(cell)),
-            setups=tuple(self._setups.get(cell.id, {}).values()),
-            cost=self.costs.get(cell.arch, {}),
-            compile_cold_s=self._compile_cold_s.get(cell.id),
-            failure=self.failures.get(cell.id),
+    def _of_worker(self, event: events.Learned | events.Visited) -> _Told:
+        group = self._cells[event.cell].group
+        return self._told[group][group, event.set_index, event.wave_index]
+
+    def _records(self, cells: Sequence[Cell]) -> tuple[CellRecord, ...]:
+        visits: dict[str, list[Visit]] = defaultdict(list)
+        setups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for group in dict.fromkeys(cell.group for cell in cells):
+            for key, told in self._told[group].items():
+                rounds = self.rounds.get(key, ())
+                valid = {found.round_index for found in rounds if not found.voided}
+                for name, of_cell in told.visits.items():
+                    visits[name] += _judged(of_cell, valid)
+                for name, facts in told.facts.items():
+                    setups[name].append(facts)
+        return tuple(
+            CellRecord(
+                cell=cell,
+                visits=tuple(visits[cell.id]),
+                setups=tuple(setups[cell.id]),
+                cost=self.costs.get((cell.arch, cell.base), {}),
+                compile_cold_s=self._compile_cold_s.get(cell.id),
+                failure=self.failures.get(cell.id),
+            )
+            for cell in cells
         )
 
-    def _judged(self, cell: Cell) -> Iterable[Visit]:
-        """A cell's visits, those voided whose round was, or was cut off before it was judged."""
-        for (set_index, wave_index), visits in self._visits.get(cell.id, {}).items():
-            rounds = self.rounds.get((cell.group, set_index, wave_index), ())
-            valid = {found.round_index for found in rounds if not found.voided}
-            for visit in visits:
-                yield visit if visit.round_index in valid else replace(visit, voided=True)
+
+def _judged(visits: Iterable[Visit], valid: Container[int]) -> Iterator[Visit]:
+    """Visits, those voided whose round was, or was cut off before it was judged."""
+    for visit in visits:
+        yield visit if visit.round_index in valid else replace(visit, voided=True)
 
 
 def check_same(plan: Plan, begun: Plan) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 from bench import archs, modes, waves
 from bench.cell import Cell
 from bench.dtypes import DTYPES
+from bench.environment import cuda_devices
 from bench.names import RequestError, choose
 
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
@@ -42,6 +43,8 @@ class Plan:
     reference_arch: str = ""
     reference_mode: str = "eager"
     """Ratios are taken to this arch and mode; in a group without, to its first cell."""
+    against_base: bool = False
+    """Whether every cell is measured a second time, with other code or another interpreter."""
     profile: str = ""
     command: str = ""
     """What to type to make such a run again."""
@@ -49,19 +52,30 @@ class Plan:
     @property
     def groups(self) -> Mapping[str, tuple[Cell, ...]]:
         """The cells that a reader compares, by what they have in common."""
-        groups: dict[str, tuple[Cell, ...]] = {}
+        groups: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            groups[cell.group] = (*groups.get(cell.group, ()), cell)
-        return groups
+            groups.setdefault(cell.group, []).append(cell)
+        return {name: tuple(cells) for name, cells in groups.items()}
 
     def reference(self, group: str) -> Cell:
         """The cell of a group that ratios are taken to."""
-        return waves.reference(self.groups[group], self.reference_arch, self.reference_mode)
+        return self.references[group]
+
+    @property
+    def references(self) -> Mapping[str, Cell]:
+        """The cell of each group that ratios are taken to."""
+        arch, mode = self.reference_arch, self.reference_mode
+        return {name: waves.reference(cells, arch, mode) for name, cells in self.groups.items()}
 
     @property
     def controls(self) -> tuple[Cell, ...]:
         """The reference of each group, a second time."""
-        return tuple(waves.control(self.reference(group)) for group in self.groups)
+        return tuple(map(waves.control, self.references.values()))
+
+    @property
+    def bases(self) -> tuple[Cell, ...]:
+        """What each cell is compared with, where that is another's code."""
+        return tuple(map(waves.base, self.cells)) if self.against_base else ()
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -104,6 +118,27 @@ def cells(
     if not found:
         raise RequestError("nothing to measure: each of the lists of names needs one at least")
     return found
+
+
+def device(given: str | None) -> str:
+    """The device that was asked for, or the one that is there: ``cuda``, else ``cpu``.
+
+    Raises ``RequestError`` where no device has this name, or this machine has none of it.
+    """
+    if given is None:
+        return "cuda" if cuda_devices() else "cpu"
+    kind, _, index = given.partition(":")
+    if kind not in {"cpu", "cuda"} or (
+        ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
+    ):
+        raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
+    if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
+        shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
+        raise RequestError(
+            f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
+            "--device cpu needs none"
+        )
+    return given
 
 
 def _check_dtype(name: str, device: str, task_names: Sequence[str]) -> None:

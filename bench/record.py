@@ -91,9 +91,13 @@ class RunRecord:
     cells: tuple[CellRecord, ...]
     controls: tuple[CellRecord, ...] = ()
     """The reference of each group, measured a second time."""
+    bases: tuple[CellRecord, ...] = ()
+    """Of a gate: each cell of the base, in the order of ``cells``."""
     rounds: tuple[Round, ...] = ()
     environment: Mapping[str, Any]
     """As workers saw it (bench/environment.py, ``describe``)."""
+    base_environment: Mapping[str, Any] | None = None
+    """The same of a gate's base."""
     plan: Mapping[str, Any]
     """What was asked for: the fields of the plan but its cells."""
     status: str

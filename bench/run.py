@@ -5,19 +5,25 @@ Whatever a worker does costs its own cell at the most; all others are still meas
 
 import itertools
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from typing import Any, Protocol
 
-from bench import events, stats
+from bench import events
 from bench.cell import Cell
+from bench.clerk import Clerk
 from bench.context import Context, Progress
-from bench.launch import Launcher, WorkerError, WorkerProcess
+from bench.launch import Launcher
 from bench.load import LoadMeter, SystemMeter
 from bench.outcome import Outcome, check_same, check_same_environment
 from bench.plan import Plan
+from bench.process import WorkerError
 from bench.record import SCHEMA_VERSION, Failure
 from bench.room import Room
-from bench.wave import SHORT_LIMIT_S, LiveWave
+from bench.rule import Rule, UntilPrecise
+from bench.wave import LiveWave
+
+SIDES = ("head: ", "base: ")  # of a gate, as an error names them
 
 
 class Keeper(Protocol):
@@ -37,16 +43,22 @@ class Run:
         launcher: Launcher,
         progress: Progress,
         *,
+        base_launcher: Launcher | None = None,
+        rule: Rule | None = None,
         begin: Callable[[dict[str, object]], Keeper | None] = lambda _: None,
         resumed: Outcome | None = None,
         meter: LoadMeter | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``begin`` is given the environment before the first event, and returns its keeper."""
+        """``begin`` is given the environment before the first event, and returns its keeper.
+
+        ``rule`` says how many sets are enough; without it, those that make the ratios precise.
+        """
         if resumed is not None:
             check_same(plan, resumed.plan)
         self.outcome = resumed or Outcome(plan)
         self._resumed = resumed is not None
+        self._rule = rule or UntilPrecise()
         self._begin = begin
         self._keeper: Keeper | None = None
         self._plan = self.outcome.plan if resumed else plan
@@ -54,6 +66,7 @@ class Run:
         self._context = Context(
             plan=self._plan,
             launcher=launcher,
+            base_launcher=base_launcher,
             progress=progress,
             meter=meter or SystemMeter(),
             room=Room(limit_bytes=plan.memory_bytes),
@@ -73,13 +86,13 @@ class Run:
         """
         self.outcome.status = "complete"
         try:
-            self._ask_clerk()
+            self._ask_clerks()
             for set_index in itertools.count():
-                wanted = [group for group in self._plan.groups if self._wants(group, set_index)]
-                if not wanted:
+                wanted = {group: self._wanted(group, set_index) for group in self._plan.groups}
+                if not any(wanted.values()):
                     break
-                for group in wanted:
-                    self._measure_group(group, set_index)
+                for group, cells in wanted.items():
+                    self._measure_group(group, set_index, cells)
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
                 raise
@@ -100,84 +113,68 @@ class Run:
         if self._keeper is not None:
             self._keeper.append(event)
 
-    def _ask_clerk(self) -> None:
-        """Have the environment described and costs counted, by a worker that measures nothing."""
-        known = self.outcome.costs
+    def _ask_clerks(self) -> None:
+        """Have the environment described and costs counted, of each side that there is."""
+        context, known = self._context, self.outcome.costs
         archs = dict.fromkeys(cell.arch for cell in self._plan.cells)
-        uncounted = [arch for arch in archs if arch not in known]
-        self._context.progress.phase("importing torch", 1 + len(uncounted))
-        start = self._context.now()
-        clerk = self._context.launcher.launch()
-        try:
-            environment = clerk.request(
-                "describe", limit_s=SHORT_LIMIT_S, device=self._plan.cells[0].device
-            )
-            if self._resumed:
-                check_same_environment(environment, self.outcome.environment)
-            self._keeper = self._begin(environment)
-        except BaseException:
-            clerk.kill()
-            raise
+        sides = (False, True) if self._plan.against_base else (False,)
+        uncounted = [(arch, base) for base in sides for arch in archs if (arch, base) not in known]
+        context.progress.phase("importing torch", len(sides) + len(uncounted))
+        start = context.now()
+        with ExitStack() as closing:
+            clerks = [closing.enter_context(self._clerk(base=base)) for base in sides]
+            self._take_in([clerk.describe() for clerk in clerks])
+            self._tell(events.Spent(phase="importing", seconds=context.now() - start))
+            with context.timed("counting"):
+                for arch, base in uncounted:
+                    cost = clerks[base].count(arch)
+                    self._tell(events.Counted(arch=arch, cost=cost, base=base))
+                    context.progress.advance(arch)
+
+    def _clerk(self, *, base: bool) -> Clerk:
+        side = SIDES[base] if self._plan.against_base else ""
+        return Clerk(self._context.launcher_of(base=base), self._plan, side)
+
+    def _take_in(self, environments: Sequence[dict[str, Any]]) -> None:
+        """Begin, or go on where the environment is still the same."""
+        ours = environments[0]
+        if self._resumed:
+            check_same_environment(ours, self.outcome.environment)
+        self._keeper = self._begin(ours)
         if self._resumed:
             self._tell(events.Resumed())
-        else:
-            self._tell(
-                events.Began(
-                    schema_version=SCHEMA_VERSION, plan=self._plan, environment=environment
-                )
+            return
+        self._tell(
+            events.Began(
+                schema_version=SCHEMA_VERSION,
+                plan=self._plan,
+                environment=ours,
+                base_environment=next(iter(environments[1:]), None),
             )
-        self._tell(events.Spent(phase="importing", seconds=self._context.now() - start))
-        self._context.progress.advance("environment")
-        with self._context.timed("counting"):
-            for arch in uncounted:
-                clerk = self._count(clerk, arch)
-                self._context.progress.advance(arch)
-            clerk.close()
+        )
 
-    def _count(self, clerk: WorkerProcess, arch: str) -> WorkerProcess:
-        """Have one arch counted; a clerk that died of it is followed by another."""
-        try:
-            cost = clerk.request(
-                "cost", limit_s=SHORT_LIMIT_S, arch=arch, image_size=self._plan.image_size
-            )
-        except WorkerError as error:
-            if error.kind == "request":
-                clerk.kill()
-                raise
-            cost = {"error": str(error)}
-            if error.kind in {"died", "timeout"}:
-                clerk = self._context.launcher.launch()
-        except BaseException:
-            clerk.kill()
-            raise
-        self._tell(events.Counted(arch=arch, cost=cost))
-        return clerk
+    def _wanted(self, group: str, set_index: int) -> frozenset[Cell]:
+        """The cells of a group to measure in one more set; none where there is no time for it."""
+        if self._over_budget() or (
+            set_index >= self._plan.sets
+            and self._elapsed_s() + self._took_s.get(group, 0.0) > self._extra_s
+        ):
+            return frozenset()
+        wanted = self._rule.wanted(self.outcome, group, set_index)
+        alive = frozenset(cell for cell in wanted if cell.id not in self.outcome.failures)
+        return frozenset() if all(cell.control for cell in alive) else alive
 
-    def _wants(self, group: str, set_index: int) -> bool:
-        """Whether a group needs one more set, and there is time for it."""
-        if all(cell.id in self.outcome.failures for cell in self._plan.groups[group]):
-            return False
-        if self._over_budget():
-            return False
-        if set_index < self._plan.sets:
-            return True
-        end_s = self._elapsed_s() + self._took_s.get(group, 0.0)
-        if end_s > self._extra_s:
-            return False
-        widest = stats.widest(self.outcome.group_records(group))
-        return not widest <= self._plan.precision  # a NaN is not precise either
-
-    def _measure_group(self, group: str, set_index: int) -> None:
-        """One set of a group: each of its waves, which may turn out to be more on the way."""
+    def _measure_group(self, group: str, set_index: int, cells: Collection[Cell]) -> None:
+        """One set of a group's cells: each wave, which may turn out to be more on the way."""
         start = self._context.now()
         if self._measuring_since is None:
             self._measuring_since = start
         wave_index = 0
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
-            if key not in self.outcome.ended and self._is_due(group, wave_index):
+            if key not in self.outcome.ended and self._is_due(group, wave_index, cells):
                 self._tell(events.WaveBegan(*key))
-                again, whole = self._measure_wave(group, set_index, wave_index)
+                again, whole = self._measure_wave(group, set_index, wave_index, cells)
                 if again:
                     continue
                 if whole:
@@ -185,14 +182,16 @@ class Run:
             wave_index += 1
         self._took_s[group] = self._context.now() - start
 
-    def _is_due(self, group: str, wave_index: int) -> bool:
+    def _is_due(self, group: str, wave_index: int, cells: Collection[Cell]) -> bool:
         """Whether a wave is still worth the time: something in it may yet give figures."""
-        own = self.outcome.waves[group][wave_index].own
-        return not self._over_budget() and not (
-            own and all(cell.id in self.outcome.failures for cell in own)
-        )
+        wave = self.outcome.waves[group][wave_index]
+        its = wave.own if wave_index else (*wave.own, wave.reference)
+        alive = (cell for cell in its if cell.id not in self.outcome.failures)
+        return not self._over_budget() and any(cell in cells for cell in alive)
 
-    def _measure_wave(self, group: str, set_index: int, wave_index: int) -> tuple[bool, bool]:
+    def _measure_wave(
+        self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]
+    ) -> tuple[bool, bool]:
         """Fresh workers, alive together, and their rounds.
 
         Whether to do it again because memory did not hold what others are compared with; and
@@ -203,7 +202,11 @@ class Run:
         live = self._live = LiveWave(
             context,
             wave,
-            skipped=[cell for cell in wave.cells if cell.id in self.outcome.failures],
+            cells=[
+                cell
+                for cell in wave.cells
+                if cell in cells and cell.id not in self.outcome.failures
+            ],
             set_index=set_index,
             wave_index=wave_index,
         )
@@ -219,7 +222,7 @@ class Run:
             self._split(group, wave_index, live.left, "held no more workers at a time")
         if live.without_memory:
             wave = self.outcome.waves[group][wave_index]
-            again = bool({wave.reference, *wave.cells[:2]} & live.without_memory.keys())
+            again = not live.without_memory.keys().isdisjoint(wave.anchors)
             apart = list(live.without_memory)
             if not self._split(group, wave_index, apart, "ran out while they were measured"):
                 again = False

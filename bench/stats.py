@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import TypeAlias
 
 import numpy as np
 from scipy import special
@@ -23,6 +24,10 @@ TRIMMED = 0.2  # of the sets, at each end, where one is an outlier: Yuen's trimm
 # Of fewer, healthy ones look like outliers: with five, intervals held the truth in 92 of 100.
 LEAST_TRIMMED_SETS = 8
 LEAST_SHARE = 0.5  # of the rounds of the longest set; a set of fewer is too noisy to count as one
+
+
+ByVisit: TypeAlias = Mapping[tuple[int, int, int], float]
+"""A number for each visit of a cell, by its set, wave and round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,28 @@ class Interval:
 NOTHING = Interval(estimate=math.nan, low=math.nan, high=math.nan, sets=0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """A mean of independent values, one for each set, and how sure it is."""
+
+    estimate: float
+    error: float
+    """Its standard error; NaN where one set is all there is."""
+    freedom: float
+    """The degrees of freedom of the error; NaN with it."""
+    sets: int
+    trimmed: bool = False
+    """Whether a set was an outlier, so that it is a trimmed mean."""
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Student's t-interval."""
+        reach = float(special.stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
+        low, high = self.estimate - reach, self.estimate + reach
+        return Interval(
+            estimate=self.estimate, low=low, high=high, sets=self.sets, trimmed=self.trimmed
+        )
+
+
 def percentile(samples: Sequence[float], percent: float) -> float:
     """The sample below which ``percent`` of them lie, interpolated; NaN where there are none."""
     return float(np.percentile(samples, percent)) if len(samples) else math.nan
@@ -60,27 +87,50 @@ def images_per_second(latency_s: float, batch_size: int) -> float:
 
 
 def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Student's t-interval of the mean of independent values, one for each set.
+    """Student's t-interval of the mean of independent values, one for each set."""
+    return mean(values).interval(confidence)
 
-    Where a value lies over ``OUTLIER_MADS`` from the median it is the trimmed mean's (Tukey and
+
+def mean(values: Sequence[float]) -> Mean:
+    """The mean of independent values, one for each set.
+
+    Where a value lies over ``OUTLIER_MADS`` from the median it is the trimmed mean (Tukey and
     McLaughlin 1963; Yuen 1974), if there are sets enough to tell an outlier.
     """
     sets = len(values)
-    if sets == 0:
-        return NOTHING
-    mean = float(np.mean(values))
-    if sets == 1:
-        return Interval(estimate=mean, low=math.nan, high=math.nan, sets=1)
+    if sets < 2:
+        estimate = float(values[0]) if sets else math.nan
+        return Mean(estimate=estimate, error=math.nan, freedom=math.nan, sets=sets)
     may_trim = sets >= LEAST_TRIMMED_SETS and has_outlier(values)
     cut = math.floor(TRIMMED * sets) if may_trim else 0
     ordered = np.sort(values)
     # scipy's trimmed_mean_ci takes the share asked for and not the one cut off, which a fifth of
     # eight is not: its interval is then a quarter too wide.
     winsorized = np.clip(ordered, ordered[cut], ordered[sets - 1 - cut])
-    error = float(np.std(winsorized, ddof=1)) / ((1 - 2 * cut / sets) * math.sqrt(sets))
-    reach = float(special.stdtrit(sets - 2 * cut - 1, (1 + confidence) / 2)) * error
-    mean = float(np.mean(ordered[cut : sets - cut]))
-    return Interval(estimate=mean, low=mean - reach, high=mean + reach, sets=sets, trimmed=cut > 0)
+    return Mean(
+        estimate=float(np.mean(ordered[cut : sets - cut])),
+        error=float(np.std(winsorized, ddof=1)) / ((1 - 2 * cut / sets) * math.sqrt(sets)),
+        freedom=sets - 2 * cut - 1,
+        sets=sets,
+        trimmed=cut > 0,
+    )
+
+
+def difference(before: Mean, after: Mean) -> Mean:
+    """How much larger a mean of other sets is, whatever the spread of either (Welch 1947).
+
+    Its ``sets`` are the fewer of the two.
+    """
+    of_before, of_after = before.error**2, after.error**2
+    variance = of_before + of_after
+    spread = of_before**2 / before.freedom + of_after**2 / after.freedom
+    return Mean(
+        estimate=after.estimate - before.estimate,
+        error=math.sqrt(variance),
+        freedom=variance**2 / spread if spread else before.freedom + after.freedom,
+        sets=min(before.sets, after.sets),
+        trimmed=before.trimmed or after.trimmed,
+    )
 
 
 def has_outlier(values: Sequence[float]) -> bool:
@@ -89,8 +139,9 @@ def has_outlier(values: Sequence[float]) -> bool:
     The deviation is scaled to be a normal distribution's standard deviation. Unscaled, four of them
     are 2.7 of these: healthy sets would be trimmed, and intervals then miss the truth too often.
     """
-    distances = np.abs(np.asarray(values) - np.median(values))
-    return bool(distances.max() > OUTLIER_MADS * NORMAL_MAD * np.median(distances))
+    middle = median(values)
+    distances = [abs(value - middle) for value in values]
+    return bool(max(distances) > OUTLIER_MADS * NORMAL_MAD * median(distances))
 
 
 def speedup(cell: CellRecord, reference: CellRecord, confidence: float = CONFIDENCE) -> Interval:
@@ -99,11 +150,7 @@ def speedup(cell: CellRecord, reference: CellRecord, confidence: float = CONFIDE
     The median over a set's rounds of the ratio within the round, where the machine's drift cancels
     because both were visited moments apart; and over the sets the geometric mean.
     """
-    own, theirs = _log_latencies(cell), _log_latencies(reference)
-    by_set: dict[int, list[float]] = {}
-    for visit in own.keys() & theirs.keys():
-        by_set.setdefault(visit[0], []).append(theirs[visit] - own[visit])
-    return _over_sets(by_set, confidence)
+    return over_sets(log_ratios(log_latencies(cell), log_latencies(reference)), confidence)
 
 
 def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:
@@ -123,8 +170,9 @@ def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord
 
 def widest(group: Sequence[CellRecord]) -> float:
     """The largest half-width of the ratios in a group; NaN where one has none, or none is there."""
+    logs = {record.cell.id: log_latencies(record) for record in group}
     found = [
-        speedup(record, reference).half_width
+        over_sets(log_ratios(logs[record.cell.id], logs[reference.cell.id])).half_width
         for record, reference in ratios(group)
         if record.failure is None and reference.failure is None
     ]
@@ -136,27 +184,39 @@ def latency(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
     The machine's drift is in it: where two cells are compared, their ratio is much surer.
     """
-    by_set: dict[int, list[float]] = {}
-    for visit, logarithm in _log_latencies(cell).items():
-        by_set.setdefault(visit[0], []).append(logarithm)
-    return _over_sets(by_set, confidence)
+    return over_sets(log_latencies(cell), confidence)
 
 
-def _over_sets(by_set: Mapping[int, Sequence[float]], confidence: float) -> Interval:
+def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
     """The interval of the sets' medians of logarithms, as plain numbers again."""
+    return exponential(interval(set_medians(logs), confidence))
+
+
+def set_medians(logs: ByVisit) -> list[float]:
+    """The median of each set's visits, those sets left out that were cut off early."""
+    by_set: dict[int, list[float]] = {}
+    for (set_index, _, _), logarithm in logs.items():
+        by_set.setdefault(set_index, []).append(logarithm)
     most = max(map(len, by_set.values()), default=0)
-    medians = [median(logs) for logs in by_set.values() if len(logs) >= LEAST_SHARE * most]
-    found = interval(medians, confidence)
-    return Interval(
+    return [median(found) for found in by_set.values() if len(found) >= LEAST_SHARE * most]
+
+
+def exponential(found: Interval) -> Interval:
+    """An interval of logarithms, as plain numbers again."""
+    return replace(
+        found,
         estimate=math.exp(found.estimate),
         low=math.exp(found.low),
         high=math.exp(found.high),
-        sets=found.sets,
-        trimmed=found.trimmed,
     )
 
 
-def _log_latencies(cell: CellRecord) -> Mapping[tuple[int, int, int], float]:
+def log_ratios(own: ByVisit, theirs: ByVisit) -> ByVisit:
+    """Logarithm of how many times as fast as they are we are, in each round that visited both."""
+    return {visit: theirs[visit] - own[visit] for visit in own if visit in theirs}
+
+
+def log_latencies(cell: CellRecord) -> ByVisit:
     """Logarithm of the median latency of each valid visit, by set, wave and round."""
     return {
         (visit.set_index, visit.wave_index, visit.round_index): math.log(median(visit.host_s))

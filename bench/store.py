@@ -28,6 +28,7 @@ from bench.record import SCHEMA_VERSION, CellRecord, Round, RunRecord, Visit
 OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
+_KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
 _WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
@@ -84,10 +85,12 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "status": run.status,
                 "plan": dict(run.plan),
                 "environment": dict(run.environment),
+                "base_environment": run.base_environment and dict(run.base_environment),
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
                 "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
                 "controls": [_info(control) for control in run.controls],
+                "bases": [_info(base) for base in run.bases],
                 "rounds": _columns(run.rounds),
                 "notes": list(run.notes),
             },
@@ -120,8 +123,9 @@ def from_json(content: Any) -> RunRecord:
         {
             "cells": [cells[name] for name in ours["cells"]],
             "controls": [_cell_fields(info) for info in ours["controls"]],
+            "bases": [_cell_fields(info) for info in ours["bases"]],
             "rounds": _rows(ours["rounds"]),
-            **{name: ours[name] for name in ("environment", "plan", "status", "phases_s", "notes")},
+            **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },

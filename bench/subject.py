@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from bench import archs, memory, modes
+from bench import archs, memory, modes, resident
 from bench.cell import Cell
 from bench.clock import Clock
 from bench.dtypes import DTYPES, Dtype
@@ -77,7 +77,7 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
     device = torch.device(cell.device)
     dtype = DTYPES[cell.dtype]
     make = TASKS[cell.task]
-    resident_before_bytes = memory.resident_bytes()
+    resident_before_bytes = resident.now_bytes()
 
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
@@ -214,9 +214,10 @@ def compiled_graphs() -> tuple[int, int]:
     """Graphs that Dynamo captured in this process, and the breaks between them."""
     if "torch._dynamo" not in sys.modules:  # importing it takes seconds, and it captured nothing
         return 0, 0
-    from torch._dynamo.utils import counters
+    from torch._dynamo.utils import counters, graph_break_reasons
 
-    return counters["stats"]["unique_graphs"], sum(counters["graph_break"].values())
+    # Its counter of breaks does not count those at a branch on a tensor's value, or in a try.
+    return counters["stats"]["unique_graphs"], len(graph_break_reasons)
 
 
 def _compile_cached() -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 from bench import events
 from bench.cell import Cell
 from bench.context import Context
-from bench.launch import WorkerError, WorkerProcess
 from bench.load import foreign_cpus
 from bench.modes import is_compiled
+from bench.process import WorkerError, WorkerProcess
 from bench.record import Failure
 from bench.waves import Wave
 
@@ -40,7 +40,7 @@ class LiveWave:
         context: Context,
         wave: Wave,
         *,
-        skipped: Collection[Cell] = (),
+        cells: Collection[Cell],
         set_index: int,
         wave_index: int,
     ) -> None:
@@ -49,7 +49,7 @@ class LiveWave:
         self.left: list[Cell] = []
         """Cells for which memory had no room."""
         self._context = context
-        self._cells = tuple(cell for cell in wave.cells if cell not in skipped)
+        self._cells = tuple(cells)
         self._least = wave.least
         self._group = wave.reference.group
         self._where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
@@ -82,7 +82,7 @@ class LiveWave:
                     break
                 waiting.remove(cell)
                 with self._cell_may_fail(cell, "preparing"):
-                    self._live[cell] = self._context.launcher.launch()
+                    self._live[cell] = self._context.launcher_of(base=cell.base).launch()
                     self._send_prepare(cell, threads=self._threads(len(waiting), len(busy)))
                     busy[cell] = now()
             if busy:
@@ -175,7 +175,7 @@ class LiveWave:
         # Of its own seed, so that a run that was cut off goes on as it would have.
         key = (context.plan.seed, self._group, *self._where.values(), round_index)
         random.Random(repr(key)).shuffle(order)
-        pids = [*context.launcher.pids, *(worker.pid for worker in self._live.values())]
+        pids = [*context.pids, *(worker.pid for worker in self._live.values())]
         before = context.meter.read(pids)
         voided = True
         try:
@@ -237,7 +237,7 @@ class LiveWave:
             if error.kind == "start":
                 raise
             if error.kind == "died":
-                self._context.launcher.check()
+                self._context.launcher_of(base=cell.base).check()
             failure = Failure(
                 kind=self._kind(error),
                 message=str(error),

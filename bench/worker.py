@@ -7,12 +7,10 @@ network prints goes to standard error. The end of input ends the worker.
 ``python -m bench.worker`` starts one by itself; bench/forkserver.py forks them.
 """
 
-import ctypes
 import faulthandler
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,11 +20,11 @@ import torch
 
 from bench import archs, clock, cost, environment, memory, subject
 from bench.cell import Cell
+from bench.lifeline import die_with
 from bench.names import RequestError
 
 Operation = Callable[..., dict[str, Any]]
 
-_PR_SET_PDEATHSIG = 1  # man 2 prctl
 OUT_OF_MEMORY_SIGN = "DefaultCPUAllocator: can't allocate memory"
 
 
@@ -149,12 +147,8 @@ def sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def run(worker: Worker | None = None, parent: int | None = None) -> None:
-    """Serve this process's standard streams, keeping the network's own prints apart.
-
-    It ends with the process that started it: with ``parent``, or whose child it is now.
-    """
-    _die_with(parent or os.getppid())
+def run(worker: Worker | None = None) -> None:
+    """Serve this process's standard streams, keeping the network's own prints apart."""
     faulthandler.enable()
     # Ctrl-C reaches the whole terminal; the parent decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -166,13 +160,6 @@ def run(worker: Worker | None = None, parent: int | None = None) -> None:
     serve(worker or Worker(), requests, replies)
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, where it can be asked."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 if __name__ == "__main__":
+    die_with(os.getppid())
     run()

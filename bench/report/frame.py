@@ -1,7 +1,7 @@
 """A run as data frames: one row a cell, and one row a sample. Units are in the columns' names."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
-from bench.stats import Interval
+from bench.stats import ByVisit, Interval
 
 MEMORY_COLUMNS = (
     "peak_memory_bytes",
@@ -23,19 +24,15 @@ MEMORY_COLUMNS = (
 
 def summary(run: RunRecord) -> pd.DataFrame:
     """One row for each cell, cells of one dtype, batch, task and device together."""
-    by_id = {record.cell.id: record for record in run.cells}
+    logs = {
+        record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
+    }
     references = run.references()
     rows = []
     for record in run.cells:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
-        rows.append(
-            _row(
-                record,
-                reference=by_id.get(to.id) if to else None,
-                same_mode=by_id.get(same_mode.id) if same_mode else None,
-            )
-        )
+        rows.append(_row(record, logs, reference=to, same_mode=same_mode))
     return pd.DataFrame(rows)
 
 
@@ -89,7 +86,10 @@ def failures(run: RunRecord) -> pd.DataFrame:
 
 
 def _row(
-    record: CellRecord, reference: CellRecord | None, same_mode: CellRecord | None
+    record: CellRecord,
+    logs: Mapping[Cell, ByVisit],
+    reference: Cell | None,
+    same_mode: Cell | None,
 ) -> dict[str, Any]:
     cell = record.cell
     latency_s = [] if record.failure else record.host_s
@@ -111,8 +111,8 @@ def _row(
         "latency_p99_s": stats.percentile(latency_s, 99),
         "device_p50_s": stats.percentile([] if record.failure else record.device_s, 50),
         "images_per_s": stats.images_per_second(latency.estimate, cell.batch_size),
-        **_bounded("speedup_over_reference", _speedup(record, reference)),
-        **_bounded("speedup_over_reference_same_mode", _speedup(record, same_mode)),
+        **_bounded("speedup_over_reference", _speedup(cell, reference, logs)),
+        **_bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
         "params": record.cost.get("params"),
         "params_with_aux": record.cost.get("params_with_aux"),
         "macs_per_image": macs,
@@ -151,12 +151,12 @@ def _why_nothing(run: RunRecord, record: CellRecord) -> str:
     return "every round was voided: other processes kept the machine busy"
 
 
-def _speedup(record: CellRecord, reference: CellRecord | None) -> Interval:
-    if reference is None or reference.failure or record.failure:
+def _speedup(cell: Cell, reference: Cell | None, logs: Mapping[Cell, ByVisit]) -> Interval:
+    if reference is None or not {cell, reference} <= logs.keys():
         return stats.NOTHING
-    if reference is record:  # by definition, and with nothing to be unsure of
+    if reference == cell:  # by definition, and with nothing to be unsure of
         return Interval(estimate=1.0, low=math.nan, high=math.nan, sets=0)
-    return stats.speedup(record, reference)
+    return stats.over_sets(stats.log_ratios(logs[cell], logs[reference]))
 
 
 def _joined(parts: Iterator[tuple[float, ...]]) -> Any:

@@ -64,17 +64,18 @@ _FAILURE_COLUMNS = (
 
 def render(run: RunRecord) -> str:
     """The whole report: failures first, then the tables, then the circumstances."""
-    about = run.environment
+    about, cells = run.environment, frame.summary(run)
     parts = [
         f"# {escaped(str(about.get('device_name')))}, PyTorch {escaped(str(about.get('torch')))}",
         STATUS.get(run.status, escaped(run.status)),
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
-    for title, rows in summary.groups(run):
+    for title, rows in summary.groups(cells):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
-    parts += [*_trust(run), *_notes(run)]
-    parts += ["## How to read this", HOW_TO_READ, *_circumstances(run)]
+    parts += [*_trust(run), *_notes(run, cells)]
+    parts += ["## How to read this", HOW_TO_READ]
+    parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -83,16 +84,16 @@ def _failures(run: RunRecord) -> list[str]:
     if failed.empty:
         return []
     details = [
-        f"<details><summary>stderr of {escaped(cell)}</summary>\n\n{_fenced(stderr)}\n\n</details>"
+        f"<details><summary>stderr of {escaped(cell)}</summary>\n\n{fenced(stderr)}\n\n</details>"
         for cell, stderr in zip(failed["cell"], failed["stderr"], strict=True)
         if stderr
     ]
     return ["## Cells without figures", as_markdown(_FAILURE_COLUMNS, failed), *details]
 
 
-def _notes(run: RunRecord) -> list[str]:
+def _notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
     """What a reader must know of single cells before trusting their figures."""
-    rows = frame.summary(run).reindex(columns=list(_COUNTED))
+    rows = cells.reindex(columns=list(_COUNTED))
     notes = [f"- {escaped(note)}" for note in run.notes] + [
         f"- {escaped(record.cell.id)}: {what.format(int(row[name]))}."
         for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
@@ -125,18 +126,17 @@ def _trust(run: RunRecord) -> list[str]:
     return ["## Can this run be trusted?", as_markdown(_TRUST_COLUMNS, rows), TRUST]
 
 
-def _circumstances(run: RunRecord) -> list[str]:
+def circumstances(run: RunRecord) -> list[str]:
+    """In what environment a run was made, by which plan, and where its time went."""
     facts = {
         **{name: value for name, value in run.environment.items() if name != "variables"},
         **run.environment.get("variables", {}),
-        "python": run.machine_info.get("python_version"),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),
         "measured at": run.datetime,
     }
     plan = {name: value for name, value in run.plan.items() if name != "command"}
     return [
-        "## Circumstances",
         f"Made by {_code(str(run.plan.get('command')))}.",
         _pairs("fact", facts),
         _pairs("plan", plan),
@@ -185,7 +185,7 @@ def _pairs(heading: str, values: dict[str, object]) -> str:
     )
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     """Text in a code fence that it cannot close."""
     fence = _backticks(text, least=3)
     return f"{fence}\n{text}\n{fence}"

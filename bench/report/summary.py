@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.record import RunRecord
-from bench.report import frame
 from bench.report.tables import Column, filled, milliseconds, scaled
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
@@ -66,9 +65,11 @@ def columns(reference: str) -> tuple[Column, ...]:
     )
 
 
-def groups(run: RunRecord) -> Iterator[tuple[str, pd.DataFrame]]:
-    """A title and the measured rows of each dtype, batch size, task and device."""
-    rows = frame.summary(run)
+def groups(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """A title and the measured rows of each dtype, batch size, task and device.
+
+    ``rows`` are those of every cell, as ``frame.summary`` makes them.
+    """
     if rows.empty:
         return
     for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):

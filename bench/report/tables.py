@@ -140,11 +140,13 @@ FORMATS: Mapping[str, Callable[[tuple[Column, ...], pd.DataFrame], str]] = Mappi
 
 def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with no text that a spreadsheet would take for a formula."""
-    return frame.map(
-        lambda value: (
-            f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
-        )
-    )
+    text = frame.select_dtypes(exclude=["number", "bool"])  # of a million numbers none is text
+    return frame.assign(**{str(name): column.map(_defused) for name, column in text.items()})
+
+
+def _defused(value: Any) -> Any:
+    is_formula = isinstance(value, str) and value[:1] in {*"=+-@\t\r"}
+    return f"'{value}" if is_formula else value
 
 
 def escaped(text: str) -> str:

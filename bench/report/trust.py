@@ -1,14 +1,17 @@
 """What a run says of itself: its control, its precision, and how busy others kept the machine."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from bench import stats
-from bench.record import CellRecord, RunRecord
+from bench.record import CellRecord, Round, RunRecord
 from bench.stats import Interval
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
 VOIDED_LIMIT = 0.25
+Grouped = TypeVar("Grouped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,14 @@ class Trust:
 
 def of(run: RunRecord) -> tuple[Trust, ...]:
     """What a run says of each of its groups."""
-    return tuple(_of(run, control) for control in run.controls if control.visits)
+    cells = _grouped(run.cells, lambda record: record.cell.group)
+    rounds = _grouped(run.rounds, lambda found: found.group)
+    precision = float(run.plan["precision"])
+    return tuple(
+        _of(control, cells[control.cell.group], rounds[control.cell.group], precision)
+        for control in run.controls
+        if control.visits
+    )
 
 
 def warnings(run: RunRecord) -> Iterator[str]:
@@ -63,11 +73,20 @@ def warnings(run: RunRecord) -> Iterator[str]:
             )
 
 
-def _of(run: RunRecord, control: CellRecord) -> Trust:
-    group = [record for record in run.cells if record.cell.group == control.cell.group]
-    reference_id = run.references()[control.cell.group].id
-    reference = next((record for record in group if record.cell.id == reference_id), control)
-    rounds = [found for found in run.rounds if found.group == control.cell.group]
+def _grouped(
+    found: Iterable[Grouped], group: Callable[[Grouped], str]
+) -> Mapping[str, Sequence[Grouped]]:
+    by_group: dict[str, list[Grouped]] = defaultdict(list)
+    for one in found:
+        by_group[group(one)].append(one)
+    return by_group
+
+
+def _of(
+    control: CellRecord, group: Sequence[CellRecord], rounds: Sequence[Round], precision: float
+) -> Trust:
+    to = replace(control.cell, control=False)
+    reference = next((record for record in group if record.cell == to), control)
     surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
     return Trust(
         group=control.cell.group,
@@ -78,5 +97,5 @@ def _of(run: RunRecord, control: CellRecord) -> Trust:
         voided_share=sum(found.voided for found in rounds) / max(1, len(rounds)),
         foreign_cpus=sum(found.foreign_cpus for found in rounds) / max(1, len(rounds)),
         widest=stats.widest([*group, control]),
-        precision=float(run.plan["precision"]),
+        precision=precision,
     )

@@ -5,17 +5,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from bench.cell import Cell
+from bench.gate import report
+from bench.gate.held import Gate
+from bench.plan import Plan
 from bench.record import CellRecord, RunRecord
-from bench.report import summary
-from bench.report.tables import fitted, terminal_console
-from bench.suite import measurement, options
+from bench.report import frame, summary
+from bench.report.tables import Column, filled, fitted, terminal_console
+from bench.suite import gating, measurement, options
 
 RUN = pytest.StashKey[RunRecord]()
+GATE = pytest.StashKey[Gate]()
 WRITTEN = pytest.StashKey[tuple[Path, ...]]()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect the items of what was asked for: to measure, or to judge."""
+    other = "test_cells.py" if options.is_gate(config) else "test_verdicts.py"
+    return True if collection_path.name == other else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,13 +45,20 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
 def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     """Every selected cell, measured; the run file and the reports are on disk by then."""
     config = request.config
-    selected = set(_cells(request.session.items))
-    whole = config.stash[options.PLAN]
-    plan = replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
     with _uncaptured(config) as console:
-        run, config.stash[WRITTEN] = measurement.measure(config, plan, console)
+        run, config.stash[WRITTEN] = measurement.measure(config, _plan(request), console)
     config.stash[RUN] = run
     return {record.cell: record for record in run.cells}
+
+
+@pytest.fixture(scope="session")
+def gate(request: pytest.FixtureRequest) -> Gate:
+    """Every selected cell, measured on both sides and judged."""
+    config = request.config
+    with _uncaptured(config) as console:
+        held, config.stash[WRITTEN] = gating.hold(config, _plan(request), console)
+    config.stash[RUN], config.stash[GATE] = held.run, held
+    return held
 
 
 @pytest.hookimpl(trylast=True)
@@ -52,8 +70,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     run = config.stash[RUN]
     terminalreporter.section("googlenet-bench")
     console = terminal_console(terminalreporter._tw._file)
-    for title, rows in summary.groups(run):
-        console.print(fitted(console, summary.shown_columns(run, rows), rows, title))
+    for title, columns, rows in _tables(config):
+        console.print(fitted(console, columns, rows, title))
     if run.status != "complete":
         console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
     for path in config.stash.get(WRITTEN, ()):
@@ -63,8 +81,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leave as pytest does when it is interrupted, where the measurement was."""
     run = session.config.stash.get(RUN, None)
+    gate = session.config.stash.get(GATE, None)
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
+    elif gate is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = gate.exit_code
+
+
+def _plan(request: pytest.FixtureRequest) -> Plan:
+    """The plan, of the cells that are left once pytest has deselected items."""
+    selected = set(_cells(request.session.items))
+    whole = request.config.stash[options.PLAN]
+    return replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
+
+
+def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd.DataFrame]]:
+    """What is shown at the end: a title, columns, and rows."""
+    run = config.stash[RUN]
+    if GATE in config.stash:
+        gate = config.stash[GATE]
+        rows = report.frame(gate)
+        title = f"{gate.sides.head} against {gate.sides.base}: {report.headline(gate)}"
+        yield title, filled(report.COLUMNS, rows), rows
+        return
+    for title, rows in summary.groups(frame.summary(run)):
+        yield title, summary.shown_columns(run, rows), rows
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:

@@ -3,7 +3,7 @@
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,14 @@ from rich.console import Console
 
 from bench import environment, journal
 from bench.journal import Journal
-from bench.launch import WorkerError, launcher
+from bench.launch import Launcher, launcher
 from bench.names import RequestError
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.process import WorkerError
 from bench.record import RunRecord
 from bench.report import files
+from bench.rule import Rule
 from bench.run import Run
 from bench.suite import options
 from bench.suite.progress import TerminalProgress
@@ -35,8 +37,25 @@ def measure(
     """
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
+    with launcher(variables, plan.imports, cpus) as started:
+        run = record(config, plan, console, started)
+    return run, keep(config, run, lambda folder: files.write_all(run, folder))
+
+
+def record(
+    config: pytest.Config,
+    plan: Plan,
+    console: Console,
+    started: Launcher,
+    *,
+    base: Launcher | None = None,
+    rule: Rule | None = None,
+) -> RunRecord:
+    """Measure a plan with a journal, against ``base`` where there is one; the run.
+
+    Ends the session with exit code 2 and a sentence where nothing can be measured.
+    """
     with ExitStack() as closing, _terminated_like_interrupted():
-        started = closing.enter_context(launcher(variables, plan.imports, cpus))
         progress = closing.enter_context(TerminalProgress(console))
 
         def begin(about: dict[str, Any]) -> Journal:
@@ -52,6 +71,8 @@ def measure(
                 plan,
                 started,
                 progress,
+                base_launcher=base,
+                rule=rule,
                 begin=begin,
                 resumed=resumed,
             )
@@ -61,31 +82,39 @@ def measure(
         except WorkerError as error:
             message = "\n".join(filter(None, [str(error), error.stderr]))
         else:
-            return _kept(config, outcome)
+            return _recorded(config, outcome)
     pytest.exit(message, returncode=2)
 
 
-def _kept(config: pytest.Config, outcome: Outcome) -> tuple[RunRecord, tuple[Path, ...]]:
-    """Write the run file and the reports; only then has the journal done its work."""
+def keep(
+    config: pytest.Config, run: RunRecord, write: Callable[[Path], tuple[Path, ...]]
+) -> tuple[Path, ...]:
+    """Write a run's files to its report folder; only then has the journal done its work."""
+    folder = options.report_folder(config, environment.machine_slug(run.environment))
+    try:
+        written = write(folder)
+    except OSError as error:  # a full disk, say: what was measured is worth another place
+        return _written_elsewhere(write, folder, error)
+    if run.status != "interrupted" or options.is_gate(config):  # a gate is not resumed
+        (folder / journal.FILE).unlink(missing_ok=True)
+    return written
+
+
+def _recorded(config: pytest.Config, outcome: Outcome) -> RunRecord:
+    """The run, with what pytest-benchmark knows of the machine and the code."""
     machine_info: dict[str, Any] = config.hook.pytest_benchmark_generate_machine_info(config=config)
     config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
-    run = outcome.run_record(
+    return outcome.run_record(
         machine_info=machine_info,
         commit_info=config.hook.pytest_benchmark_generate_commit_info(config=config),
     )
-    folder = options.report_folder(config, environment.machine_slug(run.environment))
-    try:
-        written = files.write_all(run, folder)
-    except OSError as error:  # a full disk, say: what was measured is worth another place
-        return run, _written_elsewhere(run, folder, error)
-    if run.status != "interrupted":
-        (folder / journal.FILE).unlink(missing_ok=True)
-    return run, written
 
 
-def _written_elsewhere(run: RunRecord, folder: Path, reason: OSError) -> tuple[Path, ...]:
+def _written_elsewhere(
+    write: Callable[[Path], tuple[Path, ...]], folder: Path, reason: OSError
+) -> tuple[Path, ...]:
     try:
-        return files.write_all(run, Path(tempfile.mkdtemp(prefix="googlenet-bench-")))
+        return write(Path(tempfile.mkdtemp(prefix="googlenet-bench-")))
     except OSError:
         pytest.exit(
             f"cannot write the reports to {folder}, nor to {tempfile.gettempdir()}: "

@@ -4,13 +4,13 @@ import random
 import shlex
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from bench import environment, plan
-from bench.environment import cuda_devices
 from bench.names import RequestError, choose
 from bench.plan import FOREIGN_CPUS
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
@@ -25,10 +25,9 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--profile",
         metavar="NAME",
-        default="default",
         help="what to measure where the other options leave it open: "
         + "; ".join(f"{name}: {profile.what}" for name, profile in PROFILES.items())
-        + " (default: default)",
+        + " (default: default; of a gate, quick)",
     )
     for option, text in (
         ("--archs", "registered names (googlenet-bench archs), torchvision:NAME, module:factory"),
@@ -84,42 +83,79 @@ def add(parser: pytest.Parser) -> None:
     )
 
 
-def make_plan(config: pytest.Config) -> plan.Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What is measured where the options leave it open."""
+
+    profile: str
+    archs: tuple[str, ...]
+    modes: tuple[str, ...]
+    dtypes: tuple[str, ...] = ("fp32",)
+    batch_sizes: tuple[int, ...]
+    tasks: tuple[str, ...] = ("infer",)
+    sets: int
+    rounds: int
+    extra_s: float
+
+
+def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
+    """What a profile measures: the one that was asked for, or else the one named."""
+    name: str = config.getoption("--profile") or otherwise
+    profile = choose("profile", name, PROFILES)
+    return Defaults(
+        profile=name,
+        archs=profile.archs,
+        modes=profile.modes,
+        batch_sizes=profile.batch_sizes(plan.device(config.getoption("--device"))),
+        sets=profile.sets,
+        rounds=profile.rounds,
+        extra_s=profile.extra_s,
+    )
+
+
+def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.Plan:
     """The plan that the options ask for; raises ``RequestError`` where they ask for nonsense."""
-    profile = choose("profile", config.getoption("--profile"), PROFILES)
-    device = _device(config.getoption("--device"))
+    given = defaults or of_profile(config)
     budget_s, memory_gib = (
-        _positive(config, "--budget", " of seconds"),
-        _positive(config, "--memory", " of GiB"),
+        positive(config, "--budget", " of seconds"),
+        positive(config, "--memory", " of GiB"),
     )
     return plan.Plan(
         cells=plan.cells(
-            arch_names=_listed(config, "--archs", str) or profile.archs,
-            mode_names=_listed(config, "--modes", str) or profile.modes,
-            dtype_names=_listed(config, "--dtypes", str) or ("fp32",),
-            batch_sizes=_listed(config, "--batch-sizes", int) or profile.batch_sizes(device),
-            task_names=_listed(config, "--tasks", str) or ("infer",),
-            device=device,
+            arch_names=_listed(config, "--archs", str) or given.archs,
+            mode_names=_listed(config, "--modes", str) or given.modes,
+            dtype_names=_listed(config, "--dtypes", str) or given.dtypes,
+            batch_sizes=_listed(config, "--batch-sizes", int) or given.batch_sizes,
+            task_names=_listed(config, "--tasks", str) or given.tasks,
+            device=plan.device(config.getoption("--device")),
         ),
-        sets=_at_least(1, config, "--sets", profile.sets),
-        rounds=_at_least(1, config, "--rounds", profile.rounds),
-        precision=_positive(config, "--precision") or PRECISION,
+        sets=at_least(1, config, "--sets", given.sets),
+        rounds=at_least(1, config, "--rounds", given.rounds),
+        precision=positive(config, "--precision") or PRECISION,
         budget_s=budget_s,
-        extra_s=profile.extra_s if budget_s is None else budget_s,
+        extra_s=given.extra_s if budget_s is None else budget_s,
         environment=_environment(config),
-        foreign_cpus=_positive(config, "--foreign-cpus") or FOREIGN_CPUS,
+        foreign_cpus=positive(config, "--foreign-cpus") or FOREIGN_CPUS,
         memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
         reference_arch=REFERENCE_ARCH,
-        profile=config.getoption("--profile"),
+        profile=given.profile,
         command=command(config),
-        seed=_at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
+        seed=at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
     )
+
+
+def is_gate(config: pytest.Config) -> bool:
+    """Whether head is to be held against a base."""
+    return bool(config.getoption("--base") or config.getoption("--base-python"))
 
 
 def report_folder(config: pytest.Config, machine: str) -> Path:
     """Where the reports of a run on ``machine`` go."""
     given = config.getoption("--report-dir")
-    return Path(given) if given else config.rootpath / "reports" / machine
+    if given:
+        return Path(given)
+    folder = config.rootpath / "reports" / machine
+    return folder / "gate" if is_gate(config) else folder
 
 
 def check_report_folder(config: pytest.Config) -> None:
@@ -138,23 +174,6 @@ def check_report_folder(config: pytest.Config) -> None:
 def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again."""
     return shlex.join(["pytest", *map(str, config.invocation_params.args)])
-
-
-def _device(given: str | None) -> str:
-    if given is None:
-        return "cuda" if cuda_devices() else "cpu"
-    kind, _, index = given.partition(":")
-    if kind not in {"cpu", "cuda"} or (
-        ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
-    ):
-        raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
-    if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
-        shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
-        raise RequestError(
-            f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
-            "--device cpu needs none"
-        )
-    return given
 
 
 def _environment(config: pytest.Config) -> str:
@@ -176,7 +195,8 @@ def _listed(
     return tuple(_converted(part, convert, option) for part in parts)
 
 
-def _at_least(least: int, config: pytest.Config, option: str, default: int) -> int:
+def at_least(least: int, config: pytest.Config, option: str, default: int) -> int:
+    """A whole number that an option takes; raises ``RequestError`` for one that is too small."""
     text = config.getoption(option)
     value = default if text is None else _converted(text, int, option)
     if value < least:
@@ -184,7 +204,8 @@ def _at_least(least: int, config: pytest.Config, option: str, default: int) -> i
     return value
 
 
-def _positive(config: pytest.Config, option: str, unit: str = "") -> float | None:
+def positive(config: pytest.Config, option: str, unit: str = "") -> float | None:
+    """A positive number that an option takes; None where it was not given."""
     text = config.getoption(option)
     if text is None:
         return None

@@ -151,6 +151,7 @@ def small(status: str = "over_budget") -> RunRecord:
         rounds=(*rounds(REFERENCE_EAGER), *rounds(REFERENCE_BATCH)),
         notes=("it was cut off, and resumed",),
         environment={
+            "python": "3.11.9",
             "torch": "2.11.0",
             "device": "cpu",
             "device_name": "AMD EPYC",

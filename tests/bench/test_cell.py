@@ -30,7 +30,7 @@ def test_every_field_is_in_the_id(name: str) -> None:
     other = replace(CELL, **changed)
     assert other.id != CELL.id
     assert other != CELL
-    assert (other.group != CELL.group) == (name not in {"arch", "mode", "control"})
+    assert (other.group != CELL.group) == (name not in {"arch", "mode", "control", "base"})
 
 
 def test_a_control_is_another_cell_of_the_same_group() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from bench.cell import Cell
 from bench.environment import for_workers
-from bench.launch import ForkServer, Launcher, Spawner, WorkerError, WorkerProcess
+from bench.launch import ForkServer, Launcher, Spawner
+from bench.process import WorkerError, WorkerProcess
 from bench.subject import Setup
 
 LIMIT_S = 120.0

@@ -16,20 +16,8 @@ def resident(size: int) -> bytearray:
     return bytearray(b"x") * size
 
 
-def test_the_resident_set_holds_torch_and_is_below_its_peak() -> None:
-    now = memory.resident_bytes()
-    assert 30 * 2**20 < now <= memory.peaks(CPU)["peak_resident_bytes"] + SIZE
-
-
 def test_a_cpu_has_one_peak() -> None:
     assert set(memory.peaks(CPU)) == {"peak_resident_bytes"}
-
-
-@linux
-def test_what_is_allocated_is_in_the_resident_set() -> None:
-    before = memory.resident_bytes()
-    held = resident(SIZE)
-    assert memory.resident_bytes() - before == pytest.approx(len(held), rel=0.2)
 
 
 @linux

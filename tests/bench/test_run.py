@@ -10,11 +10,12 @@ import pytest
 
 from bench import events, wave
 from bench.cell import Cell
-from bench.launch import ForkServer, Launcher, WorkerError
+from bench.launch import ForkServer, Launcher
 from bench.load import Reading
 from bench.names import RequestError
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.process import WorkerError
 from bench.record import Failure
 from bench.run import Run
 from bench.wave import DROPPED, iterations_for
@@ -196,10 +197,10 @@ def test_a_failing_worker_costs_its_own_cell_alone(
 def test_a_cost_that_cannot_be_counted_costs_no_timing(fork_server: Launcher) -> None:
     found = cell("raises_when_warmed_up")  # its fourth call is not counting's, which makes two
     outcome = run(plan(cell("works"), found), fork_server).measure()
-    assert outcome.costs[found.arch]["params"] > 0
+    assert outcome.costs[found.arch, False]["params"] > 0
     broken = cell("needs_a_petabyte")
     outcome = run(plan(cell("works"), broken), fork_server).measure()
-    assert "allocate" in outcome.costs[broken.arch]["error"]
+    assert "allocate" in outcome.costs[broken.arch, False]["error"]
     assert record_of(outcome, cell("works")).visits
 
 

@@ -309,3 +309,15 @@ def test_warm_up_of_what_never_settles_ends() -> None:
 def test_warm_up_ends_when_its_time_is_up() -> None:
     readings = iter([0.0, 1.0, WARM_UP_MOST_S, WARM_UP_MOST_S + 1])
     assert subject.warm_up(task(), FakeClock(0.5), lambda: next(readings)) == [1.0, 0.5, 0.25]
+
+
+def branching(x: Tensor) -> Tensor:
+    return x + 1 if x.sum() > 0 else x - 1
+
+
+def test_a_branch_on_a_value_breaks_the_graph() -> None:
+    torch._dynamo.reset()
+    graphs, _ = subject.compiled_graphs()
+    torch.compile(branching, backend="eager")(torch.ones(3))
+    assert subject.compiled_graphs()[0] > graphs
+    assert subject.compiled_graphs()[1] == 1

@@ -111,6 +111,15 @@ def test_csv_safe_leaves_numbers_and_missing_values_alone() -> None:
     pd.testing.assert_frame_equal(tables.csv_safe(rows), rows)
 
 
+@pytest.mark.parametrize("dtype", ["object", "str", "category"])
+def test_csv_safe_defuses_text_however_it_is_kept(dtype: str) -> None:
+    rows = pd.DataFrame({"text": pd.Series(["=1", "a", "=1"], dtype=dtype), "number": [-1, 0, 1]})
+    assert tables.csv_safe(rows).to_dict("list") == {
+        "text": ["'=1", "a", "'=1"],
+        "number": [-1, 0, 1],
+    }
+
+
 def test_csv_has_every_column_whole() -> None:
     rows = pd.DataFrame({"text": ["=1", 'a "b", c\nd'], "number": [1 / 3, math.nan]})
     text = FORMATS["csv"]((TEXT,), rows)

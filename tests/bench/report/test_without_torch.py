@@ -57,7 +57,9 @@ def test_reports_are_made_without_what_measures(run_file: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_journal_is_reported_as_the_run_that_was_cut_off(tmp_path: Path) -> None:
+@pytest.fixture
+def journal_file(tmp_path: Path) -> Path:
+    """Of a run that was killed after a round: the reference takes 32 ms, the other cell 16."""
     path = tmp_path / journal.FILE
     where = {"set_index": 0, "wave_index": 0, "round_index": 0}
     group = runs.EAGER.group
@@ -88,12 +90,32 @@ def test_a_journal_is_reported_as_the_run_that_was_cut_off(tmp_path: Path) -> No
         )
     with path.open("a") as file:
         file.write('{"type":"Visited","cell":"googl')  # as its writer's death leaves it
-    done = run("report", str(path), "--format", "csv")
+    return path
+
+
+def test_a_journal_is_reported_as_the_run_that_was_cut_off(journal_file: Path) -> None:
+    done = run("report", str(journal_file), "--format", "csv")
     assert done.returncode == 0, done.stderr
     rows = {row["arch"]: row for row in csv.DictReader(done.stdout.splitlines())}
     assert float(rows["googlenet"]["latency_s"]) == pytest.approx(0.016)
     assert float(rows["torchvision"]["latency_s"]) == pytest.approx(0.032)
-    assert "interrupted" in (tmp_path / "report.md").read_text()
+    assert "interrupted" in (journal_file.parent / "report.md").read_text()
+
+
+def test_a_run_is_compared_with_a_journal(run_file: Path, journal_file: Path) -> None:
+    done = run("compare", str(run_file), str(journal_file), "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = {
+        row["cell"]: row
+        for row in csv.DictReader(done.stdout.splitlines())
+        if row["status"] == "compared"
+    }
+    assert rows.keys() == {runs.REFERENCE_EAGER.id, runs.EAGER.id}
+    before = runs.BASE_S[runs.EAGER] / runs.BASE_S[runs.REFERENCE_EAGER]
+    assert float(rows[runs.EAGER.id]["ratio_b_over_a"]) == pytest.approx(0.016 / 0.032 / before)
+    assert rows[runs.EAGER.id]["advice"] == "inconclusive"  # of a single set
+    on_terminal = run("compare", str(run_file), str(journal_file)).stdout
+    assert "an unknown commit, interrupted." in on_terminal
 
 
 def test_measuring_says_what_to_install() -> None:

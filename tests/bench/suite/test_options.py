@@ -12,7 +12,7 @@ from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, THR
 
 ROOT = Path("/somewhere")
 GIVEN_NOTHING: dict[str, str | None] = {
-    "--profile": "default",
+    **dict.fromkeys(("--profile", "--base", "--base-python")),
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
     **dict.fromkeys(("--precision", "--foreign-cpus", "--memory")),
@@ -45,12 +45,12 @@ def plan(**given: str) -> Plan:
 
 @pytest.fixture(autouse=True)
 def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "cuda_devices", lambda: 0)
+    monkeypatch.setattr("bench.plan.cuda_devices", lambda: 0)
 
 
 @pytest.fixture
 def _gpu(_no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "cuda_devices", lambda: 2)
+    monkeypatch.setattr("bench.plan.cuda_devices", lambda: 2)
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -1,0 +1,72 @@
+"""The clerk: a worker that measures nothing, and tells what all of them run in and what they cost.
+
+In a gate each side has one: they may differ in both.
+"""
+
+from types import TracebackType
+from typing import Any, Self
+
+from bench.launch import Launcher
+from bench.plan import Plan
+from bench.process import WorkerError, WorkerProcess
+from bench.wave import SHORT_LIMIT_S
+
+
+class Clerk:
+    """A clerk, for as long as it is asked something."""
+
+    def __init__(self, launcher: Launcher, plan: Plan, side: str = "") -> None:
+        """``side`` is named in what goes wrong; raises ``WorkerError``."""
+        self._launcher = launcher
+        self._plan = plan
+        self._side = side
+        self._worker = self._launched()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._worker.close()
+        else:
+            self._worker.kill()
+
+    def describe(self) -> dict[str, Any]:
+        """The environment; raises ``WorkerError`` where the device is not there."""
+        try:
+            return self._worker.request(
+                "describe", limit_s=SHORT_LIMIT_S, device=self._plan.cells[0].device
+            )
+        except WorkerError as error:
+            raise self._named(error) from error
+
+    def count(self, arch: str) -> dict[str, Any]:
+        """What an arch costs on paper, or under ``error`` why that is not known.
+
+        Raises ``WorkerError`` where there is no such arch.
+        """
+        try:
+            return self._worker.request(
+                "cost", limit_s=SHORT_LIMIT_S, arch=arch, image_size=self._plan.image_size
+            )
+        except WorkerError as error:
+            if error.kind == "request":
+                raise self._named(error) from error
+            if error.kind in {"died", "timeout"}:
+                self._worker = self._launched()
+            return {"error": str(error)}
+
+    def _launched(self) -> WorkerProcess:
+        try:
+            return self._launcher.launch()
+        except WorkerError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: WorkerError) -> WorkerError:
+        """The same error, with the side that it is of."""
+        return WorkerError(error.kind, f"{self._side}{error}", error.stderr)

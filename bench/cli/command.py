@@ -1,0 +1,45 @@
+"""Commands: what each part of the command line is made of."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.tables import FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command has to say, and the exit code."""
+
+    text: str
+    exit_code: int = 0
+
+
+Command = Callable[[argparse.Namespace], Output]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Where commands are added."""
+
+    subparsers: Any  # argparse keeps its type to itself
+
+    def add(
+        self, name: str, command: Command, help_text: str, *, takes_more: bool = False
+    ) -> argparse.ArgumentParser:
+        """Add a command that prints tables, in the format that is asked for.
+
+        What it does not know itself is an error, or where it ``takes_more`` given to it as that.
+        """
+        parser: argparse.ArgumentParser = self.subparsers.add_parser(
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            allow_abbrev=not takes_more,
+        )
+        parser.add_argument(
+            "--format", choices=tuple(FORMATS), default="rich", help="how tables are printed (rich)"
+        )
+        parser.set_defaults(command=command, takes_more=takes_more)
+        return parser

@@ -1,0 +1,178 @@
+"""What does not wobble: ``baseline`` writes it, ``gate --static`` compares with what was written.
+
+Exit codes of the latter: 0 where nothing differs from the baseline, 1 where anything does, be it
+for the better, 2 for a baseline or a request that nothing can be compared with.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench import plan
+from bench.cell import Cell
+from bench.cli.command import Commands, Output
+from bench.gate import baseline, counting
+from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
+from bench.names import RequestError
+from bench.report.tables import FORMATS, Column, scaled
+from bench.suite.profiles import PROFILES
+
+DIFFERS = 1
+DEVICE = "cpu"  # counts are taken on it, whatever the machine has
+COUNT = scaled(1, 0)
+PROFILE = PROFILES["quick"]
+PROSE = frozenset({"rich", "markdown"})  # formats that people read, not programs
+
+
+def add(commands: Commands) -> None:
+    """Add them."""
+    written = commands.add(
+        "baseline", _baseline, "count what does not wobble, and write the file that is committed"
+    )
+    written.add_argument(
+        "--output",
+        type=Path,
+        default=baseline.PATH,
+        metavar="FILE",
+        help=f"where to write it, from the current directory ({baseline.PATH})",
+    )
+    add_cell_options(written)
+
+
+def add_cell_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which cells, as the suite has them."""
+    for option, convert, default, text in (
+        ("--archs", listed, PROFILE.archs, "registered names, torchvision:NAME, module:factory"),
+        ("--modes", listed, PROFILE.modes, "tokens joined by +"),
+        ("--dtypes", listed, ("fp32",), "fp32 and bf16"),
+        ("--batch-sizes", listed_numbers, PROFILE.batch_sizes(DEVICE), "images a batch"),
+        ("--tasks", listed, ("infer",), "infer, train"),
+    ):
+        parser.add_argument(
+            option,
+            type=convert,
+            default=default,
+            metavar="A,B,…",
+            help=f"{text}; separated by commas ({','.join(map(str, default))})",
+        )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name between its commas")
+    return parts
+
+
+def listed_numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers in a list with commas."""
+    try:
+        return tuple(map(int, listed(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers") from None
+
+
+def add_static_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``gate --static``."""
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        default=baseline.PATH,
+        metavar="FILE",
+        help=f"what to compare with, from the current directory ({baseline.PATH})",
+    )
+    add_cell_options(parser)
+
+
+def static(options: argparse.Namespace) -> Output:
+    """``gate --static``: compare counts with the baseline."""
+    cells = _cells(options)
+    then = baseline.read(options.baseline)
+    ids = [cell.id for cell in cells]
+    baseline.check_same_cells(then, ids, plan.IMAGE_SIZE, options.baseline)
+    differences: tuple[Difference, ...] = ()
+    with counting.counter(cells) as counter:
+        for now in counter.steps():
+            differences = baseline.compare(then, now)
+            if differences:
+                break
+    text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
+    if options.format in PROSE:
+        summary = _summary(then, now, differences, options.baseline)
+        text = f"{text}\n\n{summary}" if differences else summary
+    return Output(text, exit_code=DIFFERS if differences else 0)
+
+
+def _baseline(options: argparse.Namespace) -> Output:
+    cells = _cells(options)
+    baseline.check_replaceable(options.output)
+    with counting.counter(cells) as counter:
+        counted = counter.everything()
+    try:
+        baseline.write(counted, options.output)
+    except OSError as error:
+        raise RequestError(f"cannot write {options.output}: {error.strerror}") from error
+    lines = [FORMATS[options.format](COUNT_COLUMNS, _count_rows(counted.cells))]
+    if options.format == "rich":
+        lines.append(f"wrote {options.output}")
+    return Output("\n".join(lines))
+
+
+def _cells(options: argparse.Namespace) -> tuple[Cell, ...]:
+    return plan.cells(
+        arch_names=options.archs,
+        mode_names=options.modes,
+        dtype_names=options.dtypes,
+        batch_sizes=options.batch_sizes,
+        task_names=options.tasks,
+        device=DEVICE,
+    )
+
+
+COUNT_COLUMNS = (
+    Column(name="cell", heading="cell", is_text=True),
+    Column(name="params", heading="params", write=COUNT),
+    Column(name="params_with_aux", heading="with aux", write=COUNT, in_full_only=True),
+    Column(name="macs_per_image", heading="MACs/image", write=COUNT, in_full_only=True),
+    Column(name="flops_per_image", heading="FLOPs/image", write=COUNT),
+    Column(name="fvcore_total_per_image", heading="fvcore total", write=COUNT, in_full_only=True),
+    Column(name="weights_bytes", heading="weights bytes", write=COUNT, in_full_only=True),
+    Column(name="peak_bytes", heading="peak bytes", write=COUNT),
+    Column(name="graphs", heading="graphs", write=COUNT),
+    Column(name="graph_breaks", heading="breaks", write=COUNT),
+    Column(name="recompiled_graphs", heading="recompiled", write=COUNT),
+)
+DIFFERENCE_COLUMNS = (
+    Column(name="change", heading="change", is_text=True),
+    Column(name="sentence", heading="what differs", is_text=True, wraps=True),
+)
+
+
+def _count_rows(cells: Mapping[str, Counts]) -> pd.DataFrame:
+    return pd.DataFrame([{"cell": name, **counts} for name, counts in cells.items()])
+
+
+def _difference_rows(differences: Sequence[Difference]) -> pd.DataFrame:
+    columns = ["cell", "field", "baseline", "now", "change", "sentence"]
+    rows = [[getattr(difference, name) for name in columns] for difference in differences]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _summary(then: Baseline, now: Baseline, differences: Sequence[Difference], path: Path) -> str:
+    """What all differences come to, and what to do."""
+    made = sum(map(len, now.cells.values()))
+    left = len(RULES) * len(then.cells) - made
+    worse = sum(difference.change is Change.WORSE for difference in differences)
+    sentences = [f"Nothing differs from {path}: {made} counts of {len(now.cells)} cells."]
+    if differences:
+        sentences = [
+            f"{len(differences)} of {made} counts differ from {path}, {worse} for the worse.",
+            *([f"Counting stopped there, with {left} to go."] if left else []),
+            "Where that is meant, write it anew and commit it: googlenet-bench baseline, with the "
+            "same options.",
+        ]
+    changes = baseline.version_changes(then, now).values()
+    return " ".join([*sentences, *(f"Mind that {change}." for change in changes)])

@@ -1,0 +1,75 @@
+"""The gate's command: ``gate --base REV`` measures and judges, ``--static`` compares counts."""
+
+import argparse
+import os
+from pathlib import Path
+
+from bench.cli import exact
+from bench.cli.command import Commands, Output
+from bench.names import RequestError
+
+WRONG_REQUEST = 2
+OPTIONS = """\
+Without --static, an option is one of the gate's (--base REV, --base-python PATH, --delta,
+--most-sets), of the suite's (--archs, --modes, --batch-sizes, --budget, --report-dir, …) or of
+pytest's (-k, --junitxml, …); `pytest bench/suite --help` has them all. With it:
+
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add it."""
+    gate = commands.add(
+        "gate",
+        _gate,
+        "say whether a change made anything slower than a base, or larger than a baseline",
+        takes_more=True,
+    )
+    gate.formatter_class = argparse.RawDescriptionHelpFormatter
+    gate.epilog = OPTIONS + _static_parser().format_help()
+    gate.add_argument(
+        "--static",
+        action="store_true",
+        help="compare counts with a baseline, in seconds and without timing anything",
+    )
+
+
+def _gate(options: argparse.Namespace) -> Output:
+    if options.static:
+        asked = _static_parser().parse_args(options.more, namespace=options)
+        return exact.static(asked)
+    if options.format != "rich":
+        raise RequestError("--format goes with --static; a gate writes gate.md and gate.json")
+    if not any(option.startswith("--base") for option in options.more):
+        raise RequestError(
+            "name what to compare with: --base REV, --base-python PATH, or --static for the "
+            "committed counts"
+        )
+    return Output("", exit_code=_judge(options.more))
+
+
+def _static_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="googlenet-bench gate --static", add_help=False, usage=argparse.SUPPRESS
+    )
+    exact.add_static_options(parser)
+    return parser
+
+
+def _judge(options: list[str]) -> int:
+    """Run the suite as a gate; its exit code is pytest's but for what a gate calls otherwise."""
+    import pytest
+
+    from bench import suite
+
+    status = pytest.main(
+        [
+            str(Path(suite.__file__).parent),
+            *("-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
+            *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
+            *options,
+        ]
+    )
+    if status in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        return WRONG_REQUEST
+    return int(status)

@@ -1,0 +1,107 @@
+"""A gate that is held: which cells want another set, and what is said of each in the end."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench import stats, waves
+from bench.cell import Cell
+from bench.gate import judge
+from bench.gate.judge import Settings
+from bench.gate.verdict import Judgement, exit_code
+from bench.outcome import Outcome
+from bench.record import CellRecord, Failure, RunRecord
+
+FAILED = 1  # exit code
+UNDECIDED = 3
+
+
+class Sides(NamedTuple):
+    """What the two sides are called: a commit, and an interpreter where they differ in that."""
+
+    head: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A cell measured on both sides."""
+
+    head: CellRecord
+    base: CellRecord
+
+    @property
+    def cell(self) -> Cell:
+        """Head's."""
+        return self.head.cell
+
+    @property
+    def log_ratios(self) -> tuple[float, ...]:
+        """log(head's latency / base's), one for each set."""
+        head, base = map(stats.log_latencies, (self.head, self.base))
+        return tuple(stats.set_medians(stats.log_ratios(base, head)))
+
+    @property
+    def failures(self) -> Mapping[str, Failure]:
+        """Why there is no ratio, by the side that failed."""
+        sides = (("head", self.head.failure), ("base", self.base.failure))
+        return {side: failure for side, failure in sides if failure}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A gate that was held, whole."""
+
+    run: RunRecord
+    sides: Sides
+    settings: Settings
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The cells, in the order of the plan."""
+        return tuple(pairs(self.run.cells, self.run.bases))
+
+    @property
+    def judgements(self) -> Mapping[str, Judgement]:
+        """What is said of each cell, by its id; of one that failed, that nothing can be said."""
+        return judge.judge(_history(self.pairs), self.settings, is_over=True)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where head alone fails or is slower; else 3 where something is undecided; else 0."""
+        if any(pair.failures.keys() == {"head"} for pair in self.pairs):
+            return FAILED
+        found = exit_code(self.judgements)
+        return UNDECIDED if found == 0 and any(pair.failures for pair in self.pairs) else found
+
+
+class UntilJudged:
+    """The rule of a gate: as many sets as it takes to say something of each cell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        """A group's undecided cells with their bases; the control with what it is a control of."""
+        del set_index  # the judge counts
+        found = pairs(outcome.records(), outcome.bases())
+        judgements = judge.judge(_history(found), self._settings, is_over=False)
+        whole = outcome.waves[group][0]
+        wanted = [
+            cell
+            for cell in whole.group
+            if judgements[cell.id].wants_set
+            and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
+        ]
+        control = (waves.control(whole.reference),) if whole.reference in wanted else ()
+        return (*wanted, *map(waves.base, wanted), *control)
+
+
+def pairs(heads: Iterable[CellRecord], bases: Iterable[CellRecord]) -> tuple[Pair, ...]:
+    """Each cell of head with the base's, both in the same order."""
+    return tuple(Pair(head=head, base=base) for head, base in zip(heads, bases, strict=True))
+
+
+def _history(found: Iterable[Pair]) -> dict[str, tuple[float, ...]]:
+    """The log-ratios of each cell; none of one that failed, whatever it gave before."""
+    return {pair.cell.id: () if pair.failures else pair.log_ratios for pair in found}

@@ -1,0 +1,207 @@
+"""How a gate is shown: Markdown for a pull request, a verdict file, and GitHub's annotations."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from bench import stats
+from bench.gate.held import Gate, Pair
+from bench.gate.verdict import Judgement, Verdict
+from bench.report import markdown, trust
+from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
+
+SCHEMA_VERSION = 1
+MARKDOWN_FILE = "gate.md"
+JSON_FILE = "gate.json"
+
+COUNT = scaled(1, 0)
+_MARKS = {
+    Verdict.REGRESSED: "❌ regressed",
+    Verdict.INCONCLUSIVE: "❔ inconclusive",
+    Verdict.UNCHANGED: "✅ unchanged",
+    Verdict.IMPROVED: "🚀 improved",
+}
+COLUMNS = (
+    Column(name="cell", heading="cell", is_text=True),
+    Column(name="verdict", heading="verdict", is_text=True),
+    Column(name="ratio", heading="head / base", write=scaled(1, 3), bounded=True),
+    Column(name="base_s", heading="base ms", write=milliseconds),
+    Column(name="head_s", heading="head ms", write=milliseconds),
+    Column(name="sets", heading="sets"),
+    Column(name="delta", heading="δ %", write=scaled(100, 0)),
+    Column(name="changed", heading="changed besides", is_text=True),
+)
+HOW = """\
+A ratio is head's latency over the base's: over 1 is slower. Both sides were measured in the same
+sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
+*Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, which fresh sets had to
+confirm. *Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets
+allowed. Of gates of unchanged code, {alpha:.0%} at most call any cell regressed.
+"""
+
+
+def frame(gate: Gate) -> pd.DataFrame:
+    """A row for each cell, the slowest first, and before all those that failed."""
+    rows = [_row(gate, pair, gate.judgements[pair.cell.id]) for pair in gate.pairs]
+    rows.sort(key=lambda row: -math.inf if math.isnan(row["ratio"]) else -row["ratio"])
+    return pd.DataFrame(rows)
+
+
+def render(gate: Gate) -> str:
+    """Everything in Markdown, details folded."""
+    parts = [
+        f"### googlenet-bench gate: {headline(gate)}",
+        f"Head {escaped(gate.sides.head)} against base {escaped(gate.sides.base)}; "
+        f"{escaped(str(gate.run.environment.get('device_name')))}, "
+        f"PyTorch {escaped(_torch(gate))}.",
+        *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(gate.run)),
+        as_markdown(COLUMNS, frame(gate)),
+        *_failures(gate),
+        _folded("How to read this", HOW.format(alpha=gate.settings.alpha)),
+        _folded("Each set", as_markdown(*_sets(gate))),
+        _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def headline(gate: Gate) -> str:
+    """How many cells of each verdict, the worst first."""
+    found = list(gate.judgements.values())
+    failed = sum(bool(pair.failures) for pair in gate.pairs)
+    counts = {"failed": failed} | {
+        verdict.value: sum(judgement.verdict is verdict for judgement in found)
+        for verdict in _MARKS
+    }
+    counts[Verdict.INCONCLUSIVE] -= failed
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def sentence(gate: Gate, pair: Pair) -> str:
+    """What is said of a cell, in a line."""
+    for side, failure in pair.failures.items():
+        return f"{side} failed while {failure.phase}: {failure.message}"
+    judgement = gate.judgements[pair.cell.id]
+    found, name = judgement.interval, judgement.verdict
+    if math.isnan(found.low):
+        return f"{name}: too few sets ({judgement.sets})"
+    return (
+        f"{name}: head takes {found.estimate:.3f} ({found.low:.3f}–{found.high:.3f}) times as long "
+        f"as {gate.sides.base}, over {judgement.sets} sets"
+    )
+
+
+def annotations(gate: Gate) -> Iterator[str]:
+    """GitHub's workflow commands: an error for each cell that regressed or failed, and so on."""
+    for pair in gate.pairs:
+        verdict = gate.judgements[pair.cell.id].verdict
+        if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
+            level = "error"
+        elif verdict is Verdict.INCONCLUSIVE:
+            level = "warning"
+        else:
+            continue
+        text = sentence(gate, pair).replace("%", "%25").replace("\r", "").replace("\n", "%0A")
+        yield f"::{level} title=googlenet-bench {pair.cell.id.replace(',', ' ')}::{text}"
+
+
+def as_json(gate: Gate) -> str:
+    """The verdict file: what was decided, and the log-ratio of each set that it was decided on."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "exit_code": gate.exit_code,
+        "status": gate.run.status,
+        "head": {"name": gate.sides.head, "environment": gate.run.environment},
+        "base": {"name": gate.sides.base, "environment": gate.run.base_environment},
+        "settings": gate.settings,
+        "datetime": gate.run.datetime,
+        "phases_s": gate.run.phases_s,
+        "cells": [_cell(pair, gate.judgements[pair.cell.id]) for pair in gate.pairs],
+    }
+    return json.dumps(msgspec.to_builtins(_finite(content)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
+    found = stats.NOTHING if pair.failures else judgement.interval
+    verdict = judgement.verdict or Verdict.INCONCLUSIVE
+    return {
+        "cell": pair.cell.id,
+        "verdict": "❌ failed" if pair.failures else _MARKS[verdict],
+        "ratio": found.estimate,
+        "ratio_low": found.low,
+        "ratio_high": found.high,
+        "base_s": stats.latency(pair.base).estimate,
+        "head_s": stats.latency(pair.head).estimate,
+        "sets": judgement.sets,
+        "delta": gate.settings.deltas.get(pair.cell.id, gate.settings.delta),
+        "changed": ", ".join(_changes(pair)),
+    }
+
+
+def _changes(pair: Pair) -> Iterator[str]:
+    """Counts of the arch that are not the same on both sides."""
+    for name, label in (("params", "params"), ("macs_per_image", "MACs")):
+        before, after = pair.base.cost.get(name), pair.head.cost.get(name)
+        if before is not None and after is not None and before != after:
+            yield f"{label} {before:,} → {after:,} ({after / before - 1:+.1%})"
+
+
+def _failures(gate: Gate) -> list[str]:
+    return [
+        f"**{side} failed** in {escaped(pair.cell.id)} while {failure.phase}: "
+        f"{escaped(failure.message)}"
+        + (f"\n\n{_folded('stderr', markdown.fenced(failure.stderr))}" if failure.stderr else "")
+        for pair in gate.pairs
+        for side, failure in pair.failures.items()
+    ]
+
+
+def _sets(gate: Gate) -> tuple[tuple[Column, ...], pd.DataFrame]:
+    """A row for each cell, a column for each set."""
+    percent = scaled(100, 1)
+    most = max((len(pair.log_ratios) for pair in gate.pairs), default=0)
+    columns = (
+        Column(name="cell", heading="head slower by %", is_text=True),
+        *(Column(name=f"set {n}", heading=f"set {n}", write=percent) for n in range(1, most + 1)),
+    )
+    rows = [
+        {"cell": pair.cell.id}
+        | {f"set {n}": math.expm1(ratio) for n, ratio in enumerate(pair.log_ratios, 1)}
+        for pair in gate.pairs
+    ]
+    return columns, pd.DataFrame(rows).reindex(columns=[column.name for column in columns])
+
+
+def _cell(pair: Pair, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "id": pair.cell.id,
+        "verdict": "failed" if pair.failures else judgement.verdict,
+        "judgement": judgement,
+        "log_ratios": pair.log_ratios,
+        "failures": pair.failures,
+        "cost": {"head": pair.head.cost, "base": pair.base.cost},
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Plain data in which what is no number is null, as JSON has it."""
+    plain = msgspec.to_builtins(value)
+    if isinstance(plain, dict):
+        return {name: _finite(part) for name, part in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_finite(part) for part in plain]
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def _torch(gate: Gate) -> str:
+    """The version, or both where the sides differ."""
+    run = gate.run
+    versions = (about.get("torch") for about in (run.base_environment, run.environment) if about)
+    return " → ".join(map(str, dict.fromkeys(versions)))
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{content.strip()}\n\n</details>"

@@ -1,0 +1,101 @@
+"""Source trees: the one that stands here, and another revision's, for as long as it is needed.
+
+The other is a git worktree in a temporary folder. It is removed whatever happens; one whose owner
+was killed outright is removed by the next.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.names import RequestError
+
+PREFIX = "googlenet-bench-base-"  # the owner's process id follows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A source tree, and what it is of."""
+
+    root: Path
+    commit: str
+    dirty: bool = False
+    """Whether there are uncommitted changes in it."""
+
+    @property
+    def name(self) -> str:
+        """What a reader knows it by."""
+        return self.commit[:12] + (" with uncommitted changes" if self.dirty else "")
+
+
+def here(folder: Path) -> Tree:
+    """The tree that ``folder`` stands in, uncommitted changes and all.
+
+    Raises ``RequestError`` where that is no git checkout with a commit in it.
+    """
+    root = Path(_git(folder, "rev-parse", "--show-toplevel"))
+    return Tree(
+        root=root,
+        commit=_git(root, "rev-parse", "--verify", "HEAD^{commit}"),
+        dirty=bool(_git(root, "status", "--porcelain")),
+    )
+
+
+@contextmanager
+def at(revision: str, root: Path) -> Iterator[Tree]:
+    """The tree of a revision of the repository at ``root``, gone afterwards.
+
+    Raises ``RequestError`` where git knows no such revision.
+    """
+    try:
+        commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except RequestError as error:
+        raise RequestError(
+            f"git knows no revision {revision!r} here: {error}; in a shallow clone, fetch it first"
+        ) from error
+    _remove_abandoned(root)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    try:
+        _git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
+        yield Tree(root=folder, commit=commit)
+    finally:
+        _remove(root, folder)
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove the worktrees of processes that are gone."""
+    for line in _git(root, "worktree", "list", "--porcelain").splitlines():
+        folder = Path(line.removeprefix("worktree "))
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        is_ours = line.startswith("worktree ") and folder.name.startswith(PREFIX)
+        if is_ours and owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            _remove(root, folder)
+
+
+def _remove(root: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _git(root, "worktree", "prune")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints; raises ``RequestError`` with its reason where it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever the user has it
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise RequestError("git is not installed, and the gate compares revisions") from error
+    except subprocess.CalledProcessError as error:
+        last = next(iter(error.stderr.strip().splitlines()[-1:]), f"exit status {error.returncode}")
+        raise RequestError(f"git {arguments[0]}: {last}") from error
+    return done.stdout.strip()

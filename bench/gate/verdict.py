@@ -1,0 +1,50 @@
+"""The verdict: what a gate says of a cell, on what grounds, and what follows. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bench.stats import Interval
+
+
+class Verdict(StrEnum):
+    """What a gate says of a cell; bench/gate/judge.py has what each of them means."""
+
+    REGRESSED = "regressed"
+    IMPROVED = "improved"
+    UNCHANGED = "unchanged"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is said of a cell, and on what grounds."""
+
+    verdict: Verdict | None
+    """None while it is open."""
+    interval: Interval
+    """Head's latency over base's, at 95 %: of the fresh sets where these confirmed, else of all."""
+    sets: int
+    """How many sets were used, those that gave the cell no number not among them."""
+    flagged: Verdict | None = None
+    """``regressed`` or ``improved`` where screening took it for that."""
+    fresh_from: int | None = None
+    """The index in the cell's history of the first set that could confirm the flag."""
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether fresh sets said what the flag did."""
+        return self.flagged is not None and self.verdict is self.flagged
+
+    @property
+    def wants_set(self) -> bool:
+        """Whether it takes another set to decide."""
+        return self.verdict is None
+
+
+def exit_code(judgements: Mapping[str, Judgement]) -> int:
+    """1 where a cell regressed; else 3 where one is not decided, or there is none; else 0."""
+    verdicts = {judgement.verdict for judgement in judgements.values()}
+    if Verdict.REGRESSED in verdicts:
+        return 1
+    return 0 if verdicts and verdicts <= {Verdict.IMPROVED, Verdict.UNCHANGED} else 3

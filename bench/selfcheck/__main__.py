@@ -1,0 +1,128 @@
+"""``python -m bench.selfcheck``: measure what the suite can say of itself, and write it down."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import environment, plan
+from bench.cell import Cell
+from bench.launch import ForkServer, Launcher, Spawner
+from bench.names import RequestError
+from bench.process import WorkerError
+from bench.report.tables import terminal_console
+from bench.selfcheck import bias, handover, report, scale, startup
+from bench.selfcheck.report import Selfcheck
+from bench.store import write_text
+from bench.suite.profiles import MODES, REFERENCE_ARCH
+from bench.suite.progress import TerminalProgress
+from bench.wave import SHORT_LIMIT_S
+
+SETS = 3  # of each way to start workers
+SEED = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check, show and write; 1 for what is not accepted, 2 where nothing could be measured."""
+    options = _parser().parse_args(arguments)
+    console = terminal_console(stderr=True)
+    try:
+        found = check(plan.device(options.device), options.sets, console)
+    except (RequestError, WorkerError) as error:
+        console.print(f"selfcheck: {error}", markup=False)
+        return 2
+    page = report.render(found)
+    machine = environment.machine_slug(found.environment)
+    path = (options.report_dir or Path("reports") / machine) / report.FILE
+    write_text(path, page)
+    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0 if found.is_accepted else 1
+
+
+def check(device: str, sets: int, console: Console) -> Selfcheck:
+    """Everything, measured in the environment that workers start with.
+
+    Raises ``WorkerError`` where a worker fails, ``RequestError`` for no sets.
+    """
+    if sets < 1:
+        raise RequestError(f"--sets must be at least 1, not {sets}")
+    with TerminalProgress(console) as progress:
+        progress.phase("bias", len(MODES))
+        biases = []
+        for one in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
+            biases.append(one)
+            progress.advance(one.cell.id)
+        with _forker() as forker:
+            clerk = forker.launch()
+            about = clerk.request("describe", limit_s=SHORT_LIMIT_S, device=device)
+            clerk.close()
+            same = startup.plan(device, seed=SEED)
+            progress.phase("hand-over", 1)
+            handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
+        startups = tuple(
+            startup.measure(
+                {"fresh interpreters": _spawner("bench.worker"), "forked": _forker()},
+                same,
+                sets,
+                progress,
+            )
+        )
+        progress.phase("scale", len(scale.LAYOUTS))
+        scales = {}
+        for layout, sizes in scale.LAYOUTS.items():
+            scales[layout] = tuple(scale.measure(sizes))
+            progress.advance(layout)
+    return Selfcheck(
+        environment=about,
+        biases=biases,
+        startups=startups,
+        handovers=handovers,
+        idleness=idleness,
+        scales=scales,
+    )
+
+
+def _cells(device: str) -> tuple[Cell, ...]:
+    """One of each kind of executor and memory format."""
+    return plan.cells(
+        arch_names=(REFERENCE_ARCH,),
+        mode_names=MODES,
+        dtype_names=("fp32",),
+        batch_sizes=(1,),
+        task_names=("infer",),
+        device=device,
+    )
+
+
+def _spawner(module: str) -> Launcher:
+    return Spawner(
+        environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=module
+    )
+
+
+def _forker() -> Launcher:
+    return ForkServer(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.selfcheck",
+        description="Measure how right the suite's clock is, and what starting workers and going "
+        f"from one to the next costs; write it to {report.FILE}.",
+    )
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda where there is one)")
+    parser.add_argument(
+        "--sets", type=int, default=SETS, metavar="N", help=f"of each way to start workers ({SETS})"
+    )
+    parser.add_argument(
+        "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

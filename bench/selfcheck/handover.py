@@ -1,0 +1,120 @@
+"""The hand-over: what a visit costs that follows another worker's, and what a pause saves."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+import psutil
+
+from bench.cell import Cell
+from bench.launch import Launcher
+from bench.plan import IMAGE_SIZE
+from bench.process import WorkerProcess
+from bench.wave import HANDOVER_S, PREPARE_LIMIT_S, VISIT_LIMIT_S, WARM_UP_LIMIT_S
+
+PAUSES_S = (0.0, HANDOVER_S, 4 * HANDOVER_S)
+VISITS = 24  # of each kind
+ITERATIONS = 6  # of a visit: two that show what the hand-over cost, and four to hold them against
+IDLE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """Visits of one kind, and what their first iterations cost above the rest."""
+
+    pause_s: float | None
+    """Since another worker's visit; None where there was none."""
+    first: float
+    """The first iteration over the median of those after the second, less one."""
+    second: float
+    """The second, which is the first that counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idleness:
+    """What a live worker costs while it is not visited."""
+
+    exchange_s: float
+    """A visit without an iteration: request, reply, and nothing between them."""
+    cpu_share: float
+    """CPUs that all idle workers together keep busy, from right after their last visit."""
+    workers: int
+
+
+def measure(
+    cells: Sequence[Cell], launcher: Launcher, *, seed: int
+) -> tuple[tuple[Handover, ...], Idleness]:
+    """Visit live workers in turn with pauses of several lengths; raises ``WorkerError``."""
+    workers = [launcher.launch() for _ in cells]
+    try:
+        for cell, worker in zip(cells, workers, strict=True):
+            worker.request(
+                "prepare",
+                limit_s=PREPARE_LIMIT_S,
+                cell=asdict(cell),
+                image_size=IMAGE_SIZE,
+                seed=seed,
+            )
+        for worker in workers:
+            worker.request("warm_up", limit_s=WARM_UP_LIMIT_S)
+        return tuple(_visits(workers, random.Random(seed))), _idleness(workers)
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def of(pause_s: float | None, visits: Sequence[Sequence[float]]) -> Handover:
+    """What the durations of visits' iterations show."""
+    rests = [median(durations[2:]) for durations in visits]
+    first, second = (
+        median(durations[index] / rest - 1 for durations, rest in zip(visits, rests, strict=True))
+        for index in range(2)
+    )
+    return Handover(pause_s=pause_s, first=first, second=second)
+
+
+def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[Handover]:
+    kinds = [None, *PAUSES_S]
+    durations: dict[float | None, list[list[float]]] = {kind: [] for kind in kinds}
+    for _ in range(VISITS):
+        drawn.shuffle(kinds)
+        for pause_s in kinds:
+            before, visited = drawn.sample(workers, 2)
+            _visit(visited if pause_s is None else before)
+            time.sleep(pause_s or 0.0)
+            durations[pause_s].append(_visit(visited))
+    for pause_s in (None, *PAUSES_S):
+        yield of(pause_s, durations[pause_s])
+
+
+def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
+    found: list[float] = worker.request("measure", limit_s=VISIT_LIMIT_S, iterations=iterations)[
+        "host_s"
+    ]
+    return found
+
+
+def _idleness(
+    workers: Sequence[WorkerProcess], now: Callable[[], float] = time.perf_counter
+) -> Idleness:
+    exchanges = []
+    for _ in range(VISITS):
+        start = now()
+        _visit(workers[0], iterations=0)
+        exchanges.append(now() - start)
+    processes = [psutil.Process(worker.pid) for worker in workers]
+    for worker in workers:
+        _visit(worker)
+    before = _cpu_s(processes)
+    time.sleep(IDLE_S)
+    return Idleness(
+        exchange_s=median(exchanges),
+        cpu_share=(_cpu_s(processes) - before) / IDLE_S,
+        workers=len(workers),
+    )
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)

@@ -1,0 +1,158 @@
+"""The self-check in Markdown: ``selfcheck.md``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.selfcheck import scale
+from bench.selfcheck.bias import ACCEPTED, Bias
+from bench.selfcheck.handover import Handover, Idleness
+from bench.selfcheck.scale import Scale
+from bench.selfcheck.startup import Startup
+from bench.wave import HANDOVER_S
+
+FILE = "selfcheck.md"
+PERCENT = scaled(100, 1)
+NANOSECONDS = scaled(1e9, 0)
+SECONDS = scaled(1, 1)
+
+BIAS = """\
+Our clock beside `torch.utils.benchmark.Timer.blocked_autorange`, in one process with the same
+network, images and threads, block by block in turn, whichever comes first drawn by lot. The ratio
+is ours over the Timer's, with its 95 % interval over pairs of blocks; it should be within
+{accepted} of 1. What the clock gives a step that does nothing is all that it can add to an
+iteration.
+"""
+STARTUP = """\
+A set of {workers} live workers, all with torchvision's GoogLeNet in eager at batch 1: fresh
+interpreters, each of which imports torch, beside workers forked from one process that has. Sets of
+both ways are measured in turn. As all workers are the same, the log-ratio of two of them should be
+0; its standard deviation is what a set adds to the noise of a ratio.
+"""
+HANDOVER = """\
+Iterations of a visit that follows another worker's, held against the rest of that visit; a run
+pauses {pause_ms:.0f} ms and drops the first. The second is the first that counts. A visit
+without an iteration takes {exchange_ms:.2f} ms: request, reply, and nothing between them.
+{workers} idle workers together keep {cpu_share:.3f} CPUs busy, counted from right after a visit.
+"""
+SCALE = """\
+What the bookkeeping of a run takes as it grows, with samples made up, each size in a process of its
+own. Accepted are {limit_s:.0f} s a stage, and {limit_gb:.0f} GB in all. Ten times as much should
+take ten times as long.
+"""
+_BIAS_COLUMNS = (
+    Column(name="cell", heading="cell", is_text=True),
+    Column(name="latency_s", heading="latency ms", write=milliseconds),
+    Column(name="ratio", heading="ours / Timer's", write=scaled(1, 4), bounded=True),
+    Column(name="is_accepted", heading="agree", is_text=True),
+    Column(name="empty_step_s", heading="empty step ns", write=NANOSECONDS),
+)
+_STARTUP_COLUMNS = (
+    Column(name="way", heading="workers", is_text=True),
+    Column(name="importing_s", heading="importing, once, s", write=SECONDS),
+    Column(name="set_s", heading="a set s", write=SECONDS),
+    Column(name="measuring_s", heading="of it measuring s", write=SECONDS),
+    Column(name="aa_sd", heading="A/A sd %", write=scaled(100, 2)),
+    Column(name="sets", heading="sets"),
+)
+_HANDOVER_COLUMNS = (
+    Column(name="before", heading="before the visit", is_text=True),
+    Column(name="first", heading="first iteration + %", write=PERCENT),
+    Column(name="second", heading="second + %", write=PERCENT),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selfcheck:
+    """Everything that the suite found out about itself."""
+
+    environment: Mapping[str, Any]
+    biases: Sequence[Bias]
+    startups: Sequence[Startup]
+    handovers: Sequence[Handover]
+    idleness: Idleness
+    scales: Mapping[str, Sequence[Scale]]
+    """Sizes in ascending order, by how their cells lie."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the clock is right, and the bookkeeping quick and small enough."""
+        sizes = (size.is_accepted for sizes in self.scales.values() for size in sizes)
+        return all(bias.is_accepted for bias in self.biases) and all(sizes)
+
+
+def render(found: Selfcheck) -> str:
+    """The whole page."""
+    about = found.environment
+    machine, version = escaped(str(about["device_name"])), escaped(str(about["torch"]))
+    parts = [
+        f"# Self-check: {machine}, PyTorch {version}",
+        f"Made by `nox -s selfcheck` on {about['physical_cores']} cores, in the environment that "
+        "workers start with.",
+        "## Bias",
+        BIAS.format(accepted=f"{ACCEPTED:.0%}"),
+        as_markdown(_BIAS_COLUMNS, _biases(found.biases)),
+        "## Start-up",
+        STARTUP.format(workers=found.startups[0].workers),
+        as_markdown(_STARTUP_COLUMNS, _startups(found.startups)),
+        "## Hand-over",
+        HANDOVER.format(
+            pause_ms=HANDOVER_S * 1e3,
+            exchange_ms=found.idleness.exchange_s * 1e3,
+            workers=found.idleness.workers,
+            cpu_share=found.idleness.cpu_share,
+        ),
+        as_markdown(_HANDOVER_COLUMNS, _handovers(found.handovers)),
+        "## Scale",
+        SCALE.format(limit_s=scale.ACCEPTED_S, limit_gb=scale.ACCEPTED_BYTES / 1e9),
+    ]
+    for layout, sizes in found.scales.items():
+        table = as_markdown(scale.columns(sizes), scale.rows(sizes))
+        parts += [f"**{layout[0].upper()}{layout[1:]}**", table]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _biases(biases: Sequence[Bias]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cell": bias.cell.id,
+            "latency_s": bias.latency_s,
+            "ratio": bias.ratio.estimate,
+            "ratio_low": bias.ratio.low,
+            "ratio_high": bias.ratio.high,
+            "is_accepted": "yes" if bias.is_accepted else "NO",
+            "empty_step_s": bias.empty_step_s,
+        }
+        for bias in biases
+    )
+
+
+def _startups(startups: Sequence[Startup]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "way": startup.way,
+            "importing_s": startup.importing_s,
+            "set_s": median(startup.set_s),
+            "measuring_s": median(startup.measuring_s),
+            "aa_sd": startup.aa_sd,
+            "sets": len(startup.set_s),
+        }
+        for startup in startups
+    )
+
+
+def _handovers(handovers: Sequence[Handover]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"before": _before(found.pause_s), "first": found.first, "second": found.second}
+        for found in handovers
+    )
+
+
+def _before(pause_s: float | None) -> str:
+    if pause_s is None:
+        return "the same worker's, at once"
+    return f"another's, and a pause of {pause_s * 1e3:.0f} ms"

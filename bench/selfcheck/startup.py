@@ -1,0 +1,94 @@
+"""Start-up: what a set of live workers costs with fresh interpreters, and forked ones."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from bench import stats
+from bench.cell import Cell
+from bench.context import Progress
+from bench.launch import Launcher
+from bench.plan import Plan
+from bench.record import RunRecord
+from bench.run import Run
+from bench.selfcheck.same import ARCHS
+from bench.suite.profiles import PRECISION, ROUNDS
+
+ONCE = ("importing", "counting")  # phases of a run, whatever the number of its sets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startup:
+    """Sets of workers of one network, started in one way."""
+
+    way: str
+    workers: int
+    """Alive in each set, all with the same network."""
+    importing_s: float
+    """Before the first set, once."""
+    set_s: tuple[float, ...]
+    """Wall time of each set."""
+    measuring_s: tuple[float, ...]
+    """Of that, seconds in timed iterations."""
+    aa_log_ratios: tuple[float, ...]
+    """Of each worker to the first of its set: 0 but for noise."""
+
+    @property
+    def aa_sd(self) -> float:
+        """Standard deviation of the log-ratio of two workers of a set, around 0."""
+        return math.sqrt(sum(ratio**2 for ratio in self.aa_log_ratios) / len(self.aa_log_ratios))
+
+
+def plan(device: str, *, seed: int) -> Plan:
+    """One set of one network under several names, and its control."""
+    cells = tuple(
+        Cell(arch=arch, mode="eager", dtype="fp32", batch_size=1, task="infer", device=device)
+        for arch in ARCHS
+    )
+    return Plan(
+        cells=cells,
+        sets=1,
+        rounds=ROUNDS,
+        precision=PRECISION,
+        extra_s=0.0,
+        budget_s=None,
+        seed=seed,
+        reference_arch=ARCHS[0],
+    )
+
+
+def measure(
+    launchers: Mapping[str, Launcher], base: Plan, sets: int, progress: Progress
+) -> Iterator[Startup]:
+    """Measure ``sets`` sets of each way of starting workers, in turn; raises ``WorkerError``."""
+    runs: dict[str, list[RunRecord]] = {way: [] for way in launchers}
+    with ExitStack() as closing:
+        for launcher in launchers.values():
+            closing.enter_context(launcher)
+        for index in range(sets):
+            for way, launcher in launchers.items():
+                found = Run(replace(base, seed=base.seed + index), launcher, progress).measure()
+                runs[way].append(found.run_record())
+    for way, records in runs.items():
+        yield of(way, records)
+
+
+def of(way: str, runs: Sequence[RunRecord]) -> Startup:
+    """What runs of a set each show of one way to start workers."""
+    return Startup(
+        way=way,
+        workers=len(runs[0].cells) + len(runs[0].controls),
+        importing_s=runs[0].phases_s["importing"],
+        set_s=tuple(
+            sum(spent for phase, spent in run.phases_s.items() if phase not in ONCE) for run in runs
+        ),
+        measuring_s=tuple(run.phases_s["measuring"] for run in runs),
+        aa_log_ratios=tuple(ratio for run in runs for ratio in _log_ratios(run)),
+    )
+
+
+def _log_ratios(run: RunRecord) -> Iterator[float]:
+    reference, *others = (*run.cells, *run.controls)
+    for record in others:
+        yield math.log(stats.speedup(record, reference).estimate)

@@ -1,0 +1,101 @@
+"""The gate's options, and what it is asked: with ``--base`` the suite judges instead of measuring.
+
+What they leave open, the settings of the tree decide that is judged (bench/gate/settings.py).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bench.gate import judge, settings, tree
+from bench.gate.judge import Settings
+from bench.gate.settings import GateTable
+from bench.names import RequestError
+from bench.plan import Plan
+from bench.suite import options
+
+BUDGET_S = 1200.0  # six cells take 3 minutes where nothing changed, and confirming that again
+PROFILE = "quick"
+NOT_FOR_GATES = ("--sets", "--precision", "--resume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a gate is to do."""
+
+    plan: Plan
+    settings: Settings
+    base: str | None
+    """A revision; None for head's code, by another interpreter."""
+    base_python: str | None
+
+
+ASKED = pytest.StashKey[Asked]()
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add every option, in a group of its own."""
+    group = parser.getgroup("googlenet-bench gate", "googlenet-bench: is head slower than a base?")
+    group.addoption(
+        "--base",
+        metavar="REV",
+        help="judge the code here, uncommitted changes and all, against this revision's, both "
+        "measured in the same sets",
+    )
+    group.addoption(
+        "--base-python",
+        metavar="PATH",
+        help="judge against the base as another interpreter runs it, with another torch, say",
+    )
+    group.addoption(
+        "--delta",
+        metavar="SHARE",
+        help=f"the least effect that matters (default: {judge.LEAST_EFFECT})",
+    )
+    group.addoption(
+        "--most-sets",
+        metavar="N",
+        help=f"give a cell up after so many sets (default: {judge.MOST_SETS})",
+    )
+
+
+def ask(config: pytest.Config) -> Asked:
+    """What the options and the settings ask for; raises ``RequestError`` for nonsense."""
+    for option in NOT_FOR_GATES:
+        if config.getoption(option):
+            raise RequestError(f"{option} does not go with a gate, which decides that itself")
+    table = settings.read(tree.here(config.invocation_params.dir).root)
+    asked = Settings(
+        delta=options.positive(config, "--delta") or table.delta,
+        alpha=table.alpha,
+        most_sets=options.at_least(1, config, "--most-sets", table.most_sets),
+    )
+    judge.check(asked)
+    plan = options.make_plan(config, _defaults(config, table, asked))
+    today = datetime.now(UTC).date()
+    deltas = settings.deltas(table.exceptions, plan.cells, today)
+    asked = replace(asked, deltas=deltas)
+    judge.check(asked)
+    return Asked(
+        plan=replace(plan, against_base=True),
+        settings=asked,
+        base=config.getoption("--base"),
+        base_python=config.getoption("--base-python"),
+    )
+
+
+def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> options.Defaults:
+    """The profile's, but for what the settings say where no profile was asked for."""
+    profile = options.of_profile(config, PROFILE)
+    said = GateTable() if config.getoption("--profile") else table
+    return replace(
+        profile,
+        archs=said.archs or profile.archs,
+        modes=said.modes or profile.modes,
+        dtypes=said.dtypes or profile.dtypes,
+        batch_sizes=said.batch_sizes or profile.batch_sizes,
+        tasks=said.tasks or profile.tasks,
+        sets=asked.looks[0],
+        extra_s=table.budget or BUDGET_S,
+    )

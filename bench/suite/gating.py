@@ -1,0 +1,62 @@
+"""Holding a gate in a pytest session: both sides, their run, and what is shown of it."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import environment, store
+from bench.gate import report
+from bench.gate.held import Gate, Sides, UntilJudged
+from bench.gate.sides import launchers, sides
+from bench.names import RequestError
+from bench.plan import Plan
+from bench.report.files import RUN_FILE
+from bench.suite import measurement
+from bench.suite.gate_options import ASKED
+
+
+def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tuple[Path, ...]]:
+    """Measure head and base, judge, and write the reports; the gate, and the files.
+
+    Ends the session with exit code 2 and a sentence where that cannot be done.
+    """
+    asked, folder = config.stash[ASKED], config.invocation_params.dir
+    variables = environment.for_workers(os.environ, plan.environment)
+    cpus = environment.cpus_for_workers(plan.environment)
+    try:
+        with (
+            sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
+            launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
+        ):
+            rule = UntilJudged(asked.settings)
+            run = measurement.record(config, plan, console, ours, base=theirs, rule=rule)
+    except RequestError as error:
+        pytest.exit(str(error), returncode=2)
+    names = Sides(head=head.name, base=base.name)
+    gate = Gate(run=run, sides=names, settings=asked.settings)
+    written = measurement.keep(config, run, lambda folder: _write(gate, folder))
+    _tell_github(gate)
+    return gate, written
+
+
+def _write(gate: Gate, folder: Path) -> tuple[Path, ...]:
+    store.write(gate.run, folder / RUN_FILE)
+    contents = {
+        report.MARKDOWN_FILE: report.render(gate),
+        report.JSON_FILE: report.as_json(gate),
+    }
+    for name, content in contents.items():
+        store.write_text(folder / name, content)
+    return (folder / RUN_FILE, *(folder / name for name in contents))
+
+
+def _tell_github(gate: Gate) -> None:
+    """Write the step's summary and the annotations, where this runs in GitHub Actions."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(report.render(gate))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        sys.stdout.write("".join(f"{line}\n" for line in report.annotations(gate)))

@@ -1,0 +1,18 @@
+"""The suite of a gate: every cell is an item, which fails where head is slower than the base."""
+
+import pytest
+
+from bench.cell import Cell
+from bench.gate import report
+from bench.gate.held import Gate
+from bench.gate.verdict import Verdict
+
+
+def test_verdict(cell: Cell, gate: Gate) -> None:
+    """Fail where head regressed, or fails alone; skip where nothing could be shown."""
+    pair = next(pair for pair in gate.pairs if pair.cell == cell)
+    verdict = gate.judgements[cell.id].verdict
+    if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
+        pytest.fail(report.sentence(gate, pair), pytrace=False)
+    if verdict is Verdict.INCONCLUSIVE:
+        pytest.skip(report.sentence(gate, pair))

@@ -1,0 +1,70 @@
+"""Gates made by hand, for the tests of what reads them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bench import waves
+from bench.cell import Cell
+from bench.gate.held import Gate, Sides
+from bench.gate.judge import Settings
+from bench.record import CellRecord, Failure, RunRecord, Visit
+from tests.bench import runs
+
+BASE_S = 0.02
+SIDES = Sides(head="abc with uncommitted changes", base="def")
+FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0, stderr="Traceback")
+
+
+def measured(cell: Cell, latencies_s: Sequence[float], **given: object) -> CellRecord:
+    """A cell visited once in each set."""
+    visits = tuple(
+        Visit(set_index=index, round_index=0, host_s=(latency_s,))
+        for index, latency_s in enumerate(latencies_s)
+    )
+    return replace(CellRecord(cell=cell), visits=visits, **given)  # type: ignore[arg-type]
+
+
+def run(log_ratios: Mapping[Cell, Sequence[float]]) -> RunRecord:
+    """Cells whose head is slower than their base by these, set by set."""
+    heads, bases = [], []
+    for cell, ratios in log_ratios.items():
+        drift = [BASE_S * (1 + index) for index in range(len(ratios))]
+        slower = [latency * math.exp(ratio) for latency, ratio in zip(drift, ratios, strict=True)]
+        heads.append(measured(cell, slower))
+        bases.append(measured(waves.base(cell), drift))
+    small = runs.small("complete")
+    return replace(
+        small,
+        cells=tuple(heads),
+        bases=tuple(bases),
+        controls=(),
+        rounds=(),
+        base_environment=small.environment,
+    )
+
+
+def gate(log_ratios: Mapping[Cell, Sequence[float]], **settings: object) -> Gate:
+    asked = replace(Settings(), **settings)  # type: ignore[arg-type]
+    return Gate(run=run(log_ratios), sides=SIDES, settings=asked)
+
+
+SAME = (0.001, -0.001, 0.0)
+SLOWER = (0.10, 0.101, 0.099, 0.10, 0.101, 0.099)
+FASTER = tuple(-ratio for ratio in SLOWER)
+UNCLEAR = (0.1, -0.1, 0.05)
+
+
+def failed(found: Gate, cell: Cell, *, head: bool = False, base: bool = False) -> Gate:
+    """The same gate, in which a cell failed on a side, or both."""
+
+    def on(records: Sequence[CellRecord], fails: bool) -> tuple[CellRecord, ...]:
+        return tuple(
+            replace(record, failure=FAILURE)
+            if fails and replace(record.cell, base=False) == cell
+            else record
+            for record in records
+        )
+
+    failing = replace(found.run, cells=on(found.run.cells, head), bases=on(found.run.bases, base))
+    return replace(found, run=failing)

@@ -1,0 +1,258 @@
+"""The networks are named ``tests.bench.gate.test_counts:NAME``."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.cell import Cell
+from bench.gate import counts
+from bench.gate.baseline import RULES, Counts
+from tests.bench import factories
+
+TINY = "tests.bench.factories:tiny"
+HERE = __name__
+WIDTH = {"fp32": 4, "bf16": 2}  # bytes
+PIXELS, GRID = 224**2, 56**2  # of an image, and of the tiny network's convolution
+CLASSIFIER = factories.CHANNELS * factories.CLASSES + factories.CLASSES
+PARAMS = 7 * 7 * 3 * factories.CHANNELS + factories.CHANNELS + CLASSIFIER
+
+
+def cell(arch: str = TINY, mode: str = "eager", batch_size: int = 1, task: str = "infer") -> Cell:
+    return Cell(arch=arch, mode=mode, dtype="fp32", batch_size=batch_size, task=task, device="cpu")
+
+
+def network(one: Cell) -> Counts:
+    return counts.of_networks([one])[one.id]
+
+
+def graphs(one: Cell) -> tuple[int, int, int]:
+    """Graphs, breaks and recompiled graphs."""
+    found = counts.of_graphs([one])[one.id]
+    return found["graphs"], found["graph_breaks"], found["recompiled_graphs"]
+
+
+def test_everything_that_is_compared_is_counted() -> None:
+    one = cell(mode="compile")
+    counted = {**network(one), **counts.of_graphs([one])[one.id]}
+    assert counted.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_what_is_on_paper_is_for_one_image(batch_size: int) -> None:
+    found = network(cell(batch_size=batch_size))
+    macs = GRID * 7 * 7 * 3 * factories.CHANNELS + factories.CHANNELS * factories.CLASSES
+    assert found["params"] == found["params_with_aux"] == PARAMS
+    assert found["macs_per_image"] == macs
+    assert found["flops_per_image"] == 2 * macs
+    # fvcore adds the average pool, one operation for each element that goes in.
+    assert found["fvcore_total_per_image"] == macs + GRID * factories.CHANNELS
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("dtype", WIDTH)
+@pytest.mark.parametrize("mode", ["eager", "channels_last"])
+def test_bytes_of_a_small_network(batch_size: int, dtype: str, mode: str) -> None:
+    found = network(replace(cell(mode=mode, batch_size=batch_size), dtype=dtype))
+    images, activation = batch_size * 3 * PIXELS, batch_size * factories.CHANNELS * GRID
+    assert found["weights_bytes"] == WIDTH[dtype] * PARAMS
+    # What the convolution puts out, and what the ReLU makes of it.
+    assert found["peak_bytes"] == WIDTH[dtype] * (PARAMS + images + 2 * activation)
+
+
+def test_bytes_of_googlenet() -> None:
+    found = network(cell("googlenet"))
+    assert (found["params"], found["params_with_aux"]) == (7_005_832, 13_385_816)  # FACTS.md
+    # It peaks at its first batch norm, with what goes in and what comes out.
+    assert found["peak_bytes"] == found["weights_bytes"] + 4 * (3 * PIXELS + 2 * 64 * 112**2)
+
+
+def test_bytes_of_a_training_step() -> None:
+    found = network(cell(batch_size=2, task="train"))
+    images, activation = 2 * 3 * PIXELS, 2 * factories.CHANNELS * GRID
+    logits, loss_and_its_weight = 2 * factories.CLASSES, 2
+    # It peaks behind the ReLU, with its result, its gradient and the gradient behind it; then
+    # weights have momenta, and the classifier's gradients are there.
+    kept = 2 * PARAMS + CLASSIFIER + logits + loss_and_its_weight
+    assert found["peak_bytes"] == 4 * (kept + images + 3 * activation)
+
+
+def test_a_compiled_mode_has_the_bytes_of_its_eager_self() -> None:
+    eager, compiled = cell(), cell(mode="compile")
+    found = counts.of_networks([compiled, eager])
+    assert list(found) == [compiled.id, eager.id]
+    assert found[compiled.id] == found[eager.id] == network(eager)
+
+
+@pytest.mark.parametrize(
+    ("mode", "eager"),
+    [
+        ("eager", "eager"),
+        ("compile", "eager"),
+        ("channels_last", "channels_last"),
+        ("compile+channels_last", "channels_last"),
+    ],
+)
+def test_the_eager_self(mode: str, eager: str) -> None:
+    assert counts.in_eager(cell(mode=mode)) == cell(mode=eager)
+
+
+class _Grown(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiny = factories.tiny()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.tiny(x)
+        return logits
+
+
+def grown() -> nn.Module:
+    return _Grown()
+
+
+def test_one_parameter_more_shows() -> None:
+    before, after = network(cell()), network(cell(f"{HERE}:grown"))
+    grown_by = {name: after[name] - before[name] for name in before if after[name] != before[name]}
+    assert grown_by == {"params": 1, "params_with_aux": 1, "weights_bytes": 4, "peak_bytes": 4}
+
+
+class _Means(nn.Module):
+    """Means of a 1×1 convolution, looked into, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, kernel_size=1)
+        self.fc = nn.Linear(4, factories.CLASSES)
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.look(self.conv(x).mean(dim=(2, 3))))
+        return logits
+
+    def look(self, means: Tensor) -> Tensor:
+        return means
+
+
+def plain() -> nn.Module:
+    return _Means()
+
+
+class _Branching(_Means):
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.conv(x).mean(dim=(2, 3))
+        if means.sum() > 0:
+            means = means * 2
+        logits: Tensor = self.fc(means)
+        return logits
+
+
+def branching() -> nn.Module:
+    return _Branching()
+
+
+class _Trying(_Means):
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.conv(x).mean(dim=(2, 3))
+        try:
+            torch._dynamo.graph_break()
+        finally:
+            means = means * 2
+        logits: Tensor = self.fc(means)
+        return logits
+
+
+def trying() -> nn.Module:
+    return _Trying()
+
+
+class _Looping(_Means):
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.conv(x).mean(dim=(2, 3))
+        for _ in range(2):
+            torch._dynamo.graph_break()
+            means = means * 2
+        logits: Tensor = self.fc(means)
+        return logits
+
+
+def looping() -> nn.Module:
+    return _Looping()
+
+
+class _Nested(_Means):
+    def look(self, means: Tensor) -> Tensor:
+        torch._dynamo.graph_break()
+        return means * 2
+
+
+def nested() -> nn.Module:
+    return _Nested()
+
+
+class _Counting(_Means):
+    def look(self, means: Tensor) -> Tensor:
+        self.calls += 1
+        return means + self.calls
+
+
+def counting() -> nn.Module:
+    return _Counting()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("plain", (1, 0, 0)),
+        ("branching", (2, 1, 0)),  # before the branch, and the one that was taken
+        ("nested", (3, 2, 0)),  # it breaks the function, and at the call the one that calls it
+        ("counting", (1, 0, 1)),
+    ],
+)
+def test_graphs_and_breaks(name: str, expected: tuple[int, int, int]) -> None:
+    assert graphs(cell(f"{HERE}:{name}", mode="compile")) == expected
+
+
+@pytest.mark.parametrize("name", ["trying", "looping"])
+def test_no_break_goes_unnoticed(name: str) -> None:
+    assert graphs(cell(f"{HERE}:{name}", mode="compile")) != (1, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["eager", "channels_last"])
+def test_nothing_is_captured_where_nothing_compiles(mode: str) -> None:
+    assert graphs(cell(f"{HERE}:branching", mode=mode)) == (0, 0, 0)
+
+
+def test_a_training_step_is_captured_whole() -> None:
+    assert graphs(cell(mode="compile", batch_size=2, task="train")) == (1, 0, 0)
+
+
+def test_no_cell_is_taken_for_the_one_before() -> None:
+    cells = [cell(mode=mode) for mode in ("compile", "compile+channels_last")]
+    found = counts.of_graphs([*cells, cell()])
+    assert [counted["graphs"] for counted in found.values()] == [1, 1, 0]
+
+
+def test_a_storage_is_alive_once_and_until_it_is_freed() -> None:
+    alive = counts.Alive()
+    with alive:
+        base = torch.zeros(10)
+        view = base.view(2, 5).add_(1)
+        assert alive.peak_bytes == 40
+        del base, view
+        again = torch.zeros(4)
+        assert alive.peak_bytes == 40
+        more = [torch.zeros(5), torch.zeros(5)]
+    assert alive.peak_bytes == 4 * (4 + 5 + 5)
+    assert len(more) + len(again) == 6
+
+
+def test_what_is_shown_counts() -> None:
+    alive = counts.Alive()
+    weight = torch.zeros(10)
+    alive.see({"weight": weight, "shape": (10,), "again": [weight[:5]]})
+    with alive:
+        _ = weight + 1
+    assert alive.peak_bytes == 80

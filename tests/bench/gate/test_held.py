@@ -1,0 +1,123 @@
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from bench import events, waves
+from bench.gate.held import UntilJudged
+from bench.gate.judge import Settings
+from bench.gate.verdict import Verdict
+from bench.outcome import Outcome
+from bench.plan import Plan
+from bench.record import Failure
+from tests.bench import runs
+from tests.bench.gate import gates
+
+CONTROL = waves.control(runs.REFERENCE_EAGER)
+BASE, REFERENCE_BASE = waves.base(runs.EAGER), waves.base(runs.REFERENCE_EAGER)
+GROUP = runs.EAGER.group
+
+
+def test_the_log_ratio_of_a_set_is_heads_over_the_bases() -> None:
+    (pair,) = gates.gate({runs.EAGER: (0.1, -0.2)}).pairs
+    assert pair.log_ratios == pytest.approx((0.1, -0.2))
+    assert pair.cell == runs.EAGER
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict", "code"),
+    [
+        (gates.SAME, Verdict.UNCHANGED, 0),
+        (gates.FASTER, Verdict.IMPROVED, 0),
+        (gates.SLOWER, Verdict.REGRESSED, 1),
+        (gates.UNCLEAR, Verdict.INCONCLUSIVE, 3),
+    ],
+)
+def test_a_verdict_and_its_exit_code(ratios: Sequence[float], verdict: Verdict, code: int) -> None:
+    gate = gates.gate({runs.EAGER: ratios})
+    assert gate.judgements[runs.EAGER.id].verdict is verdict
+    assert gate.exit_code == code
+
+
+def test_a_regression_goes_before_what_is_undecided() -> None:
+    ratios = {runs.EAGER: gates.UNCLEAR, runs.COMPILED: gates.SLOWER}
+    assert gates.gate(ratios).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "code"), [(True, False, 1), (False, True, 3), (True, True, 3)]
+)
+def test_a_failure_counts_as_heads_only_where_the_base_does_not_fail_too(
+    head: bool, base: bool, code: int
+) -> None:
+    gate = gates.gate({runs.EAGER: gates.SAME, runs.COMPILED: gates.SAME})
+    failed = gates.failed(gate, runs.EAGER, head=head, base=base)
+    assert failed.exit_code == code
+    assert failed.judgements[runs.EAGER.id].verdict is Verdict.INCONCLUSIVE
+    assert failed.judgements[runs.COMPILED.id].verdict is Verdict.UNCHANGED
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    plan = Plan(
+        cells=(runs.EAGER, runs.REFERENCE_EAGER),
+        sets=3,
+        rounds=1,
+        precision=0.02,
+        extra_s=0.0,
+        budget_s=None,
+        seed=0,
+        reference_arch=runs.REFERENCE,
+        against_base=True,
+    )
+    return Outcome(plan)
+
+
+def measure(outcome: Outcome, set_index: int, log_ratio: float) -> None:
+    """A set in which googlenet is slower than its base by this, and the reference is not."""
+    for cell in (runs.EAGER, runs.REFERENCE_EAGER, CONTROL, BASE, REFERENCE_BASE):
+        latency_s = math.exp(log_ratio) if cell == runs.EAGER else 1.0
+        outcome.apply(
+            events.Visited(
+                cell=cell.id,
+                set_index=set_index,
+                wave_index=0,
+                round_index=0,
+                dropped_s=0.0,
+                host_s=(latency_s,),
+                device_s=(),
+            )
+        )
+    outcome.apply(
+        events.RoundEnded(
+            group=GROUP,
+            set_index=set_index,
+            wave_index=0,
+            round_index=0,
+            wall_s=1.0,
+            foreign_cpus=0.0,
+            voided=False,
+        )
+    )
+
+
+ALL = {runs.EAGER, BASE, runs.REFERENCE_EAGER, REFERENCE_BASE, CONTROL}
+
+
+def test_every_cell_wants_sets_until_it_is_judged(outcome: Outcome) -> None:
+    rule = UntilJudged(Settings())
+    for set_index in range(3):
+        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        measure(outcome, set_index, 0.1)
+    # The reference is as it was, and needs no more; the other is flagged, and must be confirmed.
+    for set_index in range(3, 6):
+        assert set(rule.wanted(outcome, GROUP, set_index)) == {runs.EAGER, BASE}
+        measure(outcome, set_index, 0.1)
+    assert rule.wanted(outcome, GROUP, 6) == ()
+
+
+def test_what_failed_on_either_side_wants_no_more(outcome: Outcome) -> None:
+    failure = Failure(kind="error", message="no", phase="preparing", set_index=0)
+    outcome.apply(events.Failed(cell=BASE.id, failure=failure))
+    wanted = set(UntilJudged(Settings()).wanted(outcome, GROUP, 0))
+    assert wanted == {runs.REFERENCE_EAGER, REFERENCE_BASE, CONTROL}

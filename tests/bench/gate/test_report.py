@@ -1,0 +1,97 @@
+import json
+import math
+
+import pytest
+
+from bench import waves
+from bench.gate import report
+from tests.bench import runs
+from tests.bench.gate import gates
+
+GATE = gates.gate(
+    {
+        runs.EAGER: gates.SAME,
+        runs.COMPILED: gates.SLOWER,
+        runs.REFERENCE_EAGER: gates.UNCLEAR,
+        runs.FAILED: gates.SAME,
+    },
+    deltas={runs.EAGER.id: 0.08},
+)
+FAILED = gates.failed(GATE, runs.FAILED, head=True)
+
+
+def test_failed_cells_come_first_and_then_the_slowest() -> None:
+    rows = report.frame(FAILED)
+    assert list(rows["cell"])[:2] == [runs.FAILED.id, runs.COMPILED.id]
+    assert list(rows["ratio"].dropna()) == sorted(rows["ratio"].dropna(), reverse=True)
+
+
+def test_a_row_has_ratio_interval_sets_and_latencies() -> None:
+    (row,) = [row for row in report.frame(GATE).to_dict("records") if "compile" in row["cell"]]
+    assert row["verdict"] == "❌ regressed"
+    assert row["ratio"] == pytest.approx(math.exp(0.1))
+    assert row["ratio_low"] < row["ratio"] < row["ratio_high"]
+    assert row["sets"] == 6
+    assert row["head_s"] / row["base_s"] == pytest.approx(math.exp(0.1))
+    assert row["delta"] == GATE.settings.delta
+
+
+def test_the_least_effect_of_an_exception_is_shown() -> None:
+    rows = report.frame(GATE).set_index("cell")
+    assert rows.loc[runs.EAGER.id, "delta"] == 0.08
+
+
+def test_the_headline_counts_the_worst_first() -> None:
+    assert report.headline(FAILED) == "1 failed, 1 regressed, 1 inconclusive, 1 unchanged"
+
+
+def test_counts_that_changed_are_named() -> None:
+    (pair,) = gates.gate({runs.EAGER: gates.SAME}).pairs
+    costs = [{"params": 1000, "macs_per_image": 7}, {"params": 1250, "macs_per_image": 7}]
+    base, head = (
+        gates.measured(cell, [1.0], cost=cost)
+        for cell, cost in zip((waves.base(runs.EAGER), runs.EAGER), costs, strict=True)
+    )
+    changes = list(report._changes(type(pair)(head=head, base=base)))
+    assert changes == ["params 1,000 → 1,250 (+25.0%)"]
+
+
+def test_the_page_folds_details_and_names_both_sides() -> None:
+    page = report.render(FAILED)
+    assert page.startswith("### googlenet-bench gate: 1 failed, 1 regressed")
+    assert "Head abc with uncommitted changes against base def" in page
+    assert "**head failed** in googlenet/channels\\_last" in page
+    assert "a &#124; b" in page
+    assert page.count("<details>") == page.count("</details>") == 4  # stderr, how, sets, where
+    assert "|    10.5 |" in page  # each set, in percent: exp(0.1) is 10.5 % slower
+
+
+def test_annotations_are_errors_and_warnings() -> None:
+    lines = list(report.annotations(FAILED))
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::error"]
+    assert f"googlenet-bench {runs.COMPILED.id}::regressed: head takes 1.105" in lines[0]
+    assert "head failed while preparing: a | b" in lines[2]
+
+
+def test_an_annotation_is_one_line() -> None:
+    (line,) = [line for line in report.annotations(GATE) if "regressed" in line]
+    assert "\n" not in line
+    assert "%" not in line.replace("%25", "").replace("%0A", "")
+
+
+def test_the_verdict_file_has_a_schema_every_set_and_no_nan() -> None:
+    text = report.as_json(FAILED)
+    content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert content["schema_version"] == report.SCHEMA_VERSION
+    assert content["exit_code"] == 1
+    assert content["settings"]["delta"] == GATE.settings.delta
+    by_id = {cell["id"]: cell for cell in content["cells"]}
+    assert by_id[runs.COMPILED.id]["verdict"] == "regressed"
+    assert by_id[runs.COMPILED.id]["log_ratios"] == pytest.approx(gates.SLOWER)
+    assert by_id[runs.FAILED.id]["verdict"] == "failed"
+    assert by_id[runs.FAILED.id]["failures"]["head"]["message"] == "a | b"
+
+
+def test_a_gate_of_too_few_sets_says_so() -> None:
+    gate = gates.gate({runs.EAGER: (0.1,)})
+    assert report.sentence(gate, gate.pairs[0]) == "inconclusive: too few sets (1)"

@@ -1,0 +1,117 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.gate import tree
+from bench.names import RequestError
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Two commits, in which a file says 1 and then 2."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    for number in ("1", "2"):
+        (root / "file").write_text(number)
+        git(root, "add", "file")
+        git(root, "commit", "--quiet", "--message", number)
+    return root
+
+
+def worktrees(repository: Path) -> int:
+    return git(repository, "worktree", "list").count("\n") + 1
+
+
+def test_a_revisions_tree_is_there_and_gone_afterwards(repository: Path) -> None:
+    with tree.at("HEAD~1", repository) as base:
+        assert (base.root / "file").read_text() == "1"
+        assert base.commit == git(repository, "rev-parse", "HEAD~1")
+        assert not base.dirty
+        assert worktrees(repository) == 2
+        assert (repository / "file").read_text() == "2"
+    assert not base.root.exists()
+    assert worktrees(repository) == 1
+
+
+def interrupted_build(folder: Path) -> None:
+    (folder / "left behind").write_text("by a build")
+    raise KeyboardInterrupt
+
+
+def test_it_is_gone_after_an_interrupt_too(repository: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), tree.at("HEAD", repository) as base:
+        interrupted_build(base.root)
+    assert not base.root.exists()
+    assert worktrees(repository) == 1
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from bench.gate import tree
+with tree.at("HEAD", Path(sys.argv[1])) as base:
+    print(base.root, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_one_whose_owner_was_killed_is_removed_by_the_next(repository: Path) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(repository)], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    abandoned = Path(owner.stdout.readline().strip())
+    assert (abandoned / "file").exists()
+    with tree.at("HEAD", repository):  # as long as its owner lives, it stays
+        assert (abandoned / "file").exists()
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    with tree.at("HEAD", repository):
+        assert not abandoned.exists()
+    assert worktrees(repository) == 1
+
+
+@pytest.mark.parametrize("revision", ["nonsense", "--help", "HEAD~5", ""])
+def test_an_unknown_revision_is_a_sentence(repository: Path, revision: str) -> None:
+    with (
+        pytest.raises(RequestError, match=r"git knows no revision"),
+        tree.at(revision, repository),
+    ):
+        pass
+    assert worktrees(repository) == 1
+
+
+def test_the_tree_that_stands_here(repository: Path) -> None:
+    (repository / "folder").mkdir()
+    clean = tree.here(repository / "folder")
+    assert clean.root == repository.resolve()
+    assert clean.commit == git(repository, "rev-parse", "HEAD")
+    assert clean.name == clean.commit[:12]
+    (repository / "file").write_text("3")
+    assert tree.here(repository).name == f"{clean.commit[:12]} with uncommitted changes"
+
+
+def test_no_repository_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="not a git repository"):
+        tree.here(tmp_path)
+
+
+def test_a_machine_without_git_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RequestError, match="git is not installed"):
+        tree.here(tmp_path)

@@ -1,0 +1,49 @@
+import os
+from dataclasses import replace
+
+import pytest
+
+from bench import environment
+from bench.cell import Cell
+from bench.launch import Spawner
+from bench.selfcheck import bias
+from tests.bench import runs
+
+ROOT_OF_TWO = 2**0.5
+
+
+def test_the_ratio_is_ours_over_the_timers() -> None:
+    found = bias.of(runs.EAGER, [0.02, 0.08], [0.01, 0.08], 1e-7)
+    assert found.ratio.estimate == pytest.approx(ROOT_OF_TWO)  # of 2 and 1, the geometric mean
+    assert found.latency_s == pytest.approx(0.05)
+    assert found.empty_step_s == 1e-7
+
+
+def test_bounds_lie_a_factor_to_each_side() -> None:
+    ratio = bias.of(runs.EAGER, [0.02, 0.08, 0.03], [0.01, 0.08, 0.02], 0.0).ratio
+    assert ratio.low < ratio.estimate < ratio.high
+    assert ratio.high / ratio.estimate == pytest.approx(ratio.estimate / ratio.low)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "accepted"),
+    [(1.0, True), (1.0099, True), (0.9901, True), (1.011, False), (0.98, False)],
+)
+def test_one_percent_is_accepted(ratio: float, accepted: bool) -> None:
+    found = bias.of(runs.EAGER, [0.01 * ratio], [0.01], 0.0)
+    assert found.is_accepted is accepted
+
+
+def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bias, "PAIRS", 3)
+    monkeypatch.setattr(bias, "BLOCK_S", 0.01)
+    cells: list[Cell] = [
+        replace(runs.EAGER, arch="tests.bench.tiny:net"),
+        replace(runs.EAGER, arch="tests.bench.tiny:net", mode="channels_last"),
+    ]
+    launcher = Spawner(environment.for_workers(os.environ), module="bench.selfcheck.worker")
+    found = list(bias.measure(cells, launcher, seed=0))
+    assert [one.cell for one in found] == cells
+    for one in found:
+        assert one.ratio.sets == 3
+        assert 0 < one.empty_step_s < one.latency_s

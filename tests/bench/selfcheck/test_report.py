@@ -1,0 +1,109 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.selfcheck import bias, handover, report, scale, startup
+from bench.selfcheck.__main__ import main
+from bench.selfcheck.report import Selfcheck
+from bench.selfcheck.scale import Scale
+from bench.selfcheck.synthetic import Size
+from tests.bench import runs
+from tests.bench.selfcheck.test_startup import set_of
+
+
+def scale_of(cells: int, seconds: float) -> Scale:
+    """A size with a thousand samples a cell, in which every stage takes as long."""
+    return Scale(
+        size=Size(cells=cells, groups=1, samples=1000 * cells),
+        stages_s={scale.PLANNING: seconds},
+        peak_bytes=100_000_000,
+        journal_bytes=1_000_000,
+        run_file_bytes=2_000_000,
+    )
+
+
+FOUND = Selfcheck(
+    environment={**runs.small().environment, "device_name": "AMD | EPYC"},
+    biases=(
+        bias.of(runs.EAGER, [0.01, 0.01], [0.01, 0.01], 123e-9),
+        bias.of(runs.COMPILED, [0.02, 0.02], [0.01, 0.01], 123e-9),
+    ),
+    startups=(
+        startup.of("fresh interpreters", [set_of(1.0, 1.0)]),
+        startup.of("forked", [set_of(1.0, 1.0, 1.0)]),
+    ),
+    handovers=(
+        handover.of(None, [[1.0, 1.0, 1.0]]),
+        handover.of(0.005, [[1.25, 1.125, 1.0]]),
+    ),
+    idleness=handover.Idleness(exchange_s=0.00125, cpu_share=0.0625, workers=7),
+    scales={"one group": (scale_of(10, 1.0), scale_of(100, 12.0))},
+)
+
+
+def row(page: str, name: str) -> list[str]:
+    """The values of the table row that begins with ``name``."""
+    (line,) = [line for line in page.splitlines() if line.startswith(f"| {name}")]
+    return [value.strip() for value in line.strip("|").split("|")][1:]
+
+
+def test_biases_are_judged() -> None:
+    page = report.render(FOUND)
+    assert row(page, "googlenet/eager") == ["10.0", "1.0000 (1.0000–1.0000)", "yes", "123"]
+    assert row(page, "googlenet/compile") == ["20.0", "2.0000 (2.0000–2.0000)", "NO", "123"]
+
+
+def test_ways_to_start_stand_beside_each_other() -> None:
+    page = report.render(FOUND)
+    assert row(page, "fresh interpreters") == ["8.0", "8.0", "5.0", "0.00", "1"]
+    assert row(page, "forked") == ["8.0", "8.0", "5.0", "0.00", "1"]
+
+
+def test_hand_overs_and_what_is_idle() -> None:
+    page = report.render(FOUND)
+    assert row(page, "another's, and a pause of 5 ms") == ["25.0", "12.5"]
+    assert row(page, "the same worker's, at once") == ["0.0", "0.0"]
+    assert "takes 1.25 ms" in page
+    assert "7 idle workers together keep 0.062 CPUs busy" in page
+
+
+def test_stages_grow_with_the_run() -> None:
+    page = report.render(FOUND)
+    assert "**One group**" in page
+    assert row(page, "planning") == ["1.000", "12.000", "12.0"]
+
+
+def test_names_cannot_break_the_page() -> None:
+    assert "AMD &#124; EPYC" in report.render(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--device", "tpu"], "no device is called 'tpu'"),
+        (["--sets", "0"], "--sets must be at least 1, not 0"),
+    ],
+)
+def test_a_wrong_request_is_a_sentence(
+    given: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(given) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ours_s", "stage_s", "status"),
+    [(0.01, 1.0, 0), (0.02, 1.0, 1), (0.01, scale.ACCEPTED_S * 1.01, 1)],
+)
+def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
+    ours_s: float, stage_s: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(
+        FOUND,
+        biases=(bias.of(runs.EAGER, [ours_s], [0.01], 0.0),),
+        scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
+    )
+    monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: found)
+    assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == status
+    assert (tmp_path / report.FILE).read_text() == report.render(found)

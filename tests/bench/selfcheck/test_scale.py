@@ -1,0 +1,173 @@
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import journal, store
+from bench.outcome import Outcome
+from bench.record import CellRecord, RunRecord, Visit
+from bench.report import files, frame
+from bench.report.tables import as_markdown
+from bench.selfcheck import scale, synthetic
+from bench.selfcheck.scale import LAYOUTS, Scale
+from bench.selfcheck.synthetic import Size
+
+SIZE = Size(cells=20, groups=1, samples=3_210)
+STAGES = (
+    scale.PLANNING,
+    scale.KEEPING,
+    scale.STOPPING,
+    scale.WRITING,
+    scale.HANDING,
+    scale.RESUMING,
+    scale.READING,
+    scale.STATISTICS,
+    scale.REPORTING,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scale")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Scale:
+    """By a clock that ticks whenever it is read, and leaves its files in the folder."""
+    return scale.of(SIZE, folder, now=itertools.count(0.0).__next__)
+
+
+@pytest.fixture(scope="module")
+def run(found: Scale, folder: Path) -> RunRecord:
+    assert found.size == SIZE
+    return store.read(folder / files.RUN_FILE)
+
+
+def in_order(records: Iterable[CellRecord]) -> list[CellRecord]:
+    """Records whose voided visits stand among the others, where a run file has them last."""
+
+    def when(visit: Visit) -> tuple[int, int, int]:
+        return visit.set_index, visit.wave_index, visit.round_index
+
+    return [replace(one, visits=tuple(sorted(one.visits, key=when))) for one in records]
+
+
+def test_every_stage_is_timed_by_the_clock(found: Scale) -> None:
+    assert tuple(found.stages_s) == STAGES
+    sets = 1 + max(visit.set_index for visit in synthetic_outcome().records()[0].visits)
+    often = {scale.KEEPING, scale.STOPPING}  # before the first set, and in each
+    assert found.stages_s == {stage: 1 + sets if stage in often else 1 for stage in STAGES}
+
+
+def synthetic_outcome() -> Outcome:
+    told = synthetic.sets(synthetic.plan_of(SIZE), SIZE.samples)
+    return Outcome.of(itertools.chain.from_iterable(told))
+
+
+def test_the_run_file_holds_the_whole_run(run: RunRecord) -> None:
+    expected = synthetic_outcome()
+    assert [record.cell for record in run.cells] == list(expected.plan.cells)
+    assert in_order(run.cells) == in_order(expected.records())
+    assert in_order(run.controls) == in_order(expected.controls())
+    assert len(frame.samples(run)) == SIZE.samples
+
+
+def test_the_journal_holds_the_whole_run(found: Scale, folder: Path) -> None:
+    path = folder / journal.FILE
+    told = Outcome.of(journal.read(path))
+    assert told.records() == synthetic_outcome().records()
+    assert found.journal_bytes == path.stat().st_size
+
+
+def test_pytest_benchmark_wrote_every_valid_sample(run: RunRecord, folder: Path) -> None:
+    benchmarks = json.loads((folder / "benchmark.json").read_text())["benchmarks"]
+    assert {entry["param"]: entry["stats"]["data"] for entry in benchmarks} == {
+        record.cell.id: list(record.host_s) for record in run.cells
+    }
+
+
+def test_the_report_is_written(found: Scale, folder: Path) -> None:
+    assert found.run_file_bytes == (folder / files.RUN_FILE).stat().st_size
+    assert len((folder / "samples.csv").read_text().splitlines()) == 1 + SIZE.samples
+
+
+def test_a_size_is_measured_in_a_process_of_its_own() -> None:
+    size = Size(cells=4, groups=2, samples=100)
+    (found,) = scale.measure([size])
+    assert found.size == size
+    assert tuple(found.stages_s) == STAGES
+    assert min(found.stages_s.values()) > 0
+    assert found.peak_bytes > found.run_file_bytes + found.journal_bytes
+
+
+def test_every_layout_ends_with_a_thousand_cells_and_a_million_samples() -> None:
+    for sizes in LAYOUTS.values():
+        assert (sizes[-1].cells, sizes[-1].samples) == (1_000, 1_000_000)
+        for size in sizes:
+            assert len(synthetic.plan_of(size).cells) == size.cells
+
+
+def powers(exponent: float, *cells: int) -> list[Scale]:
+    """Sizes whose every stage takes as many seconds as there are cells, to a power."""
+    return [
+        Scale(
+            size=Size(cells=count, groups=1, samples=1_000 * count),
+            stages_s=dict.fromkeys(STAGES, float(count**exponent)),
+            peak_bytes=int(1e6 * count**exponent),
+            journal_bytes=int(2e6 * count**exponent),
+            run_file_bytes=int(3e6 * count**exponent),
+        )
+        for count in cells
+    ]
+
+
+@pytest.mark.parametrize("exponent", [0, 0.5, 1, 2])
+@pytest.mark.parametrize("times", [2.0, 10.0, 1_000.0])
+def test_growth_is_ten_to_the_power(exponent: float, times: float) -> None:
+    grown = scale.growth(0.125, 0.125 * times**exponent, times)
+    assert grown == pytest.approx(10**exponent)
+
+
+@pytest.mark.parametrize("exponent", [1, 2])
+def test_growth_is_that_of_the_last_step(exponent: int) -> None:
+    first, *last = powers(exponent, 1, 100, 10_000)
+    constant = replace(first, stages_s=dict.fromkeys(STAGES, 7.0))
+    rows = scale.rows([constant, *last])
+    assert list(rows["growth"]) == pytest.approx([10**exponent] * len(rows))
+
+
+def test_the_table_has_a_column_for_each_size_and_a_row_for_each_number() -> None:
+    sizes = powers(1, 10, 100)
+    table = as_markdown(scale.columns(sizes), scale.rows(sizes)).splitlines()
+    head, _, *body = [[text.strip() for text in line.strip("|").split("|")] for line in table]
+    assert head == [
+        "",
+        "10 cells, 10,000 samples",
+        "100 cells, 100,000 samples",
+        "× for ten times as much",
+    ]
+    assert body == [
+        *([f"{stage}, s", "10.000", "100.000", "10.0"] for stage in STAGES),
+        ["peak memory, MB", "10.000", "100.000", "10.0"],
+        ["journal, MB", "20.000", "200.000", "10.0"],
+        ["run file, MB", "30.000", "300.000", "10.0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slowest_s", "peak_bytes", "accepted"),
+    [
+        (scale.ACCEPTED_S, scale.ACCEPTED_BYTES, True),
+        (scale.ACCEPTED_S + 0.01, 1, False),
+        (0.01, scale.ACCEPTED_BYTES + 1, False),
+    ],
+)
+def test_seconds_and_two_gigabytes_are_accepted(
+    slowest_s: float, peak_bytes: int, accepted: bool
+) -> None:
+    (found,) = powers(0, 1)
+    stages_s = {**found.stages_s, scale.READING: slowest_s}
+    assert replace(found, stages_s=stages_s, peak_bytes=peak_bytes).is_accepted is accepted

@@ -1,0 +1,194 @@
+"""The gate as its users run it, in a repository of their own, with networks that sleep."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.gate.tree import PREFIX
+
+ROOT = Path(__file__).resolve().parents[3]
+NET = """
+import time
+from torch import nn
+
+class Sleeper(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, {classes})
+
+    def forward(self, x):
+        time.sleep({seconds})
+        return self.fc(x.mean(dim=(2, 3)))
+
+def sleeper():
+    return Sleeper()
+"""
+SECONDS = 0.01
+DELTA = 0.2  # far above what a busy machine does to a sleep
+CELL = "nets:sleeper/eager/fp32/b1/infer/cpu"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def write_net(repository: Path, seconds: float = SECONDS, classes: int = 1000) -> None:
+    (repository / "nets.py").write_text(NET.format(seconds=seconds, classes=classes))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a network in it, committed."""
+    root = tmp_path / "theirs"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    write_net(root)
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "a network")
+    return root
+
+
+def command(repository: Path, *options: str) -> list[str]:
+    """Nothing is voided, however busy the machine that tests run on."""
+    always = ["-p", "bench.suite.plugin", "-p", "no:cacheprovider", f"--rootdir={repository}"]
+    chosen = ["--archs=nets:sleeper", "--modes=eager", "--rounds=3", "--foreign-cpus=100"]
+    chosen += [] if any("--delta" in option for option in options) else [f"--delta={DELTA}"]
+    folder = f"--report-dir={repository.parent / 'report'}"
+    suite = str(ROOT / "bench/suite")
+    return [sys.executable, "-m", "pytest", suite, *always, *chosen, folder, *options]
+
+
+def variables(**more: str) -> dict[str, str]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    # One thread: others' tests must not meet ours at a barrier.
+    return {**known, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+
+
+def held(repository: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(repository, *options),
+        cwd=repository,
+        env=variables(**more),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def verdicts(repository: Path) -> dict[str, str]:
+    content = json.loads((repository.parent / "report/gate.json").read_text())
+    return {cell["id"]: cell["verdict"] for cell in content["cells"]}
+
+
+def no_worktree_is_left(repository: Path) -> bool:
+    return PREFIX not in git(repository, "worktree", "list")
+
+
+def test_an_uncommitted_slowdown_is_stopped_and_told_to_github(
+    repository: Path, tmp_path: Path
+) -> None:
+    write_net(repository, seconds=2 * SECONDS)
+    summary = tmp_path / "summary.md"
+    ended = held(
+        repository,
+        "--base=HEAD",
+        f"--junitxml={tmp_path / 'junit.xml'}",
+        GITHUB_ACTIONS="true",
+        GITHUB_STEP_SUMMARY=str(summary),
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert verdicts(repository) == {CELL: "regressed"}
+    assert f"::error title=googlenet-bench {CELL}::regressed: head takes" in ended.stdout
+    assert "1 regressed" in summary.read_text()
+    assert "regressed: head takes" in (tmp_path / "junit.xml").read_text()
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert no_worktree_is_left(repository)
+
+
+def test_a_comment_passes(repository: Path) -> None:
+    with (repository / "nets.py").open("a") as file:
+        file.write("# as fast as before\n")
+    ended = held(repository, "--base=HEAD")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert verdicts(repository) == {CELL: "unchanged"}
+    report = (repository.parent / "report/gate.md").read_text()
+    assert "with uncommitted changes against base" in report
+
+
+def test_a_parameter_more_is_told_beside_the_verdict(repository: Path) -> None:
+    write_net(repository, classes=1001)
+    held(repository, "--base=HEAD", "--most-sets=3")
+    assert "params 4,000 → 4,004 (+0.1%)" in (repository.parent / "report/gate.md").read_text()
+
+
+def test_a_base_whose_network_does_not_import_is_no_regression(repository: Path) -> None:
+    (repository / "nets.py").write_text("import nothing_like_it\n")
+    git(repository, "commit", "--all", "--quiet", "--message", "broken")
+    write_net(repository)
+    ended = held(repository, "--base=HEAD")
+    said = ended.stdout + ended.stderr
+    assert ended.returncode in {2, 3}, said
+    assert "base" in said
+    assert "nothing_like_it" in said
+    assert "Traceback" not in said
+    assert no_worktree_is_left(repository)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--base=nonsense",), "git knows no revision 'nonsense'"),
+        (("--base-python=/no/such/python",), "--base-python /no/such/python is no interpreter"),
+        (("--base=HEAD", "--precision=0.1"), "--precision does not go with a gate"),
+        (("--base=HEAD", "--delta=2"), "a least effect is a share between 0 and 1"),
+        (("--base=HEAD", "--most-sets=2"), "none would be looked at"),
+    ],
+)
+def test_a_wrong_request_is_a_sentence(
+    repository: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    ended = held(repository, *options)
+    assert ended.returncode in {2, 4}
+    assert sentence in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert no_worktree_is_left(repository)
+
+
+def test_another_interpreter_can_be_the_base(repository: Path, tmp_path: Path) -> None:
+    other_python = tmp_path / "python"
+    other_python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other_python.chmod(0o755)
+    ended = held(repository, f"--base-python={other_python}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert str(other_python) in (repository.parent / "report/gate.md").read_text()
+
+
+def test_an_interrupt_leaves_a_partial_report_and_no_worktree(repository: Path) -> None:
+    process = subprocess.Popen(
+        command(repository, "--base=HEAD", "--rounds=1000"),
+        cwd=repository,
+        env=variables(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    journal = repository.parent / "report/journal.jsonl"
+    for _ in range(1200):
+        if journal.exists() and journal.read_text().count("RoundEnded") > 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert verdicts(repository) == {CELL: "inconclusive"}
+    assert no_worktree_is_left(repository)
