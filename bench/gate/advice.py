@@ -1,0 +1,304 @@
+"""Advice on two runs that were not measured together, as it is shown."""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.cell import Cell
+from bench.gate.compare import DRIFT, Basis, Compared, Comparison
+from bench.gate.judge import LEAST_EFFECT
+from bench.gate.verdict import Verdict
+from bench.record import RunRecord
+from bench.report import frame, trust
+from bench.report.summary import PER_MIB
+from bench.report.tables import (
+    BLANK,
+    FORMATS,
+    Column,
+    escaped,
+    filled,
+    milliseconds,
+    scaled,
+    terminal_console,
+)
+from bench.stats import Interval
+
+NOT_TOGETHER = (
+    "Not measured together: this is advice, as a machine is not the same from one run to the next. "
+    "To be sure, measure both sides in the same sets: nox -s gate -- --base REV, or "
+    "--base-python PATH for another torch."
+)
+_DELTA = f"{LEAST_EFFECT * 100:.0f} %"
+HOW_TO_READ = (
+    "B/A over 1 is slower in B; in brackets the 95 % interval over sets (Welch). regressed: slower "
+    f"for sure, with all cells compared in mind, and by {_DELTA} or more; improved: the mirror "
+    f"image; unchanged: not slower by {_DELTA}, at 95 %; inconclusive: anything else, and whatever "
+    "a run says not to trust."
+)
+BY_LATENCY = (
+    "Advice goes by the latency, and machines drift from run to run: only what is sure to be more "
+    f"than {DRIFT * 100:.0f} % counts as a change."
+)
+Row = dict[Hashable, Any]
+
+
+class Figure(NamedTuple):
+    """What is told of a cell in either run: a column of ``frame.summary``, and how it is shown."""
+
+    name: str
+    heading: str
+    write: Callable[[Any], str]
+    is_count: bool = False
+    """Whether it does not wobble, so that the least difference is shown."""
+
+
+FIGURES = (
+    Figure("latency_s", "latency ms", milliseconds),
+    Figure("params", "params M", scaled(1e-6, 3), is_count=True),
+    Figure("macs_per_image", "GMACs/image", scaled(1e-9, 3), is_count=True),
+    Figure("peak_memory_bytes", "memory MiB", scaled(PER_MIB, 0)),
+    Figure("compile_cold_s", "compile\ncold s", scaled(1, 1)),
+    Figure("compile_warm_s", "compile\nwarm s", scaled(1, 1)),
+    Figure("graph_breaks", "graph\nbreaks", scaled(1, 0), is_count=True),
+    Figure("sets", "sets", scaled(1, 0), is_count=True),
+)
+
+
+class Table(NamedTuple):
+    """A table with its title, and what to know of it."""
+
+    title: str
+    about: str
+    columns: tuple[Column, ...]
+    rows: pd.DataFrame
+
+
+def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> str:
+    """All that can be said, in one of ``FORMATS``: rows for programs, prose and tables for people.
+
+    ``runs`` holds A and B, and where they were read from.
+    """
+    (_, a), (_, b) = runs.values()
+    rows, missing = _rows(compared, a, b), _missing(compared, a, b)
+    if form in {"csv", "json"}:
+        return FORMATS[form]((), pd.DataFrame([*rows, *missing]))
+    return _written(
+        form,
+        [NOT_TOGETHER, *_about(compared, runs)],
+        [*_tables(compared, rows), *_missing_table(missing)],
+        [_counted(compared), HOW_TO_READ],
+    )
+
+
+def _rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
+    """A row for each cell that both runs have figures of."""
+    of_a, of_b = _summary(a), _summary(b)
+    return [
+        {
+            "cell": found.a.cell.id,
+            "cell_b": found.b.cell.id,
+            "status": "compared",
+            "measured_together": False,
+            "advice": found.advice or "reference",
+            "advice_by": found.basis,
+            "reference": found.reference and found.reference.id,
+            **_bounded("ratio_b_over_a", found.ratio),
+            **_bounded("latency_b_over_a", found.latency),
+            **{
+                f"{figure.name}_{side}": row[figure.name]
+                for figure in FIGURES
+                for side, row in (("a", of_a[found.a.cell]), ("b", of_b[found.b.cell]))
+            },
+        }
+        for found in compared.cells
+    ]
+
+
+def _summary(run: RunRecord) -> Mapping[Cell, Row]:
+    rows = frame.summary(run).to_dict("records")
+    return {record.cell: row for record, row in zip(run.cells, rows, strict=True)}
+
+
+def _bounded(name: str, found: Interval) -> Row:
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _missing(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
+    """A row for each cell that one of the runs has no figures of, with the reason."""
+    reasons = {
+        (name, row["cell"]): f"{row['kind']}: {row['reason']}"
+        for name, run in (("A", a), ("B", b))
+        for row in frame.failures(run).to_dict("records")
+    }
+    return [
+        {
+            "cell": found.cell.id,
+            "status": f"{'no figures' if found.is_known else 'not there'} in {found.run}",
+            "reason": " ".join(reasons.get((found.run, found.cell.id), "").split()),
+        }
+        for found in sorted(compared.missing, key=lambda found: (found.cell.id, found.run))
+    ]
+
+
+def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> Iterator[str]:
+    """What to know of the two runs before reading on."""
+    for name, (path, run) in runs.items():
+        commit = str(run.commit_info.get("id") or "")[:12] or "an unknown commit"
+        dirty = " with uncommitted changes" if run.commit_info.get("dirty") else ""
+        partial = "" if run.status == "complete" else f", {run.status.replace('_', ' ')}"
+        yield f"{name} is {path}, of {run.datetime[:16]}, {commit}{dirty}{partial}."
+    if compared.passed:
+        yield f"Allowed to differ: {'; '.join(map(str, compared.passed))}."
+    if compared.unknown:
+        yield f"Only one of the runs tells, so that it may differ: {', '.join(compared.unknown)}."
+    for name, (_, run) in runs.items():
+        for sentence in trust.warnings(run):
+            yield f"Warning, {name}: {sentence}"
+
+
+def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[Table]:
+    """A table for each pair of groups, the reference first, then the slowest."""
+    groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
+    for found, row in zip(compared.cells, rows, strict=True):
+        groups.setdefault((found.a.cell.group, found.b.cell.group), []).append((found, row))
+    for group in groups.values():
+        slowest_first = sorted(group, key=lambda pair: -_decisive(pair[0]).estimate)
+        slowest_first.sort(key=lambda pair: not pair[0].is_reference)
+        comparisons = [found for found, _ in slowest_first]
+        shown = pd.DataFrame(_shown(found, row) for found, row in slowest_first)
+        columns = filled(_columns(comparisons), shown)
+        yield Table(_title(comparisons[0]), _basis(compared, comparisons), columns, shown)
+
+
+def _decisive(found: Comparison) -> Interval:
+    return found.ratio if found.basis is Basis.RATIO else found.latency
+
+
+def _shown(found: Comparison, row: Row) -> Row:
+    """A row as a person reads it: one figure for both runs, or the one before and after."""
+    return {
+        **row,
+        "arch": found.a.cell.arch,
+        "mode": found.a.cell.mode,
+        **{figure.name: _change(figure, row) for figure in FIGURES},
+    }
+
+
+def _change(figure: Figure, row: Row) -> str | None:
+    """A figure of both runs: once, or before and after; nothing where neither has any."""
+    values = [row[f"{figure.name}_a"], row[f"{figure.name}_b"]]
+    if all(value == 0 or _is_missing(value) for value in values):
+        return None
+    texts = [BLANK if _is_missing(value) else figure.write(value) for value in values]
+    if figure.is_count and texts[0] == texts[1] and values[0] != values[1]:
+        texts = [f"{value:,.0f}" for value in values]
+    return " → ".join(dict.fromkeys(texts))
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
+    to = next((_named(found.reference) for found in group if found.reference), "")
+    ratio = Column(
+        name="ratio_b_over_a", heading=f"B/A beside\n{to}", write=scaled(1, 3), bounded=True
+    )
+    latency = replace(ratio, name="latency_b_over_a", heading="B/A of\nlatency")
+    first, second = (ratio, latency) if _goes_by_ratio(group) else (latency, ratio)
+    return (
+        Column(name="arch", heading="arch", is_text=True),
+        Column(name="mode", heading="mode", is_text=True),
+        Column(name="advice", heading="advice", is_text=True),
+        first,
+        replace(second, in_full_only=True),
+        *(
+            Column(name=figure.name, heading=figure.heading, in_full_only=figure != FIGURES[0])
+            for figure in FIGURES
+        ),
+    )
+
+
+def _goes_by_ratio(group: Sequence[Comparison]) -> bool:
+    return any(found.basis is Basis.RATIO for found in group)
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.arch} {cell.mode}"
+
+
+def _title(found: Comparison) -> str:
+    """What a table's cells have in common, and what not."""
+    a, b = found.a.cell, found.b.cell
+    return ", ".join(
+        prefix + " → ".join(dict.fromkeys(str(getattr(cell, name)) for cell in (a, b)))
+        for prefix, name in (("", "dtype"), ("batch ", "batch_size"), ("", "task"), ("", "device"))
+    )
+
+
+def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
+    """What the advice in a table goes by, and why."""
+    if not _goes_by_ratio(group):
+        differ = compared.passed or group[0].a.cell != group[0].b.cell
+        why = (
+            "What differs between the runs acts on the reference too."
+            if differ
+            else "The runs have no measured reference in common, or nothing beside it."
+        )
+        return f"{why} {BY_LATENCY}"
+    reference = next(found for found in group if found.is_reference)
+    of_drift = (
+        "that is taken for the machine's drift"
+        if reference.advice not in {Verdict.REGRESSED, Verdict.IMPROVED}
+        else "that is more than drift explains: if it is the network that changed, and not the "
+        "machine, the ratios mislead"
+    )
+    return (
+        f"Advice goes by the ratio to {_named(reference.a.cell)}, whose own latency in B is "
+        f"{reference.latency.estimate:.3f} of that in A: {of_drift}."
+    )
+
+
+def _missing_table(rows: Sequence[Row]) -> Iterator[Table]:
+    if rows:
+        columns = tuple(
+            Column(name=name, heading=name, is_text=True, wraps=name == "reason")
+            for name in ("cell", "status", "reason")
+        )
+        yield Table(
+            "not compared",
+            "For want of figures in both runs.",
+            columns,
+            pd.DataFrame(rows),
+        )
+
+
+def _counted(compared: Compared) -> str:
+    """How many cells were advised what."""
+    count = Counter(found.advice for found in compared.cells)
+    words = [f"{count[advice]} {advice or 'reference'}" for advice in (*Verdict, None)]
+    told = ", ".join(word for word in words if not word.startswith("0 "))
+    return f"Cells compared: {told or 'none'}."
+
+
+def _written(
+    form: str, before: Sequence[str], tables: Sequence[Table], after: Sequence[str]
+) -> str:
+    """Everything, for a terminal or in Markdown."""
+    in_markdown = form == "markdown"
+    prose = escaped if in_markdown else partial(textwrap.fill, width=terminal_console().width)
+    parts = [*map(prose, before)]
+    for table in tables:
+        parts += [
+            f"## {escaped(table.title)}" if in_markdown else f"\n{table.title}",
+            prose(table.about),
+            FORMATS[form](table.columns, table.rows),
+        ]
+    return ("\n\n" if in_markdown else "\n").join([*parts, *map(prose, after)])

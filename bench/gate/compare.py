@@ -1,0 +1,278 @@
+"""Two runs that were not measured together, A and B, compared: advice. Pure: records in, words out.
+
+A cell's **latency** in B over that in A holds whatever became of the machine in between, and its
+interval does not show that, which all sets of a run share. Its **ratio to the reference** was taken
+within rounds, where what slows the machine slows both; the one in B over the one in A is rid of it.
+So advice goes by this ratio of ratios wherever it can answer. It cannot
+
+- where the runs' circumstances differ, as ``across`` allowed: another torch or device acts on the
+  reference too, and the ratio would cancel the very thing that is asked about;
+- where the runs have no reference in common, and of the reference itself.
+
+There advice goes by the latency, and takes nothing for a change that drift could have made.
+
+Neither tells a reference that changed from a machine that did. A gate does, which measures both
+sides in the same sets (bench/gate/judge.py).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from operator import attrgetter
+from types import MappingProxyType
+
+from bench import stats
+from bench.cell import Cell
+from bench.gate.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.gate.judge import LEAST_EFFECT
+from bench.gate.verdict import Verdict
+from bench.names import RequestError, choose
+from bench.record import CellRecord, RunRecord
+from bench.report import trust
+from bench.stats import ByVisit, Interval, Mean
+
+# Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time, which nothing in
+# the figures of such a spell shows.
+DRIFT = 0.2
+FAILS: Mapping[str, int] = MappingProxyType(
+    {Verdict.REGRESSED.value: 1, Verdict.INCONCLUSIVE.value: 3}
+)
+"""The advice that a caller may want to fail on, and the exit codes; the first that applies."""
+
+
+class Basis(StrEnum):
+    """What advice goes by."""
+
+    RATIO = "ratio"
+    LATENCY = "latency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A cell with figures in both runs."""
+
+    a: CellRecord
+    b: CellRecord
+    latency: Interval
+    """B's latency over A's, at 95 % over the sets: bounds that know of no drift between the runs.
+    """
+    ratio: Interval
+    """B's ratio to the reference over A's, at 95 %, above 1 where it is slower; NaN without one."""
+    reference: Cell | None
+    """A's reference, where B's is the same arch in the same mode and both have figures."""
+    basis: Basis
+    advice: Verdict | None
+    """None for a reference whose change is taken for the machine's."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is what the other cells' ratios are to."""
+        return self.a.cell == self.reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A cell that is not compared, for want of figures in one of the runs."""
+
+    cell: Cell
+    run: str
+    """The one that lacks it: ``A`` or ``B``."""
+    is_known: bool
+    """Whether that run has the cell, without figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What can be said of two runs."""
+
+    cells: tuple[Comparison, ...]
+    missing: tuple[Missing, ...]
+    passed: tuple[Difference, ...]
+    """What differs, and was allowed to."""
+    unknown: tuple[str, ...]
+    """Facts that only one of the runs tells."""
+
+    def exit_code(self, fail_on: Collection[str]) -> int:
+        """The exit code of the first advice in ``FAILS`` that was given and is to fail; else 0.
+
+        A cell that one of the runs has without figures is inconclusive.
+        """
+        given = {comparison.advice for comparison in self.cells}
+        if any(missing.is_known for missing in self.missing):
+            given.add(Verdict.INCONCLUSIVE)
+        return next((code for word, code in FAILS.items() if word in fail_on and word in given), 0)
+
+
+def compare(a: RunRecord, b: RunRecord, across: Collection[str] = ()) -> Compared:
+    """Compare two runs, cell by cell.
+
+    ``across`` holds names of ``CIRCUMSTANCES``. Raises ``RequestError`` for another, for runs whose
+    circumstances differ in what it does not name, and for runs without a cell in common.
+    """
+    for name in across:
+        choose("circumstance", name, CIRCUMSTANCES)
+    differing, unknown = differences(a, b)
+    refuse([found for found in differing if found.circumstance not in across])
+    pairs = _pairs(a, b, across)
+    if not pairs:
+        raise RequestError(_nothing_in_common(a, b))
+    measured = [pair for pair in pairs if all(record.has_figures for record in pair)]
+    sides = _Side.of(a), _Side.of(b)
+    return Compared(
+        cells=_excused(
+            [
+                _compare_cell(pair, sides, cells=len(measured), are_alike=not differing)
+                for pair in measured
+            ]
+        ),
+        missing=tuple(_missing(a, b, pairs)),
+        passed=tuple(differing),
+        unknown=tuple(unknown),
+    )
+
+
+def _pairs(
+    a: RunRecord, b: RunRecord, across: Collection[str]
+) -> list[tuple[CellRecord, CellRecord]]:
+    """The cells of the same id; and for those that have none, all that differ only as they may."""
+    key = attrgetter(*(field.name for field in fields(Cell) if field.name not in across))
+    in_both = {record.cell for record in a.cells} & {record.cell for record in b.cells}
+    alike = defaultdict(list)
+    for record in b.cells:
+        alike[key(record.cell)].append(record)
+    return [
+        (mine, theirs)
+        for mine in a.cells
+        for theirs in alike[key(mine.cell)]
+        if mine.cell == theirs.cell or not {mine.cell, theirs.cell} <= in_both
+    ]
+
+
+def _nothing_in_common(a: RunRecord, b: RunRecord) -> str:
+    first = " and ".join(
+        f"{name} has {run.cells[0].cell.id if run.cells else 'none'}"
+        + (f" and {len(run.cells) - 1} more" if len(run.cells) > 1 else "")
+        for name, run in (("A", a), ("B", b))
+    )
+    hint = "; some differ in the dtype alone: --across dtype" if _pairs(a, b, {"dtype"}) else ""
+    return f"A and B have no cell in common: {first}{hint}"
+
+
+def _missing(
+    a: RunRecord, b: RunRecord, pairs: Sequence[tuple[CellRecord, CellRecord]]
+) -> Iterator[Missing]:
+    for here, there, own, side in (("A", "B", a.cells, 0), ("B", "A", b.cells, 1)):
+        paired = {pair[side].cell for pair in pairs}
+        for record in own:
+            if record.cell not in paired:
+                yield Missing(cell=record.cell, run=there, is_known=False)
+            elif not record.has_figures:
+                yield Missing(cell=record.cell, run=here, is_known=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """The figures of a run."""
+
+    logs: Mapping[Cell, ByVisit]
+    references: Mapping[str, Cell]
+    distrusted: frozenset[str]
+    """The groups whose control, or the load beside them, forbids to decide by them."""
+
+    @classmethod
+    def of(cls, run: RunRecord) -> "_Side":
+        measured = [record for record in run.cells if record.has_figures]
+        return cls(
+            logs={record.cell: stats.log_latencies(record) for record in measured},
+            references=run.references(),
+            distrusted=frozenset(
+                found.group
+                for found in trust.of(run)
+                if found.is_busy or found.control_contains_1 is False
+            ),
+        )
+
+    def reference(self, cell: Cell) -> Cell | None:
+        """What a cell's ratio is to; None where that has no figures."""
+        found = self.references.get(cell.group)
+        return found if found in self.logs else None
+
+    def latency(self, cell: Cell) -> Mean:
+        """The logarithm of a cell's latency."""
+        return stats.mean(stats.set_medians(self.logs[cell]))
+
+    def ratio(self, cell: Cell, reference: Cell) -> Mean:
+        """The logarithm of a cell's latency over the reference's in the same rounds."""
+        ratios = stats.log_ratios(self.logs[reference], self.logs[cell])
+        return stats.mean(stats.set_medians(ratios))
+
+
+def _compare_cell(
+    pair: tuple[CellRecord, CellRecord],
+    sides: tuple[_Side, _Side],
+    *,
+    cells: int,
+    are_alike: bool,
+) -> Comparison:
+    (a, b), (of_a, of_b) = pair, sides
+    latency = stats.difference(of_a.latency(a.cell), of_b.latency(b.cell))
+    reference, ratio = _ratio(a.cell, b.cell, of_a, of_b)
+    says_it_all = are_alike and a.cell == b.cell and a.cell != reference
+    basis = Basis.RATIO if ratio and says_it_all else Basis.LATENCY
+    is_trusted = a.cell.group not in of_a.distrusted and b.cell.group not in of_b.distrusted
+    found = ratio if ratio and basis is Basis.RATIO else latency
+    return Comparison(
+        a=a,
+        b=b,
+        latency=stats.exponential(latency.interval()),
+        ratio=stats.exponential(ratio.interval()) if ratio else stats.NOTHING,
+        reference=reference,
+        basis=basis,
+        advice=_advise(found, basis, cells) if is_trusted else Verdict.INCONCLUSIVE,
+    )
+
+
+def _ratio(a: Cell, b: Cell, of_a: _Side, of_b: _Side) -> tuple[Cell | None, Mean | None]:
+    """A's reference if B's is the like of it, and B's ratio over A's if they met in rounds."""
+    to_a, to_b = of_a.reference(a), of_b.reference(b)
+    if to_a is None or to_b is None or (to_a.arch, to_a.mode) != (to_b.arch, to_b.mode):
+        return None, None
+    if a == to_a:  # by definition, and with nothing to be unsure of
+        return to_a, Mean(estimate=0.0, error=math.nan, freedom=math.nan, sets=0)
+    found = stats.difference(of_a.ratio(a, to_a), of_b.ratio(b, to_b))
+    return to_a, found if found.sets else None
+
+
+def _advise(found: Mean, basis: Basis, cells: int) -> Verdict:
+    """What to say of the logarithm of a cell's change, one of so many cells.
+
+    A change must be sure with all of them in mind (Bonferroni): people look at the worst.
+    """
+    drift = math.log1p(DRIFT) if basis is Basis.LATENCY else 0.0
+    delta = math.log1p(LEAST_EFFECT)
+    surer = found.interval(1 - (1 - stats.CONFIDENCE) / cells)
+    if surer.low > drift and found.estimate >= delta:
+        return Verdict.REGRESSED
+    if surer.high < -drift and found.estimate <= -delta:
+        return Verdict.IMPROVED
+    shown = found.interval()
+    # As in a gate: not slower by δ. By latency alone, one that got faster may be a slower one on a
+    # machine that got faster still.
+    if shown.high < delta and (basis is Basis.RATIO or shown.low > -delta):
+        return Verdict.UNCHANGED
+    return Verdict.INCONCLUSIVE
+
+
+def _excused(cells: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Without advice on a reference that may have drifted, where that is what ratios are for."""
+    relied_on = {found.reference for found in cells if found.basis is Basis.RATIO}
+    return tuple(
+        replace(found, advice=None)
+        if found.is_reference
+        and found.advice is Verdict.INCONCLUSIVE
+        and found.reference in relied_on
+        else found
+        for found in cells
+    )
