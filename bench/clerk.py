@@ -11,15 +11,18 @@ from bench.plan import Plan
 from bench.process import WorkerError, WorkerProcess
 from bench.wave import SHORT_LIMIT_S
 
+SIDES = ("head: ", "base: ")  # of a gate, as an error names them
+
 
 class Clerk:
     """A clerk, for as long as it is asked something."""
 
-    def __init__(self, launcher: Launcher, plan: Plan, side: str = "") -> None:
-        """``side`` is named in what goes wrong; raises ``WorkerError``."""
+    def __init__(self, launcher: Launcher, plan: Plan, *, is_base: bool = False) -> None:
+        """Of a gate the side is named in what goes wrong; raises ``WorkerError``."""
         self._launcher = launcher
         self._plan = plan
-        self._side = side
+        self._is_base = is_base
+        self._side = SIDES[is_base] if plan.against_base else ""
         self._worker = self._launched()
 
     def __enter__(self) -> Self:
@@ -48,14 +51,14 @@ class Clerk:
     def count(self, arch: str) -> dict[str, Any]:
         """What an arch costs on paper, or under ``error`` why that is not known.
 
-        Raises ``WorkerError`` where there is no such arch.
+        Raises ``WorkerError`` where there is no such arch; a gate's base need not have it.
         """
         try:
             return self._worker.request(
                 "cost", limit_s=SHORT_LIMIT_S, arch=arch, image_size=self._plan.image_size
             )
         except WorkerError as error:
-            if error.kind == "request":
+            if error.kind == "request" and not self._is_base:
                 raise self._named(error) from error
             if error.kind in {"died", "timeout"}:
                 self._worker = self._launched()

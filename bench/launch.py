@@ -93,14 +93,18 @@ class Spawner(Launcher):
     def launch(self) -> WorkerProcess:
         """Start an interpreter."""
         streams = Streams()
-        process = subprocess.Popen(
-            [self._python, "-m", self._module],
-            stdin=streams.for_worker[0],
-            stdout=streams.for_worker[1],
-            stderr=streams.for_worker[2],
-            env=self._environment,
-            process_group=0,
-        )
+        try:
+            process = subprocess.Popen(
+                [self._python, "-m", self._module],
+                stdin=streams.for_worker[0],
+                stdout=streams.for_worker[1],
+                stderr=streams.for_worker[2],
+                env=self._environment,
+                process_group=0,
+            )
+        except OSError as error:
+            streams.close()
+            raise _no_interpreter(self._python, error) from error
         self._restrict(process.pid)
         streams.hand_over()
         return WorkerProcess(process.pid, streams, process.wait)
@@ -121,15 +125,20 @@ class ForkServer(Launcher):
         self._socket, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with theirs:
-            self._process = subprocess.Popen(
-                [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *imports],
-                stdin=subprocess.DEVNULL,
-                stdout=self._stderr,
-                stderr=self._stderr,
-                env=self._environment,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for us to handle
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *imports],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._stderr,
+                    stderr=self._stderr,
+                    env=self._environment,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # Ctrl-C is for us to handle
+                )
+            except OSError as error:
+                self._socket.close()
+                self._stderr.close()
+                raise _no_interpreter(self._python, error) from error
         self._restrict(self._process.pid)
 
     @property
@@ -209,3 +218,7 @@ def launcher(
     if platform.system() == "Linux":
         return ForkServer(environment, imports, python, cpus, roots)
     return Spawner(environment, python, cpus, roots)
+
+
+def _no_interpreter(python: str, error: OSError) -> WorkerError:
+    return WorkerError("start", f"cannot run {python} as an interpreter: {error.strerror}")

@@ -49,6 +49,8 @@ class Outcome:
         self.notes: list[str] = []
         self.measured_anything = False
         """Whether there is a sample to lose."""
+        self.last_set: dict[str, int] = {}
+        """The last set that began, of each group."""
         self._told: dict[str, dict[_WaveKey, _Told]] = {
             name: defaultdict(_Told) for name in self.waves
         }
@@ -130,6 +132,7 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveBegan) -> None:
         self._round_s = 0.0
+        self.last_set[event.group] = event.set_index
         key = (event.group, event.set_index, event.wave_index)
         self.rounds.pop(key, None)
         self._told[event.group].pop(key, None)

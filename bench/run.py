@@ -23,8 +23,6 @@ from bench.room import Room
 from bench.rule import Rule, UntilPrecise
 from bench.wave import LiveWave
 
-SIDES = ("head: ", "base: ")  # of a gate, as an error names them
-
 
 class Keeper(Protocol):
     """Where events are kept besides: a journal."""
@@ -58,6 +56,8 @@ class Run:
             check_same(plan, resumed.plan)
         self.outcome = resumed or Outcome(plan)
         self._resumed = resumed is not None
+        # Waves may have been split since: sets before the last one that began are what they are.
+        self._resumed_at = dict(resumed.last_set) if resumed else {}
         self._rule = rule or UntilPrecise()
         self._begin = begin
         self._keeper: Keeper | None = None
@@ -92,7 +92,8 @@ class Run:
                 if not any(wanted.values()):
                     break
                 for group, cells in wanted.items():
-                    self._measure_group(group, set_index, cells)
+                    if set_index >= self._resumed_at.get(group, 0):
+                        self._measure_group(group, set_index, cells)
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
                 raise
@@ -132,8 +133,7 @@ class Run:
                     context.progress.advance(arch)
 
     def _clerk(self, *, base: bool) -> Clerk:
-        side = SIDES[base] if self._plan.against_base else ""
-        return Clerk(self._context.launcher_of(base=base), self._plan, side)
+        return Clerk(self._context.launcher_of(base=base), self._plan, is_base=base)
 
     def _take_in(self, environments: Sequence[dict[str, Any]]) -> None:
         """Begin, or go on where the environment is still the same."""

@@ -194,11 +194,17 @@ def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
 
 def set_medians(logs: ByVisit) -> list[float]:
     """The median of each set's visits, those sets left out that were cut off early."""
-    by_set: dict[int, list[float]] = {}
+    sets = by_set(logs)
+    most = max(map(len, sets.values()), default=0)
+    return [median(found) for found in sets.values() if len(found) >= LEAST_SHARE * most]
+
+
+def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
+    """The numbers of each set's visits."""
+    found: dict[int, list[float]] = {}
     for (set_index, _, _), logarithm in logs.items():
-        by_set.setdefault(set_index, []).append(logarithm)
-    most = max(map(len, by_set.values()), default=0)
-    return [median(found) for found in by_set.values() if len(found) >= LEAST_SHARE * most]
+        found.setdefault(set_index, []).append(logarithm)
+    return found
 
 
 def exponential(found: Interval) -> Interval:

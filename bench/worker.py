@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import torch
 
-from bench import archs, clock, cost, environment, memory, subject
+from bench import archs, clock, cost, environment, memory, origin, subject
 from bench.cell import Cell
 from bench.lifeline import die_with
 from bench.names import RequestError
@@ -48,6 +48,7 @@ class Worker:
     def cost(self, arch: str, image_size: int) -> dict[str, Any]:
         """What an arch costs on paper, for one image."""
         counted = cost.count(archs.find(arch), image_size=image_size)
+        origin.check()
         return {
             "params": counted.params,
             "params_with_aux": counted.params_with_aux,
@@ -64,6 +65,7 @@ class Worker:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # so that events and streams are this device's
         self.subject = subject.prepare(wanted, image_size=image_size, seed=seed, threads=threads)
+        origin.check()
         setup = self.subject.setup
         return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
 

@@ -50,7 +50,10 @@ def _gate(options: argparse.Namespace) -> Output:
 
 def _static_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="googlenet-bench gate --static", add_help=False, usage=argparse.SUPPRESS
+        prog="googlenet-bench gate --static",
+        add_help=False,
+        usage=argparse.SUPPRESS,
+        allow_abbrev=False,
     )
     exact.add_static_options(parser)
     return parser
@@ -72,4 +75,5 @@ def _judge(options: list[str]) -> int:
     )
     if status in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}:
         return WRONG_REQUEST
-    return int(status)
+    # An exit code of a gate is a plain number; pytest's own 3 is an error inside of it.
+    return WRONG_REQUEST if status is pytest.ExitCode.INTERNAL_ERROR else int(status)

@@ -1,7 +1,10 @@
 """A gate that is held: which cells want another set, and what is said of each in the end."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
 from typing import NamedTuple
 
 from bench import stats, waves
@@ -29,6 +32,8 @@ class Pair:
 
     head: CellRecord
     base: CellRecord
+    rounds: int
+    """That a set should have."""
 
     @property
     def cell(self) -> Cell:
@@ -37,9 +42,15 @@ class Pair:
 
     @property
     def log_ratios(self) -> tuple[float, ...]:
-        """log(head's latency / base's), one for each set."""
+        """log(head's latency / base's), one for each set; NaN for one that was cut off early.
+
+        What is early does not depend on later sets, so that no look at the first few is undone.
+        """
         head, base = map(stats.log_latencies, (self.head, self.base))
-        return tuple(stats.set_medians(stats.log_ratios(base, head)))
+        return tuple(
+            median(found) if len(found) >= stats.LEAST_SHARE * self.rounds else math.nan
+            for found in stats.by_set(stats.log_ratios(base, head)).values()
+        )
 
     @property
     def failures(self) -> Mapping[str, Failure]:
@@ -48,7 +59,7 @@ class Pair:
         return {side: failure for side, failure in sides if failure}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Gate:
     """A gate that was held, whole."""
 
@@ -56,12 +67,12 @@ class Gate:
     sides: Sides
     settings: Settings
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """The cells, in the order of the plan."""
-        return tuple(pairs(self.run.cells, self.run.bases))
+        return pairs(self.run.cells, self.run.bases, int(self.run.plan["rounds"]))
 
-    @property
+    @cached_property
     def judgements(self) -> Mapping[str, Judgement]:
         """What is said of each cell, by its id; of one that failed, that nothing can be said."""
         return judge.judge(_history(self.pairs), self.settings, is_over=True)
@@ -84,7 +95,7 @@ class UntilJudged:
     def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
         """A group's undecided cells with their bases; the control with what it is a control of."""
         del set_index  # the judge counts
-        found = pairs(outcome.records(), outcome.bases())
+        found = pairs(outcome.records(), outcome.bases(), outcome.plan.rounds)
         judgements = judge.judge(_history(found), self._settings, is_over=False)
         whole = outcome.waves[group][0]
         wanted = [
@@ -97,9 +108,13 @@ class UntilJudged:
         return (*wanted, *map(waves.base, wanted), *control)
 
 
-def pairs(heads: Iterable[CellRecord], bases: Iterable[CellRecord]) -> tuple[Pair, ...]:
+def pairs(
+    heads: Iterable[CellRecord], bases: Iterable[CellRecord], rounds: int
+) -> tuple[Pair, ...]:
     """Each cell of head with the base's, both in the same order."""
-    return tuple(Pair(head=head, base=base) for head, base in zip(heads, bases, strict=True))
+    return tuple(
+        Pair(head=head, base=base, rounds=rounds) for head, base in zip(heads, bases, strict=True)
+    )
 
 
 def _history(found: Iterable[Pair]) -> dict[str, tuple[float, ...]]:

@@ -32,7 +32,7 @@ COLUMNS = (
     Column(name="base_s", heading="base ms", write=milliseconds),
     Column(name="head_s", heading="head ms", write=milliseconds),
     Column(name="sets", heading="sets"),
-    Column(name="delta", heading="δ %", write=scaled(100, 0)),
+    Column(name="delta", heading="δ %", write=lambda share: f"{share * 100:g}"),
     Column(name="changed", heading="changed besides", is_text=True),
 )
 HOW = """\
@@ -40,7 +40,7 @@ A ratio is head's latency over the base's: over 1 is slower. Both sides were mea
 sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
 *Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, which fresh sets had to
 confirm. *Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets
-allowed. Of gates of unchanged code, {alpha:.0%} at most call any cell regressed.
+allowed. Of gates of unchanged code, {alpha:g} % at most call any cell regressed.
 """
 
 
@@ -58,14 +58,33 @@ def render(gate: Gate) -> str:
         f"Head {escaped(gate.sides.head)} against base {escaped(gate.sides.base)}; "
         f"{escaped(str(gate.run.environment.get('device_name')))}, "
         f"PyTorch {escaped(_torch(gate))}.",
-        *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(gate.run)),
+        markdown.STATUS[gate.run.status],
+        *(f"**Mind:** {escaped(condition)}" for condition in conditions(gate)),
         as_markdown(COLUMNS, frame(gate)),
         *_failures(gate),
-        _folded("How to read this", HOW.format(alpha=gate.settings.alpha)),
+        _folded("How to read this", HOW.format(alpha=gate.settings.alpha * 100)),
         _folded("Each set", as_markdown(*_sets(gate))),
         _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def conditions(gate: Gate) -> Iterator[str]:
+    """What a reader must know of how the gate was held, in sentences."""
+    yield from gate.run.notes
+    for found in trust.of(gate.run):
+        if found.is_busy:
+            yield (
+                f"other processes kept {found.foreign_cpus:.1f} CPUs busy, so that "
+                f"{found.voided_share:.0%} of {found.rounds} rounds were voided; what that does to "
+                "the ratios is in their intervals, and a quiet machine needs fewer sets."
+            )
+        if found.control_contains_1 is False:
+            yield (
+                f"head's {found.reference} measured twice differs from itself by a factor of "
+                f"{found.control.estimate:.3f}, beyond its 99 % interval, as one gate in a hundred "
+                "has it: hold another before you act on this one."
+            )
 
 
 def headline(gate: Gate) -> str:
@@ -118,6 +137,7 @@ def as_json(gate: Gate) -> str:
         "base": {"name": gate.sides.base, "environment": gate.run.base_environment},
         "settings": gate.settings,
         "datetime": gate.run.datetime,
+        "notes": list(conditions(gate)),
         "phases_s": gate.run.phases_s,
         "cells": [_cell(pair, gate.judgements[pair.cell.id]) for pair in gate.pairs],
     }
@@ -146,7 +166,8 @@ def _changes(pair: Pair) -> Iterator[str]:
     for name, label in (("params", "params"), ("macs_per_image", "MACs")):
         before, after = pair.base.cost.get(name), pair.head.cost.get(name)
         if before is not None and after is not None and before != after:
-            yield f"{label} {before:,} → {after:,} ({after / before - 1:+.1%})"
+            share = f" ({after / before - 1:+.1%})" if before else ""
+            yield f"{label} {before:,} → {after:,}{share}"
 
 
 def _failures(gate: Gate) -> list[str]:

@@ -29,7 +29,8 @@ from bench.names import RequestError
 FILE = "pyproject.toml"
 TABLE = ("tool", "googlenet-bench", "gate")
 
-_Names = tuple[str, ...]
+_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+_Numbers = Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,13 +53,13 @@ class GateTable(
     archs: _Names | None = None
     modes: _Names | None = None
     dtypes: _Names | None = None
-    batch_sizes: tuple[int, ...] | None = None
+    batch_sizes: _Numbers | None = None
     tasks: _Names | None = None
     delta: float = judge.LEAST_EFFECT
     alpha: float = judge.ALPHA
     most_sets: int = judge.MOST_SETS
-    budget: float | None = None
-    """Seconds for the whole gate."""
+    budget: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Seconds after which no new round begins, as ``--budget``."""
     exceptions: tuple[Waiver, ...] = ()
 
 
@@ -75,7 +76,7 @@ def read(root: Path) -> GateTable:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"cannot read {path}: {error}") from error
     for name in TABLE:
-        found = found.get(name, {})
+        found = found.get(name, {}) if isinstance(found, dict) else found
     try:
         return msgspec.convert(found, GateTable)
     except msgspec.ValidationError as error:

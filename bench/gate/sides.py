@@ -12,6 +12,7 @@ from bench.gate import tree
 from bench.gate.tree import Tree
 from bench.launch import ROOT, Launcher, launcher
 from bench.names import RequestError
+from bench.origin import VARIABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +60,14 @@ def launchers(
         # Of a tree that has a bench of its own just the networks are wanted.
         (ours / "bench").symlink_to(ROOT / "bench")
         safe = {**variables, "PYTHONSAFEPATH": "1"}  # not from the current folder
-        yield tuple(
-            closing.enter_context(
-                launcher(safe, imports, cpus, python=side.python, roots=_roots(ours, side.tree))
-            )
-            for side in found
-        )
+        started = []
+        for side in found:
+            others = [other.tree.root for other in found if other.tree.root != side.tree.root]
+            not_from = {VARIABLE: str(others[0])} if others else {}
+            roots = _roots(ours, side.tree)
+            one = launcher({**safe, **not_from}, imports, cpus, python=side.python, roots=roots)
+            started.append(closing.enter_context(one))
+        yield tuple(started)
 
 
 def _roots(ours: Path, of: Tree) -> tuple[Path, ...]:

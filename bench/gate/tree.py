@@ -4,6 +4,8 @@ The other is a git worktree in a temporary folder. It is removed whatever happen
 was killed outright is removed by the next.
 """
 
+import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -28,6 +30,8 @@ class Tree:
     commit: str
     dirty: bool = False
     """Whether there are uncommitted changes in it."""
+    digest: str = ""
+    """Of the uncommitted changes: another one is another tree."""
 
     @property
     def name(self) -> str:
@@ -45,6 +49,7 @@ def here(folder: Path) -> Tree:
         root=root,
         commit=_git(root, "rev-parse", "--verify", "HEAD^{commit}"),
         dirty=bool(_git(root, "status", "--porcelain")),
+        digest=hashlib.sha256(_git(root, "diff", "--binary", "HEAD").encode()).hexdigest(),
     )
 
 
@@ -63,7 +68,9 @@ def at(revision: str, root: Path) -> Iterator[Tree]:
     _remove_abandoned(root)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
-        _git(root, "worktree", "add", "--detach", "--force", str(folder), commit)
+        # Without the user's hooks, which may take minutes to set a checkout up.
+        quiet = ("-c", f"core.hooksPath={os.devnull}")
+        _git(root, *quiet, "worktree", "add", "--detach", "--force", str(folder), commit)
         yield Tree(root=folder, commit=commit)
     finally:
         _remove(root, folder)
@@ -80,8 +87,11 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _remove(root: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _git(root, "worktree", "prune")
+    with contextlib.suppress(RequestError):  # it was never added, or is half gone
+        _git(root, "worktree", "remove", "--force", str(folder))
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _git(root, "worktree", "prune")
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -97,5 +107,5 @@ def _git(folder: Path, *arguments: str) -> str:
         raise RequestError("git is not installed, and the gate compares revisions") from error
     except subprocess.CalledProcessError as error:
         last = next(iter(error.stderr.strip().splitlines()[-1:]), f"exit status {error.returncode}")
-        raise RequestError(f"git {arguments[0]}: {last}") from error
+        raise RequestError(f"git: {last}") from error
     return done.stdout.strip()

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from rich.console import Console
 
-from bench import environment, plan
+from bench import archs, environment, plan
 from bench.cell import Cell
 from bench.launch import ForkServer, Launcher, Spawner
 from bench.names import RequestError
@@ -21,6 +22,7 @@ from bench.suite.profiles import MODES, REFERENCE_ARCH
 from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
+WRONG_REQUEST = 2
 SETS = 3  # of each way to start workers
 SEED = 0
 
@@ -31,14 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = terminal_console(stderr=True)
     try:
         found = check(plan.device(options.device), options.sets, console)
-    except (RequestError, WorkerError) as error:
+    except (RequestError, WorkerError, CalledProcessError) as error:
         console.print(f"selfcheck: {error}", markup=False)
-        return 2
+        return WRONG_REQUEST
+    except KeyboardInterrupt:
+        console.print("selfcheck: interrupted; it says nothing of what it has not measured")
+        return WRONG_REQUEST
     page = report.render(found)
+    console.print(page, markup=False, highlight=False, soft_wrap=True)
     machine = environment.machine_slug(found.environment)
     path = (options.report_dir or Path("reports") / machine) / report.FILE
-    write_text(path, page)
-    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    try:
+        write_text(path, page)
+    except OSError as error:
+        console.print(f"selfcheck: cannot write {path}: {error.strerror}", markup=False)
+        return WRONG_REQUEST
     console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
     return 0 if found.is_accepted else 1
 
@@ -65,7 +74,7 @@ def check(device: str, sets: int, console: Console) -> Selfcheck:
             handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
         startups = tuple(
             startup.measure(
-                {"fresh interpreters": _spawner("bench.worker"), "forked": _forker()},
+                {"fresh interpreters": lambda: _spawner("bench.worker"), "forked": _forker},
                 same,
                 sets,
                 progress,
@@ -105,7 +114,11 @@ def _spawner(module: str) -> Launcher:
 
 
 def _forker() -> Launcher:
-    return ForkServer(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
+    return ForkServer(
+        environment.for_workers(os.environ),
+        archs.find(REFERENCE_ARCH).imports,
+        cpus=environment.cpus_for_workers(),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from bench.process import WorkerProcess
 from bench.wave import HANDOVER_S, PREPARE_LIMIT_S, VISIT_LIMIT_S, WARM_UP_LIMIT_S
 
 PAUSES_S = (0.0, HANDOVER_S, 4 * HANDOVER_S)
-VISITS = 24  # of each kind
+VISITS = 12  # of each kind
 ITERATIONS = 6  # of a visit: two that show what the hand-over cost, and four to hold them against
 IDLE_S = 2.0
 

@@ -22,8 +22,8 @@ SECONDS = scaled(1, 1)
 
 BIAS = """\
 Our clock beside `torch.utils.benchmark.Timer.blocked_autorange`, in one process with the same
-network, images and threads, block by block in turn, whichever comes first drawn by lot. The ratio
-is ours over the Timer's, with its 95 % interval over pairs of blocks; it should be within
+network, images and threads, half of ours before each of the Timer's blocks and half after it. The
+ratio is ours over the Timer's, with its 95 % interval over such pairs; it should be within
 {accepted} of 1. What the clock gives a step that does nothing is all that it can add to an
 iteration.
 """

@@ -1,7 +1,7 @@
 """Start-up: what a set of live workers costs with fresh interpreters, and forked ones."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -59,16 +59,18 @@ def plan(device: str, *, seed: int) -> Plan:
 
 
 def measure(
-    launchers: Mapping[str, Launcher], base: Plan, sets: int, progress: Progress
+    ways: Mapping[str, Callable[[], Launcher]], base: Plan, sets: int, progress: Progress
 ) -> Iterator[Startup]:
     """Measure ``sets`` sets of each way of starting workers, in turn; raises ``WorkerError``."""
-    runs: dict[str, list[RunRecord]] = {way: [] for way in launchers}
+    runs: dict[str, list[RunRecord]] = {way: [] for way in ways}
+    launchers: dict[str, Launcher] = {}
     with ExitStack() as closing:
-        for launcher in launchers.values():
-            closing.enter_context(launcher)
         for index in range(sets):
-            for way, launcher in launchers.items():
-                found = Run(replace(base, seed=base.seed + index), launcher, progress).measure()
+            for way, make in ways.items():
+                if way not in launchers:  # a server imports while it is measured, and no other is
+                    launchers[way] = closing.enter_context(make())
+                plan = replace(base, seed=base.seed + index)
+                found = Run(plan, launchers[way], progress).measure()
                 runs[way].append(found.run_record())
     for way, records in runs.items():
         yield of(way, records)

@@ -1,8 +1,7 @@
 """A worker that also puts its clock beside PyTorch's own: ``torch.utils.benchmark``."""
 
+import math
 import os
-import random
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -27,33 +26,24 @@ class ExaminedWorker(Worker):
             "empty_step": self.empty_step,
         }
 
-    def beside_timer(self, pairs: int, block_s: float, seed: int) -> dict[str, Any]:
-        """Median seconds by our clock and by ``Timer.blocked_autorange``, in turn.
+    def beside_timer(self, pairs: int, block_s: float) -> dict[str, Any]:
+        """Median seconds by our clock and by ``Timer.blocked_autorange``, pair by pair.
 
-        Which of a pair comes first is drawn; each takes about ``block_s``, after an iteration that
-        is dropped.
+        Half of ours lies before the Timer's block and half after it, so that a drift is in both;
+        each takes ``block_s`` at the least, and begins with an iteration that is dropped.
         """
         task = self._ready().task
         own = clock.for_device(self.device)
         timer = Timer("step()", globals={"step": task.step}, num_threads=torch.get_num_threads())
-        step_s = median(self.warm_up()["durations_s"])
-        iterations = max(1, round(block_s / step_s))
-
-        def by_clock() -> float:
-            return median(own.time(task.step, iterations).host_s)
-
-        def by_timer() -> float:
-            return float(timer.blocked_autorange(min_run_time=block_s).median)
-
-        measured: dict[Callable[[], float], list[float]] = {by_clock: [], by_timer: []}
-        order, drawn = list(measured), random.Random(seed)
+        iterations = max(1, math.ceil(block_s / 2 / median(self.warm_up()["durations_s"])))
+        clock_s, timer_s = [], []
         with task.context():
             for _ in range(pairs):
-                drawn.shuffle(order)
-                for measure in order:
-                    task.step()
-                    measured[measure].append(measure())
-        return {"clock_s": measured[by_clock], "timer_s": measured[by_timer]}
+                before_s = own.time(task.step, 1 + iterations).host_s[1:]
+                timer_s.append(float(timer.blocked_autorange(min_run_time=block_s).median))
+                after_s = own.time(task.step, 1 + iterations).host_s[1:]
+                clock_s.append(median((*before_s, *after_s)))
+        return {"clock_s": clock_s, "timer_s": timer_s}
 
     def empty_step(self) -> dict[str, Any]:
         """Median seconds that the clock gives a step that does nothing."""

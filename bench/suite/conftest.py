@@ -14,7 +14,7 @@ from bench.gate import report
 from bench.gate.held import Gate
 from bench.plan import Plan
 from bench.record import CellRecord, RunRecord
-from bench.report import frame, summary
+from bench.report import frame, summary, trust
 from bench.report.tables import Column, filled, fitted, terminal_console
 from bench.suite import gating, measurement, options
 
@@ -72,6 +72,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     console = terminal_console(terminalreporter._tw._file)
     for title, columns, rows in _tables(config):
         console.print(fitted(console, columns, rows, title))
+    said = report.conditions(config.stash[GATE]) if GATE in config.stash else trust.warnings(run)
+    for sentence in said:
+        console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if run.status != "complete":
         console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
     for path in config.stash.get(WRITTEN, ()):

@@ -62,6 +62,9 @@ def add(parser: pytest.Parser) -> None:
 
 def ask(config: pytest.Config) -> Asked:
     """What the options and the settings ask for; raises ``RequestError`` for nonsense."""
+    for option in ("--base", "--base-python"):
+        if config.getoption(option) == "":
+            raise RequestError(f"{option} is empty: name a base, or leave it out to measure only")
     for option in NOT_FOR_GATES:
         if config.getoption(option):
             raise RequestError(f"{option} does not go with a gate, which decides that itself")
@@ -77,8 +80,9 @@ def ask(config: pytest.Config) -> Asked:
     deltas = settings.deltas(table.exceptions, plan.cells, today)
     asked = replace(asked, deltas=deltas)
     judge.check(asked)
+    budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return Asked(
-        plan=replace(plan, against_base=True),
+        plan=replace(plan, against_base=True, budget_s=budget_s),
         settings=asked,
         base=config.getoption("--base"),
         base_python=config.getoption("--base-python"),

@@ -2,20 +2,27 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench import environment, store
-from bench.gate import report
+from bench.gate import report, tree
 from bench.gate.held import Gate, Sides, UntilJudged
 from bench.gate.sides import launchers, sides
 from bench.names import RequestError
 from bench.plan import Plan
+from bench.process import WorkerError
 from bench.report.files import RUN_FILE
 from bench.suite import measurement
 from bench.suite.gate_options import ASKED
+
+HEAD_CHANGED = (
+    "Head was changed while it was measured: its sets may be of different code, and the verdicts "
+    "of none in particular."
+)
 
 
 def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tuple[Path, ...]]:
@@ -24,21 +31,33 @@ def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tup
     Ends the session with exit code 2 and a sentence where that cannot be done.
     """
     asked, folder = config.stash[ASKED], config.invocation_params.dir
+    left = {cell.id for cell in plan.cells}  # of -k
+    deltas = {name: delta for name, delta in asked.settings.deltas.items() if name in left}
+    settings = replace(asked.settings, deltas=deltas)
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
+    changes: list[str] = []
     try:
         with (
+            measurement.terminated_like_interrupted(),
             sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
             launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
         ):
-            rule = UntilJudged(asked.settings)
+            rule = UntilJudged(settings)
             run = measurement.record(config, plan, console, ours, base=theirs, rule=rule)
-    except RequestError as error:
+            if tree.here(folder).digest != head.tree.digest:
+                changes.append(HEAD_CHANGED)
+    except (RequestError, WorkerError) as error:
         pytest.exit(str(error), returncode=2)
-    names = Sides(head=head.name, base=base.name)
-    gate = Gate(run=run, sides=names, settings=asked.settings)
+    gate = Gate(
+        run=replace(run, notes=(*run.notes, *changes)),
+        sides=Sides(head=head.name, base=base.name),
+        settings=settings,
+    )
     written = measurement.keep(config, run, lambda folder: _write(gate, folder))
     _tell_github(gate)
+    if changes:
+        pytest.exit(HEAD_CHANGED, returncode=2)
     return gate, written
 
 

@@ -55,7 +55,7 @@ def record(
 
     Ends the session with exit code 2 and a sentence where nothing can be measured.
     """
-    with ExitStack() as closing, _terminated_like_interrupted():
+    with ExitStack() as closing, terminated_like_interrupted():
         progress = closing.enter_context(TerminalProgress(console))
 
         def begin(about: dict[str, Any]) -> Journal:
@@ -169,7 +169,7 @@ def _unfinished(config: pytest.Config) -> Path:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: write what was measured, and end."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -146,7 +146,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
 
 def is_gate(config: pytest.Config) -> bool:
     """Whether head is to be held against a base."""
-    return bool(config.getoption("--base") or config.getoption("--base-python"))
+    return any(config.getoption(option) is not None for option in ("--base", "--base-python"))
 
 
 def report_folder(config: pytest.Config, machine: str) -> Path:

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_counts_that_changed_are_named() -> None:
         gates.measured(cell, [1.0], cost=cost)
         for cell, cost in zip((waves.base(runs.EAGER), runs.EAGER), costs, strict=True)
     )
-    changes = list(report._changes(type(pair)(head=head, base=base)))
+    changes = list(report._changes(replace(pair, head=head, base=base)))
     assert changes == ["params 1,000 → 1,250 (+25.0%)"]
 
 
@@ -62,6 +63,7 @@ def test_the_page_folds_details_and_names_both_sides() -> None:
     assert "Head abc with uncommitted changes against base def" in page
     assert "**head failed** in googlenet/channels\\_last" in page
     assert "a &#124; b" in page
+    assert "**Mind:** it was cut off, and resumed" in page
     assert page.count("<details>") == page.count("</details>") == 4  # stderr, how, sets, where
     assert "|    10.5 |" in page  # each set, in percent: exp(0.1) is 10.5 % slower
 

@@ -57,7 +57,8 @@ def test_each_way_is_measured_in_turn(
     monkeypatch.setattr(fork_server, "close", lambda: None)  # other tests use it too
     watcher = Watcher()
     small = replace(startup.plan("cpu", seed=3), image_size=32, rounds=2)
-    one, other = startup.measure({"one": fork_server, "other": fork_server}, small, 2, watcher)
+    ways = {"one": lambda: fork_server, "other": lambda: fork_server}
+    one, other = startup.measure(ways, small, 2, watcher)
     assert [one.way, other.way] == ["one", "other"]
     for found in (one, other):
         assert found.workers == 3  # two, and the control
