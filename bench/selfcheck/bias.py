@@ -28,9 +28,12 @@ class Bias:
     """What our clock gives a step that does nothing."""
 
     @property
-    def is_accepted(self) -> bool:
-        """Whether the two agree within 1 %."""
-        return abs(self.ratio.estimate - 1) <= ACCEPTED
+    def is_accepted(self) -> bool | None:
+        """Whether the two agree within 1 %; None where noise hides it."""
+        if abs(self.ratio.estimate - 1) <= ACCEPTED:
+            return True
+        may_agree = self.ratio.low <= 1 + ACCEPTED and self.ratio.high >= 1 - ACCEPTED
+        return None if may_agree else False
 
 
 def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator[Bias]:

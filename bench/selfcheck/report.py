@@ -44,6 +44,7 @@ What the bookkeeping of a run takes as it grows, with samples made up, each size
 own. Accepted are {limit_s:.0f} s a stage, and {limit_gb:.0f} GB in all. Ten times as much should
 take ten times as long.
 """
+AGREE = {True: "yes", False: "NO", None: "too noisy to tell"}
 _BIAS_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="latency_s", heading="latency ms", write=milliseconds),
@@ -82,7 +83,7 @@ class Selfcheck:
     def is_accepted(self) -> bool:
         """Whether the clock is right, and the bookkeeping quick and small enough."""
         sizes = (size.is_accepted for sizes in self.scales.values() for size in sizes)
-        return all(bias.is_accepted for bias in self.biases) and all(sizes)
+        return all(bias.is_accepted is not False for bias in self.biases) and all(sizes)
 
 
 def render(found: Selfcheck) -> str:
@@ -124,7 +125,7 @@ def _biases(biases: Sequence[Bias]) -> pd.DataFrame:
             "ratio": bias.ratio.estimate,
             "ratio_low": bias.ratio.low,
             "ratio_high": bias.ratio.high,
-            "is_accepted": "yes" if bias.is_accepted else "NO",
+            "is_accepted": AGREE[bias.is_accepted],
             "empty_step_s": bias.empty_step_s,
         }
         for bias in biases

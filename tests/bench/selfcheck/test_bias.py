@@ -34,6 +34,12 @@ def test_one_percent_is_accepted(ratio: float, accepted: bool) -> None:
     assert found.is_accepted is accepted
 
 
+@pytest.mark.parametrize(("spread", "accepted"), [(1.1, None), (1.0001, False)])
+def test_what_noise_may_explain_is_not_judged(spread: float, accepted: bool | None) -> None:
+    clock_s = [0.0102 * spread, 0.0102 / spread, 0.0102]
+    assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is accepted
+
+
 def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bias, "PAIRS", 3)
     monkeypatch.setattr(bias, "BLOCK_S", 0.01)
