@@ -59,21 +59,31 @@ def _static_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Watch:
+    """A pytest plugin that tells an error inside of pytest, whose exit code is a gate's too."""
+
+    broke = False
+
+    def pytest_internalerror(self) -> None:
+        """Remember it."""
+        self.broke = True
+
+
 def _judge(options: list[str]) -> int:
     """Run the suite as a gate; its exit code is pytest's but for what a gate calls otherwise."""
     import pytest
 
     from bench import suite
 
+    watch = _Watch()
     status = pytest.main(
         [
             str(Path(suite.__file__).parent),
-            *("-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
+            *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
             *options,
-        ]
+        ],
+        plugins=[watch],
     )
-    if status in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        return WRONG_REQUEST
-    # An exit code of a gate is a plain number; pytest's own 3 is an error inside of it.
-    return WRONG_REQUEST if status is pytest.ExitCode.INTERNAL_ERROR else int(status)
+    wrong = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
+    return WRONG_REQUEST if watch.broke or status in wrong else int(status)

@@ -134,9 +134,9 @@ def test_a_base_whose_network_does_not_import_is_no_regression(repository: Path)
     git(repository, "commit", "--all", "--quiet", "--message", "broken")
     write_net(repository)
     ended = held(repository, "--base=HEAD")
-    said = ended.stdout + ended.stderr
+    said = " ".join((ended.stdout + ended.stderr).split())
     assert ended.returncode == 3, said
-    assert "base failed while preparing: cannot take 'sleeper' from 'nets'" in said
+    assert f"{CELL}/base while preparing: cannot take 'sleeper' from 'nets'" in said
     assert "nothing_like_it" in said
     assert "Traceback" not in said
     assert no_worktree_is_left(repository)
@@ -156,7 +156,7 @@ def test_a_base_does_not_run_heads_code_by_mistake(repository: Path) -> None:
     git(repository, "commit", "--allow-empty", "--quiet", "--message", "without the network")
     # As an editable install would, this finds head's module where the base has none.
     ended = held(repository, "--base=HEAD", PYTHONPATH=f"{ROOT}{os.pathsep}{repository}")
-    said = ended.stdout + ended.stderr
+    said = " ".join((ended.stdout + ended.stderr).split())
     assert ended.returncode == 3, said
     assert "which is head's" in said
 
