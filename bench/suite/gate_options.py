@@ -15,7 +15,7 @@ from bench.names import RequestError
 from bench.plan import Plan
 from bench.suite import options
 
-BUDGET_S = 1200.0  # six cells take 3 minutes where nothing changed, and confirming that again
+BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
 NOT_FOR_GATES = ("--sets", "--precision", "--resume")
 
