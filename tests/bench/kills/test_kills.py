@@ -89,7 +89,8 @@ class Chain:
     def told(self) -> list[dict[str, Any]]:
         """What its workers said, in order."""
         try:
-            lines = self.log.read_text().splitlines()
+            # Without what comes after the last line end: half of a line that is being written.
+            *lines, _ = self.log.read_text().split("\n")
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]
