@@ -1,5 +1,6 @@
 """What people and CI run, a function each: ``nox -l`` lists them."""
 
+import os
 import sys
 
 import nox
@@ -9,6 +10,10 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
+
+# The environments are nox's own: let Python keep its bytecode in them. Container images often ask
+# it not to, uv compiles none, and compiling PyTorch's Python anew costs every process 6 seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 # After Ctrl-C a partial report is written: nox would kill what writes it after half a second.

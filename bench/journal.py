@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import msgspec
 
@@ -26,11 +26,23 @@ class Journal:
     """A journal being written. A disk that takes no more ends the journal, not the run."""
 
     def __init__(self, path: Path, on_error: Callable[[OSError], None]) -> None:
+        """Raises ``RequestError`` where the folder takes no file, or another run writes there."""
         self.path = path
         self._on_error = on_error
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise RequestError(
+                f"cannot write to {path.parent}: {error.strerror}; --report-dir names another "
+                "folder"
+            ) from error
+        try:
+            _lock(self._file, path)
+        except RequestError:
+            self._file.close()
+            raise
         _mend_last_line(path)
-        self._file = path.open("ab", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -78,8 +90,13 @@ def read(path: Path) -> Iterator[Event]:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename an unfinished run's journal, which a new run must not overwrite; its new path."""
+    """Rename an unfinished run's journal, which a new run must not overwrite; its new path.
+
+    Raises ``RequestError`` where that run is not finished because it is still going on.
+    """
     try:
+        with path.open("rb") as file:
+            _lock(file, path)
         stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
     except FileNotFoundError:
         return None
@@ -96,6 +113,19 @@ def _check(event: Event, number: int, path: Path) -> None:
             f"{path} has schema version {event.schema_version} where this googlenet-bench writes "
             f"{SCHEMA_VERSION}: go on with the version that began it"
         )
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Keep other runs away for as long as the file is open; its writer's death opens it too."""
+    import fcntl  # not on Windows, where a journal can only be read
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RequestError(
+            f"another run is writing {path}: wait for its end, or name another folder with "
+            "--report-dir"
+        ) from None
 
 
 def _mend_last_line(path: Path) -> None:

@@ -215,9 +215,19 @@ def launcher(
 
     ``imports`` names what the workers will need besides torch, so that it is imported once.
     """
+    _allow_many_files()
     if platform.system() == "Linux":
         return ForkServer(environment, imports, python, cpus, roots)
     return Spawner(environment, python, cpus, roots)
+
+
+def _allow_many_files() -> None:
+    """Each worker takes a few descriptors, and many systems give a process 1,024 unless asked."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS: "unlimited" is more than it gives
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _no_interpreter(python: str, error: OSError) -> WorkerError:

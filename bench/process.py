@@ -6,12 +6,12 @@ The other side is bench/worker.py. Imports no torch.
 import contextlib
 import json
 import os
-import select
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import wait  # select() fails past 1,024 descriptors
 from typing import IO, Any
 
 STDERR_LINES = 12  # of a failed worker's stderr, kept with its reason
@@ -65,7 +65,7 @@ class WorkerProcess:
         self._ended = False
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when a reply is there, for ``select``."""
+        """The descriptor that becomes readable when a reply is there, to ``wait`` for."""
         return self._streams.replies
 
     def request(self, op: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class WorkerProcess:
         deadline = time.monotonic() + limit_s
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self], [], [], left)[0]:
+            if left <= 0 or not wait([self.fileno()], left):
                 raise self.hung(limit_s)
             chunk = os.read(self.fileno(), 1 << 16)
             if not chunk:
@@ -121,7 +121,7 @@ class WorkerProcess:
         # Its end closes the replies; what it still had to say is of no interest.
         deadline = time.monotonic() + GRACE_S
         while (left := deadline - time.monotonic()) > 0:
-            if select.select([self], [], [], left)[0] and not os.read(self.fileno(), 1 << 16):
+            if wait([self.fileno()], left) and not os.read(self.fileno(), 1 << 16):
                 break
         self.kill()
 

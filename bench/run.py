@@ -210,8 +210,7 @@ class Run:
             set_index=set_index,
             wave_index=wave_index,
         )
-        with context.timed("preparing"):
-            live.prepare()
+        live.prepare()
         with context.timed("warming up"):
             live.warm_up()
         whole = live.visit_in_rounds(self._over_budget)

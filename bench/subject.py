@@ -68,7 +68,7 @@ class Subject:
 def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = None) -> Subject:
     """Build a cell's network, run it once and compare its answer with fp32 eager's.
 
-    All but the cell's own run is done in ``threads``, so that several workers can do it at once.
+    All but compiling is done in ``threads``, so that several workers can do it at once.
 
     Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
     running raise.
@@ -89,8 +89,9 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
     build_s = time.perf_counter() - start
-    torch.set_num_threads(own_threads)  # compiled code has the number in it
 
+    if modes.is_compiled(cell.mode):  # compiled code has the number of threads in it
+        torch.set_num_threads(own_threads)
     dtype.pin_precision()
     if modes.is_channels_last(cell.mode):
         images = images.contiguous(memory_format=torch.channels_last)
@@ -98,6 +99,7 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
     task = make(modes.apply(cell.mode, model), images, targets, dtype)
     found = answer(task)
     first_call_s = time.perf_counter() - start
+    torch.set_num_threads(own_threads)
     output_error, gradient_error = check(found, expected, dtype)
     graphs, graph_breaks = compiled_graphs()
     return Subject(

@@ -1,11 +1,12 @@
 """A live wave: the workers of one wave in one set, from their start to their end."""
 
+import math
 import random
-import select
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.connection import wait
 from typing import Any
 
 from bench import events
@@ -57,6 +58,7 @@ class LiveWave:
         self._replaced: set[Cell] = set()
         self._live: dict[Cell, WorkerProcess] = {}
         self._latency_s: dict[Cell, float] = {}
+        self._compilations: list[tuple[float, float]] = []  # when each began and ended
 
     def prepare(self) -> None:
         """Start workers; have each build, compile and check its network, one on each core.
@@ -64,6 +66,16 @@ class LiveWave:
         A worker that compiled its graph is followed by a fresh one, which finds it in the cache:
         then all workers have the same past, and no two compile the same graph.
         """
+        context, start = self._context, self._context.now()
+        try:
+            self._prepare()
+        finally:
+            compiling_s = covered_s(self._compilations)
+            others_s = context.now() - start - compiling_s
+            for phase, seconds in (("compiling", compiling_s), ("preparing", others_s)):
+                context.tell(events.Spent(phase=phase, seconds=seconds))
+
+    def _prepare(self) -> None:
         progress, now = self._context.progress, self._context.now
         progress.phase(f"set {self._set + 1}: compiling and checking", len(self._cells))
         waiting, busy = deque(self._cells), dict[Cell, float]()
@@ -86,15 +98,16 @@ class LiveWave:
                     self._send_prepare(cell, threads=self._threads(len(waiting), len(busy)))
                     busy[cell] = now()
             if busy:
-                select.select([self._live[cell] for cell in busy], [], [], 1.0)
+                wait([self._live[cell].fileno() for cell in busy], 1.0)
             for cell in list(busy):
-                answered = select.select([self._live[cell]], [], [], 0)[0]
+                answered = wait([self._live[cell].fileno()], 0)
                 if not answered and now() - busy[cell] < PREPARE_LIMIT_S:
                     continue
                 with self._cell_may_fail(cell, "preparing"):
                     if not answered:
                         raise self._live[cell].hung(PREPARE_LIMIT_S)
                     if self._compiled_anew(cell):
+                        self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
                 del busy[cell]
                 if cell not in waiting:
@@ -260,6 +273,15 @@ def iterations_for(latency_s: float) -> tuple[int, int]:
     """Iterations of a visit, dropped and timed: many of a fast network, one of a slow one."""
     timed = max(1, min(MOST_ITERATIONS, round(VISIT_S / max(latency_s, 1e-6))))
     return (0 if latency_s > SLOW_S else DROPPED), timed
+
+
+def covered_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds in at least one of the spans of time, which may overlap."""
+    total, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
 
 
 def _twin(cell: Cell, busy: Iterable[Cell]) -> bool:

@@ -17,8 +17,8 @@ MODES = ("eager", "compile", "channels_last")
 THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
 # Rounds of a set: their median is one value of an interval, and another set tells more than more
-# of them. With 8 it wobbles by 0.6 % where processes differ by 1 %.
-ROUNDS = 8
+# of them. With 6 it wobbles by 0.7 % where processes differ by 1 %.
+ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             throughput=False,
             sets=3,
             rounds=ROUNDS,
-            extra_s=60.0,
+            extra_s=45.0,
         ),
         "default": Profile(
             what="the ladder from GoogLeNet to torchvision's, at batch 1 and a throughput batch",

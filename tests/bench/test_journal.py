@@ -142,3 +142,22 @@ def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
     assert aside != path
     assert not path.exists()
     assert tuple(journal.read(aside)) == EVENTS
+
+
+def test_a_journal_that_is_being_written_is_no_other_runs(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    with journal.Journal(path, on_error=_no_error) as kept:
+        kept.append(BEGAN)
+        with pytest.raises(RequestError, match="another run is writing"):
+            journal.Journal(path, on_error=_no_error)
+        with pytest.raises(RequestError, match="another run is writing"):
+            journal.set_aside(path)
+        kept.append(EVENTS[1])
+    assert list(journal.read(path)) == list(EVENTS[:2])
+    assert journal.set_aside(path)
+
+
+def test_a_folder_that_takes_no_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    with pytest.raises(RequestError, match="--report-dir"):
+        journal.Journal(tmp_path / "reports" / "here" / journal.FILE, on_error=_no_error)

@@ -126,6 +126,7 @@ def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher
     assert set(outcome.phases_s) == {
         "importing",
         "counting",
+        "compiling",
         "preparing",
         "warming up",
         "measuring",
