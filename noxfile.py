@@ -48,6 +48,12 @@ def gate(session: nox.Session) -> None:
 
 
 @nox.session
+def gate_power(session: nox.Session) -> None:
+    """Count the gate's own false alarms and misses; options follow --, ``-- --sets 20``, say."""
+    measure(session, "bench.power")
+
+
+@nox.session
 def selfcheck(session: nox.Session) -> None:
     """Measure what the suite can say of itself: bias, overhead, start-up, hand-over, scale."""
     measure(session, "bench.selfcheck")

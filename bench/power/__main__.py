@@ -1,0 +1,177 @@
+"""``python -m bench.power``: collect what the gate's error rates are counted from, and count them.
+
+What was collected before is kept, and added to: figures grow over days.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+
+from bench import environment
+from bench.gate.judge import Settings
+from bench.launch import ForkServer, Launcher, Spawner
+from bench.names import RequestError, choose
+from bench.power import calibration, held, report, sets, table
+from bench.power.cases import PLANS, Case
+from bench.power.held import GateRow
+from bench.power.load import competitor
+from bench.power.sets import SetRow
+from bench.process import WorkerError
+from bench.report.tables import terminal_console
+from bench.store import write_text
+from bench.suite.progress import TerminalProgress
+from bench.wave import SHORT_LIMIT_S
+
+WRONG_REQUEST = 2
+INTERRUPTED = 2
+SEED = 0
+HELD_PERCENT = 5.0  # of the gates that are held end to end
+IMPORTS = ("torchvision", "bench.preload")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Collect, count and write; 2 where that cannot be done, what was collected being kept."""
+    options = _parser().parse_args(arguments)
+    console = terminal_console(stderr=True)
+    code = 0
+    try:
+        about = _described()
+        machine = environment.machine_slug(about)
+        folder = options.report_dir or Path("reports") / machine
+        try:
+            _collect(options, folder, console)
+        except KeyboardInterrupt:
+            console.print("gate_power: interrupted; what was collected is kept")
+            code = INTERRUPTED
+        page = report.render(
+            str(about["device_name"]),
+            table.read(folder / report.SETS_FILE, SetRow),
+            table.read(folder / report.GATES_FILE, GateRow),
+            Settings(),
+        )
+        write_text(folder / report.FILE, page)
+    except (RequestError, WorkerError, OSError) as error:
+        console.print(f"gate_power: {error}", markup=False)
+        return WRONG_REQUEST
+    console.print(page, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"wrote {folder / report.FILE}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _collect(options: argparse.Namespace, folder: Path, console: Console) -> None:
+    path = folder / report.SETS_FILE
+    cases = choose("plan", options.plan, PLANS)
+    loaded = options.load == "loaded"
+    with TerminalProgress(console) as progress:
+        amounts: Mapping[Case, int] = {}
+        if options.sets or options.gates:
+            progress.phase("calibrating", 1)
+            amounts = _amounts(cases, table.read(path, SetRow))
+            progress.advance(", ".join(f"{c.kind} {c.mode} {n}" for c, n in amounts.items() if n))
+        if options.sets:
+            with _competing(loaded), _forker() as forker:
+                sets.collect(
+                    amounts,
+                    options.sets,
+                    forker,
+                    progress,
+                    load=options.load,
+                    keep=lambda rows: table.append(path, rows),
+                )
+        if options.gates:
+            amount = amounts[Case(mode="eager", kind="conv", percent=HELD_PERCENT)]
+            progress.phase("gates end to end", len(_HELD) * options.gates)
+            for _ in range(options.gates):
+                for load, is_same in _HELD:
+                    with _competing(load == "loaded"):
+                        rows = held.hold(
+                            load=load,
+                            percent=0.0 if is_same else HELD_PERCENT,
+                            amount=0 if is_same else amount,
+                        )
+                    table.append(folder / report.GATES_FILE, rows)
+                    progress.advance(f"{load}: {', '.join(row.verdict for row in rows)}")
+
+
+_HELD = (("quiet", True), ("loaded", True), ("quiet", False))
+
+
+def _amounts(cases: Sequence[Case], before: Sequence[SetRow]) -> Mapping[Case, int]:
+    """Units of each case: those of the sets that are there already, so that these add up."""
+    known = {row.case: row.amount for row in before}
+    new = [case for case in cases if case not in known]
+    spawner = Spawner(
+        environment.for_workers(os.environ),
+        cpus=environment.cpus_for_workers(),
+        module="bench.power.worker",
+    )
+    found = calibration.amounts(new, spawner, seed=SEED)
+    return {case: known.get(case, found.get(case, 0)) for case in cases}
+
+
+def _competing(loaded: bool) -> AbstractContextManager[None]:
+    return competitor() if loaded else nullcontext()
+
+
+def _described() -> dict[str, object]:
+    """The environment that workers are started in."""
+    with _spawned() as spawner:
+        clerk = spawner.launch()
+        about = clerk.request("describe", limit_s=SHORT_LIMIT_S, device="cpu")
+        clerk.close()
+    return cast("dict[str, object]", about)
+
+
+def _spawned() -> Launcher:
+    return Spawner(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
+
+
+def _forker() -> Launcher:
+    return ForkServer(
+        environment.for_workers(os.environ), IMPORTS, cpus=environment.cpus_for_workers()
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.power",
+        description="Run the gate on code that did not change and on code that did, and publish "
+        f"how often it was right in {report.FILE}. What was collected before is added to; without "
+        "an option the report is written anew from it.",
+    )
+    parser.add_argument(
+        "--sets", type=int, default=0, metavar="N", help="collect so many sets more"
+    )
+    parser.add_argument(
+        "--plan",
+        default="sizes",
+        help="what is injected in them: sizes (3, 5 and 10 %% of convolutions), or kinds (Python, "
+        "graph breaks, one slow iteration in ten)",
+    )
+    parser.add_argument(
+        "--load",
+        choices=("quiet", "loaded"),
+        default="quiet",
+        help="beside nothing, or beside a process on two threads",
+    )
+    parser.add_argument(
+        "--gates",
+        type=int,
+        default=0,
+        metavar="N",
+        help="hold so many gates more of each kind, end to end: A/A, A/A under load, 5 %% slower",
+    )
+    parser.add_argument(
+        "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

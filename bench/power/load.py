@@ -1,0 +1,26 @@
+"""A competing process, on purpose: what a gate meets on a machine that others use."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+THREADS = 2
+_WORK = f"""\
+import torch
+torch.set_num_threads({THREADS})
+factor = torch.randn(512, 512)
+while True:
+    torch.mm(factor, factor)
+"""
+
+
+@contextmanager
+def competitor() -> Iterator[None]:
+    """A process that multiplies matrices on two threads, for as long as it is wanted."""
+    process = subprocess.Popen([sys.executable, "-c", _WORK])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()

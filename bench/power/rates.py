@@ -1,0 +1,110 @@
+"""Rates: how often a gate says what, of sets that were collected and of gates that were held.
+
+Pure. Of sets the decision code of the gate is run again on groups of them that share none, each as
+long as a gate would have gone on; of how many cells a gate has, its levels depend.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+from scipy.stats import binomtest
+
+from bench import stats
+from bench.gate import judge
+from bench.gate.judge import Settings
+from bench.gate.verdict import Judgement, Verdict
+from bench.power.cases import Case
+from bench.power.sets import SetRow
+
+CELLS = 6  # of a quick gate
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many of so many, with the interval by Clopper and Pearson (1934) at 95 %."""
+
+    count: int
+    of: int
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval of the rate; all from 0 to 1 where nothing was counted."""
+        if not self.of:
+            return 0.0, 1.0
+        found = binomtest(self.count, self.of).proportion_ci(_CONFIDENCE, method="exact")
+        return float(found.low), float(found.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What the gate says of a case, by the sets of it."""
+
+    case: Case
+    load: str
+    log_ratios: tuple[float, ...]
+    judgements: tuple[Judgement, ...]
+    """Of gates held on groups of the sets that share none."""
+
+    @property
+    def effect(self) -> stats.Interval:
+        """Latency with the injection over latency without, over all sets."""
+        return stats.exponential(stats.interval(self._finite))
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of a set's log-ratio."""
+        return stdev(self._finite) if len(self._finite) > 1 else math.nan
+
+    @property
+    def voided(self) -> int:
+        """Sets without a number, for want of rounds that foreign load did not void."""
+        return len(self.log_ratios) - len(self._finite)
+
+    def rate(self, verdict: Verdict) -> Rate:
+        """How often the gate said this."""
+        said = sum(found.verdict is verdict for found in self.judgements)
+        return Rate(count=said, of=len(self.judgements))
+
+    @property
+    def _finite(self) -> list[float]:
+        return [value for value in self.log_ratios if math.isfinite(value)]
+
+
+def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
+    """Each case of each load, judged; A/A first, and then by mode, kind and size."""
+    found: dict[tuple[str, Case], list[float]] = {}
+    for row in rows:
+        found.setdefault((row.load, row.case), []).append(row.log_ratio)
+    return tuple(
+        Power(
+            case=case,
+            load=load,
+            log_ratios=tuple(values),
+            judgements=tuple(gates(values, settings)),
+        )
+        for (load, case), values in sorted(
+            found.items(), key=lambda item: (not item[0][1].is_same, item[0])
+        )
+    )
+
+
+def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement]:
+    """Gates on groups of sets, in the order measured, each ending where the gate would have.
+
+    What is left at the end, too short for a verdict, is not judged.
+    """
+    start = 0
+    for end in range(1, len(log_ratios) + 1):
+        found = _judged(log_ratios[start:end], settings)
+        if found.verdict is not None:
+            yield found
+            start = end
+
+
+def _judged(log_ratios: Sequence[float], settings: Settings) -> Judgement:
+    """What a gate says of one of its cells after these sets."""
+    others: dict[str, Sequence[float]] = {str(other): () for other in range(CELLS - 1)}
+    return judge.judge({"cell": log_ratios, **others}, settings, is_over=False)["cell"]

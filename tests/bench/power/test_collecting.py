@@ -1,0 +1,83 @@
+"""Real sets and a real calibration, as small as they can be."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import environment
+from bench.launch import Launcher, Spawner
+from bench.power import __main__ as power
+from bench.power import calibration, report, sets, table
+from bench.power.cases import Case
+from bench.power.sets import SetRow
+from tests.bench.test_run import Watcher
+
+EAGER = Case(mode="eager", kind="python", percent=50.0)
+
+
+def test_a_calibration_gives_units_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "PAIRS", 5)
+    larger = Case(mode="eager", kind="python", percent=500.0)
+    with Spawner(environment.for_workers(os.environ), module="bench.power.worker") as spawner:
+        found = calibration.amounts([EAGER, larger], spawner, seed=0)
+    assert 1 <= found[EAGER] < found[larger]
+    assert found[larger] == pytest.approx(10 * found[EAGER], abs=10)
+
+
+@pytest.mark.parametrize(
+    ("share", "base_s", "unit_s", "expected"),
+    [(0.05, 0.050, 0.0001, 25), (0.03, 0.010, 0.1, 1), (0.05, 0.05, 0.0, 2_500_000)],
+)
+def test_units_are_whole_and_one_at_the_least(
+    share: float, base_s: float, unit_s: float, expected: int
+) -> None:
+    assert calibration.units(share, base_s, unit_s) == expected
+
+
+def test_a_unit_is_what_pairs_differ_by() -> None:
+    assert calibration.unit_s([1.0, 2.0, 9.0], [2.0, 3.0, 10.0], 4) == 0.25
+
+
+def test_each_set_gives_a_row_for_each_case(fork_server: Launcher) -> None:
+    kept: list[list[SetRow]] = []
+    amounts = {Case(mode="eager", kind="none", percent=0.0): 0, EAGER: 3_000}
+    sets.collect(
+        amounts, 2, fork_server, Watcher(), load="quiet", keep=lambda rows: kept.append(list(rows))
+    )
+    assert [[row.case for row in rows] for rows in kept] == [list(amounts), list(amounts)]
+    for _, slower in kept:
+        assert slower.amount == 3_000
+        assert slower.base_s > 0
+        assert slower.log_ratio > 0.2 or slower.log_ratio != slower.log_ratio  # NaN: voided
+
+
+def test_without_options_the_report_is_written_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        SetRow(
+            began=f"2026-01-01T00:00:{index:02}+00:00",
+            load="quiet",
+            mode="eager",
+            kind="none",
+            percent=0.0,
+            amount=0,
+            log_ratio=(-1) ** index * 0.001,
+            base_s=0.05,
+            torch="2.11.0",
+        )
+        for index in range(9)
+    ]
+    table.append(tmp_path / report.SETS_FILE, rows)
+    assert power.main(["--report-dir", str(tmp_path)]) == 0
+    page = (tmp_path / report.FILE).read_text(encoding="utf-8")
+    assert "`regressed` in 0% (0%–71%; 0 of 3) of gates" in page
+    assert "wrote" in capsys.readouterr().err
+
+
+def test_a_plan_nobody_knows_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert power.main(["--plan", "nonsense", "--report-dir", str(tmp_path)]) == power.WRONG_REQUEST
+    assert "nonsense" in capsys.readouterr().err

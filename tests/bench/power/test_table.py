@@ -1,0 +1,39 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from bench.names import RequestError
+from bench.power import table
+from bench.power.sets import SetRow
+from tests.bench.power.test_rates import row
+
+
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "there" / "sets.csv"
+    assert table.read(path, SetRow) == []
+    table.append(path, [row(0.1)])
+    table.append(path, [])
+    table.append(path, [row(0.2), row(math.nan)])
+    first, second, third = table.read(path, SetRow)
+    assert (first, second) == (row(0.1), row(0.2))
+    assert math.isnan(third.log_ratio)
+    assert path.read_text().count("began") == 1
+
+
+@pytest.mark.parametrize("content", ["a,b\n1,2\n", "\xff\xfe", "began\nnow\n"])
+def test_another_table_is_refused_in_a_sentence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "sets.csv"
+    path.write_text(content, encoding="latin-1")
+    if content == "\xff\xfe":
+        path.write_text(content, encoding="utf-16")
+    with pytest.raises(RequestError, match=r"sets\.csv is no table of SetRow rows"):
+        table.read(path, SetRow)
+
+
+def test_a_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sets.csv"
+    table.append(path, [row(0.1)])
+    path.write_text(path.read_text()[:-12])
+    with pytest.raises(RequestError, match="no table"):
+        table.read(path, SetRow)
