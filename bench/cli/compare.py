@@ -7,7 +7,7 @@ from bench import journal
 from bench.cli.command import Commands, Output
 from bench.cli.runs import recorded
 from bench.gate import advice
-from bench.gate.circumstances import CIRCUMSTANCES
+from bench.circumstances import CIRCUMSTANCES
 from bench.gate.compare import FAILS, compare
 from bench.names import choose
 

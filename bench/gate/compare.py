@@ -25,7 +25,7 @@ from types import MappingProxyType
 
 from bench import stats
 from bench.cell import Cell
-from bench.gate.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.circumstances import CIRCUMSTANCES, Difference, differences, refuse
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError, choose

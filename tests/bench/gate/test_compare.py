@@ -9,7 +9,7 @@ from scipy.stats import ttest_ind
 
 from bench import stats
 from bench.cell import Cell
-from bench.gate.circumstances import CIRCUMSTANCES
+from bench.circumstances import CIRCUMSTANCES
 from bench.gate.compare import DRIFT, Basis, Compared, Comparison, compare
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
