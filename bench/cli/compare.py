@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from bench import journal
+from bench.circumstances import CIRCUMSTANCES
 from bench.cli.command import Commands, Output
 from bench.cli.runs import recorded
 from bench.gate import advice
-from bench.circumstances import CIRCUMSTANCES
 from bench.gate.compare import FAILS, compare
 from bench.names import choose
 

@@ -1,4 +1,4 @@
-"""A chart: one Vega-Lite definition, drawn as SVG for Markdown and alive in the page. Plain data."""
+"""A chart: one Vega-Lite definition, for SVG in Markdown and alive in the page. Plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

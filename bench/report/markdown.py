@@ -1,12 +1,14 @@
 """The report in Markdown."""
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
 from bench import environment
 from bench.record import RunRecord
-from bench.report import frame, summary, trust
+from bench.report import findings, frame, ladder, summary, trust
+from bench.report.chart import Chart
 from bench.report.tables import Column, as_markdown, escaped, scaled
 
 STATUS = {
@@ -31,6 +33,15 @@ Memory is the peak of weights and activations, without the interpreter and its l
 the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
 by, over its size at rest with all free memory given back, while the worker was warmed up and
 measured. The whole resident set stands in summary.csv.
+"""
+FINDINGS = """\
+Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; one
+interval in twenty misses, so that of twenty such statements one is chance.
+"""
+LADDER = """\
+Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
+was before, with the 95 % interval. An interaction is the ratio of both factors together to the
+product of each alone: 1 where they add up.
 """
 TRUST = """\
 The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
@@ -62,8 +73,11 @@ _FAILURE_COLUMNS = (
 )
 
 
-def render(run: RunRecord) -> str:
-    """The whole report: failures first, then the tables, then the circumstances."""
+def render(run: RunRecord, charts: Sequence[Chart] = ()) -> str:
+    """The whole report: failures first, then what was found, the tables, and the circumstances.
+
+    ``charts`` lie as ``charts/NAME.svg`` beside it.
+    """
     about, cells = run.environment, frame.summary(run)
     parts = [
         f"# {escaped(str(about.get('device_name')))}, PyTorch {escaped(str(about.get('torch')))}",
@@ -71,12 +85,55 @@ def render(run: RunRecord) -> str:
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
+    parts += _findings(run)
     for title, rows in summary.groups(cells):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
-    parts += [*_trust(run), *_notes(run, cells)]
+        parts += _pictures(charts, f"latency-{summary.slug(title)}")
+    parts += [*_ladder(run, charts), *_throughput(charts)]
+    parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
     parts += ["## How to read this", HOW_TO_READ]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _findings(run: RunRecord) -> list[str]:
+    parts = []
+    for found in findings.of(run):
+        sentences = "\n".join(f"- {escaped(sentence)}" for sentence in found.sentences)
+        parts += [f"**{escaped(found.title)}**", sentences]
+    return ["## Findings", *parts, FINDINGS] if parts else []
+
+
+def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
+    """Each factor's cost, and whether two of them add up."""
+    parts = []
+    for title, rows in summary.grouped(ladder.frame(run)):
+        parts += [f"### {title}", as_markdown(ladder.STEP_COLUMNS, rows)]
+        parts += _pictures(charts, f"ladder-{summary.slug(title)}")
+    squares = ladder.interactions(run)
+    if not squares.empty:
+        parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
+    return ["## One factor at a time", LADDER, *parts] if parts else []
+
+
+def _throughput(charts: Sequence[Chart]) -> list[str]:
+    found = _pictures(charts, "throughput-")
+    return ["## Throughput against batch size", *found] if found else []
+
+
+def _drift(charts: Sequence[Chart]) -> list[str]:
+    found = "\n\n".join(_pictures(charts, "drift-"))
+    title = "The samples, round by round"
+    return [f"<details><summary>{title}</summary>\n\n{found}\n\n</details>"] if found else []
+
+
+def _pictures(charts: Sequence[Chart], prefix: str) -> list[str]:
+    """Charts whose names begin so, each with its caption."""
+    return [
+        f"![{escaped(chart.title)}](charts/{chart.name}.svg)\n\n*{escaped(chart.caption)}*"
+        for chart in charts
+        if chart.name.startswith(prefix)
+    ]
 
 
 def _failures(run: RunRecord) -> list[str]:

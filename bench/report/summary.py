@@ -1,5 +1,6 @@
 """The summary table: which columns a person is shown of a run's cells, and its groups."""
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -70,12 +71,19 @@ def groups(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
     ``rows`` are those of every cell, as ``frame.summary`` makes them.
     """
-    if rows.empty:
-        return
+    if not rows.empty:
+        yield from grouped(rows[rows["status"] == "measured"])
+
+
+def grouped(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """A title and the rows of each dtype, batch size, task and device."""
     for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):
-        measured = group[group["status"] == "measured"]
-        if not measured.empty:
-            yield f"{dtype}, batch {batch_size}, {task}, {device}", measured
+        yield f"{dtype}, batch {batch_size}, {task}, {device}", group
+
+
+def slug(title: str) -> str:
+    """A title as a part of a file's name."""
+    return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:

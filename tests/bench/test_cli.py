@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench import store
 from bench.cli import main
 from bench.modes import TOKENS
 from googlenet.variants import VARIANTS
+from tests.bench.report import rungs
 
 TINY = "tests.bench.factories:tiny"
 # tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and a classifier of 1000.
@@ -212,6 +214,44 @@ def test_report_of_a_file_that_is_no_journal_is_one_line(capsys: Capture, tmp_pa
     path = tmp_path / "other.jsonl"
     path.write_text('{"some": "thing"}\n')
     assert "other.jsonl is no journal: line 1" in refused(capsys, "report", str(path))
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> str:
+    path = tmp_path / "run.json"
+    store.write(rungs.ladder(), path)
+    return str(path)
+
+
+def test_a_single_table_is_printed_and_nothing_written(capsys: Capture, run_file: str) -> None:
+    text = printed(capsys, "report", run_file, "--table", "ladder", "--format", "csv")
+    assert from_csv(text)[0]["after"] == "googlenet-3x3"
+    assert [path.name for path in Path(run_file).parent.iterdir()] == ["run.json"]
+    assert "summary, ladder, interactions" in refused(capsys, "report", run_file, "--table", "x")
+
+
+def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "both")
+    labels = ("--labels", "before,after")
+    text = printed(capsys, "report", run_file, run_file, *labels, "--report-dir", folder)
+    assert "after: ms" in " ".join(text.split())
+    assert "not measured together" in (tmp_path / "both" / "side-by-side.md").read_text("utf-8")
+    assert (tmp_path / "both" / "side-by-side.csv").read_text("utf-8").startswith("run,arch")
+
+
+@pytest.mark.parametrize(
+    ("count", "labels", "expected"),
+    [
+        (2, "one", "2 runs and 'one' do not match"),
+        (1, "one", "two runs or more"),
+        (2, "same,same", "names two runs the same"),
+        (2, "one,", "do not match"),
+    ],
+)
+def test_labels_name_each_run_apart(
+    capsys: Capture, run_file: str, count: int, labels: str, expected: str
+) -> None:
+    assert expected in refused(capsys, "report", *[run_file] * count, "--labels", labels)
 
 
 def test_version_of_the_module() -> None:

@@ -1,21 +1,33 @@
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from bench.report import files, frame, markdown
+from bench.report import charts, files, frame, markdown
 from tests.bench import runs
 
-NAMES = ("report.md", "summary.csv", "samples.csv")
+NAMES = ("report.md", "summary.csv", "ladder.csv", "interactions.csv", "samples.csv")
 
 
-def test_three_files_are_written_and_named(tmp_path: Path) -> None:
+def test_every_file_is_written_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "reports" / "machine"
     assert files.write(runs.small(), folder) == tuple(folder / name for name in NAMES)
-    assert sorted(file.name for file in folder.iterdir()) == sorted(NAMES)
-    assert (folder / "report.md").read_text(encoding="utf-8") == markdown.render(runs.small())
+    assert sorted(file.name for file in folder.iterdir()) == sorted((*NAMES, files.CHARTS))
+    text = markdown.render(runs.small(), charts.of(runs.small()))
+    assert (folder / "report.md").read_text(encoding="utf-8") == text
+
+
+def test_every_picture_of_the_markdown_is_there_and_no_older_one(tmp_path: Path) -> None:
+    (tmp_path / files.CHARTS).mkdir()
+    (tmp_path / files.CHARTS / "of-an-earlier-run.svg").write_text("<svg/>", encoding="utf-8")
+    files.write(runs.small(), tmp_path)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\(charts/(\S+\.svg)\)", text))
+    assert shown == {path.name for path in (tmp_path / files.CHARTS).iterdir()}
+    assert len(shown) == len(charts.of(runs.small()))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def test_failures_come_first_and_groups_stand_together() -> None:
     assert headings(markdown.render(runs.small())) == [
         "# AMD EPYC, PyTorch 2.11.0",
         "## Cells without figures",
+        "## Findings",
         "## fp32, batch 1, infer, cpu",
         "## fp32, batch 8, infer, cpu",
         "## Can this run be trusted?",

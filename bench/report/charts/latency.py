@@ -1,0 +1,49 @@
+"""Latency with its interval, a row for each arch and mode."""
+
+from collections.abc import Iterator
+
+import altair as alt
+
+from bench.record import RunRecord
+from bench.report import frame, summary
+from bench.report.chart import Chart
+from bench.report.charts import style
+
+CAPTION = (
+    "A dot is a cell's latency, the line its 95 % interval over sets of fresh processes. Where "
+    "lines overlap, the ratios in the table still may tell two cells apart: drift cancels in them."
+)
+
+
+def charts(run: RunRecord) -> Iterator[Chart]:
+    """A chart for each dtype, batch size, task and device."""
+    for title, rows in summary.groups(frame.summary(run)):
+        shown = rows.assign(
+            latency_ms=rows["latency_s"] * 1e3,
+            low_ms=rows["latency_s_low"] * 1e3,
+            high_ms=rows["latency_s_high"] * 1e3,
+        )[["arch", "mode", "latency_ms", "low_ms", "high_ms"]]
+        modes = list(dict.fromkeys(shown["mode"]))
+        y = {
+            "y": alt.Y("arch:N", title=None, sort=None),
+            "yOffset": alt.YOffset("mode:N", sort=modes),
+            "color": style.colour("mode", "mode", modes),
+        }
+        tooltip = [
+            alt.Tooltip("arch:N"),
+            alt.Tooltip("mode:N"),
+            alt.Tooltip("latency_ms:Q", title="latency ms", format=".3s"),
+            alt.Tooltip("low_ms:Q", title="from ms", format=".3s"),
+            alt.Tooltip("high_ms:Q", title="to ms", format=".3s"),
+        ]
+        x = alt.X("low_ms:Q", title="latency, ms", scale=alt.Scale(zero=False))
+        base = alt.Chart(shown)
+        lines = base.mark_rule(strokeWidth=2).encode(x=x, x2="high_ms:Q", tooltip=tooltip, **y)
+        dots = base.mark_point(filled=True, size=50, opacity=1).encode(
+            x="latency_ms:Q", tooltip=tooltip, **y
+        )
+        drawn = alt.layer(lines, dots).properties(
+            width=style.WIDTH, height=alt.Step(max(style.ROW_HEIGHT, 10))
+        )
+        name = f"latency-{summary.slug(title)}"
+        yield style.made(name, f"Latency: {title}", CAPTION, drawn)

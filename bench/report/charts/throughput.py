@@ -1,0 +1,62 @@
+"""Throughput against batch size: how much a batch gains, and where it ends."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import pandas as pd
+
+from bench.record import RunRecord
+from bench.report import frame, summary
+from bench.report.chart import Chart
+from bench.report.charts import style
+
+CAPTION = (
+    "Images per second of one batch after the other, and the 95 % interval of the latency behind "
+    "it. Where a line is flat, a larger batch only makes each image wait longer."
+)
+
+
+def charts(run: RunRecord) -> Iterator[Chart]:
+    """A chart for each dtype, task and device of which there is more than one batch size."""
+    rows = frame.summary(run)
+    if rows.empty:
+        return
+    measured = rows[rows["status"] == "measured"]
+    for (dtype, task, device), group in measured.groupby(["dtype", "task", "device"], sort=False):
+        if group["batch_size"].nunique() < 2:
+            continue
+        yield _chart(group, f"{dtype}, {task}, {device}")
+
+
+def _chart(group: pd.DataFrame, title: str) -> Chart:
+    shown = group.assign(
+        low=group["batch_size"] / group["latency_s_high"],
+        high=group["batch_size"] / group["latency_s_low"],
+    )[["arch", "mode", "batch_size", "images_per_s", "low", "high"]]
+    archs = list(dict.fromkeys(shown["arch"]))
+    sizes = sorted(int(size) for size in shown["batch_size"].unique())
+    encoding = {
+        "x": alt.X(
+            "batch_size:Q",
+            title="images in a batch",
+            scale=alt.Scale(type="log", base=2, nice=False),
+            axis=alt.Axis(values=sizes, format="d"),
+        ),
+        "color": style.colour("arch", "network", archs),
+    }
+    base = alt.Chart(shown)
+    y = alt.Y("images_per_s:Q", title="images/s", scale=alt.Scale(zero=True))
+    tooltip = ["arch:N", "mode:N", "batch_size:Q", alt.Tooltip("images_per_s:Q", format=".3s")]
+    lines = base.mark_line(point={"size": 45}).encode(y=y, tooltip=tooltip, **encoding)
+    bars = base.mark_rule(opacity=0.4).encode(y="low:Q", y2="high:Q", **encoding)
+    drawn = (
+        alt.layer(bars, lines)
+        .properties(width=style.WIDTH / 3, height=220)
+        .facet(
+            column=alt.Column(
+                "mode:N", title=None, sort=list(dict.fromkeys(shown["mode"])), header=alt.Header()
+            )
+        )
+    )
+    name = f"throughput-{summary.slug(title)}"
+    return style.made(name, f"Throughput against batch size: {title}", CAPTION, drawn)

@@ -1,0 +1,265 @@
+"""The ladder: what each factor between two networks costs or saves, one at a time.
+
+Two networks of the registry are neighbours where they differ in one factor; a step goes from one to
+the other, in the same mode, and its ratio is taken as every ratio: within rounds, over sets.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import product
+
+import pandas as pd
+
+from bench import stats
+from bench.cell import Cell
+from bench.record import CellRecord, RunRecord
+from bench.report.summary import GROUPED_BY
+from bench.report.tables import Column, scaled
+from bench.stats import ByVisit, Interval
+from googlenet.config import GoogLeNetConfig
+from googlenet.variants import VARIANTS
+
+NOTHING_SHOWN = "no difference shown"
+# Act in training only: they are no part of what a forward pass computes.
+_DROPOUTS = frozenset({"dropout", "aux_dropout"})
+WHERE_COLUMNS = (
+    Column(name="dtype", heading="dtype", is_text=True),
+    Column(name="batch_size", heading="batch", is_text=True),
+    Column(name="task", heading="task", is_text=True),
+    Column(name="device", heading="device", is_text=True),
+)
+STEP_COLUMNS = (
+    Column(name="mode", heading="mode", is_text=True),
+    Column(name="before", heading="from", is_text=True),
+    Column(name="after", heading="to", is_text=True),
+    Column(name="factor", heading="factor", is_text=True, wraps=True),
+    Column(name="params_delta", heading="Δ params", write="{:+,.0f}".format),
+    Column(name="macs_per_image_delta", heading="Δ MMACs", write=lambda n: f"{n / 1e6:+,.1f}"),
+    Column(name="latency_ratio", heading="latency ×", write=scaled(1, 3), bounded=True),
+    Column(name="latency_delta_s", heading="Δ ms", write=lambda s: f"{s * 1e3:+.1f}", bounded=True),
+    Column(name="throughput_ratio", heading="images/s ×", write=scaled(1, 3), bounded=True),
+    Column(name="shown", heading="shown", is_text=True),
+)
+INTERACTION_COLUMNS = (
+    *WHERE_COLUMNS,
+    Column(name="mode", heading="mode", is_text=True),
+    Column(name="first", heading="one", is_text=True),
+    Column(name="second", heading="other", is_text=True),
+    Column(name="first_ratio", heading="latency × of one", write=scaled(1, 3)),
+    Column(name="second_ratio", heading="of the other", write=scaled(1, 3)),
+    Column(name="both_ratio", heading="of both", write=scaled(1, 3)),
+    Column(name="interaction", heading="both / product", write=scaled(1, 3), bounded=True),
+    Column(name="shown", heading="shown", is_text=True),
+)
+_STEP_FIELDS = (
+    *GROUPED_BY,
+    *("mode", "before", "after", "factor", "params_delta", "macs_per_image_delta"),
+    *("latency_ratio", "latency_ratio_low", "latency_ratio_high"),
+    *("throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"),
+    *("latency_delta_s", "latency_delta_s_low", "latency_delta_s_high"),
+    *("sets", "shown"),
+)
+_INTERACTION_FIELDS = (
+    *GROUPED_BY,
+    *("mode", "base", "first", "second", "both"),
+    *("first_ratio", "second_ratio", "both_ratio"),
+    *("interaction", "interaction_low", "interaction_high", "sets", "shown"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Two neighbours of the registry."""
+
+    before: str
+    after: str
+    factor: str
+    is_same_network: bool
+    """Whether only the code differs, and not what it computes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Square:
+    """Two factors alone and together: four networks."""
+
+    base: str
+    first: str
+    second: str
+    both: str
+
+
+def steps(archs: Collection[str]) -> tuple[Step, ...]:
+    """Every pair of neighbours among these archs, in the order of the registry."""
+    return tuple(
+        Step(
+            before=variant.neighbour,
+            after=variant.name,
+            factor=variant.factor,
+            is_same_network=variant.config is None,
+        )
+        for variant in VARIANTS.values()
+        if variant.neighbour is not None and {variant.neighbour, variant.name} <= set(archs)
+    )
+
+
+def path(archs: Collection[str]) -> tuple[Step, ...]:
+    """The longest way from a network down to its neighbours' neighbours: the ladder itself."""
+    found = {step.after: step for step in steps(archs)}
+    ways = [tuple(_way_to(name, found)) for name in found]
+    return max(ways, key=len, default=())
+
+
+def squares(archs: Collection[str]) -> tuple[Square, ...]:
+    """Every two factors that were measured alone and together, of networks in the same code."""
+    known = {name: VARIANTS[name].config for name in archs if name in VARIANTS}
+    configs = {name: config for name, config in known.items() if config is not None}
+    found = {}
+    for base, first, second in product(configs, repeat=3):
+        one, other = (_differs(configs[base], configs[name]) for name in (first, second))
+        if not one or not other or one.keys() & other.keys() or first > second:
+            continue
+        together = {**one, **other}
+        for both, config in configs.items():
+            if _differs(configs[base], config) == together and _is_start(base, configs):
+                found[first, second] = Square(base=base, first=first, second=second, both=both)
+    return tuple(found.values())
+
+
+def frame(run: RunRecord) -> pd.DataFrame:
+    """A row for each step in each mode of each group; ratios are of what comes after to before."""
+    rows = []
+    for measured in _measured(run).values():
+        for mode in dict.fromkeys(cell.mode for cell in measured):
+            of_mode = {cell.arch: record for cell, record in measured.items() if cell.mode == mode}
+            rows += [_row(step, mode, of_mode) for step in steps(of_mode)]
+    return pd.DataFrame(rows, columns=list(_STEP_FIELDS))
+
+
+def interactions(run: RunRecord) -> pd.DataFrame:
+    """A row for each square in each mode of each group.
+
+    The interaction is the ratio of both factors together to the product of each alone: 1 where
+    they add up, as logarithms do.
+    """
+    rows = []
+    for measured in _measured(run).values():
+        for mode in dict.fromkeys(cell.mode for cell in measured):
+            of_mode = {cell.arch: record for cell, record in measured.items() if cell.mode == mode}
+            rows += [_interaction(square, mode, of_mode) for square in squares(of_mode)]
+    return pd.DataFrame(rows, columns=list(_INTERACTION_FIELDS))
+
+
+def shown(found: Interval, *, above: str, below: str) -> str:
+    """What an interval of a ratio shows: nothing where it contains 1, or has no bounds."""
+    if found.low > 1:
+        return above
+    return below if found.high < 1 else NOTHING_SHOWN
+
+
+def _measured(run: RunRecord) -> Mapping[str, Mapping[Cell, CellRecord]]:
+    """The cells with figures, by their groups."""
+    groups: dict[str, dict[Cell, CellRecord]] = {}
+    for record in run.cells:
+        if record.has_figures:
+            groups.setdefault(record.cell.group, {})[record.cell] = record
+    return groups
+
+
+def _row(step: Step, mode: str, records: Mapping[str, CellRecord]) -> dict[str, object]:
+    before, after = records[step.before], records[step.after]
+    # Of latencies: how many times as fast what comes before is.
+    latency = stats.speedup(before, after)
+    before_s = stats.latency(before).estimate
+    return {
+        **_group(after.cell),
+        "mode": mode,
+        "before": step.before,
+        "after": step.after,
+        "factor": step.factor,
+        "params_delta": _delta(before, after, "params"),
+        "macs_per_image_delta": _delta(before, after, "macs_per_image"),
+        **_bounded("latency_ratio", latency),
+        **_bounded("throughput_ratio", _inverse(latency)),
+        "latency_delta_s": before_s * (latency.estimate - 1),
+        "latency_delta_s_low": before_s * (latency.low - 1),
+        "latency_delta_s_high": before_s * (latency.high - 1),
+        "sets": latency.sets,
+        "shown": shown(latency, above="slower", below="faster"),
+    }
+
+
+def _interaction(square: Square, mode: str, records: Mapping[str, CellRecord]) -> dict[str, object]:
+    logs = {name: stats.log_latencies(records[name]) for name in _names(square)}
+    first, second, both = (
+        stats.log_ratios(logs[square.base], logs[name])
+        for name in (square.first, square.second, square.both)
+    )
+    together: ByVisit = {
+        visit: both[visit] - first[visit] - second[visit]
+        for visit in both
+        if visit in first and visit in second
+    }
+    found = stats.over_sets(together)
+    return {
+        **_group(records[square.both].cell),
+        "mode": mode,
+        "base": square.base,
+        "first": square.first,
+        "second": square.second,
+        "both": square.both,
+        "first_ratio": stats.over_sets(first).estimate,
+        "second_ratio": stats.over_sets(second).estimate,
+        "both_ratio": stats.over_sets(both).estimate,
+        **_bounded("interaction", found),
+        "sets": found.sets,
+        "shown": shown(found, above="cost more together", below="cost less together"),
+    }
+
+
+def _names(square: Square) -> tuple[str, ...]:
+    return (square.base, square.first, square.second, square.both)
+
+
+def _group(cell: Cell) -> dict[str, object]:
+    return {name: getattr(cell, name) for name in GROUPED_BY}
+
+
+def _bounded(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _inverse(found: Interval) -> Interval:
+    return Interval(
+        estimate=1 / found.estimate,
+        low=1 / found.high,
+        high=1 / found.low,
+        sets=found.sets,
+        trimmed=found.trimmed,
+    )
+
+
+def _delta(before: CellRecord, after: CellRecord, name: str) -> float:
+    one, other = (record.cost.get(name) for record in (before, after))
+    return math.nan if one is None or other is None else float(other - one)
+
+
+def _way_to(name: str, found: Mapping[str, Step]) -> Iterator[Step]:
+    if name in found:
+        yield from _way_to(found[name].before, found)
+        yield found[name]
+
+
+def _differs(one: GoogLeNetConfig, other: GoogLeNetConfig) -> dict[str, object]:
+    """The fields of ``other`` that are not as ``one`` has them."""
+    names = (field.name for field in fields(one) if field.name not in _DROPOUTS)
+    return {name: getattr(other, name) for name in names if _unlike(one, other, name)}
+
+
+def _unlike(one: GoogLeNetConfig, other: GoogLeNetConfig, name: str) -> bool:
+    return bool(getattr(one, name) != getattr(other, name))
+
+
+def _is_start(base: str, configs: Mapping[str, GoogLeNetConfig]) -> bool:
+    """Whether a network is where others start from: each square has four corners, and one base."""
+    return VARIANTS[base].neighbour not in configs

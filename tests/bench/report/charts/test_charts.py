@@ -1,0 +1,83 @@
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.record import RunRecord
+from bench.report import charts
+from bench.report.chart import Chart
+from bench.report.charts import style
+from tests.bench import runs
+from tests.bench.report import rungs
+
+LADDER = rungs.ladder(modes=("eager", "compile"))
+
+
+def named(run: RunRecord) -> dict[str, Chart]:
+    return {chart.name: chart for chart in charts.of(run)}
+
+
+def values(chart: Chart) -> list[dict[str, object]]:
+    (found,) = chart.spec["datasets"].values()
+    return list(found)
+
+
+def test_each_question_has_its_chart() -> None:
+    assert list(named(LADDER)) == [
+        "latency-fp32-batch-1-infer-cpu",
+        "ladder-fp32-batch-1-infer-cpu",
+        "drift-fp32-b1-infer-cpu",
+    ]
+    assert "throughput-fp32-infer-cpu" in named(runs.small())
+
+
+def test_a_waterfall_goes_from_the_first_network_to_the_last() -> None:
+    rows = [
+        row
+        for row in values(named(LADDER)["ladder-fp32-batch-1-infer-cpu"])
+        if row["mode"] == "eager"
+    ]
+    assert [row["network"] for row in rows] == [
+        "googlenet-3x3",
+        "googlenet-3x3-pool2",
+        "torchvision",
+    ]
+    assert rows[0]["start"] == 100.0
+    assert [row["end"] for row in rows[:-1]] == [row["start"] for row in rows[1:]]
+    assert rows[-1]["end"] == pytest.approx(100 * rungs.THREE * rungs.POOL, abs=1.0)
+
+
+def test_drift_is_what_all_cells_do_together() -> None:
+    rows = values(named(LADDER)["drift-fp32-b1-infer-cpu"])
+    assert len(rows) == rungs.SETS * rungs.ROUNDS
+    first, last = rows[0]["middle"], rows[-1]["middle"]
+    assert isinstance(first, float)
+    assert isinstance(last, float)
+    assert last / first == pytest.approx(1.3, abs=0.02)
+
+
+def test_a_run_without_figures_has_no_charts() -> None:
+    run = replace(runs.small(), cells=(), controls=())
+    assert charts.of(run) == ()
+    failed = replace(LADDER.cells[0], failure=runs.FAILURE)
+    assert charts.of(replace(LADDER, cells=(failed,), controls=())) == ()
+
+
+@pytest.mark.parametrize("chart", charts.of(LADDER), ids=lambda chart: chart.name)
+def test_every_chart_is_drawn_with_units_and_no_ground(chart: Chart) -> None:
+    drawn = style.svg(chart)
+    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    assert root.tag.endswith("svg")
+    text = "".join(root.itertext())
+    assert "ms" in text or "%" in text or "images" in text
+    assert 'fill="white"' not in drawn.replace('fill="white" opacity="0"', "")
+
+
+def test_a_hostile_name_stays_text() -> None:
+    hostile = replace(LADDER.cells[0].cell, arch="<script>alert(1)</script>")
+    run = replace(LADDER, cells=(replace(LADDER.cells[0], cell=hostile), *LADDER.cells[1:]))
+    for chart in charts.of(run):
+        ElementTree.fromstring(style.svg(chart))  # noqa: S314 - our own
+        assert "<script>" not in style.svg(chart)
+        json.dumps(chart.spec)

@@ -1,0 +1,99 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from bench.report import ladder
+from bench.stats import Interval
+from googlenet.variants import VARIANTS
+from tests.bench import runs
+from tests.bench.report import rungs
+
+
+def test_the_path_goes_from_the_seed_to_torchvision() -> None:
+    path = ladder.path(VARIANTS)
+    assert [path[0].before, *(step.after for step in path)] == [
+        "googlenet",
+        "googlenet-3x3",
+        "googlenet-3x3-pool2",
+        "torchvision",
+    ]
+    assert [step.is_same_network for step in path] == [False, False, True]
+
+
+def test_steps_are_between_neighbours_that_were_measured() -> None:
+    found = ladder.steps({"googlenet", "googlenet-pool2", "torchvision", "torchvision:resnet18"})
+    assert [(step.before, step.after) for step in found] == [("googlenet", "googlenet-pool2")]
+    assert ladder.path({"torchvision:resnet18"}) == ()
+
+
+def test_a_square_is_two_factors_alone_and_together() -> None:
+    (square,) = ladder.squares(rungs.FACTORS)
+    assert {square.first, square.second} == {"googlenet-3x3", "googlenet-pool2"}
+    assert (square.base, square.both) == ("googlenet", "googlenet-3x3-pool2")
+    assert ladder.squares({"googlenet", "googlenet-3x3", "googlenet-3x3-pool2"}) == ()
+    assert ladder.squares(VARIANTS) == (square,)
+
+
+def test_a_step_costs_its_factor_whatever_the_drift() -> None:
+    rows = ladder.frame(rungs.ladder()).set_index("after")
+    three = rows.loc["googlenet-3x3"]
+    assert three["latency_ratio"] == pytest.approx(rungs.THREE, abs=0.005)
+    assert three["latency_ratio_low"] < rungs.THREE < three["latency_ratio_high"]
+    assert three["throughput_ratio"] == pytest.approx(1 / three["latency_ratio"])
+    assert three["throughput_ratio_low"] == pytest.approx(1 / three["latency_ratio_high"])
+    assert three["latency_delta_s"] < 0
+    assert three["params_delta"] == -400_000
+    assert three["macs_per_image_delta"] == -80_000_000
+    assert three["shown"] == "faster"
+    assert rows.loc["torchvision", "shown"] == ladder.NOTHING_SHOWN
+
+
+def test_factors_that_multiply_add_up() -> None:
+    (row,) = ladder.interactions(rungs.ladder()).to_dict("records")
+    assert row["interaction_low"] < 1 < row["interaction_high"]
+    assert row["shown"] == ladder.NOTHING_SHOWN
+
+
+def test_factors_that_do_more_together_interact() -> None:
+    both = rungs.THREE * rungs.POOL * 1.1
+    run = rungs.ladder(googlenet_3x3_pool2=both)
+    (row,) = ladder.interactions(run).to_dict("records")
+    assert row["interaction"] == pytest.approx(1.1, abs=0.01)
+    assert row["shown"] == "cost more together"
+
+
+def test_a_failed_network_is_no_rung() -> None:
+    run = rungs.ladder()
+    cells = [
+        replace(record, failure=runs.FAILURE) if record.cell.arch == "googlenet-3x3" else record
+        for record in run.cells
+    ]
+    rows = ladder.frame(replace(run, cells=tuple(cells)))
+    assert list(rows["after"]) == ["torchvision", "googlenet-pool2"] or set(rows["after"]) == {
+        "googlenet-pool2",
+        "torchvision",
+    }
+
+
+def test_counts_that_are_not_known_leave_no_difference() -> None:
+    run = rungs.ladder()
+    cells = tuple(replace(record, cost={"error": "no"}) for record in run.cells)
+    rows = ladder.frame(replace(run, cells=cells))
+    assert rows["params_delta"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.01, 1.2, "more"),
+        (0.8, 0.99, "less"),
+        (0.9, 1.1, ladder.NOTHING_SHOWN),
+        (math.nan, math.nan, ladder.NOTHING_SHOWN),
+    ],
+)
+def test_nothing_is_shown_where_the_interval_contains_1(
+    low: float, high: float, expected: str
+) -> None:
+    found = Interval(estimate=1.0, low=low, high=high, sets=3)
+    assert ladder.shown(found, above="more", below="less") == expected

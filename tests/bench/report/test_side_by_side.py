@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import pytest
+
+from bench.record import RunRecord
+from bench.report import side_by_side
+from tests.bench.report import rungs
+
+
+def other(run: RunRecord) -> RunRecord:
+    """The same cells twice as fast, with another torch."""
+    cells = tuple(
+        replace(
+            record,
+            visits=tuple(
+                replace(visit, host_s=tuple(s / 2 for s in visit.host_s)) for visit in record.visits
+            ),
+        )
+        for record in run.cells
+    )
+    return replace(run, cells=cells, environment={**run.environment, "torch": "2.12.0"})
+
+
+RUNS = {"before": rungs.ladder(), "after": other(rungs.ladder())}
+
+
+def test_figures_of_every_run_stand_in_a_cells_row() -> None:
+    _, table = side_by_side.wide(RUNS)
+    assert list(table["arch"]) == list(rungs.FACTORS)
+    assert (table["latency_s@before"] / table["latency_s@after"]).tolist() == pytest.approx(
+        [2.0] * 5
+    )
+    ratio, same = (table[f"speedup_over_reference@{label}"] for label in RUNS)
+    assert ratio.tolist() == pytest.approx(same.tolist())
+
+
+def test_a_cell_that_one_run_lacks_has_no_figures_of_it() -> None:
+    lacking = replace(RUNS["before"], cells=RUNS["before"].cells[1:])
+    _, table = side_by_side.wide({"whole": RUNS["after"], "lacking": lacking})
+    assert len(table) == 5
+    assert table["latency_s@lacking"].isna().sum() == 1
+
+
+def test_what_differs_is_said_and_that_they_were_not_measured_together() -> None:
+    text = side_by_side.render(RUNS)
+    assert "not measured together" in text
+    assert "2.11.0" in text
+    assert "2.12.0" in text
+    assert list(side_by_side.differences(RUNS)["what"]) == ["torch"]
+
+
+def test_runs_of_different_dtypes_meet_in_one_row() -> None:
+    narrow = replace(
+        RUNS["after"],
+        cells=tuple(
+            replace(record, cell=replace(record.cell, dtype="bf16"))
+            for record in RUNS["after"].cells
+        ),
+    )
+    columns, table = side_by_side.wide({"fp32": RUNS["before"], "bf16": narrow})
+    assert len(table) == 5
+    assert "dtype" not in [column.name for column in columns]
+
+
+def test_the_tidy_table_has_a_row_for_each_run_and_cell() -> None:
+    table = side_by_side.tidy(RUNS)
+    assert len(table) == 10
+    assert table.columns[0] == "run"
+
+
+def test_a_label_cannot_break_the_table() -> None:
+    text = side_by_side.render({"a | b": RUNS["before"], "<b>": RUNS["after"]})
+    assert "a | b" not in text
+    assert "<b>" not in text
