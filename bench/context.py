@@ -64,6 +64,15 @@ class Context:
         """Processes besides the workers whose CPU time is this run's own."""
         return (*self.launcher.pids, *(self.base_launcher.pids if self.base_launcher else ()))
 
+    def renew(self) -> None:
+        """Have no later worker share with an earlier one what its launcher may give to both."""
+        launchers = (self.launcher, *((self.base_launcher,) if self.base_launcher else ()))
+        with self.timed("importing"):
+            for launcher in launchers:
+                launcher.renew()
+            for launcher in launchers:
+                launcher.wait()
+
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Account the wall time of a block to ``phase``."""

@@ -63,6 +63,12 @@ class Launcher(ABC):
         """Processes besides the workers whose CPU time is this run's own."""
         return (os.getpid(),)
 
+    def renew(self) -> None:  # noqa: B027 - most share nothing
+        """Begin anew what workers have in common, so that later ones do not share it with these."""
+
+    def wait(self) -> None:  # noqa: B027 - most have nothing to wait for
+        """Wait until a worker can be started; raises ``WorkerError`` where none ever can."""
+
     def check(self) -> None:  # noqa: B027 - most have nothing that could be gone
         """Raise ``WorkerError`` where workers die because what started them is gone."""
 
@@ -122,12 +128,17 @@ class ForkServer(Launcher):
         roots: Sequence[Path] = (ROOT,),
     ) -> None:
         super().__init__(environment, python, cpus, roots)
+        self._imports = tuple(imports)
+        self._start()
+
+    def _start(self) -> None:
+        """Start a server, which goes on importing; raises ``WorkerError`` without interpreter."""
         self._socket, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *imports],
+                    [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *self._imports],
                     stdin=subprocess.DEVNULL,
                     stdout=self._stderr,
                     stderr=self._stderr,
@@ -151,7 +162,7 @@ class ForkServer(Launcher):
         streams = Streams()
         try:
             socket.send_fds(self._socket, [FORK], streams.for_worker)
-            pid = self._number()
+            pid = self._number(self._socket)
         except ConnectionError:
             streams.close()
             raise self._gone() from None
@@ -165,7 +176,21 @@ class ForkServer(Launcher):
             streams.close()
             raise
         streams.hand_over()
-        return WorkerProcess(pid, streams, lambda: self._wait_for(pid))
+        server, connection = self._process, self._socket  # of this worker, whatever comes later
+        return WorkerProcess(pid, streams, lambda: self._wait_for(pid, server, connection))
+
+    def renew(self) -> None:
+        """Put another server in the place of this one, which ends with any worker left.
+
+        Forked workers have the server's address space, addresses and all, and where things lie
+        makes a network faster or slower by some percent.
+        """
+        self.close()
+        self._start()
+
+    def wait(self) -> None:
+        """Wait for the server's imports."""
+        self.launch().close()
 
     def check(self) -> None:
         """Raise ``WorkerError`` where the server is gone, and with it every worker."""
@@ -182,18 +207,20 @@ class ForkServer(Launcher):
             self._process.wait()
         self._stderr.close()
 
-    def _wait_for(self, pid: int) -> int:
+    def _wait_for(
+        self, pid: int, server: "subprocess.Popen[bytes]", connection: socket.socket
+    ) -> int:
         try:
-            self._socket.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
-            return self._number()
+            connection.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
+            return self._number(connection)
         except OSError:  # the server is gone, and its workers with it
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE_S)
+                server.wait(GRACE_S)
             return -signal.SIGKILL
 
-    def _number(self) -> int:
-        self._socket.settimeout(START_LIMIT_S)
-        answer = self._socket.recv(NUMBER_BYTES)
+    def _number(self, connection: socket.socket) -> int:
+        connection.settimeout(START_LIMIT_S)
+        answer = connection.recv(NUMBER_BYTES)
         if not answer:
             raise ConnectionResetError
         return int.from_bytes(answer, "big", signed=True)

@@ -11,6 +11,14 @@ class RequestError(ValueError):
     """The request was wrong: its message is a sentence for the user, and exit code 2 follows."""
 
 
+def listed(text: str, option: str) -> tuple[str, ...]:
+    """The names in a list with commas; raises ``RequestError`` for an empty one."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise RequestError(f"{option} {text!r} has an empty name between its commas")
+    return parts
+
+
 def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """Return the entry called ``name``; raise ``RequestError`` naming the nearest and all known."""
     if name in table:

@@ -91,9 +91,11 @@ class Run:
                 wanted = {group: self._wanted(group, set_index) for group in self._plan.groups}
                 if not any(wanted.values()):
                     break
-                for group, cells in wanted.items():
-                    if set_index >= self._resumed_at.get(group, 0):
-                        self._measure_group(group, set_index, cells)
+                due = [name for name in wanted if set_index >= self._resumed_at.get(name, 0)]
+                if due and self._measuring_since is not None:
+                    self._renew(set_index)
+                for group in due:
+                    self._measure_group(group, set_index, wanted[group])
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
                 raise
@@ -152,6 +154,12 @@ class Run:
                 base_environment=next(iter(environments[1:]), None),
             )
         )
+
+    def _renew(self, set_index: int) -> None:
+        """Let a set share no more with the one before than a machine."""
+        self._context.progress.phase(f"set {set_index + 1}: importing torch", 1)
+        self._context.renew()
+        self._context.progress.advance("")
 
     def _wanted(self, group: str, set_index: int) -> frozenset[Cell]:
         """The cells of a group to measure in one more set; none where there is no time for it."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from bench import __version__
 from bench.cli import compare, exact, gate, networks, runs
 from bench.cli.command import Commands, Output
+from bench.exits import Exit
 from bench.names import RequestError
-
-WRONG_REQUEST = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output: Output = options.command(options)
     except RequestError as error:
         print(f"googlenet-bench: {error}", file=sys.stderr)
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     except ModuleNotFoundError as error:
         print(
             f"googlenet-bench: this command needs {error.name}, which is not installed; "
             "install it with: pip install 'googlenet-bench[measure]'",
             file=sys.stderr,
         )
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     try:
         if output.text:
             print(output.text, flush=True)

@@ -9,7 +9,7 @@ from bench.cli.command import Commands, Output
 from bench.cli.runs import recorded
 from bench.gate import advice
 from bench.gate.compare import FAILS, compare
-from bench.names import choose
+from bench.names import choose, listed
 
 
 def add(commands: Commands) -> None:
@@ -40,14 +40,14 @@ def add(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> Output:
-    fail_on = _listed(options.fail_on)
+    fail_on = _listed(options.fail_on, "--fail-on")
     for word in fail_on:
         choose("advice to fail on", word, FAILS)
     a, b = recorded(options.a), recorded(options.b)
-    compared = compare(a, b, _listed(options.across))
+    compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
     return Output(advice.render(options.format, compared, runs), compared.exit_code(fail_on))
 
 
-def _listed(text: str | None) -> list[str]:
-    return [] if text is None else [part.strip() for part in text.split(",")]
+def _listed(text: str | None, option: str) -> tuple[str, ...]:
+    return () if text is None else listed(text, option)

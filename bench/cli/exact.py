@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import plan
+from bench import names, plan
 from bench.cell import Cell
 from bench.cli.command import Commands, Output
 from bench.gate import baseline, counting
@@ -61,10 +61,10 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
 
 def listed(text: str) -> tuple[str, ...]:
     """The names in a list with commas."""
-    parts = tuple(part.strip() for part in text.split(","))
-    if not all(parts):
-        raise argparse.ArgumentTypeError(f"{text!r} has an empty name between its commas")
-    return parts
+    try:
+        return names.listed(text, "the list")
+    except RequestError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def listed_numbers(text: str) -> tuple[int, ...]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bench.cli import exact
 from bench.cli.command import Commands, Output
+from bench.exits import Exit
 from bench.names import RequestError
 
-WRONG_REQUEST = 2
 OPTIONS = """\
 Without --static, an option is one of the gate's (--base REV, --base-python PATH, --delta,
 --most-sets), of the suite's (--archs, --modes, --batch-sizes, --budget, --report-dir, …) or of
@@ -86,4 +86,4 @@ def _judge(options: list[str]) -> int:
         plugins=[watch],
     )
     wrong = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
-    return WRONG_REQUEST if watch.broke or status in wrong else int(status)
+    return Exit.WRONG_REQUEST if watch.broke or status in wrong else int(status)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench import journal, store
 from bench.cli.command import Commands, Output
-from bench.names import RequestError, choose
+from bench.names import RequestError, choose, listed
 from bench.outcome import Outcome
 from bench.record import RunRecord
 from bench.report import files, frame, ladder, side_by_side, summary
@@ -99,10 +99,10 @@ def _report(options: argparse.Namespace) -> Output:
 
 
 def _side_by_side(options: argparse.Namespace) -> Output:
-    labels = [label.strip() for label in options.labels.split(",")]
+    labels = listed(options.labels, "--labels")
     if options.table is not None:
         raise RequestError("--table is of a single run, and --labels puts runs side by side")
-    if len(labels) != len(options.run) or len(labels) < 2 or "" in labels:
+    if len(labels) != len(options.run) or len(labels) < 2:
         raise RequestError(
             f"--labels names each of two runs or more, with commas between: {len(options.run)} "
             f"run{'s' if len(options.run) > 1 else ''} and {options.labels!r} do not match"

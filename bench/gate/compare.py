@@ -26,6 +26,7 @@ from types import MappingProxyType
 from bench import stats
 from bench.cell import Cell
 from bench.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.exits import Exit
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError, choose
@@ -37,7 +38,7 @@ from bench.stats import ByVisit, Interval, Mean
 # the figures of such a spell shows.
 DRIFT = 0.2
 FAILS: Mapping[str, int] = MappingProxyType(
-    {Verdict.REGRESSED.value: 1, Verdict.INCONCLUSIVE.value: 3}
+    {Verdict.REGRESSED.value: Exit.FAILED, Verdict.INCONCLUSIVE.value: Exit.UNDECIDED}
 )
 """The advice that a caller may want to fail on, and the exit codes; the first that applies."""
 

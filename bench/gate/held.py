@@ -9,14 +9,12 @@ from typing import NamedTuple
 
 from bench import stats, waves
 from bench.cell import Cell
+from bench.exits import Exit
 from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, exit_code
 from bench.outcome import Outcome
 from bench.record import CellRecord, Failure, RunRecord
-
-FAILED = 1  # exit code
-UNDECIDED = 3
 
 
 class Sides(NamedTuple):
@@ -81,9 +79,9 @@ class Gate:
     def exit_code(self) -> int:
         """1 where head alone fails or is slower; else 3 where something is undecided; else 0."""
         if any(pair.failures.keys() == {"head"} for pair in self.pairs):
-            return FAILED
+            return Exit.FAILED
         found = exit_code(self.judgements)
-        return UNDECIDED if found == 0 and any(pair.failures for pair in self.pairs) else found
+        return Exit.UNDECIDED if found == 0 and any(pair.failures for pair in self.pairs) else found
 
 
 class UntilJudged:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.exits import Exit
 from bench.stats import Interval
 
 
@@ -46,5 +47,6 @@ def exit_code(judgements: Mapping[str, Judgement]) -> int:
     """1 where a cell regressed; else 3 where one is not decided, or there is none; else 0."""
     verdicts = {judgement.verdict for judgement in judgements.values()}
     if Verdict.REGRESSED in verdicts:
-        return 1
-    return 0 if verdicts and verdicts <= {Verdict.IMPROVED, Verdict.UNCHANGED} else 3
+        return Exit.FAILED
+    passes = verdicts and verdicts <= {Verdict.IMPROVED, Verdict.UNCHANGED}
+    return Exit.FINE if passes else Exit.UNDECIDED

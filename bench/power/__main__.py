@@ -14,6 +14,7 @@ from typing import cast
 from rich.console import Console
 
 from bench import environment
+from bench.exits import Exit
 from bench.gate.judge import Settings
 from bench.launch import ForkServer, Launcher, Spawner
 from bench.names import RequestError, choose
@@ -28,8 +29,6 @@ from bench.store import write_text
 from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
-WRONG_REQUEST = 2
-INTERRUPTED = 2
 SEED = 0
 HELD_PERCENT = 5.0  # of the gates that are held end to end
 IMPORTS = ("torchvision", "bench.preload")
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Collect, count and write; 2 where that cannot be done, what was collected being kept."""
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
-    code = 0
+    code = Exit.FINE
     try:
         about = _described()
         machine = environment.machine_slug(about)
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _collect(options, folder, console)
         except KeyboardInterrupt:
             console.print("gate_power: interrupted; what was collected is kept")
-            code = INTERRUPTED
+            code = Exit.WRONG_REQUEST
         page = report.render(
             str(about["device_name"]),
             table.read(folder / report.SETS_FILE, SetRow),
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_text(folder / report.FILE, page)
     except (RequestError, WorkerError, OSError) as error:
         console.print(f"gate_power: {error}", markup=False)
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     console.print(f"wrote {folder / report.FILE}", markup=False, highlight=False, soft_wrap=True)
     return code

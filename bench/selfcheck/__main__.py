@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import archs, environment, plan
 from bench.cell import Cell
+from bench.exits import Exit
 from bench.launch import ForkServer, Launcher, Spawner
 from bench.names import RequestError
 from bench.process import WorkerError
@@ -22,7 +23,6 @@ from bench.suite.profiles import MODES, REFERENCE_ARCH
 from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
-WRONG_REQUEST = 2
 SETS = 3  # of each way to start workers
 SEED = 0
 
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = check(plan.device(options.device), options.sets, console)
     except (RequestError, WorkerError, CalledProcessError) as error:
         console.print(f"selfcheck: {error}", markup=False)
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     except KeyboardInterrupt:
         console.print("selfcheck: interrupted; it says nothing of what it has not measured")
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     page = report.render(found)
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     machine = environment.machine_slug(found.environment)
@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_text(path, page)
     except OSError as error:
         console.print(f"selfcheck: cannot write {path}: {error.strerror}", markup=False)
-        return WRONG_REQUEST
+        return Exit.WRONG_REQUEST
     console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
-    return 0 if found.is_accepted else 1
+    return Exit.FINE if found.is_accepted else Exit.FAILED
 
 
 def check(device: str, sets: int, console: Console) -> Selfcheck:

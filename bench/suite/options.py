@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from bench import environment, plan
-from bench.names import RequestError, choose
+from bench.names import RequestError, choose, listed
 from bench.plan import FOREIGN_CPUS
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
@@ -189,10 +189,7 @@ def _listed(
     text = config.getoption(option)
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(parts):
-        raise RequestError(f"{option} {text!r} has an empty name between its commas")
-    return tuple(_converted(part, convert, option) for part in parts)
+    return tuple(_converted(part, convert, option) for part in listed(text, option))
 
 
 def at_least(least: int, config: pytest.Config, option: str, default: int) -> int:

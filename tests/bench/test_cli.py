@@ -245,7 +245,7 @@ def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Pat
         (2, "one", "2 runs and 'one' do not match"),
         (1, "one", "two runs or more"),
         (2, "same,same", "names two runs the same"),
-        (2, "one,", "do not match"),
+        (2, "one,", "an empty name"),
     ],
 )
 def test_labels_name_each_run_apart(

@@ -124,6 +124,20 @@ def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProces
     assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
 
 
+def test_a_renewed_server_shares_nothing_with_the_one_before() -> None:
+    with ForkServer(for_workers(os.environ)) as server:
+        worker = server.launch()
+        before = {*server.pids, worker.pid} - {os.getpid()}
+        server.renew()
+        server.wait()
+        assert wait_until_dead(list(before)) == []
+        worker.kill()
+        assert before.isdisjoint(server.pids)
+        other = server.launch()
+        assert other.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"
+        other.close()
+
+
 def test_a_dead_worker_is_told_with_its_signal(launcher: Launcher) -> None:
     worker = launcher.launch()
     worker.request("describe", limit_s=LIMIT_S, device="cpu")

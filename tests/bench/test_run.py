@@ -135,6 +135,29 @@ def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher
     }
 
 
+class Servers(Watcher):
+    """A progress that remembers which processes of ours there were when a set measured."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        super().__init__()
+        self.launcher = launcher
+        self.pids: list[frozenset[int]] = []
+
+    def phase(self, name: str, total: int) -> None:
+        super().phase(name, total)
+        if name.endswith("measuring"):
+            self.pids.append(frozenset(self.launcher.pids) - {os.getpid()})
+
+
+def test_each_set_has_a_server_of_its_own_and_its_groups_share_it(fork_server: Launcher) -> None:
+    servers = Servers(fork_server)
+    run(plan(cell("works"), cell("works", batch_size=2), sets=2), fork_server, servers).measure()
+    first, same, second, other = servers.pids
+    assert first == same
+    assert second == other
+    assert first.isdisjoint(second)
+
+
 def test_a_cost_is_counted_for_one_image_whatever_the_batch(fork_server: Launcher) -> None:
     found = cell("works", batch_size=4)
     outcome = run(plan(found), fork_server).measure()

@@ -185,7 +185,7 @@ def test_without_a_reference_it_says_why_the_latency_decides(
     ("arguments", "part"),
     [
         (["--across", "tochr"], "no circumstance is called 'tochr'; did you mean 'torch'?"),
-        (["--across", "torch,"], "no circumstance is called ''; known: device, dtype"),
+        (["--across", "torch,"], "--across 'torch,' has an empty name"),
         (["--fail-on", "regresed"], "did you mean 'regressed'? known: regressed, inconclusive"),
     ],
 )

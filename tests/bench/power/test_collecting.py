@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import environment
+from bench.exits import Exit
 from bench.launch import Launcher, Spawner
 from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
@@ -79,5 +80,5 @@ def test_without_options_the_report_is_written_anew(
 def test_a_plan_nobody_knows_is_refused_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert power.main(["--plan", "nonsense", "--report-dir", str(tmp_path)]) == power.WRONG_REQUEST
+    assert power.main(["--plan", "nonsense", "--report-dir", str(tmp_path)]) == Exit.WRONG_REQUEST
     assert "nonsense" in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""The reports that stand in the repository say what their figures say."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import store
+from bench.report import charts, ladder, markdown
+from bench.report.findings import percent
+from bench.report.tables import escaped, milliseconds
+from bench.stats import Interval
+from googlenet.variants import VARIANTS
+
+REPORTS = sorted((Path(__file__).resolve().parents[3] / "reports").glob("*/run.json"))
+each_report = pytest.mark.parametrize("run_file", REPORTS, ids=lambda path: path.parent.name)
+
+
+def test_there_is_a_report() -> None:
+    assert REPORTS
+
+
+@each_report
+def test_the_markdown_is_what_its_run_file_gives(run_file: Path) -> None:
+    run = store.read(run_file)
+    text = (run_file.parent / "report.md").read_text(encoding="utf-8")
+    assert text == markdown.render(run, charts.of(run))
+
+
+@each_report
+def test_the_fastest_cell_is_the_tables(run_file: Path) -> None:
+    text = (run_file.parent / "report.md").read_text(encoding="utf-8")
+    rows = pd.read_csv(run_file.parent / "summary.csv")
+    measured = rows[rows["status"] == "measured"]
+    groups = measured.groupby(["dtype", "batch_size", "task", "device"])
+    assert len(groups) == len(re.findall("has the lowest latency", text))
+    for _, group in groups:
+        first = min(group.to_dict("records"), key=lambda row: row["latency_s"])
+        low, middle, high = (
+            milliseconds(first[f"latency_s{end}"]) for end in ("_low", "", "_high")
+        )
+        name = escaped(f"{first['arch']} in {first['mode']}")
+        assert f"- {name} has the lowest latency, {middle} ms ({low}–{high})" in text
+
+
+@each_report
+def test_every_factor_is_told_as_the_ladders_table_has_it(run_file: Path) -> None:
+    text = (run_file.parent / "report.md").read_text(encoding="utf-8")
+    findings = text[text.index("## Findings") : text.index("## One factor at a time")]
+    same = {step.after for step in ladder.steps(VARIANTS) if step.is_same_network}
+    told = 0
+    for row in pd.read_csv(run_file.parent / "ladder.csv").to_dict("records"):
+        if row["after"] in same or row["latency_ratio_low"] <= 1 <= row["latency_ratio_high"]:
+            continue
+        found = Interval(
+            estimate=row["latency_ratio"],
+            low=row["latency_ratio_low"],
+            high=row["latency_ratio_high"],
+            sets=row["sets"],
+        )
+        assert escaped(f"{percent(found)} in {row['mode']}") in findings
+        told += 1
+    assert told == len(re.findall(r"\) (?:less|more) latency", findings))
