@@ -36,17 +36,17 @@ def hooked(model: nn.Module, parts: Sequence[Part], now: Now) -> Iterator[dict[K
     running: list[tuple[Part, float]] = []
 
     def begin(part: Part) -> Callable[..., None]:
-        def before(*_: object) -> None:
+        def before(*_given: object) -> None:
             if not running:
                 running.append((part, now()))
 
         return before
 
     def end(part: Part) -> Callable[..., None]:
-        def after(*_: object) -> None:
+        def after(*_given: object) -> None:
             until = now()
             if running and running[0][0] is part:
-                _, since = running.pop()
+                since = running.pop()[1]
                 seconds[part.key] = seconds.get(part.key, 0.0) + until - since
 
         return after

@@ -177,13 +177,14 @@ def _notes(rows: pd.DataFrame) -> str:
 
 def _adding_up(rows: pd.DataFrame) -> str:
     """What the stages come to beside the whole, and what hooks cost."""
-    by_stage = rows[rows["branch"] == ""].set_index("stage")
-    whole, gap = by_stage.loc[WHOLE], by_stage.loc[GAP]
-    stages = by_stage.drop(index=[WHOLE, GAP])
-    shown = [milliseconds(value) for value in (stages["latency_s"].sum(), whole["latency_s"])]
+    by_stage = {row["stage"]: row for row in rows[rows["branch"] == ""].to_dict("records")}
+    whole, gap = by_stage.pop(WHOLE), by_stage.pop(GAP)
+    stages_s = sum(row["latency_s"] for row in by_stage.values())
+    pair_s = next(iter(by_stage.values()))["hook_cost_s"]
     return (
-        f"The stages add up to {shown[0]} ms, and a forward without hooks takes {shown[1]} ms: a "
-        f"gap of {milliseconds(gap['latency_s'])} ms, {PERCENT(gap['latency_share'])} %. Hooks on "
-        f"all stages make a forward {MICROSECONDS(whole['hook_cost_s'])} µs longer; a pair of them "
-        f"on nothing shows {MICROSECONDS(stages['hook_cost_s'].iloc[0])} µs."
+        f"The stages add up to {milliseconds(stages_s)} ms, and a forward without hooks takes "
+        f"{milliseconds(whole['latency_s'])} ms: a gap of {milliseconds(gap['latency_s'])} ms, "
+        f"{PERCENT(gap['latency_share'])} %. Hooks on all stages make a forward "
+        f"{MICROSECONDS(whole['hook_cost_s'])} µs longer; a pair of them on nothing shows "
+        f"{MICROSECONDS(pair_s)} µs."
     )

@@ -85,9 +85,9 @@ def test_what_runs_inside_another_part_counts_for_that_one(clock: FakeTime) -> N
     assert seconds == {("0", ""): 1.25, ("0.then", ""): 0.25}
 
 
-def test_what_is_not_called_is_not_there(model: nn.Sequential, clock: FakeTime) -> None:
+def test_what_is_not_called_is_not_there(clock: FakeTime) -> None:
+    model = Takes(clock, 0.5)
     model.register_module("aside", Takes(clock, 8.0))
-    model.forward = lambda x: x
     with spans.hooked(model, [Part(stage="aside", modules=("aside",))], clock.now) as seconds:
         model(X)
     assert seconds == {}
