@@ -36,9 +36,10 @@ Latencies are means over sets of fresh processes of each set's median, with 95 %
 sets; shares are of a forward without hooks. A stage is timed from its first module's call to its
 last one's end, with the functions called between them; a branch in forwards of its own, so that
 what a stage does besides its branches, such as joining their outputs, is in the stage's row alone.
-The gap is what of a forward is in no stage; hooks are in the stages' time and not in the whole's,
-and may make it negative. M MACs are millions of multiply-accumulates, GMAC/s billions of them a
-second while the row runs.
+The gap is what of a forward is in no stage. Hooks are in the stages' time and not in the whole's,
+and medians of noisy parts do not add up to the whole's: it may be negative, and one whose interval
+contains 0 has not been shown. M MACs are millions of multiply-accumulates, GMAC/s billions of them
+a second while the row runs.
 """
 ON_TABLE_1 = """\
 Table 1 is the paper's count for one image, in the same unit (googlenet-bench table1 says where and
