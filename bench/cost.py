@@ -185,6 +185,16 @@ def stages(model: nn.Module, x: torch.Tensor) -> tuple[StageCost, ...]:
     return (*children, outside) if costs_anything else children
 
 
+def macs_by_module(model: nn.Module, x: torch.Tensor) -> dict[str, int]:
+    """MACs of every module by its dotted name, those inside of it among them; of all under "".
+
+    Raises ``UncountedOperatorError`` for an operator that nobody taught it.
+    """
+    with torch.no_grad():
+        _, operators = _flops(model, x)
+    return {name: _macs(counted) for name, counted in operators.items()}
+
+
 def _flops(model: nn.Module, x: torch.Tensor) -> tuple[Counter[str], dict[str, Counter[str]]]:
     """Totals as fvcore makes them, and by operator, for each module by name."""
     analysis = FlopCountAnalysis(model, x)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import compare, exact, gate, networks, runs
+from bench.cli import compare, exact, gate, networks, runs, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = Commands(parser.add_subparsers(metavar="COMMAND", required=True))
     networks.add(commands)
+    stages.add(commands)
     runs.add(commands)
     compare.add(commands)
     exact.add(commands)

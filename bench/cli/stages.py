@@ -1,0 +1,122 @@
+"""The command about the inside of networks: ``stages`` measures where their time goes."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from bench import environment, modes, plan
+from bench.cli.command import Commands, Output
+from bench.modes import Kind
+from bench.names import RequestError
+from bench.report.tables import terminal_console
+
+SETS = 3  # the fewest that make a 95 % interval of some use
+SEED = 0  # of weights, images and orders of chance
+WORKER = "bench.stages.worker"
+# Executors that leave no stage to time, and why.
+UNTOLD: Mapping[str, str] = MappingProxyType(
+    {
+        "compile": "Inductor fuses operators across stages, and names its kernels after operators "
+        "and not after modules"
+    }
+)
+
+
+def add(commands: Commands) -> None:
+    """Add it."""
+    stages = commands.add(
+        "stages",
+        _stages,
+        "measure where the time goes inside networks: stage by stage, and branch by branch",
+    )
+    stages.add_argument(
+        "arch",
+        nargs="+",
+        metavar="ARCH",
+        help="a registered name, torchvision:NAME, or package.module:factory",
+    )
+    stages.add_argument(
+        "--mode", default="eager", metavar="MODE", help="tokens joined by + (eager)"
+    )
+    stages.add_argument("--dtype", default="fp32", metavar="NAME", help="(fp32)")
+    stages.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
+    stages.add_argument(
+        "--image-size",
+        type=int,
+        default=plan.IMAGE_SIZE,
+        metavar="PIXELS",
+        help=f"height and width ({plan.IMAGE_SIZE})",
+    )
+    stages.add_argument("--device", help="cpu, cuda or cuda:N (cuda where there is one)")
+    stages.add_argument(
+        "--sets", type=int, default=SETS, metavar="N", help=f"of fresh processes ({SETS})"
+    )
+    stages.add_argument(
+        "--report-dir",
+        type=Path,
+        metavar="DIR",
+        help="write stages.csv there, in place of one that is there",
+    )
+
+
+def _stages(options: argparse.Namespace) -> Output:
+    check_can_tell(options.mode)
+    for name, value in (("--image-size", options.image_size), ("--sets", options.sets)):
+        if value < 1:
+            raise RequestError(f"{name} must be at least 1, not {value}")
+    cells = plan.cells(
+        arch_names=options.arch,
+        mode_names=(options.mode,),
+        dtype_names=(options.dtype,),
+        batch_sizes=(options.batch_size,),
+        task_names=("infer",),
+        device=plan.device(options.device),
+    )
+    # Not needed, nor there perhaps, where other commands run.
+    from bench.launch import Spawner
+    from bench.load import SystemMeter
+    from bench.stages import store, table
+    from bench.stages.measure import Request, measure
+    from bench.suite.progress import TerminalProgress
+
+    if options.report_dir is not None:
+        _make(options.report_dir)
+    request = Request(cells=cells, image_size=options.image_size, sets=options.sets, seed=SEED)
+    launcher = Spawner(
+        environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
+    )
+    try:
+        with TerminalProgress(terminal_console(stderr=True)) as progress, launcher:
+            found = measure(request, launcher, SystemMeter(), progress)
+    except KeyboardInterrupt:
+        raise RequestError("interrupted, before there was anything to show") from None
+    rows = table.frame(found)
+    text = table.render(options.format, rows)
+    if options.report_dir is None:
+        return Output(text)
+    try:
+        written = store.write(rows, options.report_dir)
+    except OSError as error:
+        raise RequestError(f"cannot write to {options.report_dir}: {error.strerror}") from error
+    return Output(f"{text}\n\nwrote {written}" if options.format == "rich" else text)
+
+
+def check_can_tell(mode: str) -> None:
+    """Refuse a mode in which stages do not run one after the other, with the reason."""
+    for token in modes.parse(mode):
+        if token.kind is Kind.EXECUTOR and token.name != "eager":
+            why = UNTOLD.get(token.name, f"it does not run a network's own modules ({token.what})")
+            raise RequestError(
+                f"mode {mode!r} cannot be told apart by stages honestly: {why}; use eager or "
+                "channels_last"
+            )
+
+
+def _make(folder: Path) -> None:
+    """Make sure of the folder before minutes of measuring."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Where the time goes inside a network: its stages and their branches, timed one by one."""

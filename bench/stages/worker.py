@@ -1,0 +1,82 @@
+"""A worker that also tells what each stage of its network, and each branch of a stage, takes."""
+
+import os
+import random
+from statistics import median
+from typing import Any
+
+import torch
+
+from bench import archs, clock, cost
+from bench.lifeline import die_with
+from bench.stages import partition, spans
+from bench.stages.vocabulary import Key, Part
+from bench.subject import IMAGE_CHANNELS
+from bench.worker import Operation, Worker, run
+
+
+class StagedWorker(Worker):
+    """A worker that can be asked what happens inside its network."""
+
+    def operations(self) -> dict[str, Operation]:
+        """A worker's, and two more."""
+        return {**super().operations(), "stage_macs": self.stage_macs, "stages": self.stages}
+
+    def stage_macs(self, arch: str, image_size: int) -> dict[str, Any]:
+        """MACs of an arch for one image: of the whole, and of each stage and branch."""
+        model = archs.find(arch).build(False).eval()
+        image = torch.zeros(1, IMAGE_CHANNELS, image_size, image_size)
+        macs = cost.macs_by_module(model, image)
+        return {
+            "whole": macs[""],
+            "parts": [
+                {
+                    "stage": part.stage,
+                    "branch": part.branch,
+                    "macs": sum(macs.get(name, 0) for name in part.modules),
+                }
+                for part in partition.of(model)
+            ],
+        }
+
+    def stages(self, iterations: int, seed: int) -> dict[str, Any]:
+        """Seconds of forwards without hooks, with hooks on stages, and with hooks on branches.
+
+        Each iteration is one of each, in an order of chance. Branches have forwards of their own,
+        so that their hooks are in no stage's time.
+        """
+        task = self._ready().task
+        whole, now = clock.for_device(self.device), spans.instant(self.device)
+        parts = partition.of(task.model)
+        passes: dict[str, list[Part]] = {
+            "whole": [],
+            "stages": [part for part in parts if not part.branch],
+        }
+        if branches := [part for part in parts if part.branch]:
+            passes["branches"] = branches
+        forwards_s: dict[str, list[float]] = {name: [] for name in passes}
+        parts_s: dict[Key, list[float]] = {part.key: [] for part in parts}
+        order, drawn = list(passes), random.Random(seed)
+        with task.context():
+            for _ in range(iterations):
+                drawn.shuffle(order)
+                for name in order:
+                    with spans.hooked(task.model, passes[name], now) as seconds:
+                        forwards_s[name] += whole.time(task.step, 1).host_s
+                    for key, spent in seconds.items():
+                        parts_s[key].append(spent)
+        return {
+            "whole_s": forwards_s["whole"],
+            "hooked_s": forwards_s["stages"],
+            "pair_s": median(spans.pairs_on_nothing(now)),
+            "parts": [
+                {"stage": stage, "branch": branch, "seconds": found}
+                for (stage, branch), found in parts_s.items()
+                if found
+            ],
+        }
+
+
+if __name__ == "__main__":
+    die_with(os.getppid())
+    run(StagedWorker())

@@ -1,0 +1,116 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.stages import measure, store
+from tests.bench.stages import nets
+
+Capture = pytest.CaptureFixture[str]
+
+PLAIN = "tests.bench.stages.nets:plain"
+SIZE = 32
+SMALL = ("--image-size", str(SIZE), "--sets", "2", "--device", "cpu")
+ROWS = ["conv", "middle", "fc", "gap", "whole"]
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "ROUNDS", 2)
+
+
+def printed(capsys: Capture, *arguments: str) -> str:
+    code = main(["stages", *arguments])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    return out
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """The one line on stderr that a wrong request gets, before anything is measured."""
+    assert main(["stages", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("googlenet-bench: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_it_prints_and_writes_a_row_for_every_stage(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "new" / "reports"
+    given = (PLAIN, *SMALL, "--mode", "channels_last+eager", "--batch-size", "3")
+    out = printed(capsys, *given, "--report-dir", str(folder))
+    rows = list(csv.DictReader((folder / store.FILE).read_text().splitlines()))
+    assert [row["stage"] for row in rows] == ROWS
+    assert {row["mode"] for row in rows} == {"channels_last"}
+    macs = {row["stage"]: int(row["macs"]) for row in rows}
+    assert macs["conv"] == 3 * nets.conv_macs(SIZE)
+    assert macs["whole"] == 3 * (nets.conv_macs(SIZE) + nets.FC_MACS)
+    latency_s = {row["stage"]: float(row["latency_s"]) for row in rows}
+    assert sum(latency_s[name] for name in ROWS[:-1]) == pytest.approx(latency_s["whole"])
+    assert [name for name in ROWS if f" {name} " not in out] == []
+    assert out.endswith(f"wrote {folder / store.FILE}\n")
+    assert "batch of 3" in out
+
+
+def test_for_programs_it_prints_rows_alone(capsys: Capture) -> None:
+    rows = json.loads(printed(capsys, PLAIN, PLAIN, *SMALL, "--format", "json"))
+    assert [row["stage"] for row in rows] == ROWS
+    assert [row["branch"] for row in rows] == [""] * len(ROWS)
+    assert rows[-1]["latency_s"] > 0
+
+
+@pytest.mark.parametrize("mode", ["compile", "compile+channels_last"])
+def test_compiled_code_is_refused_with_the_reason(capsys: Capture, mode: str) -> None:
+    line = refused(capsys, "googlenet", "--mode", mode)
+    assert f"mode '{mode}' cannot be told apart by stages honestly: Inductor fuses" in line
+    assert "use eager" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("googlnet",), "did you mean 'googlenet'?"),
+        (("googlenet", "--mode", "eagr"), "did you mean 'eager'?"),
+        (("googlenet", "--dtype", "fp31"), "did you mean 'fp32'?"),
+        (("googlenet", "--dtype", "fp16", "--device", "cpu"), "'fp16' does not run on cpu"),
+        (("googlenet", "--device", "tpu"), "no device is called 'tpu'"),
+        (("googlenet", "--device", "cuda:99"), "the NVIDIA driver shows"),
+        (("googlenet", "--batch-size", "0"), "a batch holds at least one image, not 0"),
+        (("googlenet", "--image-size", "0"), "--image-size must be at least 1, not 0"),
+        (("googlenet", "--sets", "0"), "--sets must be at least 1, not 0"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    capsys: Capture, arguments: tuple[str, ...], part: str
+) -> None:
+    assert part in refused(capsys, *arguments)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_measuring(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    line = refused(capsys, PLAIN, "--device", "cpu", "--report-dir", str(file / "reports"))
+    assert f"cannot write to {file / 'reports'}: Not a directory" in line
+
+
+def test_images_too_small_are_told_with_their_size(capsys: Capture) -> None:
+    assert main(["stages", "googlenet", "--image-size", "30", "--device", "cpu"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("googlenet-bench: googlenet at 30×30: ")
+    assert "at least 31×31 pixels" in err
+
+
+def test_an_interrupt_ends_without_a_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "measure", interrupted)
+    assert "interrupted" in refused(capsys, PLAIN, "--device", "cpu")

@@ -1,0 +1,98 @@
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from bench import environment
+from bench.cell import Cell
+from bench.launch import Launcher, Spawner
+from bench.names import RequestError
+from bench.stages import measure
+from bench.stages.measure import Request
+from tests.bench import runs
+from tests.bench.stages import nets
+from tests.bench.test_run import Quiet, Watcher
+
+SIZE = 32
+SETS = 2
+
+
+@pytest.fixture(scope="module")
+def spawner() -> Launcher:
+    return Spawner(environment.for_workers(os.environ), module="bench.stages.worker")
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(measure, "ROUNDS", 2)
+    yield
+    left = [process for process in psutil.Process().children() if "stages" in _command(process)]
+    assert left == []
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def cells(*factories: str) -> tuple[Cell, ...]:
+    return tuple(replace(runs.EAGER, arch=f"tests.bench.{factory}") for factory in factories)
+
+
+def request(of: Sequence[Cell], *, sets: int = SETS) -> Request:
+    return Request(cells=tuple(of), image_size=SIZE, sets=sets, seed=0)
+
+
+def test_networks_are_taken_apart_in_sets_of_fresh_workers(spawner: Launcher) -> None:
+    asked = request(cells("stages.nets:plain", "stages.nets:sleeps"))
+    plain, sleeps = measure.measure(asked, spawner, Quiet(), Watcher())
+    assert (plain.cell, sleeps.cell) == asked.cells
+    for found in (plain, sleeps):
+        assert found.image_size == SIZE
+        assert found.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
+        assert len(found.sets) == SETS
+        for one in found.sets:
+            assert list(one.parts_s) == [("conv", ""), ("middle", ""), ("fc", "")]
+            assert one.pair_s > 0
+    for one in sleeps.sets:
+        assert one.parts_s["middle", ""] >= nets.SLEEP_S
+        assert one.parts_s["middle", ""] > one.whole_s / 2
+
+
+def test_a_stage_that_is_counted_and_not_called_is_named(spawner: Launcher) -> None:
+    asked = request(cells("stages.nets:rewritten"), sets=1)
+    with pytest.raises(RequestError, match=r"nets:rewritten in eager does not call conv as a mod"):
+        measure.measure(asked, spawner, Quiet(), Watcher())
+
+
+def test_a_child_that_nobody_calls_is_no_stage(spawner: Launcher) -> None:
+    asked = request(cells("stages.nets:uncalled"), sets=1)
+    (found,) = measure.measure(asked, spawner, Quiet(), Watcher())
+    assert found.macs.parts["aside", ""] == 0
+    assert ("aside", "") not in found.sets[0].parts_s
+
+
+@pytest.mark.parametrize(
+    ("factory", "part"),
+    [
+        ("factories:not_a_network", "at 32×32: .* returned dict, not an nn.Module"),
+        ("factories:distances", "cannot count aten::cdist"),
+        ("broken:raises_when_built", "RuntimeError: no such weights"),
+    ],
+)
+def test_a_network_that_fails_is_told_with_its_reason(
+    spawner: Launcher, factory: str, part: str
+) -> None:
+    with pytest.raises(RequestError, match=rf"tests\.bench\.{factory}.*{part}"):
+        measure.measure(request(cells(factory)), spawner, Quiet(), Watcher())
+
+
+def test_load_of_others_is_told(spawner: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "foreign_cpus", lambda _before, _after: 0.5)
+    watcher = Watcher()
+    measure.measure(request(cells("stages.nets:plain"), sets=1), spawner, Quiet(), watcher)
+    assert any("0.50 CPUs busy" in note for note in watcher.notes)

@@ -1,0 +1,74 @@
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from bench.stages.vocabulary import GOOGLENET
+from bench.stages.worker import StagedWorker
+from tests.bench import runs
+from tests.bench.stages import nets
+from tests.counted import counted
+
+ITERATIONS = 3
+
+
+def prepared(arch: str, image_size: int) -> StagedWorker:
+    worker = StagedWorker()
+    cell = asdict(replace(runs.EAGER, arch=arch))
+    worker.prepare(cell, image_size=image_size, seed=0)
+    return worker
+
+
+def by_key(parts: list[dict[str, Any]], value: str) -> dict[tuple[str, str], Any]:
+    return {(part["stage"], part["branch"]): part[value] for part in parts}
+
+
+@pytest.mark.parametrize("name", ["googlenet", "torchvision"])
+def test_macs_of_the_stages_are_those_of_the_whole(name: str) -> None:
+    found = StagedWorker().stage_macs(name, 224)
+    macs = by_key(found["parts"], "macs")
+    assert found["whole"] == counted(name).macs
+    assert sum(count for (_, branch), count in macs.items() if not branch) == found["whole"]
+    for stage in GOOGLENET:
+        branches = [count for (at, branch), count in macs.items() if at == stage and branch]
+        assert sum(branches) == (macs[stage, ""] if branches else 0)
+
+
+def test_macs_of_another_network_are_those_of_its_children() -> None:
+    found = StagedWorker().stage_macs("tests.bench.stages.nets:plain", 32)
+    expected = {"conv": nets.conv_macs(32), "middle": 0, "fc": nets.FC_MACS}
+    assert by_key(found["parts"], "macs") == {(name, ""): n for name, n in expected.items()}
+    assert found["whole"] == sum(expected.values())
+
+
+def test_what_sleeps_in_a_stage_is_that_stages() -> None:
+    worker = prepared("tests.bench.stages.nets:sleeps", 32)
+    found = worker.stages(ITERATIONS, seed=0)
+    parts = by_key(found["parts"], "seconds")
+    assert list(parts) == [("conv", ""), ("middle", ""), ("fc", "")]
+    assert len(found["whole_s"]) == len(found["hooked_s"]) == ITERATIONS
+    assert min(parts["middle", ""]) >= nets.SLEEP_S
+    for index, hooked_s in enumerate(found["hooked_s"]):
+        stages_s = [seconds[index] for seconds in parts.values()]
+        assert all(0 < seconds < hooked_s for seconds in stages_s)
+        assert sum(stages_s) < hooked_s
+        assert parts["middle", ""][index] > hooked_s / 2
+
+
+def test_branches_have_forwards_of_their_own() -> None:
+    worker = prepared("googlenet", 32)
+    found = worker.stages(ITERATIONS, seed=1)
+    parts = by_key(found["parts"], "seconds")
+    assert {len(seconds) for seconds in parts.values()} == {ITERATIONS}
+    assert [stage for stage, branch in parts if not branch] == list(GOOGLENET)
+    assert [branch for stage, branch in parts if stage == "3a"] == ["", "1×1", "3×3", "5×5", "pool"]
+    assert found["pair_s"] > 0
+    model = worker._ready().task.model
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_the_seed_is_of_the_order_alone() -> None:
+    worker = prepared("tests.bench.stages.nets:plain", 16)
+    for seed in (0, 1):
+        assert len(worker.stages(ITERATIONS, seed=seed)["whole_s"]) == ITERATIONS
+    assert worker.stages(0, seed=0)["parts"] == []
