@@ -1,4 +1,4 @@
-"""The clerk: a worker that measures nothing, and tells what all of them run in and what they cost.
+"""The clerk: a worker of no cell, which tells what all of them run in and what they cost.
 
 In a gate each side has one: they may differ in both.
 """
@@ -60,9 +60,22 @@ class Clerk:
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
                 raise self._named(error) from error
-            if error.kind in {"died", "timeout"}:
-                self._worker = self._launched()
-            return {"error": str(error)}
+            return self._unknown(error)
+
+    def ceiling(self, dtype: str) -> dict[str, Any]:
+        """What the device does at the most in a dtype, or under ``error`` why that is not known."""
+        try:
+            return self._worker.request(
+                "ceiling", limit_s=SHORT_LIMIT_S, dtype=dtype, device=self._plan.cells[0].device
+            )
+        except WorkerError as error:
+            return self._unknown(error)
+
+    def _unknown(self, error: WorkerError) -> dict[str, Any]:
+        """Why something is not known; a worker that is gone is replaced for what comes next."""
+        if error.kind in {"died", "timeout"}:
+            self._worker = self._launched()
+        return {"error": str(error)}
 
     def _launched(self) -> WorkerProcess:
         try:

@@ -36,6 +36,13 @@ class Counted(_Event, frozen=True, kw_only=True):
     base: bool = False
 
 
+class Ceiling(_Event, frozen=True, kw_only=True):
+    """What the device does at the most in a dtype was measured, or could not be."""
+
+    dtype: str
+    facts: dict[str, Any]
+
+
 class Compiled(_Event, frozen=True, kw_only=True):
     """A cell's graph was compiled with nothing in the cache; its worker was then replaced."""
 
@@ -119,6 +126,7 @@ Event: TypeAlias = (
     Began
     | Resumed
     | Counted
+    | Ceiling
     | Compiled
     | WaveBegan
     | Learned

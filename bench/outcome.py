@@ -16,7 +16,7 @@ from bench.plan import Plan
 from bench.record import CellRecord, Failure, Round, RunRecord, Visit
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
-_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile"})
+_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Outcome:
         self.base_environment: dict[str, Any] | None = None
         self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
         """By arch, and whether it is the base's."""
+        self.ceilings: dict[str, dict[str, Any]] = {}
+        """By dtype."""
         self.failures: dict[str, Failure] = {}
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
@@ -99,6 +101,7 @@ class Outcome:
             rounds=tuple(found for rounds in self.rounds.values() for found in rounds),
             environment=self.environment,
             base_environment=self.base_environment,
+            ceilings=self.ceilings,
             plan={name: value for name, value in plan.items() if name != "cells"},
             status=self.status,
             phases_s=self.phases_s,
@@ -124,6 +127,12 @@ class Outcome:
     @apply.register
     def _(self, event: events.Counted) -> None:
         self.costs[event.arch, event.base] = event.cost
+
+    @apply.register
+    def _(self, event: events.Ceiling) -> None:
+        self.ceilings[event.dtype] = event.facts
+        if "error" in event.facts:
+            self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
 
     @apply.register
     def _(self, event: events.Compiled) -> None:

@@ -45,6 +45,8 @@ class Plan:
     """Ratios are taken to this arch and mode; in a group without, to its first cell."""
     against_base: bool = False
     """Whether every cell is measured a second time, with other code or another interpreter."""
+    ceiling: bool = False
+    """Whether to measure first what the device does at the most in each dtype; never in a gate."""
     profile: str = ""
     command: str = ""
     """What to type to make such a run again."""

@@ -98,6 +98,8 @@ class RunRecord:
     """As workers saw it (bench/environment.py, ``describe``)."""
     base_environment: Mapping[str, Any] | None = None
     """The same of a gate's base."""
+    ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the device does at the most, by dtype (bench/ceiling.py, ``measure``)."""
     plan: Mapping[str, Any]
     """What was asked for: the fields of the plan but its cells."""
     status: str

@@ -63,6 +63,7 @@ class Run:
         self._keeper: Keeper | None = None
         self._plan = self.outcome.plan if resumed else plan
         self._budget_s, self._extra_s = plan.budget_s, plan.extra_s
+        self._ceiling = plan.ceiling and not plan.against_base
         self._context = Context(
             plan=self._plan,
             launcher=launcher,
@@ -133,6 +134,23 @@ class Run:
                     cost = clerks[base].count(arch)
                     self._tell(events.Counted(arch=arch, cost=cost, base=base))
                     context.progress.advance(arch)
+            if self._ceiling:
+                self._measure_ceilings(clerks[0])
+
+    def _measure_ceilings(self, clerk: Clerk) -> None:
+        """Have measured what the device does at the most in each dtype where that is not known."""
+        context, known = self._context, self.outcome.ceilings
+        dtypes = dict.fromkeys(cell.dtype for cell in self._plan.cells if cell.dtype not in known)
+        if not dtypes:
+            return
+        context.progress.phase("measuring the ceiling", len(dtypes))
+        with context.timed("measuring the ceiling"):
+            for dtype in dtypes:
+                facts = clerk.ceiling(dtype)
+                self._tell(events.Ceiling(dtype=dtype, facts=facts))
+                context.progress.advance(dtype)
+                if "error" in facts:
+                    context.progress.note(self.outcome.notes[-1])
 
     def _clerk(self, *, base: bool) -> Clerk:
         return Clerk(self._context.launcher_of(base=base), self._plan, is_base=base)

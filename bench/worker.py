@@ -18,8 +18,9 @@ from typing import Any, TextIO
 
 import torch
 
-from bench import archs, clock, cost, environment, memory, origin, subject
+from bench import archs, ceiling, clock, cost, environment, memory, origin, subject
 from bench.cell import Cell
+from bench.dtypes import DTYPES
 from bench.lifeline import die_with
 from bench.names import RequestError
 
@@ -54,16 +55,20 @@ class Worker:
             "params_with_aux": counted.params_with_aux,
             "macs_per_image": counted.macs,
             "fvcore_total_per_image": counted.fvcore_total,
+            "activations_per_image": counted.activations,
         }
+
+    def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
+        """What the device does at the most in a dtype."""
+        self._use(device)
+        return ceiling.measure(DTYPES[dtype], self.device)
 
     def prepare(
         self, cell: dict[str, Any], image_size: int, seed: int, threads: int | None = None
     ) -> dict[str, Any]:
         """Build, run once, check the answer; and say what this process holds by now."""
         wanted = Cell(**cell)
-        self.device = torch.device(wanted.device)
-        if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # so that events and streams are this device's
+        self._use(wanted.device)
         self.subject = subject.prepare(wanted, image_size=image_size, seed=seed, threads=threads)
         origin.check()
         setup = self.subject.setup
@@ -103,11 +108,17 @@ class Worker:
         return {
             "describe": self.describe,
             "cost": self.cost,
+            "ceiling": self.ceiling,
             "prepare": self.prepare,
             "warm_up": self.warm_up,
             "measure": self.measure,
             "finish": self.finish,
         }
+
+    def _use(self, device: str) -> None:
+        self.device = torch.device(device)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # so that events and streams are this device's
 
     def _ready(self) -> subject.Subject:
         if self.subject is None:

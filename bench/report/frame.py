@@ -12,6 +12,7 @@ import pandas as pd
 from bench import stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
+from bench.report import roofline
 from bench.stats import ByVisit, Interval
 
 MEMORY_COLUMNS = (
@@ -32,7 +33,7 @@ def summary(run: RunRecord) -> pd.DataFrame:
     for record in run.cells:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
-        rows.append(_row(record, logs, reference=to, same_mode=same_mode))
+        rows.append(_row(record, run.ceilings, logs, reference=to, same_mode=same_mode))
     return pd.DataFrame(rows)
 
 
@@ -87,6 +88,7 @@ def failures(run: RunRecord) -> pd.DataFrame:
 
 def _row(
     record: CellRecord,
+    ceilings: Mapping[str, Mapping[str, Any]],
     logs: Mapping[Cell, ByVisit],
     reference: Cell | None,
     same_mode: Cell | None,
@@ -94,6 +96,7 @@ def _row(
     cell = record.cell
     latency_s = [] if record.failure else record.host_s
     latency = stats.NOTHING if record.failure else stats.latency(record)
+    under = roofline.of(record, ceilings, latency)
     macs = record.cost.get("macs_per_image")
     return {
         "arch": cell.arch,
@@ -118,6 +121,9 @@ def _row(
         "macs_per_image": macs,
         "flops_per_image": None if macs is None else 2 * macs,
         "fvcore_total_per_image": record.cost.get("fvcore_total_per_image"),
+        "mac_per_s": under.achieved_mac_per_s.estimate,
+        "share_of_ceiling": under.share_of_ceiling.estimate,
+        "share_of_attainable": under.share_of_attainable.estimate,
         **{name: _largest(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
         "compile_cold_s": record.compile_cold_s,

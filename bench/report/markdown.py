@@ -7,9 +7,9 @@ import pandas as pd
 
 from bench import environment
 from bench.record import RunRecord
-from bench.report import findings, frame, ladder, summary, trust
+from bench.report import findings, frame, ladder, roofline, summary, trust
 from bench.report.chart import Chart
-from bench.report.tables import Column, as_markdown, escaped, scaled
+from bench.report.tables import Column, as_markdown, escaped, filled, scaled
 
 STATUS = {
     "complete": "",
@@ -48,6 +48,17 @@ The control is the reference measured a second time, in a worker of its own: its
 and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
 every ratio's 95 % interval reached no further than the precision asked for, or time was up. A round
 in which other processes kept the CPUs busy was voided whole, whatever its timing.
+"""
+ROOFLINE = """\
+The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
+own library reached in either memory format, in the threads that workers have, measured before the
+first set; a cell's rate is its multiply-accumulates over its latency, with the 95 % interval that
+the latency has. What is attainable is the ceiling or, where that is less, the bandwidth of large
+copies (bytes read and written) times the cell's MACs for each byte that it must move at the least:
+its weights read once, and what its convolutions and products put out written once and read once.
+
+A share over 100 % says that the machine was slower while its ceiling was measured than while the
+cell was; or, of a cell bound by memory, that its activations stayed in a cache.
 """
 CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
 _COUNTED = {
@@ -89,7 +100,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = ()) -> str:
     for title, rows in summary.groups(cells):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
-    parts += [*_ladder(run, charts), *_throughput(charts)]
+    parts += [*_ladder(run, charts), *_throughput(charts), *_roofline(run, charts)]
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
     parts += ["## How to read this", HOW_TO_READ]
     parts += ["## Circumstances", *circumstances(run)]
@@ -158,6 +169,19 @@ def _notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
         if pd.notna(row[name]) and row[name]
     ]
     return ["## Notes", "\n".join(notes)] if notes else []
+
+
+def _roofline(run: RunRecord) -> list[str]:
+    """Each cell under what its device does, where that was measured."""
+    ceilings, rows = roofline.ceilings(run), roofline.frame(run)
+    if ceilings.empty or rows.empty:
+        return []
+    return [
+        "## How far from the limit",
+        as_markdown(filled(roofline.CEILING_COLUMNS, ceilings), ceilings),
+        as_markdown(filled(roofline.COLUMNS, rows), rows),
+        ROOFLINE,
+    ]
 
 
 def _trust(run: RunRecord) -> list[str]:

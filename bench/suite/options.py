@@ -1,5 +1,6 @@
 """The suite's options: what pytest is told, and the plan that it makes."""
 
+import argparse
 import random
 import shlex
 import tempfile
@@ -54,6 +55,13 @@ def add(parser: pytest.Parser) -> None:
         "profile allows for more)",
     )
     group.addoption(
+        "--ceiling",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure first what the device does at the most in each dtype, 3 s each, and show "
+        "every cell's share of it (default: the profile's; all but quick do)",
+    )
+    group.addoption(
         "--resume",
         action="store_true",
         help="go on with the run that was cut off, from its journal in the report folder",
@@ -96,6 +104,7 @@ class Defaults:
     sets: int
     rounds: int
     extra_s: float
+    ceiling: bool = False
 
 
 def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
@@ -110,6 +119,7 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
         sets=profile.sets,
         rounds=profile.rounds,
         extra_s=profile.extra_s,
+        ceiling=profile.ceiling,
     )
 
 
@@ -138,6 +148,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         foreign_cpus=positive(config, "--foreign-cpus") or FOREIGN_CPUS,
         memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
         reference_arch=REFERENCE_ARCH,
+        ceiling=_is_on(config, "--ceiling", given.ceiling),
         profile=given.profile,
         command=command(config),
         seed=at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
@@ -174,6 +185,11 @@ def check_report_folder(config: pytest.Config) -> None:
 def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again."""
     return shlex.join(["pytest", *map(str, config.invocation_params.args)])
+
+
+def _is_on(config: pytest.Config, option: str, default: bool) -> bool:
+    given: bool | None = config.getoption(option)
+    return default if given is None else given
 
 
 def _environment(config: pytest.Config) -> str:

@@ -34,6 +34,8 @@ class Profile:
     rounds: int
     extra_s: float
     """For how long sets are added where the ratios are not precise enough yet."""
+    ceiling: bool
+    """Whether to measure first what the device does at the most."""
 
     def batch_sizes(self, device: str) -> tuple[int, ...]:
         """Batch 1, and one that suits the device where the profile measures throughput."""
@@ -51,6 +53,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             sets=3,
             rounds=ROUNDS,
             extra_s=45.0,
+            ceiling=False,
         ),
         "default": Profile(
             what="the ladder from GoogLeNet to torchvision's, at batch 1 and a throughput batch",
@@ -60,6 +63,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             sets=3,
             rounds=ROUNDS,
             extra_s=240.0,
+            ceiling=True,
         ),
         "full": Profile(
             what="every variant in every mode, at batch 1 and a throughput batch",
@@ -69,6 +73,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             sets=8,
             rounds=12,
             extra_s=3600.0,
+            ceiling=True,
         ),
     }
 )

@@ -53,6 +53,7 @@ EVENTS: tuple[Event, ...] = (
         failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
     ),
     events.Spent(phase="importing", seconds=3.25),
+    events.Ceiling(dtype="fp32", facts={"bytes_per_s": 2e10}),
 )
 
 

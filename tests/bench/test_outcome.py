@@ -116,6 +116,17 @@ def test_a_cold_compilation_is_its_cells() -> None:
     assert record(found, runs.EAGER.id).compile_cold_s == 31.0
 
 
+def test_a_ceiling_is_its_dtype_s_and_one_that_is_not_known_is_a_note() -> None:
+    facts = runs.CEILINGS["fp32"]
+    found = outcome(
+        events.Ceiling(dtype="fp32", facts=facts),
+        events.Ceiling(dtype="bf16", facts={"error": "the worker died"}),
+    )
+    kept = found.run_record()
+    assert kept.ceilings == {"fp32": facts, "bf16": {"error": "the worker died"}}
+    assert kept.notes == ("The ceiling of bf16 is not known: the worker died.",)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -133,6 +144,12 @@ def test_another_plan_is_refused_by_name(changed: dict[str, object], words: str)
 
 def test_another_budget_is_not_another_plan() -> None:
     check_same(replace(PLAN, budget_s=60.0, extra_s=60.0, command="other"), PLAN)
+
+
+def test_a_ceiling_more_or_less_is_not_another_plan() -> None:
+    """It is in no timing; and runs were begun before there were ceilings."""
+    check_same(replace(PLAN, ceiling=True), PLAN)
+    check_same(PLAN, replace(PLAN, ceiling=True))
 
 
 def test_another_environment_is_refused_by_name() -> None:

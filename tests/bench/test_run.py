@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import events, wave
@@ -17,6 +18,7 @@ from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.process import WorkerError
 from bench.record import Failure
+from bench.report.roofline import KINDS
 from bench.run import Run
 from bench.wave import DROPPED, iterations_for
 from tests.bench.broken import CALLS_OF_WARMING_UP
@@ -164,6 +166,7 @@ def test_a_cost_is_counted_for_one_image_whatever_the_batch(fork_server: Launche
     cost = outcome.records()[0].cost
     assert cost["params"] == (3 * 9 * 8 + 8) + 2 * 8 + (8 * 1000 + 1000)
     assert cost["macs_per_image"] == 4 * 4 * 8 * 3 * 9 + 8 * 1000  # 32 pixels, stride 8
+    assert cost["activations_per_image"] == 4 * 4 * 8 + 1000
 
 
 def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> None:
@@ -226,6 +229,44 @@ def test_a_cost_that_cannot_be_counted_costs_no_timing(fork_server: Launcher) ->
     outcome = run(plan(cell("works"), broken), fork_server).measure()
     assert "allocate" in outcome.costs[broken.arch, False]["error"]
     assert record_of(outcome, cell("works")).visits
+
+
+def test_a_ceiling_is_measured_once_for_each_dtype(fork_server: Launcher) -> None:
+    found, watcher = cell("works"), Watcher()
+    outcome = run(plan(found, ceiling=True), fork_server, watcher).measure()
+    facts = outcome.run_record().ceilings["fp32"]
+    assert {probe["kind"] for probe in facts["probes"]} == set(KINDS)
+    assert min(probe["mac_per_s"] for probe in facts["probes"]) > 0
+    assert facts["bytes_per_s"] > 0
+    assert facts["threads"] == outcome.environment["threads"]
+    assert ("measuring the ceiling", 1) in watcher.phases
+    assert outcome.phases_s["measuring the ceiling"] > 0
+    assert not outcome.notes
+    # What is known is not measured again.
+    resumed = run(plan(found, ceiling=True), fork_server, watcher, resumed=outcome).measure()
+    assert resumed.ceilings == {"fp32": facts}
+    assert watcher.phases.count(("measuring the ceiling", 1)) == 1
+
+
+def test_a_ceiling_that_kills_its_worker_is_a_note() -> None:
+    with ForkServer(os.environ) as server:
+
+        class Kills(Watcher):
+            def phase(self, name: str, total: int) -> None:
+                super().phase(name, total)
+                if name == "measuring the ceiling":
+                    (clerk,) = psutil.Process(server.pids[-1]).children()
+                    clerk.kill()
+
+        found, watcher = cell("works"), Kills()
+        outcome = run(plan(found, ceiling=True), server, watcher).measure()
+    assert outcome.status == "complete"
+    assert record_of(outcome, found).has_figures
+    assert "was killed by SIGKILL" in outcome.ceilings["fp32"]["error"]
+    assert outcome.notes == watcher.notes
+    assert [note.startswith("The ceiling of fp32 is not known: ") for note in outcome.notes] == [
+        True
+    ]
 
 
 def test_a_wrong_arch_ends_the_run_before_anything_is_measured(fork_server: Launcher) -> None:

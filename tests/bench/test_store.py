@@ -53,6 +53,19 @@ def test_device_samples_survive(path: Path) -> None:
     assert store.read(path) == run
 
 
+def test_ceilings_survive(path: Path) -> None:
+    run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
+    store.write(run, path)
+    assert store.read(path) == run
+
+
+def test_a_file_from_before_there_were_ceilings_is_read(
+    path: Path, content: dict[str, Any]
+) -> None:
+    del ours(content)["ceilings"]
+    assert store.read(put(path, content)) == runs.small()
+
+
 def test_a_run_without_any_figures_survives(path: Path) -> None:
     run = replace(runs.small(), cells=(CellRecord(cell=runs.UNVISITED),))
     store.write(run, path)
@@ -277,6 +290,7 @@ def test_samples_without_their_round_are_refused(path: Path, content: dict[str, 
         (info, "setups", ["text"]),
         (info, "cost", None),
         (ours, "environment", []),
+        (ours, "ceilings", {"fp32": None}),
         (ours, "status", ["complete"]),
         (ours, "phases_s", {"measuring": "long"}),
     ],

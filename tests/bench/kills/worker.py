@@ -21,6 +21,14 @@ ENVIRONMENT = {
     "variables": {},
 }
 COST = {"params": 1, "params_with_aux": 1, "macs_per_image": 1, "fvcore_total_per_image": 1}
+CEILING = {
+    "probes": [{"kind": "product", "size": "1×1×1", "mac_per_s": 1.0}],
+    "failed": [],
+    "bytes_per_s": 1.0,
+    "copied_bytes": 1,
+    "bytes_per_element": 4,
+    "threads": 1,
+}
 PREPARED = {
     "build_s": 0.1,
     "first_call_s": 0.1,
@@ -61,6 +69,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     known: dict[str, dict[str, Any]] = {
         "describe": ENVIRONMENT,
         "cost": COST,
+        "ceiling": CEILING,
         "prepare": PREPARED,
         "warm_up": {"durations_s": [LATENCY_S] * 3},
         "finish": FINISHED,

@@ -8,7 +8,7 @@ import pytest
 
 from bench.cell import Cell
 from bench.record import CellRecord, Visit
-from bench.report import frame
+from bench.report import frame, roofline
 from tests.bench import runs
 
 COLUMNS = [
@@ -21,6 +21,7 @@ COLUMNS = [
         for bound in ("", "_low", "_high")
     ),
     *("params", "params_with_aux", "macs_per_image", "flops_per_image", "fvcore_total_per_image"),
+    *("mac_per_s", "share_of_ceiling", "share_of_attainable"),
     "peak_memory_bytes",
     *("peak_allocated_bytes", "peak_reserved_bytes", "peak_resident_bytes"),
     "resident_before_build_bytes",
@@ -87,6 +88,19 @@ def test_latency_and_throughput(cell: Cell) -> None:
 def test_speedup_over_the_reference_in_eager(cell: Cell) -> None:
     expected = runs.BASE_S[runs.REFERENCE_EAGER] / runs.BASE_S[cell]
     assert row(cell)["speedup_over_reference"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_shares_of_what_the_device_does() -> None:
+    run = replace(runs.small(), ceilings=runs.CEILINGS)
+    under = roofline.frame(run).iloc[2]
+    found = row(runs.EAGER, frame.summary(run))
+    assert (under["arch"], under["mode"], under["batch_size"]) == ("googlenet", "eager", 1)
+    assert found["mac_per_s"] == runs.MACS / found["latency_s"] == under["achieved_mac_per_s"]
+    for share in ("share_of_ceiling", "share_of_attainable"):
+        assert 0 < found[share] == under[share]
+    assert row(runs.EAGER)["mac_per_s"] == found["mac_per_s"]
+    assert math.isnan(row(runs.EAGER)["share_of_ceiling"])
+    assert math.isnan(row(runs.FAILED, frame.summary(run))["mac_per_s"])
 
 
 def test_speedup_is_taken_within_the_group() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bench.record import RunRecord
-from bench.report import markdown
+from bench.report import markdown, roofline
 from tests.bench import runs
 
 
@@ -40,6 +40,26 @@ def test_failures_come_first_and_groups_stand_together() -> None:
         "## How to read this",
         "## Circumstances",
     ]
+
+
+def test_how_far_from_the_limit_stands_where_that_was_measured() -> None:
+    run = replace(runs.small(), ceilings=runs.CEILINGS)
+    text = markdown.render(run)
+    section = "## How far from the limit"
+    assert headings(text) == [
+        heading
+        for one in headings(markdown.render(runs.small()))
+        for heading in ([section, one] if one == "## Can this run be trusted?" else [one])
+    ]
+    shown = text[text.index(section) : text.index("## Can this run")]
+    assert re.search(r"\| fp32 +\| +90\.0 \| +100\.0 \| +95\.0 \| convolution 3×3, ", shown)
+    assert len(re.findall(r"\| compute +\|", shown)) == len(roofline.frame(run))
+    assert "why blank" not in shown
+
+
+def test_a_ceiling_that_is_not_known_makes_no_section() -> None:
+    run = replace(runs.small(), ceilings={"fp32": {"error": "no kernel"}})
+    assert "How far" not in markdown.render(run)
 
 
 def test_each_group_holds_its_own_rows() -> None:

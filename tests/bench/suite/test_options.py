@@ -11,11 +11,11 @@ from bench.suite import options
 from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
 
 ROOT = Path("/somewhere")
-GIVEN_NOTHING: dict[str, str | None] = {
+GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--profile", "--base", "--base-python")),
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
-    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory")),
+    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling")),
     "--environment": "pinned",
 }
 
@@ -26,20 +26,20 @@ class FakeConfig:
     rootpath = ROOT
     invocation_params = SimpleNamespace(args=("bench/suite", "--sets", "4"))
 
-    def __init__(self, given: dict[str, str]) -> None:
+    def __init__(self, given: dict[str, str | bool]) -> None:
         assert given.keys() <= GIVEN_NOTHING.keys()
         self._values = {**GIVEN_NOTHING, **given}
 
-    def getoption(self, name: str) -> str | None:
+    def getoption(self, name: str) -> str | bool | None:
         return self._values[name]
 
 
-def config(**given: str) -> pytest.Config:
+def config(**given: str | bool) -> pytest.Config:
     named = {f"--{name.replace('_', '-')}": value for name, value in given.items()}
     return cast("pytest.Config", FakeConfig(named))
 
 
-def plan(**given: str) -> Plan:
+def plan(**given: str | bool) -> Plan:
     return options.make_plan(config(**given))
 
 
@@ -112,6 +112,16 @@ def test_how_sure_is_an_option() -> None:
     profile = PROFILES["default"]
     assert (plan().extra_s, plan().budget_s) == (profile.extra_s, None)
     assert (plan(budget="30").extra_s, plan(budget="30").budget_s) == (30, 30)
+
+
+def test_a_ceiling_is_the_profile_s_and_an_option() -> None:
+    assert [plan(profile=name).ceiling for name in ("quick", "default", "full")] == [
+        False,
+        True,
+        True,
+    ]
+    assert plan(profile="quick", ceiling=True).ceiling
+    assert not plan(ceiling=False).ceiling
 
 
 def test_what_is_foreign_and_what_is_free_are_options() -> None:

@@ -1,0 +1,196 @@
+"""The roofline: how far each cell is from the most that its device does (Williams et al. 2009).
+
+Either the device's best rate of multiply-accumulates bounds a cell, or its bandwidth times the
+cell's arithmetic intensity: multiply-accumulates for each byte that must be moved at the least.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.record import CellRecord, RunRecord
+from bench.report.tables import Column, scaled
+from bench.stats import Interval
+
+KINDS = ("product", "convolution", "channels_last_convolution")  # of bench/ceiling.py's probes
+TRAINING = "a training step's multiply-accumulates are not counted"
+OLD = "its activations were not counted"
+
+_GIGA = scaled(1e-9, 1)
+_PERCENT = scaled(100, 0)
+CEILING_COLUMNS = (
+    Column(name="dtype", heading="dtype", is_text=True),
+    Column(name="product_mac_per_s", heading="matrix products GMAC/s", write=_GIGA),
+    Column(name="convolution_mac_per_s", heading="convolutions GMAC/s", write=_GIGA),
+    Column(
+        name="channels_last_convolution_mac_per_s",
+        heading="convolutions, channels_last GMAC/s",
+        write=_GIGA,
+    ),
+    Column(name="best", heading="the best of all", is_text=True),
+    Column(name="bandwidth_bytes_per_s", heading="copies GB/s", write=_GIGA),
+)
+COLUMNS = (
+    Column(name="arch", heading="arch", is_text=True),
+    Column(name="mode", heading="mode", is_text=True),
+    Column(name="dtype", heading="dtype", is_text=True),
+    Column(name="batch_size", heading="batch"),
+    Column(name="task", heading="task", is_text=True),
+    Column(name="achieved_mac_per_s", heading="GMAC/s", write=_GIGA, bounded=True),
+    Column(name="share_of_ceiling", heading="% of ceiling", write=_PERCENT, bounded=True),
+    Column(name="intensity_mac_per_byte", heading="MAC/byte", write=scaled(1, 1)),
+    Column(name="attainable_mac_per_s", heading="attainable GMAC/s", write=_GIGA),
+    Column(name="share_of_attainable", heading="% of attainable", write=_PERCENT, bounded=True),
+    Column(name="bound", heading="bound by", is_text=True),
+    Column(name="reason", heading="why blank", is_text=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roofline:
+    """A cell under its device's roof; NaN is what is not known."""
+
+    achieved_mac_per_s: Interval
+    """Multiply-accumulates of a batch over its latency."""
+    ceiling_mac_per_s: float
+    bandwidth_bytes_per_s: float
+    intensity_mac_per_byte: float
+    reason: str
+    """Why something is not known; empty where all is."""
+
+    @property
+    def attainable_mac_per_s(self) -> float:
+        """What either bound leaves."""
+        moved = self.intensity_mac_per_byte * self.bandwidth_bytes_per_s
+        return float(np.minimum(self.ceiling_mac_per_s, moved))  # NaN where either is
+
+    @property
+    def share_of_ceiling(self) -> Interval:
+        """1 is all that the device does in the cell's dtype."""
+        return _divided(self.achieved_mac_per_s, self.ceiling_mac_per_s)
+
+    @property
+    def share_of_attainable(self) -> Interval:
+        """1 is all that the device does at the cell's arithmetic intensity."""
+        return _divided(self.achieved_mac_per_s, self.attainable_mac_per_s)
+
+    @property
+    def bound(self) -> str | None:
+        """What bounds it: ``compute`` or ``memory``; None where that is not known."""
+        if math.isnan(self.attainable_mac_per_s):
+            return None
+        return "compute" if self.attainable_mac_per_s == self.ceiling_mac_per_s else "memory"
+
+
+def of(
+    record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], latency: Interval
+) -> Roofline:
+    """A cell with this latency in seconds, under the one of the run's ceilings that is its own."""
+    cell = record.cell
+    facts = ceilings.get(cell.dtype, {})
+    macs = record.cost.get("macs_per_image") if cell.task == "infer" else None
+    batch_macs = math.nan if macs is None else float(macs) * cell.batch_size
+    return Roofline(
+        achieved_mac_per_s=replace(
+            latency,
+            estimate=batch_macs / latency.estimate,
+            low=batch_macs / latency.high,
+            high=batch_macs / latency.low,
+        ),
+        ceiling_mac_per_s=max(best(facts).values(), default=math.nan),
+        bandwidth_bytes_per_s=float(facts.get("bytes_per_s", math.nan)),
+        intensity_mac_per_byte=batch_macs / _least_bytes(record, facts),
+        reason=_reason(record, facts),
+    )
+
+
+def frame(run: RunRecord) -> pd.DataFrame:
+    """One row for each measured cell, under the ceiling of its dtype."""
+    rows = []
+    for record in run.cells:
+        if not record.has_figures:
+            continue
+        found, cell = of(record, run.ceilings, stats.latency(record)), record.cell
+        rows.append(
+            {
+                "arch": cell.arch,
+                "mode": cell.mode,
+                "dtype": cell.dtype,
+                "batch_size": cell.batch_size,
+                "task": cell.task,
+                "device": cell.device,
+                **_bounded("achieved_mac_per_s", found.achieved_mac_per_s),
+                "ceiling_mac_per_s": found.ceiling_mac_per_s,
+                "bandwidth_bytes_per_s": found.bandwidth_bytes_per_s,
+                "intensity_mac_per_byte": found.intensity_mac_per_byte,
+                "attainable_mac_per_s": found.attainable_mac_per_s,
+                **_bounded("share_of_ceiling", found.share_of_ceiling),
+                **_bounded("share_of_attainable", found.share_of_attainable),
+                "bound": found.bound,
+                "reason": found.reason or None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ceilings(run: RunRecord) -> pd.DataFrame:
+    """One row for each dtype whose ceiling was measured: the best rate of each kind of probe."""
+    rows = []
+    for dtype, facts in run.ceilings.items():
+        if not (rates := best(facts)):
+            continue
+        fastest = max(facts["probes"], key=lambda probe: float(probe["mac_per_s"]))
+        rows.append(
+            {
+                "dtype": dtype,
+                **{f"{kind}_mac_per_s": rates.get(kind, math.nan) for kind in KINDS},
+                "best": f"{fastest['kind'].replace('_convolution', ' convolution')} "
+                f"{fastest['size']}",
+                "bandwidth_bytes_per_s": facts["bytes_per_s"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def best(facts: Mapping[str, Any]) -> dict[str, float]:
+    """The best rate of each kind of probe, in multiply-accumulates a second."""
+    found: dict[str, float] = {}
+    for probe in facts.get("probes", ()):
+        kind, rate = str(probe["kind"]), float(probe["mac_per_s"])
+        found[kind] = max(rate, found.get(kind, 0.0))
+    return found
+
+
+def _least_bytes(record: CellRecord, facts: Mapping[str, Any]) -> float:
+    """What a batch must move: weights read once, every activation written once and read once."""
+    params = float(record.cost.get("params", math.nan))
+    activations = float(record.cost.get("activations_per_image", math.nan))
+    elements = params + 2 * activations * record.cell.batch_size
+    return elements * float(facts.get("bytes_per_element", math.nan)) or math.nan
+
+
+def _reason(record: CellRecord, facts: Mapping[str, Any]) -> str:
+    """Why something is not known of a measured cell."""
+    if record.cell.task != "infer":
+        return TRAINING
+    if "macs_per_image" not in record.cost:
+        return f"its cost is not known: {record.cost.get('error', 'it was not counted')}"
+    if not best(facts):
+        dtype = record.cell.dtype
+        return f"the ceiling of {dtype} is not known: {facts.get('error', 'it was not measured')}"
+    return "" if "activations_per_image" in record.cost else OLD
+
+
+def _divided(rate: Interval, by: float) -> Interval:
+    by = by or math.nan  # of a network that multiplies nothing nothing is attainable
+    return replace(rate, estimate=rate.estimate / by, low=rate.low / by, high=rate.high / by)
+
+
+def _bounded(name: str, found: Interval) -> dict[str, float]:
+    """An estimate's column, and those of its interval's bounds."""
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
