@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from bench import store
 from bench.record import RunRecord
 from bench.report import frame, ladder, markdown
 from bench.report.chart import Chart
 from bench.report.tables import csv_safe
+from bench.stages import store as stages
 from bench.store import write_text
 
 RUN_FILE = "run.json"
@@ -27,15 +30,26 @@ def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
     """
     from bench.report import charts
 
-    drawn = charts.of(run)
-    contents = _contents(run, drawn)
+    inside = _inside(folder)
+    drawn = charts.of(run, inside)
+    contents = _contents(run, drawn, inside)
     for name, content in contents.items():
         write_text(folder / name, content)
     _draw(drawn, folder / CHARTS)
     return tuple(folder / name for name in contents)
 
 
-def _contents(run: RunRecord, drawn: Sequence[Chart]) -> Mapping[str, str]:
+def _inside(folder: Path) -> pd.DataFrame | None:
+    """What ``googlenet-bench stages`` wrote there; raises ``RequestError`` for something else."""
+    path = folder / stages.FILE
+    return stages.read(path) if path.exists() else None
+
+
+def _contents(
+    run: RunRecord, drawn: Sequence[Chart], inside: pd.DataFrame | None
+) -> Mapping[str, str]:
+    from bench.report import page
+
     tables = {
         "summary.csv": frame.summary(run),
         "ladder.csv": ladder.frame(run),
@@ -43,7 +57,8 @@ def _contents(run: RunRecord, drawn: Sequence[Chart]) -> Mapping[str, str]:
         "samples.csv": frame.samples(run),
     }
     return {
-        "report.md": markdown.render(run, drawn),
+        "report.md": markdown.render(run, drawn, inside),
+        "report.html": page.render(run, drawn, inside),
         **{name: csv_safe(table).to_csv(index=False) for name, table in tables.items()},
     }
 

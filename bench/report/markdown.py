@@ -1,34 +1,34 @@
 """The report in Markdown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench import environment
 from bench.record import RunRecord
+from bench.report import circumstances as about
 from bench.report import findings, frame, ladder, roofline, summary, trust
 from bench.report.chart import Chart
-from bench.report.tables import Column, as_markdown, escaped, filled, scaled
+from bench.report.tables import Column, as_markdown, escaped, filled
+from bench.stages import table as stages
 
-STATUS = {
-    "complete": "",
-    "over_budget": "**Partial:** the time budget was used up before everything was measured.",
-    "interrupted": "**Partial:** the run was interrupted; these are the figures until then.",
-}
+STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.PARTIAL.items()}
 HOW_TO_READ = """\
-Latency is host time around a call, to the end of its work; p99 of fewer than 100 samples is close
-to their largest. images/s is the batch size over the p50. "×" is how many times as fast as the
-reference a cell is (over 1 is faster), or as the reference's arch in the cell's own mode: the
-median over a set's rounds of the ratio within a round, where both were visited moments apart, and
-the geometric mean over sets of fresh processes. In brackets stands the 95 % interval, Student's t
-over the sets (Yuen's trimmed mean where eight or more have an outlier among them): a difference
-that it contains has not been shown. Latency is the geometric mean over the sets of their median;
-the machine's drift is in it, so that it is less sure than the ratios. MACs are
-multiply-accumulates of convolutions, linear layers and other matrix products in a forward pass;
-FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor had
-nothing in its cache, else warm. The output error is the relative L2 distance to fp32 eager's output
-of the same weights and images; a cell past its dtype's bound (in summary.csv) fails.
+Latency is host time around a call, to the end of its work: the geometric mean over the sets of
+their median; the machine's drift is in it, so that it is less sure than the ratios. p99 of fewer
+than 100 samples is close to their largest. images/s is the batch size over the p50.
+
+"×" is how many times as fast as the reference a cell is (over 1 is faster), or as the reference's
+arch in the cell's own mode: the median over a set's rounds of the ratio within a round, where both
+were visited moments apart, and the geometric mean over sets of fresh processes. In brackets stands
+the 95 % interval, Student's t over the sets (Yuen's trimmed mean where eight or more have an
+outlier among them): a difference that it contains has not been shown.
+
+MACs are multiply-accumulates of convolutions, linear layers and other matrix products in a forward
+pass; FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor
+had nothing in its cache, else warm. The output error is the relative L2 distance to fp32 eager's
+output of the same weights and images; a cell past its dtype's bound (in summary.csv) fails.
+
 Memory is the peak of weights and activations, without the interpreter and its libraries: on CUDA
 the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
 by, over its size at rest with all free memory given back, while the worker was warmed up and
@@ -60,23 +60,7 @@ its weights read once, and what its convolutions and products put out written on
 A share over 100 % says that the machine was slower while its ceiling was measured than while the
 cell was; or, of a cell bound by memory, that its activations stayed in a cache.
 """
-CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
-_COUNTED = {
-    "recompiled_graphs": "compiled {} more graphs while it was measured",
-    "late_graph_breaks": "broke its graph {} more times while it was measured",
-    "graph_breaks": "its graph breaks {} times",
-}
-_TRUST_COLUMNS = (
-    Column(name="group", heading="cells", is_text=True),
-    Column(name="reference", heading="reference", is_text=True),
-    Column(name="control", heading="control ×", write=scaled(1, 3), bounded=True),
-    Column(name="contains_1", heading="1 in its 99 %", is_text=True),
-    Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
-    Column(name="is_precise", heading="as precise as asked", is_text=True),
-    Column(name="voided", heading="rounds voided"),
-    Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
-)
-_FAILURE_COLUMNS = (
+FAILURE_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="phase", heading="while", is_text=True),
     Column(name="kind", heading="kind", is_text=True),
@@ -84,14 +68,16 @@ _FAILURE_COLUMNS = (
 )
 
 
-def render(run: RunRecord, charts: Sequence[Chart] = ()) -> str:
+def render(
+    run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None
+) -> str:
     """The whole report: failures first, then what was found, the tables, and the circumstances.
 
-    ``charts`` lie as ``charts/NAME.svg`` beside it.
+    ``charts`` lie as ``charts/NAME.svg`` beside it; ``inside`` is what ``stages.csv`` holds.
     """
-    about, cells = run.environment, frame.summary(run)
+    on, cells = run.environment, frame.summary(run)
     parts = [
-        f"# {escaped(str(about.get('device_name')))}, PyTorch {escaped(str(about.get('torch')))}",
+        f"# {escaped(str(on.get('device_name')))}, PyTorch {escaped(str(on.get('torch')))}",
         STATUS.get(run.status, escaped(run.status)),
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
@@ -100,7 +86,8 @@ def render(run: RunRecord, charts: Sequence[Chart] = ()) -> str:
     for title, rows in summary.groups(cells):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
-    parts += [*_ladder(run, charts), *_throughput(charts), *_roofline(run, charts)]
+    parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
+    parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
     parts += ["## How to read this", HOW_TO_READ]
     parts += ["## Circumstances", *circumstances(run)]
@@ -125,6 +112,15 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     if not squares.empty:
         parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
     return ["## One factor at a time", LADDER, *parts] if parts else []
+
+
+def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
+    """Where the time goes, of those networks that were looked into."""
+    if inside is None:
+        return []
+    table = stages.render("markdown", inside)
+    folded = f"<details><summary>Every stage and branch</summary>\n\n{table}\n\n</details>"
+    return ["## Inside the network", *_pictures(charts, "stages-"), folded]
 
 
 def _throughput(charts: Sequence[Chart]) -> list[str]:
@@ -156,22 +152,15 @@ def _failures(run: RunRecord) -> list[str]:
         for cell, stderr in zip(failed["cell"], failed["stderr"], strict=True)
         if stderr
     ]
-    return ["## Cells without figures", as_markdown(_FAILURE_COLUMNS, failed), *details]
+    return ["## Cells without figures", as_markdown(FAILURE_COLUMNS, failed), *details]
 
 
 def _notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
-    """What a reader must know of single cells before trusting their figures."""
-    rows = cells.reindex(columns=list(_COUNTED))
-    notes = [f"- {escaped(note)}" for note in run.notes] + [
-        f"- {escaped(record.cell.id)}: {what.format(int(row[name]))}."
-        for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
-        for name, what in _COUNTED.items()
-        if pd.notna(row[name]) and row[name]
-    ]
+    notes = [f"- {escaped(note)}" for note in trust.notes(run, cells)]
     return ["## Notes", "\n".join(notes)] if notes else []
 
 
-def _roofline(run: RunRecord) -> list[str]:
+def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     """Each cell under what its device does, where that was measured."""
     ceilings, rows = roofline.ceilings(run), roofline.frame(run)
     if ceilings.empty or rows.empty:
@@ -180,6 +169,7 @@ def _roofline(run: RunRecord) -> list[str]:
         "## How far from the limit",
         as_markdown(filled(roofline.CEILING_COLUMNS, ceilings), ceilings),
         as_markdown(filled(roofline.COLUMNS, rows), rows),
+        *_pictures(charts, "roofline-"),
         ROOFLINE,
     ]
 
@@ -189,73 +179,32 @@ def _trust(run: RunRecord) -> list[str]:
     found = trust.of(run)
     if not found:
         return []
-    rows = pd.DataFrame(
-        {
-            "group": one.group,
-            "reference": one.reference,
-            "control": one.control.estimate,
-            "control_low": one.control.low,
-            "control_high": one.control.high,
-            "contains_1": CONTAINS_1[one.control_contains_1],
-            "widest": one.widest,
-            "is_precise": "yes" if one.is_precise else "no: no time for more sets",
-            "voided": f"{one.voided_share:.0%} of {one.rounds}",
-            "foreign_cpus": one.foreign_cpus,
-        }
-        for one in found
-    )
-    return ["## Can this run be trusted?", as_markdown(_TRUST_COLUMNS, rows), TRUST]
+    table = as_markdown(trust.COLUMNS, trust.table(found))
+    return ["## Can this run be trusted?", table, TRUST]
 
 
 def circumstances(run: RunRecord) -> list[str]:
     """In what environment a run was made, by which plan, and where its time went."""
-    facts = {
-        **{name: value for name, value in run.environment.items() if name != "variables"},
-        **run.environment.get("variables", {}),
-        "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
-        "commit": _commit(run),
-        "measured at": run.datetime,
-    }
-    plan = {name: value for name, value in run.plan.items() if name != "command"}
     return [
         f"Made by {_code(str(run.plan.get('command')))}.",
-        _pairs("fact", facts),
-        _pairs("plan", plan),
-        _pairs("wall time, s", {name: f"{spent:.1f}" for name, spent in _wall_time(run).items()}),
+        _pairs("fact", about.facts(run)),
+        _pairs("plan", about.plan(run)),
+        _pairs("wall time, s", about.wall_time_s(run)),
         *_settings(run),
     ]
 
 
-def _wall_time(run: RunRecord) -> dict[str, float]:
-    return {**run.phases_s, "in all": sum(run.phases_s.values())}
-
-
 def _settings(run: RunRecord) -> list[str]:
     """What workers started with, each with its reason."""
-    name = str(run.plan.get("environment"))
-    if name not in environment.NAMES:
+    does, rows = about.what_workers_had(run), about.settings(run)
+    if not does:
         return []
-    rows = pd.DataFrame(
-        [
-            {"name": setting.name, "value": set_to, "reason": setting.reason}
-            for setting in environment.settings(name)
-            if (set_to := run.environment.get("variables", {}).get(setting.name)) is not None
-        ],
-        columns=["name", "value", "reason"],
-    )
-    what = f"Workers started in the environment {_code(name)}: {environment.NAMES[name]}."
-    if rows.empty:
-        return [what]
-    columns = tuple(Column(name=column, heading=column, is_text=True) for column in rows.columns)
-    return [what, as_markdown(columns, rows)]
+    name = _code(str(run.plan.get("environment")))
+    what = f"Workers started in the environment {name}: {does}."
+    return [what] if rows.empty else [what, as_markdown(about.SETTING_COLUMNS, rows)]
 
 
-def _commit(run: RunRecord) -> str:
-    commit = str(run.commit_info.get("id") or "unknown")
-    return commit[:12] + (" with uncommitted changes" if run.commit_info.get("dirty") else "")
-
-
-def _pairs(heading: str, values: dict[str, object]) -> str:
+def _pairs(heading: str, values: Mapping[str, object]) -> str:
     rows = pd.DataFrame({"name": list(values), "value": [str(value) for value in values.values()]})
     return as_markdown(
         (

@@ -46,18 +46,21 @@ def milliseconds(seconds: float) -> str:
 
 def cells(columns: tuple[Column, ...], frame: pd.DataFrame) -> list[list[str]]:
     """Every value of a frame as text, a missing one as a dash."""
-    return [[_text(column, row) for column in columns] for row in frame.to_dict("records")]
+    return [
+        [" ".join(filter(None, written(column, row))) for column in columns]
+        for row in frame.to_dict("records")
+    ]
 
 
-def _text(column: Column, row: Mapping[Hashable, Any]) -> str:
-    """A value as a person reads it, with its interval where it has one."""
+def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
+    """A value as a person reads it, and its interval in brackets; empty where it has none."""
     value = row.get(column.name)
     if pd.isna(value):
-        return BLANK
+        return BLANK, ""
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
     if not column.bounded or pd.isna(low) or pd.isna(high):
-        return column.write(value)
-    return f"{column.write(value)} ({column.write(low)}–{column.write(high)})"
+        return column.write(value), ""
+    return column.write(value), f"({column.write(low)}–{column.write(high)})"
 
 
 def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:

@@ -5,12 +5,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import pandas as pd
+
 from bench import stats
 from bench.record import CellRecord, Round, RunRecord
+from bench.report.tables import Column, scaled
 from bench.stats import Interval
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
 VOIDED_LIMIT = 0.25
+_CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
+_COUNTED = {
+    "recompiled_graphs": "compiled {} more graphs while it was measured",
+    "late_graph_breaks": "broke its graph {} more times while it was measured",
+    "graph_breaks": "its graph breaks {} times",
+}
+COLUMNS = (
+    Column(name="group", heading="cells", is_text=True),
+    Column(name="reference", heading="reference", is_text=True),
+    Column(name="control", heading="control ×", write=scaled(1, 3), bounded=True),
+    Column(name="contains_1", heading="1 in its 99 %", is_text=True),
+    Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
+    Column(name="is_precise", heading="as precise as asked", is_text=True),
+    Column(name="voided", heading="rounds voided"),
+    Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
+)
 Grouped = TypeVar("Grouped")
 
 
@@ -71,6 +90,42 @@ def warnings(run: RunRecord) -> Iterator[str]:
                 f"{trust.reference} measured a second time, differs from it by a factor of "
                 f"{trust.control.estimate:.3f}, and the 99 % interval does not contain 1."
             )
+
+
+def table(found: Iterable[Trust]) -> pd.DataFrame:
+    """A row for each group, as ``COLUMNS`` shows it."""
+    return pd.DataFrame(
+        {
+            "group": one.group,
+            "reference": one.reference,
+            "control": one.control.estimate,
+            "control_low": one.control.low,
+            "control_high": one.control.high,
+            "contains_1": _CONTAINS_1[one.control_contains_1],
+            "widest": one.widest,
+            "is_precise": "yes" if one.is_precise else "no: no time for more sets",
+            "voided": f"{one.voided_share:.0%} of {one.rounds}",
+            "foreign_cpus": one.foreign_cpus,
+        }
+        for one in found
+    )
+
+
+def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
+    """What a reader must know of single cells before trusting their figures, in sentences.
+
+    ``cells`` are the rows of every cell, as ``frame.summary`` makes them.
+    """
+    rows = cells.reindex(columns=list(_COUNTED))
+    return [
+        *run.notes,
+        *(
+            f"{record.cell.id}: {what.format(int(row[name]))}."
+            for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
+            for name, what in _COUNTED.items()
+            if pd.notna(row[name]) and row[name]
+        ),
+    ]
 
 
 def _grouped(

@@ -1,10 +1,22 @@
 """The charts: one definition each, for SVG in Markdown and for the page."""
 
+import pandas as pd
+
 from bench.record import RunRecord
 from bench.report.chart import Chart
-from bench.report.charts import drift, ladder, latency, throughput
+from bench.report.charts import drift, ladder, latency, roofline, stages, throughput
 
 
-def of(run: RunRecord) -> tuple[Chart, ...]:
-    """Every chart that a run has figures for, in the order in which they are read."""
-    return (*latency.charts(run), *throughput.charts(run), *ladder.charts(run), *drift.charts(run))
+def of(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
+    """Every chart that there are figures for, in the order in which they are read.
+
+    ``inside`` is what ``stages.csv`` holds, where there is one.
+    """
+    return (
+        *latency.charts(run),
+        *throughput.charts(run),
+        *ladder.charts(run),
+        *(() if inside is None else stages.charts(inside)),
+        *roofline.charts(run),
+        *drift.charts(run),
+    )

@@ -1,0 +1,71 @@
+"""The roofline: each cell's rate under what its device does at the most."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from bench.record import RunRecord
+from bench.report import roofline, summary
+from bench.report.chart import Chart
+from bench.report.charts import style
+
+CAPTION = (
+    "Across, multiply-accumulates for each byte that a cell must move at the least; upwards, what it "
+    "reaches of them in a second. The line is the roof: measured bandwidth, and the best rate of "
+    "library products and convolutions. The lower a dot lies under it, the more there is to gain."
+)
+_POINTS = 60
+
+
+def charts(run: RunRecord) -> Iterator[Chart]:
+    """A chart for each dtype and device whose ceiling and cells are known."""
+    rows = roofline.frame(run)
+    known = rows[rows["intensity_mac_per_byte"].notna() & rows["achieved_mac_per_s"].notna()]
+    for (dtype, device), group in known.groupby(["dtype", "device"], sort=False):
+        title = f"{dtype}, {device}"
+        name = f"roofline-{summary.slug(title)}"
+        yield style.made(name, f"How far from the limit: {title}", CAPTION, _drawn(group))
+
+
+def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
+    first = group.iloc[0]
+    reach = group["intensity_mac_per_byte"]
+    across = np.geomspace(reach.min() / 4, reach.max() * 4, _POINTS)
+    roof = np.minimum(first["ceiling_mac_per_s"], across * first["bandwidth_bytes_per_s"])
+    line = pd.DataFrame({"intensity": across, "gmac_per_s": roof / 1e9})
+    cells = pd.DataFrame(
+        {
+            "arch": group["arch"],
+            "mode": group["mode"],
+            "batch": group["batch_size"].astype(str),
+            "intensity": reach,
+            "gmac_per_s": group["achieved_mac_per_s"] / 1e9,
+            "share": group["share_of_attainable"] * 100,
+        }
+    )
+    x = alt.X(
+        "intensity:Q", title="MACs for each byte moved", scale=alt.Scale(type="log", nice=False)
+    )
+    y = alt.Y("gmac_per_s:Q", title="GMAC/s", scale=alt.Scale(type="log", nice=False))
+    modes = list(dict.fromkeys(cells["mode"]))
+    roofed = alt.Chart(line).mark_line(color=style.GREY, strokeWidth=2).encode(x=x, y=y)
+    dots = (
+        alt.Chart(cells)
+        .mark_point(filled=True, size=60, opacity=0.9)
+        .encode(
+            x=x,
+            y=y,
+            color=style.colour("mode", "mode", modes),
+            shape=alt.Shape("batch:N", title="batch"),
+            tooltip=[
+                "arch:N",
+                "mode:N",
+                "batch:N",
+                alt.Tooltip("gmac_per_s:Q", title="GMAC/s", format=".1f"),
+                alt.Tooltip("share:Q", title="% of attainable", format=".0f"),
+            ],
+        )
+    )
+    return alt.layer(roofed, dots).properties(width=style.WIDTH, height=300)

@@ -1,0 +1,58 @@
+"""The stages of a network: what share of its MACs each has, and what share of its time."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import pandas as pd
+
+from bench.report import summary
+from bench.report.chart import Chart
+from bench.report.charts import style
+
+CAPTION = (
+    "Each stage's share of the multiply-accumulates beside its share of the latency, the latter with "
+    "its 95 % interval. Where time outweighs MACs, the work is not in convolutions, or they run slow."
+)
+_MACS, _TIME = "MACs", "latency"
+
+
+def charts(rows: pd.DataFrame) -> Iterator[Chart]:
+    """A chart for each network and mode of ``stages.csv``."""
+    stages = rows[(rows["branch"] == "") & (rows["stage"] != "whole")]
+    for (arch, mode), group in stages.groupby(["arch", "mode"], sort=False):
+        title = f"{arch}, {mode}"
+        yield style.made(
+            f"stages-{summary.slug(title)}", f"Inside the network: {title}", CAPTION, _drawn(group)
+        )
+
+
+def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
+    names = list(group["stage"])
+    shares = pd.concat(
+        [
+            pd.DataFrame({"stage": names, "of": _MACS, "percent": group["macs_share"] * 100}),
+            pd.DataFrame(
+                {
+                    "stage": names,
+                    "of": _TIME,
+                    "percent": group["latency_share"] * 100,
+                    "low": group["latency_share_low"] * 100,
+                    "high": group["latency_share_high"] * 100,
+                }
+            ),
+        ],
+        ignore_index=True,
+    )
+    base = alt.Chart(shares)
+    x = alt.X("stage:N", title=None, sort=names, axis=alt.Axis(labelAngle=0))
+    offset = alt.XOffset("of:N", sort=[_MACS, _TIME])
+    y = alt.Y("percent:Q", title="share, %")
+    bars = base.mark_bar().encode(
+        x=x,
+        xOffset=offset,
+        y=y,
+        color=style.colour("of", "share of", [_MACS, _TIME]),
+        tooltip=["stage:N", "of:N", alt.Tooltip("percent:Q", title="%", format=".1f")],
+    )
+    reach = base.mark_rule(color=style.GREY).encode(x=x, xOffset=offset, y="low:Q", y2="high:Q")
+    return alt.layer(bars, reach).properties(width=style.WIDTH, height=220)

@@ -1,0 +1,62 @@
+"""Circumstances: in what environment a run was made, by which plan, and where its time went."""
+
+import pandas as pd
+
+from bench import environment
+from bench.record import RunRecord
+from bench.report.tables import Column
+
+PARTIAL = {
+    "complete": "",
+    "over_budget": "the time budget was used up before everything was measured.",
+    "interrupted": "the run was interrupted; these are the figures until then.",
+}
+SETTING_COLUMNS = tuple(
+    Column(name=name, heading=name, is_text=True) for name in ("name", "value", "reason")
+)
+
+
+def facts(run: RunRecord) -> dict[str, object]:
+    """The environment as workers saw it, the system and the commit."""
+    return {
+        **{name: value for name, value in run.environment.items() if name != "variables"},
+        **run.environment.get("variables", {}),
+        "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
+        "commit": _commit(run),
+        "measured at": run.datetime,
+    }
+
+
+def plan(run: RunRecord) -> dict[str, object]:
+    """What was asked for, without the command and the cells."""
+    return {name: value for name, value in run.plan.items() if name != "command"}
+
+
+def wall_time_s(run: RunRecord) -> dict[str, str]:
+    """Seconds by phase, written with one decimal, and in all."""
+    spent_s = {**run.phases_s, "in all": sum(run.phases_s.values())}
+    return {name: f"{seconds:.1f}" for name, seconds in spent_s.items()}
+
+
+def what_workers_had(run: RunRecord) -> str:
+    """What the environment that workers started in does; empty where it is not a known one."""
+    return environment.NAMES.get(str(run.plan.get("environment")), "")
+
+
+def settings(run: RunRecord) -> pd.DataFrame:
+    """What workers started with, each with its reason; as ``SETTING_COLUMNS``."""
+    if not what_workers_had(run):
+        return pd.DataFrame(columns=[column.name for column in SETTING_COLUMNS])
+    return pd.DataFrame(
+        [
+            {"name": setting.name, "value": set_to, "reason": setting.reason}
+            for setting in environment.settings(str(run.plan.get("environment")))
+            if (set_to := run.environment.get("variables", {}).get(setting.name)) is not None
+        ],
+        columns=[column.name for column in SETTING_COLUMNS],
+    )
+
+
+def _commit(run: RunRecord) -> str:
+    commit = str(run.commit_info.get("id") or "unknown")
+    return commit[:12] + (" with uncommitted changes" if run.commit_info.get("dirty") else "")

@@ -1,0 +1,116 @@
+"""The page: ``report.html``, one file that works from disk, with no network and no server."""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import bench
+from bench.record import RunRecord
+from bench.report import circumstances, findings, frame, ladder, markdown, roofline, summary, trust
+from bench.report.chart import Chart
+from bench.report.page import checks, vega
+from bench.report.page.table import Table, plain
+from bench.report.tables import Column, filled
+from bench.stages import table as stages
+
+# A closing tag ends a script wherever it stands, and a comment's opening changes what ends it.
+_ENDS_A_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
+
+
+def render(
+    run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None
+) -> str:
+    """The whole page: what was found, whether to believe it, the figures, and how they were made.
+
+    ``inside`` is what ``stages.csv`` holds. Nothing of the run is taken for HTML. Raises
+    ``ValueError`` for a chart whose data holds a number that JSON does not have.
+    """
+    cells, groups, failed = frame.summary(run), trust.of(run), frame.failures(run)
+    return _TEMPLATES.get_template("page.html.jinja").render(
+        version=bench.__version__,
+        title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
+        run=run,
+        findings=findings.of(run),
+        findings_note=markdown.FINDINGS,
+        steps=[
+            (title, plain(ladder.STEP_COLUMNS, rows))
+            for title, rows in summary.grouped(ladder.frame(run))
+        ],
+        interactions=plain(ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
+        ladder_note=markdown.LADDER,
+        roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
+        ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
+        roofline_note=_paragraphs(markdown.ROOFLINE),
+        stages=[] if inside is None else _stages(inside),
+        partial=circumstances.PARTIAL.get(run.status, run.status),
+        warnings=list(trust.warnings(run)),
+        checks=checks.of(run, groups),
+        failed=failed.to_dict("records"),
+        failures=plain(markdown.FAILURE_COLUMNS, failed),
+        groups=plain(trust.COLUMNS, trust.table(groups)),
+        trust=_paragraphs(markdown.TRUST),
+        notes=trust.notes(run, cells),
+        charts=charts,
+        table=Table.of(run, cells),
+        how_to_read=_paragraphs(markdown.HOW_TO_READ),
+        facts=_pairs("fact", circumstances.facts(run)),
+        plan=_pairs("plan", circumstances.plan(run)),
+        wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),
+        what_workers_had=circumstances.what_workers_had(run),
+        settings=plain(circumstances.SETTING_COLUMNS, circumstances.settings(run)),
+        css=_read("page.css"),
+        page_js=_script(_read("page.js")),
+        charts_js=_script(vega.bundled(_read("charts.js"))) if charts else "",
+    )
+
+
+def _paragraphs(text: str) -> list[str]:
+    return text.strip().split("\n\n")
+
+
+def _filled(columns: tuple[Column, ...], rows: pd.DataFrame) -> object:
+    return plain(filled(columns, rows), rows)
+
+
+def _stages(inside: pd.DataFrame) -> list[tuple[str, object]]:
+    return [
+        (f"{arch}, {mode}", _filled(stages.COLUMNS, rows))
+        for (arch, mode), rows in inside.groupby(["arch", "mode"], sort=False)
+    ]
+
+
+def _pairs(heading: str, values: dict[str, object], *, is_text: bool = True) -> object:
+    """Names and values, as ``plain`` has them."""
+    columns = (
+        Column(name="name", heading=heading, is_text=True),
+        Column(name="value", heading="value", is_text=is_text),
+    )
+    return columns, [[name, str(value)] for name, value in values.items()]
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _script(source: str) -> str:
+    """JavaScript that stands in a script element: nothing in its texts can close that."""
+    return _ENDS_A_SCRIPT.sub(r"\\x3c", source)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("bench.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # What tojson writes can stand in a script element; what JSON does not have is an error.
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": False}
+    return environment
+
+
+_TEMPLATES = _environment()

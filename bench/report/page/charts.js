@@ -1,0 +1,81 @@
+// The charts: each drawn when it comes near the screen, and again when light and dark change.
+// Bundled with Vega, whose vegaEmbed is in scope.
+
+const NEAR = "50% 0px";
+const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
+const FLUID = ["mark", "layer"];
+const FACETS = ["row", "column", "facet"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const views = new Map();
+const turns = new Map();
+
+/** The page's own colours and letters, as Vega's configuration. */
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const ink = (name) => style.getPropertyValue(`--${name}`).trim();
+  const words = { labelColor: ink("muted"), titleColor: ink("text") };
+  const edge = ink("strong-line");
+  const series = SERIES.map((number) => ink(`series-${number}`));
+  return {
+    background: null,
+    font: ink("font"),
+    view: { stroke: null },
+    axis: { ...words, gridColor: ink("line"), domainColor: edge, tickColor: edge },
+    legend: words,
+    header: words,
+    title: { color: ink("text"), subtitleColor: ink("muted"), anchor: "start" },
+    mark: { color: series[0] },
+    text: { color: ink("text") },
+    rule: { color: ink("muted") },
+    range: { category: series },
+  };
+}
+
+/** The chart as wide as the page where Vega-Lite can do that: a single plot, without facets. */
+function fluid(spec) {
+  const isOne = FLUID.some((name) => name in spec);
+  const isFaceted = FACETS.some((name) => spec.encoding && name in spec.encoding);
+  const isFixed = typeof spec.width === "number";
+  return isOne && isFixed && !isFaceted ? { ...spec, width: "container" } : spec;
+}
+
+async function embed(plot) {
+  const spec = JSON.parse(plot.parentElement.querySelector("script").textContent);
+  views.get(plot)?.finalize();
+  try {
+    const { view } = await vegaEmbed(plot, fluid(spec), {
+      mode: "vega-lite",
+      actions: false,
+      ast: true, // expressions are interpreted, so that no text becomes code
+      config: theme(),
+      defaultStyle: false,
+      renderer: "svg",
+      tooltip: { theme: dark.matches ? "dark" : "light" },
+    });
+    views.set(plot, view);
+    plot.dataset.drawn = dark.matches ? "dark" : "light";
+  } catch (error) {
+    plot.textContent = "This chart could not be drawn; what it shows stands in the table below.";
+    console.error(error);
+  }
+}
+
+/** Draw a chart after any drawing of it that is under way. */
+function draw(plot) {
+  turns.set(plot, (turns.get(plot) ?? Promise.resolve()).then(() => embed(plot)));
+}
+
+const plots = [...document.querySelectorAll(".plot")];
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      watcher.unobserve(target);
+      draw(target);
+    }
+  },
+  { rootMargin: NEAR },
+);
+plots.forEach((plot) => watcher.observe(plot));
+dark.addEventListener("change", () => [...turns.keys()].forEach(draw));
+addEventListener("beforeprint", () => plots.filter((plot) => !turns.has(plot)).forEach(draw));

@@ -1,0 +1,117 @@
+"""The page's tables: what is written in them, and what the cells' is sorted and filtered by."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.record import RunRecord
+from bench.report import summary, tables
+from bench.report.tables import Column, written
+
+_FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
+_RATIOS = ("speedup_over_reference", "speedup_over_reference_same_mode")
+
+
+def plain(
+    columns: tuple[Column, ...], rows: pd.DataFrame
+) -> tuple[tuple[Column, ...], list[list[str]]]:
+    """A table that is only read: its columns, and every value as text."""
+    return columns, tables.cells(columns, rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A value of a cell: as a person reads it, and what it is sorted by."""
+
+    text: str
+    interval: str
+    """In brackets; empty where it has none."""
+    value: float | None
+    """None where it is missing, or a text."""
+    is_unsure: bool
+    """Whether it is a ratio whose interval contains 1: no difference has been shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A cell: what it is filtered by, and its values in the order of the columns."""
+
+    factors: Mapping[str, str]
+    entries: tuple[Entry, ...]
+    has_figures: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Every cell of a run, measured or not."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    choices: Mapping[str, tuple[str, tuple[str, ...]]]
+    """A heading and the values of each factor that has more than one: what may be chosen from."""
+
+    @classmethod
+    def of(cls, run: RunRecord, cells: pd.DataFrame) -> "Table":
+        """The table of ``cells``, which are the rows of ``frame.summary``."""
+        if cells.empty:
+            return cls(columns=(), rows=(), choices={})
+        columns = _columns(run, cells)
+        factors = {"mode": "mode", **_FACTORS}
+        return cls(
+            columns=columns,
+            rows=tuple(
+                Row(
+                    factors={name: str(row[name]) for name in ("arch", *factors)},
+                    entries=tuple(_entry(column, row) for column in columns),
+                    has_figures=row["status"] == "measured",
+                )
+                for row in cells.to_dict("records")
+            ),
+            choices={
+                name: (heading, tuple(map(str, cells[name].unique())))
+                for name, heading in factors.items()
+                if _varies(cells, name)
+            },
+        )
+
+
+def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
+    """Those of the Markdown, and between them what there tells one table from the next."""
+    references = {f"{to.arch} {to.mode}" for to in run.references().values()}
+    reference = references.pop() if len(references) == 1 else "reference"
+    arch, mode, *figures = tables.filled(summary.columns(reference), cells)
+    return (
+        arch,
+        mode,
+        *(
+            Column(name=name, heading=heading, is_text=name != "batch_size")
+            for name, heading in _FACTORS.items()
+            if _varies(cells, name)
+        ),
+        *_status(cells),
+        *figures,
+    )
+
+
+def _status(cells: pd.DataFrame) -> Sequence[Column]:
+    if (cells["status"] == "measured").all():
+        return ()
+    return (Column(name="status", heading="status", is_text=True),)
+
+
+def _varies(cells: pd.DataFrame, name: str) -> bool:
+    return bool(cells[name].nunique() > 1)
+
+
+def _entry(column: Column, row: Mapping[Hashable, Any]) -> Entry:
+    text, interval = written(column, row)
+    value = row[column.name]
+    low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
+    return Entry(
+        text=text,
+        interval=interval,
+        value=None if column.is_text or pd.isna(value) else float(value),
+        is_unsure=column.name in _RATIOS and bool(interval) and low <= 1 <= high,
+    )

@@ -1,0 +1,112 @@
+"""Runs and charts that a page must stand."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import product
+from typing import Any
+
+from bench.record import RunRecord
+from bench.report.chart import Chart
+from tests.bench import runs
+
+# Each closes one of the places that it could stand in: text, attribute, script, style, comment.
+HOSTILE = (
+    "\"'><img src=x onerror=alert(1)></script></style><!--<script>alert(1)</script>\u2028{{ 7*7 }}"
+)
+FINDINGS = ("googlenet in compile is 2.0 (1.9–2.1) times as fast as torchvision in eager.",)
+
+
+def hostile() -> RunRecord:
+    """A run that says it wherever a run can say anything."""
+    run = runs.small()
+    failure = replace(runs.FAILURE, message=HOSTILE, stderr=HOSTILE, phase=HOSTILE, kind=HOSTILE)
+    cells = (
+        replace(run.cells[0], cell=replace(runs.REFERENCE_EAGER, mode=HOSTILE)),
+        replace(run.cells[3], cell=replace(runs.FAILED, arch=HOSTILE), failure=failure),
+        *run.cells[1:3],
+    )
+    return replace(
+        run,
+        cells=cells,
+        status=HOSTILE,
+        notes=(HOSTILE,),
+        environment={**run.environment, "device_name": HOSTILE, "variables": {HOSTILE: HOSTILE}},
+        plan={**run.plan, "command": HOSTILE, HOSTILE: HOSTILE, "profile": HOSTILE},
+        phases_s={HOSTILE: 1.0},
+        machine_info={"system": HOSTILE, "release": HOSTILE},
+        commit_info={"id": "0123456789ab", "dirty": True},
+        datetime=HOSTILE,
+    )
+
+
+def single() -> RunRecord:
+    """Of one cell, which is the reference."""
+    run, of = runs.small("complete"), runs.REFERENCE_EAGER
+    control = runs.measured(replace(of, control=True))
+    return replace(run, cells=(runs.measured(of),), controls=(control,), rounds=runs.rounds(of))
+
+
+def unmeasured() -> RunRecord:
+    """Cut off before any figure."""
+    run = runs.small("interrupted")
+    return replace(run, cells=(run.cells[-1],), controls=(), rounds=())
+
+
+def many() -> RunRecord:
+    """Of 400 cells."""
+    run, like = runs.small("complete"), runs.measured(runs.EAGER)
+    names = (f"network-{index}" for index in range(50))
+    cells = (
+        replace(like, cell=runs.cell(arch, mode, batch_size=batch_size))
+        for arch, mode, batch_size in product(
+            names, ("eager", "compile", "channels_last", "compile+channels_last"), (1, 8)
+        )
+    )
+    return replace(run, cells=tuple(cells))
+
+
+def chart(name: str, *, values: list[dict[str, Any]] | None = None) -> Chart:
+    """Bars, in the series' colours, with what Vega must evaluate: a tooltip and an expression."""
+    spec: Mapping[str, Any] = {
+        "data": {
+            "values": values or [{"arch": "googlenet", "ms": 24.0}, {"arch": "vgg", "ms": 30.0}]
+        },
+        "transform": [{"calculate": "datum.ms / 1000", "as": "s"}],
+        "mark": {"type": "bar", "tooltip": True},
+        "width": 500,
+        "encoding": {
+            "x": {"field": "s", "type": "quantitative"},
+            "y": {"field": "arch", "type": "nominal"},
+            "color": {"field": "arch", "type": "nominal"},
+        },
+    }
+    return Chart(name=name, title=f"Chart {name}", caption=f"What {name} shows.", spec=spec)
+
+
+CHARTS = (
+    chart("first"),
+    chart("second", values=[{"arch": HOSTILE, "ms": 20.0}, {"arch": "googlenet", "ms": 10.0}]),
+)
+
+
+class Tags(HTMLParser):
+    """The tags of a page, with their attributes, as a browser sees them; scripts hold none."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, Mapping[str, str | None]]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def named(self, tag: str) -> Iterator[Mapping[str, str | None]]:
+        return (attributes for name, attributes in self.found if name == tag)
+
+
+def headings(html: str) -> list[str]:
+    """The text of every heading of the first and second rank, in a page's own HTML."""
+    return re.findall(r"<h[12][^>]*>(.*?)</h[12]>", html.partition('<script type="module">')[0])

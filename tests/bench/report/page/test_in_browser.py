@@ -1,0 +1,203 @@
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from bench.record import RunRecord
+from bench.report.page import render
+from tests.bench import runs
+from tests.bench.report.page import pages
+from tests.bench.report.page.conftest import Open
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+PAGE_MS = 30_000  # only so that a page which never opens fails
+
+
+def rendered(run: RunRecord) -> str:
+    return render(run, findings=pages.FINDINGS, charts=pages.CHARTS)
+
+
+def values(page: Page, heading: str) -> list[float | None]:
+    """What the rows are sorted by in a column, from above, hidden ones too."""
+    headings = [text.strip() for text in page.locator(".sortable thead th").all_inner_texts()]
+    at = next(index for index, text in enumerate(headings) if text.startswith(heading))
+    cells = page.locator(f".sortable tbody tr > :nth-child({at + 1})").all()
+    found = [cell.get_attribute("data-value") for cell in cells]
+    return [None if value is None else float(value) for value in found]
+
+
+def button(page: Page, heading: str) -> Locator:
+    return page.locator(".sortable thead button", has_text=heading).first
+
+
+def shown(page: Page) -> list[tuple[str, str]]:
+    rows = page.locator(".sortable tbody tr:not([hidden])").all()
+    return [
+        (str(row.get_attribute("data-arch")), str(row.get_attribute("data-mode"))) for row in rows
+    ]
+
+
+def test_a_click_sorts_by_value_up_down_and_back(opened: Open) -> None:
+    page = opened(rendered(runs.small())).page
+    before = values(page, "latency ms")
+    measured = [value for value in before if value is not None]
+    missing = [None] * before.count(None)
+    assert missing
+    # By their text they would come in another order: 0.2 s is written before 0.024.
+    assert sorted(measured) != sorted(measured, key=lambda value: str(round(value * 1e3)))
+    heading = page.locator("th", has=button(page, "latency ms"))
+    for order, expected in (
+        ("ascending", [*sorted(measured), *missing]),
+        ("descending", [*sorted(measured, reverse=True), *missing]),
+    ):
+        button(page, "latency ms").click()
+        expect(heading).to_have_attribute("aria-sort", order)
+        assert values(page, "latency ms") == expected
+    button(page, "latency ms").click()
+    assert page.locator("[aria-sort]").count() == 0
+    assert values(page, "latency ms") == before
+
+
+def test_text_sorts_too_and_one_heading_at_a_time(opened: Open) -> None:
+    page = opened(rendered(runs.small())).page
+    button(page, "latency ms").click()
+    button(page, "arch").click()
+    assert page.locator("[aria-sort]").count() == 1
+    archs = [arch for arch, _ in shown(page)]
+    assert archs == sorted(archs)
+
+
+def test_everything_is_reached_and_done_by_keyboard(opened: Open) -> None:
+    page = opened(rendered(runs.small())).page
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    wanted = [page.locator("input[name=text]"), page.locator("select[name=mode]")]
+    wanted += page.locator(".sortable thead button").all()
+    for control in wanted:
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if control.evaluate("element => element === document.activeElement"):
+                break
+        expect(control).to_be_focused()
+    button(page, "latency ms").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[aria-sort=ascending]")).to_have_count(1)
+    page.keyboard.press("Space")
+    expect(page.locator("[aria-sort=descending]")).to_have_count(1)
+
+
+def test_text_and_choices_filter_and_the_count_is_told(opened: Open) -> None:
+    page = opened(rendered(runs.small())).page
+    status = page.get_by_role("status")
+    expect(status).to_have_text("7 cells")
+    page.get_by_label("arch or mode").fill("COMP torch")
+    expect(status).to_have_text("1 of 7 cells")
+    assert shown(page) == [("torchvision", "compile")]
+    page.get_by_label("arch or mode").fill("googlenet")
+    page.get_by_label("batch").select_option("8")
+    expect(status).to_have_text("1 of 7 cells")
+    assert shown(page) == [("googlenet", "eager")]
+    button(page, "latency ms").click()
+    assert shown(page) == [("googlenet", "eager")]
+    page.get_by_label("arch or mode").fill("no such thing")
+    expect(status).to_have_text("0 of 7 cells")
+    page.get_by_role("button", name="Show all").click()
+    expect(status).to_have_text("7 cells")
+    assert len(shown(page)) == 7
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_charts_are_drawn_in_the_pages_colours_when_they_come_near(
+    opened: Open, scheme: str
+) -> None:
+    page = opened(rendered(pages.many()), color_scheme=scheme, viewport=DESKTOP).page
+    plots = page.locator(".plot")
+    assert plots.count() == len(pages.CHARTS)
+    for plot in plots.all():
+        plot.scroll_into_view_if_needed()
+        expect(plot).to_have_attribute("data-drawn", scheme)
+        assert plot.locator("svg .mark-rect.role-mark path").count() == 2
+    text = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--text')")
+    titles = page.locator(".plot svg .role-axis-title text").all()
+    assert {title.get_attribute("fill") for title in titles} == {text.strip()}
+
+
+def test_a_chart_is_not_drawn_before_it_comes_near(opened: Open) -> None:
+    tall = render(pages.many(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
+    page = opened(tall, viewport=DESKTOP).page
+    page.wait_for_timeout(200)
+    assert page.locator(".plot svg").count() == 0
+
+
+def test_charts_are_drawn_again_when_the_colours_change(opened: Open) -> None:
+    page = opened(rendered(runs.small()), color_scheme="light").page
+    first = page.locator(".plot").first
+    first.scroll_into_view_if_needed()
+    expect(first).to_have_attribute("data-drawn", "light")
+    page.emulate_media(color_scheme="dark")
+    expect(first).to_have_attribute("data-drawn", "dark")
+    assert first.locator("svg").count() == 1
+
+
+def test_a_chart_of_one_plot_is_as_wide_as_its_place(opened: Open) -> None:
+    page = opened(rendered(runs.small()), viewport=PHONE).page
+    plot = page.locator(".plot").first
+    plot.scroll_into_view_if_needed()
+    expect(plot).to_have_attribute("data-drawn", re.compile("."))
+    drawn, place = plot.locator("svg").bounding_box(), plot.bounding_box()
+    assert drawn
+    assert place
+    assert drawn["width"] == pytest.approx(place["width"], abs=2)
+
+
+@pytest.mark.parametrize(
+    "run", [runs.small(), pages.hostile(), pages.many()], ids=["small", "hostile", "many"]
+)
+def test_on_a_phone_only_tables_scroll_sideways_and_the_first_column_stays(
+    opened: Open, run: RunRecord
+) -> None:
+    page = opened(rendered(run), viewport=PHONE).page
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    scroller = page.locator(".scroller.tall")
+    assert scroller.evaluate("element => element.scrollWidth > element.clientWidth")
+    first = page.locator(".sortable tbody th").first
+    before = first.bounding_box()
+    scroller.evaluate("element => element.scrollBy(200, 0)")
+    after = first.bounding_box()
+    assert before
+    assert after
+    assert after["x"] == pytest.approx(before["x"], abs=2)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [pages.hostile(), pages.single(), pages.unmeasured(), pages.many()],
+    ids=["hostile", "single", "unmeasured", "many"],
+)
+def test_any_run_opens_without_a_word_and_leaves_no_name_behind(
+    opened: Open, run: RunRecord
+) -> None:
+    page = opened(rendered(run)).page
+    page.locator(".plot").last.scroll_into_view_if_needed()
+    expect(page.locator(".plot").last).to_have_attribute("data-drawn", re.compile("."))
+    assert page.evaluate("Object.keys(window).filter(name => /vega/i.test(name))") == []
+    assert page.evaluate("typeof table") == "undefined"
+    assert page.locator("body img").count() == 0
+
+
+def test_400_cells_open(opened: Open) -> None:
+    page = opened(rendered(pages.many()), viewport=DESKTOP).page
+    page.wait_for_load_state("load", timeout=PAGE_MS)
+    expect(page.get_by_role("status")).to_have_text("400 cells")
+    page.get_by_label("arch or mode").fill("network-7 compile")
+    expect(page.get_by_role("status")).to_have_text("4 of 400 cells")
+
+
+def test_without_javascript_the_table_is_whole(opened: Open) -> None:
+    page = opened(rendered(runs.small()), java_script_enabled=False).page
+    expect(page.locator(".sortable tbody tr")).to_have_count(7)
+    expect(page.get_by_text("drawn by JavaScript, which is off")).to_be_visible()
+    expect(page.locator("form.filters")).to_be_hidden()

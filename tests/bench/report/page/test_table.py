@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from bench.record import RunRecord
+from bench.report import frame, summary, tables
+from bench.report.page.table import Table
+from tests.bench import runs
+from tests.bench.report.page import pages
+
+
+def table_of(run: RunRecord) -> Table:
+    return Table.of(run, frame.summary(run))
+
+
+def test_every_cell_has_a_row_whether_measured_or_not() -> None:
+    run = runs.small()
+    rows = table_of(run).rows
+    assert [(row.factors["arch"], row.factors["mode"]) for row in rows] == [
+        (record.cell.arch, record.cell.mode) for record in run.cells
+    ]
+    assert [row.has_figures for row in rows] == [record.has_figures for record in run.cells]
+
+
+def test_the_columns_are_the_markdowns_and_what_tells_its_tables_apart() -> None:
+    run = runs.small()
+    cells = frame.summary(run)
+    names = [column.name for column in Table.of(run, cells).columns]
+    of_markdown = [column.name for column in summary.shown_columns(run, cells)]
+    assert names == [*of_markdown[:2], "batch_size", "status", *of_markdown[2:]]
+
+
+def test_what_never_differs_has_no_column_and_no_choice() -> None:
+    table = table_of(pages.single())
+    assert not {"dtype", "batch_size", "task", "device", "status"} & {
+        column.name for column in table.columns
+    }
+    assert table.choices == {}
+
+
+def test_there_is_a_choice_where_there_is_more_than_one_value() -> None:
+    assert table_of(runs.small()).choices == {
+        "mode": ("mode", ("eager", "channels_last", "compile")),
+        "batch_size": ("batch", ("1", "8")),
+    }
+
+
+def test_entries_read_as_in_the_markdown_and_are_sorted_by_their_value() -> None:
+    run = runs.small()
+    cells = frame.summary(run)
+    table = Table.of(run, cells)
+    texts = [[f"{e.text} {e.interval}".strip() for e in row.entries] for row in table.rows]
+    assert texts == tables.cells(table.columns, cells)
+    at = [column.name for column in table.columns].index("latency_s")
+    for row, expected in zip(table.rows, cells["latency_s"], strict=True):
+        found = row.entries[at].value
+        assert found is None if pd.isna(expected) else found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_unsure"), [(0.9, 1.1, True), (1.0, 1.1, True), (1.01, 1.1, False)]
+)
+def test_a_ratio_is_unsure_where_its_interval_contains_1(
+    low: float, high: float, is_unsure: bool
+) -> None:
+    run = replace(runs.small(), cells=(runs.measured(runs.EAGER),))
+    cells = frame.summary(run).assign(
+        speedup_over_reference=1.05,
+        speedup_over_reference_low=low,
+        speedup_over_reference_high=high,
+    )
+    table = Table.of(run, cells)
+    at = [column.name for column in table.columns].index("speedup_over_reference")
+    assert table.rows[0].entries[at].is_unsure is is_unsure
+
+
+def test_the_reference_is_named_where_all_groups_have_the_same() -> None:
+    run = runs.small()
+    assert "× torchvision eager" in [column.heading for column in table_of(run).columns]
+    other = runs.measured(replace(runs.BATCH, control=True))
+    mixed = replace(run, controls=(run.controls[0], other))
+    assert "× reference" in [column.heading for column in table_of(mixed).columns]
