@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench import store
 from bench.record import RunRecord
-from bench.report import frame, ladder, markdown
+from bench.report import findings, frame, ladder, markdown
 from bench.report.chart import Chart
 from bench.report.tables import csv_safe
 from bench.stages import store as stages
@@ -58,7 +58,7 @@ def _contents(
     }
     return {
         "report.md": markdown.render(run, drawn, inside),
-        "report.html": page.render(run, drawn, inside),
+        "report.html": page.render(run, findings=findings.of(run), charts=drawn, inside=inside),
         **{name: csv_safe(table).to_csv(index=False) for name, table in tables.items()},
     }
 

@@ -68,9 +68,7 @@ FAILURE_COLUMNS = (
 )
 
 
-def render(
-    run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None
-) -> str:
+def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None) -> str:
     """The whole report: failures first, then what was found, the tables, and the circumstances.
 
     ``charts`` lie as ``charts/NAME.svg`` beside it; ``inside`` is what ``stages.csv`` holds.

@@ -14,6 +14,8 @@ CAPTION = (
     "lines overlap, the ratios in the table still may tell two cells apart: drift cancels in them."
 )
 
+_BETWEEN = 10  # networks, in pixels
+
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """A chart for each dtype, batch size, task and device."""
@@ -23,7 +25,7 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             low_ms=rows["latency_s_low"] * 1e3,
             high_ms=rows["latency_s_high"] * 1e3,
         )[["arch", "mode", "latency_ms", "low_ms", "high_ms"]]
-        modes = list(dict.fromkeys(shown["mode"]))
+        archs, modes = (list(dict.fromkeys(shown[name])) for name in ("arch", "mode"))
         y = {
             "y": alt.Y("arch:N", title=None, sort=None),
             "yOffset": alt.YOffset("mode:N", sort=modes),
@@ -43,7 +45,8 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             x="latency_ms:Q", tooltip=tooltip, **y
         )
         drawn = alt.layer(lines, dots).properties(
-            width=style.WIDTH, height=alt.Step(max(style.ROW_HEIGHT, 10))
+            width=style.WIDTH,
+            height=_BETWEEN + style.ROW_HEIGHT * len(shown) + _BETWEEN * len(archs),
         )
         name = f"latency-{summary.slug(title)}"
         yield style.made(name, f"Latency: {title}", CAPTION, drawn)

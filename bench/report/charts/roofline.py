@@ -12,9 +12,10 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Across, multiply-accumulates for each byte that a cell must move at the least; upwards, what it "
-    "reaches of them in a second. The line is the roof: measured bandwidth, and the best rate of "
-    "library products and convolutions. The lower a dot lies under it, the more there is to gain."
+    "Across, multiply-accumulates for each byte that a cell must move at the least; upwards, what "
+    "it reaches of them in a second. The line is the roof: measured bandwidth, and the best rate "
+    "of library products and convolutions. The lower a dot lies under it, the more is to be "
+    "gained."
 )
 _POINTS = 60
 
@@ -22,6 +23,8 @@ _POINTS = 60
 def charts(run: RunRecord) -> Iterator[Chart]:
     """A chart for each dtype and device whose ceiling and cells are known."""
     rows = roofline.frame(run)
+    if rows.empty:
+        return
     known = rows[rows["intensity_mac_per_byte"].notna() & rows["achieved_mac_per_s"].notna()]
     for (dtype, device), group in known.groupby(["dtype", "device"], sort=False):
         title = f"{dtype}, {device}"

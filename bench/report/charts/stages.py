@@ -10,8 +10,9 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Each stage's share of the multiply-accumulates beside its share of the latency, the latter with "
-    "its 95 % interval. Where time outweighs MACs, the work is not in convolutions, or they run slow."
+    "Each stage's share of the multiply-accumulates beside its share of the latency, the latter "
+    "with its 95 % interval. Where time outweighs MACs, the work is not in convolutions, or they "
+    "run slow."
 )
 _MACS, _TIME = "MACs", "latency"
 

@@ -1,7 +1,7 @@
 """The page: ``report.html``, one file that works from disk, with no network and no server."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import pandas as pd
@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
 from bench.record import RunRecord
-from bench.report import circumstances, findings, frame, ladder, markdown, roofline, summary, trust
+from bench.report import circumstances, frame, ladder, markdown, roofline, summary, trust
 from bench.report.chart import Chart
+from bench.report.findings import Findings
 from bench.report.page import checks, vega
 from bench.report.page.table import Table, plain
 from bench.report.tables import Column, filled
@@ -21,7 +22,11 @@ _ENDS_A_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 
 
 def render(
-    run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None
+    run: RunRecord,
+    *,
+    findings: Sequence[Findings],
+    charts: Sequence[Chart],
+    inside: pd.DataFrame | None = None,
 ) -> str:
     """The whole page: what was found, whether to believe it, the figures, and how they were made.
 
@@ -33,7 +38,7 @@ def render(
         version=bench.__version__,
         title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
         run=run,
-        findings=findings.of(run),
+        findings=findings,
         findings_note=markdown.FINDINGS,
         steps=[
             (title, plain(ladder.STEP_COLUMNS, rows))
@@ -77,12 +82,12 @@ def _filled(columns: tuple[Column, ...], rows: pd.DataFrame) -> object:
 
 def _stages(inside: pd.DataFrame) -> list[tuple[str, object]]:
     return [
-        (f"{arch}, {mode}", _filled(stages.COLUMNS, rows))
+        (f"{arch}, {mode}", _filled(stages.SHOWN, rows))
         for (arch, mode), rows in inside.groupby(["arch", "mode"], sort=False)
     ]
 
 
-def _pairs(heading: str, values: dict[str, object], *, is_text: bool = True) -> object:
+def _pairs(heading: str, values: Mapping[str, object], *, is_text: bool = True) -> object:
     """Names and values, as ``plain`` has them."""
     columns = (
         Column(name="name", heading=heading, is_text=True),

@@ -31,11 +31,11 @@ function theme() {
   };
 }
 
-/** The chart as wide as the page where Vega-Lite can do that: a single plot, without facets. */
+/** The chart as wide as the page where Vega-Lite can do that: one plot, of a height in pixels. */
 function fluid(spec) {
   const isOne = FLUID.some((name) => name in spec);
   const isFaceted = FACETS.some((name) => spec.encoding && name in spec.encoding);
-  const isFixed = typeof spec.width === "number";
+  const isFixed = typeof spec.width === "number" && typeof spec.height === "number";
   return isOne && isFixed && !isFaceted ? { ...spec, width: "container" } : spec;
 }
 

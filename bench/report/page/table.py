@@ -113,5 +113,5 @@ def _entry(column: Column, row: Mapping[Hashable, Any]) -> Entry:
         text=text,
         interval=interval,
         value=None if column.is_text or pd.isna(value) else float(value),
-        is_unsure=column.name in _RATIOS and bool(interval) and low <= 1 <= high,
+        is_unsure=bool(column.name in _RATIOS and interval and low and high and low <= 1 <= high),
     )

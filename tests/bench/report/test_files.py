@@ -9,7 +9,7 @@ import pytest
 from bench.report import charts, files, frame, markdown
 from tests.bench import runs
 
-NAMES = ("report.md", "summary.csv", "ladder.csv", "interactions.csv", "samples.csv")
+NAMES = ("report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv", "samples.csv")
 
 
 def test_every_file_is_written_and_named(tmp_path: Path) -> None:

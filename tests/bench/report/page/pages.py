@@ -9,13 +9,15 @@ from typing import Any
 
 from bench.record import RunRecord
 from bench.report.chart import Chart
+from bench.report.findings import Findings
 from tests.bench import runs
 
 # Each closes one of the places that it could stand in: text, attribute, script, style, comment.
 HOSTILE = (
     "\"'><img src=x onerror=alert(1)></script></style><!--<script>alert(1)</script>\u2028{{ 7*7 }}"
 )
-FINDINGS = ("googlenet in compile is 2.0 (1.9–2.1) times as fast as torchvision in eager.",)
+SENTENCE = "googlenet in compile is 2.0 (1.9–2.1) times as fast as torchvision in eager."
+FINDINGS = (Findings(title="fp32, batch 1, infer, cpu", sentences=(SENTENCE,)),)
 
 
 def hostile() -> RunRecord:
@@ -76,6 +78,7 @@ def chart(name: str, *, values: list[dict[str, Any]] | None = None) -> Chart:
         "transform": [{"calculate": "datum.ms / 1000", "as": "s"}],
         "mark": {"type": "bar", "tooltip": True},
         "width": 500,
+        "height": 120,
         "encoding": {
             "x": {"field": "s", "type": "quantitative"},
             "y": {"field": "arch", "type": "nominal"},

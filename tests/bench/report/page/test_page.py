@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.record import RunRecord
+from bench.report.findings import Findings
 from bench.report.page import render
 from tests.bench import runs
 from tests.bench.report.page import pages
@@ -31,7 +32,7 @@ def test_the_machine_the_findings_and_the_validity_come_first() -> None:
         "How to read this",
         "Circumstances",
     ]
-    assert pages.FINDINGS[0] in section(html, "findings")
+    assert pages.SENTENCE in section(html, "findings")
 
 
 def test_failures_come_before_the_control_and_their_stderr_is_folded() -> None:
@@ -100,7 +101,11 @@ def test_the_command_and_the_circumstances_are_there() -> None:
 
 
 def test_nothing_from_outside_becomes_a_tag_or_closes_one() -> None:
-    html = render(pages.hostile(), findings=(HOSTILE,), charts=pages.CHARTS)
+    html = render(
+        pages.hostile(),
+        findings=(Findings(title=HOSTILE, sentences=(HOSTILE,)),),
+        charts=pages.CHARTS,
+    )
     plain = render(runs.small(), findings=pages.FINDINGS, charts=pages.CHARTS[:1])
     tags = Tags(html)
     assert {tag for tag, _ in tags.found} == {tag for tag, _ in Tags(plain).found}
