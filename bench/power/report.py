@@ -34,8 +34,8 @@ SETS = """\
 {sets:,} sets of fresh forked workers, the network without and with the injection alive together.
 The gate's own decision code was run on groups of consecutive sets that share none: each group ends
 where the gate would have, as one of {cells} cells. *Slower by* is what the injection turned out to
-cost over all sets of it; *set sd* is the standard deviation of one set's log-ratio. *Wrong* is
-`regressed` where nothing was added, and `unchanged` or `improved` where δ or more was.
+cost over all sets of it, which is what a verdict is to be held against; *set sd* is the standard
+deviation of one set's log-ratio.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:

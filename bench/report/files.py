@@ -9,6 +9,7 @@ from bench import store
 from bench.record import RunRecord
 from bench.report import findings, frame, ladder, markdown
 from bench.report.chart import Chart
+from bench.report.inside import findings as looked_into
 from bench.report.tables import csv_safe
 from bench.stages import store as stages
 from bench.store import write_text
@@ -58,7 +59,12 @@ def _contents(
     }
     return {
         "report.md": markdown.render(run, drawn, inside),
-        "report.html": page.render(run, findings=findings.of(run), charts=drawn, inside=inside),
+        "report.html": page.render(
+            run,
+            findings=[*findings.of(run), *(() if inside is None else looked_into(inside))],
+            charts=drawn,
+            inside=inside,
+        ),
         **{name: csv_safe(table).to_csv(index=False) for name, table in tables.items()},
     }
 

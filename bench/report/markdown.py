@@ -9,6 +9,8 @@ from bench.record import RunRecord
 from bench.report import circumstances as about
 from bench.report import findings, frame, ladder, roofline, summary, trust
 from bench.report.chart import Chart
+from bench.report.findings import Findings
+from bench.report.inside import findings as looked_into
 from bench.report.tables import Column, as_markdown, escaped, filled
 from bench.stages import table as stages
 
@@ -80,7 +82,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
-    parts += _findings(run)
+    parts += _findings([*findings.of(run), *(() if inside is None else looked_into(inside))])
     for title, rows in summary.groups(cells):
         parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
@@ -92,9 +94,9 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _findings(run: RunRecord) -> list[str]:
+def _findings(all_found: Sequence[Findings]) -> list[str]:
     parts = []
-    for found in findings.of(run):
+    for found in all_found:
         sentences = "\n".join(f"- {escaped(sentence)}" for sentence in found.sentences)
         parts += [f"**{escaped(found.title)}**", sentences]
     return ["## Findings", *parts, FINDINGS] if parts else []

@@ -12,6 +12,7 @@ from bench.suite.replay import replay_clock
 
 
 @pytest.mark.benchmark(timer=replay_clock)
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # of a cell that failed
 def test_cell(cell: Cell, records: Mapping[Cell, CellRecord], benchmark: BenchmarkFixture) -> None:
     """Hand a cell's samples to pytest-benchmark, or say why there are none."""
     record = records[cell]

@@ -17,6 +17,8 @@ CAPTION = (
     "machine's drift, which cancels in ratios; a voided round is a cross."
 )
 
+_WHOLE = alt.Axis(format="d", tickMinStep=1)
+
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """A chart for each group with two rounds at least."""
@@ -62,7 +64,7 @@ def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
 def _drawn(rounds: pd.DataFrame) -> alt.TopLevelMixin:
     sets = list(dict.fromkeys(rounds["set"]))
     scale = alt.Scale(zero=False, nice=False)
-    x = alt.X("order:Q", title="round, in the order measured", scale=scale)
+    x = alt.X("order:Q", title="round, in the order measured", scale=scale, axis=_WHOLE)
     colours = style.colour("set", "set", sets)
     if len(sets) > len(style.PALETTE):
         colours = colours.legend(None)

@@ -35,7 +35,8 @@ def charts(run: RunRecord) -> Iterator[Chart]:
 def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
     first = group.iloc[0]
     reach = group["intensity_mac_per_byte"]
-    across = np.geomspace(reach.min() / 4, reach.max() * 4, _POINTS)
+    knee = first["ceiling_mac_per_s"] / first["bandwidth_bytes_per_s"]
+    across = np.geomspace(min(reach.min(), knee) / 2, max(reach.max(), knee) * 2, _POINTS)
     roof = np.minimum(first["ceiling_mac_per_s"], across * first["bandwidth_bytes_per_s"])
     line = pd.DataFrame({"intensity": across, "gmac_per_s": roof / 1e9})
     cells = pd.DataFrame(

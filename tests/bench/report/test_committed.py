@@ -10,6 +10,7 @@ from bench import store
 from bench.report import charts, ladder, markdown
 from bench.report.findings import percent
 from bench.report.tables import escaped, milliseconds
+from bench.stages import store as stages
 from bench.stats import Interval
 from googlenet.variants import VARIANTS
 
@@ -25,7 +26,8 @@ def test_there_is_a_report() -> None:
 def test_the_markdown_is_what_its_run_file_gives(run_file: Path) -> None:
     run = store.read(run_file)
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
-    assert text == markdown.render(run, charts.of(run))
+    inside = stages.read(run_file.parent / stages.FILE)
+    assert text == markdown.render(run, charts.of(run, inside), inside)
 
 
 @each_report

@@ -1,0 +1,35 @@
+"""What ``stages.csv`` shows, in sentences: where the time of a network goes. Pure."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bench.report.findings import Findings
+
+_POOLS = ("pool1", "pool2", "pool3", "pool4", "pool")  # between stages, and the pooling branches
+
+
+def findings(rows: pd.DataFrame) -> tuple[Findings, ...]:
+    """What a reader should know of each network and mode that was looked into."""
+    return tuple(
+        Findings(title=f"inside {arch}, {mode}", sentences=tuple(_sentences(group)))
+        for (arch, mode), group in rows.groupby(["arch", "mode"], sort=False)
+    )
+
+
+def _sentences(rows: pd.DataFrame) -> Iterator[str]:
+    stages = rows[(rows["branch"] == "") & ~rows["stage"].isin(["whole", "gap"])]
+    first = max(stages.to_dict("records"), key=lambda row: row["latency_share"])
+    low, high = (f"{100 * first[f'latency_share_{end}']:.1f}" for end in ("low", "high"))
+    yield (
+        f"{first['stage']} is the stage that takes longest: {100 * first['latency_share']:.1f} % "
+        f"({low}–{high}) of the latency, for {100 * first['macs_share']:.1f} % of the MACs."
+    )
+    whole_stages = rows["stage"].isin(_POOLS) & (rows["branch"] == "")
+    pools = rows[whole_stages | rows["branch"].isin(_POOLS)]
+    if not pools.empty:
+        yield (
+            "The max pools and the pooling branches, their 1×1 convolutions too, take about "
+            f"{100 * pools['latency_share'].sum():.0f} % of the latency, for "
+            f"{100 * pools['macs_share'].sum():.0f} % of the MACs."
+        )

@@ -1,0 +1,37 @@
+"""The error rates that stand in the repository, decided again from the raw sets by today's code."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import store
+from bench.gate.judge import Settings
+from bench.gate.verdict import Verdict
+from bench.power import report, table
+from bench.power.held import GateRow
+from bench.power.rates import powers
+from bench.power.sets import SetRow
+
+PAGES = sorted((Path(__file__).resolve().parents[3] / "reports").glob(f"*/{report.FILE}"))
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)
+
+
+def test_there_are_rates() -> None:
+    assert PAGES
+
+
+@each_page
+def test_the_page_is_what_the_raw_sets_give(page: Path) -> None:
+    sets = table.read(page.parent / report.SETS_FILE, SetRow)
+    gates = table.read(page.parent / report.GATES_FILE, GateRow)
+    machine = store.read(page.parent / "run.json").environment["device_name"]
+    assert page.read_text(encoding="utf-8") == report.render(machine, sets, gates, Settings())
+
+
+@each_page
+def test_false_alarms_are_no_more_than_promised(page: Path) -> None:
+    sets = table.read(page.parent / report.SETS_FILE, SetRow)
+    same = [power for power in powers(sets, Settings()) if power.case.is_same]
+    assert same
+    for power in same:
+        assert power.rate(Verdict.REGRESSED).bounds[0] <= Settings().alpha
