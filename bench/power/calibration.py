@@ -1,7 +1,9 @@
 """Calibration: how much of an injection makes a network slower by a given share.
 
 Both networks are timed in turn in one process, so that neither drift nor differences between
-processes are in it. What the injection then takes in a gate's workers, its sets tell themselves.
+processes are in it; and in several such processes, because what a unit takes is a matter of where
+things lie in memory: from one process to the next it was 0.08 to 0.25 ms. What the injection then
+takes in a gate's workers, its sets tell themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,8 @@ from bench.power.cases import Case
 from bench.power.injected import arch
 from bench.wave import PREPARE_LIMIT_S, VISIT_LIMIT_S
 
-PAIRS = 100
+PAIRS = 60
+PROCESSES = 5
 # Units that stand out of the noise.
 _PROBES: Mapping[str, int] = {"conv": 50, "python": 100, "break": 5}
 # One in ten iterations with ten times as much: on average, as much as the other kind's.
@@ -43,7 +46,8 @@ def amounts(cases: Iterable[Case], launcher: Launcher, *, seed: int) -> Mapping[
             continue
         key = case.mode, _SAME_AS.get(case.kind, case.kind)
         if key not in probed:
-            probed[key] = _probe(*key, launcher, seed=seed)
+            probes = [_probe(*key, launcher, seed=seed) for _ in range(PROCESSES)]
+            probed[key] = _Probed(*map(median, zip(*probes, strict=True)))
         base_s, unit_s = probed[key]
         found[case] = units(case.percent / 100, base_s, unit_s)
     return found

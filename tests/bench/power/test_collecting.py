@@ -19,6 +19,7 @@ EAGER = Case(mode="eager", kind="python", percent=50.0)
 
 def test_a_calibration_gives_units_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "PAIRS", 5)
+    monkeypatch.setattr(calibration, "PROCESSES", 2)
     larger = Case(mode="eager", kind="python", percent=500.0)
     with Spawner(environment.for_workers(os.environ), module="bench.power.worker") as spawner:
         found = calibration.amounts([EAGER, larger], spawner, seed=0)
