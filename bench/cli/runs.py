@@ -11,7 +11,7 @@ from bench.cli.command import Commands, Output
 from bench.names import RequestError, choose, listed
 from bench.outcome import Outcome
 from bench.record import RunRecord
-from bench.report import files, frame, ladder, side_by_side, summary
+from bench.report import files, frame, ladder, markdown, roofline, side_by_side, summary, trust
 from bench.report.tables import FORMATS, Column, csv_safe
 from bench.store import write_text
 
@@ -21,13 +21,22 @@ SIDE_BY_SIDE = "side-by-side"
 
 def _summary(run: RunRecord) -> Table:
     rows = frame.summary(run)
-    return summary.shown_columns(run, rows), rows
+    columns = () if rows.empty else summary.shown_columns(run, rows)
+    return (*columns[:2], *ladder.WHERE_COLUMNS, *columns[2:]), rows
+
+
+def _trust(run: RunRecord) -> Table:
+    return trust.COLUMNS, trust.table(trust.of(run))
 
 
 TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "summary": _summary,
     "ladder": lambda run: ((*ladder.WHERE_COLUMNS, *ladder.STEP_COLUMNS), ladder.frame(run)),
     "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
+    "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
+    "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
+    "trust": _trust,
+    "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
 }
 
 
@@ -88,7 +97,7 @@ def _report(options: argparse.Namespace) -> Output:
                 shown = summary.shown_columns(run, group)
                 lines += [title, FORMATS["rich"](shown, group)]
         else:
-            lines.append(FORMATS[options.format](summary.shown_columns(run, rows), rows))
+            lines.append(FORMATS[options.format](*_summary(run)))
         try:
             written = files.write(run, folder)
         except OSError as error:

@@ -30,7 +30,11 @@ from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
 SEED = 0
-HELD_PERCENT = 5.0  # of the gates that are held end to end
+# Of the gates that are held end to end, in turn: a mode, and what is injected into head.
+_HELD_CASES = tuple(
+    Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
+)
+_HELD = (("quiet", True), ("loaded", True), ("quiet", False))  # the machine; whether it is A/A
 IMPORTS = ("torchvision", "bench.preload")
 
 
@@ -71,12 +75,13 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
         amounts: Mapping[Case, int] = {}
         if options.sets or options.gates:
             progress.phase("calibrating", 1)
-            amounts = _amounts(cases, table.read(path, SetRow))
+            wanted = (*cases, *_HELD_CASES) if options.gates else cases
+            amounts = _amounts(wanted, table.read(path, SetRow))
             progress.advance(", ".join(f"{c.kind} {c.mode} {n}" for c, n in amounts.items() if n))
         if options.sets:
             with _competing(loaded), _forker() as forker:
                 sets.collect(
-                    amounts,
+                    {case: amounts[case] for case in cases},
                     options.sets,
                     forker,
                     progress,
@@ -84,21 +89,19 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                     keep=lambda rows: table.append(path, rows),
                 )
         if options.gates:
-            amount = amounts[Case(mode="eager", kind="conv", percent=HELD_PERCENT)]
             progress.phase("gates end to end", len(_HELD) * options.gates)
-            for _ in range(options.gates):
+            for index in range(options.gates):
+                case = _HELD_CASES[index % len(_HELD_CASES)]
                 for load, is_same in _HELD:
                     with _competing(load == "loaded"):
                         rows = held.hold(
+                            mode=case.mode,
                             load=load,
-                            percent=0.0 if is_same else HELD_PERCENT,
-                            amount=0 if is_same else amount,
+                            percent=0.0 if is_same else case.percent,
+                            amount=0 if is_same else amounts[case],
                         )
                     table.append(folder / report.GATES_FILE, rows)
                     progress.advance(f"{load}: {', '.join(row.verdict for row in rows)}")
-
-
-_HELD = (("quiet", True), ("loaded", True), ("quiet", False))
 
 
 def _amounts(cases: Sequence[Case], before: Sequence[SetRow]) -> Mapping[Case, int]:

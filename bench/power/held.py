@@ -17,7 +17,6 @@ from bench.gate import report
 from bench.launch import ROOT
 from bench.names import RequestError
 
-MODES = ("eager", "channels_last")
 ARCH = "network:network"
 LIMIT_S = 1800.0
 _SOURCE = '''\
@@ -25,6 +24,7 @@ _SOURCE = '''\
 
 import torch
 
+from bench.power.injected import Injected
 
 
 def network() -> torch.nn.Module:
@@ -54,32 +54,27 @@ class GateRow:
     torch: str
 
 
-def hold(*, load: str, percent: float, amount: int) -> list[GateRow]:
-    """Hold a gate on a head that is slower by so much, or by a comment; its rows.
+def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
+    """Hold a gate in a mode on a head that is slower by so much, or by a comment; its rows.
 
     Raises ``RequestError`` with what it said where it gave no verdicts.
     """
     with _repository(amount) as folder:
         reports = folder / "gate-report"
         began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        ended = subprocess.run(
-            [
-                *(sys.executable, "-m", "bench", "gate", "--base", "HEAD"),
-                *("--archs", ARCH, "--modes", ",".join(MODES), "--report-dir", str(reports)),
-            ],
-            cwd=folder,
-            env=_variables(),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        try:
+            ended = _gate(folder, reports, mode)
+        except subprocess.TimeoutExpired as error:
+            raise RequestError(f"a gate took more than {LIMIT_S:.0f} s") from error
         seconds = time.monotonic() - start
         try:
             found = json.loads((reports / report.JSON_FILE).read_text(encoding="utf-8"))
         except OSError:
             said = "\n".join(filter(None, [ended.stdout.strip(), ended.stderr.strip()]))
             raise RequestError(f"a gate ended with {ended.returncode}: {said[-2000:]}") from None
+    for cell in found["cells"]:
+        for side, failure in cell["failures"].items():
+            raise RequestError(f"the gate's {side} failed: {failure['message']}")
     return [
         GateRow(
             began=began,
@@ -98,6 +93,21 @@ def hold(*, load: str, percent: float, amount: int) -> list[GateRow]:
         )
         for cell in found["cells"]
     ]
+
+
+def _gate(folder: Path, reports: Path, mode: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "bench", "gate", "--base", "HEAD"),
+            *("--archs", ARCH, "--modes", mode, "--report-dir", str(reports)),
+        ],
+        cwd=folder,
+        env=_variables(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
 
 
 def _number(found: float | None) -> float:

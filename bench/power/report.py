@@ -39,7 +39,7 @@ deviation of one set's log-ratio.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
-{cells} cells, head with uncommitted changes against its last commit. Exit code 1 is a regression,
+a cell each, head with uncommitted changes against its last commit. Exit code 1 is a regression,
 0 none, 3 undecided. *Loaded* is with a process that multiplies matrices on two threads beside it.
 """
 _SETS_COLUMNS = (
@@ -93,10 +93,9 @@ def render(
             f"Raw: [{SETS_FILE}]({SETS_FILE}).",
         ]
     if gates:
-        cells = len({row.cell for row in gates})
         parts += [
             "## Gates, end to end",
-            GATES.format(cells=cells),
+            GATES,
             as_markdown(_GATES_COLUMNS, pd.DataFrame(_held(gates))),
             f"Raw: [{GATES_FILE}]({GATES_FILE}).",
         ]
@@ -116,8 +115,8 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
         )
         if same.of:
             sentences.append(
-                f"A/A, {load}: `regressed` in {rate(same)} of gates, inconclusive in "
-                f"{rate(undecided)}."
+                f"A/A, {load}: {rate(same)} of verdicts on a cell were `regressed`, and "
+                f"{rate(undecided)} inconclusive."
             )
         for percent in sorted({p.case.percent for p in of_load if p.case.kind == "conv"}):
             hits = _sum(

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from bench import store
+from bench.names import RequestError
 from bench.record import RunRecord
-from bench.report import findings, frame, ladder, markdown
+from bench.report import findings, frame, ladder, markdown, roofline, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into
 from bench.report.tables import csv_safe
@@ -41,9 +42,11 @@ def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
 
 
 def _inside(folder: Path) -> pd.DataFrame | None:
-    """What ``googlenet-bench stages`` wrote there; raises ``RequestError`` for something else."""
-    path = folder / stages.FILE
-    return stages.read(path) if path.exists() else None
+    """What ``googlenet-bench stages`` wrote there; a file that is something else is left alone."""
+    try:
+        return stages.read(folder / stages.FILE)
+    except RequestError:
+        return None
 
 
 def _contents(
@@ -55,6 +58,8 @@ def _contents(
         "summary.csv": frame.summary(run),
         "ladder.csv": ladder.frame(run),
         "interactions.csv": ladder.interactions(run),
+        "roofline.csv": roofline.frame(run),
+        "trust.csv": trust.table(trust.of(run)),
         "samples.csv": frame.samples(run),
     }
     return {
@@ -70,11 +75,12 @@ def _contents(
 
 
 def _draw(drawn: Sequence[Chart], folder: Path) -> None:
+    from bench.report import charts
     from bench.report.charts import style
 
     wanted = {f"{chart.name}.svg": chart for chart in drawn}
     for old in folder.glob("*.svg"):
-        if old.name not in wanted:
+        if old.name.startswith(charts.PREFIXES) and old.name not in wanted:
             old.unlink()
     for name, chart in wanted.items():
         write_text(folder / name, style.svg(chart))

@@ -3,7 +3,8 @@
 Nothing is called faster or slower whose 95 % interval contains 1.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,10 +85,7 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
     others = [record for record in records if record is not first]
     close = [record for record in others if not stats.speedup(first, record).low > 1]
     latency = stats.latency(first)
-    sentence = (
-        f"{_name(first)} has the lowest latency, {milliseconds(latency.estimate)} ms "
-        f"({milliseconds(latency.low)}–{milliseconds(latency.high)})"
-    )
+    sentence = f"{_name(first)} has the lowest latency, {_between(latency, milliseconds)} ms"
     if reference is not None and reference is not first:
         ratio = stats.speedup(first, reference)
         sentence += f", and is {_times(ratio)} times as fast as {_name(reference)}"
@@ -153,11 +151,11 @@ def _squares(rows: pd.DataFrame) -> Iterator[str]:
         silent = of_square[of_square["shown"] == ladder.NOTHING_SHOWN]
         if told:
             yield f"{both} interact: {'; '.join(told)}."
-        if not silent.empty:
+        if not silent.empty and silent["interaction_low"].notna().all():
             reach = silent["interaction_high"] / silent["interaction_low"]
             widest = silent.to_dict("records")[int(reach.to_numpy().argmax())]
             yield (
-                f"{both} add up, as far as can be told, in {', '.join(silent['mode'])}; the least "
+                f"{both} have not been shown to interact in {', '.join(silent['mode'])}; the least "
                 f"sure is {widest['mode']}, {_times(_interval(widest, 'interaction'))} where 1 is "
                 "no interaction."
             )
@@ -188,6 +186,8 @@ def _why(ours: CellRecord, theirs: CellRecord) -> str:
     """What else the two differ in that was counted: where an explanation has to be looked for."""
     differing = []
     for name, what in _FACTS.items():
+        if name == "peak_memory_bytes" and ours.cell.device == "cpu":
+            continue  # of the resident set, which is never twice the same
         found = [
             max((setup[name] for setup in record.setups if setup.get(name) is not None), default=0)
             for record in (ours, theirs)
@@ -200,7 +200,7 @@ def _why(ours: CellRecord, theirs: CellRecord) -> str:
     ]
     same = "parameters and MACs are the same" if counts[0] == counts[1] else "the counts differ"
     if not differing:
-        return f"{same}, and so is all else that was counted; it is in how operators are called"
+        return f"{same}, and so is all else that was counted: nothing here explains it"
     return f"{same}, but not {', '.join(differing)}"
 
 
@@ -228,7 +228,14 @@ def _interval(row: Any, name: str) -> Interval:
 
 
 def _times(ratio: Interval) -> str:
-    return f"{ratio.estimate:.2f} ({ratio.low:.2f}–{ratio.high:.2f})"
+    return _between(ratio, "{:.2f}".format)
+
+
+def _between(found: Interval, write: Callable[[float], str]) -> str:
+    """An estimate with its interval, where it has one."""
+    if math.isnan(found.low) or math.isnan(found.high):
+        return f"{write(found.estimate)} (of {found.sets} set{'s' * (found.sets != 1)})"
+    return f"{write(found.estimate)} ({write(found.low)}–{write(found.high)})"
 
 
 def _name(record: CellRecord) -> str:

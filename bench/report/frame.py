@@ -13,6 +13,7 @@ from bench import stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
 from bench.report import roofline
+from bench.report.tables import bounded
 from bench.stats import ByVisit, Interval
 
 MEMORY_COLUMNS = (
@@ -108,14 +109,14 @@ def _row(
         "status": _status(record),
         "sets": latency.sets,
         "samples": len(latency_s),
-        **_bounded("latency_s", latency),
+        **bounded("latency_s", latency),
         "latency_p50_s": stats.percentile(latency_s, 50),
         "latency_p90_s": stats.percentile(latency_s, 90),
         "latency_p99_s": stats.percentile(latency_s, 99),
         "device_p50_s": stats.percentile([] if record.failure else record.device_s, 50),
         "images_per_s": stats.images_per_second(latency.estimate, cell.batch_size),
-        **_bounded("speedup_over_reference", _speedup(cell, reference, logs)),
-        **_bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
+        **bounded("speedup_over_reference", _speedup(cell, reference, logs)),
+        **bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
         "params": record.cost.get("params"),
         "params_with_aux": record.cost.get("params_with_aux"),
         "macs_per_image": macs,
@@ -136,11 +137,6 @@ def _row(
         "gradient_error": _largest(record, "gradient_error"),
         "reason": record.failure.message if record.failure else "",
     }
-
-
-def _bounded(name: str, found: Interval) -> dict[str, float]:
-    """An estimate's column, and those of its interval's bounds."""
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _status(record: CellRecord) -> str:

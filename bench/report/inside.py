@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.report.findings import Findings
+from bench.stages.vocabulary import GAP, WHOLE
 
 _POOLS = ("pool1", "pool2", "pool3", "pool4", "pool")  # between stages, and the pooling branches
 
@@ -18,12 +19,13 @@ def findings(rows: pd.DataFrame) -> tuple[Findings, ...]:
 
 
 def _sentences(rows: pd.DataFrame) -> Iterator[str]:
-    stages = rows[(rows["branch"] == "") & ~rows["stage"].isin(["whole", "gap"])]
+    stages = rows[(rows["branch"] == "") & ~rows["stage"].isin([WHOLE, GAP])]
     first = max(stages.to_dict("records"), key=lambda row: row["latency_share"])
     low, high = (f"{100 * first[f'latency_share_{end}']:.1f}" for end in ("low", "high"))
     yield (
-        f"{first['stage']} is the stage that takes longest: {100 * first['latency_share']:.1f} % "
-        f"({low}–{high}) of the latency, for {100 * first['macs_share']:.1f} % of the MACs."
+        f"Of the stages {first['stage']} has the largest share: "
+        f"{100 * first['latency_share']:.1f} % ({low}–{high}) of the latency, for "
+        f"{100 * first['macs_share']:.1f} % of the MACs."
     )
     whole_stages = rows["stage"].isin(_POOLS) & (rows["branch"] == "")
     pools = rows[whole_stages | rows["branch"].isin(_POOLS)]

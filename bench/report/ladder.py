@@ -15,7 +15,7 @@ from bench import stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
 from bench.report.summary import GROUPED_BY
-from bench.report.tables import Column, scaled
+from bench.report.tables import Column, bounded, scaled
 from bench.stats import ByVisit, Interval
 from googlenet.config import GoogLeNetConfig
 from googlenet.variants import VARIANTS
@@ -179,8 +179,8 @@ def _row(step: Step, mode: str, records: Mapping[str, CellRecord]) -> dict[str, 
         "factor": step.factor,
         "params_delta": _delta(before, after, "params"),
         "macs_per_image_delta": _delta(before, after, "macs_per_image"),
-        **_bounded("latency_ratio", latency),
-        **_bounded("throughput_ratio", _inverse(latency)),
+        **bounded("latency_ratio", latency),
+        **bounded("throughput_ratio", _inverse(latency)),
         "latency_delta_s": before_s * (latency.estimate - 1),
         "latency_delta_s_low": before_s * (latency.low - 1),
         "latency_delta_s_high": before_s * (latency.high - 1),
@@ -211,7 +211,7 @@ def _interaction(square: Square, mode: str, records: Mapping[str, CellRecord]) -
         "first_ratio": stats.over_sets(first).estimate,
         "second_ratio": stats.over_sets(second).estimate,
         "both_ratio": stats.over_sets(both).estimate,
-        **_bounded("interaction", found),
+        **bounded("interaction", found),
         "sets": found.sets,
         "shown": shown(found, above="cost more together", below="cost less together"),
     }
@@ -223,10 +223,6 @@ def _names(square: Square) -> tuple[str, ...]:
 
 def _group(cell: Cell) -> dict[str, object]:
     return {name: getattr(cell, name) for name in GROUPED_BY}
-
-
-def _bounded(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _inverse(found: Interval) -> Interval:

@@ -18,7 +18,7 @@ STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.
 HOW_TO_READ = """\
 Latency is host time around a call, to the end of its work: the geometric mean over the sets of
 their median; the machine's drift is in it, so that it is less sure than the ratios. p99 of fewer
-than 100 samples is close to their largest. images/s is the batch size over the p50.
+than 100 samples is close to their largest. images/s is the batch size over the latency.
 
 "×" is how many times as fast as the reference a cell is (over 1 is faster), or as the reference's
 arch in the cell's own mode: the median over a set's rounds of the ratio within a round, where both
@@ -37,13 +37,13 @@ by, over its size at rest with all free memory given back, while the worker was 
 measured. The whole resident set stands in summary.csv.
 """
 FINDINGS = """\
-Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; one
-interval in twenty misses, so that of twenty such statements one is chance.
+Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
+twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
 """
 LADDER = """\
 Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
-was before, with the 95 % interval. An interaction is the ratio of both factors together to the
-product of each alone: 1 where they add up.
+was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
+interaction is the ratio of both factors together to the product of each alone: 1 where they add up.
 """
 TRUST = """\
 The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
@@ -84,7 +84,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     ]
     parts += _findings([*findings.of(run), *(() if inside is None else looked_into(inside))])
     for title, rows in summary.groups(cells):
-        parts += [f"## {title}", as_markdown(summary.shown_columns(run, rows), rows)]
+        parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
     parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
     parts += _roofline(run, charts)
@@ -106,7 +106,7 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     """Each factor's cost, and whether two of them add up."""
     parts = []
     for title, rows in summary.grouped(ladder.frame(run)):
-        parts += [f"### {title}", as_markdown(ladder.STEP_COLUMNS, rows)]
+        parts += [f"### {escaped(title)}", as_markdown(ladder.STEP_COLUMNS, rows)]
         parts += _pictures(charts, f"ladder-{summary.slug(title)}")
     squares = ladder.interactions(run)
     if not squares.empty:

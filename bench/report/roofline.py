@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
-from bench.report.tables import Column, scaled
+from bench.report.tables import Column, bounded, scaled
 from bench.stats import Interval
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # of bench/ceiling.py's probes
@@ -124,13 +124,13 @@ def frame(run: RunRecord) -> pd.DataFrame:
                 "batch_size": cell.batch_size,
                 "task": cell.task,
                 "device": cell.device,
-                **_bounded("achieved_mac_per_s", found.achieved_mac_per_s),
+                **bounded("achieved_mac_per_s", found.achieved_mac_per_s),
                 "ceiling_mac_per_s": found.ceiling_mac_per_s,
                 "bandwidth_bytes_per_s": found.bandwidth_bytes_per_s,
                 "intensity_mac_per_byte": found.intensity_mac_per_byte,
                 "attainable_mac_per_s": found.attainable_mac_per_s,
-                **_bounded("share_of_ceiling", found.share_of_ceiling),
-                **_bounded("share_of_attainable", found.share_of_attainable),
+                **bounded("share_of_ceiling", found.share_of_ceiling),
+                **bounded("share_of_attainable", found.share_of_attainable),
                 "bound": found.bound,
                 "reason": found.reason or None,
             }
@@ -189,8 +189,3 @@ def _reason(record: CellRecord, facts: Mapping[str, Any]) -> str:
 def _divided(rate: Interval, by: float) -> Interval:
     by = by or math.nan  # of a network that multiplies nothing nothing is attainable
     return replace(rate, estimate=rate.estimate / by, low=rate.low / by, high=rate.high / by)
-
-
-def _bounded(name: str, found: Interval) -> dict[str, float]:
-    """An estimate's column, and those of its interval's bounds."""
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}

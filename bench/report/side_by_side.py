@@ -25,11 +25,10 @@ reference, measured moments apart, so that they may be compared; in brackets sta
 
 def tidy(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
     """A row for each run and cell, the run's label first."""
-    tables = [
-        frame.summary(run).assign(run=label)[["run", *frame.summary(run).columns]]
-        for label, run in runs.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+    tables = {label: frame.summary(run) for label, run in runs.items()}
+    for label, table in tables.items():
+        table.insert(0, "run", label)
+    return pd.concat(tables.values(), ignore_index=True)
 
 
 def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFrame]:
@@ -40,26 +39,26 @@ def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFram
     tables = {label: _measured(run) for label, run in runs.items()}
     key = [name for name in KEY if _is_shared(name, list(tables.values()))]
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for label, table in tables.items():
+    for index, table in enumerate(tables.values()):
         for row in table.to_dict("records"):
             of_cell = rows.setdefault(tuple(row[name] for name in key), {n: row[n] for n in key})
             for name in _FIGURES:
                 for end in ("", "_low", "_high"):
-                    of_cell[f"{name}@{label}{end}"] = row.get(f"{name}{end}")
+                    of_cell[f"{name}@{index}{end}"] = row.get(f"{name}{end}")
     return _columns(key, runs), pd.DataFrame(list(rows.values()))
 
 
 def differences(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
-    """A row for each circumstance in which the runs differ, a column for each run."""
+    """A row for each circumstance in which the runs differ, a column for each, from ``0`` on."""
     found = {label: _circumstances(run) for label, run in runs.items()}
     names = dict.fromkeys(name for about in found.values() for name in about)
     return pd.DataFrame(
         [
-            {"what": name, **{label: about.get(name) for label, about in found.items()}}
+            {"what": name} | {str(at): about.get(name) for at, about in enumerate(found.values())}
             for name in names
             if len({str(about.get(name)) for about in found.values()}) > 1
         ],
-        columns=["what", *runs],
+        columns=["what", *map(str, range(len(runs)))],
     )
 
 
@@ -69,11 +68,11 @@ def render(runs: Mapping[str, RunRecord]) -> str:
     differing = differences(runs)
     parts = [f"# {escaped(', '.join(runs))}: side by side", INTRODUCTION]
     if not differing.empty:
-        headings = ("what", *runs)
+        headings = {"what": "what", **{str(at): label for at, label in enumerate(runs)}}
         parts += [
             "## What is not the same",
             as_markdown(
-                tuple(Column(name=name, heading=name, is_text=True) for name in headings),
+                tuple(Column(name=n, heading=said, is_text=True) for n, said in headings.items()),
                 differing,
             ),
         ]
@@ -91,10 +90,11 @@ def _measured(run: RunRecord) -> pd.DataFrame:
 
 
 def _is_shared(name: str, tables: Sequence[pd.DataFrame]) -> bool:
-    """Whether a field tells cells apart, and not runs: where every run has the same of it."""
+    """Whether a field tells cells apart, and not just runs, each of which has one of its own."""
     if name not in ("dtype", "device"):
         return True
-    return len({frozenset(table[name]) for table in tables}) == 1
+    found = [frozenset(table[name]) for table in tables]
+    return len(set(found)) == 1 or any(len(values) > 1 for values in found)
 
 
 def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column, ...]:
@@ -107,9 +107,9 @@ def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column,
     ):
         columns += [
             Column(
-                name=f"{name}@{label}", heading=f"{label}: {heading}", write=write, bounded=bounded
+                name=f"{name}@{index}", heading=f"{label}: {heading}", write=write, bounded=bounded
             )
-            for label in runs
+            for index, label in enumerate(runs)
         ]
     return tuple(columns)
 

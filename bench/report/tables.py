@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.stats import Interval
+
 BLANK = "–"
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # wider than any table
@@ -42,6 +44,11 @@ def milliseconds(seconds: float) -> str:
     value = seconds * 1e3
     decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{decimals}f}"
+
+
+def bounded(name: str, found: Interval) -> dict[str, float]:
+    """An estimate's column, and those of its interval's bounds: what ``Column.bounded`` reads."""
+    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def cells(columns: tuple[Column, ...], frame: pd.DataFrame) -> list[list[str]]:

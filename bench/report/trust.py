@@ -141,12 +141,13 @@ def _of(
     control: CellRecord, group: Sequence[CellRecord], rounds: Sequence[Round], precision: float
 ) -> Trust:
     to = replace(control.cell, control=False)
-    reference = next((record for record in group if record.cell == to), control)
-    surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
+    reference = next((record for record in group if record.cell == to), None)
+    measured = stats.speedup(control, reference) if reference else stats.NOTHING
+    surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE) if reference else measured
     return Trust(
         group=control.cell.group,
-        reference=f"{reference.cell.arch} {reference.cell.mode}",
-        control=stats.speedup(control, reference),
+        reference=f"{to.arch} {to.mode}",
+        control=measured,
         control_contains_1=None if surer.sets < 2 else surer.contains(1.0),
         rounds=len(rounds),
         voided_share=sum(found.voided for found in rounds) / max(1, len(rounds)),

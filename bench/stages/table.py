@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
-from bench.report.tables import FORMATS, Column, escaped, filled, milliseconds, scaled
+from bench.report.tables import FORMATS, Column, bounded, escaped, filled, milliseconds, scaled
 from bench.stages.figures import Measured
 from bench.stages.store import COLUMNS
 from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
-from bench.stats import Interval
 from googlenet.table1 import MEGA
 
 GIGA = 1e9
@@ -92,8 +91,8 @@ def _rows(found: Measured) -> Iterator[dict[str, Any]]:
             "macs": macs,
             "macs_share": _share(part.macs_per_image, found.macs.whole),
             "paper_macs_per_image": paper.get(part.key, math.nan),
-            **_bounded("latency_s", latency),
-            **_bounded("latency_share", stats.interval(shares)),
+            **bounded("latency_s", latency),
+            **bounded("latency_share", stats.interval(shares)),
             "gmacs_per_s": _rate(macs, latency.estimate),
             "hook_cost_s": fmean(part.hooks_s) if part.hooks_s else math.nan,
             "sets": len(sets),
@@ -145,10 +144,6 @@ def _share(part: int, whole: int) -> float:
 def _rate(macs: int, seconds: float) -> float:
     """GMAC/s; NaN where nothing is multiplied, and for a gap that is negative."""
     return macs / seconds / GIGA if macs and seconds > 0 else math.nan
-
-
-def _bounded(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _title(rows: pd.DataFrame) -> str:

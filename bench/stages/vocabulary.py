@@ -14,7 +14,8 @@ from googlenet.table1 import MEGA, PAPER_ROWS
 Key: TypeAlias = tuple[str, str]
 """A stage and one of its branches; of the stage itself the branch is empty."""
 
-WHOLE, GAP = "whole", "gap"  # rows beside the stages: a forward, and what of it is in no stage
+# Rows beside the stages: a forward, and what of it is in no stage. No module is called so.
+WHOLE, GAP = "(whole)", "(gap)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from bench.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.charts import drift, ladder, latency, roofline, stages, throughput
 
+PREFIXES = ("latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")  # of names
+
 
 def of(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
     """Every chart that there are figures for, in the order in which they are read.

@@ -8,6 +8,7 @@ import pandas as pd
 from bench.report import summary
 from bench.report.chart import Chart
 from bench.report.charts import style
+from bench.stages.vocabulary import WHOLE
 
 CAPTION = (
     "Each stage's share of the multiply-accumulates beside its share of the latency, the latter "
@@ -19,7 +20,7 @@ _MACS, _TIME = "MACs", "latency"
 
 def charts(rows: pd.DataFrame) -> Iterator[Chart]:
     """A chart for each network and mode of ``stages.csv``."""
-    stages = rows[(rows["branch"] == "") & (rows["stage"] != "whole")]
+    stages = rows[(rows["branch"] == "") & (rows["stage"] != WHOLE)]
     for (arch, mode), group in stages.groupby(["arch", "mode"], sort=False):
         title = f"{arch}, {mode}"
         yield style.made(

@@ -9,7 +9,11 @@ import altair as alt
 from bench.report.chart import Chart
 
 # Okabe and Ito (2008), those of them that stand out on white and on black.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
+# Three of Tol (2021) follow for who has more to tell apart.
+PALETTE = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#999933", "#882255", "#44AA99", "#AA4499", "#999999"),
+)
 SLOWER, FASTER, NEITHER = "#D55E00", "#0072B2", "#999999"
 WIDTH, ROW_HEIGHT = 560, 14
 # Without a theme, as in Markdown: grey that is read on white and on black.

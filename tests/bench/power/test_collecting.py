@@ -74,7 +74,7 @@ def test_without_options_the_report_is_written_anew(
     table.append(tmp_path / report.SETS_FILE, rows)
     assert power.main(["--report-dir", str(tmp_path)]) == 0
     page = (tmp_path / report.FILE).read_text(encoding="utf-8")
-    assert "`regressed` in 0% (0%–71%; 0 of 3) of gates" in page
+    assert "0% (0%–71%; 0 of 3) of verdicts on a cell were `regressed`" in page
     assert "wrote" in capsys.readouterr().err
 
 

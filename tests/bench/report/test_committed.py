@@ -43,7 +43,7 @@ def test_the_fastest_cell_is_the_tables(run_file: Path) -> None:
             milliseconds(first[f"latency_s{end}"]) for end in ("_low", "", "_high")
         )
         name = escaped(f"{first['arch']} in {first['mode']}")
-        assert f"- {name} has the lowest latency, {middle} ms ({low}–{high})" in text
+        assert f"- {name} has the lowest latency, {middle} ({low}–{high}) ms" in text
 
 
 @each_report

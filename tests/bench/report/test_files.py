@@ -9,7 +9,8 @@ import pytest
 from bench.report import charts, files, frame, markdown
 from tests.bench import runs
 
-NAMES = ("report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv", "samples.csv")
+TABLES = ("summary", "ladder", "interactions", "roofline", "trust", "samples")
+NAMES = ("report.md", "report.html", *(f"{name}.csv" for name in TABLES))
 
 
 def test_every_file_is_written_and_named(tmp_path: Path) -> None:
@@ -22,11 +23,12 @@ def test_every_file_is_written_and_named(tmp_path: Path) -> None:
 
 def test_every_picture_of_the_markdown_is_there_and_no_older_one(tmp_path: Path) -> None:
     (tmp_path / files.CHARTS).mkdir()
-    (tmp_path / files.CHARTS / "of-an-earlier-run.svg").write_text("<svg/>", encoding="utf-8")
+    (tmp_path / files.CHARTS / "latency-earlier.svg").write_text("<svg/>", encoding="utf-8")
+    (tmp_path / files.CHARTS / "mine.svg").write_text("<svg/>", encoding="utf-8")
     files.write(runs.small(), tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"\(charts/(\S+\.svg)\)", text))
-    assert shown == {path.name for path in (tmp_path / files.CHARTS).iterdir()}
+    assert {*shown, "mine.svg"} == {path.name for path in (tmp_path / files.CHARTS).iterdir()}
     assert len(shown) == len(charts.of(runs.small()))
 
 

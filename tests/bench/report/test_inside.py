@@ -23,8 +23,8 @@ ROWS = [
     part("3a", "pool", 0.02, 0.10),
     part("3a", "3×3", 0.58, 0.40),
     part("pool3", "", 0.00, 0.04),
-    part("gap", "", 0.10, 0.90),
-    part("whole", "", 1.00, 1.00),
+    part("(gap)", "", 0.10, 0.90),
+    part("(whole)", "", 1.00, 1.00),
 ]
 
 
@@ -32,8 +32,8 @@ def test_the_longest_stage_is_told_beside_its_share_of_macs() -> None:
     (found,) = inside.findings(pd.DataFrame(ROWS))
     assert found.title == "inside googlenet, eager"
     assert found.sentences[0] == (
-        "3a is the stage that takes longest: 50.0 % (49.0–51.0) of the latency, for 60.0 % of the "
-        "MACs."
+        "Of the stages 3a has the largest share: 50.0 % (49.0–51.0) of the latency, for 60.0 % of "
+        "the MACs."
     )
 
 

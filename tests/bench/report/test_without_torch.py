@@ -50,7 +50,7 @@ def run_file(tmp_path: Path) -> Path:
 def test_reports_are_made_without_what_measures(run_file: Path) -> None:
     done = run("report", str(run_file))
     assert done.returncode == 0, done.stderr
-    written = ("report.md", "summary.csv", "ladder.csv", "interactions.csv", "samples.csv")
+    written = ("report.md", "report.html", "summary.csv", "ladder.csv", "trust.csv", "samples.csv")
     for name in written:
         assert (run_file.parent / name).stat().st_size > 0
         assert f"wrote {run_file.parent / name}" in done.stdout

@@ -43,8 +43,8 @@ def test_the_papers_operations_are_those_of_its_rows() -> None:
     assert found["4e", ""] == 170_000_000
     assert found["head", ""] == found["head", "linear"] == 1_000_000
     inception = (128, 304, 73, 88, 100, 119, 170, 54, 71)
-    assert found["whole", ""] == (34 + 360 + sum(inception) + 1) * 1_000_000
-    assert found.keys() == {*KEYS, ("whole", "")}
+    assert found["(whole)", ""] == (34 + 360 + sum(inception) + 1) * 1_000_000
+    assert found.keys() == {*KEYS, ("(whole)", "")}
 
 
 def test_a_network_that_lacks_a_row_has_nothing_of_the_paper() -> None:

@@ -1,0 +1,42 @@
+"""What a gate of gate_power is held on; the gate itself has tests of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from bench.power import held
+
+BUILD = "import network; print(network.network()(__import__('torch').zeros(1, 3, 224, 224)).shape)"
+
+
+def built(folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD],
+        cwd=folder,
+        env=held._variables(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_both_sides_of_a_gate_are_networks_and_differ_as_asked() -> None:
+    with held._repository(3) as folder:
+        source = folder / "network.py"
+        head = source.read_text(encoding="utf-8")
+        assert "Injected('conv', 3)" in head
+        assert built(folder) == str(torch.Size([1, 1000]))
+        subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
+        assert "Injected('none', 0)" in source.read_text(encoding="utf-8")
+        assert built(folder) == str(torch.Size([1, 1000]))
+
+
+def test_an_a_a_gates_head_differs_in_a_comment() -> None:
+    with held._repository(0) as folder:
+        head = (folder / "network.py").read_text(encoding="utf-8")
+        subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
+        base = (folder / "network.py").read_text(encoding="utf-8")
+    assert head == base + "# Head.\n"
