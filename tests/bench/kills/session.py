@@ -1,5 +1,6 @@
 """A session of the suite in a process of its own, with workers that do no work."""
 
+import faulthandler
 import os
 import resource
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from bench.launch import ForkServer, Launcher
 from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all
+
+HANGS_S = 60.0
 
 
 def run(
@@ -22,6 +25,7 @@ def run(
     with output.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    faulthandler.dump_traceback_later(HANGS_S)  # so that a hang says where
     os.environ.update(environment)
     vars(measurement)["launcher"] = _idle
     if disk_bytes is not None:

@@ -83,8 +83,9 @@ class Chain:
     def end(self, process: BaseProcess) -> str:
         """Wait for it; what it printed."""
         process.join(LONGEST_S)
-        assert process.exitcode is not None, "it hangs"
-        return self.output.read_text() if self.output.exists() else ""
+        output = self.output.read_text() if self.output.exists() else ""
+        assert process.exitcode is not None, f"it hangs: {output}"
+        return output
 
     def told(self) -> list[dict[str, Any]]:
         """What its workers said, in order."""
