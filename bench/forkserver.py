@@ -1,10 +1,11 @@
 """The fork server: a process that has imported everything once, and forks workers that have too.
 
 Importing torch and torchvision takes 3 to 8 seconds and 700 MB a process; a fork takes
-milliseconds and shares both, and the addresses of everything besides. Where code and data lie makes
-a network some percent faster or slower: of GoogLeNet with a convolution added, the workers of nine
-servers were from 3 % faster to 8 % slower than without, each within 2 % over its sets, where those
-of the same network agreed. So each set has a server of its own (bench/run.py).
+milliseconds and shares both, and the addresses of everything besides. Where code and data lie is
+most likely what made a network some percent faster or slower from one server to the next: of
+GoogLeNet with a convolution added, the workers of nine servers were from 3 % faster to 8 % slower
+than without, where those of the same network agreed. So each set has a server of its own
+(bench/run.py).
 
 The server must never run an operator or touch CUDA itself: threads and CUDA contexts do not survive
 a fork.

@@ -12,7 +12,7 @@ import pytest
 from bench.launch import ForkServer, Launcher
 from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all
 
-HANGS_S = 120.0
+HANGS_S = 60.0
 
 
 def run(
