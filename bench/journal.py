@@ -89,16 +89,30 @@ def read(path: Path) -> Iterator[Event]:
         yield event
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a run was cut off before it had written a line: it is as if there were none."""
+    try:
+        with path.open("rb") as file:
+            return not file.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+
+
 def set_aside(path: Path) -> Path | None:
     """Rename an unfinished run's journal, which a new run must not overwrite; its new path.
 
-    Raises ``RequestError`` where that run is not finished because it is still going on.
+    None where there is none, or none with a line. Raises ``RequestError`` where that run is not
+    finished because it is still going on.
     """
     try:
         with path.open("rb") as file:
             _lock(file, path)
         stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
     except FileNotFoundError:
+        return None
+    if is_empty(path):
         return None
     aside = path.with_stem(f"{path.stem}-{stamp}")
     path.rename(aside)

@@ -64,7 +64,7 @@ def record(
             return kept
 
         try:
-            resumed = _resumed(config) if config.getoption("--resume") else None
+            resumed = _resumed(config, progress) if config.getoption("--resume") else None
             if resumed and config.getoption("--seed") is None:
                 plan = replace(plan, seed=resumed.plan.seed)
             run = Run(
@@ -144,9 +144,12 @@ def _unless_measured(run: Run, path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _resumed(config: pytest.Config) -> Outcome:
-    """The run that was cut off, as its journal tells it."""
+def _resumed(config: pytest.Config, progress: TerminalProgress) -> Outcome | None:
+    """The run that was cut off, as its journal tells it; None where it tells nothing."""
     path = _unfinished(config)
+    if journal.is_empty(path):
+        progress.note(f"{path} is empty: that run had not begun, and begins now")
+        return None
     return Outcome.of(journal.read(path))
 
 

@@ -145,6 +145,18 @@ def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
     assert tuple(journal.read(aside)) == EVENTS
 
 
+@pytest.mark.parametrize("content", [b"", b'{"type": "Beg'])
+def test_a_run_that_never_began_leaves_nothing_to_keep(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / journal.FILE
+    assert journal.is_empty(path)
+    path.write_bytes(content)
+    assert journal.is_empty(path)
+    assert journal.set_aside(path) is None
+    written(path, *EVENTS)
+    assert not journal.is_empty(path)
+    assert tuple(journal.read(path)) == EVENTS
+
+
 def test_a_journal_that_is_being_written_is_no_other_runs(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE
     with journal.Journal(path, on_error=_no_error) as kept:
