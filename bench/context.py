@@ -62,16 +62,24 @@ class Context:
     @property
     def pids(self) -> tuple[int, ...]:
         """Processes besides the workers whose CPU time is this run's own."""
-        return (*self.launcher.pids, *(self.base_launcher.pids if self.base_launcher else ()))
+        return tuple(pid for launcher in self._launchers for pid in launcher.pids)
 
     def renew(self) -> None:
         """Have no later worker share with an earlier one what its launcher may give to both."""
-        launchers = (self.launcher, *((self.base_launcher,) if self.base_launcher else ()))
         with self.timed("importing"):
-            for launcher in launchers:
+            for launcher in self._launchers:
                 launcher.renew()
-            for launcher in launchers:
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until nothing is being imported."""
+        with self.timed("importing"):
+            for launcher in self._launchers:
                 launcher.wait()
+
+    @property
+    def _launchers(self) -> tuple[Launcher, ...]:
+        return (self.launcher, *((self.base_launcher,) if self.base_launcher else ()))
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

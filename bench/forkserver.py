@@ -27,8 +27,8 @@ import sys
 from pathlib import Path
 
 from bench import worker
-from bench.launch import FORK, NUMBER_BYTES, WAIT
 from bench.lifeline import die_with
+from bench.server import FORK, NUMBER_BYTES, WAIT
 
 STREAMS = 3
 

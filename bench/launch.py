@@ -3,23 +3,17 @@
 import contextlib
 import os
 import platform
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.process import GRACE_S, Streams, WorkerError, WorkerProcess, ending, tail
-
-FORK, WAIT = b"F", b"W"  # requests to a fork server
-NUMBER_BYTES = 8
-
-START_LIMIT_S = 300.0  # importing torch takes 3 to 10 s, and minutes from a cold network disk
+from bench.process import Streams, WorkerProcess, no_interpreter
+from bench.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,7 +61,7 @@ class Launcher(ABC):
         """Begin anew what workers have in common, so that later ones do not share it with these."""
 
     def wait(self) -> None:  # noqa: B027 - most have nothing to wait for
-        """Wait until a worker can be started; raises ``WorkerError`` where none ever can."""
+        """Wait until nothing is being imported; raises ``WorkerError`` where none ever starts."""
 
     def check(self) -> None:  # noqa: B027 - most have nothing that could be gone
         """Raise ``WorkerError`` where workers die because what started them is gone."""
@@ -110,7 +104,7 @@ class Spawner(Launcher):
             )
         except OSError as error:
             streams.close()
-            raise _no_interpreter(self._python, error) from error
+            raise no_interpreter(self._python, error) from error
         self._restrict(process.pid)
         streams.hand_over()
         return WorkerProcess(process.pid, streams, process.wait)
@@ -126,58 +120,33 @@ class ForkServer(Launcher):
         python: str = sys.executable,
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
+        ahead: int = 1,
     ) -> None:
+        """``ahead`` servers are started at a time: one to work with, others to be renewed with.
+
+        Importing keeps one core busy, so that on two cores two take hardly longer than one.
+        """
         super().__init__(environment, python, cpus, roots)
         self._imports = tuple(imports)
+        self._ahead = ahead
+        self._servers: deque[Server] = deque()
         self._start()
 
     def _start(self) -> None:
-        """Start a server, which goes on importing; raises ``WorkerError`` without interpreter."""
-        self._socket, theirs = socket.socketpair()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        with theirs:
-            try:
-                self._process = subprocess.Popen(
-                    [self._python, "-m", "bench.forkserver", str(theirs.fileno()), *self._imports],
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._stderr,
-                    stderr=self._stderr,
-                    env=self._environment,
-                    pass_fds=[theirs.fileno()],
-                    process_group=0,  # Ctrl-C is for us to handle
-                )
-            except OSError as error:
-                self._socket.close()
-                self._stderr.close()
-                raise _no_interpreter(self._python, error) from error
-        self._restrict(self._process.pid)
+        """Start servers, which go on importing; raises ``WorkerError`` without interpreter."""
+        for _ in range(self._ahead):
+            server = Server(self._environment, self._imports, self._python)
+            self._servers.append(server)
+            self._restrict(server.pid)
 
     @property
     def pids(self) -> tuple[int, ...]:
         """This process and the server."""
-        return (os.getpid(), self._process.pid)
+        return (os.getpid(), self._servers[0].pid)
 
     def launch(self) -> WorkerProcess:
         """Have a worker forked; the first one waits for the server's imports."""
-        streams = Streams()
-        try:
-            socket.send_fds(self._socket, [FORK], streams.for_worker)
-            pid = self._number(self._socket)
-        except ConnectionError:
-            streams.close()
-            raise self._gone() from None
-        except TimeoutError:
-            streams.close()
-            self._process.kill()  # its late answer would be taken for the next one
-            raise WorkerError(
-                "start", f"no worker within {START_LIMIT_S:.0f} s", tail(self._stderr)
-            ) from None
-        except BaseException:
-            streams.close()
-            raise
-        streams.hand_over()
-        server, connection = self._process, self._socket  # of this worker, whatever comes later
-        return WorkerProcess(pid, streams, lambda: self._wait_for(pid, server, connection))
+        return self._servers[0].fork()
 
     def renew(self) -> None:
         """Put another server in the place of this one, which ends with any worker left.
@@ -185,49 +154,23 @@ class ForkServer(Launcher):
         Forked workers have the server's address space, addresses and all, and where things lie
         makes a network faster or slower by some percent.
         """
-        self.close()
-        self._start()
+        self._servers.popleft().close()
+        if not self._servers:
+            self._start()
 
     def wait(self) -> None:
-        """Wait for the server's imports."""
-        self.launch().close()
+        """Wait for the imports of every server: none is to import while others work."""
+        for server in self._servers:
+            server.fork().close()
 
     def check(self) -> None:
         """Raise ``WorkerError`` where the server is gone, and with it every worker."""
-        if self._process.poll() is not None:
-            raise self._gone()
+        self._servers[0].check()
 
     def close(self) -> None:
-        """End the server, and with it any worker left."""
-        self._socket.close()
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:  # still importing, say
-            self._process.kill()
-            self._process.wait()
-        self._stderr.close()
-
-    def _wait_for(
-        self, pid: int, server: "subprocess.Popen[bytes]", connection: socket.socket
-    ) -> int:
-        try:
-            connection.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
-            return self._number(connection)
-        except OSError:  # the server is gone, and its workers with it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(GRACE_S)
-            return -signal.SIGKILL
-
-    def _number(self, connection: socket.socket) -> int:
-        connection.settimeout(START_LIMIT_S)
-        answer = connection.recv(NUMBER_BYTES)
-        if not answer:
-            raise ConnectionResetError
-        return int.from_bytes(answer, "big", signed=True)
-
-    def _gone(self) -> WorkerError:
-        status = self._process.wait()
-        return WorkerError("start", f"the fork server {ending(status)}", tail(self._stderr))
+        """End the servers, and with them any worker left."""
+        while self._servers:
+            self._servers.pop().close()
 
 
 def launcher(
@@ -237,14 +180,16 @@ def launcher(
     *,
     python: str = sys.executable,
     roots: Sequence[Path] = (ROOT,),
+    ahead: int = 1,
 ) -> Launcher:
     """The quickest way to start workers that is safe here: macOS's frameworks do not like forks.
 
-    ``imports`` names what the workers will need besides torch, so that it is imported once.
+    ``imports`` names what the workers will need besides torch, so that it is imported once;
+    ``ahead`` is how many fork servers are started at a time.
     """
     _allow_many_files()
     if platform.system() == "Linux":
-        return ForkServer(environment, imports, python, cpus, roots)
+        return ForkServer(environment, imports, python, cpus, roots, ahead)
     return Spawner(environment, python, cpus, roots)
 
 
@@ -255,7 +200,3 @@ def _allow_many_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS: "unlimited" is more than it gives
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _no_interpreter(python: str, error: OSError) -> WorkerError:
-    return WorkerError("start", f"cannot run {python} as an interpreter: {error.strerror}")

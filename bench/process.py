@@ -168,3 +168,8 @@ def ending(status: int) -> str:
         return f"ended with exit status {status}"
     hint = " (the system may have been out of memory)" if status == -signal.SIGKILL else ""
     return f"was killed by {signal.Signals(-status).name}{hint}"
+
+
+def no_interpreter(python: str, error: OSError) -> WorkerError:
+    """What to say where no process of ``python`` could be started."""
+    return WorkerError("start", f"cannot run {python} as an interpreter: {error.strerror}")

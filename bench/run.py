@@ -134,6 +134,7 @@ class Run:
                     cost = clerks[base].count(arch)
                     self._tell(events.Counted(arch=arch, cost=cost, base=base))
                     context.progress.advance(arch)
+            context.wait()
             if self._ceiling:
                 self._measure_ceilings(clerks[0])
 

@@ -124,8 +124,9 @@ def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProces
     assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
 
 
-def test_a_renewed_server_shares_nothing_with_the_one_before() -> None:
-    with ForkServer(for_workers(os.environ)) as server:
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_a_renewed_server_shares_nothing_with_the_one_before(ahead: int) -> None:
+    with ForkServer(for_workers(os.environ), ahead=ahead) as server:
         worker = server.launch()
         before = {*server.pids, worker.pid} - {os.getpid()}
         server.renew()
@@ -136,6 +137,25 @@ def test_a_renewed_server_shares_nothing_with_the_one_before() -> None:
         other = server.launch()
         assert other.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"
         other.close()
+
+
+def test_servers_are_started_ahead_and_all_end() -> None:
+    me = psutil.Process()
+    others = set(me.children())
+
+    def started() -> set[psutil.Process]:
+        return set(me.children()) - others
+
+    with ForkServer(for_workers(os.environ), ahead=2) as server:
+        first, second = started()
+        assert server.pids[1] in {first.pid, second.pid}
+        server.renew()
+        (left,) = started()
+        assert server.pids == (os.getpid(), left.pid)
+        server.renew()
+        assert left not in started()
+        assert len(started()) == 2
+    assert not started()
 
 
 def test_a_dead_worker_is_told_with_its_signal(launcher: Launcher) -> None:

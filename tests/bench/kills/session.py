@@ -1,4 +1,7 @@
-"""A session of the suite in a process of its own, with workers that do no work."""
+"""A session of the suite in a process of its own, with workers that do no work.
+
+Nor are its charts drawn, which would take longer than all the rest.
+"""
 
 import faulthandler
 import os
@@ -10,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench.launch import ForkServer, Launcher
+from bench.report import charts, page  # noqa: F401 - imported once for all
+from bench.report.charts import style
+from bench.report.page import vega
 from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all
 
 HANGS_S = 60.0
@@ -28,6 +34,8 @@ def run(
     faulthandler.dump_traceback_later(HANGS_S)  # so that a hang says where
     os.environ.update(environment)
     vars(measurement)["launcher"] = _idle
+    vars(style)["svg"] = lambda _: "<svg/>"
+    vars(vega)["bundled"] = lambda _: ""
     if disk_bytes is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (disk_bytes, hard))
@@ -35,7 +43,11 @@ def run(
 
 
 def _idle(
-    environment: Mapping[str, str], imports: Sequence[str], cpus: Collection[int] | None
+    environment: Mapping[str, str],
+    imports: Sequence[str],
+    cpus: Collection[int] | None,
+    *,
+    ahead: int,
 ) -> Launcher:
     del imports, cpus
-    return ForkServer(environment, python=os.environ["KILLS_PYTHON"])
+    return ForkServer(environment, python=os.environ["KILLS_PYTHON"], ahead=ahead)
