@@ -1,6 +1,7 @@
 """The report's files: what lies in a report folder beside the run file."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -30,14 +31,19 @@ def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
 
     The charts' files are not among those that come back: they belong to the Markdown.
     """
-    from bench.report import charts
+    from bench.report import charts, page
+    from bench.report.charts import style
 
     inside = _inside(folder)
-    drawn = charts.of(run, inside)
-    contents = _contents(run, drawn, inside)
-    for name, content in contents.items():
-        write_text(folder / name, content)
-    _draw(drawn, folder / CHARTS)
+    # Bundling and drawing take seconds outside of Python, where another core can do them.
+    with ThreadPoolExecutor() as others:
+        others.submit(page.charts_js)
+        drawn = charts.of(run, inside)
+        pictures = {chart.name: others.submit(style.svg, chart) for chart in drawn}
+        contents = _contents(run, drawn, inside)
+        for name, content in contents.items():
+            write_text(folder / name, content)
+        _keep(pictures, folder / CHARTS)
     return tuple(folder / name for name in contents)
 
 
@@ -74,13 +80,12 @@ def _contents(
     }
 
 
-def _draw(drawn: Sequence[Chart], folder: Path) -> None:
+def _keep(pictures: Mapping[str, Future[str]], folder: Path) -> None:
+    """Write the charts' pictures; those of an earlier run that has no such chart today go."""
     from bench.report import charts
-    from bench.report.charts import style
 
-    wanted = {f"{chart.name}.svg": chart for chart in drawn}
     for old in folder.glob("*.svg"):
-        if old.name.startswith(charts.PREFIXES) and old.name not in wanted:
+        if old.name.startswith(charts.PREFIXES) and old.stem not in pictures:
             old.unlink()
-    for name, chart in wanted.items():
-        write_text(folder / name, style.svg(chart))
+    for name, picture in pictures.items():
+        write_text(folder / f"{name}.svg", picture.result())
