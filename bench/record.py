@@ -108,6 +108,8 @@ class RunRecord:
     """Where the wall time went, in seconds by phase."""
     notes: tuple[str, ...] = ()
     """What a reader must know of how it was measured, in sentences."""
+    gate: Mapping[str, Any] | None = None
+    """Of a gate: what its sides are called and its settings (bench/gate/held.py, ``Gate.of``)."""
     machine_info: Mapping[str, Any] = field(default_factory=dict)
     """pytest-benchmark's own."""
     commit_info: Mapping[str, Any] = field(default_factory=dict)

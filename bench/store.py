@@ -94,6 +94,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "bases": [_info(base) for base in run.bases],
                 "rounds": _columns(run.rounds),
                 "notes": list(run.notes),
+                "gate": run.gate and dict(run.gate),
             },
         },
         "commit_info": dict(run.commit_info),
@@ -127,7 +128,9 @@ def from_json(content: Any) -> RunRecord:
             "bases": [_cell_fields(info) for info in ours["bases"]],
             "rounds": _rows(ours["rounds"]),
             **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
-            "ceilings": ours.get("ceilings", {}),  # of version 2 too, but not from its beginning
+            # Of version 2 too, but not from its beginning.
+            "ceilings": ours.get("ceilings", {}),
+            "gate": ours.get("gate"),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },

@@ -7,13 +7,15 @@ for the better, 2 for a baseline or a request that nothing can be compared with.
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from bench import names, plan
 from bench.cell import Cell
 from bench.cli.command import Commands, Output
-from bench.gate import baseline, counting
+from bench.gate import baseline, counting, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
 from bench.names import RequestError
 from bench.report.tables import FORMATS, Column, scaled
@@ -23,6 +25,15 @@ DIFFERS = 1
 DEVICE = "cpu"  # counts are taken on it, whatever the machine has
 COUNT = scaled(1, 0)
 PROFILE = PROFILES["quick"]
+DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "archs": PROFILE.archs,
+        "modes": PROFILE.modes,
+        "dtypes": ("fp32",),
+        "batch_sizes": PROFILE.batch_sizes(DEVICE),
+        "tasks": ("infer",),
+    }
+)
 PROSE = frozenset({"rich", "markdown"})  # formats that people read, not programs
 
 
@@ -43,19 +54,20 @@ def add(commands: Commands) -> None:
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which cells, as the suite has them."""
-    for option, convert, default, text in (
-        ("--archs", listed, PROFILE.archs, "registered names, torchvision:NAME, module:factory"),
-        ("--modes", listed, PROFILE.modes, "tokens joined by +"),
-        ("--dtypes", listed, ("fp32",), "fp32 and bf16"),
-        ("--batch-sizes", listed_numbers, PROFILE.batch_sizes(DEVICE), "images a batch"),
-        ("--tasks", listed, ("infer",), "infer, train"),
+    for name, text in (
+        ("archs", "registered names, torchvision:NAME, module:factory"),
+        ("modes", "tokens joined by +"),
+        ("dtypes", "fp32 and bf16"),
+        ("batch_sizes", "images a batch"),
+        ("tasks", "infer, train"),
     ):
+        numbers = isinstance(DEFAULTS[name][0], int)
         parser.add_argument(
-            option,
-            type=convert,
-            default=default,
+            f"--{name.replace('_', '-')}",
+            type=listed_numbers if numbers else listed,
             metavar="A,B,…",
-            help=f"{text}; separated by commas ({','.join(map(str, default))})",
+            help=f"{text}; separated by commas (what [{'.'.join(settings.TABLE)}] in "
+            f"{settings.FILE} says, or {','.join(map(str, DEFAULTS[name]))})",
         )
 
 
@@ -122,12 +134,18 @@ def _baseline(options: argparse.Namespace) -> Output:
 
 
 def _cells(options: argparse.Namespace) -> tuple[Cell, ...]:
+    """What the options ask for, else the settings of the project here, else the quick profile."""
+    said = settings.read(Path.cwd())
+    asked = {
+        name: getattr(options, name) or getattr(said, name) or default
+        for name, default in DEFAULTS.items()
+    }
     return plan.cells(
-        arch_names=options.archs,
-        mode_names=options.modes,
-        dtype_names=options.dtypes,
-        batch_sizes=options.batch_sizes,
-        task_names=options.tasks,
+        arch_names=asked["archs"],
+        mode_names=asked["modes"],
+        dtype_names=asked["dtypes"],
+        batch_sizes=asked["batch_sizes"],
+        task_names=asked["tasks"],
         device=DEVICE,
     )
 

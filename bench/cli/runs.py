@@ -1,18 +1,22 @@
 """Commands about runs that were made, which need no torch: ``report``."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from bench import journal, store
 from bench.cli.command import Commands, Output
+from bench.gate import files as gate_files
+from bench.gate import report as gate_report
+from bench.gate.held import Gate
 from bench.names import RequestError, choose, listed
 from bench.outcome import Outcome
 from bench.record import RunRecord
 from bench.report import files, frame, ladder, markdown, roofline, side_by_side, summary, trust
-from bench.report.tables import FORMATS, Column, csv_safe
+from bench.report.tables import FORMATS, Column, csv_safe, filled
 from bench.store import write_text
 
 Table = tuple[tuple[Column, ...], pd.DataFrame]
@@ -29,6 +33,11 @@ def _trust(run: RunRecord) -> Table:
     return trust.COLUMNS, trust.table(trust.of(run))
 
 
+def _verdicts(run: RunRecord) -> Table:
+    rows = gate_report.frame(Gate.of(run))
+    return filled(gate_report.COLUMNS, rows), rows
+
+
 TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "summary": _summary,
     "ladder": lambda run: ((*ladder.WHERE_COLUMNS, *ladder.STEP_COLUMNS), ladder.frame(run)),
@@ -37,6 +46,7 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
     "trust": _trust,
     "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
+    "verdicts": _verdicts,
 }
 
 
@@ -45,7 +55,8 @@ def add(commands: Commands) -> None:
     report = commands.add(
         "report",
         _report,
-        "make a run's reports again from its run file, or put runs side by side, without torch",
+        "make the reports of a run or a gate again from its run file, or put runs side by side, "
+        "without torch",
     )
     report.add_argument(
         "run",
@@ -87,24 +98,34 @@ def _report(options: argparse.Namespace) -> Output:
         table = choose("table", options.table, TABLES)
         found = [table(recorded(path)) for path in options.run]
         return Output("\n".join(FORMATS[options.format](*one) for one in found))
-    lines = []
-    for path in options.run:
-        run = recorded(path)
-        folder = options.report_dir or path.parent
-        rows = frame.summary(run)
-        if options.format == "rich":
-            for title, group in summary.groups(rows):
-                shown = summary.shown_columns(run, group)
-                lines += [title, FORMATS["rich"](shown, group)]
+    return Output("\n".join(line for path in options.run for line in _anew(path, options)))
+
+
+def _anew(path: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Write a run's reports, or a gate's; what is printed of them."""
+    run = recorded(path)
+    folder = options.report_dir or path.parent
+    in_full = options.format == "rich"
+    if run.gate is not None:
+        gate = Gate.of(run)
+        if in_full:
+            yield f"{gate.sides.head} against {gate.sides.base}: {gate_report.headline(gate)}"
+        yield FORMATS[options.format](*_verdicts(run))
+        write = partial(gate_files.write, gate)
+    else:
+        if in_full:
+            for title, group in summary.groups(frame.summary(run)):
+                yield title
+                yield FORMATS["rich"](summary.shown_columns(run, group), group)
         else:
-            lines.append(FORMATS[options.format](*_summary(run)))
-        try:
-            written = files.write(run, folder)
-        except OSError as error:
-            raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
-        if options.format == "rich":
-            lines += [f"wrote {file}" for file in written]
-    return Output("\n".join(lines))
+            yield FORMATS[options.format](*_summary(run))
+        write = partial(files.write, run)
+    try:
+        written = write(folder)
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+    if in_full:
+        yield from (f"wrote {file}" for file in written)
 
 
 def _side_by_side(options: argparse.Namespace) -> Output:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
-from typing import NamedTuple
+from typing import Self
+
+import msgspec
 
 from bench import stats, waves
 from bench.cell import Cell
@@ -13,11 +15,13 @@ from bench.exits import Exit
 from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, exit_code
+from bench.names import RequestError
 from bench.outcome import Outcome
 from bench.record import CellRecord, Failure, RunRecord
 
 
-class Sides(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
     """What the two sides are called: a commit, and an interpreter where they differ in that."""
 
     head: str
@@ -57,6 +61,14 @@ class Pair:
         return {side: failure for side, failure in sides if failure}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What a run file says of its gate."""
+
+    sides: Sides
+    settings: Settings
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """A gate that was held, whole."""
@@ -64,6 +76,24 @@ class Gate:
     run: RunRecord
     sides: Sides
     settings: Settings
+
+    @classmethod
+    def of(cls, run: RunRecord) -> Self:
+        """The gate that a run file tells of; raises ``RequestError`` where that was none."""
+        if run.gate is None:
+            raise RequestError("this run was no gate: it has no base, and no verdicts")
+        try:
+            told = msgspec.convert(run.gate, _Told)
+        except msgspec.ValidationError as error:
+            raise RequestError(f"what this run says of its gate is damaged: {error}") from error
+        judge.check(told.settings)
+        return cls(run=run, sides=told.sides, settings=told.settings)
+
+    @property
+    def kept(self) -> RunRecord:
+        """The run with everything in it from which the gate can be made again."""
+        told = _Told(sides=self.sides, settings=self.settings)
+        return replace(self.run, gate=msgspec.to_builtins(told))
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:

@@ -15,8 +15,6 @@ from bench.report import markdown, trust
 from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
 
 SCHEMA_VERSION = 1
-MARKDOWN_FILE = "gate.md"
-JSON_FILE = "gate.json"
 
 COUNT = scaled(1, 0)
 _MARKS = {

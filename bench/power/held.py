@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.gate import report
+from bench.gate import files
 from bench.launch import ROOT
 from bench.names import RequestError
 
@@ -68,7 +68,7 @@ def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
             raise RequestError(f"a gate took more than {LIMIT_S:.0f} s") from error
         seconds = time.monotonic() - start
         try:
-            found = json.loads((reports / report.JSON_FILE).read_text(encoding="utf-8"))
+            found = json.loads((reports / files.VERDICTS).read_text(encoding="utf-8"))
         except OSError:
             said = "\n".join(filter(None, [ended.stdout.strip(), ended.stderr.strip()]))
             raise RequestError(f"a gate ended with {ended.returncode}: {said[-2000:]}") from None

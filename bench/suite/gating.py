@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import environment, store
-from bench.gate import report, tree
+from bench import environment
+from bench.gate import files, report, tree
 from bench.gate.held import Gate, Sides, UntilJudged
 from bench.gate.sides import launchers, sides
 from bench.names import RequestError
 from bench.plan import Plan
 from bench.process import WorkerError
-from bench.report.files import RUN_FILE
 from bench.suite import measurement
 from bench.suite.gate_options import ASKED
 
@@ -54,22 +53,11 @@ def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tup
         sides=Sides(head=head.name, base=base.name),
         settings=settings,
     )
-    written = measurement.keep(config, run, lambda folder: _write(gate, folder))
+    written = measurement.keep(config, run, lambda folder: files.write_all(gate, folder))
     _tell_github(gate)
     if changes:
         pytest.exit(HEAD_CHANGED, returncode=2)
     return gate, written
-
-
-def _write(gate: Gate, folder: Path) -> tuple[Path, ...]:
-    store.write(gate.run, folder / RUN_FILE)
-    contents = {
-        report.MARKDOWN_FILE: report.render(gate),
-        report.JSON_FILE: report.as_json(gate),
-    }
-    for name, content in contents.items():
-        store.write_text(folder / name, content)
-    return (folder / RUN_FILE, *(folder / name for name in contents))
 
 
 def _tell_github(gate: Gate) -> None:

@@ -11,8 +11,11 @@ import pytest
 import bench
 from bench import store
 from bench.cli import main
+from bench.gate import files
 from bench.modes import TOKENS
 from googlenet.variants import VARIANTS
+from tests.bench import runs
+from tests.bench.gate import gates
 from tests.bench.report import rungs
 
 TINY = "tests.bench.factories:tiny"
@@ -263,3 +266,27 @@ def test_version_of_the_module() -> None:
         timeout=60,
     )
     assert done.stdout.strip() == bench.__version__
+
+
+def test_a_gate_is_shown_again_from_its_run_file(capsys: Capture, tmp_path: Path) -> None:
+    gate = gates.gate({runs.EAGER: gates.SLOWER, runs.COMPILED: gates.SAME})
+    run_file, *reports = files.write_all(gate, tmp_path)
+    before = [path.read_text() for path in reports]
+    for path in reports:
+        path.unlink()
+    shown = printed(capsys, "report", str(run_file))
+    assert "abc with uncommitted changes against def: 1 regressed, 1 unchanged" in shown
+    assert [path.read_text() for path in reports] == before
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "gate.md", "gate.json"}
+    table = printed(capsys, "report", str(run_file), "--table", "verdicts", "--format", "csv")
+    assert [row["cell"] for row in csv.DictReader(io.StringIO(table))] == [
+        runs.EAGER.id,
+        runs.COMPILED.id,
+    ]
+
+
+def test_a_run_that_was_no_gate_has_no_verdicts(capsys: Capture, tmp_path: Path) -> None:
+    store.write(runs.small(), tmp_path / "run.json")
+    assert "was no gate" in refused(
+        capsys, "report", str(tmp_path / "run.json"), "--table", "verdicts"
+    )

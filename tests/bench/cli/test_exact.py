@@ -120,6 +120,26 @@ def test_by_default_the_cells_are_the_quick_profiles(
     assert (tmp_path / "reports" / "baseline.json").exists()
 
 
+def test_the_gates_settings_choose_the_cells_and_options_go_before_them(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = f"""[tool.googlenet-bench.gate]\narchs = ["{ARCH}"]\nbatch-sizes = [2, 4]\n"""
+    (tmp_path / "pyproject.toml").write_text(table)
+    assert main(["baseline", "--modes", "eager"]) == 0
+    assert counted.cells == [f"{ARCH}/eager/fp32/b{batch}/infer/cpu" for batch in (2, 4)]
+    assert main(["baseline", "--modes", "eager", "--batch-sizes", "8"]) == 0
+    assert counted.cells == [f"{ARCH}/eager/fp32/b8/infer/cpu"]
+
+
+def test_damaged_settings_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench.gate]\narchs = 3\n")
+    assert "Expected `array | null`, got `int`" in refused(capsys, "gate", "--static")
+
+
 def test_cells_are_chosen_as_in_the_suite(counted: Counted, tmp_path: Path) -> None:
     options = ["--dtypes", "fp32,bf16", "--batch-sizes", "1, 8", "--tasks", "train"]
     path = str(tmp_path / "baseline.json")

@@ -1,12 +1,16 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from bench import events, waves
-from bench.gate.held import UntilJudged
+from bench import events, store, waves
+from bench.gate import files, report
+from bench.gate.held import Gate, UntilJudged
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
+from bench.names import RequestError
 from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.record import Failure
@@ -55,6 +59,27 @@ def test_a_failure_counts_as_heads_only_where_the_base_does_not_fail_too(
     assert failed.exit_code == code
     assert failed.judgements[runs.EAGER.id].verdict is Verdict.INCONCLUSIVE
     assert failed.judgements[runs.COMPILED.id].verdict is Verdict.UNCHANGED
+
+
+def test_a_run_file_is_enough_to_hold_the_gate_again(tmp_path: Path) -> None:
+    deltas = {runs.EAGER.id: 0.2}
+    gate = gates.gate({runs.EAGER: gates.SLOWER, runs.COMPILED: gates.SLOWER}, deltas=deltas)
+    *_, written = files.write_all(gate, tmp_path)
+    again = Gate.of(store.read(tmp_path / "run.json"))
+    assert again.sides == gates.SIDES
+    assert again.settings == gate.settings
+    assert again.judgements == gate.judgements
+    assert report.as_json(again) == written.read_text()
+
+
+def test_a_run_that_was_no_gate_or_says_nonsense_of_it_is_refused() -> None:
+    with pytest.raises(RequestError, match="was no gate"):
+        Gate.of(runs.small())
+    with pytest.raises(RequestError, match="damaged: Object missing required field `sides`"):
+        Gate.of(replace(runs.small(), gate={}))
+    nonsense = gates.gate({runs.EAGER: gates.SAME}, alpha=2.0).kept
+    with pytest.raises(RequestError, match="alpha"):
+        Gate.of(nonsense)
 
 
 @pytest.fixture

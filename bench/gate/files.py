@@ -1,0 +1,24 @@
+"""The gate's files: what lies in a report folder beside the run file of a gate."""
+
+from pathlib import Path
+
+from bench import store
+from bench.gate import report
+from bench.gate.held import Gate
+from bench.report.files import RUN_FILE
+
+MARKDOWN, VERDICTS = "gate.md", "gate.json"
+
+
+def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:
+    """Write the run file, and what was made of it beside it."""
+    store.write(gate.kept, folder / RUN_FILE)
+    return (folder / RUN_FILE, *write(gate, folder))
+
+
+def write(gate: Gate, folder: Path) -> tuple[Path, ...]:
+    """Write the Markdown and the verdict file, each whole or not at all."""
+    contents = {MARKDOWN: report.render(gate), VERDICTS: report.as_json(gate)}
+    for name, content in contents.items():
+        store.write_text(folder / name, content)
+    return tuple(folder / name for name in contents)
