@@ -139,6 +139,13 @@ class Card:
     """What does not change while it is measured on (bench/nvml.py, ``describe``)."""
     allowed: frozenset[int] = frozenset()
     """Processes besides this run's that were there when it began, and may be."""
+    is_shared: bool = False
+    """Whether others were on it when the run began, listed or not."""
+
+    @property
+    def energy_is_ours(self) -> bool:
+        """Whether what it takes is taken for this run: its counter is the whole card's."""
+        return not self.is_shared and not self.facts.get("mig")
 
 
 def strangers(found: Reading) -> tuple[str, ...]:

@@ -77,6 +77,7 @@ def find(
             meter=meter,
             facts=facts,
             allowed=frozenset(process.pid for process in found.others or ()),
+            is_shared=bool(others),
         )
     return Cards(known=known, unknown=unknown, shared=shared)
 

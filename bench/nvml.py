@@ -57,7 +57,11 @@ class NvmlMeter:
     """A card that NVML reads."""
 
     def __init__(
-        self, nvml: Any, identity: CudaIdentity, is_own: Callable[[int], bool] | None = None
+        self,
+        nvml: Any,
+        identity: CudaIdentity,
+        is_own: Callable[[int], bool] | None = None,
+        exists: Callable[[int], bool] = psutil.pid_exists,
     ) -> None:
         """``identity`` is CUDA's, ``is_own`` tells whether a process is this run's.
 
@@ -65,6 +69,7 @@ class NvmlMeter:
         """
         self._nvml = nvml
         self._is_own = is_own or is_descendant
+        self._exists = exists
         self._whole, self._part = self._find(identity)
         self._finer = finer_fields(self._ask("nvmlSystemGetDriverVersion") or "")
 
@@ -89,6 +94,9 @@ class NvmlMeter:
         """Read it now."""
         processes = self._processes()
         own = [found for found in processes or () if self._is_own(found.pid)]
+        others = [found for found in processes or () if found not in own]
+        if own:  # by numbers of our namespace: one that is not there has just ended
+            others = [found for found in others if self._exists(found.pid)]
         held = [found.used_bytes for found in own if found.used_bytes is not None]
         return Reading(
             sm_hz=self._hertz("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),
@@ -104,7 +112,7 @@ class NvmlMeter:
             others=None
             if processes is None
             # It does its clients' work, and they are listed themselves.
-            else tuple(f for f in processes if f not in own and f.name != MPS_SERVER),
+            else tuple(found for found in others if found.name != MPS_SERVER),
         )
 
     def _ask(self, name: str, *arguments: Any) -> Any:

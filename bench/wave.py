@@ -145,7 +145,7 @@ class LiveWave:
 
     def measure_energy(self, over_budget: Callable[[], bool]) -> None:
         """Have each worker keep the card busy by itself, and read what that takes."""
-        if self._card is None:
+        if self._card is None or not self._card.energy_is_ours:
             return
         self._context.progress.phase(f"set {self._set + 1}: measuring energy", len(self._live))
         for cell in list(self._live):

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench import voiding
 from bench.card import POWER_CAP, Around, Reading
+from bench.energy import per_image_j
 from bench.record import Round, RunRecord
 
 _HZ, _WATTS, _PLAIN = 1e-6, 1.0, 1.0
@@ -47,8 +48,8 @@ def notes(run: RunRecord) -> Iterator[str]:
             continue
         if about.get("mig"):
             yield (
-                f"{device} is an instance of a card that MIG has divided: its clocks, its "
-                "temperature and its energy are the whole card's, whoever else uses it."
+                f"{device} is an instance of a card that MIG has divided: its clocks and its "
+                "temperature are the whole card's, whoever else uses it."
             )
         if about.get("mps_seen"):
             yield f"There was a sign of NVIDIA's Multi-Process Service beside {device}."
@@ -58,6 +59,7 @@ def notes(run: RunRecord) -> Iterator[str]:
                 f"{device} was at its power limit in {len(capped)} rounds, which count: it is a "
                 "part of what the card can do, and no part of a network."
             )
+    yield from _energy_notes(run)
 
 
 def warnings(run: RunRecord) -> Iterator[str]:
@@ -67,6 +69,27 @@ def warnings(run: RunRecord) -> Iterator[str]:
             f"{device} was shared: {'; '.join(others)}. The figures are of what was left of it "
             "(--allow-shared)."
         )
+
+
+def _energy_notes(run: RunRecord) -> Iterator[str]:
+    """Where figures of energy that were asked for are missing, and why."""
+    known = [about for about in _cards(run).values() if "unknown" not in about]
+    if not run.plan.get("energy") or not known:
+        return
+    measured = [record for record in run.cells if record.has_figures]
+    if all(per_image_j(record.setups) is None for record in measured):
+        yield (
+            "No energy was measured: its counter is the whole card's, and says nothing where MIG "
+            "has divided the card or others are on it; some cards have none."
+        )
+    for record in measured:
+        voided = [setup["energy_voided"] for setup in record.setups if setup.get("energy_voided")]
+        if voided:
+            names = {name for reasons in voided for name in reasons}
+            yield (
+                f"{record.cell.id}: {len(voided)} of its windows of energy are void, because "
+                f"{voiding.in_words(sorted(names))}."
+            )
 
 
 def voided_by(rounds: Iterable[Round], reason: str) -> int:

@@ -22,7 +22,7 @@ IDENTITIES = [
     CudaIdentity(uuid=card["uuid"].removeprefix("GPU-"), pci_bus_id=card["bus_id"])
     for card in MADE["cards"]
 ]
-NAMES = {4242: "/usr/bin/python3 train.py --token secret"}
+NAMES = {4242: "/usr/bin/python3 train.py --token secret", 99: "nvidia-cuda-mps-server"}
 
 
 class FakeNvml:
@@ -55,6 +55,9 @@ class FakeNvml:
             return answer(self, *arguments)
 
         return ask
+
+    def _Init(self) -> None:
+        assert self.asked == ["nvmlInit"]  # before anything else
 
     def _handle(self, name: str, value: str) -> Any:
         for index, card in enumerate(self.cards):

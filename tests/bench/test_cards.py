@@ -71,6 +71,7 @@ def test_what_was_allowed_is_remembered() -> None:
         "cuda:0": frozenset(),
         "cuda:1": frozenset({4242}),
     }
+    assert [card.energy_is_ours for card in found.known.values()] == [True, False]
 
 
 def test_the_last_run_s_workers_may_take_a_moment_to_go() -> None:
@@ -83,6 +84,12 @@ def test_the_last_run_s_workers_may_take_a_moment_to_go() -> None:
 
     assert not find("cuda:1", fake=fake, sleep=sleep).shared
     assert slept == [cards.SETTLE_S]
+
+
+def test_a_divided_card_s_energy_is_not_only_ours() -> None:
+    fake = FakeNvml()
+    fake.cards[0]["mig"] = [1, 1]
+    assert not find("cuda:0", fake=fake).known["cuda:0"].energy_is_ours
 
 
 @pytest.mark.parametrize(("mode", "name"), [(3, "exclusive_process"), (2, "prohibited")])

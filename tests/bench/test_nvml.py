@@ -41,7 +41,7 @@ DESCRIBED = {
 
 
 def meter(fake: FakeNvml, card: int = 0, own: frozenset[int] = frozenset()) -> NvmlMeter:
-    return NvmlMeter(fake, IDENTITIES[card], is_own=own.__contains__)
+    return NvmlMeter(fake, IDENTITIES[card], is_own=own.__contains__, exists=lambda _: True)
 
 
 @pytest.mark.parametrize("card", [0, 1])
@@ -163,6 +163,27 @@ def test_processes_are_told_apart_by_whose_they_are() -> None:
     )
     fake.cards[0]["processes"]["Compute"][1][1] = None
     assert meter(fake, own=frozenset({10, 11})).read().own_bytes is None
+
+
+def test_one_of_ours_that_has_just_ended_is_nobody_else() -> None:
+    fake = FakeNvml()
+    fake.cards[0]["processes"]["Compute"] = [[10, 100], [11, 100]]
+
+    def others(own: frozenset[int]) -> list[int]:
+        found = NvmlMeter(
+            fake, IDENTITIES[0], is_own=own.__contains__, exists=lambda pid: pid != 11
+        )
+        return [process.pid for process in found.read().others or ()]
+
+    assert others(own=frozenset({10})) == []
+    # None of ours is listed by its number: then what is not there may be in another namespace.
+    assert others(own=frozenset()) == [10, 11]
+
+
+def test_the_server_of_mps_is_its_clients() -> None:
+    fake = FakeNvml()
+    fake.cards[0]["processes"]["Compute"] = [[10, 100], [99, 100]]
+    assert meter(fake, own=frozenset({10})).read().others == ()
 
 
 def test_a_command_line_s_arguments_are_nobody_s_business() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,20 @@ def test_energy_is_measured_once_a_set_of_each_worker(
             assert setup["energy_images"] > 0
     assert watcher.phases.count(("set 1: measuring energy", 2)) == 1
     assert outcome.phases_s["measuring energy"] > 4 * (0.05 + 0.01)
+
+
+@pytest.mark.parametrize("changed", [{"is_shared": True}, {"facts": {"mig": True}}])
+def test_energy_that_others_take_too_is_not_measured(
+    fork_server: Launcher, changed: dict[str, Any]
+) -> None:
+    found = cell("works")
+    card = cards(lambda number: Reading(energy_j=100.0 * number)).known["cpu"]
+    outcome = run(
+        plan(found, rounds=1, energy=True),
+        fork_server,
+        cards=Cards(known={"cpu": replace(card, **changed)}),
+    ).measure()
+    assert "energy_j" not in record_of(outcome, found).setups[0]
 
 
 def test_energy_of_a_card_that_nobody_knows_is_not_measured(fork_server: Launcher) -> None:

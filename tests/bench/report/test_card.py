@@ -174,6 +174,20 @@ def test_a_divided_card_and_mps_are_told_of() -> None:
     assert card.facts(run(mig=True))["cuda:0: divided by MIG"] == "yes"
 
 
+def test_missing_energy_is_told_of_where_it_was_asked_for() -> None:
+    asked = replace(run(), plan={**run().plan, "energy": True})
+    assert not any("energy" in note for note in card.notes(asked))
+    without = tuple(
+        replace(record, setups=({"energy_voided": ["thermal"]},)) for record in asked.cells
+    )
+    _, none, *voided = card.notes(replace(asked, cells=without))
+    assert none.startswith("No energy was measured")
+    assert [
+        note.startswith(f"{record.cell.id}: 1 of its windows")
+        for note, record in zip(voided, without, strict=True)
+    ] == [True, True]
+
+
 def test_a_card_that_nobody_knows_is_told_of_with_what_would_help() -> None:
     why = "nvidia-ml-py is not installed; pip install 'googlenet-bench[gpu]' would tell"
     unknown = replace(run(), environment={**run().environment, "cards": {DEVICE: {"unknown": why}}})
