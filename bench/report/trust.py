@@ -66,6 +66,12 @@ class Trust:
         return self.voided_share > VOIDED_LIMIT
 
     @property
+    def unfit(self) -> str:
+        """What a machine is on which too many rounds were voided."""
+        is_hot = (self.voided_by or {}).get(voiding.OVERHEATED)
+        return "too busy, or its card too hot" if is_hot else "too busy"
+
+    @property
     def why_voided(self) -> str:
         """What rounds were voided for, as a part of a sentence."""
         if self.voided_by is None:
@@ -97,9 +103,10 @@ def warnings(run: RunRecord) -> Iterator[str]:
     for trust in of(run):
         if trust.is_busy:
             yield (
-                f"{trust.group}: the machine was too busy: {trust.voided_share:.0%} of "
+                f"{trust.group}: the machine was {trust.unfit}: {trust.voided_share:.0%} of "
                 f"{trust.rounds} rounds were voided, {trust.why_voided}. What is left of its "
-                "figures is no ground for a decision; measure again when it is quiet."
+                "figures is no ground for a decision; measure again when it is "
+                f"{'quiet' if trust.voided_by is None else 'quiet and cool'}."
             )
         if trust.control_contains_1 is False:
             yield (

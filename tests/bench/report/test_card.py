@@ -121,6 +121,8 @@ def test_the_reasons_of_voided_rounds_are_told_apart() -> None:
         1,
     )
     (warning,) = trust.warnings(run())
+    assert "the machine was too busy, or its card too hot: " in warning
+    assert warning.endswith("measure again when it is quiet and cool.")
     assert "50% of 6 rounds were voided, 1 because other processes kept the machine busy, 2" in (
         warning
     )
