@@ -27,7 +27,7 @@ def group(name: str) -> list[str]:
 
 def measure(session: nox.Session, *command: str) -> None:
     """Run a module of ours with what measuring needs, and end as it ends."""
-    session.install("-e", ".[measure]")
+    session.install("-e", ".[measure,gpu]")  # the latter is a small file, idle without a GPU
     try:
         session.run("python", "-m", *command, *session.posargs, interrupt_timeout=GRACE_S)
     except CommandFailed as failure:

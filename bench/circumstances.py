@@ -34,6 +34,16 @@ def _settings(run: RunRecord) -> _Facts:
     }
 
 
+def _card(run: RunRecord) -> _Facts:
+    """What each card may do, one value where all are alike."""
+    cards = list((run.environment.get("cards") or {}).values())
+    facts = {}
+    for name in ("mig", "mps_seen", "power_limit_w"):
+        values = list(dict.fromkeys(about.get(name) for about in cards)) or [None]
+        facts[name] = values[0] if len(values) == 1 else values
+    return facts
+
+
 def _python(run: RunRecord) -> _Facts:
     version = run.environment.get("python")
     return {"python": version and ".".join(str(version).split(".")[:2])}
@@ -49,6 +59,7 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
         "torch": _of_environment("torch", "cuda", "cudnn"),
         "torchvision": _of_environment("torchvision"),
         "driver": _of_environment("driver"),
+        "card": _card,
         "python": _python,
         "image-size": lambda run: {"image_size": run.plan.get("image_size")},
     }

@@ -1,12 +1,13 @@
 """The context: what every part of a run uses, and whom it tells."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench import events
+from bench.card import Card
 from bench.cell import Cell
 from bench.launch import Launcher
 from bench.load import LoadMeter
@@ -52,6 +53,8 @@ class Context:
     room: Room
     tell: Callable[[events.Event], None]
     """Keep an event: in the outcome, and in the journal."""
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    """The CUDA devices whose state is known, by name."""
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

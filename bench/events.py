@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from bench.card import Around
 from bench.plan import Plan
 from bench.record import Failure
 
@@ -41,6 +42,13 @@ class Ceiling(_Event, frozen=True, kw_only=True):
 
     dtype: str
     facts: dict[str, Any]
+
+
+class Shared(_Event, frozen=True, kw_only=True):
+    """Others were on a CUDA device before anything was measured, which was allowed."""
+
+    device: str
+    others: tuple[str, ...]
 
 
 class Compiled(_Event, frozen=True, kw_only=True):
@@ -80,7 +88,7 @@ class Visited(_Event, frozen=True, kw_only=True):
 
 
 class RoundEnded(_Event, frozen=True, kw_only=True):
-    """A round ended, and was judged by the machine's load alone; without this it does not count."""
+    """A round ended, and was judged by the machine alone; without this it does not count."""
 
     group: str
     set_index: int
@@ -89,6 +97,8 @@ class RoundEnded(_Event, frozen=True, kw_only=True):
     wall_s: float
     foreign_cpus: float
     voided: bool
+    reasons: tuple[str, ...] = ()
+    card: Around | None = None
 
 
 class WaveEnded(_Event, frozen=True):
@@ -127,6 +137,7 @@ Event: TypeAlias = (
     | Resumed
     | Counted
     | Ceiling
+    | Shared
     | Compiled
     | WaveBegan
     | Learned

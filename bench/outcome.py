@@ -39,6 +39,8 @@ class Outcome:
         """By arch, and whether it is the base's."""
         self.ceilings: dict[str, dict[str, Any]] = {}
         """By dtype."""
+        self.shared: dict[str, tuple[str, ...]] = {}
+        """Who else was on a device, in words."""
         self.failures: dict[str, Failure] = {}
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
@@ -102,6 +104,7 @@ class Outcome:
             environment=self.environment,
             base_environment=self.base_environment,
             ceilings=self.ceilings,
+            shared=self.shared,
             plan={name: value for name, value in plan.items() if name != "cells"},
             status=self.status,
             phases_s=self.phases_s,
@@ -133,6 +136,10 @@ class Outcome:
         self.ceilings[event.dtype] = event.facts
         if "error" in event.facts:
             self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
+
+    @apply.register
+    def _(self, event: events.Shared) -> None:
+        self.shared[event.device] = event.others
 
     @apply.register
     def _(self, event: events.Compiled) -> None:

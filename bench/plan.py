@@ -47,6 +47,10 @@ class Plan:
     """Whether every cell is measured a second time, with other code or another interpreter."""
     ceiling: bool = False
     """Whether to measure first what the device does at the most in each dtype; never in a gate."""
+    energy: bool = False
+    """Whether to measure what a CUDA device takes for an image, once a set of ``sets``."""
+    allow_shared: bool = False
+    """Whether others may be on the CUDA device that were there when the run began."""
     profile: str = ""
     command: str = ""
     """What to type to make such a run again."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.card import Around
 from bench.cell import Cell
 
 SCHEMA_VERSION = 2
@@ -20,7 +21,7 @@ class Visit:
     wave_index: int = 0
     """Among the waves of its group: those cells that were alive together."""
     voided: bool = False
-    """Whether its round was voided for foreign load, or cut off before it could be judged."""
+    """Whether its round was voided, or cut off before it could be judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,10 @@ class Round:
     foreign_cpus: float
     """CPU time of what is not this run's, over the wall time, on the CPUs that it may use."""
     voided: bool
+    reasons: tuple[str, ...] = ()
+    """Why it is void, names of bench/voiding.py; where nothing is said, foreign load."""
+    card: Around | None = None
+    """The CUDA device before and after it, where its driver was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,8 @@ class RunRecord:
     """The same of a gate's base."""
     ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the device does at the most, by dtype (bench/ceiling.py, ``measure``)."""
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who else was on a CUDA device when the run began, in words, by device."""
     plan: Mapping[str, Any]
     """What was asked for: the fields of the plan but its cells."""
     status: str

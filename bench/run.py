@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from bench import events
+from bench.cards import Cards
 from bench.cell import Cell
 from bench.clerk import Clerk
 from bench.context import Context, Progress
@@ -46,6 +47,7 @@ class Run:
         begin: Callable[[dict[str, object]], Keeper | None] = lambda _: None,
         resumed: Outcome | None = None,
         meter: LoadMeter | None = None,
+        cards: Cards | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``begin`` is given the environment before the first event, and returns its keeper.
@@ -64,6 +66,7 @@ class Run:
         self._plan = self.outcome.plan if resumed else plan
         self._budget_s, self._extra_s = plan.budget_s, plan.extra_s
         self._ceiling = plan.ceiling and not plan.against_base
+        self._cards = cards or Cards()
         self._context = Context(
             plan=self._plan,
             launcher=launcher,
@@ -71,6 +74,7 @@ class Run:
             progress=progress,
             meter=meter or SystemMeter(),
             room=Room(limit_bytes=plan.memory_bytes),
+            cards=self._cards.known,
             tell=self._tell,
             now=now,
         )
@@ -159,20 +163,24 @@ class Run:
     def _take_in(self, environments: Sequence[dict[str, Any]]) -> None:
         """Begin, or go on where the environment is still the same."""
         ours = environments[0]
+        if self._cards.facts:
+            ours = {**ours, "cards": self._cards.facts}
         if self._resumed:
             check_same_environment(ours, self.outcome.environment)
         self._keeper = self._begin(ours)
         if self._resumed:
             self._tell(events.Resumed())
-            return
-        self._tell(
-            events.Began(
-                schema_version=SCHEMA_VERSION,
-                plan=self._plan,
-                environment=ours,
-                base_environment=next(iter(environments[1:]), None),
+        else:
+            self._tell(
+                events.Began(
+                    schema_version=SCHEMA_VERSION,
+                    plan=self._plan,
+                    environment=ours,
+                    base_environment=next(iter(environments[1:]), None),
+                )
             )
-        )
+        for device, others in self._cards.shared.items():
+            self._tell(events.Shared(device=device, others=others))
 
     def _renew(self, set_index: int) -> None:
         """Let a set share no more with the one before than a machine."""
@@ -241,6 +249,9 @@ class Run:
         with context.timed("warming up"):
             live.warm_up()
         whole = live.visit_in_rounds(self._over_budget)
+        if self._plan.energy and set_index < self._plan.sets:
+            with context.timed("measuring energy"):
+                live.measure_energy(self._over_budget)
         with context.timed("finishing"):
             live.finish()
         again = False

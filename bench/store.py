@@ -29,6 +29,7 @@ OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
 _KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
+_NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # of version 2 too, not from its beginning
 _WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
@@ -87,12 +88,13 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "environment": dict(run.environment),
                 "base_environment": run.base_environment and dict(run.base_environment),
                 "ceilings": {dtype: dict(facts) for dtype, facts in run.ceilings.items()},
+                **({"shared": msgspec.to_builtins(run.shared)} if run.shared else {}),
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
                 "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
                 "controls": [_info(control) for control in run.controls],
                 "bases": [_info(base) for base in run.bases],
-                "rounds": _columns(run.rounds),
+                "rounds": msgspec.to_builtins(_columns(run.rounds)),
                 "notes": list(run.notes),
                 "gate": run.gate and dict(run.gate),
             },
@@ -129,7 +131,7 @@ def from_json(content: Any) -> RunRecord:
             "rounds": _rows(ours["rounds"]),
             **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
             # Of version 2 too, but not from its beginning.
-            "ceilings": ours.get("ceilings", {}),
+            **{name: ours.get(name, {}) for name in ("ceilings", "shared")},
             "gate": ours.get("gate"),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
@@ -225,12 +227,21 @@ def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]
 
 
 def _columns(rounds: Sequence[Round]) -> dict[str, list[Any]]:
-    """Rounds as a list for each of their fields."""
-    return {field.name: [getattr(r, field.name) for r in rounds] for field in fields(Round)}
+    """Rounds as a list for each of their fields; what none of them has is left out."""
+    columns = {field.name: [getattr(r, field.name) for r in rounds] for field in fields(Round)}
+    return {
+        name: values
+        for name, values in columns.items()
+        if name not in _NOT_EVERY_ROUND_S or any(values)
+    }
 
 
 def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The fields of each ``Round``."""
-    names = [field.name for field in fields(Round)]
+    names = [
+        field.name
+        for field in fields(Round)
+        if field.name in columns or field.name not in _NOT_EVERY_ROUND_S
+    ]
     rows = zip(*(columns[name] for name in names), strict=True)
     return [dict(zip(names, row, strict=True)) for row in rows]

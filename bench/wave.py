@@ -9,7 +9,8 @@ from dataclasses import asdict
 from multiprocessing.connection import wait
 from typing import Any
 
-from bench import events
+from bench import energy, events, voiding
+from bench.card import Around, Card, Reading
 from bench.cell import Cell
 from bench.context import Context
 from bench.load import foreign_cpus
@@ -53,8 +54,10 @@ class LiveWave:
         self._cells = tuple(cells)
         self._least = wave.least
         self._group = wave.reference.group
+        self._card: Card | None = context.cards.get(wave.reference.device)
         self._where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
         self._set = set_index
+        self._why_void = ""
         self._replaced: set[Cell] = set()
         self._live: dict[Cell, WorkerProcess] = {}
         self._latency_s: dict[Cell, float] = {}
@@ -137,8 +140,29 @@ class LiveWave:
             if self._round(round_index):
                 valid += 1
             else:
-                progress.more(len(self._live), "a round was voided for foreign load")
+                progress.more(len(self._live), f"a round was voided: {self._why_void}")
         return True
+
+    def measure_energy(self, over_budget: Callable[[], bool]) -> None:
+        """Have each worker keep the card busy by itself, and read what that takes."""
+        if self._card is None or not self._card.energy_is_ours:
+            return
+        self._context.progress.phase(f"set {self._set + 1}: measuring energy", len(self._live))
+        for cell in list(self._live):
+            if over_budget():
+                return
+            with self._cell_may_fail(cell, "measuring energy"):
+                self._sustain(cell, energy.LEAD_IN_S)
+                before = self._card.meter.read()
+                done = self._sustain(cell, energy.WINDOW_S)
+                around = Around(before=before, after=self._card.meter.read())
+                self._learn(cell, **energy.facts(around, done, cell, self._card.allowed))
+            self._context.progress.advance(cell.id)
+
+    def _sustain(self, cell: Cell, seconds: float) -> dict[str, Any]:
+        return self._live[cell].request(
+            "sustain", limit_s=VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * seconds, seconds=seconds
+        )
 
     def finish(self) -> None:
         """Ask each worker what its whole life showed, and end it."""
@@ -189,8 +213,10 @@ class LiveWave:
         key = (context.plan.seed, self._group, *self._where.values(), round_index)
         random.Random(repr(key)).shuffle(order)
         pids = [*context.pids, *(worker.pid for worker in self._live.values())]
+        allowed = self._card.allowed if self._card else ()
+        card_before = self._card.meter.read() if self._card else None
         before = context.meter.read(pids)
-        voided = True
+        reasons: tuple[str, ...] = ()
         try:
             for cell in order:
                 with self._cell_may_fail(cell, "measuring"):
@@ -198,8 +224,10 @@ class LiveWave:
                 context.progress.advance(cell.id)
         finally:
             after = context.meter.read(pids)
+            around = self._around(card_before)
             foreign = foreign_cpus(before, after)
-            voided = foreign > context.plan.foreign_cpus
+            reasons = voiding.reasons(foreign, context.plan.foreign_cpus, around, allowed)
+            self._why_void = voiding.in_words(reasons)
             context.tell(
                 events.RoundEnded(
                     group=self._group,
@@ -207,10 +235,12 @@ class LiveWave:
                     round_index=round_index,
                     wall_s=after.at_s - before.at_s,
                     foreign_cpus=foreign,
-                    voided=voided,
+                    voided=bool(reasons),
+                    reasons=reasons,
+                    card=around,
                 )
             )
-        return not voided
+        return not reasons
 
     def _visit(self, cell: Cell, round_index: int) -> None:
         context = self._context
@@ -232,6 +262,12 @@ class LiveWave:
                 device_s=tuple(reply["device_s"][dropped:]),
             )
         )
+
+    def _around(self, before: Reading | None) -> Around | None:
+        """The card until now; None where its state is not known."""
+        if before is None or self._card is None:
+            return None
+        return Around(before=before, after=self._card.meter.read())
 
     def _learn(self, cell: Cell, **facts: Any) -> None:
         self._context.tell(events.Learned(cell=cell.id, **self._where, facts=facts))

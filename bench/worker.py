@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import torch
 
-from bench import archs, ceiling, clock, cost, environment, memory, origin, subject
+from bench import archs, ceiling, clock, cost, environment, memory, origin, subject, sustain
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.lifeline import die_with
@@ -86,6 +86,12 @@ class Worker:
         with task.context():
             return asdict(clock.for_device(self.device).time(task.step, iterations))
 
+    def sustain(self, seconds: float) -> dict[str, Any]:
+        """Iterate for so long, the device never idle in between."""
+        task = self._ready().task
+        with task.context():
+            return asdict(sustain.sustain(task.step, seconds, self.device))
+
     def finish(self) -> dict[str, Any]:
         """What the whole visit to this process showed: memory, and whether it compiled again."""
         graphs, breaks = subject.compiled_graphs()
@@ -112,6 +118,7 @@ class Worker:
             "prepare": self.prepare,
             "warm_up": self.warm_up,
             "measure": self.measure,
+            "sustain": self.sustain,
             "finish": self.finish,
         }
 

@@ -30,7 +30,8 @@ def _summary(run: RunRecord) -> Table:
 
 
 def _trust(run: RunRecord) -> Table:
-    return trust.COLUMNS, trust.table(trust.of(run))
+    rows = trust.table(trust.of(run))
+    return trust.columns(rows), rows
 
 
 def _verdicts(run: RunRecord) -> Table:

@@ -11,7 +11,7 @@ import pandas as pd
 from bench import stats
 from bench.gate.held import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
-from bench.report import markdown, trust
+from bench.report import card, markdown, trust
 from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
 
 SCHEMA_VERSION = 1
@@ -70,12 +70,14 @@ def render(gate: Gate) -> str:
 def conditions(gate: Gate) -> Iterator[str]:
     """What a reader must know of how the gate was held, in sentences."""
     yield from gate.run.notes
+    yield from card.warnings(gate.run)
+    yield from card.notes(gate.run)
     for found in trust.of(gate.run):
         if found.is_busy:
             yield (
-                f"other processes kept {found.foreign_cpus:.1f} CPUs busy, so that "
-                f"{found.voided_share:.0%} of {found.rounds} rounds were voided; what that does to "
-                "the ratios is in their intervals, and a quiet machine needs fewer sets."
+                f"{found.voided_share:.0%} of {found.rounds} rounds were voided, "
+                f"{found.why_voided}; what that does to the ratios is in their intervals, and a "
+                "quiet machine needs fewer sets."
             )
         if found.control_contains_1 is False:
             yield (

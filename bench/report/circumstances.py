@@ -4,8 +4,10 @@ import pandas as pd
 
 from bench import environment
 from bench.record import RunRecord
+from bench.report import card
 from bench.report.tables import Column
 
+_APART = frozenset({"variables", "cards"})
 PARTIAL = {
     "complete": "",
     "over_budget": "the time budget was used up before everything was measured.",
@@ -19,7 +21,8 @@ SETTING_COLUMNS = tuple(
 def facts(run: RunRecord) -> dict[str, object]:
     """The environment as workers saw it, the system and the commit."""
     return {
-        **{name: value for name, value in run.environment.items() if name != "variables"},
+        **{name: value for name, value in run.environment.items() if name not in _APART},
+        **card.facts(run),
         **run.environment.get("variables", {}),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import stats
+from bench import energy, stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
-from bench.report import roofline
+from bench.report import card, roofline
 from bench.report.tables import bounded
 from bench.stats import ByVisit, Interval
 
@@ -35,7 +35,11 @@ def summary(run: RunRecord) -> pd.DataFrame:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
         rows.append(_row(record, run.ceilings, logs, reference=to, same_mode=same_mode))
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    takes_j = [energy.per_image_j(record.setups) for record in run.cells]
+    if any(joules is not None for joules in takes_j):  # of a CUDA device alone
+        found.insert(len(found.columns) - 1, "energy_per_image_j", takes_j)
+    return found
 
 
 def samples(run: RunRecord) -> pd.DataFrame:
@@ -150,7 +154,8 @@ def _status(record: CellRecord) -> str:
 def _why_nothing(run: RunRecord, record: CellRecord) -> str:
     if not record.visits:
         return f"the run was {run.status.replace('_', ' ')}"
-    return "every round was voided: other processes kept the machine busy"
+    rounds = [found for found in run.rounds if found.group == record.cell.group]
+    return f"every round was voided: {card.why_void(rounds)}"
 
 
 def _speedup(cell: Cell, reference: Cell | None, logs: Mapping[Cell, ByVisit]) -> Interval:

@@ -12,6 +12,7 @@ from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.inside import findings as looked_into
 from bench.report.tables import Column, as_markdown, escaped, filled
+from bench.report.trust import Trust
 from bench.stages import table as stages
 
 STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.PARTIAL.items()}
@@ -36,6 +37,10 @@ the allocator's peak; on a CPU the bytes of parameters and buffers, and what the
 by, over its size at rest with all free memory given back, while the worker was warmed up and
 measured. The whole resident set stands in summary.csv.
 """
+ENERGY = """\
+J/image is what the whole card took, by its own counter, while one worker alone kept it busy for
+2 s, over the images of that time; all sets' windows together. Idle power is not subtracted.
+"""
 FINDINGS = """\
 Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
 twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
@@ -50,6 +55,11 @@ The control is the reference measured a second time, in a worker of its own: its
 and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
 every ratio's 95 % interval reached no further than the precision asked for, or time was up. A round
 in which other processes kept the CPUs busy was voided whole, whatever its timing.
+"""
+TRUST_CARD = """\
+So was one in which the card was slowed down for its heat or by the power supply's alarm, and one in
+which somebody else used it, as far as its driver tells. A card at its power limit is told of, and
+counts.
 """
 ROOFLINE = """\
 The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
@@ -89,7 +99,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
-    parts += ["## How to read this", HOW_TO_READ]
+    parts += ["## How to read this", HOW_TO_READ, energy_note(cells)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -179,8 +189,19 @@ def _trust(run: RunRecord) -> list[str]:
     found = trust.of(run)
     if not found:
         return []
-    table = as_markdown(trust.COLUMNS, trust.table(found))
-    return ["## Can this run be trusted?", table, TRUST]
+    rows = trust.table(found)
+    table = as_markdown(trust.columns(rows), rows)
+    return ["## Can this run be trusted?", table, TRUST, trust_note(found)]
+
+
+def energy_note(cells: pd.DataFrame) -> str:
+    """How the energy of ``cells`` was measured; empty where it was not."""
+    return ENERGY if "energy_per_image_j" in cells else ""
+
+
+def trust_note(found: Sequence[Trust]) -> str:
+    """What else a round is voided for; empty where no card's state is known."""
+    return TRUST_CARD if any(one.voided_by is not None for one in found) else ""
 
 
 def circumstances(run: RunRecord) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.record import RunRecord
-from bench.report.tables import Column, filled, milliseconds, scaled
+from bench.report.tables import Column, filled, joules, milliseconds, scaled
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 PER_MIB = 1 / 2**20
@@ -46,6 +46,7 @@ def columns(reference: str) -> tuple[Column, ...]:
             in_full_only=True,
         ),
         Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0)),
+        Column(name="energy_per_image_j", heading="J/image", write=joules),
         Column(
             name="compile_cold_s",
             heading="compile\ncold s",

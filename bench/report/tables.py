@@ -46,6 +46,11 @@ def milliseconds(seconds: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def joules(value: float) -> str:
+    """Three significant digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def bounded(name: str, found: Interval) -> dict[str, float]:
     """An estimate's column, and those of its interval's bounds: what ``Column.bounded`` reads."""
     return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import pandas as pd
 
-from bench import stats
+from bench import stats, voiding
 from bench.record import CellRecord, Round, RunRecord
+from bench.report import card
 from bench.report.tables import Column, scaled
 from bench.stats import Interval
 
@@ -30,6 +31,12 @@ COLUMNS = (
     Column(name="voided", heading="rounds voided"),
     Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
 )
+# Where a card's state is known: what rounds were voided for, one perhaps for several reasons.
+_CARD_COLUMNS = (
+    Column(name="voided_foreign_cpus", heading="voided for CPUs"),
+    Column(name="voided_thermal", heading="for heat"),
+    Column(name="voided_foreign_device", heading="for others on the card"),
+)
 Grouped = TypeVar("Grouped")
 
 
@@ -47,6 +54,8 @@ class Trust:
     voided_share: float
     foreign_cpus: float
     """The mean over all rounds."""
+    voided_by: Mapping[str, int] | None
+    """How many for each reason, of which one may have several; None without a known card."""
     widest: float
     """The largest half-width of a ratio; NaN where one has none."""
     precision: float
@@ -55,6 +64,20 @@ class Trust:
     def is_busy(self) -> bool:
         """Whether the machine was too busy to measure on."""
         return self.voided_share > VOIDED_LIMIT
+
+    @property
+    def unfit(self) -> str:
+        """What a machine is on which too many rounds were voided."""
+        is_hot = (self.voided_by or {}).get(voiding.OVERHEATED)
+        return "too busy, or its card too hot" if is_hot else "too busy"
+
+    @property
+    def why_voided(self) -> str:
+        """What rounds were voided for, as a part of a sentence."""
+        if self.voided_by is None:
+            return f"other processes having kept {self.foreign_cpus:.1f} CPUs busy on average"
+        counts = ((voiding.WORDS[name], count) for name, count in self.voided_by.items())
+        return ", ".join(f"{count} because {words}" for words, count in counts if count)
 
     @property
     def is_precise(self) -> bool:
@@ -76,13 +99,14 @@ def of(run: RunRecord) -> tuple[Trust, ...]:
 
 def warnings(run: RunRecord) -> Iterator[str]:
     """Sentences that must stand above the tables."""
+    yield from card.warnings(run)
     for trust in of(run):
         if trust.is_busy:
             yield (
-                f"{trust.group}: the machine was too busy: {trust.voided_share:.0%} of "
-                f"{trust.rounds} rounds were voided, other processes having kept "
-                f"{trust.foreign_cpus:.1f} CPUs busy on average. What is left of its figures is "
-                "no ground for a decision; measure again when it is quiet."
+                f"{trust.group}: the machine was {trust.unfit}: {trust.voided_share:.0%} of "
+                f"{trust.rounds} rounds were voided, {trust.why_voided}. What is left of its "
+                "figures is no ground for a decision; measure again when it is "
+                f"{'quiet' if trust.voided_by is None else 'quiet and cool'}."
             )
         if trust.control_contains_1 is False:
             yield (
@@ -106,9 +130,15 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
             "is_precise": "yes" if one.is_precise else "no: no time for more sets",
             "voided": f"{one.voided_share:.0%} of {one.rounds}",
             "foreign_cpus": one.foreign_cpus,
+            **{f"voided_{name}": count for name, count in (one.voided_by or {}).items()},
         }
         for one in found
     )
+
+
+def columns(rows: pd.DataFrame) -> tuple[Column, ...]:
+    """The columns of these rows of ``table``."""
+    return (*COLUMNS, *(column for column in _CARD_COLUMNS if column.name in rows))
 
 
 def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
@@ -119,6 +149,7 @@ def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
     rows = cells.reindex(columns=list(_COUNTED))
     return [
         *run.notes,
+        *card.notes(run),
         *(
             f"{record.cell.id}: {what.format(int(row[name]))}."
             for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
@@ -152,6 +183,9 @@ def _of(
         rounds=len(rounds),
         voided_share=sum(found.voided for found in rounds) / max(1, len(rounds)),
         foreign_cpus=sum(found.foreign_cpus for found in rounds) / max(1, len(rounds)),
+        voided_by={name: card.voided_by(rounds, name) for name in voiding.WORDS}
+        if any(found.card is not None for found in rounds)
+        else None,
         widest=stats.widest([*group, control]),
         precision=precision,
     )

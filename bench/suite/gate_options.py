@@ -17,7 +17,7 @@ from bench.suite import options
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
-NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling")
+NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def ask(config: pytest.Config) -> Asked:
     judge.check(asked)
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return Asked(
-        plan=replace(plan, against_base=True, ceiling=False, budget_s=budget_s),
+        plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
         settings=asked,
         base=config.getoption("--base"),
         base_python=config.getoption("--base-python"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import environment, journal
+from bench import cards, environment, journal
 from bench.journal import Journal
 from bench.launch import Launcher, launcher
 from bench.names import RequestError
@@ -71,10 +71,17 @@ def record(
             resumed = _resumed(config, progress) if config.getoption("--resume") else None
             if resumed and config.getoption("--seed") is None:
                 plan = replace(plan, seed=resumed.plan.seed)
+            devices = (cell.device for cell in plan.cells)
+            found = cards.find(devices, allow_shared=plan.allow_shared)
+            for device, others in found.shared.items():
+                progress.note(f"measuring beside others on {device}: {'; '.join(others)}")
+            for device, why in found.unknown.items():
+                progress.note(f"the state of {device} is not known: {why}")
             run = Run(
                 plan,
                 started,
                 progress,
+                cards=found,
                 base_launcher=base,
                 rule=rule,
                 begin=begin,

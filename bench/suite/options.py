@@ -13,6 +13,7 @@ import pytest
 
 from bench import environment, plan
 from bench.names import RequestError, choose, listed
+from bench.nvml import PACKAGE
 from bench.plan import FOREIGN_CPUS
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
@@ -62,6 +63,18 @@ def add(parser: pytest.Parser) -> None:
         "every cell's share of it (default: the profile's; all but quick do)",
     )
     group.addoption(
+        "--energy",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure what a CUDA device takes for an image, 2.5 s a cell and set, with "
+        f"{PACKAGE} installed (default on CUDA: the profile's; all but quick do)",
+    )
+    group.addoption(
+        "--allow-shared",
+        action="store_true",
+        help="measure on a CUDA device that others use, too; the report says so (default: refuse)",
+    )
+    group.addoption(
         "--resume",
         action="store_true",
         help="go on with the run that was cut off, from its journal in the report folder",
@@ -105,6 +118,7 @@ class Defaults:
     rounds: int
     extra_s: float
     ceiling: bool = False
+    energy: bool = False
 
 
 def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
@@ -120,6 +134,7 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
         rounds=profile.rounds,
         extra_s=profile.extra_s,
         ceiling=profile.ceiling,
+        energy=profile.energy,
     )
 
 
@@ -149,6 +164,8 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
         reference_arch=REFERENCE_ARCH,
         ceiling=_is_on(config, "--ceiling", given.ceiling),
+        energy=_energy(config, given.energy),
+        allow_shared=_allow_shared(config),
         profile=given.profile,
         command=command(config),
         seed=at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
@@ -185,6 +202,26 @@ def check_report_folder(config: pytest.Config) -> None:
 def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again."""
     return shlex.join(["pytest", *map(str, config.invocation_params.args)])
+
+
+def _energy(config: pytest.Config, default: bool) -> bool:
+    device = plan.device(config.getoption("--device"))
+    if config.getoption("--energy") and not device.startswith("cuda"):
+        raise RequestError(f"--energy is a CUDA device's; there is no such counter on {device}")
+    return _is_on(config, "--energy", default) and device.startswith("cuda")
+
+
+def _allow_shared(config: pytest.Config) -> bool:
+    device, allowed = (
+        plan.device(config.getoption("--device")),
+        bool(config.getoption("--allow-shared")),
+    )
+    if allowed and not device.startswith("cuda"):
+        raise RequestError(
+            f"--allow-shared is about a CUDA device, and this would be measured on {device}, where "
+            "--foreign-cpus says what others may do"
+        )
+    return allowed
 
 
 def _is_on(config: pytest.Config, option: str, default: bool) -> bool:

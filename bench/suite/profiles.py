@@ -36,6 +36,8 @@ class Profile:
     """For how long sets are added where the ratios are not precise enough yet."""
     ceiling: bool
     """Whether to measure first what the device does at the most."""
+    energy: bool
+    """Whether to measure what a CUDA device takes for an image."""
 
     def batch_sizes(self, device: str) -> tuple[int, ...]:
         """Batch 1, and one that suits the device where the profile measures throughput."""
@@ -54,6 +56,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             rounds=ROUNDS,
             extra_s=45.0,
             ceiling=False,
+            energy=False,
         ),
         "default": Profile(
             what="the ladder from GoogLeNet to torchvision's, at batch 1 and a throughput batch",
@@ -64,6 +67,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             rounds=ROUNDS,
             extra_s=240.0,
             ceiling=True,
+            energy=True,
         ),
         "full": Profile(
             what="every variant in every mode, at batch 1 and a throughput batch",
@@ -74,6 +78,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             rounds=12,
             extra_s=3600.0,
             ceiling=True,
+            energy=True,
         ),
     }
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench import events, journal
+from bench.card import Around, Process, Reading
 from bench.events import Event
 from bench.names import RequestError
 from bench.plan import Plan
@@ -46,6 +47,21 @@ EVENTS: tuple[Event, ...] = (
         foreign_cpus=0.25,
         voided=True,
     ),
+    events.RoundEnded(
+        group=GROUP,
+        set_index=0,
+        wave_index=1,
+        round_index=3,
+        wall_s=1.5,
+        foreign_cpus=0.0,
+        voided=True,
+        reasons=("thermal",),
+        card=Around(
+            before=Reading(sm_hz=1_980_000_000, throttled_s={"thermal": 0.5}),
+            after=Reading(reasons=("hw_thermal",), others=(Process(pid=7, used_bytes=1),)),
+        ),
+    ),
+    events.Shared(device="cuda:0", others=("process 7",)),
     events.WaveEnded(GROUP, 0, 1),
     events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory"),
     events.Failed(

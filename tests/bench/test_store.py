@@ -53,6 +53,14 @@ def test_device_samples_survive(path: Path) -> None:
     assert store.read(path) == run
 
 
+def test_a_run_on_a_cpu_has_no_word_of_cards(content: dict[str, Any]) -> None:
+    """As files have none that were written before cards were known: they read as before."""
+    ours = content["machine_info"][store.OURS]
+    assert "shared" not in ours
+    assert not {"reasons", "card"} & ours["rounds"].keys()
+    assert store.from_json(content) == runs.small()
+
+
 def test_ceilings_survive(path: Path) -> None:
     run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
     store.write(run, path)

@@ -48,6 +48,7 @@ def render(
     ``ValueError`` for a chart whose data holds a number that JSON does not have.
     """
     cells, groups, failed = frame.summary(run), trust.of(run), frame.failures(run)
+    judged = trust.table(groups)
     return _TEMPLATES.get_template("page.html.jinja").render(
         version=bench.__version__,
         title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
@@ -69,12 +70,12 @@ def render(
         checks=checks.of(run, groups),
         failed=failed.to_dict("records"),
         failures=plain(markdown.FAILURE_COLUMNS, failed),
-        groups=plain(trust.COLUMNS, trust.table(groups)),
-        trust=_paragraphs(markdown.TRUST),
+        groups=plain(trust.columns(judged), judged),
+        trust=_paragraphs(f"{markdown.TRUST}\n{markdown.trust_note(groups)}"),
         notes=trust.notes(run, cells),
         charts=charts,
         table=Table.of(run, cells),
-        how_to_read=_paragraphs(markdown.HOW_TO_READ),
+        how_to_read=_paragraphs(f"{markdown.HOW_TO_READ}\n{markdown.energy_note(cells)}"),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),

@@ -65,7 +65,9 @@ def _voided(groups: Sequence[Trust]) -> Check:
     return Check(
         count=voided,
         of=sum(one.rounds for one in groups),
-        what="rounds were voided, others keeping the machine busy",
+        what="rounds were voided, others keeping the machine busy"
+        if all(one.voided_by is None for one in groups)
+        else "rounds were voided, for others on the machine or the card, or for heat",
         state=State.BAD
         if any(one.is_busy for one in groups)
         else State.UNSURE

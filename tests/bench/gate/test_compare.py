@@ -9,7 +9,7 @@ from scipy.stats import ttest_ind
 
 from bench import stats
 from bench.cell import Cell
-from bench.circumstances import CIRCUMSTANCES
+from bench.circumstances import CIRCUMSTANCES, differences
 from bench.gate.compare import DRIFT, Basis, Compared, Comparison, compare
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
@@ -292,6 +292,29 @@ def test_another_pinned_environment_python_and_image_size_are_refused() -> None:
 def test_a_cpu_is_the_machine_s_and_no_device_besides() -> None:
     other = run(CELLS, cpu="Intel Xeon", device_name="Intel Xeon")
     check_refused(run(CELLS), other, "machine", "cpu is 'AMD EPYC' in A and 'Intel Xeon' in B")
+
+
+@pytest.mark.parametrize(
+    ("fact", "a", "b"),
+    [("mig", False, True), ("mps_seen", False, True), ("power_limit_w", 700.0, 500.0)],
+)
+def test_a_card_with_another_limit_or_divided_is_refused(fact: str, a: Any, b: Any) -> None:
+    facts = {"mig": False, "mps_seen": False, "power_limit_w": 700.0}
+    one, other = (
+        run(CELLS, device="cuda", cards={"cuda": {**facts, fact: value}}) for value in (a, b)
+    )
+    check_refused(one, other, "card", f"{fact} is {a!r} in A and {b!r} in B")
+
+
+def test_a_card_that_one_run_does_not_know_is_told_and_no_difference() -> None:
+    known = run(CELLS, device="cuda", cards={"cuda": {"power_limit_w": 700.0}})
+    for other in (
+        run(CELLS, device="cuda"),
+        run(CELLS, device="cuda", cards={"cuda": {"unknown": "no driver"}}),
+    ):
+        found, unknown = differences(known, other)
+        assert found == []
+        assert "power_limit_w" in unknown
 
 
 def test_all_that_differs_is_told_at_once() -> None:

@@ -170,6 +170,7 @@ def test_a_base_does_not_run_heads_code_by_mistake(repository: Path) -> None:
         ((), "name what to compare with"),
         (("--base-python=/no/such/python",), "--base-python /no/such/python is no interpreter"),
         (("--base=HEAD", "--precision=0.1"), "--precision does not go with a gate"),
+        (("--base=HEAD", "--energy"), "--energy does not go with a gate"),
         (("--base=HEAD", "--ceiling"), "--ceiling does not go with a gate"),
         (("--base=HEAD", "--delta=2"), "a least effect is a share between 0 and 1"),
         (("--base=HEAD", "--most-sets=2"), "none would be looked at"),

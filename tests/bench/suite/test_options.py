@@ -15,7 +15,8 @@ GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--profile", "--base", "--base-python")),
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
-    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling")),
+    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy")),
+    "--allow-shared": False,
     "--environment": "pinned",
 }
 
@@ -122,6 +123,37 @@ def test_a_ceiling_is_the_profile_s_and_an_option() -> None:
     ]
     assert plan(profile="quick", ceiling=True).ceiling
     assert not plan(ceiling=False).ceiling
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_energy_is_the_profile_s_and_an_option_on_cuda() -> None:
+    assert [plan(profile=name).energy for name in ("quick", "default", "full")] == [
+        False,
+        True,
+        True,
+    ]
+    assert plan(profile="quick", energy=True).energy
+    assert not plan(energy=False).energy
+    assert not plan(device="cpu").energy
+
+
+def test_a_cpu_has_no_counter_of_energy() -> None:
+    assert not plan().energy
+    with pytest.raises(RequestError, match="--energy is a CUDA device's"):
+        plan(energy=True)
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_cuda_device_may_be_shared_where_that_is_asked_for() -> None:
+    assert not plan().allow_shared
+    assert plan(allow_shared=True).allow_shared
+
+
+def test_a_cpu_is_shared_by_another_option() -> None:
+    with pytest.raises(
+        RequestError, match=r"--allow-shared is about a CUDA .* on cpu, where --foreign-cpus"
+    ):
+        plan(allow_shared=True)
 
 
 def test_what_is_foreign_and_what_is_free_are_options() -> None:

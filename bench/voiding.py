@@ -1,0 +1,41 @@
+"""Voiding: which rounds do not count, by what the machine did meanwhile and never by the timing."""
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+
+from bench.card import THERMAL, Around
+
+FOREIGN_CPUS, OVERHEATED, FOREIGN_DEVICE = "foreign_cpus", "thermal", "foreign_device"
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        FOREIGN_CPUS: "other processes kept the machine busy",
+        OVERHEATED: "the card was slowed down, too hot or by the power supply's alarm",
+        FOREIGN_DEVICE: "somebody else used the card",
+    }
+)
+
+
+def reasons(
+    foreign_cpus: float, most_foreign_cpus: float, around: Around | None, allowed: Collection[int]
+) -> tuple[str, ...]:
+    """Why a round is void, names of ``WORDS``; none of one that counts.
+
+    ``around`` is the card's state where there is one that is known, ``allowed`` the processes that
+    may be on it.
+    """
+    found = (FOREIGN_CPUS,) if foreign_cpus > most_foreign_cpus else ()
+    return found if around is None else (*found, *of_card(around, allowed))
+
+
+def of_card(around: Around, allowed: Collection[int]) -> tuple[str, ...]:
+    """The reasons that a card gives."""
+    found = (
+        (OVERHEATED, bool(around.throttling & THERMAL)),
+        (FOREIGN_DEVICE, around.foreign_use(allowed)),
+    )
+    return tuple(name for name, holds in found if holds)
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Reasons as a person reads them."""
+    return ", ".join(WORDS[name] for name in names)

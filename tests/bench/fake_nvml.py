@@ -1,0 +1,164 @@
+"""A pynvml of no card: it answers as NVML's manual says, from a file that was made by hand.
+
+Errors and structures are pynvml's own, so that what is read of them is what a driver's have.
+"""
+
+# ruff: noqa: N802 - NVML's own names
+
+import copy
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+
+from bench.environment import CudaIdentity
+
+MADE: Mapping[str, Any] = json.loads(Path(__file__).with_name("nvml_cards.json").read_text())
+UUIDS = [card["uuid"] for card in MADE["cards"]]
+IDENTITIES = [
+    CudaIdentity(uuid=card["uuid"].removeprefix("GPU-"), pci_bus_id=card["bus_id"])
+    for card in MADE["cards"]
+]
+NAMES = {4242: "/usr/bin/python3 train.py --token secret", 99: "nvidia-cuda-mps-server"}
+
+
+class FakeNvml:
+    """As much of pynvml as is asked for; ``unsupported`` names functions that a card lacks."""
+
+    NVMLError = pynvml.NVMLError
+    NVMLLibraryMismatchError = pynvml.NVMLLibraryMismatchError
+    NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
+    NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
+    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+    nvmlMemory_v2 = pynvml.nvmlMemory_v2  # noqa: N815 - pynvml's own name
+
+    def __init__(self, unsupported: Collection[str] = (), driver: str = MADE["driver"]) -> None:
+        self.cards: list[dict[str, Any]] = copy.deepcopy(MADE["cards"])
+        self.instances: dict[str, int] = {}
+        """Instances of MIG by UUID, and which card's."""
+        self.unsupported = set(unsupported)
+        self.driver = driver
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("nvml"):
+            raise AttributeError(name)
+        answer = getattr(type(self), f"_{name.removeprefix('nvml')}")
+
+        def ask(*arguments: Any) -> Any:
+            self.asked.append(name)
+            if name in self.unsupported:
+                raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+            return answer(self, *arguments)
+
+        return ask
+
+    def _Init(self) -> None:
+        assert self.asked == ["nvmlInit"]  # before anything else
+
+    def _handle(self, name: str, value: str) -> Any:
+        for index, card in enumerate(self.cards):
+            if card[name] == value:
+                return index
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+
+    def _DeviceGetHandleByUUID(self, uuid: str) -> Any:
+        return uuid if uuid in self.instances else self._handle("uuid", uuid)
+
+    def _DeviceGetDeviceHandleFromMigDeviceHandle(self, part: str) -> int:
+        return self.instances[part]
+
+    def _DeviceGetHandleByPciBusId(self, bus_id: str) -> Any:
+        return self._handle("bus_id", bus_id)
+
+    def _SystemGetDriverVersion(self) -> str:
+        return self.driver
+
+    def _SystemGetProcessName(self, pid: int) -> str:
+        if pid not in NAMES:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return NAMES[pid]
+
+    def _DeviceGetUUID(self, card: int) -> str:
+        return str(self.cards[card]["uuid"])
+
+    def _DeviceGetComputeMode(self, card: int) -> int:
+        return int(self.cards[card]["compute_mode"])
+
+    def _DeviceGetMigMode(self, card: int) -> list[int]:
+        return list(self.cards[card]["mig"])
+
+    def _DeviceGetPersistenceMode(self, card: int) -> int:
+        return int(self.cards[card]["persistence"])
+
+    def _DeviceGetEnforcedPowerLimit(self, card: int) -> int:
+        return int(self.cards[card]["power_limit_mw"])
+
+    def _DeviceGetPowerUsage(self, card: int) -> int:
+        return int(self.cards[card]["power_mw"])
+
+    def _DeviceGetTotalEnergyConsumption(self, card: int) -> int:
+        return int(self.cards[card]["energy_mj"])
+
+    def _DeviceGetClockInfo(self, card: int, clock: int) -> int:
+        return int(self.cards[card]["clocks_mhz"][str(clock)])
+
+    def _DeviceGetMaxClockInfo(self, card: int, clock: int) -> int:
+        return int(self.cards[card]["most_clocks_mhz"][str(clock)])
+
+    def _DeviceGetTemperature(self, card: int, sensor: int) -> int:
+        assert sensor == pynvml.NVML_TEMPERATURE_GPU
+        return int(self.cards[card]["temperature_c"])
+
+    _DeviceGetTemperatureV = _DeviceGetTemperature
+
+    def _DeviceGetCurrentClocksEventReasons(self, card: int) -> int:
+        return int(self.cards[card]["reasons"])
+
+    _DeviceGetCurrentClocksThrottleReasons = _DeviceGetCurrentClocksEventReasons
+
+    def _DeviceGetViolationStatus(self, card: int, policy: int) -> Any:
+        return pynvml.c_nvmlViolationTime_t(
+            referenceTime=0, violationTime=self.cards[card]["violations_ns"][str(policy)]
+        )
+
+    def _DeviceGetFieldValues(self, card: int, fields: list[int]) -> Any:
+        values = (pynvml.c_nvmlFieldValue_t * len(fields))()
+        known = self.cards[card]["fields_ns"]
+        for value, field in zip(values, fields, strict=True):
+            value.fieldId = field
+            value.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
+            if str(field) in known:
+                value.nvmlReturn = pynvml.NVML_SUCCESS
+                value.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
+                value.value.ullVal = known[str(field)]
+        return values
+
+    def _DeviceGetMemoryInfo(self, card: Any, version: int) -> Any:
+        assert version == pynvml.nvmlMemory_v2
+        return pynvml.c_nvmlMemory_v2_t(**self._of(card)["memory"])
+
+    def _DeviceGetComputeRunningProcesses(self, card: Any) -> list[Any]:
+        return self._listed(card, "Compute")
+
+    def _DeviceGetGraphicsRunningProcesses(self, card: Any) -> list[Any]:
+        return self._listed(card, "Graphics")
+
+    def _DeviceGetMPSComputeRunningProcesses(self, card: Any) -> list[Any]:
+        return self._listed(card, "MPSCompute")
+
+    def _listed(self, card: Any, kind: str) -> list[Any]:
+        return [
+            SimpleNamespace(pid=pid, usedGpuMemory=used_bytes)
+            for pid, used_bytes in self._of(card)["processes"][kind]
+        ]
+
+    def _of(self, card: Any) -> dict[str, Any]:
+        """An instance of MIG has a memory and processes of its own, and they stand beside it."""
+        if isinstance(card, str):
+            found: dict[str, Any] = self.cards[self.instances[card]]["instance"]
+            return found
+        return self.cards[int(card)]

@@ -1,0 +1,48 @@
+import io
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from bench import cards, nvml
+from bench.launch import Launcher
+from bench.suite import measurement
+from tests.bench.fake_nvml import FakeNvml
+from tests.bench.test_run import cell, plan
+
+
+class Driver:
+    """CUDA's, as far as it says that its second device is the second card of the file."""
+
+    def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
+        return 0
+
+    def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+        pointer._obj.value = index
+        return 0
+
+    def cuDeviceGetUuid_v2(self, pointer: Any, device: Any) -> int:  # noqa: N802 - its own name
+        pointer._obj[:] = bytes([0x11 * (device.value + 1)]) * 16
+        return 0
+
+    def cuDeviceGetPCIBusId(self, text: Any, _size: int, _device: Any) -> int:  # noqa: N802 - same
+        text.value = b"somewhere"
+        return 0
+
+
+def test_a_card_that_others_use_ends_the_session_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
+    monkeypatch.setitem(sys.modules, nvml.MODULE, cast("Any", FakeNvml()))
+    monkeypatch.setattr(cards, "SETTLE_S", 0.0)
+    config = cast("pytest.Config", SimpleNamespace(getoption=lambda _: None))
+    nobody = cast("Launcher", None)  # is started
+    wanted = plan(replace(cell("works"), device="cuda:1"))
+    with pytest.raises(pytest.exit.Exception) as caught:
+        measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
+    assert caught.value.returncode == 2
+    assert "cuda:1 is used by others: process 4242 (python3) with 2,344 MiB" in str(caught.value)
