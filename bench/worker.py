@@ -47,6 +47,7 @@ class Worker:
         return environment.describe(device)
 
     def cost(self, arch: str, image_size: int) -> dict[str, Any]:
+        self._use(device)
         """What an arch costs on paper, for one image."""
         counted = cost.count(archs.find(arch), image_size=image_size)
         origin.check()
@@ -118,7 +119,9 @@ class Worker:
     def _use(self, device: str) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # so that events and streams are this device's
+            # So that events and streams are this device's; "cuda" has no index, which is refused.
+            torch.cuda.set_device(self.device.index or 0)
+            environment.pin_cudnn()
 
     def _ready(self) -> subject.Subject:
         if self.subject is None:
