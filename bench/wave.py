@@ -3,7 +3,7 @@
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import wait
@@ -145,9 +145,12 @@ class LiveWave:
         for cell in list(self._live):
             with self._cell_may_fail(cell, "finishing"):
                 worker = self._live[cell]
-                self._learn(cell, **worker.request("finish", limit_s=SHORT_LIMIT_S))
+                facts = worker.request("finish", limit_s=SHORT_LIMIT_S)
+                self._learn(cell, **facts)
                 del self._live[cell]
                 worker.close()
+                if changed := changed_code(facts):
+                    self._fail(cell, Failure(phase="measuring", set_index=self._set, **changed))
 
     def kill(self) -> None:
         """End whatever is still alive."""
@@ -261,8 +264,11 @@ class LiveWave:
             if failure.kind == "out_of_memory":
                 self.without_memory[cell] = failure
                 return
-            self._context.tell(events.Failed(cell=cell.id, failure=failure))
-            self._context.progress.failed(cell, failure)
+            self._fail(cell, failure)
+
+    def _fail(self, cell: Cell, failure: Failure) -> None:
+        self._context.tell(events.Failed(cell=cell.id, failure=failure))
+        self._context.progress.failed(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
         killed = error.kind == "died" and self._context.room.killed_any()
@@ -282,6 +288,21 @@ def covered_s(spans: Iterable[tuple[float, float]]) -> float:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total
+
+
+def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
+    """Of what finishing showed: why rounds timed more than one program; None where they did not."""
+    counted = {
+        "compiled {} more graphs": facts["recompiled_graphs"],
+        "broke its graph {} more times": facts["late_graph_breaks"],
+    }
+    found = [what.format(count) for what, count in counted.items() if count]
+    if not found:
+        return None
+    message = (
+        f"it {' and '.join(found)} during the rounds, so that they timed more than one program"
+    )
+    return {"kind": "recompiled", "message": message}
 
 
 def _twin(cell: Cell, busy: Iterable[Cell]) -> bool:

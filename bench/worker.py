@@ -36,6 +36,8 @@ class Worker:
         self.subject: subject.Subject | None = None
         self.device = torch.device("cpu")
         self.resting_bytes = 0
+        self.compiled: tuple[int, int] | None = None
+        """Graphs and breaks by the end of warming up."""
 
     def describe(self, device: str) -> dict[str, Any]:
         """The environment, as this process sees it."""
@@ -79,6 +81,7 @@ class Worker:
         """Iterate until steady; from here on the peaks of memory count."""
         self.resting_bytes = memory.reset_peak(self.device)
         durations = subject.warm_up(self._ready().task, clock.for_device(self.device))
+        self.compiled = subject.compiled_graphs()
         return {"durations_s": durations}
 
     def measure(self, iterations: int) -> dict[str, Any]:
@@ -91,6 +94,7 @@ class Worker:
         """What the whole visit to this process showed: memory, and whether it compiled again."""
         graphs, breaks = subject.compiled_graphs()
         setup = self._ready().setup
+        steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
         peaks = memory.peaks(self.device)
         working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
         return {
@@ -100,8 +104,9 @@ class Worker:
             "peak_memory_bytes": peaks.get(
                 "peak_allocated_bytes", setup.weights_bytes + working_bytes
             ),
-            "recompiled_graphs": graphs - setup.graphs,
-            "late_graph_breaks": breaks - setup.graph_breaks,
+            "recompiled_in_warm_up": steady_graphs - setup.graphs,
+            "recompiled_graphs": graphs - steady_graphs,
+            "late_graph_breaks": breaks - steady_breaks,
         }
 
     def operations(self) -> dict[str, Operation]:

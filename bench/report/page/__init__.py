@@ -57,7 +57,7 @@ def render(
         failures=plain(markdown.FAILURE_COLUMNS, failed),
         groups=plain(trust.COLUMNS, trust.table(groups)),
         trust=_paragraphs(markdown.TRUST),
-        notes=trust.notes(run, cells),
+        notes=trust.notes(run),
         charts=charts,
         table=Table.of(run, cells),
         how_to_read=_paragraphs(markdown.HOW_TO_READ),
