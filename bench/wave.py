@@ -13,7 +13,7 @@ from bench import events
 from bench.cell import Cell
 from bench.context import Context
 from bench.load import foreign_cpus
-from bench.modes import is_compiled
+from bench.modes import is_compiled, is_tuned
 from bench.process import WorkerError, WorkerProcess
 from bench.record import Failure
 from bench.waves import Wave
@@ -82,7 +82,7 @@ class LiveWave:
         room = self._context.room
         while waiting or busy:
             while waiting and len(busy) < room.cores:
-                cell = next((cell for cell in waiting if not _twin(cell, busy)), None)
+                cell = next((cell for cell in waiting if not _must_wait(cell, busy)), None)
                 if cell is None:
                     break
                 if len(self._live) >= self._least and not room.holds_another(
@@ -163,6 +163,7 @@ class LiveWave:
             "prepare",
             cell=asdict(cell),
             image_size=self._context.plan.image_size,
+            l2=self._context.plan.l2,
             seed=self._context.plan.seed,
             threads=threads,
         )
@@ -305,8 +306,14 @@ def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
     return {"kind": "recompiled", "message": message}
 
 
-def _twin(cell: Cell, busy: Iterable[Cell]) -> bool:
-    """Whether another worker may be compiling this cell's graph right now."""
+def _must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
+    """Whether a worker may not prepare beside those that are at it.
+
+    Another may be compiling this cell's graph right now; and whoever tries kernels out must be
+    alone, or the choice is of its neighbours' making.
+    """
+    if any(is_tuned(other.mode) for other in (cell, *busy)):
+        return bool(busy)
     return is_compiled(cell.mode) and any(
         other.arch == cell.arch and other.mode == cell.mode for other in busy
     )

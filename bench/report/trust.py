@@ -20,6 +20,7 @@ _COUNTED = {
     "late_graph_breaks": "broke its graph {} more times while it was measured",
     "graph_breaks": "its graph breaks {} times",
     "recompiled_in_warm_up": "compiled {} more graphs while it was warmed up",
+    "cudagraph_skips": "{} of its graphs are not replayed as CUDA graphs: Inductor cannot",
 }
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
