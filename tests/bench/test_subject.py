@@ -252,6 +252,8 @@ def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None
         prepared(CELL)
 
 
+# Of torch 2.11's own autotuning.
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
     """Without CUDA graphs, of which a CPU has none: nothing is said of them."""
     made = prepared(replace(CELL, mode="max-autotune"))
