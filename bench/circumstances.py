@@ -49,6 +49,11 @@ def _python(run: RunRecord) -> _Facts:
     return {"python": version and ".".join(str(version).split(".")[:2])}
 
 
+def _l2(run: RunRecord) -> _Facts:
+    on_gpu = str(run.environment.get("device")).startswith("cuda")
+    return {"l2": run.plan.get("l2")} if on_gpu else {}
+
+
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
     {
         "device": _device,
@@ -61,6 +66,7 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
         "driver": _of_environment("driver"),
         "card": _card,
         "python": _python,
+        "l2": _l2,
         "image-size": lambda run: {"image_size": run.plan.get("image_size")},
     }
 )

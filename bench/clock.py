@@ -48,9 +48,17 @@ class HostClock:
 class CudaClock:
     """For a CUDA device, whose calls return before the work is done."""
 
-    def __init__(self, device: torch.device, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        now: Callable[[], float] = time.perf_counter,
+        *,
+        flush: Step | None = None,
+    ) -> None:
+        """``flush`` comes before each iteration, and ends before its time begins."""
         self._device = device
         self._now = now
+        self._flush = flush
 
     def time(self, step: Step, iterations: int) -> Timing:
         """Time each iteration by the host's clock and, within it, by two events."""
@@ -59,6 +67,9 @@ class CudaClock:
         after = torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize(self._device)
         for _ in range(iterations):
+            if self._flush is not None:
+                self._flush()
+                torch.cuda.synchronize(self._device)
             start = self._now()
             before.record()
             step()
@@ -69,6 +80,6 @@ class CudaClock:
         return Timing(host_s=tuple(host_s), device_s=tuple(device_s))
 
 
-def for_device(device: torch.device) -> Clock:
-    """The clock that is right for ``device``."""
-    return CudaClock(device) if device.type == "cuda" else HostClock()
+def for_device(device: torch.device, flush: Step | None = None) -> Clock:
+    """The clock that is right for ``device``, with what empties a GPU's cache where it is to be."""
+    return CudaClock(device, flush=flush) if device.type == "cuda" else HostClock()

@@ -37,10 +37,13 @@ class Dtype:
         """Set both knobs of this process: cuDNN's convolutions default to TF32, products don't."""
         import torch
 
-        # These setters leave every getter, old and new, consistent; setting fp32_precision knob by
-        # knob makes the old getters raise, and Inductor reads those (torch 2.15).
+        # The first two leave every getter, old and new, consistent in torch 2.11 to 2.15, with no
+        # warning; setting fp32_precision knob by knob instead makes the old getters raise, and
+        # Inductor reads those. The third is read by no library, but by Inductor's own convolutions
+        # (_inductor/kernel/conv.py): without it max-autotune's would not be what the dtype says.
         torch.backends.cudnn.allow_tf32 = self.tf32
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
+        torch.backends.cudnn.fp32_precision = "tf32" if self.tf32 else "ieee"
 
 
 _EVERYWHERE = frozenset({"cpu", "cuda"})

@@ -73,6 +73,10 @@ NAMES: Mapping[str, str] = MappingProxyType(
 # Asking for devices through NVML leaves CUDA untouched, so that a process may still fork.
 UNTOUCHED_CUDA = MappingProxyType({"PYTORCH_NVML_BASED_CUDA_CHECK": "1"})
 
+# Of cuDNN's algorithms the one that its heuristics name, as PyTorch does by itself: trying them out
+# would leave the choice, for a process's whole life, to what its neighbours did just then.
+CUDNN_BENCHMARK = False
+
 _RECORDED = re.compile(
     "(MALLOC|GLIBC|LD|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN|(PY)?TORCH|CUDA|CUDNN|CUBLAS|NVIDIA)"
 )
@@ -175,6 +179,13 @@ def driver_version() -> str:
     return text.strip()
 
 
+def pin_cudnn() -> None:
+    """Have cuDNN choose its algorithms in the same way in every worker."""
+    import torch
+
+    torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
+
+
 def describe(device: str) -> dict[str, Any]:
     """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
     import torch
@@ -202,6 +213,7 @@ def describe(device: str) -> dict[str, Any]:
         about |= {
             "device_name": properties.name,
             "device_memory_bytes": properties.total_memory,
+            "l2_bytes": properties.L2_cache_size,
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,

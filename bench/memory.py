@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -13,6 +14,31 @@ from bench import resident
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # man 5 proc: resets the peak resident set to the current one
+
+
+class Held(NamedTuple):
+    """Bytes of a GPU's memory: that tensors take, and that the allocator keeps for them."""
+
+    allocated_bytes: int
+    reserved_bytes: int
+
+    def beyond(self, before: "Held") -> "Held":
+        """What is held more than ``before``."""
+        return Held(
+            self.allocated_bytes - before.allocated_bytes,
+            self.reserved_bytes - before.reserved_bytes,
+        )
+
+
+NOTHING = Held(allocated_bytes=0, reserved_bytes=0)
+
+
+def held(device: torch.device) -> Held:
+    """What this process holds on a device now, what is free given back; nothing on a CPU."""
+    if device.type != "cuda":
+        return NOTHING
+    torch.cuda.empty_cache()
+    return Held(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
 
 
 def reset_peak(device: torch.device) -> int:
@@ -52,10 +78,15 @@ def of_weights(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def peaks(device: torch.device) -> dict[str, int]:
-    """Peaks since ``reset_peak``, in bytes: resident set, and on CUDA the allocator's two."""
+def peaks(device: torch.device, apparatus: Held = NOTHING) -> dict[str, int]:
+    """Peaks since ``reset_peak``, in bytes: resident set, and on CUDA the allocator's two.
+
+    ``apparatus`` was held all the time, for measuring, and is none of the network's.
+    """
     found = {"peak_resident_bytes": resident.peak_bytes()}
     if device.type == "cuda":
-        found["peak_allocated_bytes"] = torch.cuda.max_memory_allocated(device)
-        found["peak_reserved_bytes"] = torch.cuda.max_memory_reserved(device)
+        allocated = torch.cuda.max_memory_allocated(device)
+        reserved = torch.cuda.max_memory_reserved(device)
+        found["peak_allocated_bytes"] = allocated - apparatus.allocated_bytes
+        found["peak_reserved_bytes"] = reserved - apparatus.reserved_bytes
     return found

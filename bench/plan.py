@@ -12,6 +12,11 @@ from bench.names import RequestError, choose
 
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
 IMAGE_SIZE = 224
+L2 = {
+    "cold": "batches in turn that a GPU's L2 cache cannot hold together, and the cache emptied "
+    "before each timed iteration",
+    "warm": "one batch again and again, and no cache emptied",
+}
 # A quiet machine shows 0.02, one with a competing process 0.6 and more.
 FOREIGN_CPUS = 0.15
 
@@ -40,6 +45,8 @@ class Plan:
     memory_bytes: int | None = None
     """What all live workers may hold together; None for what is free."""
     image_size: int = IMAGE_SIZE
+    l2: str = "warm"
+    """How iterations find a GPU's L2 cache: a name of ``L2``."""
     reference_arch: str = ""
     reference_mode: str = "eager"
     """Ratios are taken to this arch and mode; in a group without, to its first cell."""
@@ -114,6 +121,8 @@ def cells(
         if batch_size < 1:
             raise RequestError(f"a batch holds at least one image, not {batch_size}")
     spelled = [modes.canonical(name) for name in mode_names]
+    for mode in spelled:
+        modes.check(mode, device, task_names)
     combinations = product(dtype_names, batch_sizes, task_names, arch_names, spelled)
     found = tuple(
         dict.fromkeys(
@@ -143,6 +152,23 @@ def device(given: str | None) -> str:
         raise RequestError(
             f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
             "--device cpu needs none"
+        )
+    return given
+
+
+def l2(given: str | None, device: str) -> str:
+    """How iterations are to find a GPU's L2 cache: as asked for, or else as served images do.
+
+    Raises ``RequestError`` for a name nobody knows, and where the device is none whose cache is
+    emptied.
+    """
+    if given is None:
+        return "warm" if device == "cpu" else "cold"
+    choose("state of the L2 cache", given, L2)
+    if device == "cpu" and given == "cold":
+        raise RequestError(
+            "--l2 cold is about a GPU's cache; a CPU's are left to what the network itself, and "
+            "the other workers, make of them"
         )
     return given
 

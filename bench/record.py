@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from bench.card import Around
@@ -47,7 +48,7 @@ class Failure:
     """Why a cell has no figures."""
 
     kind: str
-    """``error``, ``died``, ``timeout``, ``out_of_memory``, ``wrong_answer``, ``start``, …"""
+    """``error``, ``died``, ``timeout``, ``out_of_memory``, ``wrong_answer``, ``recompiled``, …"""
     message: str
     phase: str
     set_index: int
@@ -67,6 +68,12 @@ class CellRecord:
     compile_cold_s: float | None = None
     """The first call that found nothing in Inductor's cache; None where each found its graph."""
     failure: Failure | None = None
+
+    @property
+    def compile_warm_s(self) -> float | None:
+        """The first call that took its code from Inductor's cache: the median over the sets."""
+        warm = [setup for setup in self.setups if setup.get("compile_cached") is True]
+        return median(setup["first_call_s"] for setup in warm) if warm else None
 
     @property
     def host_s(self) -> tuple[float, ...]:

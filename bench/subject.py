@@ -9,17 +9,15 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from bench import archs, memory, modes, resident
+from bench import archs, inputs, memory, modes, resident
 from bench.cell import Cell
-from bench.clock import Clock
+from bench.clock import Clock, Step
 from bench.dtypes import DTYPES, Dtype
 from bench.tasks import TASKS, Answer, Task
 
-IMAGE_CHANNELS = 3
 NUM_CLASSES = 1000
 # Two images at least: batch norm cannot take statistics of one value.
 CALIBRATION_IMAGES = 2
-PATCHES = 8  # across an image, each of its own colour
 
 WARM_UP_WINDOW = 3  # iterations whose medians are compared; a network is within 1 % from the third
 SLOW_S = 0.1  # a slower network hardly wobbles: single iterations are compared
@@ -55,6 +53,10 @@ class Setup:
     """The same of a training step's gradients."""
     resident_before_bytes: int
     """The worker's resident set before it built anything: the interpreter and its libraries."""
+    cudagraph_skips: int = 0
+    """Graphs that Inductor was asked to replay as CUDA graphs, and does not."""
+    batches: int = 1
+    """That iterations take in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,19 @@ class Subject:
 
     task: Task
     setup: Setup
+    flush: Step | None = None
+    """Empties the cache before an iteration; None where that is left alone."""
+    apparatus: memory.Held = memory.NOTHING
+    """What of the device's memory serves measuring alone."""
 
 
-def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = None) -> Subject:
-    """Build a cell's network, run it once and compare its answer with fp32 eager's.
+def prepare(
+    cell: Cell, *, image_size: int, seed: int, threads: int | None = None, l2: str = "warm"
+) -> Subject:
+    """Build a cell's network, run it and compare its answer with fp32 eager's.
 
-    All but compiling is done in ``threads``, so that several workers can do it at once.
+    All but compiling is done in ``threads``, so that several workers can do it at once. ``l2`` is
+    how iterations are to find a GPU's cache (bench/inputs.py).
 
     Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
     running raise.
@@ -83,8 +92,9 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
     model = archs.find(cell.arch).build(cell.task == "train").to(device)
-    images = random_images(cell.batch_size, image_size).to(device)
-    targets = torch.randint(NUM_CLASSES, (cell.batch_size,)).to(device)
+    images, targets = (
+        part.to(device) for part in inputs.random_batch(cell.batch_size, image_size, NUM_CLASSES)
+    )
     calibrate(model, images)
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
@@ -99,11 +109,16 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
     task = make(modes.apply(cell.mode, model), images, targets, dtype)
     found = answer(task)
     first_call_s = time.perf_counter() - start
+    for _ in range(modes.calls(cell.mode) - 1):
+        found = answer(task)
     torch.set_num_threads(own_threads)
     output_error, gradient_error = check(found, expected, dtype)
     graphs, graph_breaks = compiled_graphs()
+    batches, flush, apparatus = _set_up_cache(task, device, l2)
     return Subject(
         task=task,
+        flush=flush,
+        apparatus=apparatus,
         setup=Setup(
             build_s=build_s,
             first_call_s=first_call_s,
@@ -117,23 +132,27 @@ def prepare(cell: Cell, *, image_size: int, seed: int, threads: int | None = Non
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,
             resident_before_bytes=resident_before_bytes,
+            cudagraph_skips=(cudagraph_skips() if modes.is_replayed(cell.mode, cell.device) else 0),
+            batches=batches,
         ),
     )
 
 
-def random_images(batch_size: int, image_size: int) -> Tensor:
-    """Images N × 3 × size × size of coloured patches under noise, all normal, contrast apart.
+def _set_up_cache(
+    task: Task, device: torch.device, l2: str
+) -> tuple[int, Step | None, memory.Held]:
+    """Make iterations find a GPU's cache as asked for: batches in turn, what empties it, its size.
 
-    Plain noise looks the same everywhere: a network's deep features then hardly vary, and batch
-    norm blows up the rounding in what is left, tenfold (measured on GoogLeNet).
+    What was asked of another device is refused before any worker starts (bench/plan.py).
     """
-    shape = (batch_size, IMAGE_CHANNELS)
-    patches = nn.functional.interpolate(
-        torch.randn(*shape, PATCHES, PATCHES), size=(image_size, image_size), mode="bilinear"
-    )
-    noise = torch.randn(*shape, image_size, image_size)
-    contrast, brightness = torch.rand(*shape, 1, 1) + 0.5, torch.randn(*shape, 1, 1)
-    return (patches + noise / 2) * contrast + brightness
+    if device.type != "cuda" or l2 == "warm":
+        return 1, None, memory.NOTHING
+    before = memory.held(device)
+    cache_bytes = inputs.l2_bytes(device)
+    batches = inputs.batches_for(task.batch.images.nbytes, cache_bytes)
+    task.rotate(inputs.like(task.batch, batches - 1, NUM_CLASSES))
+    flush = inputs.Flush(cache_bytes, device)
+    return batches, flush, memory.held(device).beyond(before)
 
 
 def calibrate(model: nn.Module, images: Tensor) -> None:
@@ -150,7 +169,7 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the statistics of this batch, not a step towards them
         norm.train()
-    batch = random_images(CALIBRATION_IMAGES, images.shape[-1])
+    batch = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1])
     with torch.no_grad():
         model.train()(batch.to(images))
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -220,6 +239,15 @@ def compiled_graphs() -> tuple[int, int]:
 
     # Its counter of breaks does not count those at a branch on a tensor's value, or in a try.
     return counters["stats"]["unique_graphs"], len(graph_break_reasons)
+
+
+def cudagraph_skips() -> int:
+    """Graphs that Inductor was asked to replay as CUDA graphs in this process, and does not."""
+    if "torch._dynamo" not in sys.modules:
+        return 0
+    from torch._dynamo.utils import counters
+
+    return counters["inductor"]["cudagraph_skips"]
 
 
 def _compile_cached() -> bool:

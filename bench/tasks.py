@@ -1,9 +1,10 @@
 """Tasks: what one iteration does with a network, and what of it is checked."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import cycle
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from bench import archs
 from bench.dtypes import Dtype
+from bench.inputs import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +29,18 @@ LEARNING_RATE = 1e-3  # small, so that hundreds of steps on one batch stay finit
 
 
 class Task(ABC):
-    """A model and a batch in a dtype, iterated."""
+    """A model and batches in a dtype, iterated."""
 
-    model: nn.Module
-    images: Tensor
+    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
+        self.model = model
+        self.dtype = dtype.torch_dtype
+        self.batch = Batch(images, targets)
+        """The one that is checked."""
+        self._turns: Iterator[Batch] = cycle((self.batch,))
 
-    @abstractmethod
-    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None: ...
+    def rotate(self, others: Iterable[Batch]) -> None:
+        """Have iterations take these batches in turn with their own, which they must be like."""
+        self._turns = cycle((self.batch, *others))
 
     @abstractmethod
     def context(self) -> AbstractContextManager[Any]:
@@ -51,9 +58,9 @@ class Task(ABC):
 class Inference(Task):
     """A forward pass in ``eval()``, weights and images converted to the dtype."""
 
-    def __init__(self, model: nn.Module, images: Tensor, _targets: Tensor, dtype: Dtype) -> None:
-        self.model = model.eval().to(dtype.torch_dtype)
-        self.images = images.to(dtype.torch_dtype)
+    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
+        in_dtype = dtype.torch_dtype
+        super().__init__(model.eval().to(in_dtype), images.to(in_dtype), targets, dtype)
 
     def context(self) -> AbstractContextManager[Any]:
         """``inference_mode``: outside it compiled code is slower."""
@@ -61,11 +68,11 @@ class Inference(Task):
 
     def step(self) -> object:
         """Forward."""
-        return self.model(self.images)
+        return self.model(next(self._turns).images)
 
     def answer(self) -> Answer:
         """The output."""
-        return Answer(outputs=_flat(_tensors(self.model(self.images))), gradients=None)
+        return Answer(outputs=_flat(_tensors(self.model(self.batch.images))), gradients=None)
 
 
 class Training(Task):
@@ -76,13 +83,10 @@ class Training(Task):
     """
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
-        self.model = model.train()
+        super().__init__(model.train(), images, targets, dtype)
         for module in model.modules():
             if isinstance(module, nn.modules.dropout._DropoutNd) or is_stochastic_depth(module):
                 module.eval()
-        self.images = images
-        self.targets = targets
-        self.dtype = dtype.torch_dtype
         self.optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     def context(self) -> AbstractContextManager[Any]:
@@ -92,7 +96,7 @@ class Training(Task):
     def step(self) -> object:
         """Forward, backward, update."""
         self.optimizer.zero_grad(set_to_none=True)
-        _, loss = self._forward()
+        _, loss = self._forward(next(self._turns))
         loss.backward()
         self.optimizer.step()
         return loss
@@ -100,16 +104,16 @@ class Training(Task):
     def answer(self) -> Answer:
         """Outputs and loss of a forward pass, and every gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        output, loss = self._forward()
+        output, loss = self._forward(self.batch)
         loss.backward()
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         return Answer(outputs=_flat([*_tensors(output), loss]), gradients=_flat(gradients))
 
-    def _forward(self) -> tuple[Any, Tensor]:
+    def _forward(self, batch: Batch) -> tuple[Any, Tensor]:
         narrow = self.dtype is not torch.float32
-        with torch.autocast(self.images.device.type, dtype=self.dtype, enabled=narrow):
-            output = self.model(self.images)
-            return output, archs.loss(output, self.targets)
+        with torch.autocast(batch.images.device.type, dtype=self.dtype, enabled=narrow):
+            output = self.model(batch.images)
+            return output, archs.loss(output, batch.targets)
 
 
 def is_stochastic_depth(module: nn.Module) -> bool:

@@ -3,7 +3,7 @@
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import wait
@@ -14,7 +14,7 @@ from bench.card import Around, Card, Reading
 from bench.cell import Cell
 from bench.context import Context
 from bench.load import foreign_cpus
-from bench.modes import is_compiled
+from bench.modes import is_compiled, is_tuned
 from bench.process import WorkerError, WorkerProcess
 from bench.record import Failure
 from bench.waves import Wave
@@ -85,7 +85,7 @@ class LiveWave:
         room = self._context.room
         while waiting or busy:
             while waiting and len(busy) < room.cores:
-                cell = next((cell for cell in waiting if not _twin(cell, busy)), None)
+                cell = next((cell for cell in waiting if not _must_wait(cell, busy)), None)
                 if cell is None:
                     break
                 if len(self._live) >= self._least and not room.holds_another(
@@ -169,9 +169,12 @@ class LiveWave:
         for cell in list(self._live):
             with self._cell_may_fail(cell, "finishing"):
                 worker = self._live[cell]
-                self._learn(cell, **worker.request("finish", limit_s=SHORT_LIMIT_S))
+                facts = worker.request("finish", limit_s=SHORT_LIMIT_S)
+                self._learn(cell, **facts)
                 del self._live[cell]
                 worker.close()
+                if changed := changed_code(facts):
+                    self._fail(cell, Failure(phase="measuring", set_index=self._set, **changed))
 
     def kill(self) -> None:
         """End whatever is still alive."""
@@ -184,6 +187,7 @@ class LiveWave:
             "prepare",
             cell=asdict(cell),
             image_size=self._context.plan.image_size,
+            l2=self._context.plan.l2,
             seed=self._context.plan.seed,
             threads=threads,
         )
@@ -297,8 +301,11 @@ class LiveWave:
             if failure.kind == "out_of_memory":
                 self.without_memory[cell] = failure
                 return
-            self._context.tell(events.Failed(cell=cell.id, failure=failure))
-            self._context.progress.failed(cell, failure)
+            self._fail(cell, failure)
+
+    def _fail(self, cell: Cell, failure: Failure) -> None:
+        self._context.tell(events.Failed(cell=cell.id, failure=failure))
+        self._context.progress.failed(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
         killed = error.kind == "died" and self._context.room.killed_any()
@@ -320,8 +327,29 @@ def covered_s(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def _twin(cell: Cell, busy: Iterable[Cell]) -> bool:
-    """Whether another worker may be compiling this cell's graph right now."""
+def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
+    """Of what finishing showed: why rounds timed more than one program; None where they did not."""
+    counted = {
+        "compiled {} more graphs": facts["recompiled_graphs"],
+        "broke its graph {} more times": facts["late_graph_breaks"],
+    }
+    found = [what.format(count) for what, count in counted.items() if count]
+    if not found:
+        return None
+    message = (
+        f"it {' and '.join(found)} during the rounds, so that they timed more than one program"
+    )
+    return {"kind": "recompiled", "message": message}
+
+
+def _must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
+    """Whether a worker may not prepare beside those that are at it.
+
+    Another may be compiling this cell's graph right now; and whoever tries kernels out must be
+    alone, or the choice is of its neighbours' making.
+    """
+    if any(is_tuned(other.mode) for other in (cell, *busy)):
+        return bool(busy)
     return is_compiled(cell.mode) and any(
         other.arch == cell.arch and other.mode == cell.mode for other in busy
     )

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import torch
 
-from bench import archs, ceiling, clock, cost, environment, memory, origin, subject, sustain
+from bench import archs, ceiling, clock, cost, environment, memory, modes, origin, subject, sustain
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.lifeline import die_with
@@ -36,6 +36,9 @@ class Worker:
         self.subject: subject.Subject | None = None
         self.device = torch.device("cpu")
         self.resting_bytes = 0
+        self.replays = False
+        self.compiled: tuple[int, int] | None = None
+        """Graphs and breaks by the end of warming up."""
 
     def describe(self, device: str) -> dict[str, Any]:
         """The environment, as this process sees it."""
@@ -44,6 +47,7 @@ class Worker:
                 f"device {device!r} is not there: this machine's PyTorch {torch.__version__} sees "
                 "no CUDA device; use --device cpu"
             )
+        self._use(device)
         return environment.describe(device)
 
     def cost(self, arch: str, image_size: int) -> dict[str, Any]:
@@ -64,12 +68,20 @@ class Worker:
         return ceiling.measure(DTYPES[dtype], self.device)
 
     def prepare(
-        self, cell: dict[str, Any], image_size: int, seed: int, threads: int | None = None
+        self,
+        cell: dict[str, Any],
+        image_size: int,
+        seed: int,
+        threads: int | None = None,
+        l2: str = "warm",
     ) -> dict[str, Any]:
-        """Build, run once, check the answer; and say what this process holds by now."""
+        """Build, run, check the answer; and say what this process holds by now."""
         wanted = Cell(**cell)
         self._use(wanted.device)
-        self.subject = subject.prepare(wanted, image_size=image_size, seed=seed, threads=threads)
+        self.replays = modes.is_replayed(wanted.mode, wanted.device)
+        self.subject = subject.prepare(
+            wanted, image_size=image_size, seed=seed, threads=threads, l2=l2
+        )
         origin.check()
         setup = self.subject.setup
         return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
@@ -77,14 +89,15 @@ class Worker:
     def warm_up(self) -> dict[str, Any]:
         """Iterate until steady; from here on the peaks of memory count."""
         self.resting_bytes = memory.reset_peak(self.device)
-        durations = subject.warm_up(self._ready().task, clock.for_device(self.device))
+        durations = subject.warm_up(self._ready().task, self._clock())
+        self.compiled = subject.compiled_graphs()
         return {"durations_s": durations}
 
     def measure(self, iterations: int) -> dict[str, Any]:
         """Time a block of iterations."""
         task = self._ready().task
         with task.context():
-            return asdict(clock.for_device(self.device).time(task.step, iterations))
+            return asdict(self._clock().time(task.step, iterations))
 
     def sustain(self, seconds: float) -> dict[str, Any]:
         """Iterate for so long, the device never idle in between."""
@@ -95,18 +108,23 @@ class Worker:
     def finish(self) -> dict[str, Any]:
         """What the whole visit to this process showed: memory, and whether it compiled again."""
         graphs, breaks = subject.compiled_graphs()
-        setup = self._ready().setup
-        peaks = memory.peaks(self.device)
+        ready = self._ready()
+        setup = ready.setup
+        steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
+        peaks = memory.peaks(self.device, ready.apparatus)
         working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
         return {
             **peaks,
             # The allocator of a GPU counts just that; on a CPU it is what the resident set grew by
             # from its rest, which neither the interpreter nor compilation are in, and the weights.
+            # What a CUDA graph works in it keeps: it is reserved, and allocated to no tensor.
             "peak_memory_bytes": peaks.get(
-                "peak_allocated_bytes", setup.weights_bytes + working_bytes
+                "peak_reserved_bytes" if self.replays else "peak_allocated_bytes",
+                setup.weights_bytes + working_bytes,
             ),
-            "recompiled_graphs": graphs - setup.graphs,
-            "late_graph_breaks": breaks - setup.graph_breaks,
+            "recompiled_in_warm_up": steady_graphs - setup.graphs,
+            "recompiled_graphs": graphs - steady_graphs,
+            "late_graph_breaks": breaks - steady_breaks,
         }
 
     def operations(self) -> dict[str, Operation]:
@@ -125,7 +143,12 @@ class Worker:
     def _use(self, device: str) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # so that events and streams are this device's
+            # So that events and streams are this device's; "cuda" has no index, which is refused.
+            torch.cuda.set_device(self.device.index or 0)
+            environment.pin_cudnn()
+
+    def _clock(self) -> clock.Clock:
+        return clock.for_device(self.device, self._ready().flush)
 
     def _ready(self) -> subject.Subject:
         if self.subject is None:

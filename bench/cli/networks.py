@@ -51,12 +51,17 @@ def _archs(options: argparse.Namespace) -> Output:
 
 def _modes(options: argparse.Namespace) -> Output:
     rows = [
-        {"token": token.name, "kind": token.kind.name.lower(), "what": token.what}
+        {
+            "token": token.name,
+            "kind": token.kind.name.lower(),
+            "devices": ", ".join(sorted(token.devices)),
+            "what": token.what,
+        }
         for token in modes.TOKENS.values()
     ]
     columns = tuple(
         Column(name=name, heading=name, is_text=True, wraps=name == "what")
-        for name in ("token", "kind", "what")
+        for name in ("token", "kind", "devices", "what")
     )
     return Output(FORMATS[options.format](columns, pd.DataFrame(rows)))
 

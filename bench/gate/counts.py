@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench import archs, cost, memory, modes, subject
+from bench import archs, cost, inputs, memory, modes, subject
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.gate.baseline import Counts
@@ -134,7 +134,7 @@ def _bytes(cell: Cell, image_size: int) -> Counts:
     """What a cell's network holds in eager."""
     task = _task(cell, image_size)
     alive = Alive()
-    alive.see((task.images, *task.model.parameters(), *task.model.buffers()))
+    alive.see((task.batch.images, *task.model.parameters(), *task.model.buffers()))
     # Not the task's inference_mode: there an operator made of several is seen as one.
     with torch.set_grad_enabled(cell.task == "train"), alive:
         for _ in range(ITERATIONS):
@@ -164,7 +164,7 @@ def _task(cell: Cell, image_size: int) -> Task:
     model = modes.apply(in_eager(cell).mode, model)
     if modes.is_compiled(cell.mode):
         model = capturing(model)
-    images = subject.random_images(cell.batch_size, image_size)
+    images = inputs.random_images(cell.batch_size, image_size)
     if modes.is_channels_last(cell.mode):
         images = images.contiguous(memory_format=torch.channels_last)
     targets = torch.randint(subject.NUM_CLASSES, (cell.batch_size,))

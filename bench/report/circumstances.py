@@ -24,6 +24,7 @@ def facts(run: RunRecord) -> dict[str, object]:
         **{name: value for name, value in run.environment.items() if name not in _APART},
         **card.facts(run),
         **run.environment.get("variables", {}),
+        **_tf32(run),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),
         "measured at": run.datetime,
@@ -58,6 +59,24 @@ def settings(run: RunRecord) -> pd.DataFrame:
         ],
         columns=[column.name for column in SETTING_COLUMNS],
     )
+
+
+def _tf32(run: RunRecord) -> dict[str, str]:
+    """Both of a GPU's TF32 knobs, as they stood while each dtype ran; a CPU has none."""
+    if not str(run.environment.get("device")).startswith("cuda"):
+        return {}
+    knobs = {"tf32_convolutions": "TF32 in convolutions", "tf32_products": "TF32 in products"}
+    found: dict[str, dict[str, str]] = {shown: {} for shown in knobs.values()}
+    for record in run.cells:
+        for setup in record.setups:
+            for knob, shown in knobs.items():
+                if knob in setup:
+                    found[shown][record.cell.dtype] = "on" if setup[knob] else "off"
+    return {
+        shown: ", ".join(f"{dtype}: {state}" for dtype, state in states.items())
+        for shown, states in found.items()
+        if states
+    }
 
 
 def _commit(run: RunRecord) -> str:

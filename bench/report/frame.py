@@ -132,7 +132,7 @@ def _row(
         **{name: _largest(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
         "compile_cold_s": record.compile_cold_s,
-        "compile_warm_s": _compile_warm_s(record),
+        "compile_warm_s": record.compile_warm_s,
         "graph_breaks": _largest(record, "graph_breaks"),
         "late_graph_breaks": _largest(record, "late_graph_breaks"),
         "recompiled_graphs": _largest(record, "recompiled_graphs"),
@@ -176,9 +176,3 @@ def _values(record: CellRecord, name: str) -> list[Any]:
 
 def _largest(record: CellRecord, name: str) -> Any:
     return max(_values(record, name), default=None)
-
-
-def _compile_warm_s(record: CellRecord) -> float | None:
-    """Seconds of the last first call that took its code from Inductor's cache."""
-    calls = [s["first_call_s"] for s in record.setups if s.get("compile_cached") is True]
-    return calls[-1] if calls else None

@@ -98,7 +98,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
     parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
     parts += _roofline(run, charts)
-    parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
+    parts += [*_trust(run), *_drift(charts), *_notes(run)]
     parts += ["## How to read this", HOW_TO_READ, energy_note(cells)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -165,8 +165,8 @@ def _failures(run: RunRecord) -> list[str]:
     return ["## Cells without figures", as_markdown(FAILURE_COLUMNS, failed), *details]
 
 
-def _notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
-    notes = [f"- {escaped(note)}" for note in trust.notes(run, cells)]
+def _notes(run: RunRecord) -> list[str]:
+    notes = [f"- {escaped(note)}" for note in trust.notes(run)]
     return ["## Notes", "\n".join(notes)] if notes else []
 
 

@@ -20,6 +20,8 @@ _COUNTED = {
     "recompiled_graphs": "compiled {} more graphs while it was measured",
     "late_graph_breaks": "broke its graph {} more times while it was measured",
     "graph_breaks": "its graph breaks {} times",
+    "recompiled_in_warm_up": "compiled {} more graphs while it was warmed up",
+    "cudagraph_skips": "{} of its graphs are not replayed as CUDA graphs: Inductor cannot",
 }
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
@@ -141,20 +143,17 @@ def columns(rows: pd.DataFrame) -> tuple[Column, ...]:
     return (*COLUMNS, *(column for column in _CARD_COLUMNS if column.name in rows))
 
 
-def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
-    """What a reader must know of single cells before trusting their figures, in sentences.
-
-    ``cells`` are the rows of every cell, as ``frame.summary`` makes them.
-    """
-    rows = cells.reindex(columns=list(_COUNTED))
+def notes(run: RunRecord) -> list[str]:
+    """What a reader must know of single cells before trusting their figures, in sentences."""
     return [
         *run.notes,
         *card.notes(run),
         *(
-            f"{record.cell.id}: {what.format(int(row[name]))}."
-            for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
+            f"{record.cell.id}: {what.format(most)}."
+            for record in run.cells
+            if record.failure is None or record.failure.kind != "recompiled"  # its reason says it
             for name, what in _COUNTED.items()
-            if pd.notna(row[name]) and row[name]
+            if (most := max((setup.get(name) or 0 for setup in record.setups), default=0))
         ),
     ]
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from bench import archs, clock, cost
+from bench.inputs import IMAGE_CHANNELS
 from bench.lifeline import die_with
 from bench.stages import partition, spans
 from bench.stages.vocabulary import Key, Part
-from bench.subject import IMAGE_CHANNELS
 from bench.worker import Operation, Worker, run
 
 

@@ -40,6 +40,13 @@ def add(parser: pytest.Parser) -> None:
     ):
         group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
     group.addoption("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    group.addoption(
+        "--l2",
+        metavar="STATE",
+        help="how iterations find a GPU's L2 cache; "
+        + "; ".join(f"{name}: {what}" for name, what in plan.L2.items())
+        + " (default: cold on CUDA, as images that are served; a CPU takes warm only)",
+    )
     group.addoption("--sets", metavar="N", help="sets of fresh workers, at the least")
     group.addoption("--rounds", metavar="N", help="visits to each worker in a set")
     group.addoption(
@@ -141,6 +148,7 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
 def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.Plan:
     """The plan that the options ask for; raises ``RequestError`` where they ask for nonsense."""
     given = defaults or of_profile(config)
+    device = plan.device(config.getoption("--device"))
     budget_s, memory_gib = (
         positive(config, "--budget", " of seconds"),
         positive(config, "--memory", " of GiB"),
@@ -152,8 +160,9 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
             dtype_names=_listed(config, "--dtypes", str) or given.dtypes,
             batch_sizes=_listed(config, "--batch-sizes", int) or given.batch_sizes,
             task_names=_listed(config, "--tasks", str) or given.tasks,
-            device=plan.device(config.getoption("--device")),
+            device=device,
         ),
+        l2=plan.l2(config.getoption("--l2"), device),
         sets=at_least(1, config, "--sets", given.sets),
         rounds=at_least(1, config, "--rounds", given.rounds),
         precision=positive(config, "--precision") or PRECISION,

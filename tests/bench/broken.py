@@ -74,6 +74,20 @@ def is_killed() -> nn.Module:
     return _Killed()
 
 
+class _Recompiles(Net):
+    """Has Dynamo count two graphs more once it is measured."""
+
+    def act(self) -> None:
+        if self.calls == CALLS_OF_WARMING_UP + 1:
+            from torch._dynamo.utils import counters
+
+            counters["stats"]["unique_graphs"] += 2
+
+
+def recompiles() -> nn.Module:
+    return _Recompiles()
+
+
 class _Hangs(Net):
     def act(self) -> None:
         if self.calls > CALLS_OF_WARMING_UP:

@@ -130,12 +130,15 @@ def test_lists_in_every_format(
     assert [name for name in names if f" {name} " not in on_terminal] == []
 
 
-def test_modes_have_kinds(capsys: Capture) -> None:
+def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
     rows = json.loads(printed(capsys, "modes", "--format", "json"))
-    assert {row["token"]: row["kind"] for row in rows} == {
-        "eager": "executor",
-        "compile": "executor",
-        "channels_last": "memory_format",
+    assert {row["token"]: (row["kind"], row["devices"]) for row in rows} == {
+        "eager": ("executor", "cpu, cuda"),
+        "compile": ("executor", "cpu, cuda"),
+        "reduce-overhead": ("executor", "cuda"),
+        "max-autotune": ("executor", "cpu, cuda"),
+        "cudagraphs": ("executor", "cuda"),
+        "channels_last": ("memory_format", "cpu, cuda"),
     }
 
 

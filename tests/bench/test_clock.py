@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bench import clock
-from bench.clock import CudaClock, HostClock, Timing
+from bench.clock import CudaClock, HostClock, Step, Timing
 
 CPU = torch.device("cpu")
 
@@ -51,6 +51,53 @@ def test_each_device_has_its_clock() -> None:
     assert isinstance(clock.for_device(torch.device("cuda:0")), CudaClock)
 
 
+class FakeGpu:
+    """A device that is done at once; what it was asked for, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        monkeypatch.setattr("torch.cuda.synchronize", lambda _: self.log.append("wait"))
+        monkeypatch.setattr("torch.cuda.Event", self.event)
+
+    def event(self, *, enable_timing: bool) -> "FakeGpu":
+        assert enable_timing
+        return self
+
+    def record(self) -> None:
+        self.log.append("event")
+
+    def elapsed_time(self, _other: "FakeGpu") -> float:
+        return 2.0  # ms
+
+    def now(self) -> float:
+        self.log.append("now")
+        return 0.0
+
+    def does(self, what: str) -> Step:
+        return lambda: self.log.append(what)
+
+
+TIMED = ["now", "event", "step", "event", "wait", "now"]
+
+
+def test_a_cuda_clock_waits_within_the_host_s_time_and_not_the_device_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = FakeGpu(monkeypatch)
+    timing = CudaClock(torch.device("cuda"), gpu.now).time(gpu.does("step"), 2)
+    assert gpu.log == ["wait", *TIMED, *TIMED]
+    assert timing == Timing(host_s=(0.0, 0.0), device_s=(2e-3, 2e-3))
+
+
+def test_a_flush_is_waited_for_before_each_iteration_s_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = FakeGpu(monkeypatch)
+    own = CudaClock(torch.device("cuda"), gpu.now, flush=gpu.does("flush"))
+    own.time(gpu.does("step"), 2)
+    assert gpu.log == ["wait", *2 * ["flush", "wait", *TIMED]]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_clock_waits_for_the_device() -> None:
@@ -67,3 +114,20 @@ def test_cuda_clock_waits_for_the_device() -> None:
         0 < device_s <= host_s
         for host_s, device_s in zip(timing.host_s, timing.device_s, strict=True)
     )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_flush_on_the_device_is_in_none_of_the_times_either() -> None:
+    device = torch.device("cuda")
+    small, large = torch.ones(1024, device=device), torch.ones(8192, 8192, device=device)
+
+    def flush() -> None:
+        large @ large  # a TFLOP: milliseconds at the least
+
+    own = CudaClock(device)
+    alone = own.time(flush, 3)
+    timing = CudaClock(device, flush=flush).time(small.zero_, 20)
+    assert len(timing.host_s) == len(timing.device_s) == 20
+    assert sorted(timing.host_s)[10] < min(alone.host_s) / 2
+    assert sorted(timing.device_s)[10] < min(alone.device_s) / 2

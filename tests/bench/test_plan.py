@@ -76,6 +76,11 @@ def test_archs_of_other_sources_are_taken_as_they_are() -> None:
             "no mode token is called 'compiled'; did you mean",
         ),
         ({"mode_names": ["eager+compile"]}, "has 2 executors"),
+        ({"mode_names": ["cudagraphs"]}, "'cudagraphs' does not run on cpu; there: eager, compile"),
+        (
+            {"mode_names": ["cudagraphs"], "task_names": ["train"], "device": "cuda"},
+            "'cudagraphs' is for infer, not train",
+        ),
         ({"dtype_names": ["fp23"]}, "no dtype is called 'fp23'; did you mean 'fp32'?"),
         ({"dtype_names": ["fp16"]}, "dtype 'fp16' does not run on cpu; there: fp32, bf16$"),
         ({"dtype_names": ["fp32", "tf32"]}, "dtype 'tf32' does not run on cpu; there: fp32, bf16$"),
@@ -129,3 +134,17 @@ def test_each_group_has_a_reference_and_its_control() -> None:
 
 def test_images_are_224_pixels_unless_said_otherwise() -> None:
     assert made(cells()).image_size == 224
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "warm"), ("cuda", "cold")])
+def test_a_gpu_finds_its_cache_as_served_images_do(device: str, expected: str) -> None:
+    assert plan.l2(None, device) == expected
+    assert plan.l2("warm", device) == "warm"
+
+
+def test_a_cold_cache_is_a_gpu_s() -> None:
+    assert plan.l2("cold", "cuda:1") == "cold"
+    with pytest.raises(RequestError, match="--l2 cold is about a GPU's cache"):
+        plan.l2("cold", "cpu")
+    with pytest.raises(RequestError, match=r"no state of the L2 cache is called 'hot'.* known: "):
+        plan.l2("hot", "cuda")

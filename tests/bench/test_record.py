@@ -31,3 +31,13 @@ def test_voided_visits_are_no_figures() -> None:
     assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).host_s == (1.0,)
     assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).has_figures
     assert not CellRecord(cell=runs.EAGER, visits=(voided,)).has_figures
+
+
+def test_warm_compilation_is_the_median_of_the_sets_that_found_their_graph() -> None:
+    setups = tuple(
+        {"first_call_s": seconds, "compile_cached": cached}
+        for seconds, cached in [(30.0, False), (5.0, True), (4.0, True), (9.0, True)]
+    )
+    assert CellRecord(cell=runs.COMPILED, setups=setups).compile_warm_s == 5.0
+    assert CellRecord(cell=runs.COMPILED, setups=setups[:1]).compile_warm_s is None
+    assert CellRecord(cell=runs.EAGER, setups=(runs.setup(0),)).compile_warm_s is None

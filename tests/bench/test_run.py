@@ -194,6 +194,26 @@ def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
     assert expected[:4] != expected[4:8] or expected[4:8] != expected[8:12]
 
 
+def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
+    fork_server: Launcher,
+) -> None:
+    works, recompiles = cell("works"), cell("recompiles")
+    outcome = run(plan(works, recompiles, sets=2, rounds=6), fork_server).measure()
+    record = record_of(outcome, recompiles)
+    assert record.failure == Failure(
+        kind="recompiled",
+        message="it compiled 2 more graphs during the rounds, so that they timed more than one "
+        "program",
+        phase="measuring",
+        set_index=0,
+    )
+    assert visited(outcome, recompiles) == [(0, index) for index in range(6)]
+    assert not record.has_figures
+    assert record.setups[0]["recompiled_graphs"] == 2
+    assert record_of(outcome, works).has_figures
+    assert len(visited(outcome, works)) == 12
+
+
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

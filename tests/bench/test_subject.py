@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench import subject
+from bench import inputs, memory, subject
 from bench.cell import Cell
 from bench.clock import Step, Timing
 from bench.dtypes import DTYPES
+from bench.modes import TOKENS
 from bench.subject import (
     WARM_UP_GAIN,
     WARM_UP_MOST,
@@ -141,27 +142,9 @@ def test_each_dtype_has_its_own_bound() -> None:
         subject.check(found, expected, FP32)
 
 
-def images(seed: int, batch_size: int = 2, size: int = IMAGE_SIZE) -> Tensor:
+def images(seed: int) -> Tensor:
     torch.manual_seed(seed)
-    return subject.random_images(batch_size, size)
-
-
-@pytest.mark.parametrize(("batch_size", "size"), [(1, 8), (3, 16), (2, 33)])
-def test_images_have_the_shape_asked_for(batch_size: int, size: int) -> None:
-    found = images(0, batch_size, size)
-    assert found.shape == (batch_size, 3, size, size)
-    assert found.is_contiguous()
-    assert found.isfinite().all()
-
-
-def test_images_are_the_seeds() -> None:
-    assert torch.equal(images(1), images(1))
-    assert not torch.equal(images(1), images(2))
-
-
-def test_images_of_a_batch_differ_in_brightness() -> None:
-    means = images(0, 8, 64).mean(dim=(2, 3))
-    assert means.std(dim=0).min() > 0.1
+    return inputs.random_images(2, IMAGE_SIZE)
 
 
 def norm_of(model: nn.Module) -> nn.BatchNorm2d:
@@ -175,7 +158,7 @@ def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_siz
     model = tiny.net()
     norm = norm_of(model)
     norm.momentum = 0.25
-    subject.calibrate(model, subject.random_images(batch_size, IMAGE_SIZE))
+    subject.calibrate(model, inputs.random_images(batch_size, IMAGE_SIZE))
     assert norm.momentum == 0.25
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -188,11 +171,11 @@ def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
     """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
     torch.manual_seed(0)
     model = tiny.net()
-    images = subject.random_images(2, IMAGE_SIZE)
+    images = inputs.random_images(2, IMAGE_SIZE)
     state = torch.get_rng_state()
     subject.calibrate(model, images)
     torch.set_rng_state(state)
-    batch = subject.random_images(2, IMAGE_SIZE)
+    batch = inputs.random_images(2, IMAGE_SIZE)
     assert isinstance(model, nn.Sequential)
     with torch.no_grad():
         out = model.eval()[:2](batch)
@@ -232,14 +215,14 @@ def test_prepare_is_the_same_for_one_seed() -> None:
 
 def test_prepare_stores_images_as_the_mode_says() -> None:
     made = prepared(replace(CELL, mode="channels_last"))
-    assert made.task.images.is_contiguous(memory_format=torch.channels_last)
-    assert not made.task.images.is_contiguous()
+    assert made.task.batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert not made.task.batch.images.is_contiguous()
     assert 0 <= made.setup.output_error < FP32.error_bound
 
 
 def test_prepare_converts_to_the_dtype() -> None:
     made = prepared(replace(CELL, dtype="bf16"))
-    assert made.task.images.dtype is torch.bfloat16
+    assert made.task.batch.images.dtype is torch.bfloat16
     assert {p.dtype for p in made.task.model.parameters()} == {torch.bfloat16}
     assert 0 < made.setup.output_error < BF16.error_bound
 
@@ -267,6 +250,77 @@ def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("bench.modes.apply", doubled)
     with pytest.raises(WrongAnswerError, match="the output is"):
         prepared(CELL)
+
+
+# Of torch 2.11's own autotuning.
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
+    """Without CUDA graphs, of which a CPU has none: nothing is said of them."""
+    made = prepared(replace(CELL, mode="max-autotune"))
+    assert made.setup.output_error < FP32.error_bound
+    assert made.setup.graphs >= 1
+    assert made.setup.cudagraph_skips == 0
+    assert (made.setup.batches, made.flush) == (1, None)
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["eager", "channels_last", "cudagraphs"])
+def test_googlenet_is_within_each_dtype_s_bound_on_a_gpu(mode: str, dtype: str) -> None:
+    cell = replace(CELL, arch="googlenet", mode=mode, dtype=dtype, device="cuda")
+    setup = subject.prepare(cell, image_size=224, seed=0).setup
+    assert 0 <= setup.output_error < setup.error_bound
+    assert setup.tf32_convolutions is setup.tf32_products is (dtype == "tf32")
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("mode", [name for name, token in TOKENS.items() if token.compiles])
+def test_googlenet_is_right_in_each_compiled_mode_on_a_gpu(mode: str) -> None:
+    cell = replace(CELL, arch="googlenet", mode=mode, device="cuda")
+    made = subject.prepare(cell, image_size=224, seed=0, l2="cold")
+    assert made.setup.output_error < made.setup.error_bound
+    assert made.setup.cudagraph_skips == 0
+    assert made.setup.graphs >= 1
+    graphs = subject.compiled_graphs()
+    with made.task.context():
+        for _ in range(made.setup.batches + 1):
+            made.task.step()
+    assert subject.compiled_graphs() == graphs  # no batch is another program
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_a_step_trains_with_cuda_graphs() -> None:
+    cell = replace(CELL, arch="googlenet", mode="reduce-overhead", device="cuda", task="train")
+    made = subject.prepare(cell, image_size=224, seed=0)
+    assert made.setup.gradient_error is not None
+    with made.task.context():
+        for _ in range(4):
+            made.task.step()
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_cold_batches_together_exceed_the_cache_and_are_no_memory_of_the_network() -> None:
+    device = torch.device("cuda")
+    before = memory.held(device)  # by other tests
+    made = subject.prepare(replace(CELL, device="cuda"), image_size=224, seed=0, l2="cold")
+    batch_bytes = made.task.batch.images.nbytes
+    cache_bytes = inputs.l2_bytes(device)
+    assert (made.setup.batches - 1) * batch_bytes <= cache_bytes
+    assert cache_bytes < made.setup.batches * batch_bytes
+    assert made.apparatus.allocated_bytes >= (inputs.FLUSH + 1) * cache_bytes - batch_bytes
+    memory.reset_peak(device)
+    with made.task.context():
+        made.task.step()
+    peaks = memory.peaks(device, made.apparatus)
+    assert 0 < peaks["peak_allocated_bytes"] - before.allocated_bytes < cache_bytes
+    assert 0 < peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
 
 
 class FakeClock:

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from bench import inputs
 from bench.dtypes import DTYPES
 from bench.plan import TASK_NAMES
 from bench.tasks import TASKS
@@ -41,6 +43,37 @@ def test_inference_converts_weights_and_images() -> None:
         model, torch.randn(2, 3, 32, 32), torch.zeros(2, dtype=torch.long), DTYPES["bf16"]
     )
     assert not model.training
-    assert task.images.dtype is model.fc.weight.dtype is torch.bfloat16
+    assert task.batch.images.dtype is model.fc.weight.dtype is torch.bfloat16
     with task.context():
         assert task.answer().outputs.shape == (2 * 1000,)
+
+
+class _Sees(broken.Net):
+    """Keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(x)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_iterations_take_batches_in_turn_and_the_first_is_checked(name: str) -> None:
+    torch.manual_seed(0)
+    first, second, third = (inputs.random_batch(4, 32, 1000) for _ in range(3))
+    model = _Sees()
+    task = TASKS[name](model, first.images, first.targets, DTYPES["fp32"])
+    with task.context():
+        task.step()
+        task.step()
+        task.rotate([second, third])
+        for _ in range(4):
+            task.step()
+        task.answer()
+    order = [first, first, first, second, third, first, first]
+    assert [tensor.data_ptr() for tensor in model.seen] == [
+        batch.images.data_ptr() for batch in order
+    ]

@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 
-from bench.wave import covered_s
+from bench.wave import _must_wait, changed_code, covered_s
+from tests.bench import runs
 
 
 @pytest.mark.parametrize(
@@ -18,3 +21,51 @@ def test_time_that_spans_share_is_counted_once(
     spans: list[tuple[float, float]], expected: float
 ) -> None:
     assert covered_s(spans) == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((0, 0), None),
+        ((2, 0), "it compiled 2 more graphs during the rounds"),
+        ((0, 1), "it broke its graph 1 more times during the rounds"),
+        ((3, 1), "it compiled 3 more graphs and broke its graph 1 more times during the rounds"),
+    ],
+)
+def test_code_that_changed_during_the_rounds_is_a_failure(
+    counts: tuple[int, int], message: str | None
+) -> None:
+    facts: dict[str, Any] = dict(
+        zip(("recompiled_graphs", "late_graph_breaks"), counts, strict=True)
+    )
+    found = changed_code(facts)
+    if message is None:
+        assert found is None
+    else:
+        assert found == {
+            "kind": "recompiled",
+            "message": f"{message}, so that they timed more than one program",
+        }
+
+
+@pytest.mark.parametrize(
+    ("mode", "busy", "waits"),
+    [
+        ("eager", ["eager", "compile"], False),
+        ("compile", ["compile"], True),
+        ("compile", ["eager", "reduce-overhead", "compile+channels_last"], False),
+        ("reduce-overhead", ["reduce-overhead"], True),
+        ("max-autotune", [], False),
+        ("max-autotune", ["eager"], True),
+        ("eager", ["max-autotune"], True),
+    ],
+)
+def test_no_two_compile_the_same_graph_and_who_tries_kernels_out_is_alone(
+    mode: str, busy: list[str], waits: bool
+) -> None:
+    others = [runs.cell("googlenet", name) for name in busy]
+    assert _must_wait(runs.cell("googlenet", mode), others) is waits
+
+
+def test_another_arch_has_another_graph() -> None:
+    assert not _must_wait(runs.cell("googlenet", "compile"), [runs.cell("torchvision", "compile")])

@@ -72,7 +72,7 @@ def render(
         failures=plain(markdown.FAILURE_COLUMNS, failed),
         groups=plain(trust.columns(judged), judged),
         trust=_paragraphs(f"{markdown.TRUST}\n{markdown.trust_note(groups)}"),
-        notes=trust.notes(run, cells),
+        notes=trust.notes(run),
         charts=charts,
         table=Table.of(run, cells),
         how_to_read=_paragraphs(f"{markdown.HOW_TO_READ}\n{markdown.energy_note(cells)}"),

@@ -196,7 +196,7 @@ def test_a_card_that_nobody_knows_is_told_of_with_what_would_help() -> None:
     (note,) = card.notes(unknown)
     assert why in note
     assert card.facts(unknown) == {f"{DEVICE}: state": f"not known: {why}"}
-    assert note in trust.notes(unknown, frame.summary(unknown))
+    assert note in trust.notes(unknown)
 
 
 def test_a_shared_card_is_a_warning() -> None:

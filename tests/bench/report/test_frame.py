@@ -129,7 +129,8 @@ def test_setups_are_summed_up() -> None:
     assert found["output_error"] == runs.SETS * 1e-6
     assert found["graph_breaks"] == 0
     assert found["compile_cold_s"] == runs.COLD_S
-    assert found["compile_warm_s"] == runs.setup(runs.SETS - 1)["first_call_s"]
+    calls_s = [runs.setup(index)["first_call_s"] for index in range(runs.SETS)]
+    assert found["compile_warm_s"] == median(calls_s)
     assert found["peak_memory_bytes"] == (100 + runs.SETS - 1) * runs.MIB
 
 

@@ -61,6 +61,24 @@ def test_a_busy_machine_marks_the_run(voided: int, busy: bool) -> None:
     assert bool(sentences) is busy
 
 
+@pytest.mark.parametrize(
+    ("counted", "sentence"),
+    [
+        ("recompiled_graphs", "compiled 2 more graphs while it was measured."),
+        ("recompiled_in_warm_up", "compiled 2 more graphs while it was warmed up."),
+        ("cudagraph_skips", "2 of its graphs are not replayed as CUDA graphs: Inductor cannot."),
+    ],
+)
+def test_what_a_worker_counted_is_noted_and_not_said_twice(counted: str, sentence: str) -> None:
+    run = runs.small()
+    setups = (runs.setup(0), {**runs.setup(1), counted: 2})
+    cells = [replace(record, setups=setups) for record in run.cells[:1]]
+    noted = f"{cells[0].cell.id}: {sentence}"
+    assert noted in trust.notes(replace(run, cells=tuple(cells)))
+    failed = replace(cells[0], failure=replace(runs.FAILURE, kind="recompiled"))
+    assert noted not in trust.notes(replace(run, cells=(failed,)))
+
+
 def test_precision_is_the_widest_ratio_s() -> None:
     run = runs.small()
     cells = tuple(record for record in run.cells if record.cell != runs.UNVISITED)

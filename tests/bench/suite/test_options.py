@@ -15,7 +15,7 @@ GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--profile", "--base", "--base-python")),
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
-    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy")),
+    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy", "--l2")),
     "--allow-shared": False,
     "--environment": "pinned",
 }
@@ -105,6 +105,15 @@ def test_what_is_given_wins() -> None:
     assert {cell.task for cell in made.cells} == {"infer", "train"}
     assert len(made.cells) == 2 * 1 * 2 * 2 * 2
     assert (made.sets, made.rounds, made.budget_s, made.seed) == (3, 5, 1.5, 0)
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_the_state_of_the_cache_is_an_option() -> None:
+    assert plan().l2 == "cold"
+    assert plan(l2="warm").l2 == "warm"
+    assert plan(device="cpu").l2 == plan(device="cpu", l2="warm").l2 == "warm"
+    with pytest.raises(RequestError, match="--l2 cold is about a GPU's cache"):
+        plan(device="cpu", l2="cold")
 
 
 def test_how_sure_is_an_option() -> None:

@@ -1,0 +1,28 @@
+from dataclasses import replace
+
+from bench.record import RunRecord
+from bench.report import circumstances
+from tests.bench import runs
+
+
+def on_gpu() -> RunRecord:
+    """A run in fp32, and in tf32."""
+    run = runs.small()
+    environment = {**run.environment, "device": "cuda", "cudnn_benchmark": False}
+    cells = []
+    for dtype in ("fp32", "tf32"):
+        is_on = dtype == "tf32"
+        setup = {**runs.setup(0), "tf32_convolutions": is_on, "tf32_products": is_on}
+        cell = replace(runs.EAGER, dtype=dtype, device="cuda")
+        cells.append(replace(runs.measured(runs.EAGER), cell=cell, setups=(setup, setup)))
+    return replace(run, environment=environment, cells=tuple(cells), controls=(), rounds=())
+
+
+def test_both_knobs_are_shown_as_they_stood_while_each_dtype_ran() -> None:
+    facts = circumstances.facts(on_gpu())
+    assert facts["TF32 in convolutions"] == facts["TF32 in products"] == "fp32: off, tf32: on"
+    assert facts["cudnn_benchmark"] is False
+
+
+def test_a_cpu_has_no_such_knobs() -> None:
+    assert not [name for name in circumstances.facts(runs.small()) if "TF32" in name]
