@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from bench.plan import Plan
-from bench.record import Failure
+from bench.record import BackToBack, Failure
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -77,6 +77,7 @@ class Visited(_Event, frozen=True, kw_only=True):
     dropped_s: float
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
+    back_to_back: BackToBack | None = None
 
 
 class RoundEnded(_Event, frozen=True, kw_only=True):

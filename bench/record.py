@@ -10,6 +10,22 @@ SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackToBack:
+    """Iterations with no wait between them, where a call returns before its work is done."""
+
+    iterations: int
+    enqueue_s: float
+    """By the host's clock, until the last call returned."""
+    host_s: float
+    """By the host's clock, until all their work was done."""
+    device_s: float
+    """Between events around all of them; whatever the device waited for the host is in it."""
+    busy_s: float | None = None
+    """Of one iteration on the device that did not wait for the host: it was kept busy with
+    something else until everything was enqueued. None where the host waited for the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """The timed iterations of one worker in one round, the dropped ones not among them."""
 
@@ -21,6 +37,8 @@ class Visit:
     """Among the waves of its group: those cells that were alive together."""
     voided: bool = False
     """Whether its round was voided for foreign load, or cut off before it could be judged."""
+    back_to_back: BackToBack | None = None
+    """After the timed iterations, where the device's calls return before the work is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +90,11 @@ class CellRecord:
     def device_s(self) -> tuple[float, ...]:
         """Every valid sample by the device's own events; empty where there are none."""
         return tuple(sample for visit in self.valid for sample in visit.device_s)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether iterations were also measured back to back."""
+        return any(visit.back_to_back for visit in self.valid)
 
     @property
     def valid(self) -> Iterator[Visit]:

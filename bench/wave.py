@@ -15,7 +15,7 @@ from bench.context import Context
 from bench.load import foreign_cpus
 from bench.modes import is_compiled
 from bench.process import WorkerError, WorkerProcess
-from bench.record import Failure
+from bench.record import BackToBack, Failure
 from bench.waves import Wave
 
 # libgomp's threads spin for some milliseconds after a visit, in the way of the next worker's: they
@@ -26,6 +26,7 @@ HANDOVER_S = 0.005
 DROPPED, SLOW_S = 1, 0.1  # first iterations of a visit that are dropped; none of a slower network
 VISIT_S = 0.16  # what a visit's timed iterations should take together: 3 of 50 ms have a median
 MOST_ITERATIONS = 20
+LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
 PREPARE_LIMIT_S = 900.0  # compiling GoogLeNet takes 30 s cold; a large network on few cores minutes
 WARM_UP_LIMIT_S = 300.0
@@ -221,7 +222,9 @@ class LiveWave:
             "measure",
             limit_s=VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * expected_s,
             iterations=dropped + timed,
+            back_to_back=max(LEAST_BACK_TO_BACK, timed),
         )
+        block = reply.get("back_to_back")
         context.tell(
             events.Visited(
                 cell=cell.id,
@@ -230,6 +233,7 @@ class LiveWave:
                 dropped_s=sum(reply["host_s"][:dropped]),
                 host_s=tuple(reply["host_s"][dropped:]),
                 device_s=tuple(reply["device_s"][dropped:]),
+                back_to_back=block and BackToBack(**block),
             )
         )
 

@@ -80,11 +80,16 @@ class Worker:
         durations = subject.warm_up(self._ready().task, clock.for_device(self.device))
         return {"durations_s": durations}
 
-    def measure(self, iterations: int) -> dict[str, Any]:
-        """Time a block of iterations."""
-        task = self._ready().task
+    def measure(self, iterations: int, back_to_back: int = 0) -> dict[str, Any]:
+        """Time iterations one by one, and then so many with no wait between them.
+
+        The latter only where the device's calls return before their work is done.
+        """
+        task, own = self._ready().task, clock.for_device(self.device)
         with task.context():
-            return asdict(clock.for_device(self.device).time(task.step, iterations))
+            timing = own.time(task.step, iterations)
+            block = own.back_to_back(task.step, back_to_back) if back_to_back else None
+        return {**asdict(timing), "back_to_back": block and asdict(block)}
 
     def finish(self) -> dict[str, Any]:
         """What the whole visit to this process showed: memory, and whether it compiled again."""

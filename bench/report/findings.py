@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
-from bench.report import ladder
+from bench.report import bottleneck, ladder
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import milliseconds
 from bench.stats import Interval
@@ -54,6 +54,7 @@ def of(run: RunRecord) -> tuple[Findings, ...]:
             *_steps(_of_group(steps, records)),
             *_squares(_of_group(squares, records)),
             *_same_networks(records),
+            *bottleneck.sentences(records),
         ]
         if said:
             found.append(Findings(title=title(records[0]), sentences=tuple(said)))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.record import RunRecord
+from bench.report import bottleneck, findings, frame, ladder, roofline, summary, trust
 from bench.report import circumstances as about
-from bench.report import findings, frame, ladder, roofline, summary, trust
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.inside import findings as looked_into
@@ -35,6 +35,20 @@ Memory is the peak of weights and activations, without the interpreter and its l
 the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
 by, over its size at rest with all free memory given back, while the worker was warmed up and
 measured. The whole resident set stands in summary.csv.
+"""
+BACK_TO_BACK = """\
+On this device a call returns before its work is done, so that there are three times, each its own.
+Host latency, the first, is the host's clock around one call and the wait for its end. The device's
+is the span between two events around the same call on the device; the time that it waited for the
+host to launch something is in it. images/s is from blocks of iterations with no wait between them,
+where there are any, and from the latency where not: a column says which.
+
+What an iteration keeps the device busy for ("busy") is measured while the device is held up until
+all of it is enqueued, so that it never waits for the host. Over what an iteration takes in a
+back-to-back block that is the share of the time in which the device works. Where its whole 95 %
+interval lies under {least_busy} the cell is launch-bound: a faster host, CUDA graphs or a larger
+batch would help it. Where it lies over, it is compute-bound: the device takes that long, for its
+arithmetic or its memory. Else it is unclear.
 """
 FINDINGS = """\
 Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
@@ -89,9 +103,16 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
-    parts += ["## How to read this", HOW_TO_READ]
+    parts += ["## How to read this", how_to_read(run)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def how_to_read(run: RunRecord) -> str:
+    """What the columns mean that this run has."""
+    if not any(record.has_blocks for record in run.cells):
+        return HOW_TO_READ
+    return f"{HOW_TO_READ}\n{BACK_TO_BACK.format(least_busy=f'{bottleneck.LEAST_BUSY:.0%}')}"
 
 
 def _findings(all_found: Sequence[Findings]) -> list[str]:

@@ -186,7 +186,7 @@ def _wave(
 
 
 def _round(
-    live: tuple[Cell, ...], where: Mapping[str, int], latencies: _Latencies
+    live: tuple[Cell, ...], where: Mapping[str, Any], latencies: _Latencies
 ) -> Iterator[Event]:
     for cell in live:
         if not (host_s := latencies.take(ITERATIONS)):

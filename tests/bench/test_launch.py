@@ -76,6 +76,9 @@ def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> Non
     timing = worker.request("measure", limit_s=LIMIT_S, iterations=4)
     assert len(timing["host_s"]) == 4
     assert min(timing["host_s"]) > 0
+    assert timing["back_to_back"] is None  # iterations of a CPU are that already
+    again = worker.request("measure", limit_s=LIMIT_S, iterations=2, back_to_back=3)
+    assert (len(again["host_s"]), again["back_to_back"]) == (2, None)
     finished = worker.request("finish", limit_s=LIMIT_S)
     assert finished["recompiled_graphs"] == 0
     assert finished["peak_resident_bytes"] > 50 * 2**20  # torch alone is more

@@ -60,7 +60,7 @@ def render(
         notes=trust.notes(run, cells),
         charts=charts,
         table=Table.of(run, cells),
-        how_to_read=_paragraphs(markdown.HOW_TO_READ),
+        how_to_read=_paragraphs(markdown.how_to_read(run)),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_reports_are_made_without_what_measures(run_file: Path) -> None:
 def journal_file(tmp_path: Path) -> Path:
     """Of a run that was killed after a round: the reference takes 32 ms, the other cell 16."""
     path = tmp_path / journal.FILE
-    where = {"set_index": 0, "wave_index": 0, "round_index": 0}
+    where: dict[str, Any] = {"set_index": 0, "wave_index": 0, "round_index": 0}
     group = runs.EAGER.group
     plan = Plan(
         cells=(runs.REFERENCE_EAGER, runs.EAGER),
