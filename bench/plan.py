@@ -59,6 +59,11 @@ class Plan:
             groups.setdefault(cell.group, []).append(cell)
         return {name: tuple(cells) for name, cells in groups.items()}
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the cells are a CUDA device's."""
+        return self.cells[0].device.startswith("cuda")
+
     def reference(self, group: str) -> Cell:
         """The cell of a group that ratios are taken to."""
         return self.references[group]

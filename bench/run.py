@@ -70,7 +70,7 @@ class Run:
             base_launcher=base_launcher,
             progress=progress,
             meter=meter or SystemMeter(),
-            room=Room(limit_bytes=plan.memory_bytes),
+            room=Room(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
             tell=self._tell,
             now=now,
         )
@@ -263,8 +263,8 @@ class Run:
             return False
         after = (*before[:wave_index], *parts, *before[wave_index + 1 :])
         reason = (
-            f"{group}: memory {why} ({self._context.room.held_bytes(group) / 2**20:,.0f} MiB the "
-            f"largest), so its cells were measured in {len(after)} waves."
+            f"{group}: memory {why} ({self._context.room.held(group)}), so its cells were measured "
+            f"in {len(after)} waves."
         )
         self._tell(
             events.Split(

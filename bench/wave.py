@@ -59,6 +59,7 @@ class LiveWave:
         self._replaced: set[Cell] = set()
         self._live: dict[Cell, WorkerProcess] = {}
         self._latency_s: dict[Cell, float] = {}
+        self._alone = False  # whether the last to answer is all that has changed since
         self._compilations: list[tuple[float, float]] = []  # when each began and ended
 
     def prepare(self) -> None:
@@ -84,7 +85,7 @@ class LiveWave:
         while waiting or busy:
             while waiting and len(busy) < room.cores:
                 cell = next((cell for cell in waiting if not _twin(cell, busy)), None)
-                if cell is None:
+                if cell is None or (busy and room.wants_one_at_a_time):
                     break
                 if len(self._live) >= self._least and not room.holds_another(
                     self._group, live=len(self._live), starting=len(busy)
@@ -94,6 +95,7 @@ class LiveWave:
                         waiting.clear()
                     break
                 waiting.remove(cell)
+                self._alone = self._alone and not busy
                 with self._cell_may_fail(cell, "preparing"):
                     self._live[cell] = self._context.launcher_of(base=cell.base).launch()
                     self._send_prepare(cell, threads=self._threads(len(waiting), len(busy)))
@@ -111,6 +113,7 @@ class LiveWave:
                         self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
                 del busy[cell]
+                self._alone = not busy and cell in self._live
                 if cell not in waiting:
                     progress.advance(cell.id)
 
@@ -173,7 +176,7 @@ class LiveWave:
     def _compiled_anew(self, cell: Cell) -> bool:
         """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
         facts = self._live[cell].receive(SHORT_LIMIT_S)
-        self._context.room.learn(self._group, facts)
+        self._context.room.learn(self._group, facts, alone=self._alone)
         if facts["compile_cached"] is False and cell not in self._replaced:
             self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
             self._replaced.add(cell)

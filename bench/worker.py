@@ -16,17 +16,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
 import torch
 
-from bench import archs, ceiling, clock, cost, environment, memory, origin, subject
+from bench import archs, ceiling, clock, cost, environment, memory, origin, shortage, subject
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.lifeline import die_with
 from bench.names import RequestError
+from bench.room import free_host_bytes
 
 Operation = Callable[..., dict[str, Any]]
-
-OUT_OF_MEMORY_SIGN = "DefaultCPUAllocator: can't allocate memory"
 
 
 class Worker:
@@ -152,7 +152,7 @@ def kind_of(error: Exception) -> str:
         return "request"
     if isinstance(error, subject.WrongAnswerError):
         return "wrong_answer"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or OUT_OF_MEMORY_SIGN in str(error):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
         return "out_of_memory"
     return "error"
 
@@ -162,7 +162,17 @@ def sentence(error: Exception) -> str:
     first = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, RequestError | subject.WrongAnswerError):
         return first
+    if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
+        return told
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _of_shortage(message: str) -> str | None:
+    """A shortage's sizes; CUDA's allocator tells what was free, and the CPU's does not."""
+    if "CUDA" in message:
+        return shortage.sentence(message)
+    total_bytes = psutil.virtual_memory().total
+    return shortage.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)
 
 
 def run(worker: Worker | None = None) -> None:

@@ -109,7 +109,7 @@ def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: Worker
     [
         ("raises_when_built", "error", "RuntimeError: no such weights"),
         ("answers_wrongly", "wrong_answer", "away from fp32 eager's"),
-        ("needs_a_petabyte", "out_of_memory", "can't allocate memory"),
+        ("needs_a_petabyte", "out_of_memory", "out of memory: 4,294,967,296 MiB more"),
         ("is_no_factory", "request", "cannot take 'is_no_factory'"),
     ],
 )
