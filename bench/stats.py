@@ -214,9 +214,16 @@ def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
 
 def set_medians(logs: ByVisit) -> list[float]:
     """The median of each set's visits, those sets left out that were cut off early."""
+    return list(medians_by_set(logs).values())
+
+
+def medians_by_set(logs: ByVisit) -> Mapping[int, float]:
+    """The same, by the set."""
     sets = by_set(logs)
     most = max(map(len, sets.values()), default=0)
-    return [median(found) for found in sets.values() if len(found) >= LEAST_SHARE * most]
+    return {
+        index: median(found) for index, found in sets.items() if len(found) >= LEAST_SHARE * most
+    }
 
 
 def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:

@@ -11,7 +11,17 @@ from bench.cli.command import Commands, Output
 from bench.names import RequestError, choose, listed
 from bench.outcome import Outcome
 from bench.record import RunRecord
-from bench.report import files, frame, ladder, markdown, roofline, side_by_side, summary, trust
+from bench.report import (
+    files,
+    frame,
+    ladder,
+    markdown,
+    roofline,
+    saturation,
+    side_by_side,
+    summary,
+    trust,
+)
 from bench.report.tables import FORMATS, Column, csv_safe
 from bench.store import write_text
 
@@ -35,6 +45,10 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
     "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
     "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
+    "saturation": lambda run: (
+        (*saturation.COLUMNS[:4], ladder.WHERE_COLUMNS[-1], *saturation.COLUMNS[4:]),
+        saturation.frame(run),
+    ),
     "trust": _trust,
     "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
 }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
-from bench.report import bottleneck, ladder
+from bench.report import bottleneck, ladder, saturation
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import milliseconds
 from bench.stats import Interval
@@ -58,6 +58,7 @@ def of(run: RunRecord) -> tuple[Findings, ...]:
         ]
         if said:
             found.append(Findings(title=title(records[0]), sentences=tuple(said)))
+    found += [Findings(title=name, sentences=said) for name, said in saturation.findings(run)]
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.record import RunRecord
-from bench.report import bottleneck, findings, frame, ladder, roofline, summary, trust
+from bench.report import bottleneck, findings, frame, ladder, roofline, saturation, summary, trust
 from bench.report import circumstances as about
 from bench.report.chart import Chart
 from bench.report.findings import Findings
@@ -54,6 +54,11 @@ FINDINGS = """\
 Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
 twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
 """
+SATURATION = """\
+Saturated is the smallest batch whose throughput is within 5 % of the best of those measured. The
+share of the best is taken within each set, and its interval over the sets. It is shown where the
+whole interval, and none of a smaller batch's, lies over 95 %; else it is what the estimates say.
+"""
 LADDER = """\
 Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
 was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
@@ -100,7 +105,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     for title, rows in summary.groups(cells):
         parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
-    parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
+    parts += [*_ladder(run, charts), *_throughput(run, charts), *_inside(inside, charts)]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
     parts += ["## How to read this", how_to_read(run)]
@@ -144,8 +149,11 @@ def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
     return ["## Inside the network", *_pictures(charts, "stages-"), folded]
 
 
-def _throughput(charts: Sequence[Chart]) -> list[str]:
-    found = _pictures(charts, "throughput-")
+def _throughput(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
+    """How much a larger batch gains, and where that ends."""
+    found, rows = _pictures(charts, "throughput-"), saturation.frame(run)
+    if not rows.empty:
+        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), SATURATION]
     return ["## Throughput against batch size", *found] if found else []
 
 

@@ -191,3 +191,24 @@ def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
     assert found.cells[0].visits
     assert "**Partial:** the run was interrupted" in (tmp_path / "report.md").read_text()
     assert "Partial" in output
+
+
+def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
+    done = run(
+        "--profile=sweep",
+        f"--archs={WORKS}",
+        "--modes=eager",
+        "--device=cpu",
+        "--sets=2",
+        "--rounds=2",
+        f"--report-dir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = pd.read_csv(tmp_path / "saturation.csv").to_dict("records")
+    assert row["batch_sizes"] == "1, 2, 4, 8, 16"
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    best = summary.loc[summary["images_per_s"].idxmax()]
+    assert row["best_batch_size"] == best["batch_size"]
+    near = summary.set_index("batch_size")["images_per_s"][row["saturated_from"]]
+    assert near == pytest.approx(row["images_per_s"])
+    assert "saturated" in (tmp_path / "report.md").read_text()

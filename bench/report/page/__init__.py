@@ -9,7 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
 from bench.record import RunRecord
-from bench.report import circumstances, frame, ladder, markdown, roofline, summary, trust
+from bench.report import (
+    circumstances,
+    frame,
+    ladder,
+    markdown,
+    roofline,
+    saturation,
+    summary,
+    trust,
+)
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.page import checks, vega
@@ -46,6 +55,8 @@ def render(
         ],
         interactions=plain(ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
         ladder_note=markdown.LADDER,
+        saturation=_filled(saturation.COLUMNS, saturation.frame(run)),
+        saturation_note=markdown.SATURATION,
         roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
         ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
         roofline_note=_paragraphs(markdown.ROOFLINE),

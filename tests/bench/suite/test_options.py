@@ -8,7 +8,7 @@ import pytest
 from bench.names import RequestError
 from bench.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.suite import options
-from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
+from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 
 ROOT = Path("/somewhere")
 GIVEN_NOTHING: dict[str, str | bool | None] = {
@@ -59,6 +59,8 @@ def test_a_profile_decides_what_is_left_open(name: str) -> None:
     assert {cell.arch for cell in made.cells} == set(profile.archs)
     assert {cell.mode for cell in made.cells} == set(profile.modes)
     batches = {1, THROUGHPUT_BATCH["cpu"]} if profile.throughput else {1}
+    if profile.sweep:
+        batches = set(SWEEP["cpu"])
     assert {cell.batch_size for cell in made.cells} == batches
     assert {(c.dtype, c.task, c.device) for c in made.cells} == {("fp32", "infer", "cpu")}
     assert len(made.cells) == len(profile.archs) * len(profile.modes) * len(batches)
@@ -70,6 +72,11 @@ def test_quick_is_googlenet_beside_the_reference() -> None:
     assert {(cell.arch, cell.mode) for cell in plan(profile="quick").cells} == {
         (arch, mode) for arch in ("googlenet", REFERENCE_ARCH) for mode in MODES
     }
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_sweep_goes_further_on_a_gpu() -> None:
+    assert {cell.batch_size for cell in plan(profile="sweep").cells} == {1, 8, 32, 128, 256}
 
 
 @pytest.mark.usefixtures("_gpu")
