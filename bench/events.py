@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from bench.plan import Plan
-from bench.record import BackToBack, Failure
+from bench.record import BackToBack, Failure, Fit
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -41,6 +41,12 @@ class Ceiling(_Event, frozen=True, kw_only=True):
 
     dtype: str
     facts: dict[str, Any]
+
+
+class Fitted(_Event, frozen=True, kw_only=True):
+    """The largest batch of an arch, mode, dtype and task was looked for."""
+
+    fit: Fit
 
 
 class Compiled(_Event, frozen=True, kw_only=True):
@@ -128,6 +134,7 @@ Event: TypeAlias = (
     | Resumed
     | Counted
     | Ceiling
+    | Fitted
     | Compiled
     | WaveBegan
     | Learned

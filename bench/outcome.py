@@ -13,10 +13,10 @@ from bench import events, waves
 from bench.cell import Cell
 from bench.names import RequestError
 from bench.plan import Plan
-from bench.record import CellRecord, Failure, Round, RunRecord, Visit
+from bench.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
-_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling"})
+_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Outcome:
         """By arch, and whether it is the base's."""
         self.ceilings: dict[str, dict[str, Any]] = {}
         """By dtype."""
+        self.fits: dict[Cell, Fit] = {}
         self.failures: dict[str, Failure] = {}
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
@@ -102,6 +103,7 @@ class Outcome:
             environment=self.environment,
             base_environment=self.base_environment,
             ceilings=self.ceilings,
+            fits=tuple(self.fits.values()),
             plan={name: value for name, value in plan.items() if name != "cells"},
             status=self.status,
             phases_s=self.phases_s,
@@ -133,6 +135,10 @@ class Outcome:
         self.ceilings[event.dtype] = event.facts
         if "error" in event.facts:
             self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
+
+    @apply.register
+    def _(self, event: events.Fitted) -> None:
+        self.fits[event.fit.cell] = event.fit
 
     @apply.register
     def _(self, event: events.Compiled) -> None:

@@ -47,6 +47,8 @@ class Plan:
     """Whether every cell is measured a second time, with other code or another interpreter."""
     ceiling: bool = False
     """Whether to measure first what the device does at the most in each dtype; never in a gate."""
+    fit: bool = False
+    """Whether to look first for the largest batch of each arch, mode, dtype and task."""
     profile: str = ""
     command: str = ""
     """What to type to make such a run again."""
@@ -58,6 +60,11 @@ class Plan:
         for cell in self.cells:
             groups.setdefault(cell.group, []).append(cell)
         return {name: tuple(cells) for name, cells in groups.items()}
+
+    @property
+    def fit_bytes(self) -> int | None:
+        """What a batch may hold to fit, where that is not the device's to say."""
+        return None if self.is_on_gpu else self.memory_bytes
 
     @property
     def is_on_gpu(self) -> bool:

@@ -108,6 +108,39 @@ class CellRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A batch size, tried by a worker that was alone."""
+
+    batch_size: int
+    fits: bool
+    held_bytes: int | None = None
+    """At its peak: of the device's memory by the allocator, or of a CPU's by the process."""
+    reason: str = ""
+    """Why it does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The largest batch of an arch in a mode, a dtype and a task, as far as it was looked for."""
+
+    cell: Cell
+    """With a batch of one image."""
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def largest(self) -> Attempt | None:
+        """The largest that fits; None where one image does not."""
+        fitting = (attempt for attempt in self.attempts if attempt.fits)
+        return max(fitting, key=lambda attempt: attempt.batch_size, default=None)
+
+    @property
+    def smallest_failed(self) -> Attempt | None:
+        """The smallest that does not fit; None where all that were tried do."""
+        failed = (attempt for attempt in self.attempts if not attempt.fits)
+        return min(failed, key=lambda attempt: attempt.batch_size, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A whole run: every cell, and the circumstances."""
 
@@ -123,6 +156,8 @@ class RunRecord:
     """The same of a gate's base."""
     ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the device does at the most, by dtype (bench/ceiling.py, ``measure``)."""
+    fits: tuple[Fit, ...] = ()
+    """The largest batches, where they were looked for."""
     plan: Mapping[str, Any]
     """What was asked for: the fields of the plan but its cells."""
     status: str

@@ -86,6 +86,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "plan": dict(run.plan),
                 "environment": dict(run.environment),
                 "base_environment": run.base_environment and dict(run.base_environment),
+                **({"fits": [asdict(found) for found in run.fits]} if run.fits else {}),
                 "ceilings": {dtype: dict(facts) for dtype, facts in run.ceilings.items()},
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
@@ -128,6 +129,7 @@ def from_json(content: Any) -> RunRecord:
             "rounds": _rows(ours["rounds"]),
             **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
             "ceilings": ours.get("ceilings", {}),  # of version 2 too, but not from its beginning
+            "fits": ours.get("fits", []),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },

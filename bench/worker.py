@@ -19,7 +19,19 @@ from typing import Any, TextIO
 import psutil
 import torch
 
-from bench import archs, ceiling, clock, cost, environment, memory, origin, shortage, subject
+from bench import (
+    archs,
+    attempt,
+    ceiling,
+    clock,
+    cost,
+    environment,
+    memory,
+    origin,
+    resident,
+    shortage,
+    subject,
+)
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.lifeline import die_with
@@ -62,6 +74,15 @@ class Worker:
         """What the device does at the most in a dtype."""
         self._use(device)
         return ceiling.measure(DTYPES[dtype], self.device)
+
+    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
+        """Iterate a cell unchecked; what this process, or its device, held at the most."""
+        wanted = Cell(**cell)
+        self._use(wanted.device)
+        before_bytes = resident.now_bytes()
+        attempt.iterate(wanted, image_size=image_size, seed=seed)
+        held = memory.holds(before_bytes, self.device)
+        return {"held_bytes": held.get("device_bytes", held["host_bytes"])}
 
     def prepare(
         self, cell: dict[str, Any], image_size: int, seed: int, threads: int | None = None
@@ -114,6 +135,7 @@ class Worker:
             "describe": self.describe,
             "cost": self.cost,
             "ceiling": self.ceiling,
+            "attempt": self.attempt,
             "prepare": self.prepare,
             "warm_up": self.warm_up,
             "measure": self.measure,

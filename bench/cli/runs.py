@@ -15,6 +15,7 @@ from bench.report import (
     files,
     frame,
     ladder,
+    largest,
     markdown,
     roofline,
     saturation,
@@ -49,6 +50,7 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
         (*saturation.COLUMNS[:4], ladder.WHERE_COLUMNS[-1], *saturation.COLUMNS[4:]),
         saturation.frame(run),
     ),
+    "fit": lambda run: (largest.COLUMNS, largest.frame(run)),
     "trust": _trust,
     "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
 }

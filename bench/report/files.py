@@ -9,7 +9,7 @@ import pandas as pd
 from bench import store
 from bench.names import RequestError
 from bench.record import RunRecord
-from bench.report import findings, frame, ladder, markdown, roofline, saturation, trust
+from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into
 from bench.report.tables import csv_safe
@@ -19,7 +19,7 @@ from bench.store import write_text
 RUN_FILE = "run.json"
 CHARTS = "charts"
 SOMETIMES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
-    {"saturation.csv": saturation.frame}
+    {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
 )
 """Tables of what not every run measures; an earlier run's goes where this one has none."""
 
@@ -70,7 +70,8 @@ def _contents(
         "trust.csv": trust.table(trust.of(run)),
         "samples.csv": frame.samples(run),
     }
-    tables |= {name: table(run) for name, table in SOMETIMES.items() if not table(run).empty}
+    sometimes = {name: table(run) for name, table in SOMETIMES.items()}
+    tables |= {name: rows for name, rows in sometimes.items() if not rows.empty}
     return {
         "report.md": markdown.render(run, drawn, inside),
         "report.html": page.render(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
-from bench.report import bottleneck, ladder, saturation
+from bench.report import bottleneck, ladder, largest, saturation
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import milliseconds
 from bench.stats import Interval
@@ -59,6 +59,7 @@ def of(run: RunRecord) -> tuple[Findings, ...]:
         if said:
             found.append(Findings(title=title(records[0]), sentences=tuple(said)))
     found += [Findings(title=name, sentences=said) for name, said in saturation.findings(run)]
+    found += [Findings(title=name, sentences=said) for name, said in largest.findings(run)]
     return tuple(found)
 
 

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.record import RunRecord
-from bench.report import bottleneck, findings, frame, ladder, roofline, saturation, summary, trust
+from bench.report import (
+    bottleneck,
+    findings,
+    frame,
+    ladder,
+    largest,
+    roofline,
+    saturation,
+    summary,
+    trust,
+)
 from bench.report import circumstances as about
 from bench.report.chart import Chart
 from bench.report.findings import Findings
@@ -59,6 +69,12 @@ Saturated is the smallest batch whose throughput is within 5 % of the best of th
 share of the best is taken within each set, and its interval over the sets. It is shown where the
 whole interval, and none of a smaller batch's, lies over 95 %; else it is what the estimates say.
 """
+LARGEST = """\
+Each size was tried in a fresh worker, alone on its device: three iterations on one batch of random
+images, nothing checked. Sizes were doubled until one did not fit and then halved, down to a
+thirty-second. None of them is measured here: a cell is alive beside its control and the reference,
+and its answer is checked against fp32 eager's, all of which takes memory too.
+"""
 LADDER = """\
 Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
 was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
@@ -105,7 +121,12 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     for title, rows in summary.groups(cells):
         parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
-    parts += [*_ladder(run, charts), *_throughput(run, charts), *_inside(inside, charts)]
+    parts += [
+        *_ladder(run, charts),
+        *_throughput(run, charts),
+        *_largest(run),
+        *_inside(inside, charts),
+    ]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run, cells)]
     parts += ["## How to read this", how_to_read(run)]
@@ -138,6 +159,17 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     if not squares.empty:
         parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
     return ["## One factor at a time", LADDER, *parts] if parts else []
+
+
+def _largest(run: RunRecord) -> list[str]:
+    rows = largest.frame(run)
+    if rows.empty:
+        return []
+    return [
+        "## The largest batch that fits",
+        as_markdown(filled(largest.COLUMNS, rows), rows),
+        LARGEST,
+    ]
 
 
 def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from bench import environment, plan
 from bench.names import RequestError, choose, listed
 from bench.plan import FOREIGN_CPUS
+from bench.room import free_host_bytes
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
 Value = TypeVar("Value")
@@ -60,6 +61,13 @@ def add(parser: pytest.Parser) -> None:
         default=None,
         help="measure first what the device does at the most in each dtype, 3 s each, and show "
         "every cell's share of it (default: the profile's; all but quick do)",
+    )
+    group.addoption(
+        "--fit",
+        action="store_true",
+        help="look first for the largest batch that each arch, mode, dtype and task finds memory "
+        "for: alone on the device, or on a CPU in --memory; to a thirty-second, in some 10 to 20 "
+        "fresh workers each, every one of which compiles where the mode does",
     )
     group.addoption(
         "--resume",
@@ -130,7 +138,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         positive(config, "--budget", " of seconds"),
         positive(config, "--memory", " of GiB"),
     )
-    return plan.Plan(
+    made = plan.Plan(
         cells=plan.cells(
             arch_names=_listed(config, "--archs", str) or given.archs,
             mode_names=_listed(config, "--modes", str) or given.modes,
@@ -151,8 +159,12 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         ceiling=_is_on(config, "--ceiling", given.ceiling),
         profile=given.profile,
         command=command(config),
+        fit=bool(config.getoption("--fit")),
         seed=at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
     )
+    if made.fit and not made.is_on_gpu:
+        _check_memory_to_fit(made.memory_bytes, free_host_bytes())
+    return made
 
 
 def is_gate(config: pytest.Config) -> bool:
@@ -185,6 +197,23 @@ def check_report_folder(config: pytest.Config) -> None:
 def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again."""
     return shlex.join(["pytest", *map(str, config.invocation_params.args)])
+
+
+def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
+    """Refuse to look for a CPU's largest batch where that could use up the machine's memory.
+
+    A batch that fits is doubled: the first that does not may hold twice the limit.
+    """
+    if limit_bytes is None:
+        raise RequestError(
+            "--fit needs --memory GIB on a CPU: without a limit a larger batch fits until the "
+            "system has no memory left for anything else"
+        )
+    if 2 * limit_bytes > free_bytes:
+        raise RequestError(
+            f"--fit tries batches of up to twice --memory, and {limit_bytes / 2**30:.1f} GiB is "
+            f"more than half of the {free_bytes / 2**30:.1f} GiB that are free"
+        )
 
 
 def _is_on(config: pytest.Config, option: str, default: bool) -> bool:

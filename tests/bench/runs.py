@@ -4,7 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from bench.cell import Cell
-from bench.record import BackToBack, CellRecord, Failure, Round, RunRecord, Visit
+from bench.record import (
+    Attempt,
+    BackToBack,
+    CellRecord,
+    Failure,
+    Fit,
+    Round,
+    RunRecord,
+    Visit,
+)
 
 REFERENCE = "torchvision"
 SETS, ROUNDS, ITERATIONS = 2, 3, 4
@@ -239,4 +248,30 @@ def gpu(busy_share: float = 0.25) -> RunRecord:
         controls=(replace(record, cell=replace(record.cell, control=True)),),
         rounds=rounds(record.cell),
         environment={**small_run.environment, "device": "cuda", "device_name": "NVIDIA"},
+    )
+
+
+def fitted() -> RunRecord:
+    """A run that looked for largest batches: found one, found no end, and found none at all."""
+    failed = Attempt(batch_size=65, fits=False, reason=HOSTILE)
+    return replace(
+        small(),
+        fits=(
+            Fit(
+                cell=EAGER,
+                attempts=(
+                    Attempt(batch_size=64, fits=True, held_bytes=900 * MIB),
+                    Attempt(batch_size=128, fits=False, held_bytes=1800 * MIB, reason="too much"),
+                    failed,
+                ),
+            ),
+            Fit(
+                cell=COMPILED,
+                attempts=(Attempt(batch_size=65_536, fits=True, held_bytes=MIB),),
+            ),
+            Fit(
+                cell=REFERENCE_EAGER,
+                attempts=(Attempt(batch_size=1, fits=False, reason="no such kernel"),),
+            ),
+        ),
     )

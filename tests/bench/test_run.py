@@ -11,6 +11,7 @@ import pytest
 
 from bench import events, wave
 from bench.cell import Cell
+from bench.fit import RESOLUTION
 from bench.launch import ForkServer, Launcher
 from bench.load import Reading
 from bench.names import RequestError
@@ -21,7 +22,7 @@ from bench.record import Failure
 from bench.report.roofline import KINDS
 from bench.run import Run
 from bench.wave import DROPPED, iterations_for
-from tests.bench.broken import CALLS_OF_WARMING_UP
+from tests.bench.broken import CALLS_OF_WARMING_UP, MIB_AN_IMAGE
 
 
 class Watcher:
@@ -406,6 +407,45 @@ def test_resuming_measures_only_what_is_missing(fork_server: Launcher) -> None:
     assert record_of(outcome, first).visits == before
     assert visited(outcome, second) == [(s, r) for s in range(2) for r in range(3)]
     assert any("resumed" in note for note in outcome.notes)
+
+
+def test_the_largest_batch_that_fits_is_found_before_anything_is_measured(
+    fork_server: Launcher,
+) -> None:
+    greedy = cell("takes_much_an_image", batch_size=2)
+    limit_bytes = 512 * 2**20
+    told: list[str] = []
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(type(event).__name__)
+
+    found = plan(greedy, rounds=1, fit=True, memory_bytes=limit_bytes)
+    outcome = run(found, fork_server, begin=lambda _: Keeps()).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.cell == replace(greedy, batch_size=1)
+    largest, failed = fit.largest, fit.smallest_failed
+    assert largest is not None
+    assert failed is not None
+    # Its images' own, and whatever the process holds besides.
+    assert MIB_AN_IMAGE * largest.batch_size * 2**20 < (largest.held_bytes or 0) <= limit_bytes
+    assert limit_bytes < (failed.held_bytes or 0)
+    assert "of 512 MiB (--memory)" in failed.reason
+    assert 1 < largest.batch_size < 512 / MIB_AN_IMAGE
+    assert failed.batch_size - largest.batch_size <= max(1, largest.batch_size // RESOLUTION)
+    assert told.index("Fitted") < told.index("WaveBegan")
+    assert "looking for the largest batches" in outcome.phases_s
+    again = run(found, fork_server, resumed=outcome).measure()
+    assert list(again.fits.values()) == [fit]
+
+
+def test_a_network_that_does_not_fit_at_all_says_why(fork_server: Launcher) -> None:
+    outcome = run(plan(cell("needs_a_petabyte"), fit=True, rounds=1), fork_server).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.largest is None
+    (attempt,) = fit.attempts
+    assert attempt.batch_size == 1
+    assert "out of memory: 4,294,967,296 MiB more" in attempt.reason
 
 
 def test_another_plan_is_not_resumed(fork_server: Launcher) -> None:

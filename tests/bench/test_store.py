@@ -85,6 +85,13 @@ def test_a_file_has_no_blocks_where_there_are_none(content: dict[str, Any]) -> N
     assert "back_to_back" not in json.dumps(content)
 
 
+def test_fits_survive(path: Path) -> None:
+    run = runs.fitted()
+    store.write(run, path)
+    assert store.read(path) == run
+    assert "fits" not in ours(store.to_json(runs.small()))
+
+
 def test_ceilings_survive(path: Path) -> None:
     run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
     store.write(run, path)

@@ -17,6 +17,7 @@ GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
     **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling")),
     "--environment": "pinned",
+    "--fit": False,
 }
 
 
@@ -135,6 +136,24 @@ def test_what_is_foreign_and_what_is_free_are_options() -> None:
     assert (plan().foreign_cpus, plan().memory_bytes) == (FOREIGN_CPUS, None)
     assert plan(foreign_cpus="0.5").foreign_cpus == 0.5
     assert plan(memory="1.5").memory_bytes == 3 * 2**29
+
+
+def test_on_a_cpu_the_largest_batch_is_looked_for_in_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(options, "free_host_bytes", lambda: 8 * 2**30)
+    assert not plan().fit
+    assert plan(fit=True, memory="4").fit
+    with pytest.raises(RequestError, match="--fit needs --memory GIB on a CPU"):
+        plan(fit=True)
+    with pytest.raises(RequestError, match=r"4.5 GiB is more than half of the 8.0 GiB"):
+        plan(fit=True, memory="4.5")
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_it_is_the_device_s_memory() -> None:
+    made = plan(fit=True, memory="4")
+    assert (made.fit, made.fit_bytes) == (True, None)
 
 
 def test_the_environment_is_an_option() -> None:
