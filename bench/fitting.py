@@ -27,7 +27,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
         facts = worker.request(
             "attempt",
             limit_s=PREPARE_LIMIT_S,
-            cell=asdict(replace(cell, batch_size=batch_size)),
+            cell=asdict(replace(cell, batch_size=batch_size, device=context.plan.device_of(0))),
             image_size=context.plan.image_size,
             seed=context.plan.seed,
         )

@@ -7,9 +7,11 @@ from itertools import product
 from bench import archs, modes, waves
 from bench.cell import Cell
 from bench.dtypes import DTYPES
-from bench.environment import cuda_devices
+from bench.environment import cuda_device_names, cuda_devices
 from bench.names import RequestError, choose
 
+ALL_DEVICES = "cuda:all"
+_KNOWN_DEVICES = f"cpu, cuda, cuda:N and {ALL_DEVICES}"
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
 IMAGE_SIZE = 224
 # A quiet machine shows 0.02, one with a competing process 0.6 and more.
@@ -33,6 +35,8 @@ class Plan:
     """No round begins later than this after the first; None for no such bound."""
     seed: int
     """Of the order of visits, and of weights and images."""
+    devices: tuple[str, ...] = ()
+    """What ``cuda:all`` stands for; sets are dealt out to them in turn."""
     environment: str = "pinned"
     """The settings that workers start with, a name of bench/environment.py."""
     foreign_cpus: float = FOREIGN_CPUS
@@ -60,6 +64,17 @@ class Plan:
         for cell in self.cells:
             groups.setdefault(cell.group, []).append(cell)
         return {name: tuple(cells) for name, cells in groups.items()}
+
+    def device_of(self, set_index: int) -> str:
+        """The device that measures a set: every cell of it, so that each ratio is one device's.
+
+        Sets follow each other whatever their devices: two at once would share the host's cores,
+        which are what a launch-bound cell waits for. So no device has two cells at work, and what
+        tells one device from the next is in the intervals, which are over sets.
+        """
+        if not self.devices:
+            return self.cells[0].device
+        return self.devices[set_index % len(self.devices)]
 
     @property
     def fit_bytes(self) -> int | None:
@@ -134,18 +149,24 @@ def cells(
     return found
 
 
-def device(given: str | None) -> str:
+def device(given: str | None, *, several: bool = False) -> str:
     """The device that was asked for, or the one that is there: ``cuda``, else ``cpu``.
 
-    Raises ``RequestError`` where no device has this name, or this machine has none of it.
+    ``several``: whether ``cuda:all`` may be asked for. Raises ``RequestError`` where no device has
+    this name, or this machine has none of it.
     """
     if given is None:
         return "cuda" if cuda_devices() else "cpu"
+    if given == ALL_DEVICES:
+        if not several:
+            raise RequestError(f"--device {ALL_DEVICES} is the suite's; here one is measured on")
+        check_same_model(cuda_device_names())
+        return given
     kind, _, index = given.partition(":")
     if kind not in {"cpu", "cuda"} or (
         ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
     ):
-        raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
+        raise RequestError(f"no device is called {given!r}; there are {_KNOWN_DEVICES}")
     if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
         shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
         raise RequestError(
@@ -153,6 +174,26 @@ def device(given: str | None) -> str:
             "--device cpu needs none"
         )
     return given
+
+
+def devices(given: str) -> tuple[str, ...]:
+    """What a device's name stands for, where that is several."""
+    return tuple(f"cuda:{index}" for index in range(cuda_devices())) if given == ALL_DEVICES else ()
+
+
+def check_same_model(names: Sequence[str]) -> None:
+    """Refuse devices that sets cannot be dealt out to: none, or not all of one model."""
+    if not names:
+        raise RequestError(
+            f"--device {ALL_DEVICES}: the NVIDIA driver shows no device on this machine; "
+            "--device cpu needs none"
+        )
+    if len(set(names)) > 1:
+        told = ", ".join(f"cuda:{index} is {name}" for index, name in enumerate(names))
+        raise RequestError(
+            f"--device {ALL_DEVICES} needs devices of one model, or a figure would be of none: "
+            f"{told}; name one, or hide the others with CUDA_VISIBLE_DEVICES"
+        )
 
 
 def _check_dtype(name: str, device: str, task_names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -56,6 +56,7 @@ class LiveWave:
         self._group = wave.reference.group
         self._where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
         self._set = set_index
+        self._device = context.plan.device_of(set_index)
         self._replaced: set[Cell] = set()
         self._live: dict[Cell, WorkerProcess] = {}
         self._latency_s: dict[Cell, float] = {}
@@ -162,7 +163,7 @@ class LiveWave:
     def _send_prepare(self, cell: Cell, threads: int) -> None:
         self._live[cell].send(
             "prepare",
-            cell=asdict(cell),
+            cell=asdict(replace(cell, device=self._device)),
             image_size=self._context.plan.image_size,
             seed=self._context.plan.seed,
             threads=threads,
@@ -182,7 +183,7 @@ class LiveWave:
             self._replaced.add(cell)
             self._live.pop(cell).close()
             return True
-        self._learn(cell, **facts)
+        self._learn(cell, **facts, device=self._device)
         return False
 
     def _round(self, round_index: int) -> bool:

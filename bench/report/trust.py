@@ -119,6 +119,7 @@ def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
     rows = cells.reindex(columns=list(_COUNTED))
     return [
         *run.notes,
+        *_devices(run),
         *(
             f"{record.cell.id}: {what.format(int(row[name]))}."
             for record, row in zip(run.cells, rows.to_dict("records"), strict=True)
@@ -126,6 +127,23 @@ def notes(run: RunRecord, cells: pd.DataFrame) -> list[str]:
             if pd.notna(row[name]) and row[name]
         ),
     ]
+
+
+def _devices(run: RunRecord) -> Iterator[str]:
+    """Which device measured which set, where there are several."""
+    devices = list(run.plan.get("devices", ()))
+    if len(devices) < 2:
+        return
+    sets = sorted({visit.set_index for record in run.cells for visit in record.visits})
+    told = []
+    for index, device in enumerate(devices):
+        own = [str(number + 1) for number in sets if number % len(devices) == index]
+        if own:
+            told.append(f"{device} set{'s' * (len(own) > 1)} {', '.join(own)}")
+    yield (
+        f"Sets were dealt out to {len(devices)} devices of one model, one after the other: "
+        f"{'; '.join(told)}. What tells one device from the next is in the intervals."
+    )
 
 
 def _grouped(

@@ -39,7 +39,11 @@ def add(parser: pytest.Parser) -> None:
         ("--tasks", "infer, train (default: infer)"),
     ):
         group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
-    group.addoption("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    group.addoption(
+        "--device",
+        help="cpu, cuda, cuda:N, or cuda:all to deal sets out to all devices of this machine, one "
+        "after the other (default: cuda where there is one)",
+    )
     group.addoption("--sets", metavar="N", help="sets of fresh workers, at the least")
     group.addoption("--rounds", metavar="N", help="visits to each worker in a set")
     group.addoption(
@@ -123,7 +127,7 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
         profile=name,
         archs=profile.archs,
         modes=profile.modes,
-        batch_sizes=profile.batch_sizes(plan.device(config.getoption("--device"))),
+        batch_sizes=profile.batch_sizes(_device(config)),
         sets=profile.sets,
         rounds=profile.rounds,
         extra_s=profile.extra_s,
@@ -145,8 +149,9 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
             dtype_names=_listed(config, "--dtypes", str) or given.dtypes,
             batch_sizes=_listed(config, "--batch-sizes", int) or given.batch_sizes,
             task_names=_listed(config, "--tasks", str) or given.tasks,
-            device=plan.device(config.getoption("--device")),
+            device=_device(config),
         ),
+        devices=plan.devices(_device(config)),
         sets=at_least(1, config, "--sets", given.sets),
         rounds=at_least(1, config, "--rounds", given.rounds),
         precision=positive(config, "--precision") or PRECISION,
@@ -219,6 +224,10 @@ def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
 def _is_on(config: pytest.Config, option: str, default: bool) -> bool:
     given: bool | None = config.getoption(option)
     return default if given is None else given
+
+
+def _device(config: pytest.Config) -> str:
+    return plan.device(config.getoption("--device"), several=True)
 
 
 def _environment(config: pytest.Config) -> str:

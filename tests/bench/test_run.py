@@ -19,6 +19,7 @@ from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.process import WorkerError
 from bench.record import Failure
+from bench.report import trust
 from bench.report.roofline import KINDS
 from bench.run import Run
 from bench.wave import DROPPED, iterations_for
@@ -446,6 +447,19 @@ def test_a_network_that_does_not_fit_at_all_says_why(fork_server: Launcher) -> N
     (attempt,) = fit.attempts
     assert attempt.batch_size == 1
     assert "out of memory: 4,294,967,296 MiB more" in attempt.reason
+
+
+def test_sets_are_dealt_out_to_devices_each_whole(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("prints")
+    devices = ("cpu", "cpu:0")  # two names of what is one here
+    outcome = run(plan(first, second, sets=3, devices=devices), fork_server).measure()
+    for one in (first, second, replace(first, control=True)):
+        measured_on = [setup["device"] for setup in record_of(outcome, one).setups]
+        assert measured_on == ["cpu", "cpu:0", "cpu"]
+        assert record_of(outcome, one).has_figures
+    assert outcome.environment["device"] == "cpu"
+    (note,) = trust._devices(outcome.run_record())
+    assert "2 devices of one model, one after the other: cpu sets 1, 3; cpu:0 set 2." in note
 
 
 def test_another_plan_is_not_resumed(fork_server: Launcher) -> None:

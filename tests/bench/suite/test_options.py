@@ -76,6 +76,16 @@ def test_quick_is_googlenet_beside_the_reference() -> None:
 
 
 @pytest.mark.usefixtures("_gpu")
+def test_all_gpus_take_sets_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.plan.cuda_device_names", lambda: ("NVIDIA H100",) * 2)
+    made = plan(device="cuda:all", dtypes="fp16")
+    assert made.devices == ("cuda:0", "cuda:1")
+    assert {cell.device for cell in made.cells} == {"cuda:all"}
+    assert {cell.batch_size for cell in made.cells} == {1, THROUGHPUT_BATCH["cuda"]}
+    assert plan(device="cuda:1").devices == ()
+
+
+@pytest.mark.usefixtures("_gpu")
 def test_a_sweep_goes_further_on_a_gpu() -> None:
     assert {cell.batch_size for cell in plan(profile="sweep").cells} == {1, 8, 32, 128, 256}
 
@@ -183,13 +193,14 @@ def test_seeds_are_drawn_where_none_is_given() -> None:
         ("batch_sizes", "1,x", "--batch-sizes takes a whole number, not 'x'"),
         ("batch_sizes", "1.5", "--batch-sizes takes a whole number, not '1.5'"),
         ("tasks", "inference", "no task is called 'inference'; did you mean 'infer'?"),
-        ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda and cuda:N"),
+        ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda, cuda:N and cuda:all"),
         ("device", "", "no device is called ''"),
         ("device", "cpu:0", "no device is called 'cpu:0'"),
         ("device", "cuda:", "no device is called 'cuda:'"),
         ("device", "cuda:x", "no device is called 'cuda:x'"),
         ("device", "cuda:-1", "no device is called 'cuda:-1'"),
         ("device", "cuda:²", "no device is called 'cuda:²'"),
+        ("device", "cuda:all", "--device cuda:all: the NVIDIA driver shows no device"),
         ("device", "cuda", "--device cuda: the NVIDIA driver shows no device on this machine"),
         ("sets", "0", "--sets must be at least 1, not 0"),
         ("sets", "two", "--sets takes a whole number, not 'two'"),
