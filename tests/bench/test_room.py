@@ -1,9 +1,13 @@
 """Readings made up as a device gives them: what is free, and what an allocator has of the rest."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+import torch
 
+from bench.cell import Cell
+from bench.launch import Launcher
 from bench.room import MIB, Room
 
 GROUP = "fp32/b8/infer/cuda"
@@ -75,3 +79,29 @@ def test_on_a_cpu_the_limit_is_what_all_hold_together() -> None:
     assert found.holds_another(GROUP, live=2, starting=0)
     assert not found.holds_another(GROUP, live=3, starting=0)
     assert found.held(GROUP) == "1,024 MiB the largest"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_real_context_takes_its_hundred_mebibytes_and_more(fork_server: Launcher) -> None:
+    found = Room(on_gpu=True)
+    workers = [fork_server.launch() for _ in range(2)]
+    try:
+        for index, worker in enumerate(workers):
+            asked = Cell(
+                arch="tests.bench.broken:works",
+                mode="eager",
+                dtype="fp32",
+                batch_size=2,
+                task="infer",
+                device="cuda",
+            )
+            facts = worker.request(
+                "prepare", limit_s=120.0, cell=asdict(asked), image_size=32, seed=0
+            )
+            found.learn(GROUP, facts, alone=index > 0)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert not found.wants_one_at_a_time
+    assert 100 * MIB < (found._context_bytes or 0) < 4 * GIB

@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,8 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
-from bench import events, wave
+from bench import events, stats, wave
 from bench.cell import Cell
 from bench.fit import RESOLUTION
 from bench.launch import ForkServer, Launcher
@@ -493,3 +495,39 @@ def test_a_fork_server_s_death_is_no_cell_s_failure_and_keeps_what_was_measured(
     assert not watcher.failures
     assert 2 <= len(visited(outcome, found)) < 50
     assert ["was killed by SIGKILL" in note for note in outcome.notes] == [True]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_each_visit_has_a_block(fork_server: Launcher) -> None:
+    found = replace(cell("works"), device="cuda")
+    outcome = run(plan(found, sets=2), fork_server).measure()
+    record = record_of(outcome, found)
+    assert not outcome.failures
+    assert all(visit.back_to_back for visit in record.visits)
+    assert stats.busy_share(record).sets == 2
+    assert all(setup["device_free_bytes"] > 0 for setup in record.setups)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_the_largest_batch_is_what_its_memory_holds(fork_server: Launcher) -> None:
+    greedy = replace(cell("takes_gibibytes_on_its_device"), device="cuda")
+    outcome = run(plan(greedy, fit=True, rounds=1), fork_server).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.largest is not None
+    assert fit.smallest_failed is not None
+    assert re.search(
+        r"MiB more were asked for, [\d,]+ MiB were free of", fit.smallest_failed.reason
+    )
+    assert (fit.largest.held_bytes or 0) >= fit.largest.batch_size * 2**30
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_what_does_not_fit_is_a_failed_cell_with_the_sizes(fork_server: Launcher) -> None:
+    greedy = replace(cell("takes_gibibytes_on_its_device", batch_size=4096), device="cuda")
+    outcome = run(plan(greedy, rounds=1), fork_server).measure()
+    failure = outcome.failures[greedy.id]
+    assert failure.kind == "out_of_memory"
+    assert "4,194,304 MiB more were asked for" in failure.message

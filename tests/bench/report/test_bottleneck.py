@@ -6,7 +6,7 @@ import pytest
 
 from bench import stats
 from bench.record import CellRecord
-from bench.report import bottleneck, findings, frame, markdown
+from bench.report import bottleneck, findings, frame, ladder, markdown
 from bench.stats import Interval
 from tests.bench import runs
 
@@ -87,6 +87,21 @@ def test_a_run_on_a_gpu_tells_its_times_apart() -> None:
     (said,) = (found.sentences for found in findings.of(run))
     assert said[-1].startswith("Launch-bound")
     assert said[-1].endswith(": googlenet in eager (25 %).")
+
+
+def test_a_step_s_throughput_is_of_blocks_too() -> None:
+    before, after = runs.on_cuda(0.25), runs.on_cuda(0.25, of=runs.cell("googlenet-3x3"))
+    quicker = tuple(
+        replace(
+            visit, back_to_back=replace(visit.back_to_back, host_s=visit.back_to_back.host_s / 2)
+        )
+        for visit in after.visits
+        if visit.back_to_back
+    )
+    run = replace(runs.gpu(), cells=(before, replace(after, visits=quicker)))
+    (row,) = ladder.frame(run).to_dict("records")
+    assert row["latency_ratio"] == pytest.approx(1)
+    assert row["throughput_ratio"] == pytest.approx(2)
 
 
 def test_a_cell_that_failed_has_no_figures_of_blocks_either() -> None:
