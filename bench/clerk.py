@@ -43,7 +43,7 @@ class Clerk:
         """The environment; raises ``WorkerError`` where the device is not there."""
         try:
             return self._worker.request(
-                "describe", limit_s=SHORT_LIMIT_S, device=self._plan.cells[0].device
+                "describe", limit_s=SHORT_LIMIT_S, device=self._plan.device_of(0)
             )
         except WorkerError as error:
             raise self._named(error) from error
@@ -66,7 +66,7 @@ class Clerk:
         """What the device does at the most in a dtype, or under ``error`` why that is not known."""
         try:
             return self._worker.request(
-                "ceiling", limit_s=SHORT_LIMIT_S, dtype=dtype, device=self._plan.cells[0].device
+                "ceiling", limit_s=SHORT_LIMIT_S, dtype=dtype, device=self._plan.device_of(0)
             )
         except WorkerError as error:
             return self._unknown(error)

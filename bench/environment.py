@@ -170,6 +170,21 @@ def _driver() -> ctypes.CDLL | None:
     return driver if driver.cuInit(0) == 0 else None
 
 
+def cuda_device_names() -> tuple[str, ...]:
+    """The model of each device, as the NVIDIA driver names it; without importing torch."""
+    count = cuda_devices()  # which has initialised the driver where there is one
+    if not count:
+        return ()
+    driver = ctypes.CDLL("libcuda.so.1")
+    names = []
+    for index in range(count):
+        name, device = ctypes.create_string_buffer(256), ctypes.c_int(0)
+        failed = driver.cuDeviceGet(ctypes.byref(device), index)
+        failed = failed or driver.cuDeviceGetName(name, len(name), device)
+        names.append("unknown" if failed else name.value.decode(errors="replace"))
+    return tuple(names)
+
+
 def driver_version() -> str:
     """The NVIDIA driver's version as its kernel module states it."""
     try:

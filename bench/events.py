@@ -9,7 +9,7 @@ import msgspec
 
 from bench.card import Around
 from bench.plan import Plan
-from bench.record import Failure
+from bench.record import BackToBack, Failure, Fit
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -51,6 +51,12 @@ class Shared(_Event, frozen=True, kw_only=True):
     others: tuple[str, ...]
 
 
+class Fitted(_Event, frozen=True, kw_only=True):
+    """The largest batch of an arch, mode, dtype and task was looked for."""
+
+    fit: Fit
+
+
 class Compiled(_Event, frozen=True, kw_only=True):
     """A cell's graph was compiled with nothing in the cache; its worker was then replaced."""
 
@@ -85,6 +91,7 @@ class Visited(_Event, frozen=True, kw_only=True):
     dropped_s: float
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
+    back_to_back: BackToBack | None = None
 
 
 class RoundEnded(_Event, frozen=True, kw_only=True):
@@ -138,6 +145,7 @@ Event: TypeAlias = (
     | Counted
     | Ceiling
     | Shared
+    | Fitted
     | Compiled
     | WaveBegan
     | Learned

@@ -68,6 +68,7 @@ def holds(before_bytes: int, device: torch.device) -> dict[str, int]:
     held = {"host_bytes": max(own, resident.peak_bytes() - before_bytes)}
     if device.type == "cuda":
         held["device_bytes"] = torch.cuda.max_memory_reserved(device)
+        held["device_reserved_bytes"] = torch.cuda.memory_reserved(device)
         held["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]
     return held
 

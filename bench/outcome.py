@@ -13,10 +13,10 @@ from bench import events, waves
 from bench.cell import Cell
 from bench.names import RequestError
 from bench.plan import Plan
-from bench.record import CellRecord, Failure, Round, RunRecord, Visit
+from bench.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
-_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling"})
+_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Outcome:
         """By dtype."""
         self.shared: dict[str, tuple[str, ...]] = {}
         """Who else was on a device, in words."""
+        self.fits: dict[Cell, Fit] = {}
         self.failures: dict[str, Failure] = {}
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
@@ -105,6 +106,7 @@ class Outcome:
             base_environment=self.base_environment,
             ceilings=self.ceilings,
             shared=self.shared,
+            fits=tuple(self.fits.values()),
             plan={name: value for name, value in plan.items() if name != "cells"},
             status=self.status,
             phases_s=self.phases_s,
@@ -142,6 +144,10 @@ class Outcome:
         self.shared[event.device] = event.others
 
     @apply.register
+    def _(self, event: events.Fitted) -> None:
+        self.fits[event.fit.cell] = event.fit
+
+    @apply.register
     def _(self, event: events.Compiled) -> None:
         self._compile_cold_s[event.cell] = event.seconds
 
@@ -165,10 +171,12 @@ class Outcome:
             round_index=event.round_index,
             host_s=event.host_s,
             device_s=event.device_s,
+            back_to_back=event.back_to_back,
         )
         self._of_worker(event).visits[event.cell].append(visit)
         self.measured_anything = True
-        self._round_s += event.dropped_s + sum(event.host_s)
+        block_s = event.back_to_back.host_s if event.back_to_back else 0.0
+        self._round_s += event.dropped_s + sum(event.host_s) + block_s
 
     @apply.register
     def _(self, event: events.RoundEnded) -> None:

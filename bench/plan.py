@@ -7,9 +7,11 @@ from itertools import product
 from bench import archs, modes, waves
 from bench.cell import Cell
 from bench.dtypes import DTYPES
-from bench.environment import cuda_devices
+from bench.environment import cuda_device_names, cuda_devices
 from bench.names import RequestError, choose
 
+ALL_DEVICES = "cuda:all"
+_KNOWN_DEVICES = f"cpu, cuda, cuda:N and {ALL_DEVICES}"
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
 IMAGE_SIZE = 224
 L2 = {
@@ -38,6 +40,8 @@ class Plan:
     """No round begins later than this after the first; None for no such bound."""
     seed: int
     """Of the order of visits, and of weights and images."""
+    devices: tuple[str, ...] = ()
+    """What ``cuda:all`` stands for; sets are dealt out to them in turn."""
     environment: str = "pinned"
     """The settings that workers start with, a name of bench/environment.py."""
     foreign_cpus: float = FOREIGN_CPUS
@@ -58,6 +62,8 @@ class Plan:
     """Whether to measure what a CUDA device takes for an image, once a set of ``sets``."""
     allow_shared: bool = False
     """Whether others may be on the CUDA device that were there when the run began."""
+    fit: bool = False
+    """Whether to look first for the largest batch of each arch, mode, dtype and task."""
     profile: str = ""
     command: str = ""
     """What to type to make such a run again."""
@@ -69,6 +75,27 @@ class Plan:
         for cell in self.cells:
             groups.setdefault(cell.group, []).append(cell)
         return {name: tuple(cells) for name, cells in groups.items()}
+
+    def device_of(self, set_index: int) -> str:
+        """The device that measures a set: every cell of it, so that each ratio is one device's.
+
+        Sets follow each other whatever their devices: two at once would share the host's cores,
+        which are what a launch-bound cell waits for. So no device has two cells at work, and what
+        tells one device from the next is in the intervals, which are over sets.
+        """
+        if not self.devices:
+            return self.cells[0].device
+        return self.devices[set_index % len(self.devices)]
+
+    @property
+    def fit_bytes(self) -> int | None:
+        """What a batch may hold to fit, where that is not the device's to say."""
+        return None if self.is_on_gpu else self.memory_bytes
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the cells are a CUDA device's."""
+        return self.cells[0].device.startswith("cuda")
 
     def reference(self, group: str) -> Cell:
         """The cell of a group that ratios are taken to."""
@@ -135,18 +162,24 @@ def cells(
     return found
 
 
-def device(given: str | None) -> str:
+def device(given: str | None, *, several: bool = False) -> str:
     """The device that was asked for, or the one that is there: ``cuda``, else ``cpu``.
 
-    Raises ``RequestError`` where no device has this name, or this machine has none of it.
+    ``several``: whether ``cuda:all`` may be asked for. Raises ``RequestError`` where no device has
+    this name, or this machine has none of it.
     """
     if given is None:
         return "cuda" if cuda_devices() else "cpu"
+    if given == ALL_DEVICES:
+        if not several:
+            raise RequestError(f"--device {ALL_DEVICES} is the suite's; here one is measured on")
+        check_same_model(cuda_device_names())
+        return given
     kind, _, index = given.partition(":")
     if kind not in {"cpu", "cuda"} or (
         ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
     ):
-        raise RequestError(f"no device is called {given!r}; there are cpu, cuda and cuda:N")
+        raise RequestError(f"no device is called {given!r}; there are {_KNOWN_DEVICES}")
     if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
         shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
         raise RequestError(
@@ -171,6 +204,26 @@ def l2(given: str | None, device: str) -> str:
             "the other workers, make of them"
         )
     return given
+
+
+def devices(given: str) -> tuple[str, ...]:
+    """What a device's name stands for, where that is several."""
+    return tuple(f"cuda:{index}" for index in range(cuda_devices())) if given == ALL_DEVICES else ()
+
+
+def check_same_model(names: Sequence[str]) -> None:
+    """Refuse devices that sets cannot be dealt out to: none, or not all of one model."""
+    if not names:
+        raise RequestError(
+            f"--device {ALL_DEVICES}: the NVIDIA driver shows no device on this machine; "
+            "--device cpu needs none"
+        )
+    if len(set(names)) > 1:
+        told = ", ".join(f"cuda:{index} is {name}" for index, name in enumerate(names))
+        raise RequestError(
+            f"--device {ALL_DEVICES} needs devices of one model, or a figure would be of none: "
+            f"{told}; name one, or hide the others with CUDA_VISIBLE_DEVICES"
+        )
 
 
 def _check_dtype(name: str, device: str, task_names: Sequence[str]) -> None:

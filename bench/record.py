@@ -12,6 +12,22 @@ SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackToBack:
+    """Iterations with no wait between them, where a call returns before its work is done."""
+
+    iterations: int
+    enqueue_s: float
+    """By the host's clock, until the last call returned."""
+    host_s: float
+    """By the host's clock, until all their work was done."""
+    device_s: float
+    """Between events around all of them; whatever the device waited for the host is in it."""
+    busy_s: float | None = None
+    """Of one iteration on the device that did not wait for the host: it was kept busy with
+    something else until everything was enqueued. None where the host waited for the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """The timed iterations of one worker in one round, the dropped ones not among them."""
 
@@ -23,6 +39,8 @@ class Visit:
     """Among the waves of its group: those cells that were alive together."""
     voided: bool = False
     """Whether its round was voided, or cut off before it could be judged."""
+    back_to_back: BackToBack | None = None
+    """After the timed iterations, where the device's calls return before the work is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +104,11 @@ class CellRecord:
         return tuple(sample for visit in self.valid for sample in visit.device_s)
 
     @property
+    def has_blocks(self) -> bool:
+        """Whether iterations were also measured back to back."""
+        return any(visit.back_to_back for visit in self.valid)
+
+    @property
     def valid(self) -> Iterator[Visit]:
         """The visits that were not voided."""
         return (visit for visit in self.visits if not visit.voided)
@@ -94,6 +117,39 @@ class CellRecord:
     def has_figures(self) -> bool:
         """Whether anything may be said of its speed."""
         return self.failure is None and any(True for _ in self.valid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A batch size, tried by a worker that was alone."""
+
+    batch_size: int
+    fits: bool
+    held_bytes: int | None = None
+    """At its peak: of the device's memory by the allocator, or of a CPU's by the process."""
+    reason: str = ""
+    """Why it does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The largest batch of an arch in a mode, a dtype and a task, as far as it was looked for."""
+
+    cell: Cell
+    """With a batch of one image."""
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def largest(self) -> Attempt | None:
+        """The largest that fits; None where one image does not."""
+        fitting = (attempt for attempt in self.attempts if attempt.fits)
+        return max(fitting, key=lambda attempt: attempt.batch_size, default=None)
+
+    @property
+    def smallest_failed(self) -> Attempt | None:
+        """The smallest that does not fit; None where all that were tried do."""
+        failed = (attempt for attempt in self.attempts if not attempt.fits)
+        return min(failed, key=lambda attempt: attempt.batch_size, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +170,8 @@ class RunRecord:
     """What the device does at the most, by dtype (bench/ceiling.py, ``measure``)."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Who else was on a CUDA device when the run began, in words, by device."""
+    fits: tuple[Fit, ...] = ()
+    """The largest batches, where they were looked for."""
     plan: Mapping[str, Any]
     """What was asked for: the fields of the plan but its cells."""
     status: str

@@ -11,6 +11,7 @@ from bench.environment import physical_cores
 
 # Of the memory that is free now: what we do not see coming needs some too.
 USABLE = 0.9
+MIB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
 _VMSTAT = Path("/proc/vmstat")
 
@@ -24,20 +25,38 @@ class Room:
         limit_bytes: int | None = None,
         free_bytes: "Callable[[], int] | None" = None,
         cores: int | None = None,
+        on_gpu: bool = False,
     ) -> None:
+        """``on_gpu``: workers hold a GPU's memory besides the host's."""
         self.cores = cores or physical_cores()
         self._limit_bytes = limit_bytes
         self._free_bytes = free_bytes or free_host_bytes
         self._host_bytes: dict[str, int] = {}
         self._device_bytes: dict[str, int] = {}
         self._device_free_bytes: int | None = None
+        self._on_gpu = on_gpu
+        self._context_bytes: int | None = None
         self._killed = out_of_memory_kills()
 
-    def learn(self, group: str, facts: Mapping[str, Any]) -> None:
-        """Take in what a worker of a group holds, and what its device has left."""
+    @property
+    def wants_one_at_a_time(self) -> bool:
+        """Whether workers must be started one by one, to see what each takes of the device."""
+        return self._on_gpu and self._context_bytes is None
+
+    def learn(self, group: str, facts: Mapping[str, Any], *, alone: bool = False) -> None:
+        """Take in what a worker of a group holds, and what its device has left.
+
+        ``alone``: since the last one was learned of, nothing of ours but this one has changed what
+        the device has left. What that fell by, and the allocator does not know of, is the worker's
+        context: CUDA's own memory, kernels that were loaded, and workspaces of libraries.
+        """
+        before, free = self._device_free_bytes, facts.get("device_free_bytes")
+        if alone and before is not None and free is not None:
+            outside = before - free - int(facts.get("device_reserved_bytes") or 0)
+            self._context_bytes = max(self._context_bytes or 0, outside)
         for known, name in ((self._host_bytes, "host_bytes"), (self._device_bytes, "device_bytes")):
             known[group] = max(known.get(group, 0), facts.get(name) or 0)
-        self._device_free_bytes = facts.get("device_free_bytes")
+        self._device_free_bytes = free
 
     def holds_another(self, group: str, *, live: int, starting: int) -> bool:
         """Whether one more worker fits beside ``live`` ones, of which ``starting`` still grow."""
@@ -49,11 +68,20 @@ class Room:
         if self._limit_bytes and self._host_bytes[group] * (live + 1) > self._limit_bytes:
             return False
         free = self._device_free_bytes
-        return free is None or self._device_bytes[group] * (starting + 1) <= USABLE * free
+        return free is None or self._on_device_bytes(group) * (starting + 1) <= USABLE * free
 
-    def held_bytes(self, group: str) -> int:
-        """The most that a worker of a group turned out to hold, of the host's memory."""
-        return self._host_bytes.get(group, 0)
+    def held(self, group: str) -> str:
+        """The most that a worker of a group turned out to hold, in words."""
+        host = f"{self._host_bytes.get(group, 0) / MIB:,.0f} MiB"
+        if not self._on_gpu:
+            return f"{host} the largest"
+        return (
+            f"{host} of the host's and {self._on_device_bytes(group) / MIB:,.0f} MiB of the "
+            f"device's the largest, {(self._context_bytes or 0) / MIB:,.0f} MiB of them its context"
+        )
+
+    def _on_device_bytes(self, group: str) -> int:
+        return self._device_bytes.get(group, 0) + (self._context_bytes or 0)
 
     def killed_any(self) -> bool:
         """Whether the system has killed a process for want of memory since this was last asked."""

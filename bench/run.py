@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from bench import events
+from bench import events, fit, fitting
 from bench.cards import Cards
 from bench.cell import Cell
 from bench.clerk import Clerk
@@ -65,6 +65,7 @@ class Run:
         self._keeper: Keeper | None = None
         self._plan = self.outcome.plan if resumed else plan
         self._budget_s, self._extra_s = plan.budget_s, plan.extra_s
+        self._fit = plan.fit and not plan.against_base
         self._ceiling = plan.ceiling and not plan.against_base
         self._cards = cards or Cards()
         self._context = Context(
@@ -73,7 +74,7 @@ class Run:
             base_launcher=base_launcher,
             progress=progress,
             meter=meter or SystemMeter(),
-            room=Room(limit_bytes=plan.memory_bytes),
+            room=Room(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
             cards=self._cards.known,
             tell=self._tell,
             now=now,
@@ -141,6 +142,8 @@ class Run:
             context.wait()
             if self._ceiling:
                 self._measure_ceilings(clerks[0])
+        if self._fit:
+            self._find_fits()
 
     def _measure_ceilings(self, clerk: Clerk) -> None:
         """Have measured what the device does at the most in each dtype where that is not known."""
@@ -156,6 +159,19 @@ class Run:
                 context.progress.advance(dtype)
                 if "error" in facts:
                     context.progress.note(self.outcome.notes[-1])
+
+    def _find_fits(self) -> None:
+        """Have the largest batches looked for that are not known, each alone on the device."""
+        context = self._context
+        unknown = [cell for cell in fit.cells(self._plan.cells) if cell not in self.outcome.fits]
+        if not unknown:
+            return
+        context.progress.phase("looking for the largest batches", len(unknown))
+        with context.timed("looking for the largest batches"):
+            for cell in unknown:
+                found = fitting.largest(context, cell)
+                self._tell(events.Fitted(fit=found))
+                context.progress.advance(f"{cell.arch} in {cell.mode}")
 
     def _clerk(self, *, base: bool) -> Clerk:
         return Clerk(self._context.launcher_of(base=base), self._plan, is_base=base)
@@ -275,8 +291,8 @@ class Run:
             return False
         after = (*before[:wave_index], *parts, *before[wave_index + 1 :])
         reason = (
-            f"{group}: memory {why} ({self._context.room.held_bytes(group) / 2**20:,.0f} MiB the "
-            f"largest), so its cells were measured in {len(after)} waves."
+            f"{group}: memory {why} ({self._context.room.held(group)}), so its cells were measured "
+            f"in {len(after)} waves."
         )
         self._tell(
             events.Split(

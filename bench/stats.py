@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import special
 
-from bench.record import CellRecord
+from bench.record import CellRecord, Visit
 
 CONFIDENCE = 0.95
 CONTROL_CONFIDENCE = 0.99  # a run in a hundred is called untrustworthy though it is not
@@ -187,6 +187,26 @@ def latency(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
     return over_sets(log_latencies(cell), confidence)
 
 
+def throughput(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
+    """Images a second: of back-to-back blocks where there are any, else at the latency."""
+    return over_sets(log_throughputs(cell), confidence)
+
+
+def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
+    """The share of a back-to-back block in which the device works; ``NOTHING`` where unknown.
+
+    What an iteration takes on a device that waits for nothing, over what one takes in the block.
+    """
+    return over_sets(
+        {
+            _key(visit): math.log(block.busy_s * block.iterations / block.host_s)
+            for visit in cell.valid
+            if (block := visit.back_to_back) and block.busy_s
+        },
+        confidence,
+    )
+
+
 def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
     """The interval of the sets' medians of logarithms, as plain numbers again."""
     return exponential(interval(set_medians(logs), confidence))
@@ -194,9 +214,16 @@ def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
 
 def set_medians(logs: ByVisit) -> list[float]:
     """The median of each set's visits, those sets left out that were cut off early."""
+    return list(medians_by_set(logs).values())
+
+
+def medians_by_set(logs: ByVisit) -> Mapping[int, float]:
+    """The same, by the set."""
     sets = by_set(logs)
     most = max(map(len, sets.values()), default=0)
-    return [median(found) for found in sets.values() if len(found) >= LEAST_SHARE * most]
+    return {
+        index: median(found) for index, found in sets.items() if len(found) >= LEAST_SHARE * most
+    }
 
 
 def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
@@ -224,8 +251,20 @@ def log_ratios(own: ByVisit, theirs: ByVisit) -> ByVisit:
 
 def log_latencies(cell: CellRecord) -> ByVisit:
     """Logarithm of the median latency of each valid visit, by set, wave and round."""
+    return {_key(visit): math.log(median(visit.host_s)) for visit in cell.valid}
+
+
+def log_throughputs(cell: CellRecord) -> ByVisit:
+    """Logarithm of the images a second of each valid visit, by set, wave and round."""
+    size = math.log(cell.cell.batch_size)
+    if not cell.has_blocks:
+        return {visit: size - latency_s for visit, latency_s in log_latencies(cell).items()}
     return {
-        (visit.set_index, visit.wave_index, visit.round_index): math.log(median(visit.host_s))
-        for visit in cell.visits
-        if not visit.voided
+        _key(visit): size + math.log(block.iterations / block.host_s)
+        for visit in cell.valid
+        if (block := visit.back_to_back)
     }
+
+
+def _key(visit: Visit) -> tuple[int, int, int]:
+    return visit.set_index, visit.wave_index, visit.round_index

@@ -23,7 +23,7 @@ import msgspec
 
 from bench.cell import Cell
 from bench.names import RequestError
-from bench.record import SCHEMA_VERSION, CellRecord, Round, RunRecord, Visit
+from bench.record import SCHEMA_VERSION, BackToBack, CellRecord, Round, RunRecord, Visit
 
 OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
@@ -87,6 +87,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "plan": dict(run.plan),
                 "environment": dict(run.environment),
                 "base_environment": run.base_environment and dict(run.base_environment),
+                **({"fits": [asdict(found) for found in run.fits]} if run.fits else {}),
                 "ceilings": {dtype: dict(facts) for dtype, facts in run.ceilings.items()},
                 **({"shared": msgspec.to_builtins(run.shared)} if run.shared else {}),
                 "phases_s": dict(run.phases_s),
@@ -133,6 +134,7 @@ def from_json(content: Any) -> RunRecord:
             # Of version 2 too, but not from its beginning.
             **{name: ours.get(name, {}) for name in ("ceilings", "shared")},
             "gate": ours.get("gate"),
+            "fits": ours.get("fits", []),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },
@@ -190,7 +192,21 @@ def _flat(visits: Sequence[Visit]) -> dict[str, list[Any]]:
         },
         "host_s": [sample for visit in visits for sample in visit.host_s],
         "device_s": [sample for visit in visits for sample in visit.device_s],
+        **_blocks(visits),
     }
+
+
+def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
+    """The back-to-back block of each visit, and where it is from; no key where there is none."""
+    found = [
+        {
+            **{name: getattr(visit, f"{name}_index") for name in _WHERE},
+            **asdict(visit.back_to_back),
+        }
+        for visit in visits
+        if visit.back_to_back
+    ]
+    return {"back_to_back": found} if found else {}
 
 
 def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +231,7 @@ def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]
     for sample in (*host_s, *flat["device_s"]):
         if not 0 < sample < math.inf:
             raise ValueError(f"a sample of {sample!r} seconds")
+    blocks = _blocks_read(flat.get("back_to_back", ()))
     samples = zip(keys, host_s, device_s, strict=True)
     for key, together in groupby(samples, key=itemgetter(0)):
         _, host, device = zip(*together, strict=True)
@@ -223,7 +240,20 @@ def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]
             "host_s": host,
             "device_s": device if flat["device_s"] else (),
             "voided": voided,
+            "back_to_back": blocks.get(key),
         }
+
+
+def _blocks_read(found: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The fields of each ``BackToBack``, by its visit's set, wave and round."""
+    blocks = {}
+    for block in found:
+        fields_of = {field.name: block[field.name] for field in fields(BackToBack)}
+        for name, value in fields_of.items():
+            if not (value is None and name == "busy_s") and not 0 < value < math.inf:
+                raise ValueError(f"a back-to-back block whose {name} is {value!r}")
+        blocks[tuple(block[name] for name in _WHERE)] = fields_of
+    return blocks
 
 
 def _columns(rounds: Sequence[Round]) -> dict[str, list[Any]]:

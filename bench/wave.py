@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -16,7 +16,7 @@ from bench.context import Context
 from bench.load import foreign_cpus
 from bench.modes import is_compiled, is_tuned
 from bench.process import WorkerError, WorkerProcess
-from bench.record import Failure
+from bench.record import BackToBack, Failure
 from bench.waves import Wave
 
 # libgomp's threads spin for some milliseconds after a visit, in the way of the next worker's: they
@@ -27,6 +27,7 @@ HANDOVER_S = 0.005
 DROPPED, SLOW_S = 1, 0.1  # first iterations of a visit that are dropped; none of a slower network
 VISIT_S = 0.16  # what a visit's timed iterations should take together: 3 of 50 ms have a median
 MOST_ITERATIONS = 20
+LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
 PREPARE_LIMIT_S = 900.0  # compiling GoogLeNet takes 30 s cold; a large network on few cores minutes
 WARM_UP_LIMIT_S = 300.0
@@ -54,13 +55,15 @@ class LiveWave:
         self._cells = tuple(cells)
         self._least = wave.least
         self._group = wave.reference.group
-        self._card: Card | None = context.cards.get(wave.reference.device)
         self._where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
         self._set = set_index
         self._why_void = ""
+        self._device = context.plan.device_of(set_index)
+        self._card: Card | None = context.cards.get(self._device)
         self._replaced: set[Cell] = set()
         self._live: dict[Cell, WorkerProcess] = {}
         self._latency_s: dict[Cell, float] = {}
+        self._alone = False  # whether the last to answer is all that has changed since
         self._compilations: list[tuple[float, float]] = []  # when each began and ended
 
     def prepare(self) -> None:
@@ -86,7 +89,7 @@ class LiveWave:
         while waiting or busy:
             while waiting and len(busy) < room.cores:
                 cell = next((cell for cell in waiting if not _must_wait(cell, busy)), None)
-                if cell is None:
+                if cell is None or (busy and room.wants_one_at_a_time):
                     break
                 if len(self._live) >= self._least and not room.holds_another(
                     self._group, live=len(self._live), starting=len(busy)
@@ -96,6 +99,7 @@ class LiveWave:
                         waiting.clear()
                     break
                 waiting.remove(cell)
+                self._alone = self._alone and not busy
                 with self._cell_may_fail(cell, "preparing"):
                     self._live[cell] = self._context.launcher_of(base=cell.base).launch()
                     self._send_prepare(cell, threads=self._threads(len(waiting), len(busy)))
@@ -113,6 +117,7 @@ class LiveWave:
                         self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
                 del busy[cell]
+                self._alone = not busy and cell in self._live
                 if cell not in waiting:
                     progress.advance(cell.id)
 
@@ -185,7 +190,7 @@ class LiveWave:
     def _send_prepare(self, cell: Cell, threads: int) -> None:
         self._live[cell].send(
             "prepare",
-            cell=asdict(cell),
+            cell=asdict(replace(cell, device=self._device)),
             image_size=self._context.plan.image_size,
             l2=self._context.plan.l2,
             seed=self._context.plan.seed,
@@ -200,13 +205,13 @@ class LiveWave:
     def _compiled_anew(self, cell: Cell) -> bool:
         """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
         facts = self._live[cell].receive(SHORT_LIMIT_S)
-        self._context.room.learn(self._group, facts)
+        self._context.room.learn(self._group, facts, alone=self._alone)
         if facts["compile_cached"] is False and cell not in self._replaced:
             self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
             self._replaced.add(cell)
             self._live.pop(cell).close()
             return True
-        self._learn(cell, **facts)
+        self._learn(cell, **facts, device=self._device)
         return False
 
     def _round(self, round_index: int) -> bool:
@@ -255,7 +260,9 @@ class LiveWave:
             "measure",
             limit_s=VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * expected_s,
             iterations=dropped + timed,
+            back_to_back=max(LEAST_BACK_TO_BACK, timed),
         )
+        block = reply.get("back_to_back")
         context.tell(
             events.Visited(
                 cell=cell.id,
@@ -264,6 +271,7 @@ class LiveWave:
                 dropped_s=sum(reply["host_s"][:dropped]),
                 host_s=tuple(reply["host_s"][dropped:]),
                 device_s=tuple(reply["device_s"][dropped:]),
+                back_to_back=block and BackToBack(**block),
             )
         )
 

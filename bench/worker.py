@@ -16,17 +16,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
 import torch
 
-from bench import archs, ceiling, clock, cost, environment, memory, modes, origin, subject, sustain
+from bench import (
+    archs,
+    attempt,
+    ceiling,
+    clock,
+    cost,
+    environment,
+    memory,
+    modes,
+    origin,
+    resident,
+    shortage,
+    subject,
+    sustain,
+)
 from bench.cell import Cell
 from bench.dtypes import DTYPES
 from bench.lifeline import die_with
 from bench.names import RequestError
+from bench.room import free_host_bytes
 
 Operation = Callable[..., dict[str, Any]]
-
-OUT_OF_MEMORY_SIGN = "DefaultCPUAllocator: can't allocate memory"
 
 
 class Worker:
@@ -67,6 +81,15 @@ class Worker:
         self._use(device)
         return ceiling.measure(DTYPES[dtype], self.device)
 
+    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
+        """Iterate a cell unchecked; what this process, or its device, held at the most."""
+        wanted = Cell(**cell)
+        self._use(wanted.device)
+        before_bytes = resident.now_bytes()
+        attempt.iterate(wanted, image_size=image_size, seed=seed)
+        held = memory.holds(before_bytes, self.device)
+        return {"held_bytes": held.get("device_bytes", held["host_bytes"])}
+
     def prepare(
         self,
         cell: dict[str, Any],
@@ -93,11 +116,16 @@ class Worker:
         self.compiled = subject.compiled_graphs()
         return {"durations_s": durations}
 
-    def measure(self, iterations: int) -> dict[str, Any]:
-        """Time a block of iterations."""
-        task = self._ready().task
+    def measure(self, iterations: int, back_to_back: int = 0) -> dict[str, Any]:
+        """Time iterations one by one, and then so many with no wait between them.
+
+        The latter only where the device's calls return before their work is done.
+        """
+        task, own = self._ready().task, self._clock()
         with task.context():
-            return asdict(self._clock().time(task.step, iterations))
+            timing = own.time(task.step, iterations)
+            block = own.back_to_back(task.step, back_to_back) if back_to_back else None
+        return {**asdict(timing), "back_to_back": block and asdict(block)}
 
     def sustain(self, seconds: float) -> dict[str, Any]:
         """Iterate for so long, the device never idle in between."""
@@ -133,6 +161,7 @@ class Worker:
             "describe": self.describe,
             "cost": self.cost,
             "ceiling": self.ceiling,
+            "attempt": self.attempt,
             "prepare": self.prepare,
             "warm_up": self.warm_up,
             "measure": self.measure,
@@ -147,7 +176,7 @@ class Worker:
             torch.cuda.set_device(self.device.index or 0)
             environment.pin_cudnn()
 
-    def _clock(self) -> clock.Clock:
+    def _clock(self) -> clock.HostClock | clock.CudaClock:
         return clock.for_device(self.device, self._ready().flush)
 
     def _ready(self) -> subject.Subject:
@@ -177,7 +206,7 @@ def kind_of(error: Exception) -> str:
         return "request"
     if isinstance(error, subject.WrongAnswerError):
         return "wrong_answer"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or OUT_OF_MEMORY_SIGN in str(error):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
         return "out_of_memory"
     return "error"
 
@@ -187,7 +216,17 @@ def sentence(error: Exception) -> str:
     first = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, RequestError | subject.WrongAnswerError):
         return first
+    if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
+        return told
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _of_shortage(message: str) -> str | None:
+    """A shortage's sizes; CUDA's allocator tells what was free, and the CPU's does not."""
+    if "CUDA" in message:
+        return shortage.sentence(message)
+    total_bytes = psutil.virtual_memory().total
+    return shortage.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)
 
 
 def run(worker: Worker | None = None) -> None:

@@ -15,7 +15,18 @@ from bench.gate.held import Gate
 from bench.names import RequestError, choose, listed
 from bench.outcome import Outcome
 from bench.record import RunRecord
-from bench.report import files, frame, ladder, markdown, roofline, side_by_side, summary, trust
+from bench.report import (
+    files,
+    frame,
+    ladder,
+    largest,
+    markdown,
+    roofline,
+    saturation,
+    side_by_side,
+    summary,
+    trust,
+)
 from bench.report.tables import FORMATS, Column, csv_safe, filled
 from bench.store import write_text
 
@@ -45,6 +56,11 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
     "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
     "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
+    "saturation": lambda run: (
+        (*saturation.COLUMNS[:4], ladder.WHERE_COLUMNS[-1], *saturation.COLUMNS[4:]),
+        saturation.frame(run),
+    ),
+    "fit": lambda run: (largest.COLUMNS, largest.frame(run)),
     "trust": _trust,
     "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
     "verdicts": _verdicts,

@@ -1,15 +1,16 @@
 """The report's files: what lies in a report folder beside the run file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from bench import store
 from bench.names import RequestError
 from bench.record import RunRecord
-from bench.report import findings, frame, ladder, markdown, roofline, trust
+from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into
 from bench.report.tables import csv_safe
@@ -18,6 +19,10 @@ from bench.store import write_text
 
 RUN_FILE = "run.json"
 CHARTS = "charts"
+SOMETIMES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
+    {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
+)
+"""Tables of what not every run measures; an earlier run's goes where this one has none."""
 
 
 def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
@@ -41,6 +46,9 @@ def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
         drawn = charts.of(run, inside)
         pictures = {chart.name: others.submit(style.svg, chart) for chart in drawn}
         contents = _contents(run, drawn, inside)
+        for name in SOMETIMES:
+            if name not in contents:
+                (folder / name).unlink(missing_ok=True)
         for name, content in contents.items():
             write_text(folder / name, content)
         _keep(pictures, folder / CHARTS)
@@ -68,6 +76,8 @@ def _contents(
         "trust.csv": trust.table(trust.of(run)),
         "samples.csv": frame.samples(run),
     }
+    sometimes = {name: table(run) for name, table in SOMETIMES.items()}
+    tables |= {name: rows for name, rows in sometimes.items() if not rows.empty}
     return {
         "report.md": markdown.render(run, drawn, inside),
         "report.html": page.render(

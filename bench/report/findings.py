@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.record import CellRecord, RunRecord
-from bench.report import ladder
+from bench.report import bottleneck, ladder, largest, saturation
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import milliseconds
 from bench.stats import Interval
@@ -54,9 +54,12 @@ def of(run: RunRecord) -> tuple[Findings, ...]:
             *_steps(_of_group(steps, records)),
             *_squares(_of_group(squares, records)),
             *_same_networks(records),
+            *bottleneck.sentences(records),
         ]
         if said:
             found.append(Findings(title=title(records[0]), sentences=tuple(said)))
+    found += [Findings(title=name, sentences=said) for name, said in saturation.findings(run)]
+    found += [Findings(title=name, sentences=said) for name, said in largest.findings(run)]
     return tuple(found)
 
 

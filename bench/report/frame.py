@@ -12,7 +12,7 @@ import pandas as pd
 from bench import energy, stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
-from bench.report import card, roofline
+from bench.report import bottleneck, card, roofline
 from bench.report.tables import bounded
 from bench.stats import ByVisit, Interval
 
@@ -30,11 +30,13 @@ def summary(run: RunRecord) -> pd.DataFrame:
         record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
     }
     references = run.references()
+    blocks = any(record.has_blocks for record in run.cells)
     rows = []
     for record in run.cells:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
-        rows.append(_row(record, run.ceilings, logs, reference=to, same_mode=same_mode))
+        row = _row(record, run.ceilings, logs, reference=to, same_mode=same_mode)
+        rows.append({**row, **_of_blocks(record)} if blocks else row)
     found = pd.DataFrame(rows)
     takes_j = [energy.per_image_j(record.setups) for record in run.cells]
     if any(joules is not None for joules in takes_j):  # of a CUDA device alone
@@ -141,6 +143,13 @@ def _row(
         "gradient_error": _largest(record, "gradient_error"),
         "reason": record.failure.message if record.failure else "",
     }
+
+
+def _of_blocks(record: CellRecord) -> dict[str, object]:
+    """What a run has on a device whose calls return before the work is done."""
+    of_cell = replace(record, visits=()) if record.failure else record
+    found = stats.throughput(of_cell)
+    return {"images_per_s": found.estimate, **bottleneck.columns(of_cell, found)}
 
 
 def _status(record: CellRecord) -> str:

@@ -180,13 +180,21 @@ def _row(step: Step, mode: str, records: Mapping[str, CellRecord]) -> dict[str, 
         "params_delta": _delta(before, after, "params"),
         "macs_per_image_delta": _delta(before, after, "macs_per_image"),
         **bounded("latency_ratio", latency),
-        **bounded("throughput_ratio", _inverse(latency)),
+        **bounded("throughput_ratio", _throughput(before, after) or _inverse(latency)),
         "latency_delta_s": before_s * (latency.estimate - 1),
         "latency_delta_s_low": before_s * (latency.low - 1),
         "latency_delta_s_high": before_s * (latency.high - 1),
         "sets": latency.sets,
         "shown": shown(latency, above="slower", below="faster"),
     }
+
+
+def _throughput(before: CellRecord, after: CellRecord) -> Interval | None:
+    """The ratio of back-to-back blocks' throughputs, where there are any."""
+    if not (before.has_blocks and after.has_blocks):
+        return None
+    of_before, of_after = stats.log_throughputs(before), stats.log_throughputs(after)
+    return stats.over_sets(stats.log_ratios(of_before, of_after))
 
 
 def _interaction(square: Square, mode: str, records: Mapping[str, CellRecord]) -> dict[str, object]:

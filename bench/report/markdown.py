@@ -6,8 +6,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.record import RunRecord
+from bench.report import (
+    bottleneck,
+    findings,
+    frame,
+    ladder,
+    largest,
+    roofline,
+    saturation,
+    summary,
+    trust,
+)
 from bench.report import circumstances as about
-from bench.report import findings, frame, ladder, roofline, summary, trust
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.inside import findings as looked_into
@@ -41,9 +51,34 @@ ENERGY = """\
 J/image is what the whole card took, by its own counter, while one worker alone kept it busy for
 2 s, over the images of that time; all sets' windows together. Idle power is not subtracted.
 """
+BACK_TO_BACK = """\
+On this device a call returns before its work is done, so that there are three times, each its own.
+Host latency, the first, is the host's clock around one call and the wait for its end. The device's
+is the span between two events around the same call on the device; the time that it waited for the
+host to launch something is in it. images/s is from blocks of iterations with no wait between them,
+where there are any, and from the latency where not: a column says which.
+
+What an iteration keeps the device busy for ("busy") is measured while the device is held up until
+all of it is enqueued, so that it never waits for the host. Over what an iteration takes in a
+back-to-back block that is the share of the time in which the device works. Where its whole 95 %
+interval lies under {least_busy} the cell is launch-bound: a faster host, CUDA graphs or a larger
+batch would help it. Where it lies over, it is compute-bound: the device takes that long, for its
+arithmetic or its memory. Else it is unclear.
+"""
 FINDINGS = """\
 Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
 twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
+"""
+SATURATION = """\
+Saturated is the smallest batch whose throughput is within 5 % of the best of those measured. The
+share of the best is taken within each set, and its interval over the sets. It is shown where the
+whole interval, and none of a smaller batch's, lies over 95 %; else it is what the estimates say.
+"""
+LARGEST = """\
+Each size was tried in a fresh worker, alone on its device: three iterations on one batch of random
+images, nothing checked. Sizes were doubled until one did not fit and then halved, down to a
+thirty-second. None of them is measured here: a cell is alive beside its control and the reference,
+and its answer is checked against fp32 eager's, all of which takes memory too.
 """
 LADDER = """\
 Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
@@ -96,12 +131,24 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     for title, rows in summary.groups(cells):
         parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
-    parts += [*_ladder(run, charts), *_throughput(charts), *_inside(inside, charts)]
+    parts += [
+        *_ladder(run, charts),
+        *_throughput(run, charts),
+        *_largest(run),
+        *_inside(inside, charts),
+    ]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run)]
-    parts += ["## How to read this", HOW_TO_READ, energy_note(cells)]
+    parts += ["## How to read this", how_to_read(run), energy_note(cells)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def how_to_read(run: RunRecord) -> str:
+    """What the columns mean that this run has."""
+    if not any(record.has_blocks for record in run.cells):
+        return HOW_TO_READ
+    return f"{HOW_TO_READ}\n{BACK_TO_BACK.format(least_busy=f'{bottleneck.LEAST_BUSY:.0%}')}"
 
 
 def _findings(all_found: Sequence[Findings]) -> list[str]:
@@ -124,6 +171,17 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     return ["## One factor at a time", LADDER, *parts] if parts else []
 
 
+def _largest(run: RunRecord) -> list[str]:
+    rows = largest.frame(run)
+    if rows.empty:
+        return []
+    return [
+        "## The largest batch that fits",
+        as_markdown(filled(largest.COLUMNS, rows), rows),
+        LARGEST,
+    ]
+
+
 def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
     """Where the time goes, of those networks that were looked into."""
     if inside is None:
@@ -133,8 +191,11 @@ def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
     return ["## Inside the network", *_pictures(charts, "stages-"), folded]
 
 
-def _throughput(charts: Sequence[Chart]) -> list[str]:
-    found = _pictures(charts, "throughput-")
+def _throughput(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
+    """How much a larger batch gains, and where that ends."""
+    found, rows = _pictures(charts, "throughput-"), saturation.frame(run)
+    if not rows.empty:
+        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), SATURATION]
     return ["## Throughput against batch size", *found] if found else []
 
 

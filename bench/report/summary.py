@@ -22,7 +22,11 @@ def columns(reference: str) -> tuple[Column, ...]:
         Column(name="latency_p90_s", heading="p90 ms", write=milliseconds),
         Column(name="latency_p99_s", heading="p99 ms", write=milliseconds, in_full_only=True),
         Column(name="device_p50_s", heading="device p50 ms", write=milliseconds),
-        Column(name="images_per_s", heading="images/s", write=scaled(1, 1)),
+        Column(name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=True),
+        Column(name="images_per_s_from", heading="images/s\nfrom", is_text=True, in_full_only=True),
+        Column(name="busy_p50_s", heading="busy p50 ms", write=milliseconds, in_full_only=True),
+        Column(name="busy_share", heading="device\nbusy %", write=scaled(100, 0), bounded=True),
+        Column(name="bottleneck", heading="bottleneck", is_text=True),
         Column(
             name="speedup_over_reference",
             heading=f"× {reference}",

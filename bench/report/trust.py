@@ -148,6 +148,7 @@ def notes(run: RunRecord) -> list[str]:
     return [
         *run.notes,
         *card.notes(run),
+        *_devices(run),
         *(
             f"{record.cell.id}: {what.format(most)}."
             for record in run.cells
@@ -156,6 +157,23 @@ def notes(run: RunRecord) -> list[str]:
             if (most := max((setup.get(name) or 0 for setup in record.setups), default=0))
         ),
     ]
+
+
+def _devices(run: RunRecord) -> Iterator[str]:
+    """Which device measured which set, where there are several."""
+    devices = list(run.plan.get("devices", ()))
+    if len(devices) < 2:
+        return
+    sets = sorted({visit.set_index for record in run.cells for visit in record.visits})
+    told = []
+    for index, device in enumerate(devices):
+        own = [str(number + 1) for number in sets if number % len(devices) == index]
+        if own:
+            told.append(f"{device} set{'s' * (len(own) > 1)} {', '.join(own)}")
+    yield (
+        f"Sets were dealt out to {len(devices)} devices of one model, one after the other: "
+        f"{'; '.join(told)}. What tells one device from the next is in the intervals."
+    )
 
 
 def _grouped(

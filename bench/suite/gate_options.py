@@ -17,7 +17,7 @@ from bench.suite import options
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
-NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy")
+NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy", "--fit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def record(
             resumed = _resumed(config, progress) if config.getoption("--resume") else None
             if resumed and config.getoption("--seed") is None:
                 plan = replace(plan, seed=resumed.plan.seed)
-            devices = (cell.device for cell in plan.cells)
+            devices = plan.devices or (plan.cells[0].device,)
             found = cards.find(devices, allow_shared=plan.allow_shared)
             for device, others in found.shared.items():
                 progress.note(f"measuring beside others on {device}: {'; '.join(others)}")

@@ -15,6 +15,7 @@ from bench import environment, plan
 from bench.names import RequestError, choose, listed
 from bench.nvml import PACKAGE
 from bench.plan import FOREIGN_CPUS
+from bench.room import free_host_bytes
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
 Value = TypeVar("Value")
@@ -39,7 +40,11 @@ def add(parser: pytest.Parser) -> None:
         ("--tasks", "infer, train (default: infer)"),
     ):
         group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
-    group.addoption("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    group.addoption(
+        "--device",
+        help="cpu, cuda, cuda:N, or cuda:all to deal sets out to all devices of this machine, one "
+        "after the other (default: cuda where there is one)",
+    )
     group.addoption(
         "--l2",
         metavar="STATE",
@@ -74,12 +79,19 @@ def add(parser: pytest.Parser) -> None:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="measure what a CUDA device takes for an image, 2.5 s a cell and set, with "
-        f"{PACKAGE} installed (default on CUDA: the profile's; all but quick do)",
+        f"{PACKAGE} installed (default on CUDA: the profile's; default and full do)",
     )
     group.addoption(
         "--allow-shared",
         action="store_true",
         help="measure on a CUDA device that others use, too; the report says so (default: refuse)",
+    )
+    group.addoption(
+        "--fit",
+        action="store_true",
+        help="look first for the largest batch that each arch, mode, dtype and task finds memory "
+        "for: alone on the device, or on a CPU in --memory; to a thirty-second, in some 10 to 20 "
+        "fresh workers each, every one of which compiles where the mode does",
     )
     group.addoption(
         "--resume",
@@ -136,7 +148,7 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
         profile=name,
         archs=profile.archs,
         modes=profile.modes,
-        batch_sizes=profile.batch_sizes(plan.device(config.getoption("--device"))),
+        batch_sizes=profile.batch_sizes(_device(config)),
         sets=profile.sets,
         rounds=profile.rounds,
         extra_s=profile.extra_s,
@@ -148,12 +160,12 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
 def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.Plan:
     """The plan that the options ask for; raises ``RequestError`` where they ask for nonsense."""
     given = defaults or of_profile(config)
-    device = plan.device(config.getoption("--device"))
+    device = _device(config)
     budget_s, memory_gib = (
         positive(config, "--budget", " of seconds"),
         positive(config, "--memory", " of GiB"),
     )
-    return plan.Plan(
+    made = plan.Plan(
         cells=plan.cells(
             arch_names=_listed(config, "--archs", str) or given.archs,
             mode_names=_listed(config, "--modes", str) or given.modes,
@@ -163,6 +175,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
             device=device,
         ),
         l2=plan.l2(config.getoption("--l2"), device),
+        devices=plan.devices(device),
         sets=at_least(1, config, "--sets", given.sets),
         rounds=at_least(1, config, "--rounds", given.rounds),
         precision=positive(config, "--precision") or PRECISION,
@@ -173,12 +186,16 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
         reference_arch=REFERENCE_ARCH,
         ceiling=_is_on(config, "--ceiling", given.ceiling),
-        energy=_energy(config, given.energy),
-        allow_shared=_allow_shared(config),
+        energy=_energy(config, device, given.energy),
+        allow_shared=_allow_shared(config, device),
         profile=given.profile,
         command=command(config),
+        fit=bool(config.getoption("--fit")),
         seed=at_least(0, config, "--seed", random.SystemRandom().randrange(2**31)),
     )
+    if made.fit and not made.is_on_gpu:
+        _check_memory_to_fit(made.memory_bytes, free_host_bytes())
+    return made
 
 
 def is_gate(config: pytest.Config) -> bool:
@@ -213,18 +230,14 @@ def command(config: pytest.Config) -> str:
     return shlex.join(["pytest", *map(str, config.invocation_params.args)])
 
 
-def _energy(config: pytest.Config, default: bool) -> bool:
-    device = plan.device(config.getoption("--device"))
+def _energy(config: pytest.Config, device: str, default: bool) -> bool:
     if config.getoption("--energy") and not device.startswith("cuda"):
         raise RequestError(f"--energy is a CUDA device's; there is no such counter on {device}")
     return _is_on(config, "--energy", default) and device.startswith("cuda")
 
 
-def _allow_shared(config: pytest.Config) -> bool:
-    device, allowed = (
-        plan.device(config.getoption("--device")),
-        bool(config.getoption("--allow-shared")),
-    )
+def _allow_shared(config: pytest.Config, device: str) -> bool:
+    allowed = bool(config.getoption("--allow-shared"))
     if allowed and not device.startswith("cuda"):
         raise RequestError(
             f"--allow-shared is about a CUDA device, and this would be measured on {device}, where "
@@ -233,9 +246,30 @@ def _allow_shared(config: pytest.Config) -> bool:
     return allowed
 
 
+def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
+    """Refuse to look for a CPU's largest batch where that could use up the machine's memory.
+
+    A batch that fits is doubled: the first that does not may hold twice the limit.
+    """
+    if limit_bytes is None:
+        raise RequestError(
+            "--fit needs --memory GIB on a CPU: without a limit a larger batch fits until the "
+            "system has no memory left for anything else"
+        )
+    if 2 * limit_bytes > free_bytes:
+        raise RequestError(
+            f"--fit tries batches of up to twice --memory, and {limit_bytes / 2**30:.1f} GiB is "
+            f"more than half of the {free_bytes / 2**30:.1f} GiB that are free"
+        )
+
+
 def _is_on(config: pytest.Config, option: str, default: bool) -> bool:
     given: bool | None = config.getoption(option)
     return default if given is None else given
+
+
+def _device(config: pytest.Config) -> str:
+    return plan.device(config.getoption("--device"), several=True)
 
 
 def _environment(config: pytest.Config) -> str:

@@ -15,6 +15,10 @@ LADDER = ("googlenet", "googlenet-3x3", "googlenet-pool2", "googlenet-3x3-pool2"
 MODES = ("eager", "compile", "channels_last")
 # A batch that fills the device and leaves a laptop usable.
 THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
+# To where throughput is flat: a CPU's is from a few images on.
+SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 8, 32, 128, 256)}
+)
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
 # Rounds of a set: their median is one value of an interval, and another set tells more than more
 # of them. With 6 it wobbles by 0.7 % where processes differ by 1 %.
@@ -38,9 +42,13 @@ class Profile:
     """Whether to measure first what the device does at the most."""
     energy: bool
     """Whether to measure what a CUDA device takes for an image."""
+    sweep: bool = False
+    """Whether to measure batch sizes up to saturation instead."""
 
     def batch_sizes(self, device: str) -> tuple[int, ...]:
-        """Batch 1, and one that suits the device where the profile measures throughput."""
+        """Batch 1, and those that suit the device where the profile measures throughput."""
+        if self.sweep:
+            return SWEEP[device.partition(":")[0]]
         throughput = THROUGHPUT_BATCH[device.partition(":")[0]]
         return (1, throughput) if self.throughput else (1,)
 
@@ -68,6 +76,18 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             extra_s=240.0,
             ceiling=True,
             energy=True,
+        ),
+        "sweep": Profile(
+            what="GoogLeNet beside torchvision's from batch 1 to where throughput is saturated",
+            archs=("googlenet", REFERENCE_ARCH),
+            modes=MODES,
+            throughput=True,
+            sets=3,
+            rounds=ROUNDS,
+            extra_s=240.0,
+            ceiling=True,
+            energy=False,
+            sweep=True,
         ),
         "full": Profile(
             what="every variant in every mode, at batch 1 and a throughput batch",

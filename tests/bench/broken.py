@@ -116,6 +116,29 @@ def needs_a_petabyte() -> nn.Module:
     return _Greedy()
 
 
+MIB_AN_IMAGE = 8
+
+
+class _TakesMuchAnImage(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.ones(x.shape[0], MIB_AN_IMAGE, 2**20, dtype=torch.uint8)
+        return super().forward(x)
+
+
+def takes_much_an_image() -> nn.Module:
+    return _TakesMuchAnImage()
+
+
+class _TakesGibibytes(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.ones(x.shape[0], 2**30, dtype=torch.uint8, device=x.device)
+        return super().forward(x)
+
+
+def takes_gibibytes_on_its_device() -> nn.Module:
+    return _TakesGibibytes()
+
+
 class _NeedsMuch(Net):
     """Runs out of memory where another of its kind is alive under the same parent."""
 

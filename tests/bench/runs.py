@@ -4,7 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from bench.cell import Cell
-from bench.record import CellRecord, Failure, Round, RunRecord, Visit
+from bench.record import (
+    Attempt,
+    BackToBack,
+    CellRecord,
+    Failure,
+    Fit,
+    Round,
+    RunRecord,
+    Visit,
+)
 
 REFERENCE = "torchvision"
 SETS, ROUNDS, ITERATIONS = 2, 3, 4
@@ -37,6 +46,7 @@ BASE_S = {
     REFERENCE_BATCH: 0.200,
     BATCH: 0.160,
     FAILED: 0.020,
+    cell("googlenet-3x3"): 0.024,
 }
 PARAMS, PARAMS_WITH_AUX, MACS, FVCORE = 6_998_552, 13_385_816, 1_582_671_872, 1_591_000_000
 ACTIVATIONS = 3_200_000
@@ -194,4 +204,75 @@ def small(status: str = "over_budget") -> RunRecord:
         machine_info={"node": "box", "python_version": "3.11.9", "system": "Linux", "release": "6"},
         commit_info={"id": "0123456789abcdef", "dirty": True},
         datetime="2026-01-02T03:04:05+00:00",
+    )
+
+
+def on_cuda(busy_share: float, *, of: Cell = EAGER) -> CellRecord:
+    """A cell on a GPU: blocks of ten iterations, and a device that works for this share of them."""
+    found = replace(of, device="cuda")
+    return CellRecord(
+        cell=found,
+        visits=tuple(
+            replace(
+                visit,
+                device_s=tuple(0.75 * sample for sample in visit.host_s),
+                back_to_back=BackToBack(
+                    iterations=10,
+                    enqueue_s=4 * visit.host_s[0],
+                    host_s=5 * visit.host_s[0],
+                    device_s=4.5 * visit.host_s[0],
+                    # Two sets or more of the same share would have no interval.
+                    busy_s=busy_share * (1 + 0.01 * visit.set_index) * visit.host_s[0] / 2,
+                ),
+            )
+            for visit in visits(of)
+        ),
+        setups=tuple(
+            {
+                **setup(index),
+                "peak_allocated_bytes": (100 + index) * MIB,
+                "peak_reserved_bytes": (120 + index) * MIB,
+            }
+            for index in range(SETS)
+        ),
+        cost=dict(COST),
+    )
+
+
+def gpu(busy_share: float = 0.25) -> RunRecord:
+    """A run on a GPU."""
+    small_run = small("complete")
+    record = on_cuda(busy_share)
+    return replace(
+        small_run,
+        cells=(record,),
+        controls=(replace(record, cell=replace(record.cell, control=True)),),
+        rounds=rounds(record.cell),
+        environment={**small_run.environment, "device": "cuda", "device_name": "NVIDIA"},
+    )
+
+
+def fitted() -> RunRecord:
+    """A run that looked for largest batches: found one, found no end, and found none at all."""
+    failed = Attempt(batch_size=65, fits=False, reason=HOSTILE)
+    return replace(
+        small(),
+        fits=(
+            Fit(
+                cell=EAGER,
+                attempts=(
+                    Attempt(batch_size=64, fits=True, held_bytes=900 * MIB),
+                    Attempt(batch_size=128, fits=False, held_bytes=1800 * MIB, reason="too much"),
+                    failed,
+                ),
+            ),
+            Fit(
+                cell=COMPILED,
+                attempts=(Attempt(batch_size=65_536, fits=True, held_bytes=MIB),),
+            ),
+            Fit(
+                cell=REFERENCE_EAGER,
+                attempts=(Attempt(batch_size=1, fits=False, reason="no such kernel"),),
+            ),
+        ),
     )

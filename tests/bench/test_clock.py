@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from bench import clock
-from bench.clock import CudaClock, HostClock, Step, Timing
+from bench.clock import CudaClock, HostClock, Step, Timing, stall_cycles
 
 CPU = torch.device("cpu")
 
@@ -44,6 +46,21 @@ def test_a_real_clock_only_goes_forward() -> None:
     timing = HostClock().time(lambda: sum(range(1000)), 3)
     assert len(timing.host_s) == 3
     assert all(sample > 0 for sample in timing.host_s)
+
+
+@pytest.mark.parametrize(
+    ("enqueue_s", "stall_s"), [(0.0, 1e-3), (1e-4, 1e-3), (0.01, 0.03), (1.0, 0.5)]
+)
+def test_a_device_sleeps_for_some_calls_a_millisecond_at_least_and_half_a_second_at_most(
+    enqueue_s: float, stall_s: float
+) -> None:
+    assert stall_cycles(enqueue_s) == pytest.approx(stall_s * 3e9)
+
+
+def test_on_a_cpu_nothing_is_back_to_back_that_was_not_before() -> None:
+    time = FakeTime([])
+    assert HostClock(time.now).back_to_back(time.step, 5) is None  # type: ignore[func-returns-value]
+    assert time.steps == 0
 
 
 def test_each_device_has_its_clock() -> None:
@@ -131,3 +148,44 @@ def test_a_flush_on_the_device_is_in_none_of_the_times_either() -> None:
     assert len(timing.host_s) == len(timing.device_s) == 20
     assert sorted(timing.host_s)[10] < min(alone.host_s) / 2
     assert sorted(timing.device_s)[10] < min(alone.device_s) / 2
+
+
+LAUNCHES = 200  # of a step: as many as a GoogLeNet has, and few enough for the queue of a device
+
+
+def _launching(side: int, device: torch.device) -> Callable[[], None]:
+    square = torch.ones(side, side, device=device)
+
+    def step() -> None:
+        for _ in range(LAUNCHES):
+            torch.mm(square, square)
+
+    return step
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("side", "is_launch_bound"), [(4, True), (2048, False)])
+def test_a_block_tells_a_device_that_waits_from_one_that_works(
+    side: int, is_launch_bound: bool
+) -> None:
+    device = torch.device("cuda")
+    own, step = CudaClock(device), _launching(side, device)
+    own.time(step, 3)
+    block = own.back_to_back(step, 5)
+    assert block.iterations == 5
+    assert 0 < block.enqueue_s <= block.host_s
+    assert 0 < block.device_s <= block.host_s
+    assert block.busy_s is not None
+    busy_share = block.busy_s * block.iterations / block.host_s
+    assert busy_share < 0.9 if is_launch_bound else 0.9 < busy_share < 1.1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_step_that_waits_for_the_device_says_nothing_of_how_busy_it_is() -> None:
+    device = torch.device("cuda")
+    one = torch.ones(1, device=device)
+    own = CudaClock(device)
+    own.time(one.item, 3)
+    assert own.back_to_back(one.item, 3).busy_s is None

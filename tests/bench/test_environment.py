@@ -155,8 +155,17 @@ def test_a_driver_is_asked_for_its_devices(
             pointer._obj.value = count
             return 0
 
+        def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+            pointer._obj.value = 10 + index
+            return 0
+
+        def cuDeviceGetName(self, name: Any, _size: int, device: Any) -> int:  # noqa: N802 - the same
+            name.value = f"NVIDIA H{device.value}".encode()
+            return 0
+
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
     assert environment.cuda_devices() == found
+    assert environment.cuda_device_names() == ("NVIDIA H10", "NVIDIA H11")[:found]
 
 
 class TwoCards:

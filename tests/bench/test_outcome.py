@@ -1,11 +1,12 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench import events
 from bench.names import RequestError
 from bench.outcome import Outcome, check_same, check_same_environment
-from bench.record import CellRecord
+from bench.record import BackToBack, CellRecord
 from tests.bench import runs
 from tests.bench.test_journal import BEGAN, GROUP, PLAN
 
@@ -50,6 +51,15 @@ def replace_plan(plan: object) -> events.Began:
 
 def record(found: Outcome, cell: str) -> CellRecord:
     return next(r for r in (*found.records(), *found.controls()) if r.cell.id == cell)
+
+
+def test_a_block_is_its_visit_s_and_of_the_time_spent_measuring() -> None:
+    block = BackToBack(iterations=4, enqueue_s=0.25, host_s=2.0, device_s=1.5)
+    event = msgspec.structs.replace(visited(runs.EAGER.id, 0, 0, 0.5), back_to_back=block)
+    found = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
+    (visit,) = record(found, runs.EAGER.id).visits
+    assert visit.back_to_back == block
+    assert found.phases_s["measuring"] == 1.0 + 0.5 + 2.0
 
 
 def test_a_run_that_was_cut_off_is_interrupted() -> None:

@@ -16,6 +16,56 @@ BATCH_SIZES = (1, 8)
 TASKS = ("infer", "train")
 
 
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ((), ["cuda", "cuda", "cuda", "cuda"]),
+        (("cuda:0",), ["cuda:0", "cuda:0", "cuda:0", "cuda:0"]),
+        (("cuda:0", "cuda:1"), ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]),
+        (("cuda:0", "cuda:1", "cuda:2"), ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]),
+    ],
+)
+def test_devices_take_sets_in_turn(devices: tuple[str, ...], expected: list[str]) -> None:
+    made = Plan(
+        cells=cells(device="cuda:all" if devices else "cuda"),
+        sets=4,
+        rounds=1,
+        precision=0.02,
+        extra_s=0.0,
+        budget_s=None,
+        seed=1,
+        devices=devices,
+    )
+    assert [made.device_of(index) for index in range(4)] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ((), "the NVIDIA driver shows no device"),
+        (("NVIDIA H100", "NVIDIA A100"), "cuda:0 is NVIDIA H100, cuda:1 is NVIDIA A100"),
+    ],
+)
+def test_devices_of_no_one_model_are_refused(names: tuple[str, ...], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        plan.check_same_model(names)
+
+
+def test_devices_of_one_model_are_taken() -> None:
+    plan.check_same_model(("NVIDIA H100", "NVIDIA H100"))
+    plan.check_same_model(("NVIDIA H100",))
+
+
+def test_only_who_deals_out_sets_may_ask_for_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "cuda_device_names", lambda: ("NVIDIA H100",) * 2)
+    monkeypatch.setattr(plan, "cuda_devices", lambda: 2)
+    assert plan.device("cuda:all", several=True) == "cuda:all"
+    assert plan.devices("cuda:all") == ("cuda:0", "cuda:1")
+    assert plan.devices("cuda:1") == plan.devices("cpu") == ()
+    with pytest.raises(RequestError, match="cuda:all is the suite's"):
+        plan.device("cuda:all")
+
+
 def cells(**wanted: Any) -> tuple[Cell, ...]:
     one: dict[str, Any] = {
         "arch_names": ["googlenet"],

@@ -1,6 +1,7 @@
 import math
 import os
 import random
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,9 +10,11 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
-from bench import events, wave
+from bench import events, stats, wave
 from bench.cell import Cell
+from bench.fit import RESOLUTION
 from bench.launch import ForkServer, Launcher
 from bench.load import Reading
 from bench.names import RequestError
@@ -19,10 +22,11 @@ from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.process import WorkerError
 from bench.record import Failure
+from bench.report import trust
 from bench.report.roofline import KINDS
 from bench.run import Run
 from bench.wave import DROPPED, iterations_for
-from tests.bench.broken import CALLS_OF_WARMING_UP
+from tests.bench.broken import CALLS_OF_WARMING_UP, MIB_AN_IMAGE
 
 
 class Watcher:
@@ -248,7 +252,7 @@ def test_a_cost_that_cannot_be_counted_costs_no_timing(fork_server: Launcher) ->
     assert outcome.costs[found.arch, False]["params"] > 0
     broken = cell("needs_a_petabyte")
     outcome = run(plan(cell("works"), broken), fork_server).measure()
-    assert "allocate" in outcome.costs[broken.arch, False]["error"]
+    assert "out of memory" in outcome.costs[broken.arch, False]["error"]
     assert record_of(outcome, cell("works")).visits
 
 
@@ -429,6 +433,58 @@ def test_resuming_measures_only_what_is_missing(fork_server: Launcher) -> None:
     assert any("resumed" in note for note in outcome.notes)
 
 
+def test_the_largest_batch_that_fits_is_found_before_anything_is_measured(
+    fork_server: Launcher,
+) -> None:
+    greedy = cell("takes_much_an_image", batch_size=2)
+    limit_bytes = 512 * 2**20
+    told: list[str] = []
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(type(event).__name__)
+
+    found = plan(greedy, rounds=1, fit=True, memory_bytes=limit_bytes)
+    outcome = run(found, fork_server, begin=lambda _: Keeps()).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.cell == replace(greedy, batch_size=1)
+    largest, failed = fit.largest, fit.smallest_failed
+    assert largest is not None
+    assert failed is not None
+    # Its images' own, and whatever the process holds besides.
+    assert MIB_AN_IMAGE * largest.batch_size * 2**20 < (largest.held_bytes or 0) <= limit_bytes
+    assert limit_bytes < (failed.held_bytes or 0)
+    assert "of 512 MiB (--memory)" in failed.reason
+    assert 1 < largest.batch_size < 512 / MIB_AN_IMAGE
+    assert failed.batch_size - largest.batch_size <= max(1, largest.batch_size // RESOLUTION)
+    assert told.index("Fitted") < told.index("WaveBegan")
+    assert "looking for the largest batches" in outcome.phases_s
+    again = run(found, fork_server, resumed=outcome).measure()
+    assert list(again.fits.values()) == [fit]
+
+
+def test_a_network_that_does_not_fit_at_all_says_why(fork_server: Launcher) -> None:
+    outcome = run(plan(cell("needs_a_petabyte"), fit=True, rounds=1), fork_server).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.largest is None
+    (attempt,) = fit.attempts
+    assert attempt.batch_size == 1
+    assert "out of memory: 4,294,967,296 MiB more" in attempt.reason
+
+
+def test_sets_are_dealt_out_to_devices_each_whole(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("prints")
+    devices = ("cpu", "cpu:0")  # two names of what is one here
+    outcome = run(plan(first, second, sets=3, devices=devices), fork_server).measure()
+    for one in (first, second, replace(first, control=True)):
+        measured_on = [setup["device"] for setup in record_of(outcome, one).setups]
+        assert measured_on == ["cpu", "cpu:0", "cpu"]
+        assert record_of(outcome, one).has_figures
+    assert outcome.environment["device"] == "cpu"
+    (note,) = trust._devices(outcome.run_record())
+    assert "2 devices of one model, one after the other: cpu sets 1, 3; cpu:0 set 2." in note
+
+
 def test_another_plan_is_not_resumed(fork_server: Launcher) -> None:
     found = cell("works")
     begun = run(plan(found), fork_server).measure()
@@ -460,3 +516,39 @@ def test_a_fork_server_s_death_is_no_cell_s_failure_and_keeps_what_was_measured(
     assert not watcher.failures
     assert 2 <= len(visited(outcome, found)) < 50
     assert ["was killed by SIGKILL" in note for note in outcome.notes] == [True]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_each_visit_has_a_block(fork_server: Launcher) -> None:
+    found = replace(cell("works"), device="cuda")
+    outcome = run(plan(found, sets=2), fork_server).measure()
+    record = record_of(outcome, found)
+    assert not outcome.failures
+    assert all(visit.back_to_back for visit in record.visits)
+    assert stats.busy_share(record).sets == 2
+    assert all(setup["device_free_bytes"] > 0 for setup in record.setups)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_the_largest_batch_is_what_its_memory_holds(fork_server: Launcher) -> None:
+    greedy = replace(cell("takes_gibibytes_on_its_device"), device="cuda")
+    outcome = run(plan(greedy, fit=True, rounds=1), fork_server).measure()
+    (fit,) = outcome.run_record().fits
+    assert fit.largest is not None
+    assert fit.smallest_failed is not None
+    assert re.search(
+        r"MiB more were asked for, [\d,]+ MiB were free of", fit.smallest_failed.reason
+    )
+    assert (fit.largest.held_bytes or 0) >= fit.largest.batch_size * 2**30
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_what_does_not_fit_is_a_failed_cell_with_the_sizes(fork_server: Launcher) -> None:
+    greedy = replace(cell("takes_gibibytes_on_its_device", batch_size=4096), device="cuda")
+    outcome = run(plan(greedy, rounds=1), fork_server).measure()
+    failure = outcome.failures[greedy.id]
+    assert failure.kind == "out_of_memory"
+    assert "4,194,304 MiB more were asked for" in failure.message

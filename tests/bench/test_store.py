@@ -61,6 +61,45 @@ def test_a_run_on_a_cpu_has_no_word_of_cards(content: dict[str, Any]) -> None:
     assert store.from_json(content) == runs.small()
 
 
+def test_blocks_survive_each_with_its_visit(path: Path) -> None:
+    run = runs.gpu()
+    first, second, *others = run.cells[0].visits
+    visits = (replace(first, voided=True), replace(second, back_to_back=None), *others)
+    in_order = tuple(sorted(visits, key=lambda visit: visit.voided))
+    run = replace(run, cells=(replace(run.cells[0], visits=in_order),))
+    store.write(run, path)
+    assert store.read(path) == run
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_damaged"),
+    [("host_s", 0.0, True), ("iterations", -1, True), ("enqueue_s", None, True),
+     ("busy_s", -0.5, True), ("busy_s", None, False)],
+)  # fmt: skip
+def test_a_block_that_is_none_is_refused(
+    path: Path, field: str, value: float | None, is_damaged: bool
+) -> None:
+    content = store.to_json(runs.gpu())
+    content["benchmarks"][0]["extra_info"]["back_to_back"][1][field] = value
+    put(path, content)
+    if not is_damaged:
+        assert store.read(path).cells[0].has_blocks
+        return
+    with pytest.raises(RequestError, match="damaged"):
+        store.read(path)
+
+
+def test_a_file_has_no_blocks_where_there_are_none(content: dict[str, Any]) -> None:
+    assert "back_to_back" not in json.dumps(content)
+
+
+def test_fits_survive(path: Path) -> None:
+    run = runs.fitted()
+    store.write(run, path)
+    assert store.read(path) == run
+    assert "fits" not in ours(store.to_json(runs.small()))
+
+
 def test_ceilings_survive(path: Path) -> None:
     run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
     store.write(run, path)

@@ -191,3 +191,23 @@ def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
     assert found.cells[0].visits
     assert "**Partial:** the run was interrupted" in (tmp_path / "report.md").read_text()
     assert "Partial" in output
+
+
+def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
+    done = run(
+        "--profile=sweep",
+        f"--archs={WORKS}",
+        "--modes=eager",
+        "--device=cpu",
+        "--sets=2",
+        "--rounds=2",
+        f"--report-dir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = pd.read_csv(tmp_path / "saturation.csv").to_dict("records")
+    assert row["batch_sizes"] == "1, 2, 4, 8, 16"
+    cells = pd.read_csv(tmp_path / "summary.csv").to_dict("records")
+    rates = {cell["batch_size"]: cell["images_per_s"] for cell in cells}
+    assert row["best_batch_size"] == max(rates, key=lambda size: rates[size])
+    assert row["images_per_s"] == pytest.approx(rates[row["saturated_from"]])
+    assert "saturated" in (tmp_path / "report.md").read_text()

@@ -10,9 +10,14 @@ from bench.report import frame, summary
 from bench.report.chart import Chart
 from bench.report.charts import style
 
+FLAT = "Where a line is flat, a larger batch only makes each image wait longer."
 CAPTION = (
     "Images per second of one batch after the other, and the 95 % interval of the latency behind "
-    "it. Where a line is flat, a larger batch only makes each image wait longer."
+    f"it. {FLAT}"
+)
+FROM_BLOCKS = (
+    "Images per second of batches with no wait between them, and their 95 % interval over the "
+    f"sets. {FLAT}"
 )
 
 
@@ -29,9 +34,14 @@ def charts(run: RunRecord) -> Iterator[Chart]:
 
 
 def _chart(group: pd.DataFrame, title: str) -> Chart:
+    from_blocks = "images_per_s_low" in group
     shown = group.assign(
-        low=group["batch_size"] / group["latency_s_high"],
-        high=group["batch_size"] / group["latency_s_low"],
+        low=group["images_per_s_low"]
+        if from_blocks
+        else group["batch_size"] / group["latency_s_high"],
+        high=group["images_per_s_high"]
+        if from_blocks
+        else group["batch_size"] / group["latency_s_low"],
     )[["arch", "mode", "batch_size", "images_per_s", "low", "high"]]
     archs = list(dict.fromkeys(shown["arch"]))
     sizes = sorted(int(size) for size in shown["batch_size"].unique())
@@ -58,5 +68,6 @@ def _chart(group: pd.DataFrame, title: str) -> Chart:
             )
         )
     )
+    caption = FROM_BLOCKS if from_blocks else CAPTION
     name = f"throughput-{summary.slug(title)}"
-    return style.made(name, f"Throughput against batch size: {title}", CAPTION, drawn)
+    return style.made(name, f"Throughput against batch size: {title}", caption, drawn)

@@ -11,7 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
 from bench.record import RunRecord
-from bench.report import circumstances, frame, ladder, markdown, roofline, summary, trust
+from bench.report import (
+    circumstances,
+    frame,
+    ladder,
+    largest,
+    markdown,
+    roofline,
+    saturation,
+    summary,
+    trust,
+)
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.page import checks, vega
@@ -61,6 +71,10 @@ def render(
         ],
         interactions=plain(ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
         ladder_note=markdown.LADDER,
+        saturation=_filled(saturation.COLUMNS, saturation.frame(run)),
+        largest=_filled(largest.COLUMNS, largest.frame(run)),
+        largest_note=markdown.LARGEST,
+        saturation_note=markdown.SATURATION,
         roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
         ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
         roofline_note=_paragraphs(markdown.ROOFLINE),
@@ -75,7 +89,7 @@ def render(
         notes=trust.notes(run),
         charts=charts,
         table=Table.of(run, cells),
-        how_to_read=_paragraphs(f"{markdown.HOW_TO_READ}\n{markdown.energy_note(cells)}"),
+        how_to_read=_paragraphs(f"{markdown.how_to_read(run)}\n{markdown.energy_note(cells)}"),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),

@@ -2,6 +2,7 @@ import os
 from dataclasses import replace
 
 import pytest
+import torch
 
 from bench import environment
 from bench.cell import Cell
@@ -40,6 +41,25 @@ def test_what_noise_may_explain_is_not_judged(spread: float, accepted: bool | No
     assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is accepted
 
 
+@pytest.mark.parametrize(
+    ("timer", "do_bench", "accepted"),
+    [(1.015, 1.015, True), (1.0, 1.03, False), (1.03, 1.0, False), (0.985, 0.981, True)],
+)
+def test_on_cuda_both_must_agree_within_two_percent(
+    timer: float, do_bench: float, accepted: bool
+) -> None:
+    beside = bias.on_device([0.008 * do_bench], [0.008], 0.011)
+    found = bias.of(replace(runs.EAGER, device="cuda"), [0.01 * timer], [0.01], 0.0, beside)
+    assert found.is_accepted is accepted
+    assert beside.span_s == pytest.approx(0.008 * do_bench)
+
+
+def test_noise_beside_either_hides_whether_they_agree() -> None:
+    noisy = bias.on_device([0.0103 * 1.1, 0.0103 / 1.1, 0.0103], [0.01] * 3, 0.011)
+    found = bias.of(replace(runs.EAGER, device="cuda"), [0.01] * 3, [0.01] * 3, 0.0, noisy)
+    assert found.is_accepted is None
+
+
 def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bias, "PAIRS", 3)
     monkeypatch.setattr(bias, "BLOCK_S", 0.01)
@@ -53,3 +73,14 @@ def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatc
     for one in found:
         assert one.ratio.sets == 3
         assert 0 < one.empty_step_s < one.latency_s
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s() -> None:
+    cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=32)
+    launcher = Spawner(environment.for_workers(os.environ), module="bench.selfcheck.worker")
+    (found,) = bias.measure([cell], launcher, seed=0)
+    assert found.on_device is not None
+    assert 0 < found.on_device.span_s < found.on_device.latency_s
+    assert found.is_accepted is not False

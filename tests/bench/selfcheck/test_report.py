@@ -54,6 +54,18 @@ def test_biases_are_judged() -> None:
     assert row(page, "googlenet/compile") == ["20.0", "2.0000 (2.0000–2.0000)", "NO", "123"]
 
 
+def test_on_cuda_host_latency_and_span_stand_beside_theirs() -> None:
+    beside = bias.on_device([0.008, 0.008], [0.008, 0.008], 0.011)
+    cell = replace(runs.EAGER, device="cuda")
+    page = report.render(
+        replace(FOUND, biases=(bias.of(cell, [0.01] * 2, [0.01] * 2, 123e-9, beside),))
+    )
+    one = "1.0000 (1.0000–1.0000)"
+    assert row(page, "googlenet/eager") == ["10.0", one, "11.0", "8.00", one, "yes", "123"]
+    assert "do_bench" in page
+    assert "do_bench" not in report.render(FOUND)
+
+
 def test_ways_to_start_stand_beside_each_other() -> None:
     page = report.render(FOUND)
     assert row(page, "fresh interpreters") == ["8.0", "8.0", "5.0", "0.00", "1"]

@@ -8,7 +8,7 @@ import pytest
 from bench.names import RequestError
 from bench.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.suite import options
-from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, THROUGHPUT_BATCH
+from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 
 ROOT = Path("/somewhere")
 GIVEN_NOTHING: dict[str, str | bool | None] = {
@@ -18,6 +18,7 @@ GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy", "--l2")),
     "--allow-shared": False,
     "--environment": "pinned",
+    "--fit": False,
 }
 
 
@@ -60,6 +61,8 @@ def test_a_profile_decides_what_is_left_open(name: str) -> None:
     assert {cell.arch for cell in made.cells} == set(profile.archs)
     assert {cell.mode for cell in made.cells} == set(profile.modes)
     batches = {1, THROUGHPUT_BATCH["cpu"]} if profile.throughput else {1}
+    if profile.sweep:
+        batches = set(SWEEP["cpu"])
     assert {cell.batch_size for cell in made.cells} == batches
     assert {(c.dtype, c.task, c.device) for c in made.cells} == {("fp32", "infer", "cpu")}
     assert len(made.cells) == len(profile.archs) * len(profile.modes) * len(batches)
@@ -71,6 +74,21 @@ def test_quick_is_googlenet_beside_the_reference() -> None:
     assert {(cell.arch, cell.mode) for cell in plan(profile="quick").cells} == {
         (arch, mode) for arch in ("googlenet", REFERENCE_ARCH) for mode in MODES
     }
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_all_gpus_take_sets_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.plan.cuda_device_names", lambda: ("NVIDIA H100",) * 2)
+    made = plan(device="cuda:all", dtypes="fp16")
+    assert made.devices == ("cuda:0", "cuda:1")
+    assert {cell.device for cell in made.cells} == {"cuda:all"}
+    assert {cell.batch_size for cell in made.cells} == {1, THROUGHPUT_BATCH["cuda"]}
+    assert plan(device="cuda:1").devices == ()
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_a_sweep_goes_further_on_a_gpu() -> None:
+    assert {cell.batch_size for cell in plan(profile="sweep").cells} == {1, 8, 32, 128, 256}
 
 
 @pytest.mark.usefixtures("_gpu")
@@ -171,6 +189,24 @@ def test_what_is_foreign_and_what_is_free_are_options() -> None:
     assert plan(memory="1.5").memory_bytes == 3 * 2**29
 
 
+def test_on_a_cpu_the_largest_batch_is_looked_for_in_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(options, "free_host_bytes", lambda: 8 * 2**30)
+    assert not plan().fit
+    assert plan(fit=True, memory="4").fit
+    with pytest.raises(RequestError, match="--fit needs --memory GIB on a CPU"):
+        plan(fit=True)
+    with pytest.raises(RequestError, match=r"4.5 GiB is more than half of the 8.0 GiB"):
+        plan(fit=True, memory="4.5")
+
+
+@pytest.mark.usefixtures("_gpu")
+def test_on_a_gpu_it_is_the_device_s_memory() -> None:
+    made = plan(fit=True, memory="4")
+    assert (made.fit, made.fit_bytes) == (True, None)
+
+
 def test_the_environment_is_an_option() -> None:
     assert plan().environment == "pinned"
     assert plan(environment="default").environment == "default"
@@ -198,13 +234,14 @@ def test_seeds_are_drawn_where_none_is_given() -> None:
         ("batch_sizes", "1,x", "--batch-sizes takes a whole number, not 'x'"),
         ("batch_sizes", "1.5", "--batch-sizes takes a whole number, not '1.5'"),
         ("tasks", "inference", "no task is called 'inference'; did you mean 'infer'?"),
-        ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda and cuda:N"),
+        ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda, cuda:N and cuda:all"),
         ("device", "", "no device is called ''"),
         ("device", "cpu:0", "no device is called 'cpu:0'"),
         ("device", "cuda:", "no device is called 'cuda:'"),
         ("device", "cuda:x", "no device is called 'cuda:x'"),
         ("device", "cuda:-1", "no device is called 'cuda:-1'"),
         ("device", "cuda:²", "no device is called 'cuda:²'"),
+        ("device", "cuda:all", "--device cuda:all: the NVIDIA driver shows no device"),
         ("device", "cuda", "--device cuda: the NVIDIA driver shows no device on this machine"),
         ("sets", "0", "--sets must be at least 1, not 0"),
         ("sets", "two", "--sets takes a whole number, not 'two'"),
