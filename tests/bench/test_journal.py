@@ -70,6 +70,17 @@ EVENTS: tuple[Event, ...] = (
     ),
     events.Spent(phase="importing", seconds=3.25),
     events.Ceiling(dtype="fp32", facts={"bytes_per_s": 2e10}),
+    events.Fitted(fit=runs.fitted().fits[0]),
+    events.Visited(
+        cell=runs.EAGER.id,
+        set_index=0,
+        wave_index=1,
+        round_index=3,
+        dropped_s=0.06,
+        host_s=(0.05,),
+        device_s=(0.04,),
+        back_to_back=runs.on_cuda(0.25).visits[0].back_to_back,
+    ),
 )
 
 
