@@ -3,21 +3,26 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CalledProcessError
+from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import archs, environment, plan
+from bench import archs, environment, names, plan
 from bench.cell import Cell
+from bench.context import Progress
 from bench.exits import Exit
 from bench.launch import ForkServer, Launcher, Spawner
 from bench.names import RequestError
 from bench.process import WorkerError
 from bench.report.tables import terminal_console
 from bench.selfcheck import bias, handover, report, scale, startup
+from bench.selfcheck.bias import Bias
 from bench.selfcheck.report import Selfcheck
+from bench.selfcheck.scale import Scale
 from bench.store import write_text
 from bench.suite.profiles import MODES, REFERENCE_ARCH
 from bench.suite.progress import TerminalProgress
@@ -25,6 +30,14 @@ from bench.wave import SHORT_LIMIT_S
 
 SETS = 3  # of each way to start workers
 SEED = 0
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "bias": "our clock beside others'",
+        "startup": "forked workers beside fresh interpreters",
+        "handover": "from one worker to the next",
+        "scale": "the bookkeeping of large runs",
+    }
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     try:
-        found = check(plan.device(options.device), options.sets, console)
+        parts = names.listed(options.parts, "--parts")
+        for part in parts:
+            names.choose("part", part, PARTS)
+        found = check(plan.device(options.device), options.sets, parts, console)
     except (RequestError, WorkerError, CalledProcessError) as error:
         console.print(f"selfcheck: {error}", markup=False)
         return Exit.WRONG_REQUEST
@@ -52,47 +68,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return Exit.FINE if found.is_accepted else Exit.FAILED
 
 
-def check(device: str, sets: int, console: Console) -> Selfcheck:
-    """Everything, measured in the environment that workers start with.
+def check(device: str, sets: int, parts: Collection[str], console: Console) -> Selfcheck:
+    """The parts asked for, measured in the environment that workers start with.
 
     Raises ``WorkerError`` where a worker fails, ``RequestError`` for no sets.
     """
     if sets < 1:
         raise RequestError(f"--sets must be at least 1, not {sets}")
+    same = startup.plan(device, seed=SEED)
     with TerminalProgress(console) as progress:
-        progress.phase("bias", len(MODES))
-        biases = []
-        for one in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
-            biases.append(one)
-            progress.advance(one.cell.id)
         with _forker() as forker:
             clerk = forker.launch()
-            about = clerk.request("describe", limit_s=SHORT_LIMIT_S, device=device)
-            clerk.close()
-            same = startup.plan(device, seed=SEED)
-            progress.phase("hand-over", 1)
-            handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
-        startups = tuple(
-            startup.measure(
-                {"fresh interpreters": lambda: _spawner("bench.worker"), "forked": _forker},
-                same,
-                sets,
-                progress,
+            found = Selfcheck(
+                environment=clerk.request("describe", limit_s=SHORT_LIMIT_S, device=device)
             )
-        )
-        progress.phase("scale", len(scale.LAYOUTS))
-        scales = {}
-        for layout, sizes in scale.LAYOUTS.items():
-            scales[layout] = tuple(scale.measure(sizes))
-            progress.advance(layout)
-    return Selfcheck(
-        environment=about,
-        biases=biases,
-        startups=startups,
-        handovers=handovers,
-        idleness=idleness,
-        scales=scales,
-    )
+            clerk.close()
+            if "handover" in parts:
+                progress.phase("hand-over", 1)
+                handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
+                found = replace(found, handovers=handovers, idleness=idleness)
+        if "bias" in parts:
+            found = replace(found, biases=_biases(device, progress))
+        if "startup" in parts:
+            ways = {"fresh interpreters": lambda: _spawner("bench.worker"), "forked": _forker}
+            startups = tuple(startup.measure(ways, same, sets, progress))
+            found = replace(found, startups=startups)
+        if "scale" in parts:
+            found = replace(found, scales=_scales(progress))
+    return found
+
+
+def _biases(device: str, progress: Progress) -> tuple[Bias, ...]:
+    progress.phase("bias", len(MODES))
+    biases = []
+    for one in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
+        biases.append(one)
+        progress.advance(one.cell.id)
+    return tuple(biases)
+
+
+def _scales(progress: Progress) -> dict[str, tuple[Scale, ...]]:
+    progress.phase("scale", len(scale.LAYOUTS))
+    scales = {}
+    for layout, sizes in scale.LAYOUTS.items():
+        scales[layout] = tuple(scale.measure(sizes))
+        progress.advance(layout)
+    return scales
 
 
 def _cells(device: str) -> tuple[Cell, ...]:
@@ -130,6 +151,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda where there is one)")
     parser.add_argument(
         "--sets", type=int, default=SETS, metavar="N", help=f"of each way to start workers ({SETS})"
+    )
+    parser.add_argument(
+        "--parts",
+        default=",".join(PARTS),
+        metavar="A,B,…",
+        help="; ".join(f"{name}: {what}" for name, what in PARTS.items()) + " (all)",
     )
     parser.add_argument(
         "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench import stats
+from bench import plan, stats
 from bench.cell import Cell
 from bench.launch import Launcher
 from bench.plan import IMAGE_SIZE
@@ -17,7 +17,7 @@ from bench.wave import PREPARE_LIMIT_S, VISIT_LIMIT_S
 PAIRS = 8
 BLOCK_S = 0.4  # of each of a pair; the Timer takes up to ten times as long, by its own choice
 ACCEPTED = 0.01  # of the ratio, to each side of 1
-# A GPU's clocks change from one block to the next; and do_bench empties the L2 cache before a call.
+# A GPU's clocks change from one block to the next.
 ACCEPTED_ON_CUDA = 0.02
 
 
@@ -75,6 +75,7 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
                 cell=asdict(cell),
                 image_size=IMAGE_SIZE,
                 seed=seed,
+                l2=plan.l2(None, cell.device),
             )
             found = worker.request(
                 "beside_timer",

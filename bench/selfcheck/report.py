@@ -1,7 +1,7 @@
 """The self-check in Markdown: ``selfcheck.md``."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -30,8 +30,8 @@ iteration.
 ON_DEVICE = """\
 On CUDA the Timer waits for the device at the ends of its blocks alone, and stands beside our
 back-to-back blocks. `triton.testing.do_bench` takes the time between two events around a call, as
-our device span does; it empties the L2 cache before each call, which ours does not. Here both must
-be within {accepted} of 1. The latency by the host's clock has the wait for the device in it, and
+our device span does, and like ours empties the L2 cache before each call. Here both must be within
+{accepted} of 1. The latency by the host's clock has the wait for the device in it, and
 stands beside neither.
 """
 STARTUP = """\
@@ -82,11 +82,12 @@ class Selfcheck:
     """Everything that the suite found out about itself."""
 
     environment: Mapping[str, Any]
-    biases: Sequence[Bias]
-    startups: Sequence[Startup]
-    handovers: Sequence[Handover]
-    idleness: Idleness
-    scales: Mapping[str, Sequence[Scale]]
+    biases: Sequence[Bias] = ()
+    startups: Sequence[Startup] = ()
+    handovers: Sequence[Handover] = ()
+    idleness: Idleness | None = None
+    """Where hand-overs were measured."""
+    scales: Mapping[str, Sequence[Scale]] = field(default_factory=dict)
     """Sizes in ascending order, by how their cells lie."""
 
     @property
@@ -97,37 +98,57 @@ class Selfcheck:
 
 
 def render(found: Selfcheck) -> str:
-    """The whole page."""
+    """The whole page, of what was measured."""
     about = found.environment
     machine, version = escaped(str(about["device_name"])), escaped(str(about["torch"]))
-    biases = _biases(found.biases)
-    on_device = any(bias.on_device for bias in found.biases)
     parts = [
         f"# Self-check: {machine}, PyTorch {version}",
         f"Made by `nox -s selfcheck` on {about['physical_cores']} cores, in the environment that "
         "workers start with.",
-        "## Bias",
-        BIAS.format(accepted=f"{ACCEPTED:.0%}"),
-        as_markdown(filled(_BIAS_COLUMNS, biases), biases),
-        *([ON_DEVICE.format(accepted=f"{ACCEPTED_ON_CUDA:.0%}")] if on_device else []),
-        "## Start-up",
-        STARTUP.format(workers=found.startups[0].workers),
-        as_markdown(_STARTUP_COLUMNS, _startups(found.startups)),
-        "## Hand-over",
-        HANDOVER.format(
-            pause_ms=HANDOVER_S * 1e3,
-            exchange_ms=found.idleness.exchange_s * 1e3,
-            workers=found.idleness.workers,
-            cpu_share=found.idleness.cpu_share,
-        ),
-        as_markdown(_HANDOVER_COLUMNS, _handovers(found.handovers)),
-        "## Scale",
-        SCALE.format(limit_s=scale.ACCEPTED_S, limit_gb=scale.ACCEPTED_BYTES / 1e9),
+        *_bias_part(found.biases),
+        *_startup_part(found.startups),
+        *_handover_part(found.handovers, found.idleness),
+        *_scale_part(found.scales),
     ]
-    for layout, sizes in found.scales.items():
-        table = as_markdown(scale.columns(sizes), scale.rows(sizes))
-        parts += [f"**{layout[0].upper()}{layout[1:]}**", table]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _bias_part(biases: Sequence[Bias]) -> Iterator[str]:
+    if not biases:
+        return
+    rows = _biases(biases)
+    yield from ("## Bias", BIAS.format(accepted=f"{ACCEPTED:.0%}"))
+    yield as_markdown(filled(_BIAS_COLUMNS, rows), rows)
+    if any(bias.on_device for bias in biases):
+        yield ON_DEVICE.format(accepted=f"{ACCEPTED_ON_CUDA:.0%}")
+
+
+def _startup_part(startups: Sequence[Startup]) -> Iterator[str]:
+    if startups:
+        yield from ("## Start-up", STARTUP.format(workers=startups[0].workers))
+        yield as_markdown(_STARTUP_COLUMNS, _startups(startups))
+
+
+def _handover_part(handovers: Sequence[Handover], idleness: Idleness | None) -> Iterator[str]:
+    if idleness is None:
+        return
+    yield "## Hand-over"
+    yield HANDOVER.format(
+        pause_ms=HANDOVER_S * 1e3,
+        exchange_ms=idleness.exchange_s * 1e3,
+        workers=idleness.workers,
+        cpu_share=idleness.cpu_share,
+    )
+    yield as_markdown(_HANDOVER_COLUMNS, _handovers(handovers))
+
+
+def _scale_part(scales: Mapping[str, Sequence[Scale]]) -> Iterator[str]:
+    if scales:
+        yield "## Scale"
+        yield SCALE.format(limit_s=scale.ACCEPTED_S, limit_gb=scale.ACCEPTED_BYTES / 1e9)
+    for layout, sizes in scales.items():
+        yield f"**{layout[0].upper()}{layout[1:]}**"
+        yield as_markdown(scale.columns(sizes), scale.rows(sizes))
 
 
 def _biases(biases: Sequence[Bias]) -> pd.DataFrame:

@@ -49,15 +49,14 @@ class ExaminedWorker(Worker):
     def beside_do_bench(self, pairs: int, block_s: float) -> dict[str, Any]:
         """Median spans on the device by our clock and by ``triton.testing.do_bench``, by pair.
 
-        Both are between two events around a call. The latency by the host's clock is there too.
+        Both are between two events around a call, and empty the L2 cache before it. The latency by
+        the host's clock is there too.
         """
         from triton.testing import do_bench
 
         step = self._ready().task.step
         spans_s, theirs_s = self._beside(
-            lambda iterations: (
-                clock.for_device(self.device).time(step, 1 + iterations).device_s[1:]
-            ),
+            lambda iterations: self._clock().time(step, 1 + iterations).device_s[1:],
             lambda: float(do_bench(step, rep=block_s * 1e3, return_mode="median")) / 1e3,
             pairs,
             block_s,
@@ -85,7 +84,7 @@ class ExaminedWorker(Worker):
 
     def _latencies(self, iterations: int) -> Sequence[float]:
         step = self._ready().task.step
-        return clock.for_device(self.device).time(step, 1 + iterations).host_s[1:]
+        return self._clock().time(step, 1 + iterations).host_s[1:]
 
     def _periods(self, iterations: int) -> Sequence[float]:
         """Seconds of an iteration in a block of them with no wait between them."""

@@ -86,6 +86,13 @@ def test_stages_grow_with_the_run() -> None:
     assert row(page, "planning") == ["1.000", "12.000", "12.0"]
 
 
+def test_only_what_was_measured_has_a_part() -> None:
+    page = report.render(Selfcheck(environment=FOUND.environment, biases=FOUND.biases))
+    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## Bias"]
+    headings = [line for line in report.render(FOUND).splitlines() if line.startswith("## ")]
+    assert headings == ["## Bias", "## Start-up", "## Hand-over", "## Scale"]
+
+
 def test_names_cannot_break_the_page() -> None:
     assert "AMD &#124; EPYC" in report.render(FOUND)
 
@@ -95,6 +102,7 @@ def test_names_cannot_break_the_page() -> None:
     [
         (["--device", "tpu"], "no device is called 'tpu'"),
         (["--sets", "0"], "--sets must be at least 1, not 0"),
+        (["--parts", "bias,nonsense"], "no part is called 'nonsense'"),
     ],
 )
 def test_a_wrong_request_is_a_sentence(

@@ -1,0 +1,109 @@
+"""``python3 -m bench.gpu DIR``: everything that takes a GPU, in one go and in twenty minutes.
+
+For a machine without network or nox, from the root of a checkout; this interpreter has PyTorch,
+pytest and pytest-timeout, and what ``pip install -e '.[measure,gpu]'`` asks for. What a step has
+written into DIR stays, whatever comes after it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from bench import plan
+from bench.exits import Exit
+from bench.gpu import step
+from bench.gpu.step import Taken
+from bench.gpu.steps import TESTS, steps
+from bench.names import RequestError
+from bench.report.tables import Column, as_markdown, scaled, terminal_console
+from bench.store import write_text
+
+LIMIT_S = 1200.0
+FILE = "gpu.md"
+COLUMNS = (
+    Column(name="step", heading="step", is_text=True),
+    Column(name="what", heading="what", is_text=True),
+    Column(name="seconds", heading="seconds", write=scaled(1, 0)),
+    Column(name="ending", heading="ending", is_text=True),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take every step; 1 where one did not end well, 2 where there is nothing to take them on."""
+    options = _parser().parse_args(arguments)
+    console = terminal_console(stderr=True)
+    try:
+        device = plan.device(options.device)
+        check(options.limit, options.folder)
+    except RequestError as error:
+        console.print(f"bench.gpu: {error}", markup=False, highlight=False, soft_wrap=True)
+        return Exit.WRONG_REQUEST
+    return _take(device, options.folder, options.limit, console)
+
+
+def check(limit_s: float, folder: Path) -> None:
+    """Refuse what no step could be taken with, in a sentence."""
+    if not limit_s > 0:
+        raise RequestError(f"--limit must be a positive number of seconds, not {limit_s:g}")
+    if not Path(TESTS).is_dir():
+        raise RequestError(f"there is no folder {TESTS!r} here: start it at a checkout's root")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
+    wanted = steps(device, folder)
+    taken: list[Taken] = []
+    try:
+        for one in step.take(wanted, folder, limit_s):
+            taken.append(one)
+            write_text(folder / FILE, render(taken))
+            console.print(f"{one.step.name}: {one.ending}, {one.seconds:.0f} s", highlight=False)
+    except KeyboardInterrupt:
+        console.print(f"bench.gpu: interrupted; what was done until then is in {folder}")
+        return Exit.FAILED
+    console.print(f"wrote {folder / FILE}", markup=False, highlight=False, soft_wrap=True)
+    return Exit.FINE if all(one.is_fine for one in taken) else Exit.FAILED
+
+
+def render(taken: Iterable[Taken]) -> str:
+    """What was done, a row a step."""
+    rows = [
+        {
+            "step": one.step.name,
+            "what": one.step.what,
+            "seconds": one.seconds,
+            "ending": one.ending,
+        }
+        for one in taken
+    ]
+    return f"# What was run\n\n{as_markdown(COLUMNS, pd.DataFrame(rows))}\n"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m bench.gpu",
+        description="Run the GPU's tests, the default profile in each precision, a sweep of batch "
+        "sizes, the stages, and our clocks beside others'; each in its own time, and what one has "
+        "written stays.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where reports and logs go")
+    parser.add_argument("--device", help="cuda, cuda:N or cpu (cuda where there is one)")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT_S,
+        metavar="SECONDS",
+        help=f"for everything ({LIMIT_S:.0f})",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

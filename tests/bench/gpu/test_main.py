@@ -1,0 +1,100 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+from bench.gpu import __main__ as gpu
+from bench.gpu import step
+from bench.gpu.step import GRACE_S, Step
+from bench.gpu.steps import steps
+from bench.launch import ROOT
+from bench.selfcheck import __main__ as selfcheck
+
+Capture = pytest.CaptureFixture[str]
+
+
+def named(device: str) -> dict[str, Step]:
+    return {one.name: one for one in steps(device, Path("reports/here"))}
+
+
+def test_all_steps_fit_into_the_time() -> None:
+    assert sum(one.limit_s for one in steps("cuda", Path("x"))) + GRACE_S <= gpu.LIMIT_S
+
+
+def test_each_precision_that_the_device_has_is_measured() -> None:
+    assert "--dtypes=fp32,tf32,bf16" in named("cuda")["default"].arguments
+    assert "--dtypes=fp32,bf16" in named("cpu")["default"].arguments
+
+
+@pytest.mark.parametrize("name", ["tests", "default", "sweep", "energy"])
+def test_pytest_takes_what_the_steps_ask_of_it(name: str) -> None:
+    """Collected, and not measured: an option that it does not know ends that."""
+    collected = subprocess.run(
+        [sys.executable, *named("cpu")[name].arguments, "--collect-only", "-q"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert collected.returncode == 0, collected.stdout
+
+
+def test_other_commands_take_what_the_steps_ask_of_them() -> None:
+    taken = named("cpu")
+    stages = cli._parser().parse_args(taken["stages"].arguments[2:])
+    assert stages.arch == ["googlenet", "torchvision"]
+    assert cli._parser().parse_args(taken["reports"].arguments[2:]).run == [
+        Path("reports/here/run.json")
+    ]
+    assert selfcheck._parser().parse_args(taken["clocks"].arguments[2:]).parts == "bias"
+
+
+def test_what_was_done_is_written_down_step_by_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(step, "LEAST_S", 0.1)
+    toys = (
+        Step(name="fine", what="a | b", arguments=("-c", "pass"), limit_s=60.0),
+        Step(name="fails", what="c", arguments=("-c", "raise SystemExit(4)"), limit_s=60.0),
+    )
+    monkeypatch.setattr(gpu, "steps", lambda *_: toys[:1])
+    assert gpu.main([str(tmp_path / "out"), "--device", "cpu"]) == 0
+    monkeypatch.setattr(gpu, "steps", lambda *_: toys)
+    assert gpu.main([str(tmp_path / "out"), "--device", "cpu"]) == 1
+    page = (tmp_path / "out" / gpu.FILE).read_text()
+    assert "| fine | a &#124; b |" in " ".join(page.split())
+    assert "exit code 4" in page
+    assert "fails: exit code 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["out", "--device", "tpu"], "no device is called 'tpu'"),
+        (["out", "--device", "cpu", "--limit", "0"], "--limit must be a positive number"),
+        (["out", "--device", "cpu"], "start it at a checkout's root"),
+    ],
+)
+def test_a_wrong_request_is_a_sentence(
+    given: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gpu.main(given) == 2
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "file").write_text("")
+    assert gpu.main([str(tmp_path / "file/out"), "--device", "cpu"]) == 2
+    assert "cannot write to" in capsys.readouterr().err
