@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench import plan
 from bench.cell import Cell
 from bench.context import Progress
+from bench.environment import physical_cores
 from bench.launch import Launcher
 from bench.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
-from bench.plan import FOREIGN_CPUS
 from bench.process import WorkerError, WorkerProcess
 from bench.stages import figures
 from bench.stages.figures import Macs, Measured, SetFigures, Visit
@@ -103,7 +104,7 @@ class _Set:
                 visits[cell].append(self._visit(cell, seed=drawn.getrandbits(32)))
                 self._progress.advance(cell.id)
         foreign = foreign_cpus(before, meter.read(pids))
-        if foreign > FOREIGN_CPUS:
+        if foreign > plan.foreign_cpus(self._request.cells[0].device, physical_cores()):
             self._progress.note(
                 f"other processes kept {foreign:.2f} CPUs busy meanwhile: trust latencies less"
             )

@@ -14,7 +14,6 @@ import pytest
 from bench import environment, plan
 from bench.names import RequestError, choose, listed
 from bench.nvml import PACKAGE
-from bench.plan import FOREIGN_CPUS
 from bench.room import free_host_bytes
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
@@ -110,7 +109,7 @@ def add(parser: pytest.Parser) -> None:
         "--foreign-cpus",
         metavar="CPUS",
         help="void a round in which other processes keep more CPUs busy than this "
-        f"(default: {FOREIGN_CPUS})",
+        f"(default: {plan.FOREIGN_CPUS}; on CUDA half of the cores beyond {plan.HOST_CORES})",
     )
     group.addoption(
         "--memory",
@@ -182,7 +181,8 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         budget_s=budget_s,
         extra_s=given.extra_s if budget_s is None else budget_s,
         environment=_environment(config),
-        foreign_cpus=positive(config, "--foreign-cpus") or FOREIGN_CPUS,
+        foreign_cpus=positive(config, "--foreign-cpus")
+        or plan.foreign_cpus(device, environment.physical_cores()),
         memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
         reference_arch=REFERENCE_ARCH,
         ceiling=_is_on(config, "--ceiling", given.ceiling),

@@ -198,3 +198,16 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
         plan.l2("cold", "cpu")
     with pytest.raises(RequestError, match=r"no state of the L2 cache is called 'hot'.* known: "):
         plan.l2("hot", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "most"),
+    [
+        ("cpu", 2, plan.FOREIGN_CPUS),
+        ("cpu", 64, plan.FOREIGN_CPUS),
+        ("cuda", 2, plan.FOREIGN_CPUS),
+        ("cuda:all", 16, 6.0),
+    ],
+)
+def test_others_may_use_what_a_gpu_leaves_idle(device: str, cores: int, most: float) -> None:
+    assert plan.foreign_cpus(device, cores) == most
