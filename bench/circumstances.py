@@ -51,7 +51,7 @@ def _python(run: RunRecord) -> _Facts:
 
 def _l2(run: RunRecord) -> _Facts:
     on_gpu = str(run.environment.get("device")).startswith("cuda")
-    return {"l2": run.plan.get("l2")} if on_gpu else {}
+    return {"l2": run.plan.get("l2") if on_gpu else None}
 
 
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(

@@ -378,7 +378,7 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
     # No ratio is ever this precise: sets are added for as long as there is time. A clock that moves
     # a second at each reading makes that a number of sets.
     seconds = count()
-    strict = plan(first, second, sets=2, precision=1e-12, extra_s=150.0)
+    strict = plan(first, second, sets=2, precision=1e-12, extra_s=60.0)
     outcome = run(strict, fork_server, now=lambda: float(next(seconds))).measure()
     assert len(record_of(outcome, second).setups) > 2
     assert outcome.status == "complete"

@@ -373,9 +373,10 @@ def test_a_cell_of_the_same_dtype_comes_first() -> None:
 def test_runs_of_other_devices_are_compared_where_these_may_differ() -> None:
     there = {replace(cell, device="cuda"): shifted(logs, 0.1) for cell, logs in CELLS.items()}
     b = run(there, to=replace(TO, device="cuda"), device="cuda", device_name="NVIDIA H100")
+    b = replace(b, plan={**b.plan, "l2": "cold"})
     compared = compare(run(CELLS), b, ["device"])
     assert [found.advice for found in compared.cells] == [IMPROVED, IMPROVED]
-    assert compared.unknown == ("device_name",)
+    assert compared.unknown == ("device_name", "l2")
 
 
 def test_nothing_in_common_is_refused() -> None:
