@@ -92,11 +92,15 @@ def settings(name: str) -> tuple[Setting, ...]:
     return _PINNED if name == "pinned" else ()
 
 
+def cache_folder(base: Mapping[str, str]) -> Path:
+    """What is kept between runs, because making it anew takes time."""
+    return Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
+
+
 def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:
     """The environment variables that workers start with, from those of this process."""
-    cache = Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
     # Kept between runs, and across a reboot, which Inductor's own place under /tmp is not.
-    kept = {"TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
+    kept = {"TORCHINDUCTOR_CACHE_DIR": str(cache_folder(base) / "inductor")}
     chosen = {setting.name: setting.value or str(physical_cores()) for setting in settings(name)}
     yours = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
     return {**kept, **base, **chosen, **yours, **UNTOUCHED_CUDA}

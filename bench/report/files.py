@@ -1,7 +1,6 @@
 """The report's files: what lies in a report folder beside the run file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,22 +35,17 @@ def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
 
     The charts' files are not among those that come back: they belong to the Markdown.
     """
-    from bench.report import charts, page
-    from bench.report.charts import style
+    from bench.report import charts
 
     inside = _inside(folder)
-    # Bundling and drawing take seconds outside of Python, where another core can do them.
-    with ThreadPoolExecutor() as others:
-        others.submit(page.charts_js)
-        drawn = charts.of(run, inside)
-        pictures = {chart.name: others.submit(style.svg, chart) for chart in drawn}
-        contents = _contents(run, drawn, inside)
-        for name in SOMETIMES:
-            if name not in contents:
-                (folder / name).unlink(missing_ok=True)
-        for name, content in contents.items():
-            write_text(folder / name, content)
-        _keep(pictures, folder / CHARTS)
+    drawn = charts.of(run, inside)
+    contents = _contents(run, drawn, inside)
+    for name in SOMETIMES:
+        if name not in contents:
+            (folder / name).unlink(missing_ok=True)
+    for name, content in contents.items():
+        write_text(folder / name, content)
+    _draw(drawn, folder / CHARTS)
     return tuple(folder / name for name in contents)
 
 
@@ -90,12 +84,13 @@ def _contents(
     }
 
 
-def _keep(pictures: Mapping[str, Future[str]], folder: Path) -> None:
-    """Write the charts' pictures; those of an earlier run that has no such chart today go."""
+def _draw(drawn: Sequence[Chart], folder: Path) -> None:
     from bench.report import charts
+    from bench.report.charts import style
 
+    wanted = {f"{chart.name}.svg": chart for chart in drawn}
     for old in folder.glob("*.svg"):
-        if old.name.startswith(charts.PREFIXES) and old.stem not in pictures:
+        if old.name.startswith(charts.PREFIXES) and old.name not in wanted:
             old.unlink()
-    for name, picture in pictures.items():
-        write_text(folder / f"{name}.svg", picture.result())
+    for name, chart in wanted.items():
+        write_text(folder / name, style.svg(chart))

@@ -21,8 +21,8 @@ SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
 # Rounds of a set: their median is one value of an interval, and another set tells more than more
-# of them. With 6 it wobbles by 0.7 % where processes differ by 1 %.
-ROUNDS = 6
+# of them. With 5 it wobbles by 0.8 % where processes differ by 1 %.
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.resources import files
-from threading import Lock
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,20 +27,8 @@ from bench.report.page.table import Table, plain
 from bench.report.tables import Column, filled
 from bench.stages import table as stages
 
-_BUNDLING = Lock()
 # A closing tag ends a script wherever it stands, and a comment's opening changes what ends it.
 _ENDS_A_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
-
-
-def charts_js() -> str:
-    """The script that draws charts, and what it uses to do so; takes seconds, once a process."""
-    with _BUNDLING:  # whoever comes second waits for the first
-        return _bundled()
-
-
-@cache
-def _bundled() -> str:
-    return _script(vega.bundled(_read("charts.js")))
 
 
 def render(
@@ -97,7 +83,7 @@ def render(
         settings=plain(circumstances.SETTING_COLUMNS, circumstances.settings(run)),
         css=_read("page.css"),
         page_js=_script(_read("page.js")),
-        charts_js=charts_js() if charts else "",
+        charts_js=_script(vega.bundled(_read("charts.js"))) if charts else "",
     )
 
 
