@@ -1,8 +1,9 @@
 """Energy: what a card takes for an image, by its own counter, while one worker keeps it busy.
 
 The process that measures reads the counter, before and after a worker's iterations: the workers
-need no NVML then, and a gate's other interpreter no nvidia-ml-py; the hand-over, a millisecond, is
-a thousandth of the window at most. Idle power is not subtracted: the image takes that too.
+need no NVML then, and a gate's other interpreter no nvidia-ml-py. What lies between a reading and
+the iterations, the rest of the reading and the hand-over, takes some milliseconds of two seconds.
+Idle power is not subtracted: the image takes that too.
 """
 
 from collections.abc import Collection, Iterable, Mapping

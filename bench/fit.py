@@ -18,12 +18,14 @@ def cells(measured: Iterable[Cell]) -> tuple[Cell, ...]:
 
 
 def search(attempt: Callable[[int], Attempt]) -> tuple[Attempt, ...]:
-    """Attempts, each of a batch size, until the largest that fits is known."""
+    """Attempts, each of a batch size, until the largest that fits is known, or one is an error."""
     found: list[Attempt] = []
     fits, fails = 0, None
     size: int | None = 1
     while size is not None:
         found.append(attempt(size))
+        if found[-1].is_error:
+            break
         if found[-1].fits:
             fits = size
         else:

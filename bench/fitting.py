@@ -38,7 +38,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
             context.launcher.check()
             if context.room.killed_any():
                 return _does_not(batch_size, "the system killed it for want of memory")
-        return _does_not(batch_size, str(error))
+        return _does_not(batch_size, str(error), is_error=error.kind != "out_of_memory")
     finally:
         worker.kill()
     return judged(batch_size, facts["held_bytes"], context.plan.fit_bytes)
@@ -52,5 +52,5 @@ def judged(batch_size: int, held_bytes: int, limit_bytes: int | None) -> Attempt
     return Attempt(batch_size=batch_size, fits=True, held_bytes=held_bytes)
 
 
-def _does_not(batch_size: int, reason: str) -> Attempt:
-    return Attempt(batch_size=batch_size, fits=False, reason=reason)
+def _does_not(batch_size: int, reason: str, *, is_error: bool = False) -> Attempt:
+    return Attempt(batch_size=batch_size, fits=False, reason=reason, is_error=is_error)

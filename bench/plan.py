@@ -22,7 +22,8 @@ L2 = {
 # A quiet machine shows 0.02, one with a competing process 0.6 and more.
 FOREIGN_CPUS = 0.15
 # A GPU's cell needs a core to launch from, and some for the driver and for PyTorch's own threads.
-HOST_CORES = 4
+# Chosen, not measured, and so is what others may have of the rest: a GPU was not at hand.
+HOST_CORES, MOST_FOREIGN_CPUS = 4, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +196,11 @@ def foreign_cpus(device: str, cores: int) -> float:
     """How many of ``cores`` others may keep busy in a round that is not voided.
 
     A network on a CPU uses every core, and waits for the slowest. One on a GPU is launched from
-    one: of those that it leaves idle others may have half, a machine's own services above all.
+    one: of those that it leaves idle others may have half, and a few at the most, a machine's own
+    services above all.
     """
     idle = max(0, cores - HOST_CORES) if device != "cpu" else 0
-    return max(FOREIGN_CPUS, idle / 2)
+    return max(FOREIGN_CPUS, min(idle / 2, MOST_FOREIGN_CPUS))
 
 
 def l2(given: str | None, device: str) -> str:

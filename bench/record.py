@@ -129,6 +129,8 @@ class Attempt:
     """At its peak: of the device's memory by the allocator, or of a CPU's by the process."""
     reason: str = ""
     """Why it does not fit."""
+    is_error: bool = False
+    """Whether it failed for another reason than memory: that says nothing of what fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +149,14 @@ class Fit:
 
     @property
     def smallest_failed(self) -> Attempt | None:
-        """The smallest that does not fit; None where all that were tried do."""
-        failed = (attempt for attempt in self.attempts if not attempt.fits)
+        """The smallest that memory does not hold; None where it held all that were tried."""
+        failed = (found for found in self.attempts if not found.fits and not found.is_error)
         return min(failed, key=lambda attempt: attempt.batch_size, default=None)
+
+    @property
+    def error(self) -> Attempt | None:
+        """What ended the search before it knew; None where nothing did."""
+        return next((found for found in self.attempts if found.is_error), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

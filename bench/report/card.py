@@ -114,8 +114,14 @@ def _cards(run: RunRecord) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _rounds(run: RunRecord, device: str) -> list[Round]:
-    """Those on a device, which is the last part of a group's name."""
-    return [found for found in run.rounds if found.group.rpartition("/")[2] == device]
+    """Those on a device: the last part of a group's name, or where there are several the set's."""
+    several = run.plan.get("devices") or ()
+    return [
+        found
+        for found in run.rounds
+        if device
+        == (several[found.set_index % len(several)] if several else found.group.rpartition("/")[2])
+    ]
 
 
 def _around(rounds: Iterable[Round]) -> list[Around]:

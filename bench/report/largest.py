@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.fit import MOST
-from bench.record import RunRecord
+from bench.record import Fit, RunRecord
 from bench.report.tables import Column, scaled
 
 COLUMNS = (
@@ -37,7 +37,7 @@ def frame(run: RunRecord) -> pd.DataFrame:
                 "largest_batch_size": largest.batch_size if largest else 0,
                 "held_bytes": largest.held_bytes if largest else None,
                 "failed_batch_size": smallest.batch_size if smallest else None,
-                "reason": smallest.reason if smallest else f"none larger than {MOST:,} is tried",
+                "reason": _reason(found),
                 "attempts": len(found.attempts),
             }
         )
@@ -53,7 +53,13 @@ def findings(run: RunRecord) -> Iterator[tuple[str, tuple[str, ...]]]:
     for found in run.fits:
         cell, largest, failed = found.cell, found.largest, found.smallest_failed
         name = f"{cell.arch} in {cell.mode}"
-        if largest is None:
+        if (error := found.error) is not None:
+            known = f"fits at batch {largest.batch_size:,}; " if largest else ""
+            sentence = (
+                f"{name}: {known}its largest batch is not known, because one of "
+                f"{error.batch_size:,} failed for another reason than memory: {error.reason}."
+            )
+        elif largest is None:
             sentence = f"{name} does not fit at all: {failed.reason if failed else ''}."
         elif failed is None:
             sentence = f"{name} fits at batch {largest.batch_size:,}, the largest that is tried."
@@ -66,3 +72,12 @@ def findings(run: RunRecord) -> Iterator[tuple[str, tuple[str, ...]]]:
         said.setdefault(title, []).append(sentence)
     for title, sentences in said.items():
         yield title, tuple(sentences)
+
+
+def _reason(found: Fit) -> str:
+    """Why it is not larger, or why that is not known."""
+    if found.error is not None:
+        size, reason = found.error.batch_size, found.error.reason
+        return f"not known: batch {size:,} failed for another reason than memory: {reason}"
+    smallest = found.smallest_failed
+    return smallest.reason if smallest else f"none larger than {MOST:,} is tried"

@@ -41,7 +41,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check, show and write; 1 for what is not accepted, 2 where nothing could be measured."""
+    """Check, show and write; 1: not accepted, 2: nothing could be measured, 3: unclear."""
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     try:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"selfcheck: cannot write {path}: {error.strerror}", markup=False)
         return Exit.WRONG_REQUEST
     console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
-    return Exit.FINE if found.is_accepted else Exit.FAILED
+    return found.exit_code
 
 
 def check(device: str, sets: int, parts: Collection[str], console: Console) -> Selfcheck:

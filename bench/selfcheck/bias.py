@@ -47,7 +47,7 @@ class Bias:
 
     @property
     def is_accepted(self) -> bool | None:
-        """Whether all agree within 1 %, on CUDA 2 %; None where noise hides it."""
+        """Whether all agree within 1 %, on CUDA 2 %, by their whole intervals; None: unclear."""
         accepted = ACCEPTED_ON_CUDA if self.on_device else ACCEPTED
         ratios = [self.ratio, *([self.on_device.ratio] if self.on_device else [])]
         found = [_agree(ratio, accepted) for ratio in ratios]
@@ -55,7 +55,7 @@ class Bias:
 
 
 def _agree(ratio: Interval, accepted: float) -> bool | None:
-    if abs(ratio.estimate - 1) <= accepted:
+    if 1 - accepted <= ratio.low and ratio.high <= 1 + accepted:
         return True
     may_agree = ratio.low <= 1 + accepted and ratio.high >= 1 - accepted
     return None if may_agree else False

@@ -109,7 +109,8 @@ def add(parser: pytest.Parser) -> None:
         "--foreign-cpus",
         metavar="CPUS",
         help="void a round in which other processes keep more CPUs busy than this "
-        f"(default: {plan.FOREIGN_CPUS}; on CUDA half of the cores beyond {plan.HOST_CORES})",
+        f"(default: {plan.FOREIGN_CPUS}; on CUDA half of the cores beyond {plan.HOST_CORES}, and "
+        f"{plan.MOST_FOREIGN_CPUS:g} at the most)",
     )
     group.addoption(
         "--memory",

@@ -78,7 +78,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             energy=True,
         ),
         "sweep": Profile(
-            what="GoogLeNet beside torchvision's from batch 1 to where throughput is saturated",
+            what="GoogLeNet beside torchvision's at batch 1 to 256 (on a CPU to 16)",
             archs=("googlenet", REFERENCE_ARCH),
             modes=MODES,
             throughput=True,

@@ -43,6 +43,19 @@ def test_what_never_fits_is_tried_once() -> None:
     assert Fit(cell=runs.EAGER, attempts=tried(0)).largest is None
 
 
+def test_what_fails_for_another_reason_than_memory_says_nothing_of_what_fits() -> None:
+    def attempt(size: int) -> Attempt:
+        is_error = size == 8
+        reason = "no kernel for so large an index" if is_error else ""
+        return Attempt(batch_size=size, fits=not is_error, reason=reason, is_error=is_error)
+
+    found = Fit(cell=runs.EAGER, attempts=fit.search(attempt))
+    assert [one.batch_size for one in found.attempts] == [1, 2, 4, 8]
+    assert found.largest == found.attempts[2]
+    assert found.smallest_failed is None
+    assert found.error == found.attempts[3]
+
+
 def test_a_batch_size_is_not_looked_for_twice() -> None:
     measured = (runs.EAGER, replace(runs.EAGER, batch_size=8), runs.COMPILED)
     assert fit.cells(measured) == (runs.EAGER, runs.COMPILED)

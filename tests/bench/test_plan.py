@@ -206,7 +206,9 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
         ("cpu", 2, plan.FOREIGN_CPUS),
         ("cpu", 64, plan.FOREIGN_CPUS),
         ("cuda", 2, plan.FOREIGN_CPUS),
-        ("cuda:all", 16, 6.0),
+        ("cuda", 8, 2.0),
+        ("cuda:all", 16, 4.0),
+        ("cuda:all", 128, 4.0),
     ],
 )
 def test_others_may_use_what_a_gpu_leaves_idle(device: str, cores: int, most: float) -> None:

@@ -470,6 +470,15 @@ def test_a_network_that_does_not_fit_at_all_says_why(fork_server: Launcher) -> N
     (attempt,) = fit.attempts
     assert attempt.batch_size == 1
     assert "out of memory: 4,294,967,296 MiB more" in attempt.reason
+    assert not attempt.is_error
+
+
+def test_a_network_that_fails_otherwise_has_no_largest_batch(fork_server: Launcher) -> None:
+    found = plan(cell("raises_when_built"), fit=True, rounds=1, memory_bytes=2**30)
+    (fit,) = run(found, fork_server).measure().run_record().fits
+    assert fit.smallest_failed is None
+    assert fit.error is not None
+    assert "no such weights" in fit.error.reason
 
 
 def test_sets_are_dealt_out_to_devices_each_whole(fork_server: Launcher) -> None:

@@ -99,6 +99,20 @@ def test_the_circumstances_show_the_card_and_what_was_seen_of_it() -> None:
         assert "{'uuid'" not in text
 
 
+def test_of_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
+    group = replace(runs.EAGER, device="cuda:all").group
+    found = [replace(one, group=group) for one in rounds()]
+    several = replace(
+        run(),
+        rounds=tuple(replace(one, set_index=index % 2) for index, one in enumerate(found)),
+        plan={**run().plan, "devices": ["cuda:0", "cuda:1"]},
+        environment={**run().environment, "cards": {"cuda:0": {**FACTS}, "cuda:1": {**FACTS}}},
+    )
+    told = card.facts(several)
+    assert "of 3 rounds" in str(told["cuda:0: slowed down"])
+    assert "of 3 rounds" in str(told["cuda:1: slowed down"])
+
+
 def test_never_slowed_down_is_not_the_same_as_not_told() -> None:
     def with_readings(reading: Reading) -> object:
         around = Around(before=reading, after=reading)

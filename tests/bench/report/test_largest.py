@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from bench.record import Attempt
 from bench.report import files, largest, markdown
 from tests.bench import runs
 
@@ -25,6 +27,20 @@ def test_it_is_told_in_sentences() -> None:
         "googlenet in compile fits at batch 65,536, the largest that is tried.",
         "torchvision in eager does not fit at all: no such kernel.",
     )
+
+
+def test_what_ended_the_search_for_another_reason_is_told() -> None:
+    run = runs.fitted()
+    tried = Attempt(batch_size=4, fits=True, held_bytes=1)
+    broke = Attempt(batch_size=8, fits=False, reason="no kernel", is_error=True)
+    found = replace(run, fits=(replace(run.fits[0], attempts=(tried, broke)),))
+    ((_, (sentence,)),) = largest.findings(found)
+    assert sentence == (
+        "googlenet in eager: fits at batch 4; its largest batch is not known, because one of 8 "
+        "failed for another reason than memory: no kernel."
+    )
+    (row,) = largest.frame(found).to_dict("records")
+    assert row["reason"] == "not known: batch 8 failed for another reason than memory: no kernel"
 
 
 def test_the_reports_have_it_where_it_was_looked_for(tmp_path: Path) -> None:

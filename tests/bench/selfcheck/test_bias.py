@@ -31,7 +31,7 @@ def test_bounds_lie_a_factor_to_each_side() -> None:
     [(1.0, True), (1.0099, True), (0.9901, True), (1.011, False), (0.98, False)],
 )
 def test_one_percent_is_accepted(ratio: float, accepted: bool) -> None:
-    found = bias.of(runs.EAGER, [0.01 * ratio], [0.01], 0.0)
+    found = bias.of(runs.EAGER, [0.01 * ratio] * 2, [0.01] * 2, 0.0)
     assert found.is_accepted is accepted
 
 
@@ -41,6 +41,11 @@ def test_what_noise_may_explain_is_not_judged(spread: float, accepted: bool | No
     assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is accepted
 
 
+def test_an_estimate_alone_is_no_agreement() -> None:
+    clock_s = [0.01 * 1.05, 0.01 / 1.05, 0.01]
+    assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is None
+
+
 @pytest.mark.parametrize(
     ("timer", "do_bench", "accepted"),
     [(1.015, 1.015, True), (1.0, 1.03, False), (1.03, 1.0, False), (0.985, 0.981, True)],
@@ -48,8 +53,9 @@ def test_what_noise_may_explain_is_not_judged(spread: float, accepted: bool | No
 def test_on_cuda_both_must_agree_within_two_percent(
     timer: float, do_bench: float, accepted: bool
 ) -> None:
-    beside = bias.on_device([0.008 * do_bench], [0.008], 0.011)
-    found = bias.of(replace(runs.EAGER, device="cuda"), [0.01 * timer], [0.01], 0.0, beside)
+    beside = bias.on_device([0.008 * do_bench] * 2, [0.008] * 2, 0.011)
+    cell = replace(runs.EAGER, device="cuda")
+    found = bias.of(cell, [0.01 * timer] * 2, [0.01] * 2, 0.0, beside)
     assert found.is_accepted is accepted
     assert beside.span_s == pytest.approx(0.008 * do_bench)
 

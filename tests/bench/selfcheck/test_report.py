@@ -114,14 +114,23 @@ def test_a_wrong_request_is_a_sentence(
 
 @pytest.mark.parametrize(
     ("ours_s", "stage_s", "status"),
-    [(0.01, 1.0, 0), (0.02, 1.0, 1), (0.01, scale.ACCEPTED_S * 1.01, 1)],
+    [
+        ((0.01, 0.01), 1.0, 0),
+        ((0.02, 0.02), 1.0, 1),
+        ((0.01, 0.01), scale.ACCEPTED_S * 1.01, 1),
+        ((0.008, 0.0125), 1.0, 3),
+    ],
 )
 def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
-    ours_s: float, stage_s: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ours_s: tuple[float, float],
+    stage_s: float,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = replace(
         FOUND,
-        biases=(bias.of(runs.EAGER, [ours_s], [0.01], 0.0),),
+        biases=(bias.of(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
         scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
     )
     monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: found)
