@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.selfcheck import bias, handover, report, scale, startup
-from bench.selfcheck.__main__ import main
+from bench.selfcheck.__main__ import _cells, main
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.synthetic import Size
@@ -127,3 +127,10 @@ def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
     monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: found)
     assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == status
     assert (tmp_path / report.FILE).read_text() == report.render(found)
+
+
+@pytest.mark.parametrize(("device", "batch_size"), [("cpu", 1), ("cuda:1", 128)])
+def test_clocks_are_compared_where_the_device_is_the_bottleneck(
+    device: str, batch_size: int
+) -> None:
+    assert {cell.batch_size for cell in _cells(device)} == {batch_size}
