@@ -89,9 +89,9 @@ def render(taken: Iterable[Taken]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m bench.gpu",
-        description="Run the GPU's tests, the default profile in each precision, a sweep of batch "
-        "sizes, the stages, and our clocks beside others'; each in its own time, and what one has "
-        "written stays.",
+        description="Run the GPU's tests, the default profile in each precision, our clocks beside "
+        "others', a sweep of batch sizes, the stages, and energy; each in its own time, and what "
+        "one has written stays.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="where reports and logs go")
     parser.add_argument("--device", help="cuda, cuda:N or cpu (cuda where there is one)")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 # After SIGINT the suite writes what it has measured: hundreds of workers end, reports are made.
 GRACE_S = 45.0
+# Container images often have Python keep no bytecode: dozens of processes would compile what was
+# unpacked beside PyTorch, or PyTorch itself, each anew.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 LEAST_S = 10.0  # a step for which less time is left is not begun: importing torch alone takes 5 s
 
 
@@ -79,6 +82,7 @@ def take(
         with (folder / step.log).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *step.arguments],
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -8,6 +8,7 @@ from bench.gate.held import Gate
 from bench.gate.verdict import Verdict
 
 
+@pytest.mark.filterwarnings("default")  # as in test_cells.py
 def test_verdict(cell: Cell, gate: Gate) -> None:
     """Fail where head regressed, or fails alone; skip where nothing could be shown."""
     pair = next(pair for pair in gate.pairs if pair.cell == cell)

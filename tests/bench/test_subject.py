@@ -277,11 +277,25 @@ def test_googlenet_is_within_each_dtype_s_bound_on_a_gpu(mode: str, dtype: str) 
     assert setup.tf32_convolutions is setup.tf32_products is (dtype == "tf32")
 
 
+# Inductor warns of an fp32 that is fp32, and what else it and Triton warn of is theirs as well.
+may_warn = pytest.mark.filterwarnings("default")
+
+
 @pytest.mark.gpu
 @needs_gpu
-@pytest.mark.parametrize("mode", [name for name, token in TOKENS.items() if token.compiles])
-def test_googlenet_is_right_in_each_compiled_mode_on_a_gpu(mode: str) -> None:
-    cell = replace(CELL, arch="googlenet", mode=mode, device="cuda")
+@may_warn
+@pytest.mark.parametrize(
+    ("arch", "mode"),
+    # A GoogLeNet takes half a minute to compile, and minutes to try kernels out for; what is
+    # replayed was compiled.
+    [
+        ("googlenet" if name == "reduce-overhead" else CELL.arch, name)
+        for name, token in TOKENS.items()
+        if token.compiles
+    ],
+)
+def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
+    cell = replace(CELL, arch=arch, mode=mode, device="cuda")
     made = subject.prepare(cell, image_size=224, seed=0, l2="cold")
     assert made.setup.output_error < made.setup.error_bound
     assert made.setup.cudagraph_skips == 0
@@ -295,8 +309,9 @@ def test_googlenet_is_right_in_each_compiled_mode_on_a_gpu(mode: str) -> None:
 
 @pytest.mark.gpu
 @needs_gpu
+@may_warn
 def test_a_step_trains_with_cuda_graphs() -> None:
-    cell = replace(CELL, arch="googlenet", mode="reduce-overhead", device="cuda", task="train")
+    cell = replace(CELL, mode="reduce-overhead", device="cuda", task="train")
     made = subject.prepare(cell, image_size=224, seed=0)
     assert made.setup.gradient_error is not None
     with made.task.context():
@@ -320,7 +335,8 @@ def test_cold_batches_together_exceed_the_cache_and_are_no_memory_of_the_network
         made.task.step()
     peaks = memory.peaks(device, made.apparatus)
     assert 0 < peaks["peak_allocated_bytes"] - before.allocated_bytes < cache_bytes
-    assert 0 < peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
+    # It may have found room in what other tests had reserved.
+    assert 0 <= peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
 
 
 class FakeClock:

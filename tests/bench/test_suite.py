@@ -211,3 +211,22 @@ def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
     assert row["best_batch_size"] == max(rates, key=lambda size: rates[size])
     assert row["images_per_s"] == pytest.approx(rates[row["saturated_from"]])
     assert "saturated" in (tmp_path / "report.md").read_text()
+
+
+def test_a_library_s_warning_costs_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In our tests warnings are errors; what was measured for minutes must not end in one."""
+    (tmp_path / "a_library_that_warns.py").write_text(
+        "import warnings\n"
+        "def pytest_benchmark_update_machine_info(config, machine_info):\n"
+        "    warnings.warn('this will change', FutureWarning)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run(
+        *("-p", "a_library_that_warns", f"--archs={WORKS}", "--modes=eager", "--batch-sizes=2"),
+        *("--sets=1", "--rounds=1", f"--report-dir={tmp_path}"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FutureWarning: this will change" in done.stdout
+    assert (tmp_path / "run.json").exists()

@@ -6,9 +6,9 @@ import pytest
 
 from bench import cli
 from bench.gpu import __main__ as gpu
-from bench.gpu import step
+from bench.gpu import compiling, step
 from bench.gpu.step import GRACE_S, Step
-from bench.gpu.steps import steps
+from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
 from bench.launch import ROOT
 from bench.selfcheck import __main__ as selfcheck
 
@@ -26,6 +26,28 @@ def test_all_steps_fit_into_the_time() -> None:
 def test_each_precision_that_the_device_has_is_measured() -> None:
     assert "--dtypes=fp32,tf32,bf16" in named("cuda")["default"].arguments
     assert "--dtypes=fp32,bf16" in named("cpu")["default"].arguments
+
+
+def test_tests_that_need_a_gpu_come_from_their_files_alone(tmp_path: Path) -> None:
+    """A file that this machine cannot import, a browser's say, would end them all."""
+    (tmp_path / "deep").mkdir()
+    for name, text in {"test_a": f"@{MARK}", "deep/test_b": f"@{MARK}", "test_c": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    expected = [str(tmp_path / "deep/test_b.py"), str(tmp_path / "test_a.py")]
+    assert list(with_gpu_tests(tmp_path)) == expected
+    assert with_gpu_tests(tmp_path / "nothing") == (str(tmp_path / "nothing"),)
+    files = with_gpu_tests(ROOT / TESTS)
+    assert str(ROOT / "tests/bench/test_clock.py") in files
+    assert not any("in_browser" in file for file in files)
+
+
+def test_a_library_s_warning_costs_no_measurement(tmp_path: Path) -> None:
+    (tmp_path / "test_warns.py").write_text(
+        "import warnings\ndef test(): warnings.warn('is deprecated', FutureWarning)"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error")
+    command = [sys.executable, *PYTEST, str(tmp_path)]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["tests", "default", "sweep", "energy"])
@@ -48,6 +70,7 @@ def test_other_commands_take_what_the_steps_ask_of_them() -> None:
     assert cli._parser().parse_args(taken["reports"].arguments[2:]).run == [
         Path("reports/here/run.json")
     ]
+    assert compiling._parser().parse_args(taken["compile"].arguments[2:]).device == "cpu"
     assert selfcheck._parser().parse_args(taken["clocks"].arguments[2:]).parts == "bias"
 
 

@@ -83,7 +83,10 @@ def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s() -> None:
+def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bias, "PAIRS", 4)
     cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=32)
     launcher = Spawner(environment.for_workers(os.environ), module="bench.selfcheck.worker")
     (found,) = bias.measure([cell], launcher, seed=0)

@@ -1,10 +1,12 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.process import WorkerError
 from bench.selfcheck import bias, handover, report, scale, startup
-from bench.selfcheck.__main__ import main
+from bench.selfcheck.__main__ import _cells, main
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.synthetic import Size
@@ -133,6 +135,34 @@ def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
         biases=(bias.of(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
         scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
     )
-    monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: found)
+    monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: iter([found]))
     assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == status
     assert (tmp_path / report.FILE).read_text() == report.render(found)
+
+
+@pytest.mark.parametrize(("device", "batch_size"), [("cpu", 1), ("cuda:1", 128)])
+def test_clocks_are_compared_where_the_device_is_the_bottleneck(
+    device: str, batch_size: int
+) -> None:
+    assert {cell.batch_size for cell in _cells(device)} == {batch_size}
+
+
+@pytest.mark.parametrize("error", [WorkerError("died", "it died"), KeyboardInterrupt()])
+def test_what_was_measured_is_written_whatever_ends_it(
+    error: BaseException,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured = Selfcheck(environment=FOUND.environment, biases=FOUND.biases)
+
+    def check(*_: object) -> Iterator[Selfcheck]:
+        yield measured
+        raise error
+
+    monkeypatch.setattr("bench.selfcheck.__main__.check", check)
+    assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == 2
+    assert (tmp_path / report.FILE).read_text() == report.render(measured)
+    assert ("it died" if isinstance(error, WorkerError) else "interrupted") in (
+        capsys.readouterr().err
+    )

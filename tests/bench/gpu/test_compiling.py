@@ -1,0 +1,55 @@
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from bench.cell import Cell
+from bench.environment import for_workers
+from bench.gpu import compiling
+from bench.gpu.compiling import compile_all
+from bench.launch import ForkServer, Launcher
+from bench.suite.profiles import LADDER, SWEEP
+
+SIZE = 16
+CELL = Cell(
+    arch="tests.bench.tiny:net",
+    mode="compile",
+    dtype="bf16",
+    batch_size=2,
+    task="infer",
+    device="cpu",
+)
+
+
+def test_what_both_runs_compile_in_bf16_is_there_once() -> None:
+    found = compiling.cells("cuda")
+    assert len(set(found)) == len(found) == 2 * len(LADDER) + 2 * (len(SWEEP["cuda"]) - 2)
+    assert {(cell.mode, cell.dtype, cell.device) for cell in found} == {("compile", "bf16", "cuda")}
+    sizes = [cell.batch_size for cell in found]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_run_finds_in_the_cache_what_was_compiled(tmp_path: Path) -> None:
+    variables = for_workers({**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)})
+    with ForkServer(variables) as server:
+        done = list(compile_all([CELL], server, 1, image_size=SIZE))
+        assert done == [(CELL, None)]
+        worker = server.launch()
+        asked = {"cell": asdict(CELL), "image_size": SIZE, "seed": 1}
+        facts = worker.request("prepare", limit_s=120.0, **asked, threads=2)
+        worker.close()
+    assert facts["compile_cached"] is True
+
+
+def test_one_that_fails_stops_no_other(fork_server: Launcher) -> None:
+    broken = replace(CELL, arch="tests.bench.broken:raises_when_built", mode="eager")
+    fine = replace(CELL, arch="tests.bench.broken:works", mode="eager")
+    done = dict(compile_all([broken, fine, replace(fine, batch_size=3)], fork_server, 2))
+    assert "no such weights" in str(done.pop(broken))
+    assert list(done.values()) == [None, None]
+
+
+def test_a_wrong_device_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert compiling.main(["--device", "tpu"]) == 2
+    assert "no device is called 'tpu'" in capsys.readouterr().err
