@@ -48,6 +48,12 @@ def sentence(
     return ", ".join(told)
 
 
+def beside(message: str, free_bytes: int, total_bytes: int) -> str:
+    """What a library beside PyTorch's allocator says, which tells no size, and what was free."""
+    first = next(iter(message.strip().splitlines()), "")
+    return f"out of memory: {first}; {_mib(free_bytes)} were free of {_mib(total_bytes)}"
+
+
 def _bytes(pattern: str, message: str) -> float | None:
     found = re.search(pattern, message)
     return float(found[1]) * _UNITS[found[2]] if found else None

@@ -7,6 +7,7 @@ network prints goes to standard error. The end of input ends the worker.
 ``python -m bench.worker`` starts one by itself; bench/forkserver.py forks them.
 """
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -222,9 +223,13 @@ def sentence(error: Exception) -> str:
 
 
 def _of_shortage(message: str) -> str | None:
-    """A shortage's sizes; CUDA's allocator tells what was free, and the CPU's does not."""
-    if "CUDA" in message:
+    """A shortage's sizes; PyTorch's allocator on CUDA tells what was free, and no other does."""
+    if "CUDA out of memory" in message:
         return shortage.sentence(message)
+    if any(name in message for name in ("CUDA", "CUBLAS", "CUDNN")):
+        with contextlib.suppress(RuntimeError):  # a device that failed may answer nothing more
+            return shortage.beside(message, *torch.cuda.mem_get_info())
+        return None
     total_bytes = psutil.virtual_memory().total
     return shortage.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)
 

@@ -33,7 +33,6 @@ def test_it_converts_as_its_network_does() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_a_replay_answers_as_eager_does_whatever_the_images(
     memory_format: torch.memory_format,

@@ -144,7 +144,6 @@ def test_every_kind_of_device_is_probed_with_much_work(kind: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", DTYPES)
 def test_a_gpu_s_ceiling(name: str) -> None:
     facts = ceiling.measure(DTYPES[name], torch.device("cuda"))

@@ -116,7 +116,6 @@ def test_a_flush_is_waited_for_before_each_iteration_s_time(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_clock_waits_for_the_device() -> None:
     device = torch.device("cuda")
     square = torch.ones(2048, 2048, device=device)
@@ -134,7 +133,6 @@ def test_cuda_clock_waits_for_the_device() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_flush_on_the_device_is_in_none_of_the_times_either() -> None:
     device = torch.device("cuda")
     small, large = torch.ones(1024, device=device), torch.ones(8192, 8192, device=device)
@@ -164,7 +162,6 @@ def _launching(side: int, device: torch.device) -> Callable[[], None]:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(("side", "is_launch_bound"), [(4, True), (2048, False)])
 def test_a_block_tells_a_device_that_waits_from_one_that_works(
     side: int, is_launch_bound: bool
@@ -182,7 +179,6 @@ def test_a_block_tells_a_device_that_waits_from_one_that_works(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_step_that_waits_for_the_device_says_nothing_of_how_busy_it_is() -> None:
     device = torch.device("cuda")
     one = torch.ones(1, device=device)

@@ -79,7 +79,6 @@ def test_pinning_fp32_undoes_tf32() -> None:
 
 # As bench/dtypes.py asks for it: of random products, far under the bounds of a whole network.
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.usefixtures("_precision_restored")
 @pytest.mark.parametrize("operator", ["convolution", "product"])
 def test_the_knobs_change_what_a_gpu_computes(operator: str) -> None:

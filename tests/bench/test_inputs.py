@@ -73,11 +73,7 @@ def test_more_batches_are_like_the_first_and_others(
     assert all(batch.images.float().std() > 0.1 for batch in together)  # none is of zeros
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-
-
 @pytest.mark.gpu
-@needs_gpu
 def test_a_flush_takes_what_was_in_the_cache_out_of_it() -> None:
     """Reading a quarter of the cache again takes longer once it was emptied."""
     device = torch.device("cuda")

@@ -40,7 +40,6 @@ def test_a_reset_forgets_an_earlier_peak() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_allocators_peaks_hold_what_was_allocated() -> None:
     device = torch.device("cuda")
     memory.reset_peak(device)

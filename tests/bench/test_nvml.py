@@ -251,8 +251,21 @@ def test_this_run_s_processes_are_what_it_started() -> None:
         child.communicate(b"\n")
 
 
+def test_the_fields_are_those_of_the_package() -> None:
+    import pynvml
+
+    assert nvml._FINER == {
+        "sw_thermal": pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN,
+        "hw_thermal": pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN,
+        "power_brake": pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN,
+    }
+    assert nvml._POLICIES == {
+        "power_cap": (pynvml.NVML_PERF_POLICY_POWER, pynvml.NVML_FI_DEV_PERF_POLICY_POWER),
+        "thermal": (pynvml.NVML_PERF_POLICY_THERMAL, pynvml.NVML_FI_DEV_PERF_POLICY_THERMAL),
+    }
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_card_tells_its_state() -> None:
     identity = cuda_identity(0)
     assert identity is not None

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-import torch
 
 from bench.cell import Cell
 from bench.launch import Launcher
@@ -82,7 +81,6 @@ def test_on_a_cpu_the_limit_is_what_all_hold_together() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_real_context_takes_its_hundred_mebibytes_and_more(fork_server: Launcher) -> None:
     found = Room(on_gpu=True)
     workers = [fork_server.launch() for _ in range(2)]

@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 
 from bench import events, stats, wave
 from bench.cell import Cell
@@ -528,7 +527,6 @@ def test_a_fork_server_s_death_is_no_cell_s_failure_and_keeps_what_was_measured(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_each_visit_has_a_block(fork_server: Launcher) -> None:
     found = replace(cell("works"), device="cuda")
     outcome = run(plan(found, sets=2), fork_server).measure()
@@ -540,7 +538,6 @@ def test_on_a_gpu_each_visit_has_a_block(fork_server: Launcher) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_the_largest_batch_is_what_its_memory_holds(fork_server: Launcher) -> None:
     greedy = replace(cell("takes_gibibytes_on_its_device"), device="cuda")
     outcome = run(plan(greedy, fit=True, rounds=1), fork_server).measure()
@@ -554,7 +551,6 @@ def test_on_a_gpu_the_largest_batch_is_what_its_memory_holds(fork_server: Launch
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_what_does_not_fit_is_a_failed_cell_with_the_sizes(fork_server: Launcher) -> None:
     greedy = replace(cell("takes_gibibytes_on_its_device", batch_size=4096), device="cuda")
     outcome = run(plan(greedy, rounds=1), fork_server).measure()

@@ -63,3 +63,10 @@ def test_a_shortage_that_names_no_size_is_one_all_the_same(message: str) -> None
 )
 def test_other_errors_are_none(message: str) -> None:
     assert not shortage.is_one(message)
+
+
+def test_who_tells_no_size_is_told_with_what_was_free() -> None:
+    told = shortage.beside("CUDA error: CUBLAS_STATUS_ALLOC_FAILED\nat x.cpp", 3 * 2**20, 2**30)
+    assert told == (
+        "out of memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED; 3 MiB were free of 1,024 MiB"
+    )

@@ -263,11 +263,7 @@ def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
     assert (made.setup.batches, made.flush) == (1, None)
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-
-
 @pytest.mark.gpu
-@needs_gpu
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", ["eager", "channels_last", "cudagraphs"])
 def test_googlenet_is_within_each_dtype_s_bound_on_a_gpu(mode: str, dtype: str) -> None:
@@ -282,7 +278,6 @@ may_warn = pytest.mark.filterwarnings("default")
 
 
 @pytest.mark.gpu
-@needs_gpu
 @may_warn
 @pytest.mark.parametrize(
     ("arch", "mode"),
@@ -308,7 +303,6 @@ def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
 
 
 @pytest.mark.gpu
-@needs_gpu
 @may_warn
 def test_a_step_trains_with_cuda_graphs() -> None:
     cell = replace(CELL, mode="reduce-overhead", device="cuda", task="train")
@@ -320,7 +314,6 @@ def test_a_step_trains_with_cuda_graphs() -> None:
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_cold_batches_together_exceed_the_cache_and_are_no_memory_of_the_network() -> None:
     device = torch.device("cuda")
     before = memory.held(device)  # by other tests

@@ -29,7 +29,6 @@ def test_an_error_in_a_step_is_the_caller_s() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_window_ends_with_the_work_and_soon() -> None:
     device = torch.device("cuda")
     square = torch.ones(4096, 4096, device=device)

@@ -1,5 +1,6 @@
 """The samples over the rounds: how the machine drifted while it was measured."""
 
+import math
 from collections.abc import Iterator
 
 import altair as alt
@@ -17,6 +18,8 @@ CAPTION = (
     "machine's drift, which cancels in ratios; a voided round is a cross."
 )
 
+THINNED = " So many rounds are drawn as fewer points, each the middle of several neighbours."
+MOST_POINTS = 500  # more of them stand closer than a pixel
 _WHOLE = alt.Axis(format="d", tickMinStep=1)
 
 
@@ -43,7 +46,9 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         rounds = _rounds(pd.DataFrame(rows))
         if len(rounds) > 1:
             name = f"drift-{summary.slug(group)}"
-            yield style.made(name, f"Over the rounds: {group}", CAPTION, _drawn(rounds))
+            caption = CAPTION + (THINNED if len(rounds) > MOST_POINTS else "")
+            drawn = _drawn(_thinned(rounds))
+            yield style.made(name, f"Over the rounds: {group}", caption, drawn)
 
 
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +64,23 @@ def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     return found.assign(order=np.arange(1, len(found) + 1), set=found["set"].astype(str))
+
+
+def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Neighbours of a set as one point, where there are more than can be told apart."""
+    together = math.ceil(len(rounds) / MOST_POINTS)
+    if together == 1:
+        return rounds
+    return (
+        rounds.groupby(["set", (rounds["order"] - 1) // together], sort=False)
+        .agg(
+            round=("round", "first"),
+            order=("order", "mean"),
+            voided=("voided", "all"),
+            **{name: (name, "median") for name in ("middle", "low", "high")},
+        )
+        .reset_index(level="set")
+    )
 
 
 def _drawn(rounds: pd.DataFrame) -> alt.TopLevelMixin:

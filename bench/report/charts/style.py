@@ -14,6 +14,8 @@ PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
     *("#999933", "#882255", "#44AA99", "#AA4499", "#999999"),
 )
+# Rows are what a run has; notebooks are what Altair's limit is for.
+alt.data_transformers.disable_max_rows()
 SLOWER, FASTER, NEITHER = "#D55E00", "#0072B2", "#999999"
 WIDTH, ROW_HEIGHT = 560, 14
 # Without a theme, as in Markdown: grey that is read on white and on black.

@@ -15,8 +15,8 @@ from bench.selfcheck import __main__ as selfcheck
 Capture = pytest.CaptureFixture[str]
 
 
-def named(device: str) -> dict[str, Step]:
-    return {one.name: one for one in steps(device, Path("reports/here"))}
+def named(device: str, folder: Path = Path("reports/here")) -> dict[str, Step]:
+    return {one.name: one for one in steps(device, folder)}
 
 
 def test_all_steps_fit_into_the_time() -> None:
@@ -51,10 +51,10 @@ def test_a_library_s_warning_costs_no_measurement(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tests", "default", "sweep", "energy"])
-def test_pytest_takes_what_the_steps_ask_of_it(name: str) -> None:
+def test_pytest_takes_what_the_steps_ask_of_it(name: str, tmp_path: Path) -> None:
     """Collected, and not measured: an option that it does not know ends that."""
     collected = subprocess.run(
-        [sys.executable, *named("cpu")[name].arguments, "--collect-only", "-q"],
+        [sys.executable, *named("cpu", tmp_path)[name].arguments, "--collect-only", "-q"],
         cwd=ROOT,
         capture_output=True,
         text=True,

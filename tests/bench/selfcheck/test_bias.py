@@ -2,7 +2,6 @@ import os
 from dataclasses import replace
 
 import pytest
-import torch
 
 from bench import environment
 from bench.cell import Cell
@@ -82,7 +81,6 @@ def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

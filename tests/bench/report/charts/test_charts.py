@@ -2,12 +2,15 @@ import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import altair as alt
+import pandas as pd
 import pytest
 
-from bench.record import RunRecord
+from bench.record import RunRecord, Visit
 from bench.report import charts
 from bench.report.chart import Chart
 from bench.report.charts import style
+from bench.report.charts.drift import MOST_POINTS
 from tests.bench import runs
 from tests.bench.report import rungs
 
@@ -55,6 +58,31 @@ def test_drift_is_what_all_cells_do_together() -> None:
     assert isinstance(first, float)
     assert isinstance(last, float)
     assert last / first == pytest.approx(1.3, abs=0.02)
+
+
+def test_more_rounds_than_can_be_told_apart_are_drawn_together() -> None:
+    sets, rounds = 2, 4000
+    visits = tuple(
+        Visit(set_index=index, round_index=number, host_s=(0.01 * (1 + number / rounds),))
+        for index in range(sets)
+        for number in range(rounds)
+    )
+    cell = replace(LADDER.cells[0], visits=visits)
+    chart = named(replace(LADDER, cells=(cell,), controls=()))["drift-fp32-b1-infer-cpu"]
+    rows = values(chart)
+    assert len(rows) == MOST_POINTS
+    assert [row["set"] for row in rows] == ["1"] * (MOST_POINTS // 2) + ["2"] * (MOST_POINTS // 2)
+    middles = [float(str(row["middle"])) for row in rows]
+    assert middles[: MOST_POINTS // 2] == sorted(middles[: MOST_POINTS // 2])
+    assert middles[0] == pytest.approx(100 / 1.5, rel=0.01)
+    assert "fewer points" in chart.caption
+    assert ElementTree.fromstring(style.svg(chart)).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_no_number_of_rows_is_too_many_to_draw() -> None:
+    rows = [{"x": number, "y": number} for number in range(6000)]
+    drawn = alt.Chart(pd.DataFrame(rows)).mark_point().encode(x="x:Q", y="y:Q")
+    assert len(values(style.made("large", "", "", drawn))) == len(rows)
 
 
 def test_a_run_without_figures_has_no_charts() -> None:
