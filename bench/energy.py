@@ -1,4 +1,4 @@
-"""Energy: what a card takes for an image, by its own counter, while one worker keeps it busy.
+"""Energy: what a card takes for an image, by its own counter, while one worker iterates.
 
 The process that measures reads the counter, before and after a worker's iterations: the workers
 need no NVML then, and a gate's other interpreter no nvidia-ml-py. What lies between a reading and
@@ -6,19 +6,21 @@ the iterations, the rest of the reading and the hand-over, takes some millisecon
 Idle power is not subtracted: the image takes that too.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from bench import voiding
+from bench import stats, voiding
 from bench.card import Around
 from bench.cell import Cell
+from bench.stats import Interval
 
 WINDOW_S = 2.0  # a driver brings its counter up to date now and then: a window is many such times
 LEAD_IN_S = 0.5  # the clocks rise before it begins
 
 
 def facts(
-    around: Around, done: Mapping[str, Any], cell: Cell, allowed: Collection[int]
+    around: Around, done: Mapping[str, Any], cell: Cell, allowed: Collection[int], set_index: int
 ) -> dict[str, Any]:
     """What a window showed of a cell; why it is void, or nothing where energy is not counted.
 
@@ -32,15 +34,22 @@ def facts(
         "energy_j": around.energy_j,
         "energy_images": done["iterations"] * cell.batch_size,
         "energy_wall_s": done["wall_s"],
+        "energy_set": set_index,
     }
 
 
-def per_image_j(setups: Iterable[Mapping[str, Any]]) -> float | None:
-    """Joules for an image, over the windows of all sets; None where there is none."""
-    windows = [
-        (setup["energy_j"], setup["energy_images"])
-        for setup in setups
-        if setup.get("energy_j") is not None
-    ]
-    images = sum(images for _, images in windows)
-    return sum(joules for joules, _ in windows) / images if images else None
+def per_image_j(setups: Iterable[Mapping[str, Any]]) -> Interval:
+    """Joules for an image: the geometric mean over the sets; ``NOTHING`` where there is none.
+
+    A set's is the median over its windows, of which a cell that rides in several waves has more
+    than one. Where a file does not say which set a window is of, each is of its own.
+    """
+    return stats.over_sets(
+        {
+            (setup.get("energy_set", index), index, 0): math.log(
+                setup["energy_j"] / setup["energy_images"]
+            )
+            for index, setup in enumerate(setups)
+            if setup.get("energy_j") and setup["energy_images"]
+        }
+    )

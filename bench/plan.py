@@ -16,7 +16,8 @@ TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxilia
 IMAGE_SIZE = 224
 L2 = {
     "cold": "batches in turn that a GPU's L2 cache cannot hold together, and the cache emptied "
-    "before each timed iteration",
+    "before each iteration that is timed by itself; back-to-back blocks and windows of energy are "
+    "not interrupted, and may find weights in it",
     "warm": "one batch again and again, and no cache emptied",
 }
 # A quiet machine shows 0.02, one with a competing process 0.6 and more.

@@ -196,6 +196,11 @@ class RunRecord:
     datetime: str = ""
     """When it was written, in ISO 8601, UTC."""
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether iterations of any cell were also measured back to back."""
+        return any(record.has_blocks for record in self.cells)
+
     def references(self) -> dict[str, Cell]:
         """The cell of each group that ratios are taken to: the one with a control."""
         return {record.cell.group: replace(record.cell, control=False) for record in self.controls}

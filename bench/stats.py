@@ -187,6 +187,20 @@ def latency(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
     return over_sets(log_latencies(cell), confidence)
 
 
+def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
+    """Seconds of an iteration: in back-to-back blocks where there are any, else its latency."""
+    if not cell.has_blocks:
+        return latency(cell, confidence)
+    return over_sets(
+        {
+            _key(visit): math.log(block.host_s / block.iterations)
+            for visit in cell.valid
+            if (block := visit.back_to_back)
+        },
+        confidence,
+    )
+
+
 def throughput(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
     """Images a second: of back-to-back blocks where there are any, else at the latency."""
     return over_sets(log_throughputs(cell), confidence)

@@ -1,4 +1,8 @@
-"""Sustained work: iterations one after the other, the device never idle in between."""
+"""Sustained work: iterations one after the other, with no wait between them.
+
+A device that the host launches faster than it works always has the next one; of a launch-bound cell
+it is idle for much of the time.
+"""
 
 import time
 from collections import deque
@@ -9,7 +13,8 @@ import torch
 
 from bench.clock import Step
 
-# Enough that the device never waits for the host, and few enough that a window ends in time.
+# Enough that the device has the next one where the host is the faster, and few enough
+# that a window ends in time.
 IN_FLIGHT = 8
 
 

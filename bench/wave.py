@@ -161,7 +161,7 @@ class LiveWave:
                 before = self._card.meter.read()
                 done = self._sustain(cell, energy.WINDOW_S)
                 around = Around(before=before, after=self._card.meter.read())
-                self._learn(cell, **energy.facts(around, done, cell, self._card.allowed))
+                self._learn(cell, **energy.facts(around, done, cell, self._card.allowed, self._set))
             self._context.progress.advance(cell.id)
 
     def _sustain(self, cell: Cell, seconds: float) -> dict[str, Any]:

@@ -102,12 +102,12 @@ class Worker:
         """Build, run, check the answer; and say what this process holds by now."""
         wanted = Cell(**cell)
         self._use(wanted.device)
-        self.replays = modes.is_replayed(wanted.mode, wanted.device)
         self.subject = subject.prepare(
             wanted, image_size=image_size, seed=seed, threads=threads, l2=l2
         )
         origin.check()
         setup = self.subject.setup
+        self.replays = replays(wanted, setup)
         return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
 
     def warm_up(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Worker:
         return {**asdict(timing), "back_to_back": block and asdict(block)}
 
     def sustain(self, seconds: float) -> dict[str, Any]:
-        """Iterate for so long, the device never idle in between."""
+        """Iterate for so long, one after the other, with no wait between them."""
         task = self._ready().task
         with task.context():
             return asdict(sustain.sustain(task.step, seconds, self.device))
@@ -142,13 +142,15 @@ class Worker:
         steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
         peaks = memory.peaks(self.device, ready.apparatus)
         working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
+        takes_reserved = self.replays and "peak_reserved_bytes" in peaks
         return {
             **peaks,
+            **({"memory_is_reserved": True} if takes_reserved else {}),
             # The allocator of a GPU counts just that; on a CPU it is what the resident set grew by
             # from its rest, which neither the interpreter nor compilation are in, and the weights.
             # What a CUDA graph works in it keeps: it is reserved, and allocated to no tensor.
             "peak_memory_bytes": peaks.get(
-                "peak_reserved_bytes" if self.replays else "peak_allocated_bytes",
+                "peak_reserved_bytes" if takes_reserved else "peak_allocated_bytes",
                 setup.weights_bytes + working_bytes,
             ),
             "recompiled_in_warm_up": steady_graphs - setup.graphs,
@@ -199,6 +201,15 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def replays(cell: Cell, setup: subject.Setup) -> bool:
+    """Whether anything of a cell is replayed as a CUDA graph, and keeps what it works in.
+
+    A mode asks for it, and Inductor may skip every graph that it was asked to replay.
+    """
+    skips = setup.cudagraph_skips
+    return modes.is_replayed(cell.mode, cell.device) and (not skips or skips < setup.graphs)
 
 
 def kind_of(error: Exception) -> str:

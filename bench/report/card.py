@@ -77,7 +77,7 @@ def _energy_notes(run: RunRecord) -> Iterator[str]:
     if not run.plan.get("energy") or not known:
         return
     measured = [record for record in run.cells if record.has_figures]
-    if all(per_image_j(record.setups) is None for record in measured):
+    if all(per_image_j(record.setups).sets == 0 for record in measured):
         yield (
             "No energy was measured: its counter is the whole card's, and says nothing where MIG "
             "has divided the card or others are on it; some cards have none."

@@ -30,17 +30,18 @@ def summary(run: RunRecord) -> pd.DataFrame:
         record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
     }
     references = run.references()
-    blocks = any(record.has_blocks for record in run.cells)
     rows = []
     for record in run.cells:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
         row = _row(record, run.ceilings, logs, reference=to, same_mode=same_mode)
-        rows.append({**row, **_of_blocks(record)} if blocks else row)
+        rows.append({**row, **_of_blocks(record)} if run.has_blocks else row)
     found = pd.DataFrame(rows)
     takes_j = [energy.per_image_j(record.setups) for record in run.cells]
-    if any(joules is not None for joules in takes_j):  # of a CUDA device alone
-        found.insert(len(found.columns) - 1, "energy_per_image_j", takes_j)
+    if any(joules.sets for joules in takes_j):  # of a CUDA device alone
+        columns = pd.DataFrame([bounded("energy_per_image_j", joules) for joules in takes_j])
+        for name, values in columns.items():
+            found.insert(len(found.columns) - 1, str(name), values)
     return found
 
 
@@ -103,7 +104,8 @@ def _row(
     cell = record.cell
     latency_s = [] if record.failure else record.host_s
     latency = stats.NOTHING if record.failure else stats.latency(record)
-    under = roofline.of(record, ceilings, latency)
+    iteration_s = stats.NOTHING if record.failure else stats.iteration(record)
+    under = roofline.of(record, ceilings, iteration_s)
     macs = record.cost.get("macs_per_image")
     return {
         "arch": cell.arch,

@@ -56,7 +56,7 @@ class Roofline:
     """A cell under its device's roof; NaN is what is not known."""
 
     achieved_mac_per_s: Interval
-    """Multiply-accumulates of a batch over its latency."""
+    """Multiply-accumulates of a batch over the time of an iteration."""
     ceiling_mac_per_s: float
     bandwidth_bytes_per_s: float
     intensity_mac_per_byte: float
@@ -88,19 +88,19 @@ class Roofline:
 
 
 def of(
-    record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], latency: Interval
+    record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], iteration_s: Interval
 ) -> Roofline:
-    """A cell with this latency in seconds, under the one of the run's ceilings that is its own."""
+    """A cell whose iterations take so long, under the one of the run's ceilings that is its own."""
     cell = record.cell
     facts = ceilings.get(cell.dtype, {})
     macs = record.cost.get("macs_per_image") if cell.task == "infer" else None
     batch_macs = math.nan if macs is None else float(macs) * cell.batch_size
     return Roofline(
         achieved_mac_per_s=replace(
-            latency,
-            estimate=batch_macs / latency.estimate,
-            low=batch_macs / latency.high,
-            high=batch_macs / latency.low,
+            iteration_s,
+            estimate=batch_macs / iteration_s.estimate,
+            low=batch_macs / iteration_s.high,
+            high=batch_macs / iteration_s.low,
         ),
         ceiling_mac_per_s=max(best(facts).values(), default=math.nan),
         bandwidth_bytes_per_s=float(facts.get("bytes_per_s", math.nan)),
@@ -115,7 +115,7 @@ def frame(run: RunRecord) -> pd.DataFrame:
     for record in run.cells:
         if not record.has_figures:
             continue
-        found, cell = of(record, run.ceilings, stats.latency(record)), record.cell
+        found, cell = of(record, run.ceilings, stats.iteration(record)), record.cell
         rows.append(
             {
                 "arch": cell.arch,

@@ -1,8 +1,10 @@
 """Saturation: from which batch size on a larger batch hardly gains throughput any more. Pure.
 
 Of each arch, mode, dtype and task that was measured at three batch sizes or more. Batch sizes are
-groups of their own, so that their throughputs are not compared within a round: the share of the
-best is taken within each set, and its interval over the sets.
+groups of their own, measured minutes apart, so that their throughputs are not compared within a
+round: the share of the best is taken within each set, and its interval over the sets. Drift slower
+than a set cancels in it, and none faster; and the best is picked from the figures that it is
+compared by. So nothing here is said to be shown.
 """
 
 import math
@@ -20,7 +22,7 @@ from bench.stats import Interval
 LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
 NEAR = 0.95  # of the best throughput: the rest is not worth a larger batch's latency
 NOT_REACHED = "a larger batch may give more"
-SHOWN, UNSURE = "shown", "as far as these intervals tell"
+BY_INTERVALS, UNSURE = "by these intervals", "by the estimates alone"
 _FACTORS = ("arch", "mode", "dtype", "task", "device")  # all that tells cells apart but the batch
 COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),
@@ -56,7 +58,7 @@ class Saturation:
         return self.near is not self.cells[-1]
 
     @property
-    def is_shown(self) -> bool:
+    def is_by_intervals(self) -> bool:
         """Whether no interval allows a smaller or a larger batch to be the first near the best."""
         own = self.shares[self.near.cell.batch_size]
         smaller = (
@@ -123,14 +125,14 @@ def _sentence(found: Saturation) -> str:
     name = f"{near.arch} in {near.mode}"
     rate = f"{stats.throughput(found.best).estimate:,.0f} images/s"
     sizes = ", ".join(str(record.cell.batch_size) for record in found.cells)
-    unsure = "" if found.is_shown else f", {UNSURE}"
+    sure = BY_INTERVALS if found.is_by_intervals else UNSURE
     if not found.is_reached:
         return (
             f"{name} is not saturated: of batches of {sizes} the largest gives the most, {rate}, "
-            f"and none smaller comes within 5 % of it{unsure}."
+            f"and none smaller comes within 5 % of it, {sure}."
         )
     return (
-        f"{name} is saturated from batch {near.batch_size} on{unsure}: of {sizes} it is the "
+        f"{name} is saturated from batch {near.batch_size} on, {sure}: of {sizes} it is the "
         f"smallest within 5 % of the best, {rate} at batch {best.batch_size}."
     )
 
@@ -160,5 +162,5 @@ def _key(cell: Cell) -> tuple[str, ...]:
 
 
 def _how_sure(found: Saturation) -> str:
-    sure = SHOWN if found.is_shown else UNSURE
+    sure = BY_INTERVALS if found.is_by_intervals else UNSURE
     return sure if found.is_reached else f"{sure}; {NOT_REACHED}"

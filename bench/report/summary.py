@@ -12,15 +12,23 @@ GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 PER_MIB = 1 / 2**20
 
 
-def columns(reference: str) -> tuple[Column, ...]:
-    """The columns of the table, ratios being taken to ``reference``: an arch and a mode."""
+def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
+    """The columns of the table, ratios being taken to ``reference``: an arch and a mode.
+
+    ``has_blocks``: the device has times of its own, and the host's are to be told from them.
+    """
+    host = "host " if has_blocks else ""
     return (
         Column(name="arch", heading="arch", is_text=True),
         Column(name="mode", heading="mode", is_text=True),
-        Column(name="latency_s", heading="latency ms", write=milliseconds, bounded=True),
-        Column(name="latency_p50_s", heading="p50 ms", write=milliseconds, in_full_only=True),
-        Column(name="latency_p90_s", heading="p90 ms", write=milliseconds),
-        Column(name="latency_p99_s", heading="p99 ms", write=milliseconds, in_full_only=True),
+        Column(name="latency_s", heading=f"{host}latency ms", write=milliseconds, bounded=True),
+        Column(
+            name="latency_p50_s", heading=f"{host}p50 ms", write=milliseconds, in_full_only=True
+        ),
+        Column(name="latency_p90_s", heading=f"{host}p90 ms", write=milliseconds),
+        Column(
+            name="latency_p99_s", heading=f"{host}p99 ms", write=milliseconds, in_full_only=True
+        ),
         Column(name="device_p50_s", heading="device p50 ms", write=milliseconds),
         Column(name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=True),
         Column(name="images_per_s_from", heading="images/s\nfrom", is_text=True, in_full_only=True),
@@ -50,7 +58,7 @@ def columns(reference: str) -> tuple[Column, ...]:
             in_full_only=True,
         ),
         Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0)),
-        Column(name="energy_per_image_j", heading="J/image", write=joules),
+        Column(name="energy_per_image_j", heading="J/image", write=joules, bounded=True),
         Column(
             name="compile_cold_s",
             heading="compile\ncold s",
@@ -96,4 +104,5 @@ def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
     first = rows.iloc[0]
     group = f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
     to = run.references().get(group)
-    return filled(columns(f"{to.arch}\n{to.mode}" if to else "reference"), rows)
+    reference = f"{to.arch}\n{to.mode}" if to else "reference"
+    return filled(columns(reference, has_blocks=run.has_blocks), rows)

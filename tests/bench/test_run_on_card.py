@@ -110,7 +110,7 @@ def test_energy_is_measured_once_a_set_of_each_worker(
     ).measure()
     for one in (found, replace(found, control=True)):
         setups = record_of(outcome, one).setups
-        assert len(setups) == 2
+        assert [setup["energy_set"] for setup in setups] == [0, 1]
         for setup in setups:
             assert setup["energy_j"] == 100.0
             assert setup["energy_wall_s"] >= 0.05

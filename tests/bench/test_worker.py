@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,8 +7,9 @@ from torch import nn
 from torch.cuda._utils import _get_device_index
 
 from bench import environment, inputs, subject
+from bench.cell import Cell
 from bench.clock import CudaClock, HostClock
-from bench.worker import Worker
+from bench.worker import Worker, replays
 from tests.bench import tiny
 
 IMAGE_SIZE = 16
@@ -88,3 +90,35 @@ def test_a_device_is_chosen_by_its_index_and_cudnn_pinned(
     Worker()._use(device)
     assert chosen == [index]
     assert torch.backends.cudnn.benchmark is environment.CUDNN_BENCHMARK
+
+
+@pytest.mark.parametrize(
+    ("mode", "device", "graphs", "skips", "expected"),
+    [
+        ("eager", "cuda", 0, 0, False),
+        ("cudagraphs", "cuda:1", 0, 0, True),  # captured by us: Inductor has no part in it
+        ("reduce-overhead", "cuda", 1, 0, True),
+        ("reduce-overhead", "cuda", 1, 1, False),
+        ("max-autotune", "cuda", 2, 1, True),
+        ("max-autotune", "cpu", 1, 0, False),
+    ],
+)
+def test_memory_is_reserved_where_anything_is_replayed(
+    compiled: Worker, mode: str, device: str, graphs: int, skips: int, expected: bool
+) -> None:
+    cell = Cell(arch="x", mode=mode, dtype="fp32", batch_size=1, task="infer", device=device)
+    assert compiled.subject is not None
+    setup = replace(compiled.subject.setup, graphs=graphs, cudagraph_skips=skips)
+    assert replays(cell, setup) is expected
+
+
+@pytest.mark.parametrize("is_replayed", [True, False])
+def test_memory_says_when_it_is_what_the_allocator_keeps(
+    compiled: Worker, monkeypatch: pytest.MonkeyPatch, is_replayed: bool
+) -> None:
+    peaks = {"peak_resident_bytes": 9, "peak_allocated_bytes": 5, "peak_reserved_bytes": 7}
+    monkeypatch.setattr("bench.memory.peaks", lambda *_: peaks)
+    compiled.replays = is_replayed
+    found = compiled.finish()
+    assert found["peak_memory_bytes"] == (7 if is_replayed else 5)
+    assert found.get("memory_is_reserved", False) is is_replayed

@@ -63,7 +63,7 @@ def render(
         saturation_note=markdown.SATURATION,
         roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
         ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
-        roofline_note=_paragraphs(markdown.ROOFLINE),
+        roofline_note=_paragraphs(markdown.roofline_note(run)),
         stages=[] if inside is None else _stages(inside),
         partial=circumstances.PARTIAL.get(run.status, run.status),
         warnings=list(trust.warnings(run)),

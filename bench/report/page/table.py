@@ -81,7 +81,9 @@ def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
     """Those of the Markdown, and between them what there tells one table from the next."""
     references = {f"{to.arch} {to.mode}" for to in run.references().values()}
     reference = references.pop() if len(references) == 1 else "reference"
-    arch, mode, *figures = tables.filled(summary.columns(reference), cells)
+    arch, mode, *figures = tables.filled(
+        summary.columns(reference, has_blocks=run.has_blocks), cells
+    )
     return (
         arch,
         mode,

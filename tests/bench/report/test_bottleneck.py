@@ -6,7 +6,7 @@ import pytest
 
 from bench import stats
 from bench.record import CellRecord
-from bench.report import bottleneck, findings, frame, ladder, markdown
+from bench.report import bottleneck, findings, frame, ladder, markdown, roofline
 from bench.stats import Interval
 from tests.bench import runs
 
@@ -116,3 +116,42 @@ def test_a_run_on_a_cpu_has_none_of_it() -> None:
     assert "bottleneck" not in frame.summary(runs.small())
     assert "Launch-bound" not in markdown.render(runs.small())
     assert not any(bottleneck.sentences(runs.small().cells))
+
+
+def test_host_time_is_called_so_where_the_device_has_times_of_its_own() -> None:
+    text = markdown.render(runs.gpu())
+    for heading in ("host latency ms", "host p50 ms", "host p90 ms", "host p99 ms"):
+        assert f"| {heading} " in text.replace("|   ", "| ").replace("|  ", "| ")
+    assert "host latency" not in markdown.render(runs.small())
+
+
+def test_a_run_with_blocks_has_one_account_of_images_s_and_of_memory() -> None:
+    text = markdown.how_to_read(runs.gpu())
+    assert "images/s is the batch size over the latency" not in text
+    assert "on a CPU the bytes of parameters" not in text
+    assert "(allocated)" in text
+    assert "(reserved)" not in text
+    assert "Nothing empties the\nL2 cache within a block" in text
+
+
+def test_cells_whose_memory_is_reserved_are_named() -> None:
+    run = runs.gpu()
+    (record,) = run.cells
+    replayed = replace(
+        record,
+        cell=replace(record.cell, mode="cudagraphs"),
+        setups=tuple({**setup, "memory_is_reserved": True} for setup in record.setups),
+    )
+    text = markdown.how_to_read(replace(run, cells=(record, replayed)))
+    assert f"So it is of {replayed.cell.id}." in text
+
+
+def test_a_rate_is_of_blocks_where_there_are_any_and_the_text_says_so() -> None:
+    run = replace(runs.gpu(), ceilings=runs.CEILINGS)
+    (row,) = roofline.frame(run).to_dict("records")
+    images_per_s = stats.throughput(run.cells[0])
+    assert row["achieved_mac_per_s"] == pytest.approx(runs.MACS * images_per_s.estimate)
+    assert row["achieved_mac_per_s_low"] == pytest.approx(runs.MACS * images_per_s.low)
+    assert frame.summary(run)["mac_per_s"][0] == row["achieved_mac_per_s"]
+    assert "back-to-back blocks" in markdown.roofline_note(run)
+    assert "over its latency" in markdown.roofline_note(runs.small())

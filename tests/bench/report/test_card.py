@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,7 +161,8 @@ def test_a_cell_without_a_valid_round_says_why() -> None:
 
 def test_energy_is_of_all_windows_and_said_to_include_idle_power() -> None:
     summary = frame.summary(run())
-    assert list(summary["energy_per_image_j"]) == [120.0 / 120] * 2
+    assert list(summary["energy_per_image_j"]) == pytest.approx([math.sqrt(1.5 * 0.75)] * 2)
+    assert {"energy_per_image_j_low", "energy_per_image_j_high"} <= set(summary.columns)
     for text in (markdown.render(run()), rendered(run())):
         assert "J/image" in text
         assert "Idle power is not subtracted" in text

@@ -9,7 +9,7 @@ import pytest
 
 from bench.record import CellRecord, RunRecord, Visit
 from bench.report import files, findings, markdown, saturation
-from bench.report.saturation import NOT_REACHED, SHOWN, UNSURE
+from bench.report.saturation import BY_INTERVALS, NOT_REACHED, UNSURE
 from tests.bench import runs
 
 BEST_IMAGES_PER_S = 1000.0
@@ -54,12 +54,20 @@ def around(share: float, reach: float) -> tuple[float, float, float]:
 @pytest.mark.parametrize(
     ("shares", "saturated_from", "shown"),
     [
-        ({1: around(0.4, 0.01), 8: around(0.97, 0.002), 32: ONE}, 8, SHOWN),
+        ({1: around(0.4, 0.01), 8: around(0.97, 0.002), 32: ONE}, 8, BY_INTERVALS),
         ({1: around(0.4, 0.01), 8: around(0.96, 0.02), 32: ONE}, 8, UNSURE),  # it may not be near
         ({1: around(0.94, 0.02), 8: around(0.98, 0.002), 32: ONE}, 8, UNSURE),  # 1 may be
-        ({1: around(0.4, 0.01), 8: ONE, 32: around(0.99, 0.05)}, 8, SHOWN),  # what is larger may be
-        ({1: ONE, 8: around(0.9, 0.01), 32: around(0.8, 0.01)}, 1, SHOWN),
-        ({1: around(0.4, 0.01), 8: around(0.8, 0.01), 32: ONE}, 32, f"{SHOWN}; {NOT_REACHED}"),
+        (
+            {1: around(0.4, 0.01), 8: ONE, 32: around(0.99, 0.05)},
+            8,
+            BY_INTERVALS,
+        ),  # what is larger may be
+        ({1: ONE, 8: around(0.9, 0.01), 32: around(0.8, 0.01)}, 1, BY_INTERVALS),
+        (
+            {1: around(0.4, 0.01), 8: around(0.8, 0.01), 32: ONE},
+            32,
+            f"{BY_INTERVALS}; {NOT_REACHED}",
+        ),
         ({1: around(0.4, 0.01), 8: around(0.94, 0.05), 32: ONE}, 32, f"{UNSURE}; {NOT_REACHED}"),
         ({1: (0.4,), 8: (0.97,), 32: (1.0,)}, 8, UNSURE),  # of one set
     ],
@@ -79,7 +87,7 @@ def test_drift_from_set_to_set_is_in_no_share() -> None:
     assert share.estimate == pytest.approx(0.96)
     assert share.high - share.low < 1e-9
     assert math.isnan(found.shares[32].low)
-    assert found.is_shown
+    assert found.is_by_intervals
 
 
 def test_the_order_of_measuring_does_not_matter() -> None:
@@ -107,16 +115,18 @@ def test_it_is_said_only_as_surely_as_it_is_known() -> None:
     sure = run_of({1: around(0.4, 0.01), 8: around(0.97, 0.002), 32: ONE})
     (said,) = (sentence for found in findings.of(sure) for sentence in found.sentences
                if "saturated" in sentence)  # fmt: skip
-    assert said.startswith("net in eager is saturated from batch 8 on: of 1, 8, 32 it is the small")
+    assert said.startswith(
+        "net in eager is saturated from batch 8 on, by these intervals: of 1, 8, 32 "
+    )
     assert said.endswith("images/s at batch 32.")
     unsure = run_of({1: around(0.94, 0.02), 8: around(0.98, 0.002), 32: ONE})
     ((_, (said,)),) = saturation.findings(unsure)
-    assert "from batch 8 on, as far as these intervals tell: " in said
+    assert "from batch 8 on, by the estimates alone: " in said
     rising = run_of({1: around(0.4, 0.01), 8: around(0.8, 0.01), 32: ONE})
     ((title, (said,)),) = saturation.findings(rising)
     assert title == "fp32, infer, cpu, over batch sizes"
     assert "is not saturated" in said
-    assert "none smaller comes within 5 % of it." in said
+    assert "none smaller comes within 5 % of it, by these intervals." in said
 
 
 def test_the_report_has_it_and_an_earlier_run_s_goes(tmp_path: Path) -> None:
@@ -124,6 +134,10 @@ def test_the_report_has_it_and_an_earlier_run_s_goes(tmp_path: Path) -> None:
     assert tmp_path / "saturation.csv" in files.write(swept, tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "| 1, 8, 32" in text
+    section = text[text.index("## Throughput against") : text.index("## How to read")]
+    assert "shown" not in section
+    assert "only\ndrift slower than a set cancels" in section
+    assert "picked from the same figures" in section
     assert 'id="saturation"' in (tmp_path / "report.html").read_text(encoding="utf-8")
     files.write(runs.small(), tmp_path)
     assert not (tmp_path / "saturation.csv").exists()
