@@ -29,13 +29,13 @@ def summary(run: RunRecord) -> pd.DataFrame:
     logs = {
         record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
     }
-    references = run.references()
+    references, has_blocks = run.references(), run.has_blocks
     rows = []
     for record in run.cells:
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
         row = _row(record, run.ceilings, logs, reference=to, same_mode=same_mode)
-        rows.append({**row, **_of_blocks(record)} if run.has_blocks else row)
+        rows.append({**row, **_of_blocks(record)} if has_blocks else row)
     found = pd.DataFrame(rows)
     takes_j = [energy.per_image_j(record.setups) for record in run.cells]
     if any(joules.sets for joules in takes_j):  # of a CUDA device alone
