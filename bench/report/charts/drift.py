@@ -53,16 +53,10 @@ def charts(run: RunRecord) -> Iterator[Chart]:
 
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
     """The middle and the reach of each round, in the order measured."""
-    found = (
-        samples.groupby(["set", "wave", "round"])
-        .agg(
-            middle=("percent", "median"),
-            low=("percent", lambda values: values.quantile(0.1)),
-            high=("percent", lambda values: values.quantile(0.9)),
-            voided=("voided", "all"),
-        )
-        .reset_index()
-    )
+    rounds = samples.groupby(["set", "wave", "round"])
+    percent = rounds["percent"].quantile([0.1, 0.5, 0.9]).unstack()
+    percent.columns = pd.Index(["low", "middle", "high"])
+    found = percent.assign(voided=rounds["voided"].all()).reset_index()
     return found.assign(order=np.arange(1, len(found) + 1), set=found["set"].astype(str))
 
 
