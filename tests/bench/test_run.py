@@ -174,10 +174,18 @@ def test_a_cost_is_counted_for_one_image_whatever_the_batch(fork_server: Launche
 
 
 def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> None:
-    found = cell("slow")
-    outcome = run(plan(found, rounds=1), fork_server).measure()
+    found, told = cell("slow"), list[events.Event]()
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    outcome = run(plan(found, rounds=1), fork_server, begin=lambda _: Keeps()).measure()
     (visit,) = record_of(outcome, found).visits
-    assert len(visit.host_s) == wave.VISIT_S // 0.05  # it takes 50 ms and a little
+    (first, *_) = [event for event in told if isinstance(event, events.Visited)]
+    # An iteration takes 50 ms and a little, on a loaded machine a little more.
+    assert min(first.dropped_s, *visit.host_s) >= 0.05
+    assert 1 <= len(visit.host_s) <= wave.VISIT_S // 0.05
 
 
 def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
@@ -220,7 +228,7 @@ def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wave, "VISIT_LIMIT_S", 1.0)
+    monkeypatch.setattr(wave, "VISIT_LIMIT_S", 5.0)
     broken = {
         "raises_when_built": ("error", "preparing"),
         "answers_wrongly": ("wrong_answer", "preparing"),

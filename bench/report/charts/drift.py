@@ -54,7 +54,7 @@ def charts(run: RunRecord) -> Iterator[Chart]:
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
     """The middle and the reach of each round, in the order measured."""
     rounds = samples.groupby(["set", "wave", "round"])
-    percent = rounds["percent"].quantile([0.1, 0.5, 0.9]).unstack()
+    percent = rounds["percent"].quantile(np.array([0.1, 0.5, 0.9])).unstack()
     percent.columns = pd.Index(["low", "middle", "high"])
     found = percent.assign(voided=rounds["voided"].all()).reset_index()
     return found.assign(order=np.arange(1, len(found) + 1), set=found["set"].astype(str))
