@@ -49,7 +49,7 @@ class Taken:
         """In words."""
         if self.status is None:
             return "not begun: no time was left"
-        late = f"interrupted after {self.step.limit_s:.0f} s or with the time, " * self.interrupted
+        late = "interrupted, its time or all of it was up; " * self.interrupted
         if self.status < 0:
             return f"{late}killed by {signal.Signals(-self.status).name}"
         return f"{late}exit code {self.status}"

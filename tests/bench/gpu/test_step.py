@@ -58,7 +58,7 @@ def test_one_that_takes_too_long_is_interrupted_and_may_write_what_it_has(tmp_pa
     found = taken([a("late", WRITES_LATE, limit_s=1.5), a("fine", FINE)], tmp_path)
     assert found["late"].interrupted
     assert not found["late"].is_fine
-    assert found["late"].ending == "interrupted after 2 s or with the time, exit code 2"
+    assert found["late"].ending == "interrupted, its time or all of it was up; exit code 2"
     assert (tmp_path / "late.log").read_text() == "begun\nwritten\n"
     assert found["fine"].is_fine
 
