@@ -37,6 +37,9 @@ def run(
     vars(style)["svg"] = lambda _: "<svg/>"
     vars(vega)["bundled"] = lambda _: ""
     if disk_bytes is not None:
+        # Python keeps a compiled file cut short for whole, and every later import of it fails.
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (disk_bytes, hard))
     sys.exit(int(pytest.main(list(arguments))))
