@@ -74,6 +74,8 @@ class Chain:
         if self.journal.exists():
             arguments.append("--resume")
         known = {"KILLS_PYTHON": str(python), "KILLS_LOG": str(self.log)}
+        # A git that the full disk ends leaves its lock behind: not beside this checkout's index.
+        known["GIT_INDEX_FILE"] = str(self.folder / "index")
         process = PROCESSES.Process(
             target=session.run, args=(arguments, known, self.output, disk_bytes)
         )
