@@ -31,11 +31,11 @@ How often `googlenet-bench gate` cries wolf, and how often it sleeps, measured w
 this machine. Rates stand with their count and the 95 % interval by Clopper and Pearson.
 """
 SETS = """\
-{sets:,} sets of fresh forked workers, the network without and with the injection alive together.
-The gate's own decision code was run on groups of consecutive sets that share none: each group ends
-where the gate would have, as one of {cells} cells. *Slower by* is what the injection turned out to
-cost over all sets of it, which is what a verdict is to be held against; *set sd* is the standard
-deviation of one set's log-ratio.
+{sets:,} sets of {rounds} rounds, of fresh forked workers, the network without and with the
+injection alive together. The gate's own decision code was run on groups of consecutive sets that
+share none: each group ends where the gate would have, as one of {cells} cells. *Slower by* is what
+the injection turned out to cost over all sets of it, which is what a verdict is to be held against;
+*set sd* is the standard deviation of one set's log-ratio.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
@@ -88,7 +88,11 @@ def render(
     if found:
         parts += [
             "## Sets, judged in groups",
-            SETS.format(sets=len({row.began for row in sets}), cells=CELLS),
+            SETS.format(
+                sets=len({row.began for row in sets}),
+                rounds=" or ".join(map(str, sorted({row.rounds for row in sets}))),
+                cells=CELLS,
+            ),
             *_by_load(found),
             f"Raw: [{SETS_FILE}]({SETS_FILE}).",
         ]

@@ -36,6 +36,8 @@ class SetRow:
     percent: float
     amount: int
     """Units that were injected."""
+    rounds: int
+    """Rounds of the set."""
     log_ratio: float
     """Of latencies, to the network without it; NaN where too many rounds were voided."""
     base_s: float
@@ -112,6 +114,7 @@ def _rows(
             kind=case.kind,
             percent=case.percent,
             amount=amount,
+            rounds=outcome.plan.rounds,
             log_ratio=round(next(iter(ratios), math.nan), 6),
             base_s=round(median(base.host_s), 6) if base.host_s else math.nan,
             torch=str(outcome.environment["torch"]),

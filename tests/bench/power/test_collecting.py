@@ -1,5 +1,6 @@
 """Real sets and a real calibration, as small as they can be."""
 
+import math
 import os
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def test_each_set_gives_a_row_for_each_case(fork_server: Launcher) -> None:
     assert [[row.case for row in rows] for rows in kept] == [list(amounts), list(amounts)]
     for _, slower in kept:
         assert slower.amount == 3_000
-        assert slower.base_s > 0
-        assert slower.log_ratio > 0.2 or slower.log_ratio != slower.log_ratio  # NaN: voided
+        is_void = math.isnan(slower.log_ratio)  # on a machine that others keep busy
+        assert is_void or (slower.log_ratio > 0.2 and slower.base_s > 0)
 
 
 def test_without_options_the_report_is_written_anew(
@@ -65,6 +66,7 @@ def test_without_options_the_report_is_written_anew(
             kind="none",
             percent=0.0,
             amount=0,
+            rounds=5,
             log_ratio=(-1) ** index * 0.001,
             base_s=0.05,
             torch="2.11.0",

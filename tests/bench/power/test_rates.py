@@ -21,6 +21,7 @@ def row(log_ratio: float, case: Case = CASE, load: str = "quiet") -> SetRow:
         kind=case.kind,
         percent=case.percent,
         amount=7,
+        rounds=5,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",
