@@ -23,8 +23,10 @@ def check() -> None:
     installed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
+        # What runs as __main__ has another name by which it was found.
+        found_as = getattr(getattr(module, "__spec__", None), "name", None) or name
         # torch.ops says that it came from "_ops.py", which is no place.
-        if not file or not Path(file).is_absolute() or name.partition(".")[0] == "bench":
+        if not file or not Path(file).is_absolute() or found_as.partition(".")[0] == "bench":
             continue
         path = Path(file).resolve()
         if path.is_relative_to(forbidden) and not any(map(path.is_relative_to, installed)):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,21 @@ def test_a_comment_passes(repository: Path) -> None:
     assert verdicts(repository) == {CELL: "unchanged"}
     report = (repository.parent / "report/gate.md").read_text()
     assert "with uncommitted changes against base" in report
+
+
+def test_the_suite_s_own_repository_can_be_gated(repository: Path) -> None:
+    """There the code that measures lies in the tree that is measured."""
+    for name in ("bench", "googlenet"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, repository / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", repository)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "the suite")
+    with (repository / "nets.py").open("a") as file:
+        file.write("# as fast as before\n")
+    ended = held(repository, "--base=HEAD", PYTHONPATH=str(repository))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert verdicts(repository) == {CELL: "unchanged"}
 
 
 def test_a_parameter_more_is_told_beside_the_verdict(repository: Path) -> None:
