@@ -1,8 +1,18 @@
-"""What all tests share: those marked ``gpu`` are skipped where there is no CUDA device."""
+"""What all tests share: what they are started in, and which are skipped."""
 
+import signal
 from collections.abc import Sequence
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C, and with us what we start.
+
+    A shell without job control has what it starts in the background ignore it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
