@@ -82,7 +82,7 @@ class Learned(_Event, frozen=True, kw_only=True):
 
 
 class Visited(_Event, frozen=True, kw_only=True):
-    """A worker was visited: seconds of the iterations that count, and of those dropped."""
+    """A worker was visited: seconds of the iterations that count, and of those that do not."""
 
     cell: str
     set_index: int
@@ -91,6 +91,7 @@ class Visited(_Event, frozen=True, kw_only=True):
     dropped_s: float
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
+    disturbed_s: tuple[float, ...] = ()
     back_to_back: BackToBack | None = None
 
 

@@ -171,12 +171,14 @@ class Outcome:
             round_index=event.round_index,
             host_s=event.host_s,
             device_s=event.device_s,
+            disturbed_s=event.disturbed_s,
             back_to_back=event.back_to_back,
         )
         self._of_worker(event).visits[event.cell].append(visit)
         self.measured_anything = True
         block_s = event.back_to_back.host_s if event.back_to_back else 0.0
-        self._round_s += event.dropped_s + sum(event.host_s) + block_s
+        timed_s = sum(event.host_s) + sum(event.disturbed_s)
+        self._round_s += event.dropped_s + timed_s + block_s
 
     @apply.register
     def _(self, event: events.RoundEnded) -> None:

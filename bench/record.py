@@ -35,6 +35,8 @@ class Visit:
     round_index: int
     host_s: tuple[float, ...]
     device_s: tuple[float, ...] = ()
+    disturbed_s: tuple[float, ...] = ()
+    """By the host's clock, of iterations that do not count: others held them up (contention.py)."""
     wave_index: int = 0
     """Among the waves of its group: those cells that were alive together."""
     voided: bool = False

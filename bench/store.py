@@ -13,7 +13,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -30,6 +30,7 @@ TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
 _KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
 _NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # of version 2 too, not from its beginning
+_NONE_DISTURBED = {"set": (), "wave": (), "round": (), "host_s": ()}
 _WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
@@ -183,16 +184,29 @@ def _info(record: CellRecord) -> dict[str, Any]:
     }
 
 
-def _flat(visits: Sequence[Visit]) -> dict[str, list[Any]]:
+def _flat(visits: Sequence[Visit]) -> dict[str, Any]:
     """The samples of visits, one after the other, and where each is from."""
+    return {
+        **_placed(visits),
+        "device_s": [sample for visit in visits for sample in visit.device_s],
+        **_disturbed(visits),
+        **_blocks(visits),
+    }
+
+
+def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
+    """The iterations that do not count, in the same way; no key where there are none."""
+    found = [replace(visit, host_s=visit.disturbed_s) for visit in visits if visit.disturbed_s]
+    return {"disturbed": _placed(found)} if found else {}
+
+
+def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
     return {
         **{
             name: [getattr(visit, f"{name}_index") for visit in visits for _ in visit.host_s]
             for name in _WHERE
         },
         "host_s": [sample for visit in visits for sample in visit.host_s],
-        "device_s": [sample for visit in visits for sample in visit.device_s],
-        **_blocks(visits),
     }
 
 
@@ -226,22 +240,40 @@ def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
     """The fields of each ``Visit``: neighbours that share a set, wave and round, together again."""
-    keys = list(zip(*(flat[name] for name in _WHERE), strict=True))
-    host_s, device_s = flat["host_s"], flat["device_s"] or [None] * len(keys)
-    for sample in (*host_s, *flat["device_s"]):
-        if not 0 < sample < math.inf:
-            raise ValueError(f"a sample of {sample!r} seconds")
     blocks = _blocks_read(flat.get("back_to_back", ()))
-    samples = zip(keys, host_s, device_s, strict=True)
-    for key, together in groupby(samples, key=itemgetter(0)):
-        _, host, device = zip(*together, strict=True)
+    disturbed = dict(_together(flat.get("disturbed", _NONE_DISTURBED)))
+    device_s = _checked(flat["device_s"])
+    start = 0
+    for key, host_s in _together(flat):
+        end = start + len(host_s)
         yield {
             **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
-            "host_s": host,
-            "device_s": device if flat["device_s"] else (),
+            "host_s": host_s,
+            "device_s": device_s[start:end],
+            "disturbed_s": disturbed.get(key, ()),
             "voided": voided,
             "back_to_back": blocks.get(key),
         }
+        start = end
+    if device_s and len(device_s) != start:
+        raise ValueError(f"{len(device_s)} samples of the device, and {start} of the host")
+
+
+def _together(
+    flat: Mapping[str, Sequence[Any]],
+) -> Iterator[tuple[tuple[Any, ...], tuple[float, ...]]]:
+    """Samples lying flat: those of each set, wave and round."""
+    keys = zip(*(flat[name] for name in _WHERE), strict=True)
+    samples = zip(keys, _checked(flat["host_s"]), strict=True)
+    for key, together in groupby(samples, key=itemgetter(0)):
+        yield key, tuple(sample for _, sample in together)
+
+
+def _checked(samples: Sequence[float]) -> Sequence[float]:
+    for sample in samples:
+        if not 0 < sample < math.inf:
+            raise ValueError(f"a sample of {sample!r} seconds")
+    return samples
 
 
 def _blocks_read(found: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -1,6 +1,9 @@
-"""Voiding: which rounds do not count, by what the machine did meanwhile and never by the timing."""
+"""Voiding: what does not count, by what the machine did meanwhile and never by how long it took.
 
-from collections.abc import Collection, Iterable, Mapping
+A round is voided whole; of one that is not, single iterations that others held up.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from bench.card import THERMAL, Around
@@ -13,6 +16,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         FOREIGN_DEVICE: "somebody else used the card",
     }
 )
+
+MOST_WAITED = 0.02  # of an iteration's time; so little is less than what iterations differ by
 
 
 def reasons(
@@ -39,3 +44,18 @@ def of_card(around: Around, allowed: Collection[int]) -> tuple[str, ...]:
 def in_words(names: Iterable[str]) -> str:
     """Reasons as a person reads them."""
     return ", ".join(WORDS[name] for name in names)
+
+
+def counting(waited: Sequence[float], iterations: int) -> list[int]:
+    """Which iterations count, in their order, by the share of its time that each waited for others.
+
+    Those that nobody disturbed; where they are too few, those disturbed the least.
+    """
+    if undisturbed(waited) >= iterations:
+        return [index for index, share in enumerate(waited) if share <= MOST_WAITED]
+    return sorted(sorted(range(len(waited)), key=waited.__getitem__)[:iterations])
+
+
+def undisturbed(waited: Iterable[float]) -> int:
+    """How many iterations nobody disturbed."""
+    return sum(share <= MOST_WAITED for share in waited)

@@ -259,7 +259,8 @@ class LiveWave:
         reply = self._live[cell].request(
             "measure",
             limit_s=VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * expected_s,
-            iterations=dropped + timed,
+            iterations=timed,
+            dropped=dropped,
             back_to_back=max(LEAST_BACK_TO_BACK, timed),
         )
         block = reply.get("back_to_back")
@@ -268,9 +269,10 @@ class LiveWave:
                 cell=cell.id,
                 **self._where,
                 round_index=round_index,
-                dropped_s=sum(reply["host_s"][:dropped]),
-                host_s=tuple(reply["host_s"][dropped:]),
-                device_s=tuple(reply["device_s"][dropped:]),
+                dropped_s=reply["dropped_s"],
+                host_s=tuple(reply["host_s"]),
+                device_s=tuple(reply["device_s"]),
+                disturbed_s=tuple(reply["disturbed_s"]),
                 back_to_back=block and BackToBack(**block),
             )
         )

@@ -25,6 +25,7 @@ from bench import (
     attempt,
     ceiling,
     clock,
+    contention,
     cost,
     environment,
     memory,
@@ -117,16 +118,22 @@ class Worker:
         self.compiled = subject.compiled_graphs()
         return {"durations_s": durations}
 
-    def measure(self, iterations: int, back_to_back: int = 0) -> dict[str, Any]:
+    def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
         """Time iterations one by one, and then so many with no wait between them.
 
-        The latter only where the device's calls return before their work is done.
+        Those ``dropped`` come before; one that is disturbed gets another try. Back to back only
+        where the device's calls return before their work is done.
         """
         task, own = self._ready().task, self._clock()
         with task.context():
-            timing = own.time(task.step, iterations)
+            dropped_s = sum(own.time(task.step, dropped).host_s)
+            one_by_one = contention.block(own, task.step, iterations)
             block = own.back_to_back(task.step, back_to_back) if back_to_back else None
-        return {**asdict(timing), "back_to_back": block and asdict(block)}
+        return {
+            "dropped_s": dropped_s,
+            **asdict(one_by_one),
+            "back_to_back": block and asdict(block),
+        }
 
     def sustain(self, seconds: float) -> dict[str, Any]:
         """Iterate for so long, one after the other, with no wait between them."""

@@ -14,6 +14,7 @@ from typing import cast
 from rich.console import Console
 
 from bench import environment
+from bench.context import Progress
 from bench.exits import Exit
 from bench.gate.judge import Settings
 from bench.launch import ForkServer, Launcher, Spawner
@@ -26,10 +27,10 @@ from bench.power.sets import SetRow
 from bench.process import WorkerError
 from bench.report.tables import terminal_console
 from bench.store import write_text
+from bench.suite.profiles import ROUNDS
 from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
-SEED = 0
 # Of the gates that are held end to end, in turn: a mode, and what is injected into head.
 _HELD_CASES = tuple(
     Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
@@ -74,10 +75,10 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
     with TerminalProgress(console) as progress:
         amounts: Mapping[Case, int] = {}
         if options.sets or options.gates:
-            progress.phase("calibrating", 1)
-            wanted = (*cases, *_HELD_CASES) if options.gates else cases
-            amounts = _amounts(wanted, table.read(path, SetRow))
-            progress.advance(", ".join(f"{c.kind} {c.mode} {n}" for c, n in amounts.items() if n))
+            wanted = (*cases * bool(options.sets), *_HELD_CASES * bool(options.gates))
+            amounts = _amounts(wanted, table.read(path, SetRow), progress)
+            told = (f"{number} of {case.kind} in {case.mode}" for case, number in amounts.items())
+            progress.note(f"injected: {', '.join(told)}")
         if options.sets:
             with _competing(loaded), _forker() as forker:
                 sets.collect(
@@ -104,16 +105,14 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                     progress.advance(f"{load}: {', '.join(row.verdict for row in rows)}")
 
 
-def _amounts(cases: Sequence[Case], before: Sequence[SetRow]) -> Mapping[Case, int]:
-    """Units of each case: those of the sets that are there already, so that these add up."""
-    known = {row.case: row.amount for row in before}
+def _amounts(
+    cases: Sequence[Case], before: Sequence[SetRow], progress: Progress
+) -> Mapping[Case, int]:
+    """Units of each case: those of the sets that are there already, if these add up with them."""
+    known = {row.case: row.amount for row in before if row.rounds == ROUNDS}
     new = [case for case in cases if case not in known]
-    spawner = Spawner(
-        environment.for_workers(os.environ),
-        cpus=environment.cpus_for_workers(),
-        module="bench.power.worker",
-    )
-    found = calibration.amounts(new, spawner, seed=SEED)
+    with _forker() as forker:
+        found = calibration.amounts(new, forker, progress, load="quiet")
     return {case: known.get(case, found.get(case, 0)) for case in cases}
 
 

@@ -1,88 +1,64 @@
 """Calibration: how much of an injection makes a network slower by a given share.
 
-Both networks are timed in turn in one process, so that neither drift nor differences between
-processes are in it; and in several such processes, because what a unit takes is a matter of where
-things lie in memory: from one process to the next it was 0.08 to 0.25 ms. What the injection then
-takes in a gate's workers, its sets tell themselves.
+By sets of the gate's own kind, whose workers are fresh ones: in a single process, with and without
+the injection in turn, a convolution of eager took 0.55 of what it takes in those. What the
+injection then takes, the sets that are collected tell once more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from statistics import median
-from typing import NamedTuple
 
-from bench.cell import Cell
+from bench.context import Progress
 from bench.launch import Launcher
-from bench.plan import IMAGE_SIZE
+from bench.names import RequestError
+from bench.power import sets
 from bench.power.cases import Case
-from bench.power.injected import arch
-from bench.wave import PREPARE_LIMIT_S, VISIT_LIMIT_S
+from bench.power.sets import SetRow
 
-PAIRS = 60
-PROCESSES = 5
-# Units that stand out of the noise.
-_PROBES: Mapping[str, int] = {"conv": 50, "python": 100, "break": 5}
+SETS = 8
+# Units that stand out of the noise, and are not far from what is wanted in the end.
+_PROBES: Mapping[str, int] = {"conv": 30, "python": 100, "break": 5}
 # One in ten iterations with ten times as much: on average, as much as the other kind's.
 _SAME_AS: Mapping[str, str] = {"stutter": "conv"}
 
 
-class _Probed(NamedTuple):
-    """What an iteration takes without the injection, and what a unit of it adds."""
+def amounts(
+    cases: Iterable[Case], launcher: Launcher, progress: Progress, *, load: str
+) -> Mapping[Case, int]:
+    """The units that each case needs.
 
-    base_s: float
-    unit_s: float
-
-
-def amounts(cases: Iterable[Case], launcher: Launcher, *, seed: int) -> Mapping[Case, int]:
-    """The units that each case needs; raises ``WorkerError`` where they cannot be measured.
-
-    ``launcher`` starts workers of bench/power/worker.py.
+    Raises ``WorkerError`` or ``RequestError`` where they cannot be measured.
     """
-    probed: dict[tuple[str, str], _Probed] = {}
-    found: dict[Case, int] = {}
-    for case in cases:
-        if case.is_same:
-            found[case] = 0
-            continue
-        key = case.mode, _SAME_AS.get(case.kind, case.kind)
-        if key not in probed:
-            probes = [_probe(*key, launcher, seed=seed) for _ in range(PROCESSES)]
-            probed[key] = _Probed(*map(median, zip(*probes, strict=True)))
-        base_s, unit_s = probed[key]
-        found[case] = units(case.percent / 100, base_s, unit_s)
-    return found
+    probes = {case: _probe(case) for case in cases if not case.is_same}
+    rows: list[SetRow] = []
+    if probes:
+        wanted = {probe: _PROBES[probe.kind] for probe in probes.values()}
+        sets.collect(wanted, SETS, launcher, progress, load=load, keep=rows.extend)
+    shares = {probe: _share(probe, rows) for probe in set(probes.values())}
+    return {
+        case: units(case.percent / 100, shares[probes[case]]) if case in probes else 0
+        for case in cases
+    }
 
 
-def units(share: float, base_s: float, unit_s: float) -> int:
-    """Units that together take a share of ``base_s``, one at the least."""
-    return max(1, round(share * base_s / max(unit_s, 1e-9)))
+def units(share: float, of_unit: float) -> int:
+    """Units that together take a share of the latency, one at the least."""
+    return max(1, round(share / max(of_unit, 1e-9)))
 
 
-def unit_s(first_s: Sequence[float], second_s: Sequence[float], amount: int) -> float:
-    """What a unit adds, by pairs of iterations without and with so many of them."""
-    return median(b - a for a, b in zip(first_s, second_s, strict=True)) / amount
+def _probe(case: Case) -> Case:
+    """The case whose units are measured for this one."""
+    return replace(case, kind=_SAME_AS.get(case.kind, case.kind), percent=math.inf)
 
 
-def cell(mode: str, name: str) -> Cell:
-    """The cell of an injected network."""
-    return Cell(arch=name, mode=mode, dtype="fp32", batch_size=1, task="infer", device="cpu")
-
-
-def _probe(mode: str, kind: str, launcher: Launcher, *, seed: int) -> _Probed:
-    amount = _PROBES[kind]
-    worker = launcher.launch()
-    about = {"image_size": IMAGE_SIZE, "seed": seed}
-    try:
-        without = asdict(cell(mode, arch("none", 0)))
-        worker.request("prepare", limit_s=PREPARE_LIMIT_S, cell=without, **about)
-        found = worker.request(
-            "beside",
-            limit_s=PREPARE_LIMIT_S + PAIRS * VISIT_LIMIT_S,
-            cell=asdict(cell(mode, arch(kind, amount))),
-            pairs=PAIRS,
-            **about,
+def _share(probe: Case, rows: Iterable[SetRow]) -> float:
+    """The share of the latency that a unit adds."""
+    found = [row.log_ratio for row in rows if row.case == probe and math.isfinite(row.log_ratio)]
+    if not found:
+        raise RequestError(
+            f"nothing is known of what {probe.kind} takes in {probe.mode}: it failed, or the "
+            "machine was too busy in every set"
         )
-    finally:
-        worker.kill()
-    first_s, second_s = found["first_s"], found["second_s"]
-    return _Probed(median(first_s), unit_s(first_s, second_s, amount))
+    return math.expm1(median(found)) / _PROBES[probe.kind]

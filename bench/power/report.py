@@ -1,5 +1,6 @@
 """The gate's error rates in Markdown: ``gate-power.md``. Pure: rows in, text out."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from statistics import median
@@ -10,7 +11,7 @@ import pandas as pd
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power.held import GateRow
-from bench.power.rates import CELLS, Power, Rate, powers
+from bench.power.rates import CELLS, Power, Rate, Series, powers
 from bench.power.sets import SetRow
 from bench.report.tables import Column, as_markdown, scaled
 
@@ -31,11 +32,11 @@ How often `googlenet-bench gate` cries wolf, and how often it sleeps, measured w
 this machine. Rates stand with their count and the 95 % interval by Clopper and Pearson.
 """
 SETS = """\
-{sets:,} sets of {rounds} rounds, of fresh forked workers, the network without and with the
-injection alive together. The gate's own decision code was run on groups of consecutive sets that
-share none: each group ends where the gate would have, as one of {cells} cells. *Slower by* is what
-the injection turned out to cost over all sets of it, which is what a verdict is to be held against;
-*set sd* is the standard deviation of one set's log-ratio.
+Sets of fresh forked workers, the network without and with the injection alive together. The gate's
+own decision code was run on groups of consecutive sets that share none: each group ends where the
+gate would have, as one of {cells} cells. *Slower by* is what the injection turned out to cost over
+all sets of it, which is what a verdict is to be held against; *set sd* is the standard deviation of
+one set's log-ratio.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
@@ -88,12 +89,8 @@ def render(
     if found:
         parts += [
             "## Sets, judged in groups",
-            SETS.format(
-                sets=len({row.began for row in sets}),
-                rounds=" or ".join(map(str, sorted({row.rounds for row in sets}))),
-                cells=CELLS,
-            ),
-            *_by_load(found),
+            SETS.format(cells=CELLS),
+            *_by_series(found, sets),
             f"Raw: [{SETS_FILE}]({SETS_FILE}).",
         ]
     if gates:
@@ -108,29 +105,37 @@ def render(
 
 
 def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
-    """The rates that a team asks for first, in sentences."""
-    found = list(found)
+    """The rates that a team asks for first, in sentences: those of the gate as it is now."""
+    now = [power for power in found if not power.series.is_before]
     sentences = []
-    for load in dict.fromkeys(power.load for power in found):
-        of_load = [power for power in found if power.load == load]
-        same = _sum(power.rate(Verdict.REGRESSED) for power in of_load if power.case.is_same)
-        undecided = _sum(
-            power.rate(Verdict.INCONCLUSIVE) for power in of_load if power.case.is_same
-        )
-        if same.of:
-            sentences.append(
-                f"A/A, {load}: {rate(same)} of verdicts on a cell were `regressed`, and "
-                f"{rate(undecided)} inconclusive."
+    for series, of_series in groupby(now, key=lambda power: power.series):
+        powers_of = list(of_series)
+        same = [power for power in powers_of if power.case.is_same]
+        if _sum(power.rate(Verdict.REGRESSED) for power in same).of:
+            regressed, undecided = (
+                rate(_sum(power.rate(verdict) for power in same))
+                for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
             )
-        for percent in sorted({p.case.percent for p in of_load if p.case.kind == "conv"}):
-            hits = _sum(
-                power.rate(Verdict.REGRESSED)
-                for power in of_load
-                if power.case.kind == "conv" and power.case.percent == percent
+            sentences.append(
+                f"A/A, {series.load}: {regressed} of verdicts on a cell were `regressed`, and "
+                f"{undecided} inconclusive."
+            )
+        for (kind, percent), of_size in groupby(
+            sorted(
+                (power for power in powers_of if not power.case.is_same),
+                key=lambda power: (power.case.kind, power.case.percent),
+            ),
+            key=lambda power: (power.case.kind, power.case.percent),
+        ):
+            sized = list(of_size)
+            hits = _sum(power.rate(Verdict.REGRESSED) for power in sized)
+            turned_out = ", ".join(
+                f"{PERCENT(power.effect.estimate - 1)} % in {power.case.mode}" for power in sized
             )
             if hits.of:
                 sentences.append(
-                    f"{percent:g} % of convolutions added, {load}: found in {rate(hits)}."
+                    f"{INJECTED[kind][0].upper()}{INJECTED[kind][1:]}, {percent:g} % meant and "
+                    f"{turned_out} measured, {series.load}: found in {rate(hits)}."
                 )
     return sentences + [
         f"End to end, {row['load']}, {row['percent']:g} % added: exit code 1 in {row['exit_1']} "
@@ -148,14 +153,16 @@ def rate(found: Rate) -> str:
     return f"{share:.0%} ({low:.0%}–{high:.0%}; {found.count} of {found.of})"
 
 
-def _by_load(found: Iterable[Power]) -> list[str]:
+def _by_series(found: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
+    counted = Counter(
+        Series(load=load, rounds=rounds)
+        for load, rounds, _ in {(row.load, row.rounds, row.began) for row in sets}
+    )
     parts = []
-    for load, powers_of in groupby(found, key=lambda power: power.load):
-        rows = [_row(power) for power in powers_of]
-        parts += [
-            f"**{load[0].upper()}{load[1:]}**",
-            as_markdown(_SETS_COLUMNS, pd.DataFrame(rows)),
-        ]
+    for series, powers_of in groupby(found, key=lambda power: power.series):
+        title = f"{series.load[0].upper()}{series.load[1:]}, {counted[series]:,} sets of "
+        title += f"{series.rounds} rounds" + (", as the gate had before" * series.is_before)
+        parts += [f"**{title}**", as_markdown(_SETS_COLUMNS, pd.DataFrame(map(_row, powers_of)))]
     return parts
 
 

@@ -13,7 +13,6 @@ from bench.gate.held import Pair
 from bench.launch import Launcher
 from bench.outcome import Outcome
 from bench.plan import Plan
-from bench.power.calibration import cell
 from bench.power.cases import Case
 from bench.power.injected import arch
 from bench.run import Run
@@ -21,6 +20,11 @@ from bench.suite.profiles import PRECISION, ROUNDS
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # a second worker of the same network
+
+
+def cell(mode: str, name: str) -> Cell:
+    """The cell of an injected network."""
+    return Cell(arch=name, mode=mode, dtype="fp32", batch_size=1, task="infer", device="cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

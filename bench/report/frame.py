@@ -48,11 +48,15 @@ def summary(run: RunRecord) -> pd.DataFrame:
 def samples(run: RunRecord) -> pd.DataFrame:
     """One row for each timed iteration: tidy, in the order measured within a cell.
 
-    The controls' are there too, under ids of their own, and those that were voided.
+    The controls' are there too, under ids of their own, and those that were voided; those of a
+    visit that were disturbed come after the others.
     """
     records = [*run.cells, *run.controls]
     visits = [(index, visit) for index, record in enumerate(records) for visit in record.visits]
-    lengths = np.array([len(visit.host_s) for _, visit in visits], dtype=int)
+    counts = np.array(
+        [(len(visit.host_s), len(visit.disturbed_s)) for _, visit in visits], dtype=int
+    ).reshape(-1, 2)
+    lengths = counts.sum(axis=1)
 
     def repeated(values: Iterator[Any], dtype: type) -> Any:
         return np.repeat(np.fromiter(values, dtype=dtype, count=len(visits)), lengths)
@@ -69,10 +73,15 @@ def samples(run: RunRecord) -> pd.DataFrame:
             "wave": repeated((visit.wave_index for _, visit in visits), int),
             "round": repeated((visit.round_index for _, visit in visits), int),
             "iteration": np.arange(lengths.sum()) - np.repeat(starts, lengths),
-            "latency_s": _joined(visit.host_s for _, visit in visits),
+            "latency_s": _joined((*visit.host_s, *visit.disturbed_s) for _, visit in visits),
             "device_s": _joined(
-                visit.device_s or (math.nan,) * len(visit.host_s) for _, visit in visits
+                (
+                    *(visit.device_s or (math.nan,) * len(visit.host_s)),
+                    *(math.nan,) * len(visit.disturbed_s),
+                )
+                for _, visit in visits
             ),
+            "disturbed": np.repeat(np.tile([False, True], len(visits)), counts.ravel()),
             "voided": repeated((visit.voided for _, visit in visits), bool),
         }
     )

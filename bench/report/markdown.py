@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from bench import voiding
 from bench.record import RunRecord
 from bench.report import (
     bottleneck,
@@ -118,6 +119,11 @@ TRUST_CARD = """\
 So was one in which the card was slowed down for its heat or by the power supply's alarm, and one in
 which somebody else used it, as far as its driver tells. A card at its power limit is told of, and
 counts.
+"""
+DISTURBED = f"""\
+Of the other rounds an iteration is disturbed where its threads were ready for a CPU that others
+had, by Linux's accounts for more than {voiding.MOST_WAITED:.0%} of its time. It does not count, and
+was tried again, as often as there were iterations to be timed.
 """
 _ROOFLINE = """\
 The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
@@ -297,7 +303,7 @@ def _trust(run: RunRecord) -> list[str]:
         return []
     rows = trust.table(found)
     table = as_markdown(trust.columns(rows), rows)
-    return ["## Can this run be trusted?", table, TRUST, trust_note(found)]
+    return ["## Can this run be trusted?", table, TRUST, trust_note(found), DISTURBED]
 
 
 def energy_note(cells: pd.DataFrame) -> str:

@@ -31,6 +31,7 @@ COLUMNS = (
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="as precise as asked", is_text=True),
     Column(name="voided", heading="rounds voided"),
+    Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1)),
     Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
 )
 # Where a card's state is known: what rounds were voided for, one perhaps for several reasons.
@@ -54,6 +55,9 @@ class Trust:
     """In its 99 % interval; None where there is none, for want of sets."""
     rounds: int
     voided_share: float
+    disturbed_share: float
+    """Of the timed iterations, voided ones aside: how many others held up, so that they do not
+    count."""
     foreign_cpus: float
     """The mean over all rounds."""
     voided_by: Mapping[str, int] | None
@@ -131,6 +135,7 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
             "widest": one.widest,
             "is_precise": "yes" if one.is_precise else "no: no time for more sets",
             "voided": f"{one.voided_share:.0%} of {one.rounds}",
+            "disturbed": one.disturbed_share,
             "foreign_cpus": one.foreign_cpus,
             **{f"voided_{name}": count for name, count in (one.voided_by or {}).items()},
         }
@@ -199,6 +204,7 @@ def _of(
         control_contains_1=None if surer.sets < 2 else surer.contains(1.0),
         rounds=len(rounds),
         voided_share=sum(found.voided for found in rounds) / max(1, len(rounds)),
+        disturbed_share=_disturbed_share([*group, control]),
         foreign_cpus=sum(found.foreign_cpus for found in rounds) / max(1, len(rounds)),
         voided_by={name: card.voided_by(rounds, name) for name in voiding.WORDS}
         if any(found.card is not None for found in rounds)
@@ -206,3 +212,9 @@ def _of(
         widest=stats.widest([*group, control]),
         precision=precision,
     )
+
+
+def _disturbed_share(records: Iterable[CellRecord]) -> float:
+    visits = [visit for record in records for visit in record.valid]
+    disturbed = sum(len(visit.disturbed_s) for visit in visits)
+    return disturbed / max(1, disturbed + sum(len(visit.host_s) for visit in visits))

@@ -62,6 +62,14 @@ def test_a_block_is_its_visit_s_and_of_the_time_spent_measuring() -> None:
     assert found.phases_s["measuring"] == 1.0 + 0.5 + 2.0
 
 
+def test_disturbed_iterations_are_their_visit_s_and_of_the_time_spent_measuring() -> None:
+    event = msgspec.structs.replace(visited(runs.EAGER.id, 0, 0, 0.5), disturbed_s=(2.0, 4.0))
+    found = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
+    (visit,) = record(found, runs.EAGER.id).visits
+    assert (visit.host_s, visit.disturbed_s) == ((0.5,), (2.0, 4.0))
+    assert found.phases_s["measuring"] == 1.0 + 0.5 + 2.0 + 4.0
+
+
 def test_a_run_that_was_cut_off_is_interrupted() -> None:
     found = outcome()
     assert found.status == "interrupted"

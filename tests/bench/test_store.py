@@ -53,6 +53,25 @@ def test_device_samples_survive(path: Path) -> None:
     assert store.read(path) == run
 
 
+def test_disturbed_iterations_survive_each_with_its_visit(path: Path) -> None:
+    visits = tuple(
+        Visit(
+            set_index=0,
+            round_index=index,
+            host_s=(0.5, 0.25),
+            disturbed_s=(1.0 + index,) * (index % 3),
+            voided=index > 4,
+        )
+        for index in range(8)
+    )
+    run = replace(runs.small(), cells=(CellRecord(cell=runs.EAGER, visits=visits),))
+    store.write(run, path)
+    assert store.read(path) == run
+    assert '"disturbed"' in path.read_text(encoding="utf-8")
+    store.write(runs.small(), path)
+    assert '"disturbed"' not in path.read_text(encoding="utf-8")  # as in files from before
+
+
 def test_a_run_on_a_cpu_has_no_word_of_cards(content: dict[str, Any]) -> None:
     """As files have none that were written before cards were known: they read as before."""
     ours = content["machine_info"][store.OURS]
@@ -327,6 +346,22 @@ def test_a_cell_that_is_listed_and_not_there_is_refused(
 
 def test_samples_without_their_round_are_refused(path: Path, content: dict[str, Any]) -> None:
     info(content)["round"].pop()
+    assert "damaged" in refused(put(path, content))
+
+
+@pytest.mark.parametrize("samples", [[-1.0], [1.0, 2.0]])
+def test_disturbed_iterations_that_are_none_are_refused(
+    path: Path, content: dict[str, Any], samples: list[float]
+) -> None:
+    info(content)["disturbed"] = {"set": [0], "wave": [0], "round": [0], "host_s": samples}
+    assert "damaged" in refused(put(path, content))
+
+
+@pytest.mark.parametrize("samples", [[0.1], [0.1] * 1000])
+def test_samples_of_the_device_are_as_many_as_the_host_s(
+    path: Path, content: dict[str, Any], samples: list[float]
+) -> None:
+    info(content)["device_s"] = samples
     assert "damaged" in refused(put(path, content))
 
 

@@ -60,7 +60,7 @@ def run() -> None:
             answer = _answer(json.loads(line))
             time.sleep(ANSWER_S)
             if "host_s" in answer:  # told before it is answered: an answer may meet nobody
-                _log(host_s=answer["host_s"][1:])
+                _log(host_s=answer["host_s"])
             replies.write(json.dumps({"ok": answer}) + "\n")
             replies.flush()
 
@@ -78,7 +78,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return known[request["op"]]
     drawn = random.SystemRandom()  # so that no two samples of a test are the same
     host_s = [LATENCY_S * (1 + drawn.random()) for _ in range(request["iterations"])]
-    return {"host_s": host_s, "device_s": []}
+    return {"dropped_s": LATENCY_S, "host_s": host_s, "device_s": [], "disturbed_s": []}
 
 
 def _log(**what: Any) -> None:

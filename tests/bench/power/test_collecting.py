@@ -1,14 +1,12 @@
 """Real sets and a real calibration, as small as they can be."""
 
 import math
-import os
 from pathlib import Path
 
 import pytest
 
-from bench import environment
 from bench.exits import Exit
-from bench.launch import Launcher, Spawner
+from bench.launch import Launcher
 from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
@@ -18,28 +16,25 @@ from tests.bench.test_run import Watcher
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 
 
-def test_a_calibration_gives_units_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "PAIRS", 5)
-    monkeypatch.setattr(calibration, "PROCESSES", 2)
+def test_a_calibration_gives_units_in_proportion(
+    monkeypatch: pytest.MonkeyPatch, fork_server: Launcher
+) -> None:
+    monkeypatch.setattr(calibration, "SETS", 1)
     larger = Case(mode="eager", kind="python", percent=500.0)
-    with Spawner(environment.for_workers(os.environ), module="bench.power.worker") as spawner:
-        found = calibration.amounts([EAGER, larger], spawner, seed=0)
+    same = Case(mode="eager", kind="none", percent=0.0)
+    monkeypatch.setattr("bench.wave.foreign_cpus", lambda *_: 0.0)  # whoever else is busy here
+    cases = [same, EAGER, larger]
+    found = calibration.amounts(cases, fork_server, Watcher(), load="quiet")
+    assert found[same] == 0
     assert 1 <= found[EAGER] < found[larger]
     assert found[larger] == pytest.approx(10 * found[EAGER], abs=10)
 
 
 @pytest.mark.parametrize(
-    ("share", "base_s", "unit_s", "expected"),
-    [(0.05, 0.050, 0.0001, 25), (0.03, 0.010, 0.1, 1), (0.05, 0.05, 0.0, 2_500_000)],
+    ("share", "of_unit", "expected"), [(0.05, 0.002, 25), (0.03, 10, 1), (0.05, 0.0, 50_000_000)]
 )
-def test_units_are_whole_and_one_at_the_least(
-    share: float, base_s: float, unit_s: float, expected: int
-) -> None:
-    assert calibration.units(share, base_s, unit_s) == expected
-
-
-def test_a_unit_is_what_pairs_differ_by() -> None:
-    assert calibration.unit_s([1.0, 2.0, 9.0], [2.0, 3.0, 10.0], 4) == 0.25
+def test_units_are_whole_and_one_at_the_least(share: float, of_unit: float, expected: int) -> None:
+    assert calibration.units(share, of_unit) == expected
 
 
 def test_each_set_gives_a_row_for_each_case(fork_server: Launcher) -> None:

@@ -161,8 +161,9 @@ def test_samples_are_tidy_and_in_order() -> None:
     rows = frame.samples(runs.small())
     assert list(rows.columns) == [
         *("cell", "set", "wave", "round", "iteration"),
-        *("latency_s", "device_s", "voided"),
+        *("latency_s", "device_s", "disturbed", "voided"),
     ]
+    assert not rows["disturbed"].any()
     assert not rows["voided"].any()
     expected = [
         (record.cell.id, set_index, round_index, iteration)
@@ -187,6 +188,21 @@ def test_device_samples_stand_beside_the_hosts() -> None:
     assert list(rows["latency_s"]) == [0.5, 0.25]
     assert list(rows["device_s"]) == [0.4, 0.2]
     assert frame.summary(run)["device_p50_s"].item() == pytest.approx((0.4 + 0.2) / 2)
+
+
+def test_disturbed_iterations_are_told_and_do_not_count() -> None:
+    visits = (
+        Visit(set_index=0, round_index=0, host_s=(0.5, 0.25), disturbed_s=(0.75,)),
+        Visit(set_index=0, round_index=1, host_s=(0.25,), device_s=(0.2,), disturbed_s=(1.0, 2.0)),
+    )
+    record = CellRecord(cell=runs.EAGER, visits=visits)
+    run = replace(runs.small(), cells=(record,), controls=())
+    rows = frame.samples(run)
+    assert list(rows["latency_s"]) == [0.5, 0.25, 0.75, 0.25, 1.0, 2.0]
+    assert list(rows["disturbed"]) == [False, False, True, False, True, True]
+    assert list(rows["round"]) == [0, 0, 0, 1, 1, 1]
+    assert list(rows["device_s"].dropna()) == [0.2]
+    assert frame.summary(run)["samples"].item() == 3
 
 
 def test_samples_of_nothing_have_the_columns() -> None:

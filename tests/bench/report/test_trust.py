@@ -48,6 +48,21 @@ def test_one_set_is_too_few_for_a_control() -> None:
     assert "too few sets" in markdown.render(replace(run, controls=(once,)))
 
 
+def test_disturbed_iterations_are_a_share_of_those_timed() -> None:
+    run = runs.small()
+    assert of_one_group(run).disturbed_share == 0
+    half = tuple(
+        replace(
+            record,
+            visits=tuple(replace(visit, disturbed_s=visit.host_s) for visit in record.visits),
+        )
+        for record in run.cells
+    )
+    voided = tuple(replace(visit, voided=True) for visit in run.controls[0].visits)
+    controls = (replace(run.controls[0], visits=voided), *run.controls[1:])
+    assert of_one_group(replace(run, cells=half, controls=controls)).disturbed_share == 0.5
+
+
 @pytest.mark.parametrize(("voided", "busy"), [(1, False), (2, True), (6, True)])
 def test_a_busy_machine_marks_the_run(voided: int, busy: bool) -> None:
     run = runs.small()
