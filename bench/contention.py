@@ -5,7 +5,8 @@ A kernel thread that looks after memory may take a CPU for 60 ms at a time, whic
 of a round and a third of an iteration: a forward of GoogLeNet with a batch of 8 then takes 240 ms
 and not 180. Whoever takes only the median of a few such iterations measures that thread.
 
-What is judged is what the scheduler did, and never how long an iteration took.
+What is judged is what the scheduler did, as a share of an iteration's time, and never that time. A
+quota of CPU time, as containers have, looks like others' use.
 """
 
 import os
@@ -44,6 +45,8 @@ class Scheduler:
     def __init__(self, files: Mapping[int, int]) -> None:
         """``files`` are open ones, by the thread."""
         self._files = files
+        self.cpus = len(frozenset().union(*map(_cpus, files)))
+        """On which any of them may run."""
 
     def read(self) -> Accounts:
         """Read them now; a thread that has ended has none any more."""
@@ -53,6 +56,13 @@ class Scheduler:
                 ran_ns, waited_ns, runs = map(int, os.pread(file, 64, 0).split())
                 found[thread] = Account(ran_ns / 1e9, waited_ns / 1e9, runs)
         return found
+
+
+def _cpus(thread: int) -> frozenset[int]:
+    try:
+        return frozenset(os.sched_getaffinity(thread))
+    except OSError:  # it has ended
+        return frozenset()
 
 
 @contextmanager
@@ -70,11 +80,12 @@ def watched(tasks: Path = TASKS) -> Iterator[Scheduler]:
             os.close(file)
 
 
-def waited_s(before: Accounts, after: Accounts, cpus: int) -> float:
-    """Seconds for which threads waited for others than themselves between two readings.
+def waited_s(before: Accounts, after: Accounts, cpus: int) -> float | None:
+    """For how long others held the threads up between two readings: the one that waited longest.
 
-    Where more threads ran than there are CPUs they may have waited for each other, as those of a
-    backward pass do for those of the forward: that is the network's own cost, and 0 is answered.
+    None where nothing is known: this system keeps no accounts, or more threads ran than there are
+    CPUs. They may then have waited for each other, as those of a backward pass do for those of the
+    forward, and that is the network's own cost.
     """
     spans = [
         Account(
@@ -85,9 +96,11 @@ def waited_s(before: Accounts, after: Accounts, cpus: int) -> float:
         for thread, now in after.items()
         if (then := before.get(thread))
     ]
+    if not any(after[thread].ran_s for thread in after):
+        return None
     if sum(span.ran_s + span.waited_s >= RAN_S for span in spans) > cpus:
-        return 0.0
-    return sum(max(0.0, span.waited_s - span.runs * WAKING_S) for span in spans)
+        return None
+    return max((span.waited_s - span.runs * WAKING_S for span in spans), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +109,8 @@ class Block:
 
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
-    disturbed_s: tuple[float, ...]
-    """By the host's clock."""
+    disturbed_s: tuple[float, ...] | None
+    """By the host's clock; None where nothing is known of any."""
 
 
 def block(clock: Clock, step: Step, iterations: int) -> Block:
@@ -106,21 +119,22 @@ def block(clock: Clock, step: Step, iterations: int) -> Block:
     If not, those count that waited for the smallest share of their time: where others are busy all
     the time it is these or none, and above a bound the round is voided anyway.
     """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     timings: list[Timing] = []
-    waited: list[float] = []
+    waited: list[float | None] = []
     with watched() as scheduler:
         before = scheduler.read()
         while len(timings) < MOST_TRIES * iterations and voiding.undisturbed(waited) < iterations:
             timings.append(clock.time(step, 1))
             after = scheduler.read()
-            waited.append(waited_s(before, after, cpus) / timings[-1].host_s[0])
+            seconds = waited_s(before, after, scheduler.cpus)
+            waited.append(None if seconds is None else seconds / timings[-1].host_s[0])
             before = after
     counting = voiding.counting(waited, iterations)
+    disturbed_s = tuple(
+        timing.host_s[0] for index, timing in enumerate(timings) if index not in counting
+    )
     return Block(
         host_s=tuple(timings[index].host_s[0] for index in counting),
         device_s=tuple(sample for index in counting for sample in timings[index].device_s),
-        disturbed_s=tuple(
-            timing.host_s[0] for index, timing in enumerate(timings) if index not in counting
-        ),
+        disturbed_s=None if all(share is None for share in waited) else disturbed_s,
     )

@@ -91,7 +91,7 @@ class Visited(_Event, frozen=True, kw_only=True):
     dropped_s: float
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
-    disturbed_s: tuple[float, ...] = ()
+    disturbed_s: tuple[float, ...] | None = None
     back_to_back: BackToBack | None = None
 
 

@@ -177,7 +177,7 @@ class Outcome:
         self._of_worker(event).visits[event.cell].append(visit)
         self.measured_anything = True
         block_s = event.back_to_back.host_s if event.back_to_back else 0.0
-        timed_s = sum(event.host_s) + sum(event.disturbed_s)
+        timed_s = sum(event.host_s) + sum(event.disturbed_s or ())
         self._round_s += event.dropped_s + timed_s + block_s
 
     @apply.register

@@ -35,8 +35,9 @@ class Visit:
     round_index: int
     host_s: tuple[float, ...]
     device_s: tuple[float, ...] = ()
-    disturbed_s: tuple[float, ...] = ()
-    """By the host's clock, of iterations that do not count: others held them up (contention.py)."""
+    disturbed_s: tuple[float, ...] | None = None
+    """By the host's clock, of iterations that do not count: others held them up. None where nothing
+    is known of that (bench/contention.py)."""
     wave_index: int = 0
     """Among the waves of its group: those cells that were alive together."""
     voided: bool = False

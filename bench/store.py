@@ -30,7 +30,6 @@ TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
 _KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
 _NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # of version 2 too, not from its beginning
-_NONE_DISTURBED = {"set": (), "wave": (), "round": (), "host_s": ()}
 _WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
@@ -195,8 +194,12 @@ def _flat(visits: Sequence[Visit]) -> dict[str, Any]:
 
 
 def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
-    """The iterations that do not count, in the same way; no key where there are none."""
-    found = [replace(visit, host_s=visit.disturbed_s) for visit in visits if visit.disturbed_s]
+    """The iterations that do not count, in the same way; no key where nothing is known of any."""
+    found = [
+        replace(visit, host_s=visit.disturbed_s)
+        for visit in visits
+        if visit.disturbed_s is not None
+    ]
     return {"disturbed": _placed(found)} if found else {}
 
 
@@ -241,7 +244,7 @@ def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
 def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
     """The fields of each ``Visit``: neighbours that share a set, wave and round, together again."""
     blocks = _blocks_read(flat.get("back_to_back", ()))
-    disturbed = dict(_together(flat.get("disturbed", _NONE_DISTURBED)))
+    disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
     device_s = _checked(flat["device_s"])
     start = 0
     for key, host_s in _together(flat):
@@ -250,11 +253,13 @@ def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]
             **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
             "host_s": host_s,
             "device_s": device_s[start:end],
-            "disturbed_s": disturbed.get(key, ()),
+            "disturbed_s": None if disturbed is None else disturbed.pop(key, ()),
             "voided": voided,
             "back_to_back": blocks.get(key),
         }
         start = end
+    if disturbed:
+        raise ValueError(f"disturbed iterations of a visit that is not there: {min(disturbed)}")
     if device_s and len(device_s) != start:
         raise ValueError(f"{len(device_s)} samples of the device, and {start} of the host")
 

@@ -46,16 +46,17 @@ def in_words(names: Iterable[str]) -> str:
     return ", ".join(WORDS[name] for name in names)
 
 
-def counting(waited: Sequence[float], iterations: int) -> list[int]:
+def counting(waited: Sequence[float | None], iterations: int) -> list[int]:
     """Which iterations count, in their order, by the share of its time that each waited for others.
 
-    Those that nobody disturbed; where they are too few, those disturbed the least.
+    Those that nobody disturbed, as far as is known; where they are too few, those disturbed least.
     """
-    if undisturbed(waited) >= iterations:
-        return [index for index, share in enumerate(waited) if share <= MOST_WAITED]
-    return sorted(sorted(range(len(waited)), key=waited.__getitem__)[:iterations])
+    shares = [share or 0.0 for share in waited]
+    if undisturbed(shares) >= iterations:
+        return [index for index, share in enumerate(shares) if share <= MOST_WAITED]
+    return sorted(sorted(range(len(shares)), key=shares.__getitem__)[:iterations])
 
 
-def undisturbed(waited: Iterable[float]) -> int:
-    """How many iterations nobody disturbed."""
-    return sum(share <= MOST_WAITED for share in waited)
+def undisturbed(waited: Iterable[float | None]) -> int:
+    """How many iterations nobody disturbed, as far as is known."""
+    return sum((share or 0.0) <= MOST_WAITED for share in waited)

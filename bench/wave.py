@@ -263,16 +263,16 @@ class LiveWave:
             dropped=dropped,
             back_to_back=max(LEAST_BACK_TO_BACK, timed),
         )
-        block = reply.get("back_to_back")
+        block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
         context.tell(
             events.Visited(
                 cell=cell.id,
                 **self._where,
                 round_index=round_index,
-                dropped_s=reply["dropped_s"],
+                dropped_s=sum(reply["dropped_s"]),
                 host_s=tuple(reply["host_s"]),
                 device_s=tuple(reply["device_s"]),
-                disturbed_s=tuple(reply["disturbed_s"]),
+                disturbed_s=None if disturbed_s is None else tuple(disturbed_s),
                 back_to_back=block and BackToBack(**block),
             )
         )

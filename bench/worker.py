@@ -121,12 +121,12 @@ class Worker:
     def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
         """Time iterations one by one, and then so many with no wait between them.
 
-        Those ``dropped`` come before; one that is disturbed gets another try. Back to back only
-        where the device's calls return before their work is done.
+        Those ``dropped`` come before, as they are; of the others one that is disturbed gets another
+        try. Back to back only where the device's calls return before their work is done.
         """
         task, own = self._ready().task, self._clock()
         with task.context():
-            dropped_s = sum(own.time(task.step, dropped).host_s)
+            dropped_s = own.time(task.step, dropped).host_s
             one_by_one = contention.block(own, task.step, iterations)
             block = own.back_to_back(task.step, back_to_back) if back_to_back else None
         return {

@@ -115,21 +115,26 @@ class Gate:
 
 
 class UntilJudged:
-    """The rule of a gate: as many sets as it takes to say something of each cell."""
+    """The rule of a gate: as many sets as it takes to say something of each cell.
+
+    A cell is given up where the machine is too busy for it: from the first look on, if too few of
+    the sets gave it a number, whatever these say.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
         """A group's undecided cells with their bases; the control with what it is a control of."""
-        del set_index  # the judge counts
         found = pairs(outcome.records(), outcome.bases(), outcome.plan.rounds)
-        judgements = judge.judge(_history(found), self._settings, is_over=False)
+        history = _history(found)
+        judgements = judge.judge(history, self._settings, is_over=False)
         whole = outcome.waves[group][0]
         wanted = [
             cell
             for cell in whole.group
             if judgements[cell.id].wants_set
+            and not judge.is_hopeless(history[cell.id], set_index, self._settings)
             and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
         ]
         control = (waves.control(whole.reference),) if whole.reference in wanted else ()

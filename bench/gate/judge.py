@@ -42,6 +42,7 @@ LOOKS = (3, 5, 8, 12)  # further apart as one more set narrows the interval less
 # an interval may be trimmed its tails hold up to 1.5 times what they should.
 CONFIRMATION = (3, 6)
 MOST_SETS = 16
+LEAST_NUMBERED = 0.25  # of the sets must have a number; the first look's three then take twelve
 
 LEAST_SETS = 2  # that have a standard deviation
 MOST_ALPHA = 0.25  # its root is then a level of a half, at which any sign of the mean will do
@@ -138,6 +139,15 @@ def judge(
         )
         for name, sets in history.items()
     }
+
+
+def is_hopeless(log_ratios: Sequence[float], sets: int, settings: Settings) -> bool:
+    """Whether a cell is to be given up after so many sets, too few of which gave it a number.
+
+    What the numbers say does not matter, only how many others left.
+    """
+    numbered = sum(map(math.isfinite, log_ratios))
+    return sets >= settings.looks[0] and numbered < LEAST_NUMBERED * sets
 
 
 def _judge_cell(

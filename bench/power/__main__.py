@@ -35,7 +35,7 @@ from bench.wave import SHORT_LIMIT_S
 _HELD_CASES = tuple(
     Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
 )
-_HELD = (("quiet", True), ("loaded", True), ("quiet", False))  # the machine; whether it is A/A
+_HELD = {"quiet": (True, False), "loaded": (True,)}  # by the machine: whether they are A/A
 IMPORTS = ("torchvision", "bench.preload")
 
 
@@ -75,7 +75,8 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
     with TerminalProgress(console) as progress:
         amounts: Mapping[Case, int] = {}
         if options.sets or options.gates:
-            wanted = (*cases * bool(options.sets), *_HELD_CASES * bool(options.gates))
+            slows = options.gates and False in _HELD[options.load]
+            wanted = (*(cases if options.sets else ()), *(_HELD_CASES if slows else ()))
             amounts = _amounts(wanted, table.read(path, SetRow), progress)
             told = (f"{number} of {case.kind} in {case.mode}" for case, number in amounts.items())
             progress.note(f"injected: {', '.join(told)}")
@@ -90,19 +91,19 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                     keep=lambda rows: table.append(path, rows),
                 )
         if options.gates:
-            progress.phase("gates end to end", len(_HELD) * options.gates)
+            progress.phase("gates end to end", len(_HELD[options.load]) * options.gates)
             for index in range(options.gates):
                 case = _HELD_CASES[index % len(_HELD_CASES)]
-                for load, is_same in _HELD:
-                    with _competing(load == "loaded"):
+                for is_same in _HELD[options.load]:
+                    with _competing(loaded):
                         rows = held.hold(
                             mode=case.mode,
-                            load=load,
+                            load=options.load,
                             percent=0.0 if is_same else case.percent,
                             amount=0 if is_same else amounts[case],
                         )
                     table.append(folder / report.GATES_FILE, rows)
-                    progress.advance(f"{load}: {', '.join(row.verdict for row in rows)}")
+                    progress.advance(f"{case.mode}: {', '.join(row.verdict for row in rows)}")
 
 
 def _amounts(
@@ -111,8 +112,11 @@ def _amounts(
     """Units of each case: those of the sets that are there already, if these add up with them."""
     known = {row.case: row.amount for row in before if row.rounds == ROUNDS}
     new = [case for case in cases if case not in known]
-    with _forker() as forker:
-        found = calibration.amounts(new, forker, progress, load="quiet")
+    found: Mapping[Case, int] = {}
+    if any(not case.is_same for case in new):
+        progress.note("calibrating what is injected")
+        with _forker() as forker:
+            found = calibration.amounts(new, forker, progress, load="quiet")
     return {case: known.get(case, found.get(case, 0)) for case in cases}
 
 
@@ -166,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="hold so many gates more of each kind, end to end: A/A, A/A under load, 5 %% slower",
+        help="hold so many gates more of each kind, end to end: A/A and 5 %% slower; loaded, A/A",
     )
     parser.add_argument(
         "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"

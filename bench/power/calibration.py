@@ -45,7 +45,7 @@ def amounts(
 
 def units(share: float, of_unit: float) -> int:
     """Units that together take a share of the latency, one at the least."""
-    return max(1, round(share / max(of_unit, 1e-9)))
+    return max(1, round(share / of_unit))
 
 
 def _probe(case: Case) -> Case:
@@ -61,4 +61,10 @@ def _share(probe: Case, rows: Iterable[SetRow]) -> float:
             f"nothing is known of what {probe.kind} takes in {probe.mode}: it failed, or the "
             "machine was too busy in every set"
         )
-    return math.expm1(median(found)) / _PROBES[probe.kind]
+    share = math.expm1(median(found))
+    if share <= 0:
+        raise RequestError(
+            f"what {_PROBES[probe.kind]} of {probe.kind} take in {probe.mode} cannot be told from "
+            "noise: try again on a quieter machine"
+        )
+    return share / _PROBES[probe.kind]

@@ -41,7 +41,7 @@ class Rate:
 
 
 class Series(NamedTuple):
-    """Sets that were measured alike, and add up; in this order."""
+    """Sets under one load and of so many rounds, which add up."""
 
     load: str
     rounds: int
@@ -128,4 +128,5 @@ def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement
 def _judged(log_ratios: Sequence[float], settings: Settings) -> Judgement:
     """What a gate says of one of its cells after these sets."""
     others: dict[str, Sequence[float]] = {str(other): () for other in range(CELLS - 1)}
-    return judge.judge({"cell": log_ratios, **others}, settings, is_over=False)["cell"]
+    is_over = judge.is_hopeless(log_ratios, len(log_ratios), settings)
+    return judge.judge({"cell": log_ratios, **others}, settings, is_over=is_over)["cell"]

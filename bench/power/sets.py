@@ -15,6 +15,7 @@ from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.power.cases import Case
 from bench.power.injected import arch
+from bench.process import WorkerError
 from bench.run import Run
 from bench.suite.profiles import PRECISION, ROUNDS
 
@@ -63,7 +64,10 @@ def collect(
     load: str,
     keep: Callable[[Sequence[SetRow]], None],
 ) -> None:
-    """Measure sets, and hand the rows of each to ``keep`` as it ends; raises ``WorkerError``."""
+    """Measure sets, and hand the rows of each to ``keep`` as it ends.
+
+    Raises ``WorkerError`` where no worker can be started, and ``KeyboardInterrupt``.
+    """
     plan = _plan(amounts, sets, seed=int(datetime.now(UTC).timestamp()))
 
     class Watch:
@@ -76,7 +80,11 @@ def collect(
                     keep(list(_rows(run.outcome, amounts, event.set_index, load)))
 
     run = Run(plan, launcher, progress, begin=lambda _: Watch())
-    run.measure()
+    outcome = run.measure()
+    if outcome.status == "interrupted":
+        if outcome.notes:
+            raise WorkerError("start", outcome.notes[-1])
+        raise KeyboardInterrupt
 
 
 def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:

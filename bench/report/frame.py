@@ -54,7 +54,7 @@ def samples(run: RunRecord) -> pd.DataFrame:
     records = [*run.cells, *run.controls]
     visits = [(index, visit) for index, record in enumerate(records) for visit in record.visits]
     counts = np.array(
-        [(len(visit.host_s), len(visit.disturbed_s)) for _, visit in visits], dtype=int
+        [(len(visit.host_s), len(visit.disturbed_s or ())) for _, visit in visits], dtype=int
     ).reshape(-1, 2)
     lengths = counts.sum(axis=1)
 
@@ -73,11 +73,13 @@ def samples(run: RunRecord) -> pd.DataFrame:
             "wave": repeated((visit.wave_index for _, visit in visits), int),
             "round": repeated((visit.round_index for _, visit in visits), int),
             "iteration": np.arange(lengths.sum()) - np.repeat(starts, lengths),
-            "latency_s": _joined((*visit.host_s, *visit.disturbed_s) for _, visit in visits),
+            "latency_s": _joined(
+                (*visit.host_s, *(visit.disturbed_s or ())) for _, visit in visits
+            ),
             "device_s": _joined(
                 (
                     *(visit.device_s or (math.nan,) * len(visit.host_s)),
-                    *(math.nan,) * len(visit.disturbed_s),
+                    *(math.nan,) * len(visit.disturbed_s or ()),
                 )
                 for _, visit in visits
             ),

@@ -1,5 +1,6 @@
 """The report in Markdown."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -123,7 +124,9 @@ counts.
 DISTURBED = f"""\
 Of the other rounds an iteration is disturbed where its threads were ready for a CPU that others
 had, by Linux's accounts for more than {voiding.MOST_WAITED:.0%} of its time. It does not count, and
-was tried again, as often as there were iterations to be timed.
+was tried again, as often as there were iterations to be timed; where too few were left even so,
+those disturbed least count. Where more threads ran than there are CPUs, as in training on a CPU,
+nothing is known of that, and every iteration counts.
 """
 _ROOFLINE = """\
 The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
@@ -303,7 +306,7 @@ def _trust(run: RunRecord) -> list[str]:
         return []
     rows = trust.table(found)
     table = as_markdown(trust.columns(rows), rows)
-    return ["## Can this run be trusted?", table, TRUST, trust_note(found), DISTURBED]
+    return ["## Can this run be trusted?", table, TRUST, trust_note(found)]
 
 
 def energy_note(cells: pd.DataFrame) -> str:
@@ -312,8 +315,12 @@ def energy_note(cells: pd.DataFrame) -> str:
 
 
 def trust_note(found: Sequence[Trust]) -> str:
-    """What else a round is voided for; empty where no card's state is known."""
-    return TRUST_CARD if any(one.voided_by is not None for one in found) else ""
+    """What else does not count, as far as a card's state and the scheduler's accounts are known."""
+    known = (
+        (TRUST_CARD, any(one.voided_by is not None for one in found)),
+        (DISTURBED, not all(math.isnan(one.disturbed_share) for one in found)),
+    )
+    return "\n".join(text for text, is_known in known if is_known)
 
 
 def circumstances(run: RunRecord) -> list[str]:

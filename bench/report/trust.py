@@ -1,5 +1,6 @@
 """What a run says of itself: its control, its precision, and how busy others kept the machine."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ _COUNTED = {
     "recompiled_in_warm_up": "compiled {} more graphs while it was warmed up",
     "cudagraph_skips": "{} of its graphs are not replayed as CUDA graphs: Inductor cannot",
 }
+# Where Linux's scheduler was asked: files from before that do not have it.
+DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1))
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
     Column(name="reference", heading="reference", is_text=True),
@@ -31,7 +34,7 @@ COLUMNS = (
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="as precise as asked", is_text=True),
     Column(name="voided", heading="rounds voided"),
-    Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1)),
+    DISTURBED,
     Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
 )
 # Where a card's state is known: what rounds were voided for, one perhaps for several reasons.
@@ -57,7 +60,7 @@ class Trust:
     voided_share: float
     disturbed_share: float
     """Of the timed iterations, voided ones aside: how many others held up, so that they do not
-    count."""
+    count; NaN where nothing is known of that."""
     foreign_cpus: float
     """The mean over all rounds."""
     voided_by: Mapping[str, int] | None
@@ -145,7 +148,9 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
 
 def columns(rows: pd.DataFrame) -> tuple[Column, ...]:
     """The columns of these rows of ``table``."""
-    return (*COLUMNS, *(column for column in _CARD_COLUMNS if column.name in rows))
+    has_accounts = "disturbed" in rows and rows["disturbed"].notna().any()
+    known = (column for column in COLUMNS if column != DISTURBED or has_accounts)
+    return (*known, *(column for column in _CARD_COLUMNS if column.name in rows))
 
 
 def notes(run: RunRecord) -> list[str]:
@@ -215,6 +220,11 @@ def _of(
 
 
 def _disturbed_share(records: Iterable[CellRecord]) -> float:
-    visits = [visit for record in records for visit in record.valid]
-    disturbed = sum(len(visit.disturbed_s) for visit in visits)
-    return disturbed / max(1, disturbed + sum(len(visit.host_s) for visit in visits))
+    known = [
+        (len(visit.disturbed_s), len(visit.host_s))
+        for record in records
+        for visit in record.valid
+        if visit.disturbed_s is not None
+    ]
+    disturbed, counting = map(sum, zip(*known, strict=True)) if known else (0, 0)
+    return disturbed / (disturbed + counting) if known else math.nan

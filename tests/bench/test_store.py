@@ -67,7 +67,11 @@ def test_disturbed_iterations_survive_each_with_its_visit(path: Path) -> None:
     run = replace(runs.small(), cells=(CellRecord(cell=runs.EAGER, visits=visits),))
     store.write(run, path)
     assert store.read(path) == run
-    assert '"disturbed"' in path.read_text(encoding="utf-8")
+    for known in (None, ()):
+        same = tuple(replace(visit, disturbed_s=known) for visit in visits)
+        run = replace(runs.small(), cells=(CellRecord(cell=runs.EAGER, visits=same),))
+        store.write(run, path)
+        assert store.read(path) == run
     store.write(runs.small(), path)
     assert '"disturbed"' not in path.read_text(encoding="utf-8")  # as in files from before
 
@@ -349,11 +353,11 @@ def test_samples_without_their_round_are_refused(path: Path, content: dict[str, 
     assert "damaged" in refused(put(path, content))
 
 
-@pytest.mark.parametrize("samples", [[-1.0], [1.0, 2.0]])
+@pytest.mark.parametrize(("visited", "samples"), [(0, [-1.0]), (0, [1.0, 2.0]), (99, [1.0])])
 def test_disturbed_iterations_that_are_none_are_refused(
-    path: Path, content: dict[str, Any], samples: list[float]
+    path: Path, content: dict[str, Any], visited: int, samples: list[float]
 ) -> None:
-    info(content)["disturbed"] = {"set": [0], "wave": [0], "round": [0], "host_s": samples}
+    info(content)["disturbed"] = {"set": [0], "wave": [0], "round": [visited], "host_s": samples}
     assert "damaged" in refused(put(path, content))
 
 

@@ -71,7 +71,7 @@ def render(
         failed=failed.to_dict("records"),
         failures=plain(markdown.FAILURE_COLUMNS, failed),
         groups=plain(trust.columns(judged), judged),
-        trust=_paragraphs(f"{markdown.TRUST}\n{markdown.trust_note(groups)}\n{markdown.DISTURBED}"),
+        trust=_paragraphs(f"{markdown.TRUST}\n{markdown.trust_note(groups)}"),
         notes=trust.notes(run),
         charts=charts,
         table=Table.of(run, cells),

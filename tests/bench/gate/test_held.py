@@ -98,7 +98,7 @@ def outcome() -> Outcome:
     return Outcome(plan)
 
 
-def measure(outcome: Outcome, set_index: int, log_ratio: float) -> None:
+def measure(outcome: Outcome, set_index: int, log_ratio: float, *, voided: bool = False) -> None:
     """A set in which googlenet is slower than its base by this, and the reference is not."""
     for cell in (runs.EAGER, runs.REFERENCE_EAGER, CONTROL, BASE, REFERENCE_BASE):
         latency_s = math.exp(log_ratio) if cell == runs.EAGER else 1.0
@@ -121,7 +121,7 @@ def measure(outcome: Outcome, set_index: int, log_ratio: float) -> None:
             round_index=0,
             wall_s=1.0,
             foreign_cpus=0.0,
-            voided=False,
+            voided=voided,
         )
     )
 
@@ -139,6 +139,22 @@ def test_every_cell_wants_sets_until_it_is_judged(outcome: Outcome) -> None:
         assert set(rule.wanted(outcome, GROUP, set_index)) == {runs.EAGER, BASE}
         measure(outcome, set_index, 0.1)
     assert rule.wanted(outcome, GROUP, 6) == ()
+
+
+def test_a_machine_that_is_too_busy_is_given_up_at_the_first_look(outcome: Outcome) -> None:
+    rule = UntilJudged(Settings())
+    for set_index in range(3):
+        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        measure(outcome, set_index, 0.0, voided=True)
+    assert rule.wanted(outcome, GROUP, 3) == ()
+
+
+def test_a_machine_that_is_busy_now_and_then_is_not_given_up(outcome: Outcome) -> None:
+    rule = UntilJudged(Settings())
+    for set_index in range(9):
+        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        measure(outcome, set_index, 0.0, voided=set_index % 4 != 0)
+    assert rule.wanted(outcome, GROUP, 9) == ()  # three have a number, and found nothing
 
 
 def test_what_failed_on_either_side_wants_no_more(outcome: Outcome) -> None:

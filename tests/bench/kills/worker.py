@@ -78,7 +78,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return known[request["op"]]
     drawn = random.SystemRandom()  # so that no two samples of a test are the same
     host_s = [LATENCY_S * (1 + drawn.random()) for _ in range(request["iterations"])]
-    return {"dropped_s": LATENCY_S, "host_s": host_s, "device_s": [], "disturbed_s": []}
+    return {"dropped_s": [LATENCY_S], "host_s": host_s, "device_s": [], "disturbed_s": []}
 
 
 def _log(**what: Any) -> None:

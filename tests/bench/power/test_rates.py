@@ -44,7 +44,7 @@ def test_what_is_left_is_not_judged() -> None:
 
 
 def test_a_gate_without_numbers_gives_up_undecided() -> None:
-    (found,) = gates([math.nan] * Settings().most_sets, Settings())
+    (found,) = gates([math.nan] * Settings().looks[0], Settings())
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
