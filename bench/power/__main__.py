@@ -6,7 +6,7 @@ What was collected before is kept, and added to: figures grow over days.
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -73,17 +73,11 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
     cases = choose("plan", options.plan, PLANS)
     loaded = options.load == "loaded"
     with TerminalProgress(console) as progress:
-        amounts: Mapping[Case, int] = {}
-        if options.sets or options.gates:
-            slows = options.gates and False in _HELD[options.load]
-            wanted = (*(cases if options.sets else ()), *(_HELD_CASES if slows else ()))
-            amounts = _amounts(wanted, table.read(path, SetRow), progress)
-            told = (f"{number} of {case.kind} in {case.mode}" for case, number in amounts.items())
-            progress.note(f"injected: {', '.join(told)}")
         if options.sets:
+            amounts = _amounts(cases, table.read(path, SetRow), progress)
             with _competing(loaded), _forker() as forker:
                 sets.collect(
-                    {case: amounts[case] for case in cases},
+                    amounts,
                     options.sets,
                     forker,
                     progress,
@@ -91,6 +85,7 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                     keep=lambda rows: table.append(path, rows),
                 )
         if options.gates:
+            amounts = _held_amounts(options.load, table.read(path, SetRow), progress)
             progress.phase("gates end to end", len(_HELD[options.load]) * options.gates)
             for index in range(options.gates):
                 case = _HELD_CASES[index % len(_HELD_CASES)]
@@ -110,14 +105,31 @@ def _amounts(
     cases: Sequence[Case], before: Sequence[SetRow], progress: Progress
 ) -> Mapping[Case, int]:
     """Units of each case: those of the sets that are there already, if these add up with them."""
-    known = {row.case: row.amount for row in before if row.rounds == ROUNDS}
+    known = {row.case: row.amount for row in _of_now(before)}
     new = [case for case in cases if case not in known]
     found: Mapping[Case, int] = {}
     if any(not case.is_same for case in new):
         progress.note("calibrating what is injected")
         with _forker() as forker:
             found = calibration.amounts(new, forker, progress, load="quiet")
-    return {case: known.get(case, found.get(case, 0)) for case in cases}
+    amounts = {case: known.get(case, found.get(case, 0)) for case in cases}
+    told = (f"{number} of {case.kind} in {case.mode}" for case, number in amounts.items())
+    progress.note(f"injected: {', '.join(told)}")
+    return amounts
+
+
+def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Mapping[Case, int]:
+    """Units of what slows gates down: by the sets there are, which tell what theirs took."""
+    if False not in _HELD[load]:
+        return {}
+    told = {case: calibration.of_sets(case, _of_now(before)) for case in _HELD_CASES}
+    unknown = [case for case, amount in told.items() if amount is None]
+    return {**_amounts(unknown, (), progress), **{c: n for c, n in told.items() if n is not None}}
+
+
+def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
+    """Those of sets that have as many rounds as the gate's have now."""
+    return [row for row in rows if row.rounds == ROUNDS]
 
 
 def _competing(loaded: bool) -> AbstractContextManager[None]:

@@ -8,7 +8,9 @@ injection then takes, the sets that are collected tell once more.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from statistics import median
+from statistics import mean, median
+
+import numpy as np
 
 from bench.context import Progress
 from bench.launch import Launcher
@@ -41,6 +43,19 @@ def amounts(
         case: units(case.percent / 100, shares[probes[case]]) if case in probes else 0
         for case in cases
     }
+
+
+def of_sets(case: Case, rows: Iterable[SetRow]) -> int | None:
+    """The units for a case by what others of its kind turned out to take; None outside of those."""
+    logs: dict[int, list[float]] = {0: [0.0]}
+    for row in rows:
+        if (row.mode, row.kind) == (case.mode, case.kind) and math.isfinite(row.log_ratio):
+            logs.setdefault(row.amount, []).append(row.log_ratio)
+    amounts = sorted(logs)
+    shares = [math.expm1(mean(logs[amount])) for amount in amounts]
+    if case.percent / 100 > shares[-1] or shares != sorted(shares):
+        return None
+    return round(float(np.interp(case.percent / 100, shares, amounts)))
 
 
 def units(share: float, of_unit: float) -> int:

@@ -1,6 +1,7 @@
 """Real sets and a real calibration, as small as they can be."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
 from bench.power.sets import SetRow
+from bench.suite.profiles import ROUNDS
 from tests.bench.test_run import Watcher
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
@@ -35,6 +37,33 @@ def test_units_are_whole_and_one_at_the_least(share: float, of_unit: float, expe
     assert calibration.units(share, of_unit) == expected
 
 
+def row(amount: int, log_ratio: float, case: Case = EAGER) -> SetRow:
+    return SetRow(
+        began="2026-01-01T00:00:00+00:00",
+        load="quiet",
+        mode=case.mode,
+        kind=case.kind,
+        percent=case.percent,
+        amount=amount,
+        rounds=ROUNDS,
+        log_ratio=log_ratio,
+        base_s=0.05,
+        torch="2.11.0",
+    )
+
+
+def test_sets_tell_what_units_take() -> None:
+    other = replace(EAGER, mode="channels_last")
+    rows = [row(10, 0.1), row(10, 0.3), row(30, math.log(1.8)), row(40, math.nan), row(1, 9, other)]
+    at_10 = math.exp(0.2) - 1
+    assert calibration.of_sets(replace(EAGER, percent=100 * at_10), rows) == 10
+    assert calibration.of_sets(replace(EAGER, percent=50 * (at_10 + 0.8)), rows) == 20
+    assert calibration.of_sets(replace(EAGER, percent=50 * at_10), rows) == 5
+    assert calibration.of_sets(replace(EAGER, percent=81), rows) is None
+    assert calibration.of_sets(EAGER, []) is None
+    assert calibration.of_sets(EAGER, [row(10, 0.9), row(30, 0.1)]) is None  # noise
+
+
 def test_each_set_gives_a_row_for_each_case(fork_server: Launcher) -> None:
     kept: list[list[SetRow]] = []
     amounts = {Case(mode="eager", kind="none", percent=0.0): 0, EAGER: 3_000}
@@ -51,19 +80,9 @@ def test_each_set_gives_a_row_for_each_case(fork_server: Launcher) -> None:
 def test_without_options_the_report_is_written_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    same = Case(mode="eager", kind="none", percent=0.0)
     rows = [
-        SetRow(
-            began=f"2026-01-01T00:00:{index:02}+00:00",
-            load="quiet",
-            mode="eager",
-            kind="none",
-            percent=0.0,
-            amount=0,
-            rounds=5,
-            log_ratio=(-1) ** index * 0.001,
-            base_s=0.05,
-            torch="2.11.0",
-        )
+        replace(row(0, (-1) ** index * 0.001, same), began=f"2026-01-01T00:00:{index:02}+00:00")
         for index in range(9)
     ]
     table.append(tmp_path / report.SETS_FILE, rows)
