@@ -75,6 +75,7 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
     with TerminalProgress(console) as progress:
         if options.sets:
             amounts = _amounts(cases, table.read(path, SetRow), progress)
+            progress.note(_injected(amounts))
             with _competing(loaded), _forker() as forker:
                 sets.collect(
                     amounts,
@@ -86,6 +87,7 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                 )
         if options.gates:
             amounts = _held_amounts(options.load, table.read(path, SetRow), progress)
+            progress.note(_injected(amounts))
             progress.phase("gates end to end", len(_HELD[options.load]) * options.gates)
             for index in range(options.gates):
                 case = _HELD_CASES[index % len(_HELD_CASES)]
@@ -112,10 +114,7 @@ def _amounts(
         progress.note("calibrating what is injected")
         with _forker() as forker:
             found = calibration.amounts(new, forker, progress, load="quiet")
-    amounts = {case: known.get(case, found.get(case, 0)) for case in cases}
-    told = (f"{number} of {case.kind} in {case.mode}" for case, number in amounts.items())
-    progress.note(f"injected: {', '.join(told)}")
-    return amounts
+    return {case: known.get(case, found.get(case, 0)) for case in cases}
 
 
 def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Mapping[Case, int]:
@@ -124,7 +123,15 @@ def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Ma
         return {}
     told = {case: calibration.of_sets(case, _of_now(before)) for case in _HELD_CASES}
     unknown = [case for case, amount in told.items() if amount is None]
-    return {**_amounts(unknown, (), progress), **{c: n for c, n in told.items() if n is not None}}
+    amounts = {case: amount for case, amount in told.items() if amount is not None}
+    if unknown:
+        amounts |= _amounts(unknown, (), progress)
+    return amounts
+
+
+def _injected(amounts: Mapping[Case, int]) -> str:
+    parts = [f"{amount} of {case.kind} in {case.mode}" for case, amount in amounts.items()]
+    return f"injected: {', '.join(parts) or 'nothing'}"
 
 
 def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
