@@ -96,7 +96,7 @@ def waited_s(before: Accounts, after: Accounts, cpus: int) -> float | None:
         for thread, now in after.items()
         if (then := before.get(thread))
     ]
-    if not any(after[thread].ran_s for thread in after):
+    if not any(account.ran_s for account in after.values()):
         return None
     if sum(span.ran_s + span.waited_s >= RAN_S for span in spans) > cpus:
         return None

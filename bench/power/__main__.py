@@ -113,7 +113,7 @@ def _amounts(
     if any(not case.is_same for case in new):
         progress.note("calibrating what is injected")
         with _forker() as forker:
-            found = calibration.amounts(new, forker, progress, load="quiet")
+            found = calibration.amounts(new, forker, progress)
     return {case: known.get(case, found.get(case, 0)) for case in cases}
 
 

@@ -26,10 +26,8 @@ _PROBES: Mapping[str, int] = {"conv": 30, "python": 100, "break": 5}
 _SAME_AS: Mapping[str, str] = {"stutter": "conv"}
 
 
-def amounts(
-    cases: Iterable[Case], launcher: Launcher, progress: Progress, *, load: str
-) -> Mapping[Case, int]:
-    """The units that each case needs.
+def amounts(cases: Iterable[Case], launcher: Launcher, progress: Progress) -> Mapping[Case, int]:
+    """The units that each case needs, measured on a quiet machine.
 
     Raises ``WorkerError`` or ``RequestError`` where they cannot be measured.
     """
@@ -37,7 +35,7 @@ def amounts(
     rows: list[SetRow] = []
     if probes:
         wanted = {probe: _PROBES[probe.kind] for probe in probes.values()}
-        sets.collect(wanted, SETS, launcher, progress, load=load, keep=rows.extend)
+        sets.collect(wanted, SETS, launcher, progress, load="quiet", keep=rows.extend)
     shares = {probe: _share(probe, rows) for probe in set(probes.values())}
     return {
         case: units(case.percent / 100, shares[probes[case]]) if case in probes else 0

@@ -120,13 +120,8 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
                 f"A/A, {series.load}: {regressed} of verdicts on a cell were `regressed`, and "
                 f"{undecided} inconclusive."
             )
-        for (kind, percent), of_size in groupby(
-            sorted(
-                (power for power in powers_of if not power.case.is_same),
-                key=lambda power: (power.case.kind, power.case.percent),
-            ),
-            key=lambda power: (power.case.kind, power.case.percent),
-        ):
+        slowed = sorted((power for power in powers_of if not power.case.is_same), key=_size)
+        for (kind, percent), of_size in groupby(slowed, key=_size):
             sized = list(of_size)
             hits = _sum(power.rate(Verdict.REGRESSED) for power in sized)
             turned_out = ", ".join(
@@ -142,6 +137,10 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
         f"of {row['gates']} gates, 0 in {row['exit_0']}, 3 in {row['exit_3']}."
         for row in _held(gates)
     ]
+
+
+def _size(power: Power) -> tuple[str, float]:
+    return power.case.kind, power.case.percent
 
 
 def rate(found: Rate) -> str:

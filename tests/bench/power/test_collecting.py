@@ -26,7 +26,7 @@ def test_a_calibration_gives_units_in_proportion(
     same = Case(mode="eager", kind="none", percent=0.0)
     monkeypatch.setattr("bench.wave.foreign_cpus", lambda *_: 0.0)  # whoever else is busy here
     cases = [same, EAGER, larger]
-    found = calibration.amounts(cases, fork_server, Watcher(), load="quiet")
+    found = calibration.amounts(cases, fork_server, Watcher())
     assert found[same] == 0
     assert 1 <= found[EAGER] < found[larger]
     assert found[larger] == pytest.approx(10 * found[EAGER], abs=10)
