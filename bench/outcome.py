@@ -249,7 +249,7 @@ def _judged(visits: Iterable[Visit], valid: Container[int]) -> Iterator[Visit]:
 def check_same(plan: Plan, begun: Plan) -> None:
     """Refuse to go on with another plan than was begun; ``RequestError`` names what changed."""
     now, then = msgspec.to_builtins(plan), msgspec.to_builtins(begun)
-    for name in now.keys() - _CHANGEABLE:
+    for name in sorted(now.keys() - _CHANGEABLE):
         if now[name] == then[name]:
             continue
         if name == "cells":

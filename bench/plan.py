@@ -39,7 +39,10 @@ class Plan:
     precision: float
     """Sets are added until every ratio's half-width is this at the most; 0.02 is 2 %."""
     extra_s: float
-    """No set is added for precision that would end later than this after the first began."""
+    """No set is added for precision that would end later than this after the first began.
+
+    Without ``budget_s`` the time that compiling takes is not counted.
+    """
     budget_s: float | None
     """No round begins later than this after the first; None for no such bound."""
     seed: int

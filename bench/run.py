@@ -80,6 +80,7 @@ class Run:
             now=now,
         )
         self._measuring_since: float | None = None
+        self._counted_before_s = 0.0
         self._took_s: dict[str, float] = {}
         self._live: LiveWave | None = None
 
@@ -94,13 +95,13 @@ class Run:
         try:
             self._ask_clerks()
             for set_index in itertools.count():
-                wanted = {group: self._wanted(group, set_index) for group in self._plan.groups}
+                wanted = self._wanted(set_index)
                 if not any(wanted.values()):
                     break
                 due = [name for name in wanted if set_index >= self._resumed_at.get(name, 0)]
                 if due and self._measuring_since is not None:
                     self._renew(set_index)
-                for group in due:
+                for group in filter(wanted.get, due):
                     self._measure_group(group, set_index, wanted[group])
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
@@ -204,12 +205,21 @@ class Run:
         self._context.renew()
         self._context.progress.advance("")
 
-    def _wanted(self, group: str, set_index: int) -> frozenset[Cell]:
-        """The cells of a group to measure in one more set; none where there is no time for it."""
-        if self._over_budget() or (
-            set_index >= self._plan.sets
-            and self._elapsed_s() + self._took_s.get(group, 0.0) > self._extra_s
-        ):
+    def _wanted(self, set_index: int) -> dict[str, frozenset[Cell]]:
+        """The cells of each group to measure in one more set; none where time has no room."""
+        wanted: dict[str, frozenset[Cell]] = {}
+        end_s = self._counted_s() - self._counted_before_s
+        for group in self._plan.groups:
+            set_s = self._took_s.get(group, 0.0)
+            may_begin = set_index < self._plan.sets or end_s + set_s <= self._extra_s
+            wanted[group] = self._alive(group, set_index) if may_begin else frozenset()
+            if wanted[group]:
+                end_s += set_s
+        return wanted
+
+    def _alive(self, group: str, set_index: int) -> frozenset[Cell]:
+        """The cells of a group that the rule wants in one more set, and that did not fail."""
+        if self._over_budget():
             return frozenset()
         wanted = self._rule.wanted(self.outcome, group, set_index)
         alive = frozenset(cell for cell in wanted if cell.id not in self.outcome.failures)
@@ -217,9 +227,9 @@ class Run:
 
     def _measure_group(self, group: str, set_index: int, cells: Collection[Cell]) -> None:
         """One set of a group's cells: each wave, which may turn out to be more on the way."""
-        start = self._context.now()
+        start_s = self._counted_s()
         if self._measuring_since is None:
-            self._measuring_since = start
+            self._measuring_since, self._counted_before_s = self._context.now(), start_s
         wave_index = 0
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
@@ -231,7 +241,7 @@ class Run:
                 if whole:
                     self._tell(events.WaveEnded(*key))
             wave_index += 1
-        self._took_s[group] = self._context.now() - start
+        self._took_s[group] = self._counted_s() - start_s
 
     def _is_due(self, group: str, wave_index: int, cells: Collection[Cell]) -> bool:
         """Whether a wave is still worth the time: something in it may yet give figures."""
@@ -312,6 +322,14 @@ class Run:
         if self._measuring_since is None:
             return 0.0
         return self._context.now() - self._measuring_since
+
+    def _counted_s(self) -> float:
+        """A clock for adding sets. A budget that was asked for has everything in it.
+
+        Of a profile's time compiling is no part: an empty cache is no reason for fewer sets.
+        """
+        compiling_s = self.outcome.phases_s.get("compiling", 0.0)
+        return self._context.now() - (0.0 if self._budget_s is not None else compiling_s)
 
     def _over_budget(self) -> bool:
         over = self._budget_s is not None and self._elapsed_s() > self._budget_s

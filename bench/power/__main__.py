@@ -27,7 +27,7 @@ from bench.power.sets import SetRow
 from bench.process import WorkerError
 from bench.report.tables import terminal_console
 from bench.store import write_text
-from bench.suite.profiles import ROUNDS
+from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
 from bench.wave import SHORT_LIMIT_S
 
@@ -136,7 +136,7 @@ def _injected(amounts: Mapping[Case, int]) -> str:
 
 def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
     """Those of sets that have as many rounds as the gate's have now."""
-    return [row for row in rows if row.rounds == ROUNDS]
+    return [row for row in rows if row.rounds == GATE_ROUNDS]
 
 
 def _competing(loaded: bool) -> AbstractContextManager[None]:

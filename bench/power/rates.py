@@ -18,7 +18,7 @@ from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, Verdict
 from bench.power.cases import Case
 from bench.power.sets import SetRow
-from bench.suite.profiles import ROUNDS
+from bench.suite.profiles import GATE_ROUNDS
 
 CELLS = 6  # of a quick gate
 _CONFIDENCE = 0.95
@@ -45,12 +45,12 @@ class Series(NamedTuple):
 
     load: str
     rounds: int
-    """Of a set. The gate's own are ``ROUNDS`` now; what it had before stays on record."""
+    """Of a set. The gate's own are ``GATE_ROUNDS`` now; what it had before stays on record."""
 
     @property
     def is_before(self) -> bool:
         """Whether the gate measures its sets in another way by now."""
-        return self.rounds != ROUNDS
+        return self.rounds != GATE_ROUNDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

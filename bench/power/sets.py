@@ -17,7 +17,7 @@ from bench.power.cases import Case
 from bench.power.injected import arch
 from bench.process import WorkerError
 from bench.run import Run
-from bench.suite.profiles import PRECISION, ROUNDS
+from bench.suite.profiles import GATE_ROUNDS, PRECISION
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # a second worker of the same network
@@ -92,7 +92,7 @@ def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:
     return Plan(
         cells=(*bases, *(_cell(case, amount) for case, amount in amounts.items())),
         sets=sets,
-        rounds=ROUNDS,
+        rounds=GATE_ROUNDS,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,

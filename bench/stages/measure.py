@@ -20,7 +20,6 @@ from bench.names import RequestError
 from bench.process import WorkerError, WorkerProcess
 from bench.stages import figures
 from bench.stages.figures import Macs, Measured, SetFigures, Visit
-from bench.suite.profiles import ROUNDS
 from bench.wave import (
     HANDOVER_S,
     PREPARE_LIMIT_S,
@@ -31,6 +30,7 @@ from bench.wave import (
     iterations_for,
 )
 
+ROUNDS = 5  # of a set
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
 
 

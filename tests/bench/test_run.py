@@ -391,6 +391,46 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
     assert outcome.status == "complete"
 
 
+class Clock(Watcher):
+    """Time passes with each group's set, ten seconds, and with what the first one compiles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.outcome: Outcome | None = None
+
+    def now(self) -> float:
+        return self.now_s
+
+    def phase(self, name: str, total: int) -> None:
+        super().phase(name, total)
+        if not name.endswith("measuring"):
+            return
+        self.now_s += 10.0
+        if self.outcome is not None:
+            self.now_s += 30.0
+            self.outcome.apply(events.Spent(phase="compiling", seconds=30.0))
+            self.outcome = None
+
+
+def test_no_set_is_added_that_time_has_no_room_for(fork_server: Launcher) -> None:
+    cells = [cell("works"), cell("works", batch_size=2)]
+
+    def sets(*, compiles: bool, budget_s: float | None = None) -> list[int]:
+        clock = Clock()
+        # Two sets of both groups take 40 s; of a third there is time for the first group's.
+        wanted = plan(*cells, precision=1e-12, extra_s=50.0, budget_s=budget_s)
+        under_way = run(wanted, fork_server, clock, now=clock.now)
+        clock.outcome = under_way.outcome if compiles else None
+        outcome = under_way.measure()
+        return [len(record_of(outcome, one).setups) for one in cells]
+
+    assert sets(compiles=False) == [3, 2]
+    # Compiling is not counted, but in a budget that was asked for.
+    assert sets(compiles=True) == [3, 2]
+    assert sets(compiles=True, budget_s=50.0) == [1, 1]
+
+
 def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
     cells = [cell(name) for name in ("works", "prints", "drops_out", "slow")]
     watcher = Watcher()

@@ -12,7 +12,7 @@ from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
 from bench.power.sets import SetRow
-from bench.suite.profiles import ROUNDS
+from bench.suite.profiles import GATE_ROUNDS
 from tests.bench.test_run import Watcher
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
@@ -45,7 +45,7 @@ def row(amount: int, log_ratio: float, case: Case = EAGER) -> SetRow:
         kind=case.kind,
         percent=case.percent,
         amount=amount,
-        rounds=ROUNDS,
+        rounds=GATE_ROUNDS,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",

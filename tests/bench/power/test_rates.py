@@ -7,14 +7,16 @@ from bench.gate.verdict import Verdict
 from bench.power.cases import Case
 from bench.power.rates import Rate, Series, gates, powers
 from bench.power.sets import SetRow
-from bench.suite.profiles import ROUNDS
+from bench.suite.profiles import GATE_ROUNDS
 
 SAME = [0.001, -0.001, 0.000]
 SLOWER = [0.080, 0.081, 0.079]
 CASE = Case(mode="eager", kind="conv", percent=8.0)
 
 
-def row(log_ratio: float, case: Case = CASE, load: str = "quiet", rounds: int = ROUNDS) -> SetRow:
+def row(
+    log_ratio: float, case: Case = CASE, load: str = "quiet", rounds: int = GATE_ROUNDS
+) -> SetRow:
     return SetRow(
         began="2026-01-01T00:00:00+00:00",
         load=load,
@@ -50,12 +52,16 @@ def test_a_gate_without_numbers_gives_up_undecided() -> None:
 
 def test_cases_are_told_apart_by_what_was_added_and_by_series() -> None:
     same = Case(mode="eager", kind="none", percent=0.0)
-    rows = [row(value, rounds=ROUNDS + 1) for value in SLOWER]
+    rows = [row(value, rounds=GATE_ROUNDS + 1) for value in SLOWER]
     rows += [row(math.nan, same, "loaded")]
     rows += [row(value) for value in SLOWER * 2]
     rows += [row(value, same) for value in SAME]
     found = {(power.series, power.case): power for power in powers(rows, Settings())}
-    quiet, loaded, before = Series("quiet", ROUNDS), Series("loaded", ROUNDS), Series("quiet", 6)
+    quiet, loaded, before = (
+        Series("quiet", GATE_ROUNDS),
+        Series("loaded", GATE_ROUNDS),
+        Series("quiet", 6),
+    )
     # A/A first in each; what was, last.
     assert list(found) == [(quiet, same), (quiet, CASE), (loaded, same), (before, CASE)]
     assert found[quiet, CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
