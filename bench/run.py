@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from typing import Any, Protocol
 
 from bench import events, fit, fitting
@@ -101,8 +102,9 @@ class Run:
                 due = [name for name in wanted if set_index >= self._resumed_at.get(name, 0)]
                 if due and self._measuring_since is not None:
                     self._renew(set_index)
-                for group in filter(wanted.get, due):
-                    self._measure_group(group, set_index, wanted[group])
+                for group in due:
+                    if wanted[group]:
+                        self._measure_group(group, set_index, wanted[group])
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
                 raise
@@ -206,13 +208,16 @@ class Run:
         self._context.progress.advance("")
 
     def _wanted(self, set_index: int) -> dict[str, frozenset[Cell]]:
-        """The cells of each group to measure in one more set; none where time has no room."""
-        wanted: dict[str, frozenset[Cell]] = {}
+        """The cells of each group to measure in one more set; none where time has no room.
+
+        Groups that take longest come first: what they leave may do for another.
+        """
+        wanted = dict.fromkeys(self._plan.groups, frozenset[Cell]())
         end_s = self._counted_s() - self._counted_before_s
-        for group in self._plan.groups:
-            set_s = self._took_s.get(group, 0.0)
-            may_begin = set_index < self._plan.sets or end_s + set_s <= self._extra_s
-            wanted[group] = self._alive(group, set_index) if may_begin else frozenset()
+        took_s = {group: self._took_s.get(group, 0.0) for group in wanted}
+        for group, set_s in sorted(took_s.items(), key=itemgetter(1), reverse=True):
+            if set_index < self._plan.sets or end_s + set_s <= self._extra_s:
+                wanted[group] = self._alive(group, set_index)
             if wanted[group]:
                 end_s += set_s
         return wanted

@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import psutil
@@ -392,10 +392,11 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
 
 
 class Clock(Watcher):
-    """Time passes with each group's set, ten seconds, and with what the first one compiles."""
+    """Time passes with each group's set, ``a_set_s`` in turn, and with what the first compiles."""
 
-    def __init__(self) -> None:
+    def __init__(self, a_set_s: Iterable[float]) -> None:
         super().__init__()
+        self._a_set_s = cycle(a_set_s)
         self.now_s = 0.0
         self.outcome: Outcome | None = None
 
@@ -406,7 +407,7 @@ class Clock(Watcher):
         super().phase(name, total)
         if not name.endswith("measuring"):
             return
-        self.now_s += 10.0
+        self.now_s += next(self._a_set_s)
         if self.outcome is not None:
             self.now_s += 30.0
             self.outcome.apply(events.Spent(phase="compiling", seconds=30.0))
@@ -416,19 +417,22 @@ class Clock(Watcher):
 def test_no_set_is_added_that_time_has_no_room_for(fork_server: Launcher) -> None:
     cells = [cell("works"), cell("works", batch_size=2)]
 
-    def sets(*, compiles: bool, budget_s: float | None = None) -> list[int]:
-        clock = Clock()
-        # Two sets of both groups take 40 s; of a third there is time for the first group's.
+    def sets(*a_set_s: float, compiles: bool = False, budget_s: float | None = None) -> list[int]:
+        clock = Clock(a_set_s)
         wanted = plan(*cells, precision=1e-12, extra_s=50.0, budget_s=budget_s)
         under_way = run(wanted, fork_server, clock, now=clock.now)
         clock.outcome = under_way.outcome if compiles else None
         outcome = under_way.measure()
         return [len(record_of(outcome, one).setups) for one in cells]
 
-    assert sets(compiles=False) == [3, 2]
+    # Two sets of both groups take 40 s; of a third there is time for the first group's.
+    assert sets(10.0) == [3, 2]
+    # The one that takes longest comes first.
+    assert sets(5.0, 20.0) == [2, 2]
+    assert sets(10.0, 20.0, 20.0) == [1, 2]
     # Compiling is not counted, but in a budget that was asked for.
-    assert sets(compiles=True) == [3, 2]
-    assert sets(compiles=True, budget_s=50.0) == [1, 1]
+    assert sets(10.0, compiles=True) == [3, 2]
+    assert sets(10.0, compiles=True, budget_s=50.0) == [1, 1]
 
 
 def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
