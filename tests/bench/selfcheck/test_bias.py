@@ -6,7 +6,7 @@ import pytest
 from bench import environment
 from bench.cell import Cell
 from bench.launch import Spawner
-from bench.selfcheck import bias
+from bench.selfcheck import bias, worker
 from tests.bench import runs
 
 ROOT_OF_TWO = 2**0.5
@@ -80,11 +80,16 @@ def test_a_worker_puts_its_clock_beside_the_timer(monkeypatch: pytest.MonkeyPatc
         assert 0 < one.empty_step_s < one.latency_s
 
 
+def test_the_first_of_a_timer_s_block_is_dropped_where_there_are_more() -> None:
+    assert worker.steady([0.02, 0.01, 0.011]) == [0.01, 0.011]
+    assert worker.steady([0.02]) == [0.02]
+
+
 @pytest.mark.gpu
 def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bias, "PAIRS", 4)
+    monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 4)
     cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=32)
     launcher = Spawner(environment.for_workers(os.environ), module="bench.selfcheck.worker")
     (found,) = bias.measure([cell], launcher, seed=0)
