@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -45,6 +46,11 @@ class Visit:
     back_to_back: BackToBack | None = None
     """After the timed iterations, where the device's calls return before the work is done."""
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its set, wave and round."""
+        return self.set_index, self.wave_index, self.round_index
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
@@ -76,7 +82,7 @@ class Failure:
     stderr: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what reports ask for again and again is kept
 class CellRecord:
     """Everything measured of one cell."""
 
@@ -106,10 +112,15 @@ class CellRecord:
         """Every valid sample by the device's own events; empty where there are none."""
         return tuple(sample for visit in self.valid for sample in visit.device_s)
 
-    @property
+    @cached_property
     def has_blocks(self) -> bool:
         """Whether iterations were also measured back to back."""
         return any(visit.back_to_back for visit in self.valid)
+
+    @cached_property
+    def medians_s(self) -> Mapping[tuple[int, int, int], float]:
+        """The median latency of each valid visit, in seconds, by its set, wave and round."""
+        return {visit.key: median(visit.host_s) for visit in self.valid}
 
     @property
     def valid(self) -> Iterator[Visit]:
@@ -162,7 +173,7 @@ class Fit:
         return next((found for found in self.attempts if found.is_error), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """A whole run: every cell, and the circumstances."""
 
@@ -199,7 +210,7 @@ class RunRecord:
     datetime: str = ""
     """When it was written, in ISO 8601, UTC."""
 
-    @property
+    @cached_property
     def has_blocks(self) -> bool:
         """Whether iterations of any cell were also measured back to back."""
         return any(record.has_blocks for record in self.cells)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import special
 
-from bench.record import CellRecord, Visit
+from bench.record import CellRecord
 
 CONFIDENCE = 0.95
 CONTROL_CONFIDENCE = 0.99  # a run in a hundred is called untrustworthy though it is not
@@ -193,7 +193,7 @@ def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
         return latency(cell, confidence)
     return over_sets(
         {
-            _key(visit): math.log(block.host_s / block.iterations)
+            visit.key: math.log(block.host_s / block.iterations)
             for visit in cell.valid
             if (block := visit.back_to_back)
         },
@@ -213,7 +213,7 @@ def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
     """
     return over_sets(
         {
-            _key(visit): math.log(block.busy_s * block.iterations / block.host_s)
+            visit.key: math.log(block.busy_s * block.iterations / block.host_s)
             for visit in cell.valid
             if (block := visit.back_to_back) and block.busy_s
         },
@@ -265,7 +265,7 @@ def log_ratios(own: ByVisit, theirs: ByVisit) -> ByVisit:
 
 def log_latencies(cell: CellRecord) -> ByVisit:
     """Logarithm of the median latency of each valid visit, by set, wave and round."""
-    return {_key(visit): math.log(median(visit.host_s)) for visit in cell.valid}
+    return {visit: math.log(median_s) for visit, median_s in cell.medians_s.items()}
 
 
 def log_throughputs(cell: CellRecord) -> ByVisit:
@@ -274,11 +274,7 @@ def log_throughputs(cell: CellRecord) -> ByVisit:
     if not cell.has_blocks:
         return {visit: size - latency_s for visit, latency_s in log_latencies(cell).items()}
     return {
-        _key(visit): size + math.log(block.iterations / block.host_s)
+        visit.key: size + math.log(block.iterations / block.host_s)
         for visit in cell.valid
         if (block := visit.back_to_back)
     }
-
-
-def _key(visit: Visit) -> tuple[int, int, int]:
-    return visit.set_index, visit.wave_index, visit.round_index

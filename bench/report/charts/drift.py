@@ -1,13 +1,14 @@
 """The samples over the rounds: how the machine drifted while it was measured."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.record import CellRecord, RunRecord
 from bench.report import summary
 from bench.report.chart import Chart
 from bench.report.charts import style
@@ -20,30 +21,18 @@ CAPTION = (
 
 THINNED = " So many rounds are drawn as fewer points, each the middle of several neighbours."
 MOST_POINTS = 500  # more of them stand closer than a pixel
+_REACH = (0.1, 0.5, 0.9)
 _WHOLE = alt.Axis(format="d", tickMinStep=1)
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """A chart for each group with two rounds at least."""
-    groups: dict[str, list[dict[str, object]]] = {}
+    groups: dict[str, list[CellRecord]] = {}
     for record in (*run.cells, *run.controls):
-        if not record.has_figures:
-            continue
-        middle = float(np.median(record.host_s))
-        rows = groups.setdefault(record.cell.group, [])
-        rows += [
-            {
-                "set": visit.set_index + 1,
-                "round": visit.round_index,
-                "wave": visit.wave_index,
-                "voided": visit.voided,
-                "percent": 100 * float(sample) / middle,
-            }
-            for visit in record.visits
-            for sample in visit.host_s
-        ]
-    for group, rows in groups.items():
-        rounds = _rounds(pd.DataFrame(rows))
+        if record.has_figures:
+            groups.setdefault(record.cell.group, []).append(record)
+    for group, records in groups.items():
+        rounds = _rounds(records)
         if len(rounds) > 1:
             name = f"drift-{summary.slug(group)}"
             caption = CAPTION + (THINNED if len(rounds) > MOST_POINTS else "")
@@ -51,13 +40,22 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             yield style.made(name, f"Over the rounds: {group}", caption, drawn)
 
 
-def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
+def _rounds(records: Sequence[CellRecord]) -> pd.DataFrame:
     """The middle and the reach of each round, in the order measured."""
-    rounds = samples.groupby(["set", "wave", "round"])
-    percent = rounds["percent"].quantile(np.array([0.1, 0.5, 0.9])).unstack()
-    percent.columns = pd.Index(["low", "middle", "high"])
-    found = percent.assign(voided=rounds["voided"].all()).reset_index()
-    return found.assign(order=np.arange(1, len(found) + 1), set=found["set"].astype(str))
+    percent: dict[tuple[int, int, int], list[npt.NDArray[np.float64]]] = {}
+    valid = {visit.key for record in records for visit in record.valid}
+    for record in records:
+        middle_s = np.median(record.host_s)
+        for visit in record.visits:
+            percent.setdefault(visit.key, []).append(100 * np.array(visit.host_s) / middle_s)
+    rows = [
+        (str(set_index + 1), wave, round_index, (set_index, wave, round_index) not in valid)
+        for set_index, wave, round_index in sorted(percent)
+    ]
+    found = pd.DataFrame(rows, columns=["set", "wave", "round", "voided"])
+    reach = [np.quantile(np.concatenate(percent[key]), _REACH) for key in sorted(percent)]
+    found[["low", "middle", "high"]] = np.array(reach)
+    return found.assign(order=np.arange(1, len(found) + 1))
 
 
 def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:

@@ -40,8 +40,12 @@ _INK: Mapping[str, Any] = MappingProxyType(
 
 
 def made(name: str, title: str, caption: str, drawn: alt.TopLevelMixin) -> Chart:
-    """A chart of what Altair has drawn."""
-    return Chart(name=name, title=title, caption=caption, spec=drawn.to_dict())
+    """A chart of what Altair has drawn.
+
+    Whether it is as Vega-Lite's schema has it the tests ask: of a run of a hundred groups that took
+    a tenth of the time for its report.
+    """
+    return Chart(name=name, title=title, caption=caption, spec=drawn.to_dict(validate=False))
 
 
 def colour(field: str, title: str, domain: list[str]) -> alt.Color:

@@ -3,22 +3,37 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import altair as alt
+import jsonschema
 import pandas as pd
 import pytest
 
+from bench import store
 from bench.record import RunRecord, Visit
 from bench.report import charts
 from bench.report.chart import Chart
 from bench.report.charts import style
 from bench.report.charts.drift import MOST_POINTS
+from bench.stages import store as stages
 from tests.bench import runs
 from tests.bench.report import rungs
+from tests.bench.report.test_golden import GOLDEN
 
 LADDER = rungs.ladder(modes=("eager", "compile"))
 
 
 def named(run: RunRecord) -> dict[str, Chart]:
     return {chart.name: chart for chart in charts.of(run)}
+
+
+def test_every_kind_is_as_the_schema_of_vega_lite_has_it() -> None:
+    run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
+    drawn = {chart.name: chart.spec for chart in (*charts.of(run, inside), *charts.of(LADDER))}
+    kinds = {prefix for name in drawn for prefix in charts.PREFIXES if name.startswith(prefix)}
+    assert kinds == set(charts.PREFIXES)
+    schema = jsonschema.Draft7Validator(alt.load_schema())
+    assert not schema.is_valid({**next(iter(drawn.values())), "width": "wide"})
+    for name, spec in drawn.items():
+        assert schema.is_valid(spec), name
 
 
 def values(chart: Chart) -> list[dict[str, object]]:
