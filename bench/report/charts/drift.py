@@ -36,8 +36,9 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         if len(rounds) > 1:
             name = f"drift-{summary.slug(group)}"
             caption = CAPTION + (THINNED if len(rounds) > MOST_POINTS else "")
-            drawn = _drawn(_thinned(rounds))
-            yield style.made(name, f"Over the rounds: {group}", caption, drawn)
+            points = _thinned(rounds)
+            title = f"Over the rounds: {group}"
+            yield style.made(name, title, caption, _drawn(list(points["set"].unique())), points)
 
 
 def _rounds(records: Sequence[CellRecord]) -> pd.DataFrame:
@@ -75,22 +76,27 @@ def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _drawn(rounds: pd.DataFrame) -> alt.TopLevelMixin:
-    sets = list(dict.fromkeys(rounds["set"]))
+def _drawn(sets: list[str]) -> alt.TopLevelMixin:
     scale = alt.Scale(zero=False, nice=False)
     x = alt.X("order:Q", title="round, in the order measured", scale=scale, axis=_WHOLE)
     colours = style.colour("set", "set", sets)
     if len(sets) > len(style.PALETTE):
         colours = colours.legend(None)
-    base = alt.Chart(rounds)
+    base = alt.Chart(style.ROWS)
     y = alt.Y("low:Q", title="% of a cell's median", scale=alt.Scale(zero=False))
-    band = base.mark_area(opacity=0.25).encode(x=x, y=y, y2="high:Q", color=colours)
-    line = base.mark_line().encode(x=x, y="middle:Q", color=colours)
+    band = base.mark_area(opacity=0.25).encode(x=x, y=y, y2=alt.Y2("high:Q"), color=colours)
+    middle = alt.Y("middle:Q")
+    line = base.mark_line().encode(x=x, y=middle, color=colours)
     dots = base.mark_point(size=40, filled=True, opacity=1).encode(
         x=x,
-        y="middle:Q",
+        y=middle,
         color=colours,
         shape=alt.condition("datum.voided", alt.value("cross"), alt.value("circle")),
-        tooltip=["set:N", "round:Q", alt.Tooltip("middle:Q", format=".1f"), "voided:N"],
+        tooltip=[
+            alt.Tooltip("set:N"),
+            alt.Tooltip("round:Q"),
+            alt.Tooltip("middle:Q", format=".1f"),
+            alt.Tooltip("voided:N"),
+        ],
     )
     return alt.layer(band, line, dots).properties(width=style.WIDTH, height=200)

@@ -19,6 +19,7 @@ _BETWEEN = 10  # networks, in pixels
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """A chart for each dtype, batch size, task and device."""
+    what = "host latency" if run.has_blocks else "latency"  # of a GPU there are two
     for title, rows in summary.groups(frame.summary(run)):
         shown = rows.assign(
             latency_ms=rows["latency_s"] * 1e3,
@@ -38,11 +39,13 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             alt.Tooltip("low_ms:Q", title="from ms", format=".3s"),
             alt.Tooltip("high_ms:Q", title="to ms", format=".3s"),
         ]
-        x = alt.X("low_ms:Q", title="latency, ms", scale=alt.Scale(zero=False))
+        x = alt.X("low_ms:Q", title=f"{what}, ms", scale=alt.Scale(zero=False))
         base = alt.Chart(shown)
-        lines = base.mark_rule(strokeWidth=2).encode(x=x, x2="high_ms:Q", tooltip=tooltip, **y)
+        lines = base.mark_rule(strokeWidth=2).encode(
+            x=x, x2=alt.X2("high_ms:Q"), tooltip=tooltip, **y
+        )
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(
-            x="latency_ms:Q", tooltip=tooltip, **y
+            x=alt.X("latency_ms:Q"), tooltip=tooltip, **y
         )
         drawn = alt.layer(lines, dots).properties(
             width=style.WIDTH,

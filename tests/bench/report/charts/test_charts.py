@@ -25,6 +25,12 @@ def named(run: RunRecord) -> dict[str, Chart]:
     return {chart.name: chart for chart in charts.of(run)}
 
 
+def test_a_latency_says_whose_clock_it_is_by_where_there_are_two() -> None:
+    for run, title in ((runs.small(), "latency, ms"), (runs.gpu(), "host latency, ms")):
+        chart = next(spec for name, spec in named(run).items() if name.startswith("latency-"))
+        assert chart.spec["layer"][0]["encoding"]["x"]["title"] == title
+
+
 def test_every_kind_is_as_the_schema_of_vega_lite_has_it() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
     drawn = {chart.name: chart.spec for chart in (*charts.of(run, inside), *charts.of(LADDER))}
