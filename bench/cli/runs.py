@@ -20,7 +20,6 @@ from bench.report import (
     frame,
     ladder,
     largest,
-    markdown,
     roofline,
     saturation,
     side_by_side,
@@ -62,7 +61,7 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     ),
     "fit": lambda run: (largest.COLUMNS, largest.frame(run)),
     "trust": _trust,
-    "failures": lambda run: (markdown.FAILURE_COLUMNS, frame.failures(run)),
+    "failures": lambda run: (frame.FAILURE_COLUMNS, frame.failures(run)),
     "verdicts": _verdicts,
 }
 

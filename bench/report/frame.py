@@ -13,7 +13,7 @@ from bench import energy, stats
 from bench.cell import Cell
 from bench.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
-from bench.report.tables import bounded
+from bench.report.tables import Column, bounded
 from bench.stats import ByVisit, Interval
 
 MEMORY_COLUMNS = (
@@ -21,6 +21,13 @@ MEMORY_COLUMNS = (
     "peak_allocated_bytes",
     "peak_reserved_bytes",
     "peak_resident_bytes",
+)
+
+FAILURE_COLUMNS = (
+    Column(name="cell", heading="cell", is_text=True),
+    Column(name="phase", heading="while", is_text=True),
+    Column(name="kind", heading="kind", is_text=True),
+    Column(name="reason", heading="reason", is_text=True),
 )
 
 

@@ -1,15 +1,14 @@
 """The report in Markdown."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench import voiding
 from bench.record import RunRecord
+from bench.report import circumstances as about
 from bench.report import (
-    bottleneck,
+    explained,
     findings,
     frame,
     ladder,
@@ -19,138 +18,13 @@ from bench.report import (
     summary,
     trust,
 )
-from bench.report import circumstances as about
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.inside import findings as looked_into
 from bench.report.tables import Column, as_markdown, escaped, filled
-from bench.report.trust import Trust
 from bench.stages import table as stages
 
 STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.PARTIAL.items()}
-LATENCY = """\
-Latency is host time around a call, to the end of its work: the geometric mean over the sets of
-their median; the machine's drift is in it, so that it is less sure than the ratios. p99 of fewer
-than 100 samples is close to their largest. images/s is the batch size over the latency.
-"""
-HOST_LATENCY = """\
-Host latency is host time around a call, to the end of its work: the geometric mean over the sets of
-their median; the machine's drift is in it, so that it is less sure than the ratios. p99 of fewer
-than 100 samples is close to their largest.
-"""
-RATIOS = """\
-"×" is how many times as fast as the reference a cell is (over 1 is faster), or as the reference's
-arch in the cell's own mode: the median over a set's rounds of the ratio within a round, where both
-were visited moments apart, and the geometric mean over sets of fresh processes. In brackets stands
-the 95 % interval, Student's t over the sets (Yuen's trimmed mean where eight or more have an
-outlier among them): a difference that it contains has not been shown.
-
-MACs are multiply-accumulates of convolutions, linear layers and other matrix products in a forward
-pass; FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor
-had nothing in its cache, else warm. The output error is the relative L2 distance to fp32 eager's
-output of the same weights and images; a cell past its dtype's bound (in summary.csv) fails.
-"""
-MEMORY = """\
-Memory is the peak of weights and activations, without the interpreter and its libraries: on CUDA
-the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
-by, over its size at rest with all free memory given back, while the worker was warmed up and
-measured. The whole resident set stands in summary.csv.
-"""
-ALLOCATED = """\
-Memory is the peak of weights and activations, as the device's allocator has it: what tensors take
-(allocated), with nothing of the context and the libraries.
-"""
-RESERVED = """\
-Where CUDA graphs are replayed, memory is the peak of what the allocator keeps (reserved), since a
-graph never gives back what it works in; the two are not to be compared. So it is of {cells}.
-"""
-ENERGY = """\
-J/image is what the whole card took, by its own counter, over the images of 2 s in which one worker
-alone ran iterations one after the other, with no wait between them: the geometric mean over the
-sets, in brackets its 95 % interval. Idle power is not subtracted: of a launch-bound cell much of it
-is that. The L2 cache is not emptied in between.
-"""
-BACK_TO_BACK = """\
-On this device a call returns before its work is done, so that there are three times, each its own.
-Host latency, the first, is the host's clock around one call and the wait for its end. The device's
-is the span between two events around the same call on the device; the time that it waited for the
-host to launch something is in it. images/s is from blocks of iterations with no wait between them,
-where there are any, and from the host latency where not: a column says which. Nothing empties the
-L2 cache within a block, whatever --l2 says, so that weights may be found in it, though images are
-taken in turn; host latency and the device's span are of the state that --l2 names. What is made of
-blocks has warm weights too: images/s, "busy" and its share, bottleneck, saturation.
-
-What an iteration keeps the device busy for ("busy") is measured while the device is held up until
-all of it is enqueued, so that it never waits for the host. Over what an iteration takes in a
-back-to-back block that is the share of the time in which the device works. Where its whole 95 %
-interval lies under {least_busy} the cell is launch-bound: a faster host, CUDA graphs or a larger
-batch would help it. Where it lies over, it is compute-bound: the device takes that long, for its
-arithmetic or its memory. Else it is unclear.
-"""
-FINDINGS = """\
-Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
-twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
-"""
-SATURATION = """\
-Saturated is the smallest batch whose throughput is within 5 % of the best of those measured. The
-share of the best is taken within each set, and its interval over the sets: it is so by the
-intervals where the whole of its own, and none of a smaller batch's, lies over 95 %, else by the
-estimates alone. Neither is proof: batch sizes are measured minutes apart within a set, so that only
-drift slower than a set cancels; and the best is picked from the same figures, so that it is rather
-too high, and the shares too low.
-"""
-LARGEST = """\
-Each size was tried in a fresh worker, alone on its device: three iterations on one batch of random
-images, nothing checked. Sizes were doubled until one did not fit and then halved, down to a
-thirty-second. None of them is measured here: a cell is alive beside its control and the reference,
-and its answer is checked against fp32 eager's, all of which takes memory too.
-"""
-LADDER = """\
-Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
-was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
-interaction is the ratio of both factors together to the product of each alone: 1 where they add up.
-"""
-TRUST = """\
-The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
-and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
-every ratio's 95 % interval reached no further than the precision asked for, or time was up. A round
-in which other processes kept the CPUs busy was voided whole, whatever its timing.
-"""
-TRUST_CARD = """\
-So was one in which the card was slowed down for its heat or by the power supply's alarm, and one in
-which somebody else used it, as far as its driver tells. A card at its power limit is told of, and
-counts.
-"""
-DISTURBED = f"""\
-Of the other rounds an iteration is disturbed where its threads were ready for a CPU that others
-had, by Linux's accounts for more than {voiding.MOST_WAITED:.0%} of its time. It does not count, and
-was tried again, as often as there were iterations to be timed; where too few were left even so,
-those disturbed least count. Where more threads ran than there are CPUs, as in training on a CPU,
-nothing is known of that, and every iteration counts.
-"""
-_ROOFLINE = """\
-The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
-own library reached in either memory format, in the threads that workers have, measured before the
-first set; {rate}. What is attainable is the ceiling or, where that is less, the bandwidth of large
-copies (bytes read and written) times the cell's MACs for each byte that it must move at the least:
-its weights read once, and what its convolutions and products put out written once and read once.
-
-A share over 100 % says that the machine was slower while its ceiling was measured than while the
-cell was; or, of a cell bound by memory, that its activations stayed in a cache.
-"""
-_RATE = """\
-a cell's rate is its multiply-accumulates over its latency, with the 95 % interval that
-the latency has"""
-_RATE_OF_BLOCKS = """\
-a cell's rate is its multiply-accumulates for each image times its images/s, of
-back-to-back blocks where there are any (in which nothing empties the L2 cache) and else at its host
-latency, with the 95 % interval of either"""
-FAILURE_COLUMNS = (
-    Column(name="cell", heading="cell", is_text=True),
-    Column(name="phase", heading="while", is_text=True),
-    Column(name="kind", heading="kind", is_text=True),
-    Column(name="reason", heading="reason", is_text=True),
-)
 
 
 def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None) -> str:
@@ -177,32 +51,9 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     ]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run)]
-    parts += ["## How to read this", how_to_read(run), energy_note(cells)]
+    parts += ["## How to read this", explained.how_to_read(run), explained.of_energy(cells)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
-
-
-def how_to_read(run: RunRecord) -> str:
-    """What the columns mean that this run has."""
-    if not run.has_blocks:
-        return "\n".join((LATENCY, RATIOS, MEMORY))
-    back_to_back = BACK_TO_BACK.format(least_busy=f"{bottleneck.LEAST_BUSY:.0%}")
-    return "\n".join((HOST_LATENCY, RATIOS, ALLOCATED, *_reserved(run), back_to_back))
-
-
-def _reserved(run: RunRecord) -> list[str]:
-    """A note that names the cells whose memory is what the allocator keeps."""
-    named = [
-        escaped(record.cell.id)
-        for record in run.cells
-        if record.has_figures and any(setup.get("memory_is_reserved") for setup in record.setups)
-    ]
-    return [RESERVED.format(cells=", ".join(named))] if named else []
-
-
-def roofline_note(run: RunRecord) -> str:
-    """What a rate and what is attainable are, and which times this run's rates are from."""
-    return _ROOFLINE.format(rate=_RATE_OF_BLOCKS if run.has_blocks else _RATE)
 
 
 def _findings(all_found: Sequence[Findings]) -> list[str]:
@@ -210,7 +61,7 @@ def _findings(all_found: Sequence[Findings]) -> list[str]:
     for found in all_found:
         sentences = "\n".join(f"- {escaped(sentence)}" for sentence in found.sentences)
         parts += [f"**{escaped(found.title)}**", sentences]
-    return ["## Findings", *parts, FINDINGS] if parts else []
+    return ["## Findings", *parts, explained.FINDINGS] if parts else []
 
 
 def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
@@ -222,7 +73,7 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     squares = ladder.interactions(run)
     if not squares.empty:
         parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
-    return ["## One factor at a time", LADDER, *parts] if parts else []
+    return ["## One factor at a time", explained.LADDER, *parts] if parts else []
 
 
 def _largest(run: RunRecord) -> list[str]:
@@ -232,7 +83,7 @@ def _largest(run: RunRecord) -> list[str]:
     return [
         "## The largest batch that fits",
         as_markdown(filled(largest.COLUMNS, rows), rows),
-        LARGEST,
+        explained.LARGEST,
     ]
 
 
@@ -249,7 +100,7 @@ def _throughput(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     """How much a larger batch gains, and where that ends."""
     found, rows = _pictures(charts, "throughput-"), saturation.frame(run)
     if not rows.empty:
-        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), SATURATION]
+        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), explained.SATURATION]
     return ["## Throughput against batch size", *found] if found else []
 
 
@@ -277,7 +128,7 @@ def _failures(run: RunRecord) -> list[str]:
         for cell, stderr in zip(failed["cell"], failed["stderr"], strict=True)
         if stderr
     ]
-    return ["## Cells without figures", as_markdown(FAILURE_COLUMNS, failed), *details]
+    return ["## Cells without figures", as_markdown(frame.FAILURE_COLUMNS, failed), *details]
 
 
 def _notes(run: RunRecord) -> list[str]:
@@ -295,7 +146,7 @@ def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
         as_markdown(filled(roofline.CEILING_COLUMNS, ceilings), ceilings),
         as_markdown(filled(roofline.COLUMNS, rows), rows),
         *_pictures(charts, "roofline-"),
-        roofline_note(run),
+        explained.of_roofline(run),
     ]
 
 
@@ -306,21 +157,7 @@ def _trust(run: RunRecord) -> list[str]:
         return []
     rows = trust.table(found)
     table = as_markdown(trust.columns(rows), rows)
-    return ["## Can this run be trusted?", table, TRUST, trust_note(found)]
-
-
-def energy_note(cells: pd.DataFrame) -> str:
-    """How the energy of ``cells`` was measured; empty where it was not."""
-    return ENERGY if "energy_per_image_j" in cells else ""
-
-
-def trust_note(found: Sequence[Trust]) -> str:
-    """What else does not count, as far as a card's state and the scheduler's accounts are known."""
-    known = (
-        (TRUST_CARD, any(one.voided_by is not None for one in found)),
-        (DISTURBED, not all(math.isnan(one.disturbed_share) for one in found)),
-    )
-    return "\n".join(text for text, is_known in known if is_known)
+    return ["## Can this run be trusted?", table, explained.TRUST, explained.of_trust(found)]
 
 
 def circumstances(run: RunRecord) -> list[str]:

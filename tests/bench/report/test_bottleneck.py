@@ -6,7 +6,7 @@ import pytest
 
 from bench import stats
 from bench.record import CellRecord
-from bench.report import bottleneck, findings, frame, ladder, markdown, roofline
+from bench.report import bottleneck, explained, findings, frame, ladder, markdown, roofline
 from bench.stats import Interval
 from tests.bench import runs
 
@@ -126,7 +126,7 @@ def test_host_time_is_called_so_where_the_device_has_times_of_its_own() -> None:
 
 
 def test_a_run_with_blocks_has_one_account_of_images_s_and_of_memory() -> None:
-    text = markdown.how_to_read(runs.gpu())
+    text = explained.how_to_read(runs.gpu())
     assert "images/s is the batch size over the latency" not in text
     assert "on a CPU the bytes of parameters" not in text
     assert "(allocated)" in text
@@ -142,7 +142,7 @@ def test_cells_whose_memory_is_reserved_are_named() -> None:
         cell=replace(record.cell, mode="cudagraphs"),
         setups=tuple({**setup, "memory_is_reserved": True} for setup in record.setups),
     )
-    text = markdown.how_to_read(replace(run, cells=(record, replayed)))
+    text = explained.how_to_read(replace(run, cells=(record, replayed)))
     assert f"So it is of {replayed.cell.id}." in text
 
 
@@ -153,5 +153,5 @@ def test_a_rate_is_of_blocks_where_there_are_any_and_the_text_says_so() -> None:
     assert row["achieved_mac_per_s"] == pytest.approx(runs.MACS * images_per_s.estimate)
     assert row["achieved_mac_per_s_low"] == pytest.approx(runs.MACS * images_per_s.low)
     assert frame.summary(run)["mac_per_s"][0] == row["achieved_mac_per_s"]
-    assert "back-to-back blocks" in markdown.roofline_note(run)
-    assert "over its latency" in markdown.roofline_note(runs.small())
+    assert "back-to-back blocks" in explained.of_roofline(run)
+    assert "over its latency" in explained.of_roofline(runs.small())
