@@ -21,10 +21,9 @@ SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
 # Rounds of a set: their median is one value of an interval, and another set tells more than more
-# of them. Four sets of 4 take a fifth longer than three of 5, and their intervals are two thirds as
-# wide; fewer rounds leave a set that is mostly starting and warming up. With 5 a gate's error rates
-# were counted, which is what quick is for.
-ROUNDS, GATE_ROUNDS = 4, 5
+# of them. Four sets of 3 take hardly longer than three of 5, and their intervals are a quarter
+# narrower. With 5 a gate's error rates were counted, which is what quick is for.
+ROUNDS, GATE_ROUNDS = 3, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
