@@ -6,10 +6,10 @@ In a gate each side has one: they may differ in both.
 from types import TracebackType
 from typing import Any, Self
 
+from bench import limits
 from bench.launch import Launcher
 from bench.plan import Plan
 from bench.process import WorkerError, WorkerProcess
-from bench.wave import SHORT_LIMIT_S
 
 SIDES = ("head: ", "base: ")  # of a gate, as an error names them
 
@@ -43,7 +43,7 @@ class Clerk:
         """The environment; raises ``WorkerError`` where the device is not there."""
         try:
             return self._worker.request(
-                "describe", limit_s=SHORT_LIMIT_S, device=self._plan.device_of(0)
+                "describe", limit_s=limits.SHORT_S, device=self._plan.device_of(0)
             )
         except WorkerError as error:
             raise self._named(error) from error
@@ -55,7 +55,7 @@ class Clerk:
         """
         try:
             return self._worker.request(
-                "cost", limit_s=SHORT_LIMIT_S, arch=arch, image_size=self._plan.image_size
+                "cost", limit_s=limits.SHORT_S, arch=arch, image_size=self._plan.image_size
             )
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
@@ -66,7 +66,7 @@ class Clerk:
         """What the device does at the most in a dtype, or under ``error`` why that is not known."""
         try:
             return self._worker.request(
-                "ceiling", limit_s=SHORT_LIMIT_S, dtype=dtype, device=self._plan.device_of(0)
+                "ceiling", limit_s=limits.SHORT_S, dtype=dtype, device=self._plan.device_of(0)
             )
         except WorkerError as error:
             return self._unknown(error)

@@ -2,12 +2,11 @@
 
 from dataclasses import asdict, replace
 
-from bench import fit
+from bench import fit, limits
 from bench.cell import Cell
 from bench.context import Context
 from bench.process import WorkerError
 from bench.record import Attempt, Fit
-from bench.wave import PREPARE_LIMIT_S
 
 MIB = 2**20
 
@@ -26,7 +25,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
     try:
         facts = worker.request(
             "attempt",
-            limit_s=PREPARE_LIMIT_S,
+            limit_s=limits.PREPARE_S,
             cell=asdict(replace(cell, batch_size=batch_size, device=context.plan.device_of(0))),
             image_size=context.plan.image_size,
             seed=context.plan.seed,

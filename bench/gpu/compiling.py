@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import wait
 
-from bench import environment, modes, plan
+from bench import environment, limits, modes, plan
 from bench.cell import Cell
 from bench.exits import Exit
 from bench.launch import Launcher, launcher
@@ -21,7 +21,6 @@ from bench.names import RequestError
 from bench.process import WorkerError, WorkerProcess
 from bench.report.tables import terminal_console
 from bench.suite.profiles import PROFILES
-from bench.wave import SHORT_LIMIT_S
 
 DTYPE = "bf16"
 MODE = "compile"
@@ -85,7 +84,7 @@ def compile_all(
             for cell in [cell for cell, worker in busy.items() if worker.fileno() in ready]:
                 worker = busy.pop(cell)
                 try:
-                    worker.receive(SHORT_LIMIT_S)
+                    worker.receive(limits.SHORT_S)
                 except WorkerError as error:
                     yield cell, error
                 else:

@@ -13,7 +13,7 @@ from typing import cast
 
 from rich.console import Console
 
-from bench import environment
+from bench import environment, limits
 from bench.context import Progress
 from bench.exits import Exit
 from bench.gate.judge import Settings
@@ -29,7 +29,6 @@ from bench.report.tables import terminal_console
 from bench.store import write_text
 from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
-from bench.wave import SHORT_LIMIT_S
 
 # Of the gates that are held end to end, in turn: a mode, and what is injected into head.
 _HELD_CASES = tuple(
@@ -147,7 +146,7 @@ def _described() -> dict[str, object]:
     """The environment that workers are started in."""
     with _spawned() as spawner:
         clerk = spawner.launch()
-        about = clerk.request("describe", limit_s=SHORT_LIMIT_S, device="cpu")
+        about = clerk.request("describe", limit_s=limits.SHORT_S, device="cpu")
         clerk.close()
     return cast("dict[str, object]", about)
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import archs, environment, names, plan
+from bench import archs, environment, limits, names, plan
 from bench.cell import Cell
 from bench.context import Progress
 from bench.exits import Exit
@@ -26,7 +26,6 @@ from bench.selfcheck.scale import Scale
 from bench.store import write_text
 from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.suite.progress import TerminalProgress
-from bench.wave import SHORT_LIMIT_S
 
 SETS = 3  # of each way to start workers
 SEED = 0
@@ -90,7 +89,7 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
         with _forker() as forker:
             clerk = forker.launch()
             found = Selfcheck(
-                environment=clerk.request("describe", limit_s=SHORT_LIMIT_S, device=device)
+                environment=clerk.request("describe", limit_s=limits.SHORT_S, device=device)
             )
             clerk.close()
             if "handover" in parts:

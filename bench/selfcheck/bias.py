@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench import plan, stats
+from bench import limits, plan, stats
 from bench.cell import Cell
 from bench.launch import Launcher
 from bench.plan import IMAGE_SIZE
 from bench.stats import Interval
-from bench.wave import PREPARE_LIMIT_S, VISIT_LIMIT_S
 
 # Of short blocks, since the machine drifts between them: 128 pairs of 0.1 s tell what 32 of 0.4 s
 # leave open. On CUDA the Timer takes up to ten times as long, by its own choice.
@@ -75,7 +74,7 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
         try:
             worker.request(
                 "prepare",
-                limit_s=PREPARE_LIMIT_S,
+                limit_s=limits.PREPARE_S,
                 cell=asdict(cell),
                 image_size=IMAGE_SIZE,
                 seed=seed,
@@ -83,17 +82,17 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
             )
             found = worker.request(
                 "beside_timer",
-                limit_s=pairs * VISIT_LIMIT_S,
+                limit_s=pairs * limits.VISIT_S,
                 pairs=pairs,
                 block_s=block_s,
             )
             beside = not on_cpu and worker.request(
                 "beside_do_bench",
-                limit_s=pairs * VISIT_LIMIT_S,
+                limit_s=pairs * limits.VISIT_S,
                 pairs=pairs,
                 block_s=block_s,
             )
-            empty = worker.request("empty_step", limit_s=VISIT_LIMIT_S)
+            empty = worker.request("empty_step", limit_s=limits.VISIT_S)
         finally:
             worker.kill()
         yield of(

@@ -8,11 +8,12 @@ from statistics import median
 
 import psutil
 
+from bench import limits
 from bench.cell import Cell
 from bench.launch import Launcher
 from bench.plan import IMAGE_SIZE
 from bench.process import WorkerProcess
-from bench.wave import HANDOVER_S, PREPARE_LIMIT_S, VISIT_LIMIT_S, WARM_UP_LIMIT_S
+from bench.visiting import HANDOVER_S
 
 PAUSES_S = (0.0, HANDOVER_S, 4 * HANDOVER_S)
 VISITS = 12  # of each kind
@@ -52,13 +53,13 @@ def measure(
         for cell, worker in zip(cells, workers, strict=True):
             worker.request(
                 "prepare",
-                limit_s=PREPARE_LIMIT_S,
+                limit_s=limits.PREPARE_S,
                 cell=asdict(cell),
                 image_size=IMAGE_SIZE,
                 seed=seed,
             )
         for worker in workers:
-            worker.request("warm_up", limit_s=WARM_UP_LIMIT_S)
+            worker.request("warm_up", limit_s=limits.WARM_UP_S)
         return tuple(_visits(workers, random.Random(seed))), _idleness(workers)
     finally:
         for worker in workers:
@@ -92,7 +93,7 @@ def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[
 def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
     """Seconds of so many iterations, whoever disturbed them."""
     found: list[float] = worker.request(
-        "measure", limit_s=VISIT_LIMIT_S, iterations=0, dropped=iterations
+        "measure", limit_s=limits.VISIT_S, iterations=0, dropped=iterations
     )["dropped_s"]
     return found
 

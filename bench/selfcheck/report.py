@@ -14,7 +14,7 @@ from bench.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.selfcheck.handover import Handover, Idleness
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.startup import Startup
-from bench.wave import HANDOVER_S
+from bench.visiting import HANDOVER_S
 
 FILE = "selfcheck.md"
 PERCENT = scaled(100, 1)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import plan
+from bench import limits, plan
 from bench.cell import Cell
 from bench.context import Progress
 from bench.environment import physical_cores
@@ -20,15 +20,7 @@ from bench.names import RequestError
 from bench.process import WorkerError, WorkerProcess
 from bench.stages import figures
 from bench.stages.figures import Macs, Measured, SetFigures, Visit
-from bench.wave import (
-    HANDOVER_S,
-    PREPARE_LIMIT_S,
-    SHORT_LIMIT_S,
-    VISIT_LIMIT_FACTOR,
-    VISIT_LIMIT_S,
-    WARM_UP_LIMIT_S,
-    iterations_for,
-)
+from bench.visiting import HANDOVER_S, iterations_for
 
 ROUNDS = 5  # of a set
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
@@ -113,14 +105,14 @@ class _Set:
     def _prepare(self, cell: Cell) -> None:
         request = self._request
         asked = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
-        self._ask(cell, "prepare", PREPARE_LIMIT_S, **asked)
-        durations_s = self._ask(cell, "warm_up", WARM_UP_LIMIT_S)["durations_s"]
+        self._ask(cell, "prepare", limits.PREPARE_S, **asked)
+        durations_s = self._ask(cell, "warm_up", limits.WARM_UP_S)["durations_s"]
         self._latency_s[cell] = min(durations_s)
 
     def _visit(self, cell: Cell, *, seed: int) -> Visit:
         dropped, timed = iterations_for(self._latency_s[cell])
         expected_s = PASSES * (dropped + timed) * self._latency_s[cell]
-        limit_s = VISIT_LIMIT_S + VISIT_LIMIT_FACTOR * expected_s
+        limit_s = limits.of_visit(expected_s)
         time.sleep(HANDOVER_S)
         reply = self._ask(cell, "stages", limit_s, iterations=dropped + timed, seed=seed)
         return Visit(
@@ -147,7 +139,7 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
             with _named(cell, request.image_size):
                 reply = worker.request(
                     "stage_macs",
-                    limit_s=SHORT_LIMIT_S,
+                    limit_s=limits.SHORT_S,
                     arch=cell.arch,
                     image_size=request.image_size,
                 )

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import events, stats, wave
+from bench import events, limits, stats, wave
 from bench.cell import Cell
 from bench.fit import RESOLUTION
 from bench.launch import ForkServer, Launcher
@@ -24,7 +24,7 @@ from bench.record import Failure
 from bench.report import trust
 from bench.report.roofline import KINDS
 from bench.run import Run
-from bench.wave import DROPPED, iterations_for
+from bench.visiting import DROPPED, VISIT_S, iterations_for
 from tests.bench.broken import CALLS_OF_WARMING_UP, MIB_AN_IMAGE
 
 
@@ -185,7 +185,7 @@ def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> Non
     (first, *_) = [event for event in told if isinstance(event, events.Visited)]
     # An iteration takes 50 ms and a little, on a loaded machine a little more.
     assert min(first.dropped_s, *visit.host_s) >= 0.05
-    assert 1 <= len(visit.host_s) <= wave.VISIT_S // 0.05
+    assert 1 <= len(visit.host_s) <= VISIT_S // 0.05
 
 
 def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
@@ -228,7 +228,7 @@ def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wave, "VISIT_LIMIT_S", 5.0)
+    monkeypatch.setattr(limits, "VISIT_S", 5.0)
     broken = {
         "raises_when_built": ("error", "preparing"),
         "answers_wrongly": ("wrong_answer", "preparing"),
@@ -348,7 +348,7 @@ def test_an_interrupt_before_the_first_visit_is_passed_on(fork_server: Launcher)
 
 @pytest.mark.parametrize(
     ("latency_s", "timed"),
-    [(0.0, 20), (0.001, 20), (wave.VISIT_S / 4, 4), (0.09, 2), (0.3, 1), (10.0, 1)],
+    [(0.0, 20), (0.001, 20), (VISIT_S / 4, 4), (0.09, 2), (0.3, 1), (10.0, 1)],
 )
 def test_iterations_follow_from_the_latency(latency_s: float, timed: int) -> None:
     dropped = 0 if latency_s > 0.1 else DROPPED
