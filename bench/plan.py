@@ -41,7 +41,7 @@ class Plan:
     extra_s: float
     """No set is added for precision that would end later than this after the first began.
 
-    Without ``budget_s`` the time that compiling takes is not counted.
+    Without ``budget_s``, and but in a gate, compiling with an empty cache is not counted.
     """
     budget_s: float | None
     """No round begins later than this after the first; None for no such bound."""

@@ -19,15 +19,15 @@ from bench.waves import Wave
 
 
 class Preparation:
-    """The start of a wave's workers."""
+    """The start of a wave's live."""
 
     def __init__(
-        self, context: Context, wave: Wave, workers: Pool, cells: Collection[Cell], device: str
+        self, context: Context, wave: Wave, live: Pool, cells: Collection[Cell], device: str
     ) -> None:
         self.left: list[Cell] = []
         """Cells for which memory had no room."""
         self._context = context
-        self._workers = workers
+        self._live = live
         self._cells = tuple(cells)
         self._least = wave.least
         self._group = wave.reference.group
@@ -48,7 +48,7 @@ class Preparation:
                 context.tell(events.Spent(phase=phase, seconds=seconds))
 
     def _run(self) -> None:
-        workers, now = self._workers, self._context.now
+        live, now = self._live, self._context.now
         waiting, busy = deque(self._cells), dict[Cell, float]()
         room = self._context.room
         while waiting or busy:
@@ -56,8 +56,8 @@ class Preparation:
                 cell = next((cell for cell in waiting if not must_wait(cell, busy)), None)
                 if cell is None or (busy and room.wants_one_at_a_time):
                     break
-                if len(workers) >= self._least and not room.holds_another(
-                    self._group, live=len(workers), starting=len(busy)
+                if len(live) >= self._least and not room.holds_another(
+                    self._group, live=len(live), starting=len(busy)
                 ):
                     if not busy:
                         self.left = list(waiting)
@@ -65,29 +65,29 @@ class Preparation:
                     break
                 waiting.remove(cell)
                 self._alone = self._alone and not busy
-                with workers.may_fail(cell, "preparing"):
+                with live.may_fail(cell, "preparing"):
                     self._begin(cell, threads=self._threads(len(waiting), len(busy)))
                     busy[cell] = now()
             if busy:
-                wait([workers[cell].fileno() for cell in busy], 1.0)
+                wait([live[cell].fileno() for cell in busy], 1.0)
             for cell in list(busy):
-                answered = wait([workers[cell].fileno()], 0)
+                answered = wait([live[cell].fileno()], 0)
                 if not answered and now() - busy[cell] < limits.PREPARE_S:
                     continue
-                with workers.may_fail(cell, "preparing"):
+                with live.may_fail(cell, "preparing"):
                     if not answered:
-                        raise workers[cell].hung(limits.PREPARE_S)
+                        raise live[cell].hung(limits.PREPARE_S)
                     if self._compiled_anew(cell):
                         self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
                 del busy[cell]
-                self._alone = not busy and cell in workers
+                self._alone = not busy and cell in live
                 if cell not in waiting:
                     self._context.progress.advance(cell.id)
 
     def _begin(self, cell: Cell, threads: int) -> None:
         plan = self._context.plan
-        self._workers.launch(cell).send(
+        self._live.launch(cell).send(
             "prepare",
             cell=asdict(replace(cell, device=self._device)),
             image_size=plan.image_size,
@@ -103,14 +103,14 @@ class Preparation:
 
     def _compiled_anew(self, cell: Cell) -> bool:
         """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
-        facts = self._workers[cell].receive(limits.SHORT_S)
+        facts = self._live[cell].receive(limits.SHORT_S)
         self._context.room.learn(self._group, facts, alone=self._alone)
         if facts["compile_cached"] is False and cell not in self._replaced:
             self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
             self._replaced.add(cell)
-            self._workers.close(cell)
+            self._live.close(cell)
             return True
-        self._workers.learn(cell, **facts, device=self._device)
+        self._live.learn(cell, **facts, device=self._device)
         return False
 
 

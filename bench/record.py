@@ -82,7 +82,8 @@ class Failure:
     stderr: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: what reports ask for again and again is kept
+# Without slots, as the next: what reports ask for again and again is kept beside the fields.
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """Everything measured of one cell."""
 

@@ -81,7 +81,8 @@ class Run:
             now=now,
         )
         self._measuring_since: float | None = None
-        self._counted_before_s = 0.0
+        self._counting_since: float | None = None
+        self._renewing_s = 0.0  # of the last set
         self._took_s: dict[str, float] = {}
         self._live: LiveWave | None = None
 
@@ -204,7 +205,9 @@ class Run:
     def _renew(self, set_index: int) -> None:
         """Let a set share no more with the one before than a machine."""
         self._context.progress.phase(f"set {set_index + 1}: importing torch", 1)
+        start = self._context.now()
         self._context.renew()
+        self._renewing_s = self._context.now() - start
         self._context.progress.advance("")
 
     def _wanted(self, set_index: int) -> dict[str, frozenset[Cell]]:
@@ -213,7 +216,8 @@ class Run:
         Groups that take longest come first: what they leave may do for another.
         """
         wanted = dict.fromkeys(self._plan.groups, frozenset[Cell]())
-        end_s = self._counted_s() - self._counted_before_s
+        began_s = self._counting_since
+        end_s = 0.0 if began_s is None else self._counted_s() - began_s + self._renewing_s
         took_s = {group: self._took_s.get(group, 0.0) for group in wanted}
         for group, set_s in sorted(took_s.items(), key=itemgetter(1), reverse=True):
             if set_index < self._plan.sets or end_s + set_s <= self._extra_s:
@@ -234,7 +238,7 @@ class Run:
         """One set of a group's cells: each wave, which may turn out to be more on the way."""
         start_s = self._counted_s()
         if self._measuring_since is None:
-            self._measuring_since, self._counted_before_s = self._context.now(), start_s
+            self._measuring_since, self._counting_since = self._context.now(), start_s
         wave_index = 0
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
@@ -329,12 +333,13 @@ class Run:
         return self._context.now() - self._measuring_since
 
     def _counted_s(self) -> float:
-        """A clock for adding sets. A budget that was asked for has everything in it.
+        """A clock for adding sets. A budget, and a gate's time, have everything in them.
 
-        Of a profile's time compiling is no part: an empty cache is no reason for fewer sets.
+        Of a profile's time filling an empty cache is no part: that is no reason for fewer sets.
         """
-        compiling_s = self.outcome.phases_s.get("compiling", 0.0)
-        return self._context.now() - (0.0 if self._budget_s is not None else compiling_s)
+        counts_all = self._budget_s is not None or self._plan.against_base
+        compiling_s = 0.0 if counts_all else self.outcome.phases_s.get("compiling", 0.0)
+        return self._context.now() - compiling_s
 
     def _over_budget(self) -> bool:
         over = self._budget_s is not None and self._elapsed_s() > self._budget_s

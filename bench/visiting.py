@@ -8,6 +8,7 @@ HANDOVER_S = 0.005
 DROPPED, SLOW_S = 1, 0.1  # first iterations of a visit that are dropped; none of a slower network
 VISIT_S = 0.16  # what a visit's timed iterations should take together: 3 of 50 ms have a median
 MOST_ITERATIONS = 20
+LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 
 
 def iterations_for(latency_s: float) -> tuple[int, int]:

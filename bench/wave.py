@@ -14,7 +14,6 @@ from bench.preparing import Preparation
 from bench.record import BackToBack, Failure
 from bench.waves import Wave
 
-LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
 
 
@@ -38,7 +37,7 @@ class LiveWave:
         self._card: Card | None = context.cards.get(device)
         self._live = Pool(context, set_index=set_index, wave_index=wave_index)
         self._preparation = Preparation(context, wave, self._live, cells, device)
-        self._cells = len(cells)
+        self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}
 
     @property
@@ -53,7 +52,7 @@ class LiveWave:
 
     def prepare(self) -> None:
         """Start workers, and have each build, compile and check its network."""
-        self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._cells)
+        self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._size)
         self._preparation.run()
 
     def warm_up(self) -> None:
@@ -171,7 +170,7 @@ class LiveWave:
             limit_s=limits.of_visit(expected_s),
             iterations=timed,
             dropped=dropped,
-            back_to_back=max(LEAST_BACK_TO_BACK, timed),
+            back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
         context.tell(

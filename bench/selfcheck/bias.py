@@ -82,17 +82,17 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
             )
             found = worker.request(
                 "beside_timer",
-                limit_s=pairs * limits.VISIT_S,
+                limit_s=limits.of_visit(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
             )
             beside = not on_cpu and worker.request(
                 "beside_do_bench",
-                limit_s=pairs * limits.VISIT_S,
+                limit_s=limits.of_visit(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
             )
-            empty = worker.request("empty_step", limit_s=limits.VISIT_S)
+            empty = worker.request("empty_step", limit_s=limits.GRACE_S)
         finally:
             worker.kill()
         yield of(

@@ -93,7 +93,7 @@ def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[
 def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
     """Seconds of so many iterations, whoever disturbed them."""
     found: list[float] = worker.request(
-        "measure", limit_s=limits.VISIT_S, iterations=0, dropped=iterations
+        "measure", limit_s=limits.GRACE_S, iterations=0, dropped=iterations
     )["dropped_s"]
     return found
 

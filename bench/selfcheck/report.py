@@ -24,9 +24,9 @@ SECONDS = scaled(1, 1)
 BIAS = """\
 Our clock beside `torch.utils.benchmark.Timer.blocked_autorange`, in one process with the same
 network, images and threads: a block of ours and one of the Timer's, now one first and now the
-other, each without its first iteration. The ratio is ours over the Timer's, with its 95 % interval
-over such pairs, the whole of which should be within {accepted} of 1. What the clock gives a step
-that does nothing is all that it can add to an iteration.
+other, each without the first of its samples. The ratio is ours over the Timer's, with its 95 %
+interval over such pairs, the whole of which should be within {accepted} of 1. What the clock gives
+a step that does nothing is all that it can add to an iteration.
 """
 ON_DEVICE = """\
 On CUDA the Timer waits for the device at the ends of its blocks alone, and stands beside our

@@ -13,7 +13,7 @@ from bench.plan import Plan
 from bench.record import RunRecord
 from bench.run import Run
 from bench.selfcheck.same import ARCHS
-from bench.suite.profiles import PRECISION, ROUNDS
+from bench.suite.profiles import GATE_ROUNDS, PRECISION
 
 ONCE = ("importing", "counting")  # phases of a run, whatever the number of its sets
 
@@ -49,7 +49,7 @@ def plan(device: str, *, seed: int) -> Plan:
     return Plan(
         cells=cells,
         sets=1,
-        rounds=ROUNDS,
+        rounds=GATE_ROUNDS,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,

@@ -19,7 +19,7 @@ from bench.events import Event
 from bench.names import RequestError
 from bench.plan import Plan
 from bench.record import SCHEMA_VERSION
-from bench.suite.profiles import PRECISION, ROUNDS
+from bench.suite.profiles import GATE_ROUNDS, PRECISION
 from bench.waves import Wave, whole
 
 MODES = ("eager", "compile")
@@ -103,7 +103,7 @@ def plan_of(size: Size) -> Plan:
     return Plan(
         cells=cells,
         sets=SETS,
-        rounds=ROUNDS,
+        rounds=GATE_ROUNDS,
         precision=PRECISION,
         extra_s=3600.0,
         budget_s=None,

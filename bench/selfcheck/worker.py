@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from timeit import default_timer
 from typing import Any
@@ -37,20 +38,16 @@ class ExaminedWorker(Worker):
         a CPU it reads the clock as PyTorch advises for code that is a CPU's only: its own way asks
         first whether there is an accelerator, in each block, and without one that takes 0.3 ms.
         """
-        task = self._ready().task
+        task, on_cpu = self._ready().task, self.device.type == "cpu"
         timer = Timer(
             "step()",
             globals={"step": task.step},
             num_threads=torch.get_num_threads(),
-            timer=default_timer if self.device.type == "cpu" else synchronised,
+            timer=default_timer if on_cpu else synchronised,
         )
         iterations = self._iterations(block_s)
         clock_s, timer_s = self._beside(
-            lambda: (
-                self._latency_s(block_s)
-                if self.device.type == "cpu"
-                else self._period_s(iterations)
-            ),
+            partial(self._latency_s, block_s) if on_cpu else partial(self._period_s, iterations),
             lambda: median(steady(timer.blocked_autorange(min_run_time=block_s).times)),
             pairs,
         )
@@ -80,7 +77,7 @@ class ExaminedWorker(Worker):
     ) -> tuple[list[float], list[float]]:
         """What one block of each shows, pair by pair; whose comes first changes with each pair.
 
-        So that a drift is in both. Both are in one piece, or what disturbs for as long as a block
+        A drift is in both then. Both are in one piece, or what disturbs for as long as a block
         would be in more of the median of one than of the other.
         """
         own_s, their_s = [], []
@@ -94,11 +91,12 @@ class ExaminedWorker(Worker):
         return own_s, their_s
 
     def _iterations(self, seconds: float) -> int:
+        """How many take so long, once warmed up."""
         latency_s: float = median(self.warm_up()["durations_s"])
         return max(1, math.ceil(seconds / latency_s))
 
     def _latency_s(self, seconds: float) -> float:
-        """Median over iterations that take so long together, the Timer's rule for its block."""
+        """Median over iterations that take so long together, the first of them apart."""
         step, own = self._ready().task.step, self._clock()
         latencies_s = list(own.time(step, 1).host_s)
         while sum(latencies_s) < seconds:
@@ -106,7 +104,8 @@ class ExaminedWorker(Worker):
         return median(steady(latencies_s))
 
     def _period_s(self, iterations: int) -> float:
-        """Seconds of an iteration in a block of them with no wait between them."""
+        """Seconds of an iteration in a block of them with no wait between them, after one more."""
+        self._ready().task.step()
         block = clock.CudaClock(self.device).back_to_back(self._ready().task.step, iterations)
         return block.host_s / block.iterations
 
@@ -120,7 +119,8 @@ class ExaminedWorker(Worker):
 def steady(times_s: Sequence[float]) -> Sequence[float]:
     """Without the first where there are more.
 
-    The Timer sets the number of threads before its first, which is then 2 % slower than the others.
+    What was done before it is in it: the Timer sets the number of threads, after which it is 2 %
+    slower than the others; and on a GPU others' work may have been there.
     """
     return times_s[1:] or times_s
 

@@ -22,7 +22,7 @@ from bench.stages import figures
 from bench.stages.figures import Macs, Measured, SetFigures, Visit
 from bench.visiting import HANDOVER_S, iterations_for
 
-ROUNDS = 5  # of a set
+ROUNDS = 5  # of a set: there are few, and the median of each should not wobble
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
 
 

@@ -24,7 +24,7 @@ from bench.record import Failure
 from bench.report import trust
 from bench.report.roofline import KINDS
 from bench.run import Run
-from bench.visiting import DROPPED, VISIT_S, iterations_for
+from bench.visiting import VISIT_S
 from tests.bench.broken import CALLS_OF_WARMING_UP, MIB_AN_IMAGE
 
 
@@ -228,7 +228,7 @@ def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "VISIT_S", 5.0)
+    monkeypatch.setattr(limits, "GRACE_S", 5.0)
     broken = {
         "raises_when_built": ("error", "preparing"),
         "answers_wrongly": ("wrong_answer", "preparing"),
@@ -346,15 +346,6 @@ def test_an_interrupt_before_the_first_visit_is_passed_on(fork_server: Launcher)
         run(plan(cell("works")), fork_server, Interrupts()).measure()
 
 
-@pytest.mark.parametrize(
-    ("latency_s", "timed"),
-    [(0.0, 20), (0.001, 20), (VISIT_S / 4, 4), (0.09, 2), (0.3, 1), (10.0, 1)],
-)
-def test_iterations_follow_from_the_latency(latency_s: float, timed: int) -> None:
-    dropped = 0 if latency_s > 0.1 else DROPPED
-    assert iterations_for(latency_s) == (dropped, timed)
-
-
 def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
     fork_server: Launcher,
 ) -> None:
@@ -397,7 +388,7 @@ class Clock(Watcher):
     def __init__(self, a_set_s: Iterable[float]) -> None:
         super().__init__()
         self._a_set_s = cycle(a_set_s)
-        self.now_s = 0.0
+        self.now_s = 1000.0
         self.outcome: Outcome | None = None
 
     def now(self) -> float:
@@ -428,7 +419,6 @@ def test_no_set_is_added_that_time_has_no_room_for(fork_server: Launcher) -> Non
     # Two sets of both groups take 40 s; of a third there is time for the first group's.
     assert sets(10.0) == [3, 2]
     # The one that takes longest comes first.
-    assert sets(5.0, 20.0) == [2, 2]
     assert sets(10.0, 20.0, 20.0) == [1, 2]
     # Compiling is not counted, but in a budget that was asked for.
     assert sets(10.0, compiles=True) == [3, 2]
@@ -482,6 +472,24 @@ def test_resuming_measures_only_what_is_missing(fork_server: Launcher) -> None:
     assert record_of(outcome, first).visits == before
     assert visited(outcome, second) == [(s, r) for s in range(2) for r in range(3)]
     assert any("resumed" in note for note in outcome.notes)
+
+
+def test_a_set_that_was_added_is_resumed_too(fork_server: Launcher) -> None:
+    first, second = cell("works"), cell("prints")
+    told: list[events.Event] = []
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    # There is time for one set more than is asked for.
+    imprecise = plan(first, second, precision=1e-12, extra_s=20.0)
+    clock = Clock([10.0])
+    run(imprecise, fork_server, clock, now=clock.now, begin=lambda _: Keeps()).measure()
+    last = max(i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
+    resumed, later = Outcome.of(told[: last + 1]), Clock([10.0])
+    outcome = run(imprecise, fork_server, later, now=later.now, resumed=resumed).measure()
+    assert set(visited(outcome, second)) >= {(s, r) for s in range(2) for r in range(3)}
 
 
 def test_the_largest_batch_that_fits_is_found_before_anything_is_measured(

@@ -19,6 +19,7 @@ from tests.bench.report import rungs
 from tests.bench.report.test_golden import GOLDEN
 
 LADDER = rungs.ladder(modes=("eager", "compile"))
+SCHEMA = jsonschema.Draft7Validator(alt.load_schema())
 
 
 def named(run: RunRecord) -> dict[str, Chart]:
@@ -33,13 +34,12 @@ def test_a_latency_says_whose_clock_it_is_by_where_there_are_two() -> None:
 
 def test_every_kind_is_as_the_schema_of_vega_lite_has_it() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
-    drawn = {chart.name: chart.spec for chart in (*charts.of(run, inside), *charts.of(LADDER))}
-    kinds = {prefix for name in drawn for prefix in charts.PREFIXES if name.startswith(prefix)}
+    drawn = [*charts.of(run, inside), *charts.of(LADDER), *charts.of(runs.gpu())]
+    kinds = {kind for one in drawn for kind in charts.PREFIXES if one.name.startswith(kind)}
     assert kinds == set(charts.PREFIXES)
-    schema = jsonschema.Draft7Validator(alt.load_schema())
-    assert not schema.is_valid({**next(iter(drawn.values())), "width": "wide"})
-    for name, spec in drawn.items():
-        assert schema.is_valid(spec), name
+    assert not SCHEMA.is_valid({**drawn[0].spec, "width": "wide"})
+    for one in drawn:
+        assert SCHEMA.is_valid(one.spec), one.name
 
 
 def values(chart: Chart) -> list[dict[str, object]]:
@@ -97,6 +97,7 @@ def test_more_rounds_than_can_be_told_apart_are_drawn_together() -> None:
     assert middles[: MOST_POINTS // 2] == sorted(middles[: MOST_POINTS // 2])
     assert middles[0] == pytest.approx(100 / 1.5, rel=0.01)
     assert "fewer points" in chart.caption
+    assert SCHEMA.is_valid(chart.spec)
     assert ElementTree.fromstring(style.svg(chart)).tag.endswith("svg")  # noqa: S314 - our own
 
 
