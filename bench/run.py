@@ -7,7 +7,6 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from operator import itemgetter
 from typing import Any, Protocol
 
 from bench import events, fit, fitting
@@ -23,6 +22,7 @@ from bench.process import WorkerError
 from bench.record import SCHEMA_VERSION, Failure
 from bench.room import Room
 from bench.rule import Rule, UntilPrecise
+from bench.schedule import Schedule
 from bench.wave import LiveWave
 
 
@@ -65,7 +65,6 @@ class Run:
         self._begin = begin
         self._keeper: Keeper | None = None
         self._plan = self.outcome.plan if resumed else plan
-        self._budget_s, self._extra_s = plan.budget_s, plan.extra_s
         self._fit = plan.fit and not plan.against_base
         self._ceiling = plan.ceiling and not plan.against_base
         self._cards = cards or Cards()
@@ -80,10 +79,9 @@ class Run:
             tell=self._tell,
             now=now,
         )
-        self._measuring_since: float | None = None
-        self._counting_since: float | None = None
-        self._renewing_s = 0.0  # of the last set
-        self._took_s: dict[str, float] = {}
+        self._schedule = Schedule(
+            plan, now, compiled_s=lambda: self.outcome.phases_s.get("compiling", 0.0)
+        )
         self._live: LiveWave | None = None
 
     def measure(self) -> Outcome:
@@ -98,13 +96,13 @@ class Run:
             self._ask_clerks()
             for set_index in itertools.count():
                 wanted = self._wanted(set_index)
-                if not any(wanted.values()):
+                if not wanted:
                     break
                 due = [name for name in wanted if set_index >= self._resumed_at.get(name, 0)]
-                if due and self._measuring_since is not None:
+                if due and self._schedule.has_begun:
                     self._renew(set_index)
                 for group in due:
-                    if wanted[group]:
+                    with self._schedule.measuring(group):
                         self._measure_group(group, set_index, wanted[group])
         except KeyboardInterrupt:
             if not self.outcome.measured_anything:
@@ -205,26 +203,16 @@ class Run:
     def _renew(self, set_index: int) -> None:
         """Let a set share no more with the one before than a machine."""
         self._context.progress.phase(f"set {set_index + 1}: importing torch", 1)
-        start = self._context.now()
-        self._context.renew()
-        self._renewing_s = self._context.now() - start
+        with self._schedule.renewing():
+            self._context.renew()
         self._context.progress.advance("")
 
     def _wanted(self, set_index: int) -> dict[str, frozenset[Cell]]:
-        """The cells of each group to measure in one more set; none where time has no room.
-
-        Groups that take longest come first: what they leave may do for another.
-        """
-        wanted = dict.fromkeys(self._plan.groups, frozenset[Cell]())
-        began_s = self._counting_since
-        end_s = 0.0 if began_s is None else self._counted_s() - began_s + self._renewing_s
-        took_s = {group: self._took_s.get(group, 0.0) for group in wanted}
-        for group, set_s in sorted(took_s.items(), key=itemgetter(1), reverse=True):
-            if set_index < self._plan.sets or end_s + set_s <= self._extra_s:
-                wanted[group] = self._alive(group, set_index)
-            if wanted[group]:
-                end_s += set_s
-        return wanted
+        """The cells to measure in one more set, of each group that wants it and has time for it."""
+        alive = {group: self._alive(group, set_index) for group in self._plan.groups}
+        wanting = {group: cells for group, cells in alive.items() if cells}
+        with_time = self._schedule.with_time(set_index, wanting)
+        return {group: cells for group, cells in wanting.items() if group in with_time}
 
     def _alive(self, group: str, set_index: int) -> frozenset[Cell]:
         """The cells of a group that the rule wants in one more set, and that did not fail."""
@@ -236,9 +224,6 @@ class Run:
 
     def _measure_group(self, group: str, set_index: int, cells: Collection[Cell]) -> None:
         """One set of a group's cells: each wave, which may turn out to be more on the way."""
-        start_s = self._counted_s()
-        if self._measuring_since is None:
-            self._measuring_since, self._counting_since = self._context.now(), start_s
         wave_index = 0
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
@@ -250,7 +235,6 @@ class Run:
                 if whole:
                     self._tell(events.WaveEnded(*key))
             wave_index += 1
-        self._took_s[group] = self._counted_s() - start_s
 
     def _is_due(self, group: str, wave_index: int, cells: Collection[Cell]) -> bool:
         """Whether a wave is still worth the time: something in it may yet give figures."""
@@ -327,22 +311,8 @@ class Run:
         self._tell(events.Failed(cell=cell.id, failure=failure))
         self._context.progress.failed(cell, failure)
 
-    def _elapsed_s(self) -> float:
-        if self._measuring_since is None:
-            return 0.0
-        return self._context.now() - self._measuring_since
-
-    def _counted_s(self) -> float:
-        """A clock for adding sets. A budget, and a gate's time, have everything in them.
-
-        Of a profile's time filling an empty cache is no part: that is no reason for fewer sets.
-        """
-        counts_all = self._budget_s is not None or self._plan.against_base
-        compiling_s = 0.0 if counts_all else self.outcome.phases_s.get("compiling", 0.0)
-        return self._context.now() - compiling_s
-
     def _over_budget(self) -> bool:
-        over = self._budget_s is not None and self._elapsed_s() > self._budget_s
+        over = self._schedule.is_over_budget
         if over:
             self.outcome.status = "over_budget"
         return over

@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count, cycle
+from itertools import count
 from typing import Any
 
 import psutil
@@ -383,46 +383,27 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
 
 
 class Clock(Watcher):
-    """Time passes with each group's set, ``a_set_s`` in turn, and with what the first compiles."""
+    """Time passes with each group's set alone, ten seconds."""
 
-    def __init__(self, a_set_s: Iterable[float]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._a_set_s = cycle(a_set_s)
         self.now_s = 1000.0
-        self.outcome: Outcome | None = None
 
     def now(self) -> float:
         return self.now_s
 
     def phase(self, name: str, total: int) -> None:
         super().phase(name, total)
-        if not name.endswith("measuring"):
-            return
-        self.now_s += next(self._a_set_s)
-        if self.outcome is not None:
-            self.now_s += 30.0
-            self.outcome.apply(events.Spent(phase="compiling", seconds=30.0))
-            self.outcome = None
+        if name.endswith("measuring"):
+            self.now_s += 10.0
 
 
 def test_no_set_is_added_that_time_has_no_room_for(fork_server: Launcher) -> None:
-    cells = [cell("works"), cell("works", batch_size=2)]
-
-    def sets(*a_set_s: float, compiles: bool = False, budget_s: float | None = None) -> list[int]:
-        clock = Clock(a_set_s)
-        wanted = plan(*cells, precision=1e-12, extra_s=50.0, budget_s=budget_s)
-        under_way = run(wanted, fork_server, clock, now=clock.now)
-        clock.outcome = under_way.outcome if compiles else None
-        outcome = under_way.measure()
-        return [len(record_of(outcome, one).setups) for one in cells]
-
+    cells, clock = [cell("works"), cell("works", batch_size=2)], Clock()
     # Two sets of both groups take 40 s; of a third there is time for the first group's.
-    assert sets(10.0) == [3, 2]
-    # The one that takes longest comes first.
-    assert sets(10.0, 20.0, 20.0) == [1, 2]
-    # Compiling is not counted, but in a budget that was asked for.
-    assert sets(10.0, compiles=True) == [3, 2]
-    assert sets(10.0, compiles=True, budget_s=50.0) == [1, 1]
+    imprecise = plan(*cells, precision=1e-12, extra_s=50.0)
+    outcome = run(imprecise, fork_server, clock, now=clock.now).measure()
+    assert [len(record_of(outcome, one).setups) for one in cells] == [3, 2]
 
 
 def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
@@ -484,10 +465,10 @@ def test_a_set_that_was_added_is_resumed_too(fork_server: Launcher) -> None:
 
     # There is time for one set more than is asked for.
     imprecise = plan(first, second, precision=1e-12, extra_s=20.0)
-    clock = Clock([10.0])
+    clock = Clock()
     run(imprecise, fork_server, clock, now=clock.now, begin=lambda _: Keeps()).measure()
     last = max(i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
-    resumed, later = Outcome.of(told[: last + 1]), Clock([10.0])
+    resumed, later = Outcome.of(told[: last + 1]), Clock()
     outcome = run(imprecise, fork_server, later, now=later.now, resumed=resumed).measure()
     assert set(visited(outcome, second)) >= {(s, r) for s in range(2) for r in range(3)}
 
