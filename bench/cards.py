@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import nvml
+from bench import driver, nvml
 from bench.card import Card, strangers
-from bench.environment import CudaIdentity, cuda_identity
 from bench.names import RequestError
 
 # What the last run's workers held is not free the moment that they are gone.
@@ -39,7 +38,7 @@ def find(
     *,
     allow_shared: bool,
     load: Callable[[], Any] = nvml.load,
-    identity: Callable[[int], CudaIdentity | None] = cuda_identity,
+    identity: Callable[[int], driver.Identity | None] = driver.identity,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Cards:
     """The cards behind devices, each once; those of the CPU are left out.
@@ -83,7 +82,7 @@ def find(
 
 
 def _meter(
-    device: str, load: Callable[[], Any], identity: Callable[[int], CudaIdentity | None]
+    device: str, load: Callable[[], Any], identity: Callable[[int], driver.Identity | None]
 ) -> nvml.NvmlMeter:
     module = load()
     which = identity(int(device.partition(":")[2] or 0))

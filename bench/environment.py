@@ -1,6 +1,5 @@
 """The environment: what workers run in, what of it is pinned, and what is recorded of it."""
 
-import ctypes
 import os
 import platform
 import re
@@ -9,9 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
+from bench import driver
 from bench.names import choose
 
 
@@ -131,73 +130,6 @@ def physical_cores() -> int:
     return max(1, min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1))
 
 
-class CudaIdentity(NamedTuple):
-    """Which card a device is, whatever it is counted by."""
-
-    uuid: str
-    """Of the card; of its instance where MIG has divided it."""
-    pci_bus_id: str
-
-
-def cuda_devices() -> int:
-    """How many devices the NVIDIA driver sees; asks the driver alone, without importing torch."""
-    driver, count = _driver(), ctypes.c_int(0)
-    if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
-
-
-def cuda_identity(index: int) -> CudaIdentity | None:
-    """Which card CUDA calls ``index``, as CUDA_VISIBLE_DEVICES has it; None where it won't say.
-
-    This makes no context on it.
-    """
-    driver, device = _driver(), ctypes.c_int(0)
-    if driver is None or driver.cuDeviceGet(ctypes.byref(device), index) != 0:
-        return None
-    uuid, bus_id = (ctypes.c_ubyte * 16)(), ctypes.create_string_buffer(32)
-    # Version 2 (CUDA 11.4) tells instances of MIG from each other.
-    if (
-        driver.cuDeviceGetUuid_v2(ctypes.byref(uuid), device) != 0
-        or driver.cuDeviceGetPCIBusId(bus_id, len(bus_id), device) != 0
-    ):
-        return None
-    return CudaIdentity(uuid=str(UUID(bytes=bytes(uuid))), pci_bus_id=bus_id.value.decode())
-
-
-def _driver() -> ctypes.CDLL | None:
-    """CUDA's driver, ready to be asked."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return None
-    return driver if driver.cuInit(0) == 0 else None
-
-
-def cuda_device_names() -> tuple[str, ...]:
-    """The model of each device, as the NVIDIA driver names it; without importing torch."""
-    count = cuda_devices()  # which has initialised the driver where there is one
-    if not count:
-        return ()
-    driver = ctypes.CDLL("libcuda.so.1")
-    names = []
-    for index in range(count):
-        name, device = ctypes.create_string_buffer(256), ctypes.c_int(0)
-        failed = driver.cuDeviceGet(ctypes.byref(device), index)
-        failed = failed or driver.cuDeviceGetName(name, len(name), device)
-        names.append("unknown" if failed else name.value.decode(errors="replace"))
-    return tuple(names)
-
-
-def driver_version() -> str:
-    """The NVIDIA driver's version as its kernel module states it."""
-    try:
-        text = Path("/sys/module/nvidia/version").read_text()
-    except OSError:
-        return "unknown"
-    return text.strip()
-
-
 def pin_cudnn() -> None:
     """Have cuDNN choose its algorithms in the same way in every worker."""
     import torch
@@ -236,7 +168,7 @@ def describe(device: str) -> dict[str, Any]:
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "driver": driver_version(),
+            "driver": driver.version(),
             "compute_capability": f"{properties.major}.{properties.minor}",
         }
     return about

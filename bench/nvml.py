@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from bench.card import REASONS, Process, Reading
-from bench.environment import CudaIdentity
+from bench.driver import Identity
 
 MODULE, PACKAGE, EXTRA = "pynvml", "nvidia-ml-py", "googlenet-bench[gpu]"
 MPS_SERVER = "nvidia-cuda-mps-server"
@@ -59,7 +59,7 @@ class NvmlMeter:
     def __init__(
         self,
         nvml: Any,
-        identity: CudaIdentity,
+        identity: Identity,
         is_own: Callable[[int], bool] | None = None,
         exists: Callable[[int], bool] = psutil.pid_exists,
     ) -> None:
@@ -133,7 +133,7 @@ class NvmlMeter:
         megahertz = self._number(name, getattr(self._nvml, clock))
         return None if megahertz is None else megahertz * 10**6
 
-    def _find(self, identity: CudaIdentity) -> tuple[Any, Any]:
+    def _find(self, identity: Identity) -> tuple[Any, Any]:
         """The card, and the part of it that CUDA uses: an instance of MIG, or the card itself."""
         part = self._ask("nvmlDeviceGetHandleByUUID", f"MIG-{identity.uuid}")
         if part is not None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench import archs, modes, waves
+from bench import archs, driver, modes, waves
 from bench.cell import Cell
 from bench.dtypes import DTYPES
-from bench.environment import cuda_device_names, cuda_devices
 from bench.names import RequestError, choose
 
 ALL_DEVICES = "cuda:all"
@@ -176,18 +175,18 @@ def device(given: str | None, *, several: bool = False) -> str:
     this name, or this machine has none of it.
     """
     if given is None:
-        return "cuda" if cuda_devices() else "cpu"
+        return "cuda" if driver.devices() else "cpu"
     if given == ALL_DEVICES:
         if not several:
             raise RequestError(f"--device {ALL_DEVICES} is the suite's; here one is measured on")
-        check_same_model(cuda_device_names())
+        check_same_model(driver.names())
         return given
     kind, _, index = given.partition(":")
     if kind not in {"cpu", "cuda"} or (
         ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
     ):
         raise RequestError(f"no device is called {given!r}; there are {_KNOWN_DEVICES}")
-    if kind == "cuda" and int(index or 0) >= (there := cuda_devices()):
+    if kind == "cuda" and int(index or 0) >= (there := driver.devices()):
         shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
         raise RequestError(
             f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
@@ -226,7 +225,9 @@ def l2(given: str | None, device: str) -> str:
 
 def devices(given: str) -> tuple[str, ...]:
     """What a device's name stands for, where that is several."""
-    return tuple(f"cuda:{index}" for index in range(cuda_devices())) if given == ALL_DEVICES else ()
+    return (
+        tuple(f"cuda:{index}" for index in range(driver.devices())) if given == ALL_DEVICES else ()
+    )
 
 
 def check_same_model(names: Sequence[str]) -> None:

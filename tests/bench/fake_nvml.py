@@ -14,12 +14,12 @@ from typing import Any
 
 import pynvml
 
-from bench.environment import CudaIdentity
+from bench.driver import Identity
 
 MADE: Mapping[str, Any] = json.loads(Path(__file__).with_name("nvml_cards.json").read_text())
 UUIDS = [card["uuid"] for card in MADE["cards"]]
 IDENTITIES = [
-    CudaIdentity(uuid=card["uuid"].removeprefix("GPU-"), pci_bus_id=card["bus_id"])
+    Identity(uuid=card["uuid"].removeprefix("GPU-"), pci_bus_id=card["bus_id"])
     for card in MADE["cards"]
 ]
 NAMES = {4242: "/usr/bin/python3 train.py --token secret", 99: "nvidia-cuda-mps-server"}

@@ -4,7 +4,7 @@ import pytest
 
 from bench import cards
 from bench.cards import Cards
-from bench.environment import CudaIdentity
+from bench.driver import Identity
 from bench.names import RequestError
 from bench.nvml import CardUnknownError
 from tests.bench.fake_nvml import IDENTITIES, UUIDS, FakeNvml
@@ -113,5 +113,5 @@ def test_a_card_that_nobody_knows_does_not_stop_the_run() -> None:
     assert found.unknown == {"cuda:0": "nvidia-ml-py is not installed"}
     assert found.facts == {"cuda:0": {"unknown": "nvidia-ml-py is not installed"}}
     assert "does not say which card" in find("cuda:0", identity=lambda _: None).unknown["cuda:0"]
-    stranger = CudaIdentity(uuid="0", pci_bus_id="0")
+    stranger = Identity(uuid="0", pci_bus_id="0")
     assert "NVML knows no card" in find("cuda:0", identity=lambda _: stranger).unknown["cuda:0"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import nvml
+from bench import driver, nvml
 from bench.card import Process, Reading
-from bench.environment import CudaIdentity, cuda_devices, cuda_identity
+from bench.driver import Identity
 from bench.nvml import CardUnknownError, NvmlMeter
 from tests.bench.fake_nvml import IDENTITIES, MADE, UUIDS, FakeNvml
 
@@ -53,13 +53,13 @@ def test_a_card_is_found_by_what_cuda_calls_it_and_not_by_its_index(card: int) -
 
 def test_a_card_whose_uuid_is_hidden_is_found_by_its_place_on_the_bus() -> None:
     fake = FakeNvml()
-    identity = CudaIdentity(uuid="0" * 8, pci_bus_id=SECOND["bus_id"])
+    identity = Identity(uuid="0" * 8, pci_bus_id=SECOND["bus_id"])
     assert NvmlMeter(fake, identity).describe()["uuid"] == UUIDS[1]
 
 
 def test_a_card_that_nvml_does_not_know_is_unknown() -> None:
     with pytest.raises(CardUnknownError, match=r"no card GPU-0, nor any at 00:00\.0"):
-        NvmlMeter(FakeNvml(), CudaIdentity(uuid="0", pci_bus_id="00:00.0"))
+        NvmlMeter(FakeNvml(), Identity(uuid="0", pci_bus_id="00:00.0"))
 
 
 def test_an_instance_has_its_own_memory_and_processes_and_the_card_s_clocks() -> None:
@@ -71,7 +71,7 @@ def test_an_instance_has_its_own_memory_and_processes_and_the_card_s_clocks() ->
         "memory": {"used": 4096},
         "processes": {"Compute": [[7, None]], "Graphics": [], "MPSCompute": []},
     }
-    found = NvmlMeter(fake, CudaIdentity(uuid=uuid, pci_bus_id=SECOND["bus_id"]))
+    found = NvmlMeter(fake, Identity(uuid=uuid, pci_bus_id=SECOND["bus_id"]))
     assert found.describe()["mig"] is True
     reading = found.read()
     assert reading.sm_hz == SECOND["clocks_mhz"]["1"] * 10**6
@@ -234,7 +234,7 @@ def test_without_nvidia_ml_py_the_sentence_says_what_to_install(
 
 
 def test_without_a_driver_nvml_says_so() -> None:
-    if cuda_devices():
+    if driver.devices():
         pytest.skip("there is a CUDA device here")
     with pytest.raises(CardUnknownError, match="NVML does not start: "):
         nvml.load()
@@ -267,7 +267,7 @@ def test_the_fields_are_those_of_the_package() -> None:
 
 @pytest.mark.gpu
 def test_a_card_tells_its_state() -> None:
-    identity = cuda_identity(0)
+    identity = driver.identity(0)
     assert identity is not None
     found = NvmlMeter(nvml.load(), identity)
     assert identity.uuid in str(torch.cuda.get_device_properties(0).uuid)

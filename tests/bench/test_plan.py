@@ -57,8 +57,8 @@ def test_devices_of_one_model_are_taken() -> None:
 
 
 def test_only_who_deals_out_sets_may_ask_for_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "cuda_device_names", lambda: ("NVIDIA H100",) * 2)
-    monkeypatch.setattr(plan, "cuda_devices", lambda: 2)
+    monkeypatch.setattr("bench.driver.names", lambda: ("NVIDIA H100",) * 2)
+    monkeypatch.setattr("bench.driver.devices", lambda: 2)
     assert plan.device("cuda:all", several=True) == "cuda:all"
     assert plan.devices("cuda:all") == ("cuda:0", "cuda:1")
     assert plan.devices("cuda:1") == plan.devices("cpu") == ()

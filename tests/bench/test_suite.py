@@ -146,9 +146,9 @@ def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str
 
 
 def test_a_missing_cuda_device_is_refused_in_a_sentence() -> None:
-    from bench.environment import cuda_devices
+    from bench import driver
 
-    if cuda_devices():
+    if driver.devices():
         pytest.skip("there is a CUDA device here")
     refused = run("--device", "cuda")
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
