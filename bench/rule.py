@@ -24,6 +24,6 @@ class UntilPrecise:
         whole = outcome.waves[group][0]
         if set_index >= outcome.plan.sets:
             widest = stats.widest(outcome.group_records(group))
-            if widest <= outcome.plan.precision:  # a NaN is not precise
+            if stats.is_precise(widest, outcome.plan.precision):
                 return ()
         return (*whole.group, waves.control(whole.reference))

@@ -23,6 +23,7 @@ OUTLIER_MADS = 4.0  # further from the median than this many median absolute dev
 TRIMMED = 0.2  # of the sets, at each end, where one is an outlier: Yuen's trimmed mean
 # Of fewer, healthy ones look like outliers: with five, intervals held the truth in 92 of 100.
 LEAST_TRIMMED_SETS = 8
+ANY_PRECISION = 1.0  # a half-width that is no statement about a ratio any more
 LEAST_SHARE = 0.5  # of the rounds of the longest set; a set of fewer is too noisy to count as one
 
 
@@ -166,6 +167,14 @@ def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord
             for other in dict.fromkeys((to.id, same_mode.id)):
                 if other in by_id and other != record.cell.id:
                     yield record, by_id[other]
+
+
+def is_precise(widest: float, asked: float) -> bool:
+    """Whether ratios are as sure as was asked for: each way no further than this share.
+
+    A NaN, as of one set, is not; but whoever asks for 100 % or more asks for nothing.
+    """
+    return widest <= asked or asked >= ANY_PRECISION
 
 
 def widest(group: Sequence[CellRecord]) -> float:

@@ -77,7 +77,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             arguments=(
                 *(*suite, f"--archs={','.join(NETWORKS)}", "--modes=eager,compile"),
                 *("--dtypes=bf16,fp32", "--batch-sizes=128", "--sets=1", "--rounds=1"),
-                *("--precision=1e9", energy, "--no-ceiling", "--budget=45"),
+                *("--precision=1", energy, "--no-ceiling", "--budget=45"),
                 f"--report-dir={folder / 'energy'}",
             ),
             limit_s=75.0,

@@ -91,7 +91,7 @@ class Trust:
     @property
     def is_precise(self) -> bool:
         """Whether every ratio is as sure as was asked for."""
-        return self.widest <= self.precision
+        return stats.is_precise(self.widest, self.precision)
 
 
 def of(run: RunRecord) -> tuple[Trust, ...]:

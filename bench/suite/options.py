@@ -57,7 +57,7 @@ def add(parser: pytest.Parser) -> None:
         "--precision",
         metavar="SHARE",
         help="add sets until the 95 %% interval of every ratio reaches this far to each side "
-        f"(default: {PRECISION})",
+        f"(default: {PRECISION}; 1 adds none)",
     )
     group.addoption(
         "--budget",

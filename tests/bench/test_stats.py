@@ -24,6 +24,22 @@ def record(rounds: Rounds) -> CellRecord:
     )
 
 
+@pytest.mark.parametrize(
+    ("widest", "asked", "precise"),
+    [
+        (0.02, 0.02, True),
+        (0.021, 0.02, False),
+        (math.nan, 0.99, False),
+        (math.nan, 1.0, True),
+        (math.inf, 1.0, True),
+    ],
+)
+def test_whoever_asks_for_100_percent_asks_for_no_set_more(
+    widest: float, asked: float, precise: bool
+) -> None:
+    assert stats.is_precise(widest, asked) is precise
+
+
 def interpolated(samples: Sequence[float], percent: float) -> float:
     """Between the two order statistics around rank (n − 1) · percent / 100."""
     ordered = sorted(samples)

@@ -19,7 +19,7 @@ BROKEN = "tests.bench.broken:raises_when_warmed_up"
 
 def command(*options: str) -> list[str]:
     """Nothing is voided, however busy the machine that tests run on."""
-    always = ("-p", "no:cacheprovider", "--foreign-cpus=100", "--precision=1e300", "--no-ceiling")
+    always = ("-p", "no:cacheprovider", "--foreign-cpus=100", "--precision=1", "--no-ceiling")
     return [sys.executable, "-m", "pytest", "bench/suite", *always, *options]
 
 

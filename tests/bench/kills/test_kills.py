@@ -69,7 +69,7 @@ class Chain:
             python.chmod(0o755)
         arguments = [str(ROOT / "bench/suite"), f"--rootdir={ROOT}", "-q", "-p", "no:cacheprovider"]
         arguments += ["--archs=googlenet,torchvision", "--modes=eager,channels_last"]
-        arguments += ["--batch-sizes=1,2", "--foreign-cpus=100", "--precision=1e300", "--seed=1"]
+        arguments += ["--batch-sizes=1,2", "--foreign-cpus=100", "--precision=1", "--seed=1"]
         arguments += [f"--sets={SETS}", f"--rounds={ROUNDS}", f"--report-dir={self.reports}"]
         if self.journal.exists():
             arguments.append("--resume")
