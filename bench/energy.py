@@ -10,9 +10,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from bench import stats, voiding
-from bench.card import Around
-from bench.cell import Cell
+from bench import stats
+from bench.cells.cell import Cell
+from bench.machine import voiding
+from bench.machine.card import Around
 from bench.stats import Interval
 
 WINDOW_S = 2.0  # a driver brings its counter up to date now and then: a window is many such times
@@ -24,7 +25,8 @@ def facts(
 ) -> dict[str, Any]:
     """What a window showed of a cell; why it is void, or nothing where energy is not counted.
 
-    ``done`` is what the worker says of it (bench/sustain.py), ``allowed`` who may be on the card.
+    ``done`` is what the worker says of it (bench/worker/sustain.py), ``allowed`` are those who may
+    be on the card.
     """
     if around.energy_j is None:
         return {}

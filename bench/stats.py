@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import special
 
-from bench.record import CellRecord
+from bench.records.record import CellRecord
 
 CONFIDENCE = 0.95
 CONTROL_CONFIDENCE = 0.99  # a run in a hundred is called untrustworthy though it is not

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from bench import archs, cost
+from bench.cells import archs
+from bench.worker import cost
 
 
 @cache

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from bench import journal
-from bench.circumstances import CIRCUMSTANCES
 from bench.cli.command import Commands, Output
 from bench.cli.runs import recorded
 from bench.gate import advice
 from bench.gate.compare import FAILS, compare
 from bench.names import choose, listed
+from bench.records import journal
+from bench.records.circumstances import CIRCUMSTANCES
 
 
 def add(commands: Commands) -> None:

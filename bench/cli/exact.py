@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench import names, plan
-from bench.cell import Cell
+from bench import names
+from bench.cells import plan
+from bench.cells.cell import Cell
 from bench.cli.command import Commands, Output
 from bench.gate import baseline, counting, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import archs, modes
+from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
 from bench.names import RequestError
 from bench.report.tables import FORMATS, Column, filled, scaled
@@ -146,7 +146,7 @@ def _table1(options: argparse.Namespace) -> Output:
 
 
 def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
-    from bench import cost
+    from bench.worker import cost
 
     try:
         return cost.count(arch, image_size=image_size, batch_size=batch_size)

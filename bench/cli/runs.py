@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import journal, store
 from bench.cli.command import Commands, Output
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.held import Gate
 from bench.names import RequestError, choose, listed
-from bench.outcome import Outcome
-from bench.record import RunRecord
+from bench.records import journal, store
+from bench.records.outcome import Outcome
+from bench.records.record import RunRecord
+from bench.records.store import write_text
 from bench.report import (
     files,
     frame,
@@ -27,7 +28,6 @@ from bench.report import (
     trust,
 )
 from bench.report.tables import FORMATS, Column, csv_safe, filled
-from bench.store import write_text
 
 Table = tuple[tuple[Column, ...], pd.DataFrame]
 SIDE_BY_SIDE = "side-by-side"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from bench import environment, modes, plan
+from bench.cells import modes, plan
+from bench.cells.modes import Kind
 from bench.cli.command import Commands, Output
-from bench.modes import Kind
+from bench.machine import environment
 from bench.names import RequestError
 from bench.report.tables import terminal_console
 
@@ -75,8 +76,8 @@ def _stages(options: argparse.Namespace) -> Output:
         device=plan.device(options.device),
     )
     # Not needed, nor there perhaps, where other commands run.
-    from bench.launch import Spawner
-    from bench.load import SystemMeter
+    from bench.engine.launch import Spawner
+    from bench.machine.load import SystemMeter
     from bench.stages import store, table
     from bench.stages.measure import Request, measure
     from bench.suite.progress import TerminalProgress

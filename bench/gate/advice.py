@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.gate.compare import DRIFT, Basis, Compared, Comparison
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import frame, trust
 from bench.report.summary import PER_MIB
 from bench.report.tables import (

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from bench.names import RequestError
-from bench.store import write_text
+from bench.records.store import write_text
 
 FORMAT = "googlenet-bench baseline"
 SCHEMA_VERSION = 1

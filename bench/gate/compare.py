@@ -24,13 +24,13 @@ from operator import attrgetter
 from types import MappingProxyType
 
 from bench import stats
-from bench.cell import Cell
-from bench.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.cells.cell import Cell
 from bench.exits import Exit
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError, choose
-from bench.record import CellRecord, RunRecord
+from bench.records.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.records.record import CellRecord, RunRecord
 from bench.report import trust
 from bench.stats import ByVisit, Interval, Mean
 

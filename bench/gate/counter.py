@@ -20,14 +20,14 @@ from typing import Any
 
 from torch import nn
 
-from bench import archs
-from bench.cell import Cell
-from bench.environment import physical_cores
+from bench.cells import archs
+from bench.cells.cell import Cell
 from bench.gate import counts
 from bench.gate.baseline import Counts
-from bench.lifeline import die_with
+from bench.machine.environment import physical_cores
 from bench.names import RequestError
-from bench.worker import Operation, Worker, run, sentence
+from bench.worker.lifeline import die_with
+from bench.worker.worker import Operation, Worker, run, sentence
 
 
 class Counter(Worker):

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import archs, plan
-from bench.cell import Cell
+from bench.cells import archs, plan
+from bench.cells.cell import Cell
+from bench.engine.launch import Spawner
+from bench.engine.process import WorkerError, WorkerProcess
 from bench.gate.baseline import Baseline, Counts, versions_here
-from bench.launch import Spawner
 from bench.names import RequestError
-from bench.process import WorkerError, WorkerProcess
 
 LIMIT_S = 3600.0  # for hundreds of cells, and batches of hundreds
 

@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench import archs, cost, inputs, memory, modes, subject
-from bench.cell import Cell
-from bench.dtypes import DTYPES
+from bench.cells import archs, inputs, modes
+from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
+from bench.cells.plan import IMAGE_SIZE
+from bench.cells.tasks import TASKS, Task
 from bench.gate.baseline import Counts
-from bench.plan import IMAGE_SIZE
-from bench.tasks import TASKS, Task
+from bench.worker import cost, memory, subject
 
 SEED = 0  # of weights and images, for networks that look into them
 ITERATIONS = 2  # after the first of them an optimizer has its momenta

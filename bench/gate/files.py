@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench import store
 from bench.gate import report
 from bench.gate.held import Gate
+from bench.records import store
 from bench.report.files import RUN_FILE
 
 MARKDOWN, VERDICTS = "gate.md", "gate.json"

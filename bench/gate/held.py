@@ -9,15 +9,16 @@ from typing import Self
 
 import msgspec
 
-from bench import stats, waves
-from bench.cell import Cell
+from bench import stats
+from bench.cells import waves
+from bench.cells.cell import Cell
 from bench.exits import Exit
 from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, exit_code
 from bench.names import RequestError
-from bench.outcome import Outcome
-from bench.record import CellRecord, Failure, RunRecord
+from bench.records.outcome import Outcome
+from bench.records.record import CellRecord, Failure, RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

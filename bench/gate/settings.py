@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.gate import judge
 from bench.names import RequestError
 

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.engine.launch import ROOT, Launcher, launcher
 from bench.gate import tree
 from bench.gate.tree import Tree
-from bench.launch import ROOT, Launcher, launcher
 from bench.names import RequestError
-from bench.origin import VARIABLE
+from bench.worker.origin import VARIABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,14 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from bench import plan
+from bench.cells import plan
 from bench.exits import Exit
 from bench.gpu import step
 from bench.gpu.step import Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
+from bench.records.store import write_text
 from bench.report.tables import Column, as_markdown, scaled, terminal_console
-from bench.store import write_text
 
 LIMIT_S = 1200.0
 FILE = "gpu.md"

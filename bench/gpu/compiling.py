@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import wait
 
-from bench import environment, limits, modes, plan
-from bench.cell import Cell
+from bench.cells import modes, plan
+from bench.cells.cell import Cell
+from bench.engine import limits
+from bench.engine.launch import Launcher, launcher
+from bench.engine.process import WorkerError, WorkerProcess
 from bench.exits import Exit
-from bench.launch import Launcher, launcher
+from bench.machine import environment
 from bench.names import RequestError
-from bench.process import WorkerError, WorkerProcess
 from bench.report.tables import terminal_console
 from bench.suite.profiles import PROFILES
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.dtypes import DTYPES
+from bench.cells.dtypes import DTYPES
 from bench.gpu.step import Step
 from bench.suite.profiles import REFERENCE_ARCH
 

@@ -13,20 +13,21 @@ from typing import cast
 
 from rich.console import Console
 
-from bench import environment, limits
-from bench.context import Progress
+from bench.engine import limits
+from bench.engine.context import Progress
+from bench.engine.launch import ForkServer, Launcher, Spawner
+from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.gate.judge import Settings
-from bench.launch import ForkServer, Launcher, Spawner
+from bench.machine import environment
 from bench.names import RequestError, choose
 from bench.power import calibration, held, report, sets, table
 from bench.power.cases import PLANS, Case
 from bench.power.held import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
-from bench.process import WorkerError
+from bench.records.store import write_text
 from bench.report.tables import terminal_console
-from bench.store import write_text
 from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
 
@@ -35,7 +36,7 @@ _HELD_CASES = tuple(
     Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
 )
 _HELD = {"quiet": (True, False), "loaded": (True,)}  # by the machine: whether they are A/A
-IMPORTS = ("torchvision", "bench.preload")
+IMPORTS = ("torchvision", "bench.worker.preload")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

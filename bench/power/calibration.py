@@ -12,8 +12,8 @@ from statistics import mean, median
 
 import numpy as np
 
-from bench.context import Progress
-from bench.launch import Launcher
+from bench.engine.context import Progress
+from bench.engine.launch import Launcher
 from bench.names import RequestError
 from bench.power import sets
 from bench.power.cases import Case

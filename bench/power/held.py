@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.engine.launch import ROOT
 from bench.gate import files
-from bench.launch import ROOT
 from bench.names import RequestError
 
 ARCH = "network:network"

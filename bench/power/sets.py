@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
 
-from bench import events
-from bench.cell import Cell
-from bench.context import Progress
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.engine.context import Progress
+from bench.engine.launch import Launcher
+from bench.engine.process import WorkerError
+from bench.engine.run import Run
 from bench.gate.held import Pair
-from bench.launch import Launcher
-from bench.outcome import Outcome
-from bench.plan import Plan
 from bench.power.cases import Case
 from bench.power.injected import arch
-from bench.process import WorkerError
-from bench.run import Run
+from bench.records import events
+from bench.records.outcome import Outcome
 from bench.suite.profiles import GATE_ROUNDS, PRECISION
 
 BASE = arch("none", 0)

@@ -6,7 +6,7 @@ Told from blocks of iterations with no wait between them, which a CPU's cells ha
 from collections.abc import Iterator, Sequence
 
 from bench import stats
-from bench.record import CellRecord
+from bench.records.record import CellRecord
 from bench.report.tables import bounded
 from bench.stats import Interval
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import voiding
-from bench.card import POWER_CAP, Around, Reading
 from bench.energy import per_image_j
-from bench.record import Round, RunRecord
+from bench.machine import voiding
+from bench.machine.card import POWER_CAP, Around, Reading
+from bench.records.record import Round, RunRecord
 
 _HZ, _WATTS, _PLAIN = 1e-6, 1.0, 1.0
 _WRITTEN: Mapping[str, tuple[str, Callable[[Any], str]]] = {

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from bench import environment
-from bench.record import RunRecord
+from bench.machine import environment
+from bench.records.record import RunRecord
 from bench.report import card
 from bench.report.tables import Column
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench import voiding
-from bench.record import RunRecord
+from bench.machine import voiding
+from bench.records.record import RunRecord
 from bench.report import bottleneck
 from bench.report.tables import escaped
 from bench.report.trust import Trust

@@ -6,15 +6,15 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from bench import store
 from bench.names import RequestError
-from bench.record import RunRecord
+from bench.records import store
+from bench.records.record import RunRecord
+from bench.records.store import write_text
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into
 from bench.report.tables import csv_safe
 from bench.stages import store as stages
-from bench.store import write_text
 
 RUN_FILE = "run.json"
 CHARTS = "charts"

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
-from bench.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, ladder, largest, saturation
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import milliseconds

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bench import energy, stats
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
 from bench.report.tables import Column, bounded
 from bench.stats import ByVisit, Interval

@@ -12,8 +12,8 @@ from itertools import product
 import pandas as pd
 
 from bench import stats
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord
 from bench.report.summary import GROUPED_BY
 from bench.report.tables import Column, bounded, scaled
 from bench.stats import ByVisit, Interval

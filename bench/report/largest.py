@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.fit import MOST
-from bench.record import Fit, RunRecord
+from bench.engine.fit import MOST
+from bench.records.record import Fit, RunRecord
 from bench.report.tables import Column, scaled
 
 COLUMNS = (

@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.report.tables import Column, bounded, scaled
 from bench.stats import Interval
 
-KINDS = ("product", "convolution", "channels_last_convolution")  # of bench/ceiling.py's probes
+KINDS = (
+    "product",
+    "convolution",
+    "channels_last_convolution",
+)  # of the ceiling's probes
 TRAINING = "a training step's multiply-accumulates are not counted"
 OLD = "its activations were not counted"
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench import stats
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord
 from bench.report.tables import Column, bounded, milliseconds, scaled
 from bench.stats import Interval
 

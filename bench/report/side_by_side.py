@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.circumstances import CIRCUMSTANCES
-from bench.record import RunRecord
+from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.record import RunRecord
 from bench.report import frame
 from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
 

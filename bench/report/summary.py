@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.tables import Column, filled, joules, milliseconds, scaled
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import pandas as pd
 
-from bench import stats, voiding
-from bench.record import CellRecord, Round, RunRecord
+from bench import stats
+from bench.machine import voiding
+from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card
 from bench.report.tables import Column, scaled
 from bench.stats import Interval

@@ -11,19 +11,22 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import archs, environment, limits, names, plan
-from bench.cell import Cell
-from bench.context import Progress
+from bench import names
+from bench.cells import archs, plan
+from bench.cells.cell import Cell
+from bench.engine import limits
+from bench.engine.context import Progress
+from bench.engine.launch import ForkServer, Launcher, Spawner
+from bench.engine.process import WorkerError
 from bench.exits import Exit
-from bench.launch import ForkServer, Launcher, Spawner
+from bench.machine import environment
 from bench.names import RequestError
-from bench.process import WorkerError
+from bench.records.store import write_text
 from bench.report.tables import terminal_console
 from bench.selfcheck import bias, handover, report, scale, startup
 from bench.selfcheck.bias import Bias
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
-from bench.store import write_text
 from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.suite.progress import TerminalProgress
 
@@ -99,7 +102,10 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
         if "bias" in parts:
             yield (found := replace(found, biases=_biases(device, progress)))
         if "startup" in parts:
-            ways = {"fresh interpreters": lambda: _spawner("bench.worker"), "forked": _forker}
+            ways = {
+                "fresh interpreters": lambda: _spawner("bench.worker"),
+                "forked": _forker,
+            }
             startups = tuple(startup.measure(ways, same, sets, progress))
             yield (found := replace(found, startups=startups))
         if "scale" in parts:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench import limits, plan, stats
-from bench.cell import Cell
-from bench.launch import Launcher
-from bench.plan import IMAGE_SIZE
+from bench import stats
+from bench.cells import plan
+from bench.cells.cell import Cell
+from bench.cells.plan import IMAGE_SIZE
+from bench.engine import limits
+from bench.engine.launch import Launcher
 from bench.stats import Interval
 
 # Of short blocks, since the machine drifts between them: 128 pairs of 0.1 s tell what 32 of 0.4 s

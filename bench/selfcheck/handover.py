@@ -8,12 +8,12 @@ from statistics import median
 
 import psutil
 
-from bench import limits
-from bench.cell import Cell
-from bench.launch import Launcher
-from bench.plan import IMAGE_SIZE
-from bench.process import WorkerProcess
-from bench.visiting import HANDOVER_S
+from bench.cells.cell import Cell
+from bench.cells.plan import IMAGE_SIZE
+from bench.engine import limits
+from bench.engine.launch import Launcher
+from bench.engine.process import WorkerProcess
+from bench.engine.visiting import HANDOVER_S
 
 PAUSES_S = (0.0, HANDOVER_S, 4 * HANDOVER_S)
 VISITS = 12  # of each kind

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.engine.visiting import HANDOVER_S
 from bench.exits import Exit
 from bench.report.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
 from bench.selfcheck import scale
@@ -14,7 +15,6 @@ from bench.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.selfcheck.handover import Handover, Idleness
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.startup import Startup
-from bench.visiting import HANDOVER_S
 
 FILE = "selfcheck.md"
 PERCENT = scaled(100, 1)

@@ -17,10 +17,12 @@ from types import MappingProxyType
 import msgspec
 import pandas as pd
 
-from bench import journal, resident, stats, store
-from bench.journal import Journal
-from bench.outcome import Outcome
-from bench.plan import Plan
+from bench import stats
+from bench.cells.plan import Plan
+from bench.machine import resident
+from bench.records import journal, store
+from bench.records.journal import Journal
+from bench.records.outcome import Outcome
 from bench.report import files, frame
 from bench.report.tables import Column, scaled
 from bench.selfcheck import session, synthetic

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord
 from bench.suite import test_cells
 
 OPTIONS = (

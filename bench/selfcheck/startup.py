@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bench import stats
-from bench.cell import Cell
-from bench.context import Progress
-from bench.launch import Launcher
-from bench.plan import Plan
-from bench.record import RunRecord
-from bench.run import Run
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.engine.context import Progress
+from bench.engine.launch import Launcher
+from bench.engine.run import Run
+from bench.records.record import RunRecord
 from bench.selfcheck.same import ARCHS
 from bench.suite.profiles import GATE_ROUNDS, PRECISION
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from bench import events, plan
-from bench.cell import Cell
-from bench.events import Event
+from bench.cells import plan
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.cells.waves import Wave, whole
 from bench.names import RequestError
-from bench.plan import Plan
-from bench.record import SCHEMA_VERSION
+from bench.records import events
+from bench.records.events import Event
+from bench.records.record import SCHEMA_VERSION
 from bench.suite.profiles import GATE_ROUNDS, PRECISION
-from bench.waves import Wave, whole
 
 MODES = ("eager", "compile")
 SETS = 3

@@ -12,9 +12,9 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.benchmark import timer as synchronised
 
-from bench import clock
-from bench.lifeline import die_with
-from bench.worker import Operation, Worker, run
+from bench.worker import clock
+from bench.worker.lifeline import die_with
+from bench.worker.worker import Operation, Worker, run
 
 EMPTY_ITERATIONS = 100_000  # 10 ms of empty steps
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.stages.vocabulary import Key
 
 

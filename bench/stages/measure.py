@@ -10,17 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import limits, plan
-from bench.cell import Cell
-from bench.context import Progress
-from bench.environment import physical_cores
-from bench.launch import Launcher
-from bench.load import LoadMeter, foreign_cpus
+from bench.cells import plan
+from bench.cells.cell import Cell
+from bench.engine import limits
+from bench.engine.context import Progress
+from bench.engine.launch import Launcher
+from bench.engine.process import WorkerError, WorkerProcess
+from bench.engine.visiting import HANDOVER_S, iterations_for
+from bench.machine.environment import physical_cores
+from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
-from bench.process import WorkerError, WorkerProcess
 from bench.stages import figures
 from bench.stages.figures import Macs, Measured, SetFigures, Visit
-from bench.visiting import HANDOVER_S, iterations_for
 
 ROUNDS = 5  # of a set: there are few, and the median of each should not wobble
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches

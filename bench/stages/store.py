@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.names import RequestError
+from bench.records.store import write_text
 from bench.report.tables import csv_safe
-from bench.store import write_text
 
 FILE = "stages.csv"
 TEXT = ("arch", "mode", "dtype", "device", "stage", "branch")

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from bench import archs, clock, cost
-from bench.inputs import IMAGE_CHANNELS
-from bench.lifeline import die_with
+from bench.cells import archs
+from bench.cells.inputs import IMAGE_CHANNELS
 from bench.stages import partition, spans
 from bench.stages.vocabulary import Key, Part
-from bench.worker import Operation, Worker, run
+from bench.worker import clock, cost
+from bench.worker.lifeline import die_with
+from bench.worker.worker import Operation, Worker, run
 
 
 class StagedWorker(Worker):

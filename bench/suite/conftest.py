@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
 from bench.gate import report
 from bench.gate.held import Gate
-from bench.plan import Plan
-from bench.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.report import frame, summary, trust
 from bench.report.tables import Column, filled, fitted, terminal_console
 from bench.suite import gating, measurement, options

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bench.cells.plan import Plan
 from bench.gate import judge, settings, tree
 from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
-from bench.plan import Plan
 from bench.suite import options
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores

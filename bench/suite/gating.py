@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import environment
+from bench.cells.plan import Plan
+from bench.engine.process import WorkerError
 from bench.gate import files, report, tree
 from bench.gate.held import Gate, Sides, UntilJudged
 from bench.gate.sides import launchers, sides
+from bench.machine import environment
 from bench.names import RequestError
-from bench.plan import Plan
-from bench.process import WorkerError
 from bench.suite import measurement
 from bench.suite.gate_options import ASKED
 

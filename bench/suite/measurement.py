@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import cards, environment, journal
-from bench.journal import Journal
-from bench.launch import Launcher, launcher
+from bench.cells.plan import Plan
+from bench.engine.launch import Launcher, launcher
+from bench.engine.process import WorkerError
+from bench.engine.rule import Rule
+from bench.engine.run import Run
+from bench.machine import cards, environment
 from bench.names import RequestError
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.process import WorkerError
-from bench.record import RunRecord
+from bench.records import journal
+from bench.records.journal import Journal
+from bench.records.outcome import Outcome
+from bench.records.record import RunRecord
 from bench.report import files
-from bench.rule import Rule
-from bench.run import Run
 from bench.suite import options
 from bench.suite.progress import TerminalProgress
 

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from bench import environment, plan
+from bench.cells import plan
+from bench.machine import environment
+from bench.machine.nvml import PACKAGE
+from bench.machine.room import free_host_bytes
 from bench.names import RequestError, choose, listed
-from bench.nvml import PACKAGE
-from bench.room import free_host_bytes
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 
 Value = TypeVar("Value")

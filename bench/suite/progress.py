@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.cell import Cell
-from bench.record import Failure
+from bench.cells.cell import Cell
+from bench.records.record import Failure
 
 
 class TerminalProgress:

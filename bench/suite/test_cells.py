@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import store
-from bench.cell import Cell
-from bench.record import CellRecord
+from bench.cells.cell import Cell
+from bench.records import store
+from bench.records.record import CellRecord
 from bench.suite.replay import replay_clock
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.gate import report
 from bench.gate.held import Gate
 from bench.gate.verdict import Verdict

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.environment import for_workers
-from bench.launch import ForkServer, Launcher
+from bench.engine.launch import ForkServer, Launcher
+from bench.machine.environment import for_workers
 
 
 @pytest.fixture(scope="session")

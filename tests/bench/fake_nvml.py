@@ -14,7 +14,7 @@ from typing import Any
 
 import pynvml
 
-from bench.driver import Identity
+from bench.machine.driver import Identity
 
 MADE: Mapping[str, Any] = json.loads(Path(__file__).with_name("nvml_cards.json").read_text())
 UUIDS = [card["uuid"] for card in MADE["cards"]]

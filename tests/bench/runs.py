@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from bench.cell import Cell
-from bench.record import (
+from bench.cells.cell import Cell
+from bench.records.record import (
     Attempt,
     BackToBack,
     CellRecord,

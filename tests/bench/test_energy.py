@@ -3,7 +3,7 @@ import math
 import pytest
 
 from bench import energy
-from bench.card import Around, Process, Reading
+from bench.machine.card import Around, Process, Reading
 from tests.bench import runs
 
 DONE = {"iterations": 50, "wall_s": 2.0625}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import stats
-from bench.record import CellRecord, Visit
+from bench.records.record import CellRecord, Visit
 from tests.bench import runs
 
 Rounds = Mapping[tuple[int, int], Sequence[float]]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.charts import drift, ladder, latency, roofline, stages, throughput
 

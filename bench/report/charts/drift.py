@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.report import summary
 from bench.report.chart import Chart
 from bench.report.charts import style

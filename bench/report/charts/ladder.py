@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import ladder, summary
 from bench.report.chart import Chart
 from bench.report.charts import style

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import altair as alt
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import frame, summary
 from bench.report.chart import Chart
 from bench.report.charts import style

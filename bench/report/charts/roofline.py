@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import roofline, summary
 from bench.report.chart import Chart
 from bench.report.charts import style

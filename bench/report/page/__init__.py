@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import (
     circumstances,
     explained,

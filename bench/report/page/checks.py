@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.trust import Trust
 
 

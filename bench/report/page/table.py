@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import summary, tables
 from bench.report.tables import Column, written
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
 from bench.cli import main
-from bench.record import CellRecord, RunRecord
+from bench.records import store
+from bench.records.record import CellRecord, RunRecord
 from tests.bench import runs
 
 Capture = pytest.CaptureFixture[str]

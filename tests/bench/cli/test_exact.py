@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.cli import exact, main
 from bench.gate import baseline, counting
 from bench.gate.baseline import RULES, Baseline

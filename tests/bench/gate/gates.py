@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench import waves
-from bench.cell import Cell
+from bench.cells import waves
+from bench.cells.cell import Cell
 from bench.gate.held import Gate, Sides
 from bench.gate.judge import Settings
-from bench.record import CellRecord, Failure, RunRecord, Visit
+from bench.records.record import CellRecord, Failure, RunRecord, Visit
 from tests.bench import runs
 
 BASE_S = 0.02

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 import bench
-from bench import plan, store
+from bench.cells import plan
 from bench.gate import baseline
 from bench.gate.baseline import PEAK_TOLERANCE, RULES, Baseline, Change, Difference
 from bench.names import RequestError
+from bench.records import store
 from bench.suite.profiles import PROFILES
 from tests.bench import runs
 from tests.counted import counted

@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import ttest_ind
 
 from bench import stats
-from bench.cell import Cell
-from bench.circumstances import CIRCUMSTANCES, differences
+from bench.cells.cell import Cell
 from bench.gate.compare import DRIFT, Basis, Compared, Comparison, compare
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
-from bench.record import CellRecord, RunRecord, Visit
+from bench.records.circumstances import CIRCUMSTANCES, differences
+from bench.records.record import CellRecord, RunRecord, Visit
 from tests.bench import runs
 
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict

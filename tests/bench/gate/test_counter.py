@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.gate import counter, counts
 from bench.names import RequestError
 

@@ -4,11 +4,11 @@ from typing import Any, cast
 
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
+from bench.engine.process import WorkerError, WorkerProcess
 from bench.gate import counting
 from bench.gate.baseline import Counts
 from bench.names import RequestError
-from bench.process import WorkerError, WorkerProcess
 
 
 class Process:

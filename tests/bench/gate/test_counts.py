@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.gate import counts
 from bench.gate.baseline import RULES, Counts
 from tests.bench import factories

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import events, store, waves
+from bench.cells import waves
+from bench.cells.plan import Plan
 from bench.gate import files, report
 from bench.gate.held import Gate, UntilJudged
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.record import Failure
+from bench.records import events, store
+from bench.records.outcome import Outcome
+from bench.records.record import Failure
 from tests.bench import runs
 from tests.bench.gate import gates
 

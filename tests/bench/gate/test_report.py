@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import waves
+from bench.cells import waves
 from bench.gate import report
 from tests.bench import runs
 from tests.bench.gate import gates

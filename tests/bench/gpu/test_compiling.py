@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import Cell
-from bench.environment import for_workers
+from bench.cells.cell import Cell
+from bench.engine.launch import ForkServer, Launcher
 from bench.gpu import compiling
 from bench.gpu.compiling import compile_all
-from bench.launch import ForkServer, Launcher
+from bench.machine.environment import for_workers
 from bench.suite.profiles import LADDER, SWEEP
 
 SIZE = 16

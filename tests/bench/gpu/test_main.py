@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from bench import cli
+from bench.engine.launch import ROOT
 from bench.gpu import __main__ as gpu
 from bench.gpu import compiling, step
 from bench.gpu.step import GRACE_S, Step
 from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
-from bench.launch import ROOT
 from bench.selfcheck import __main__ as selfcheck
 
 Capture = pytest.CaptureFixture[str]
@@ -37,7 +37,7 @@ def test_tests_that_need_a_gpu_come_from_their_files_alone(tmp_path: Path) -> No
     assert list(with_gpu_tests(tmp_path)) == expected
     assert with_gpu_tests(tmp_path / "nothing") == (str(tmp_path / "nothing"),)
     files = with_gpu_tests(ROOT / TESTS)
-    assert str(ROOT / "tests/bench/test_clock.py") in files
+    assert str(ROOT / "tests/bench/worker/test_clock.py") in files
     assert not any("in_browser" in file for file in files)
 
 

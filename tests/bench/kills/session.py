@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch import ForkServer, Launcher
+from bench.engine.launch import ForkServer, Launcher
 from bench.report import charts, page  # noqa: F401 - imported once for all
 from bench.report.charts import style
 from bench.report.page import vega

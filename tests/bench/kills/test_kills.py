@@ -22,8 +22,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import journal, store
-from bench.events import Event, Visited
+from bench.records import journal, store
+from bench.records.events import Event, Visited
 from tests.bench.kills import session
 
 ROOT = Path(__file__).resolve().parents[3]

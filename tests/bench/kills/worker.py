@@ -1,6 +1,6 @@
 """A fork server whose workers are real processes and do no work; they tell a log what they answer.
 
-``python worker.py -m bench.forkserver FD`` is what bench/launch.py believes to be an interpreter.
+``python worker.py -m bench.engine.forkserver FD`` is what launch.py believes to be an interpreter.
 """
 
 import json
@@ -53,7 +53,7 @@ ANSWER_S = 0.004  # what it takes
 
 
 def run() -> None:
-    """What bench.worker.run does, without a network."""
+    """What bench.worker.worker.run does, without a network."""
     _log()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         for line in sys.stdin:
@@ -93,8 +93,8 @@ if __name__ == "__main__":
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     _log()
-    module = types.ModuleType("bench.worker")
+    module = types.ModuleType("bench.worker.worker")
     module.run = run  # type: ignore[attr-defined]
-    sys.modules["bench.worker"] = module
-    sys.argv = ["bench.forkserver", sys.argv[3]]
-    runpy.run_module("bench.forkserver", run_name="__main__")
+    sys.modules["bench.worker.worker"] = module
+    sys.argv = ["bench.engine.forkserver", sys.argv[3]]
+    runpy.run_module("bench.engine.forkserver", run_name="__main__")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.engine.launch import Launcher
 from bench.exits import Exit
-from bench.launch import Launcher
 from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
 from bench.power.sets import SetRow
 from bench.suite.profiles import GATE_ROUNDS
-from tests.bench.test_run import Watcher
+from tests.bench.engine.test_run import Watcher
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 
@@ -24,7 +24,7 @@ def test_a_calibration_gives_units_in_proportion(
     monkeypatch.setattr(calibration, "SETS", 1)
     larger = Case(mode="eager", kind="python", percent=500.0)
     same = Case(mode="eager", kind="none", percent=0.0)
-    monkeypatch.setattr("bench.wave.foreign_cpus", lambda *_: 0.0)  # whoever else is busy here
+    monkeypatch.setattr("bench.engine.wave.foreign_cpus", lambda *_: 0.0)
     cases = [same, EAGER, larger]
     found = calibration.amounts(cases, fork_server, Watcher())
     assert found[same] == 0

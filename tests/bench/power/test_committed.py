@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power import report, table
 from bench.power.held import GateRow
 from bench.power.rates import powers
 from bench.power.sets import SetRow
+from bench.records import store
 
 PAGES = sorted((Path(__file__).resolve().parents[3] / "reports").glob(f"*/{report.FILE}"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)

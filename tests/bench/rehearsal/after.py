@@ -43,8 +43,8 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "torch": _torch,
     "torch.utils._triton": _triton,
     "triton.testing": _do_bench,
-    "bench.driver": _driver,
-    "bench.nvml": _nvml,
+    "bench.machine.driver": _driver,
+    "bench.machine.nvml": _nvml,
 }
 
 

@@ -1,4 +1,4 @@
-"""CUDA's driver, as far as bench/driver.py asks it."""
+"""CUDA's driver, as far as bench/machine/driver.py asks it."""
 
 from typing import Any
 from uuid import UUID

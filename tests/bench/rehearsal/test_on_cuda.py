@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import environment, stats, store
-from bench.launch import Spawner
-from bench.record import RunRecord
+from bench import stats
+from bench.engine.launch import Spawner
+from bench.machine import environment
+from bench.records import store
+from bench.records.record import RunRecord
 from bench.selfcheck import bias
 from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda

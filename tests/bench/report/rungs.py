@@ -4,8 +4,8 @@ import math
 import random
 from dataclasses import replace
 
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord, Visit
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord, Visit
 from tests.bench import runs
 
 THREE, POOL, CODE = 0.90, 0.98, 1.00

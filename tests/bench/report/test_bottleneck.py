@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench import stats
-from bench.record import CellRecord
+from bench.records.record import CellRecord
 from bench.report import bottleneck, explained, findings, frame, ladder, markdown, roofline
 from bench.stats import Interval
 from tests.bench import runs

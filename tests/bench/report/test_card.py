@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
-from bench.card import Around, Process, Reading
-from bench.record import CellRecord, Round, RunRecord
+from bench.machine.card import Around, Process, Reading
+from bench.records import store
+from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card, frame, markdown, trust
 from bench.report.page import render
 from tests.bench import runs

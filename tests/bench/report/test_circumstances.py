@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import circumstances
 from tests.bench import runs
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import store
+from bench.records import store
 from bench.report import charts, ladder, markdown
 from bench.report.findings import percent
 from bench.report.tables import escaped, milliseconds

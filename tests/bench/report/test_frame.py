@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.cell import Cell
-from bench.record import CellRecord, Visit
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, Visit
 from bench.report import frame, roofline
 from tests.bench import runs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
+from bench.records import store
 from bench.report import files
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.record import Attempt
+from bench.records.record import Attempt
 from bench.report import files, largest, markdown
 from tests.bench import runs
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import markdown, roofline
 from tests.bench import runs
 

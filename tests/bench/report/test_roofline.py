@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from bench import stats
-from bench.cell import Cell
-from bench.record import CellRecord, RunRecord
+from bench.cells.cell import Cell
+from bench.records.record import CellRecord, RunRecord
 from bench.report import roofline
 from tests.bench import runs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.record import CellRecord, RunRecord, Visit
+from bench.records.record import CellRecord, RunRecord, Visit
 from bench.report import files, findings, markdown, saturation
 from bench.report.saturation import BY_INTERVALS, NOT_REACHED, UNSURE
 from tests.bench import runs

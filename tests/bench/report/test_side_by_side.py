@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import side_by_side
 from tests.bench.report import rungs
 

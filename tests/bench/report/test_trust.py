@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.report import markdown, trust
 from tests.bench import runs
 

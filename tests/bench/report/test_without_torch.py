@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench import events, journal, store
-from bench.plan import Plan
-from bench.record import SCHEMA_VERSION
+from bench.cells.plan import Plan
+from bench.records import events, journal, store
+from bench.records.record import SCHEMA_VERSION
 from tests.bench import runs
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench import environment
-from bench.cell import Cell
-from bench.launch import Spawner
+from bench.cells.cell import Cell
+from bench.engine.launch import Spawner
+from bench.machine import environment
 from bench.selfcheck import bias, worker
 from tests.bench import runs
 

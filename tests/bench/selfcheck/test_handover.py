@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.launch import Launcher
+from bench.engine.launch import Launcher
 from bench.selfcheck import handover
 from tests.bench import runs
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.process import WorkerError
+from bench.engine.process import WorkerError
 from bench.selfcheck import bias, handover, report, scale, startup
 from bench.selfcheck.__main__ import _cells, main
 from bench.selfcheck.report import Selfcheck

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import journal, store
-from bench.outcome import Outcome
-from bench.record import CellRecord, RunRecord, Visit
+from bench.records import journal, store
+from bench.records.outcome import Outcome
+from bench.records.record import CellRecord, RunRecord, Visit
 from bench.report import files, frame
 from bench.report.tables import as_markdown
 from bench.selfcheck import scale, synthetic

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import store
+from bench.records import store
 from bench.selfcheck import session
 from tests.bench import runs
 

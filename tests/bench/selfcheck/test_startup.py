@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from bench.launch import Launcher
-from bench.record import CellRecord, RunRecord, Visit
-from bench.run import Run
+from bench.engine.launch import Launcher
+from bench.engine.run import Run
+from bench.records.record import CellRecord, RunRecord, Visit
 from bench.selfcheck import startup
 from tests.bench import runs
-from tests.bench.test_run import Quiet, Watcher
+from tests.bench.engine.test_run import Quiet, Watcher
 
 SECONDS: Mapping[str, float] = {
     "importing": 8.0,

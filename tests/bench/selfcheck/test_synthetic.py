@@ -3,11 +3,11 @@ from itertools import chain
 
 import pytest
 
-from bench import events
-from bench.cell import Cell
-from bench.events import Event
+from bench.cells.cell import Cell
 from bench.names import RequestError
-from bench.outcome import Outcome
+from bench.records import events
+from bench.records.events import Event
+from bench.records.outcome import Outcome
 from bench.selfcheck import synthetic
 from bench.selfcheck.synthetic import AT_ONCE, ITERATIONS, MODES, Size
 from bench.suite.profiles import GATE_ROUNDS

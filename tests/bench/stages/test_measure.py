@@ -5,15 +5,15 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from bench import environment
-from bench.cell import Cell
-from bench.launch import Launcher, Spawner
+from bench.cells.cell import Cell
+from bench.engine.launch import Launcher, Spawner
+from bench.machine import environment
 from bench.names import RequestError
 from bench.stages import measure
 from bench.stages.measure import Request
 from tests.bench import runs
+from tests.bench.engine.test_run import Quiet, Watcher
 from tests.bench.stages import nets
-from tests.bench.test_run import Quiet, Watcher
 
 SIZE = 32
 SETS = 2

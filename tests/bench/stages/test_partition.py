@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from bench import archs
+from bench.cells import archs
 from bench.stages import partition
 from bench.stages.vocabulary import GOOGLENET, Part
 from googlenet.variants import VARIANTS

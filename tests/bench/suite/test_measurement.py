@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from bench import cards, nvml
-from bench.launch import Launcher
+from bench.engine.launch import Launcher
+from bench.machine import cards, nvml
 from bench.suite import measurement
+from tests.bench.engine.test_run import cell, plan
 from tests.bench.fake_nvml import FakeNvml
-from tests.bench.test_run import cell, plan
 
 
 class Driver:

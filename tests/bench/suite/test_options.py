@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from bench.cells.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.names import RequestError
-from bench.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.suite import options
 from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 
@@ -47,12 +47,12 @@ def plan(**given: str | bool) -> Plan:
 
 @pytest.fixture(autouse=True)
 def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.driver.devices", lambda: 0)
+    monkeypatch.setattr("bench.machine.driver.devices", lambda: 0)
 
 
 @pytest.fixture
 def _gpu(_no_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.driver.devices", lambda: 2)
+    monkeypatch.setattr("bench.machine.driver.devices", lambda: 2)
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -78,7 +78,7 @@ def test_quick_is_googlenet_beside_the_reference() -> None:
 
 @pytest.mark.usefixtures("_gpu")
 def test_all_gpus_take_sets_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.driver.names", lambda: ("NVIDIA H100",) * 2)
+    monkeypatch.setattr("bench.machine.driver.names", lambda: ("NVIDIA H100",) * 2)
     made = plan(device="cuda:all", dtypes="fp16")
     assert made.devices == ("cuda:0", "cuda:1")
     assert {cell.device for cell in made.cells} == {"cuda:all"}

@@ -7,8 +7,8 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from bench import store
-from bench.record import RunRecord, Visit
+from bench.records import store
+from bench.records.record import RunRecord, Visit
 from bench.report import charts
 from bench.report.chart import Chart
 from bench.report.charts import style

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from itertools import product
 from typing import Any
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from tests.bench import runs

@@ -3,7 +3,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.page import render
 from tests.bench import runs
 from tests.bench.report.page import pages

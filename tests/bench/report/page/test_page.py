@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report.findings import Findings
 from bench.report.page import render
 from tests.bench import runs

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.record import RunRecord
+from bench.records.record import RunRecord
 from bench.report import frame, summary, tables
 from bench.report.page.table import Table
 from tests.bench import runs

@@ -1,0 +1,137 @@
+"""Preparing: workers build, compile and check their networks, one on each core.
+
+A worker that compiled its graph is followed by a fresh one, which finds it in the cache: then all
+workers have the same past, and no two compile the same graph.
+"""
+
+import math
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, replace
+from multiprocessing.connection import wait
+
+from bench.cells.cell import Cell
+from bench.cells.modes import is_compiled, is_tuned
+from bench.cells.waves import Wave
+from bench.engine import limits
+from bench.engine.context import Context
+from bench.engine.pool import Pool
+from bench.records import events
+
+
+class Preparation:
+    """The start of a wave's live."""
+
+    def __init__(
+        self, context: Context, wave: Wave, live: Pool, cells: Collection[Cell], device: str
+    ) -> None:
+        self.left: list[Cell] = []
+        """Cells for which memory had no room."""
+        self._context = context
+        self._live = live
+        self._cells = tuple(cells)
+        self._least = wave.least
+        self._group = wave.reference.group
+        self._device = device
+        self._replaced: set[Cell] = set()
+        self._alone = False  # whether the last to answer is all that has changed since
+        self._compilations: list[tuple[float, float]] = []  # when each began and ended
+
+    def run(self) -> None:
+        """Prepare a worker for each cell, as far as memory has room for them together."""
+        context, start = self._context, self._context.now()
+        try:
+            self._run()
+        finally:
+            compiling_s = covered_s(self._compilations)
+            others_s = context.now() - start - compiling_s
+            for phase, seconds in (("compiling", compiling_s), ("preparing", others_s)):
+                context.tell(events.Spent(phase=phase, seconds=seconds))
+
+    def _run(self) -> None:
+        live, now = self._live, self._context.now
+        waiting, busy = deque(self._cells), dict[Cell, float]()
+        room = self._context.room
+        while waiting or busy:
+            while waiting and len(busy) < room.cores:
+                cell = next((cell for cell in waiting if not must_wait(cell, busy)), None)
+                if cell is None or (busy and room.wants_one_at_a_time):
+                    break
+                if len(live) >= self._least and not room.holds_another(
+                    self._group, live=len(live), starting=len(busy)
+                ):
+                    if not busy:
+                        self.left = list(waiting)
+                        waiting.clear()
+                    break
+                waiting.remove(cell)
+                self._alone = self._alone and not busy
+                with live.may_fail(cell, "preparing"):
+                    self._begin(cell, threads=self._threads(len(waiting), len(busy)))
+                    busy[cell] = now()
+            if busy:
+                wait([live[cell].fileno() for cell in busy], 1.0)
+            for cell in list(busy):
+                answered = wait([live[cell].fileno()], 0)
+                if not answered and now() - busy[cell] < limits.PREPARE_S:
+                    continue
+                with live.may_fail(cell, "preparing"):
+                    if not answered:
+                        raise live[cell].hung(limits.PREPARE_S)
+                    if self._compiled_anew(cell):
+                        self._compilations.append((busy[cell], now()))
+                        waiting.appendleft(cell)
+                del busy[cell]
+                self._alone = not busy and cell in live
+                if cell not in waiting:
+                    self._context.progress.advance(cell.id)
+
+    def _begin(self, cell: Cell, threads: int) -> None:
+        plan = self._context.plan
+        self._live.launch(cell).send(
+            "prepare",
+            cell=asdict(replace(cell, device=self._device)),
+            image_size=plan.image_size,
+            l2=plan.l2,
+            seed=plan.seed,
+            threads=threads,
+        )
+
+    def _threads(self, waiting: int, busy: int) -> int:
+        """Threads to build with: more than the cores together would wait for each other."""
+        cores = self._context.room.cores
+        return max(1, cores // min(cores, waiting + busy + 1))
+
+    def _compiled_anew(self, cell: Cell) -> bool:
+        """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
+        facts = self._live[cell].receive(limits.SHORT_S)
+        self._context.room.learn(self._group, facts, alone=self._alone)
+        if facts["compile_cached"] is False and cell not in self._replaced:
+            self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
+            self._replaced.add(cell)
+            self._live.close(cell)
+            return True
+        self._live.learn(cell, **facts, device=self._device)
+        return False
+
+
+def covered_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds in at least one of the spans of time, which may overlap."""
+    total, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
+    """Whether a worker may not prepare beside those that are at it.
+
+    Another may be compiling this cell's graph right now; and whoever tries kernels out must be
+    alone, or the choice is of its neighbours' making.
+    """
+    if any(is_tuned(other.mode) for other in (cell, *busy)):
+        return bool(busy)
+    return is_compiled(cell.mode) and any(
+        other.arch == cell.arch and other.mode == cell.mode for other in busy
+    )

@@ -1,0 +1,319 @@
+"""The run: sets of every group's waves, until the ratios are as sure as was asked for.
+
+Whatever a worker does costs its own cell at the most; all others are still measured.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.engine import fit, fitting
+from bench.engine.clerk import Clerk
+from bench.engine.context import Context, Progress
+from bench.engine.launch import Launcher
+from bench.engine.process import WorkerError
+from bench.engine.rule import Rule, UntilPrecise
+from bench.engine.schedule import Schedule
+from bench.engine.wave import LiveWave
+from bench.machine.cards import Cards
+from bench.machine.load import LoadMeter, SystemMeter
+from bench.machine.room import Room
+from bench.records import events
+from bench.records.outcome import Outcome, check_same, check_same_environment
+from bench.records.record import SCHEMA_VERSION, Failure
+
+
+class Keeper(Protocol):
+    """Where events are kept besides: a journal."""
+
+    def append(self, event: events.Event) -> None:
+        """Keep an event."""
+        ...
+
+
+class Run:
+    """A run under way."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        launcher: Launcher,
+        progress: Progress,
+        *,
+        base_launcher: Launcher | None = None,
+        rule: Rule | None = None,
+        begin: Callable[[dict[str, object]], Keeper | None] = lambda _: None,
+        resumed: Outcome | None = None,
+        meter: LoadMeter | None = None,
+        cards: Cards | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``begin`` is given the environment before the first event, and returns its keeper.
+
+        ``rule`` says how many sets are enough; without it, those that make the ratios precise.
+        """
+        if resumed is not None:
+            check_same(plan, resumed.plan)
+        self.outcome = resumed or Outcome(plan)
+        self._resumed = resumed is not None
+        # Waves may have been split since: sets before the last one that began are what they are.
+        self._resumed_at = dict(resumed.last_set) if resumed else {}
+        self._rule = rule or UntilPrecise()
+        self._begin = begin
+        self._keeper: Keeper | None = None
+        self._plan = self.outcome.plan if resumed else plan
+        self._fit = plan.fit and not plan.against_base
+        self._ceiling = plan.ceiling and not plan.against_base
+        self._cards = cards or Cards()
+        self._context = Context(
+            plan=self._plan,
+            launcher=launcher,
+            base_launcher=base_launcher,
+            progress=progress,
+            meter=meter or SystemMeter(),
+            room=Room(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
+            cards=self._cards.known,
+            tell=self._tell,
+            now=now,
+        )
+        self._schedule = Schedule(
+            plan, now, compiled_s=lambda: self.outcome.phases_s.get("compiling", 0.0)
+        )
+        self._live: LiveWave | None = None
+
+    def measure(self) -> Outcome:
+        """Measure the whole plan, as far as the budget and the user let it.
+
+        Raises ``WorkerError`` where no worker can be started, or the device is not there;
+        ``RequestError`` where a run is resumed in another environment; and ``KeyboardInterrupt``
+        where nothing was measured yet.
+        """
+        self.outcome.status = "complete"
+        try:
+            self._ask_clerks()
+            for set_index in itertools.count():
+                wanted = self._wanted(set_index)
+                if not wanted:
+                    break
+                due = [name for name in wanted if set_index >= self._resumed_at.get(name, 0)]
+                if due and self._schedule.has_begun:
+                    self._renew(set_index)
+                for group in due:
+                    with self._schedule.measuring(group):
+                        self._measure_group(group, set_index, wanted[group])
+        except KeyboardInterrupt:
+            if not self.outcome.measured_anything:
+                raise
+            self.outcome.status = "interrupted"
+        except WorkerError as error:
+            if not self.outcome.measured_anything:
+                raise
+            self.outcome.status = "interrupted"
+            self.outcome.notes.append(f"It ended before its time: {error}.")
+            self._context.progress.note(f"no worker can be started any more: {error}")
+        finally:
+            if self._live is not None:
+                self._live.kill()
+        return self.outcome
+
+    def _tell(self, event: events.Event) -> None:
+        self.outcome.apply(event)
+        if self._keeper is not None:
+            self._keeper.append(event)
+
+    def _ask_clerks(self) -> None:
+        """Have the environment described and costs counted, of each side that there is."""
+        context, known = self._context, self.outcome.costs
+        archs = dict.fromkeys(cell.arch for cell in self._plan.cells)
+        sides = (False, True) if self._plan.against_base else (False,)
+        uncounted = [(arch, base) for base in sides for arch in archs if (arch, base) not in known]
+        context.progress.phase("importing torch", len(sides) + len(uncounted))
+        start = context.now()
+        with ExitStack() as closing:
+            clerks = [closing.enter_context(self._clerk(base=base)) for base in sides]
+            self._take_in([clerk.describe() for clerk in clerks])
+            self._tell(events.Spent(phase="importing", seconds=context.now() - start))
+            with context.timed("counting"):
+                for arch, base in uncounted:
+                    cost = clerks[base].count(arch)
+                    self._tell(events.Counted(arch=arch, cost=cost, base=base))
+                    context.progress.advance(arch)
+            context.wait()
+            if self._ceiling:
+                self._measure_ceilings(clerks[0])
+        if self._fit:
+            self._find_fits()
+
+    def _measure_ceilings(self, clerk: Clerk) -> None:
+        """Have measured what the device does at the most in each dtype where that is not known."""
+        context, known = self._context, self.outcome.ceilings
+        dtypes = dict.fromkeys(cell.dtype for cell in self._plan.cells if cell.dtype not in known)
+        if not dtypes:
+            return
+        context.progress.phase("measuring the ceiling", len(dtypes))
+        with context.timed("measuring the ceiling"):
+            for dtype in dtypes:
+                facts = clerk.ceiling(dtype)
+                self._tell(events.Ceiling(dtype=dtype, facts=facts))
+                context.progress.advance(dtype)
+                if "error" in facts:
+                    context.progress.note(self.outcome.notes[-1])
+
+    def _find_fits(self) -> None:
+        """Have the largest batches looked for that are not known, each alone on the device."""
+        context = self._context
+        unknown = [cell for cell in fit.cells(self._plan.cells) if cell not in self.outcome.fits]
+        if not unknown:
+            return
+        context.progress.phase("looking for the largest batches", len(unknown))
+        with context.timed("looking for the largest batches"):
+            for cell in unknown:
+                found = fitting.largest(context, cell)
+                self._tell(events.Fitted(fit=found))
+                context.progress.advance(f"{cell.arch} in {cell.mode}")
+
+    def _clerk(self, *, base: bool) -> Clerk:
+        return Clerk(self._context.launcher_of(base=base), self._plan, is_base=base)
+
+    def _take_in(self, environments: Sequence[dict[str, Any]]) -> None:
+        """Begin, or go on where the environment is still the same."""
+        ours = environments[0]
+        if self._cards.facts:
+            ours = {**ours, "cards": self._cards.facts}
+        if self._resumed:
+            check_same_environment(ours, self.outcome.environment)
+        self._keeper = self._begin(ours)
+        if self._resumed:
+            self._tell(events.Resumed())
+        else:
+            self._tell(
+                events.Began(
+                    schema_version=SCHEMA_VERSION,
+                    plan=self._plan,
+                    environment=ours,
+                    base_environment=next(iter(environments[1:]), None),
+                )
+            )
+        for device, others in self._cards.shared.items():
+            self._tell(events.Shared(device=device, others=others))
+
+    def _renew(self, set_index: int) -> None:
+        """Let a set share no more with the one before than a machine."""
+        self._context.progress.phase(f"set {set_index + 1}: importing torch", 1)
+        with self._schedule.renewing():
+            self._context.renew()
+        self._context.progress.advance("")
+
+    def _wanted(self, set_index: int) -> dict[str, frozenset[Cell]]:
+        """The cells to measure in one more set, of each group that wants it and has time for it."""
+        alive = {group: self._alive(group, set_index) for group in self._plan.groups}
+        wanting = {group: cells for group, cells in alive.items() if cells}
+        with_time = self._schedule.with_time(set_index, wanting)
+        return {group: cells for group, cells in wanting.items() if group in with_time}
+
+    def _alive(self, group: str, set_index: int) -> frozenset[Cell]:
+        """The cells of a group that the rule wants in one more set, and that did not fail."""
+        if self._over_budget():
+            return frozenset()
+        wanted = self._rule.wanted(self.outcome, group, set_index)
+        alive = frozenset(cell for cell in wanted if cell.id not in self.outcome.failures)
+        return frozenset() if all(cell.control for cell in alive) else alive
+
+    def _measure_group(self, group: str, set_index: int, cells: Collection[Cell]) -> None:
+        """One set of a group's cells: each wave, which may turn out to be more on the way."""
+        wave_index = 0
+        while wave_index < len(self.outcome.waves[group]):
+            key = (group, set_index, wave_index)
+            if key not in self.outcome.ended and self._is_due(group, wave_index, cells):
+                self._tell(events.WaveBegan(*key))
+                again, whole = self._measure_wave(group, set_index, wave_index, cells)
+                if again:
+                    continue
+                if whole:
+                    self._tell(events.WaveEnded(*key))
+            wave_index += 1
+
+    def _is_due(self, group: str, wave_index: int, cells: Collection[Cell]) -> bool:
+        """Whether a wave is still worth the time: something in it may yet give figures."""
+        wave = self.outcome.waves[group][wave_index]
+        its = wave.own if wave_index else (*wave.own, wave.reference)
+        alive = (cell for cell in its if cell.id not in self.outcome.failures)
+        return not self._over_budget() and any(cell in cells for cell in alive)
+
+    def _measure_wave(
+        self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]
+    ) -> tuple[bool, bool]:
+        """Fresh workers, alive together, and their rounds.
+
+        Whether to do it again because memory did not hold what others are compared with; and
+        whether all rounds were measured.
+        """
+        context = self._context
+        wave = self.outcome.waves[group][wave_index]
+        live = self._live = LiveWave(
+            context,
+            wave,
+            cells=[
+                cell
+                for cell in wave.cells
+                if cell in cells and cell.id not in self.outcome.failures
+            ],
+            set_index=set_index,
+            wave_index=wave_index,
+        )
+        live.prepare()
+        with context.timed("warming up"):
+            live.warm_up()
+        whole = live.visit_in_rounds(self._over_budget)
+        if self._plan.energy and set_index < self._plan.sets:
+            with context.timed("measuring energy"):
+                live.measure_energy(self._over_budget)
+        with context.timed("finishing"):
+            live.finish()
+        again = False
+        if live.left:
+            self._split(group, wave_index, live.left, "held no more workers at a time")
+        if live.without_memory:
+            wave = self.outcome.waves[group][wave_index]
+            again = not live.without_memory.keys().isdisjoint(wave.anchors)
+            apart = list(live.without_memory)
+            if not self._split(group, wave_index, apart, "ran out while they were measured"):
+                again = False
+                for cell, failure in live.without_memory.items():
+                    self._fail(cell, failure)
+        return again, whole
+
+    def _split(self, group: str, wave_index: int, apart: list[Cell], why: str) -> bool:
+        """Make a wave two, the cells ``apart`` in the second; False where it cannot be smaller."""
+        before = self.outcome.waves[group]
+        parts = before[wave_index].without(apart)
+        if len(parts) == 1:
+            return False
+        after = (*before[:wave_index], *parts, *before[wave_index + 1 :])
+        reason = (
+            f"{group}: memory {why} ({self._context.room.held(group)}), so its cells were measured "
+            f"in {len(after)} waves."
+        )
+        self._tell(
+            events.Split(
+                group=group,
+                waves=tuple(tuple(cell.id for cell in wave.own) for wave in after),
+                reason=reason,
+            )
+        )
+        self._context.progress.note(reason)
+        return True
+
+    def _fail(self, cell: Cell, failure: Failure) -> None:
+        self._tell(events.Failed(cell=cell.id, failure=failure))
+        self._context.progress.failed(cell, failure)
+
+    def _over_budget(self) -> bool:
+        over = self._schedule.is_over_budget
+        if over:
+            self.outcome.status = "over_budget"
+        return over

@@ -1,0 +1,211 @@
+"""A live wave: the workers of one wave in one set, from their start to their end."""
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from bench import energy
+from bench.cells.cell import Cell
+from bench.cells.waves import Wave
+from bench.engine import limits, visiting
+from bench.engine.context import Context
+from bench.engine.pool import Pool
+from bench.engine.preparing import Preparation
+from bench.machine import voiding
+from bench.machine.card import Around, Card, Reading
+from bench.machine.load import foreign_cpus
+from bench.records import events
+from bench.records.record import BackToBack, Failure
+
+MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
+
+
+class LiveWave:
+    """The workers of a wave, alive together."""
+
+    def __init__(
+        self,
+        context: Context,
+        wave: Wave,
+        *,
+        cells: Collection[Cell],
+        set_index: int,
+        wave_index: int,
+    ) -> None:
+        self._context = context
+        self._group = wave.reference.group
+        self._set = set_index
+        self._why_void = ""
+        device = context.plan.device_of(set_index)
+        self._card: Card | None = context.cards.get(device)
+        self._live = Pool(context, set_index=set_index, wave_index=wave_index)
+        self._preparation = Preparation(context, wave, self._live, cells, device)
+        self._size = len(cells)
+        self._latency_s: dict[Cell, float] = {}
+
+    @property
+    def without_memory(self) -> Mapping[Cell, Failure]:
+        """Cells whose workers ran out of memory, which fewer workers at a time may help."""
+        return self._live.without_memory
+
+    @property
+    def left(self) -> list[Cell]:
+        """Cells for which memory had no room."""
+        return self._preparation.left
+
+    def prepare(self) -> None:
+        """Start workers, and have each build, compile and check its network."""
+        self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._size)
+        self._preparation.run()
+
+    def warm_up(self) -> None:
+        """Warm up one worker at a time: many at once trip over each other's spinning threads."""
+        self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
+        for cell in self._live:
+            with self._live.may_fail(cell, "warming up"):
+                reply = self._live[cell].request("warm_up", limit_s=limits.WARM_UP_S)
+                durations_s = reply["durations_s"]
+                self._live.learn(
+                    cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s)
+                )
+                self._latency_s[cell] = min(durations_s)
+            self._context.progress.advance(cell.id)
+
+    def visit_in_rounds(self, over_budget: Callable[[], bool]) -> bool:
+        """Visit every worker in every round; whether all rounds wanted were at least tried."""
+        plan, progress = self._context.plan, self._context.progress
+        progress.phase(f"set {self._set + 1}: measuring", plan.rounds * len(self._live))
+        valid = 0
+        for round_index in range(MOST_ATTEMPTS * plan.rounds):
+            if valid == plan.rounds or not self._live:
+                break
+            if over_budget():
+                return False
+            if self._round(round_index):
+                valid += 1
+            else:
+                progress.more(len(self._live), f"a round was voided: {self._why_void}")
+        return True
+
+    def measure_energy(self, over_budget: Callable[[], bool]) -> None:
+        """Have each worker keep the card busy by itself, and read what that takes."""
+        if self._card is None or not self._card.energy_is_ours:
+            return
+        self._context.progress.phase(f"set {self._set + 1}: measuring energy", len(self._live))
+        for cell in self._live:
+            if over_budget():
+                return
+            with self._live.may_fail(cell, "measuring energy"):
+                self._sustain(cell, energy.LEAD_IN_S)
+                before = self._card.meter.read()
+                done = self._sustain(cell, energy.WINDOW_S)
+                around = Around(before=before, after=self._card.meter.read())
+                self._live.learn(
+                    cell, **energy.facts(around, done, cell, self._card.allowed, self._set)
+                )
+            self._context.progress.advance(cell.id)
+
+    def _sustain(self, cell: Cell, seconds: float) -> dict[str, Any]:
+        return self._live[cell].request(
+            "sustain", limit_s=limits.of_visit(seconds), seconds=seconds
+        )
+
+    def finish(self) -> None:
+        """Ask each worker what its whole life showed, and end it."""
+        for cell in self._live:
+            with self._live.may_fail(cell, "finishing"):
+                facts = self._live[cell].request("finish", limit_s=limits.SHORT_S)
+                self._live.learn(cell, **facts)
+                self._live.close(cell)
+                if changed := changed_code(facts):
+                    self._live.fail(
+                        cell, Failure(phase="measuring", set_index=self._set, **changed)
+                    )
+
+    def kill(self) -> None:
+        """End whatever is still alive."""
+        self._live.kill()
+
+    def _round(self, round_index: int) -> bool:
+        """A round; whether it is valid. One that is interrupted is judged as far as it went."""
+        context = self._context
+        order = list(self._live)
+        # Of its own seed, so that a run that was cut off goes on as it would have.
+        key = (context.plan.seed, self._group, *self._live.where.values(), round_index)
+        random.Random(repr(key)).shuffle(order)
+        pids = [*context.pids, *self._live.pids]
+        allowed = self._card.allowed if self._card else ()
+        card_before = self._card.meter.read() if self._card else None
+        before = context.meter.read(pids)
+        reasons: tuple[str, ...] = ()
+        try:
+            for cell in order:
+                with self._live.may_fail(cell, "measuring"):
+                    self._visit(cell, round_index)
+                context.progress.advance(cell.id)
+        finally:
+            after = context.meter.read(pids)
+            around = self._around(card_before)
+            foreign = foreign_cpus(before, after)
+            reasons = voiding.reasons(foreign, context.plan.foreign_cpus, around, allowed)
+            self._why_void = voiding.in_words(reasons)
+            context.tell(
+                events.RoundEnded(
+                    group=self._group,
+                    **self._live.where,
+                    round_index=round_index,
+                    wall_s=after.at_s - before.at_s,
+                    foreign_cpus=foreign,
+                    voided=bool(reasons),
+                    reasons=reasons,
+                    card=around,
+                )
+            )
+        return not reasons
+
+    def _visit(self, cell: Cell, round_index: int) -> None:
+        context = self._context
+        dropped, timed = visiting.iterations_for(self._latency_s[cell])
+        expected_s = (dropped + timed) * self._latency_s[cell]
+        context.sleep(visiting.HANDOVER_S)
+        reply = self._live[cell].request(
+            "measure",
+            limit_s=limits.of_visit(expected_s),
+            iterations=timed,
+            dropped=dropped,
+            back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
+        )
+        block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
+        context.tell(
+            events.Visited(
+                cell=cell.id,
+                **self._live.where,
+                round_index=round_index,
+                dropped_s=sum(reply["dropped_s"]),
+                host_s=tuple(reply["host_s"]),
+                device_s=tuple(reply["device_s"]),
+                disturbed_s=None if disturbed_s is None else tuple(disturbed_s),
+                back_to_back=block and BackToBack(**block),
+            )
+        )
+
+    def _around(self, before: Reading | None) -> Around | None:
+        """The card until now; None where its state is not known."""
+        if before is None or self._card is None:
+            return None
+        return Around(before=before, after=self._card.meter.read())
+
+
+def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
+    """Of what finishing showed: why rounds timed more than one program; None where they did not."""
+    counted = {
+        "compiled {} more graphs": facts["recompiled_graphs"],
+        "broke its graph {} more times": facts["late_graph_breaks"],
+    }
+    found = [what.format(count) for what, count in counted.items() if count]
+    if not found:
+        return None
+    message = (
+        f"it {' and '.join(found)} during the rounds, so that they timed more than one program"
+    )
+    return {"kind": "recompiled", "message": message}

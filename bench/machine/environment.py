@@ -1,0 +1,189 @@
+"""The environment: what workers run in, what of it is pinned, and what is recorded of it."""
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bench.machine import driver
+from bench.names import choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """An environment variable that workers start with, and why."""
+
+    name: str
+    value: str | None
+    """None for the number of physical cores."""
+    reason: str
+
+
+# sd of the log-ratio of two live workers with the same cell, GoogLeNet in eager at batch 1 on two
+# cores, over 7 sets of 4 workers in each of 5 environments in turn: 1.0 % with these, 3.2 % with
+# none of them, 2.3 % where threads are bound to cores besides.
+_PINNED = (
+    Setting(
+        name="MALLOC_MMAP_THRESHOLD_",
+        value=str(2**30),
+        reason="blocks up to 1 GiB come from the heap: mapping each anew costs a forward of "
+        "GoogLeNet 3,600 page faults",
+    ),
+    Setting(
+        name="MALLOC_TRIM_THRESHOLD_",
+        value=str(2**33),
+        reason="free memory stays with the process, instead of being faulted in again",
+    ),
+    Setting(
+        name="MALLOC_TOP_PAD_",
+        value=str(2**27),
+        reason="the heap grows 128 MiB at a time, so that it stops growing while warming up",
+    ),
+    Setting(
+        name="GLIBC_TUNABLES",
+        value="glibc.malloc.hugetlb=1",
+        reason="the heap asks for huge pages: with the three above, processes differ by 1.4 % "
+        "and not 5 to 8 %, and GoogLeNet takes 26 ms and not 31",
+    ),
+    Setting(
+        name="OMP_PROC_BIND",
+        value="false",
+        reason="threads stay free among the cores: bound to one each, live workers get in each "
+        "other's way, and their ratio's sd was 2.3 % and not 1.0 %",
+    ),
+    Setting(
+        name="OMP_NUM_THREADS",
+        value=None,
+        reason="a thread for each physical core: hyper-threads share what a convolution needs; "
+        "your own value is kept",
+    ),
+)
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "pinned": "an allocator that keeps its memory, a thread and a CPU for each physical core",
+        "default": "whatever this shell has; processes differ more",
+    }
+)
+# Asking for devices through NVML leaves CUDA untouched, so that a process may still fork.
+UNTOUCHED_CUDA = MappingProxyType({"PYTORCH_NVML_BASED_CUDA_CHECK": "1"})
+
+# Of cuDNN's algorithms the one that its heuristics name, as PyTorch does by itself: trying them out
+# would leave the choice, for a process's whole life, to what its neighbours did just then.
+CUDNN_BENCHMARK = False
+
+_RECORDED = re.compile(
+    "(MALLOC|GLIBC|LD|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN|(PY)?TORCH|CUDA|CUDNN|CUBLAS|NVIDIA)"
+)
+_PLACES = ("_DIR", "_PATH")  # where something lies on this machine explains no number
+
+
+def settings(name: str) -> tuple[Setting, ...]:
+    """What an environment sets for workers, with the reasons.
+
+    Raises ``RequestError`` where there is no environment of this name.
+    """
+    choose("environment", name, NAMES)
+    return _PINNED if name == "pinned" else ()
+
+
+def cache_folder(base: Mapping[str, str]) -> Path:
+    """What is kept between runs, because making it anew takes time."""
+    return Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
+
+
+def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:
+    """The environment variables that workers start with, from those of this process."""
+    # Kept between runs, and across a reboot, which Inductor's own place under /tmp is not.
+    kept = {"TORCHINDUCTOR_CACHE_DIR": str(cache_folder(base) / "inductor")}
+    chosen = {setting.name: setting.value or str(physical_cores()) for setting in settings(name)}
+    yours = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
+    return {**kept, **base, **chosen, **yours, **UNTOUCHED_CUDA}
+
+
+def cpus_for_workers(name: str = "pinned") -> frozenset[int] | None:
+    """One CPU of each physical core that this process may use; None to leave the choice open."""
+    if name == "default" or not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    first_of_core = {_siblings(cpu): cpu for cpu in reversed(allowed)}
+    return frozenset(first_of_core.values())
+
+
+def _siblings(cpu: int) -> str:
+    """The hyper-threads that share a CPU's core, as Linux lists them."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyper-threads not counted."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1))
+
+
+def pin_cudnn() -> None:
+    """Have cuDNN choose its algorithms in the same way in every worker."""
+    import torch
+
+    torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
+
+
+def describe(device: str) -> dict[str, Any]:
+    """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
+    import torch
+
+    cpu = cpu_name()
+    about: dict[str, Any] = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "device": device,
+        "device_name": cpu,
+        "cpu": cpu,
+        "physical_cores": physical_cores(),
+        "threads": torch.get_num_threads(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if _RECORDED.match(name) and not name.endswith(_PLACES)
+        },
+    }
+    if device.startswith("cuda"):
+        properties = torch.cuda.get_device_properties(device)
+        about |= {
+            "device_name": properties.name,
+            "device_memory_bytes": properties.total_memory,
+            "l2_bytes": properties.L2_cache_size,
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "driver": driver.version(),
+            "compute_capability": f"{properties.major}.{properties.minor}",
+        }
+    return about
+
+
+def cpu_name() -> str:
+    """The processor's brand, as its maker writes it."""
+    import cpuinfo
+
+    return str(cpuinfo.get_cpu_info().get("brand_raw") or "unknown CPU")
+
+
+def machine_slug(about: Mapping[str, Any]) -> str:
+    """A folder name for a machine: ``nvidia-h200``, or ``cpu-amd-epyc-2-cores``."""
+    name = str(about["device_name"])
+    if not str(about["device"]).startswith("cuda"):
+        name = f"cpu {name} {about['physical_cores']} cores"
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm|c)\)", "", name.lower())).strip("-")

@@ -1,0 +1,274 @@
+"""The outcome: what a run has measured so far, complete enough to report or go on at any moment."""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import singledispatchmethod
+from typing import Any
+
+import msgspec
+
+from bench.cells import waves
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.names import RequestError
+from bench.records import events
+from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
+
+_WaveKey = tuple[str, int, int]  # group, set, wave
+_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told of the workers of one wave, by their cells' ids."""
+
+    visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    facts: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+
+
+class Outcome:
+    """A run as its events tell it; ``apply`` is the only way to change it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.status = "complete"
+        self.environment: dict[str, Any] = {}
+        self.base_environment: dict[str, Any] | None = None
+        self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
+        """By arch, and whether it is the base's."""
+        self.ceilings: dict[str, dict[str, Any]] = {}
+        """By dtype."""
+        self.shared: dict[str, tuple[str, ...]] = {}
+        """Who else was on a device, in words."""
+        self.fits: dict[Cell, Fit] = {}
+        self.failures: dict[str, Failure] = {}
+        references = plan.references
+        self.waves: dict[str, tuple[waves.Wave, ...]] = {
+            name: (waves.whole(cells, references[name], against_base=plan.against_base),)
+            for name, cells in plan.groups.items()
+        }
+        self.phases_s: dict[str, float] = {}
+        self.ended: set[_WaveKey] = set()
+        self.rounds: dict[_WaveKey, list[Round]] = {}
+        self.notes: list[str] = []
+        self.measured_anything = False
+        """Whether there is a sample to lose."""
+        self.last_set: dict[str, int] = {}
+        """The last set that began, of each group."""
+        self._told: dict[str, dict[_WaveKey, _Told]] = {
+            name: defaultdict(_Told) for name in self.waves
+        }
+        self._compile_cold_s: dict[str, float] = {}
+        self._round_s = 0.0
+        self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
+
+    @classmethod
+    def of(cls, told: Iterable[events.Event]) -> "Outcome":
+        """The outcome of a journal's events: of a run that was cut off."""
+        told = iter(told)
+        began = next(told)
+        if not isinstance(began, events.Began):
+            raise RequestError("a run's first event is its beginning")
+        outcome = cls(began.plan)
+        outcome.apply(began)
+        for event in told:
+            outcome.apply(event)
+        outcome.status = "interrupted"
+        return outcome
+
+    def records(self) -> tuple[CellRecord, ...]:
+        """A record for each cell of the plan, in its order."""
+        return self._records(self.plan.cells)
+
+    def controls(self) -> tuple[CellRecord, ...]:
+        """The record of each group's control."""
+        return self._records(self.plan.controls)
+
+    def bases(self) -> tuple[CellRecord, ...]:
+        """The record of what each cell is compared with, in the order of the cells."""
+        return self._records(self.plan.bases)
+
+    def group_records(self, group: str) -> tuple[CellRecord, ...]:
+        """The records of one group, its control the last."""
+        whole = self.waves[group][0]
+        return self._records((*whole.group, waves.control(whole.reference)))
+
+    def run_record(self, **about: Any) -> RunRecord:
+        """Everything, to be kept; ``about`` is what pytest-benchmark knows of machine and code."""
+        plan = msgspec.to_builtins(self.plan)
+        return RunRecord(
+            cells=self.records(),
+            controls=self.controls(),
+            bases=self.bases(),
+            rounds=tuple(found for rounds in self.rounds.values() for found in rounds),
+            environment=self.environment,
+            base_environment=self.base_environment,
+            ceilings=self.ceilings,
+            shared=self.shared,
+            fits=tuple(self.fits.values()),
+            plan={name: value for name, value in plan.items() if name != "cells"},
+            status=self.status,
+            phases_s=self.phases_s,
+            notes=tuple(self.notes),
+            datetime=datetime.now(UTC).isoformat(),
+            **about,
+        )
+
+    @singledispatchmethod
+    def apply(self, event: object) -> None:
+        """Take an event into account."""
+        raise TypeError(f"no event: {event!r}")
+
+    @apply.register
+    def _(self, event: events.Began) -> None:
+        self.environment = event.environment
+        self.base_environment = event.base_environment
+
+    @apply.register
+    def _(self, _event: events.Resumed) -> None:
+        self.notes.append("It was cut off, and resumed; a wave that was cut off was measured anew.")
+
+    @apply.register
+    def _(self, event: events.Counted) -> None:
+        self.costs[event.arch, event.base] = event.cost
+
+    @apply.register
+    def _(self, event: events.Ceiling) -> None:
+        self.ceilings[event.dtype] = event.facts
+        if "error" in event.facts:
+            self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
+
+    @apply.register
+    def _(self, event: events.Shared) -> None:
+        self.shared[event.device] = event.others
+
+    @apply.register
+    def _(self, event: events.Fitted) -> None:
+        self.fits[event.fit.cell] = event.fit
+
+    @apply.register
+    def _(self, event: events.Compiled) -> None:
+        self._compile_cold_s[event.cell] = event.seconds
+
+    @apply.register
+    def _(self, event: events.WaveBegan) -> None:
+        self._round_s = 0.0
+        self.last_set[event.group] = event.set_index
+        key = (event.group, event.set_index, event.wave_index)
+        self.rounds.pop(key, None)
+        self._told[event.group].pop(key, None)
+
+    @apply.register
+    def _(self, event: events.Learned) -> None:
+        self._of_worker(event).facts[event.cell].update(event.facts)
+
+    @apply.register
+    def _(self, event: events.Visited) -> None:
+        visit = Visit(
+            set_index=event.set_index,
+            wave_index=event.wave_index,
+            round_index=event.round_index,
+            host_s=event.host_s,
+            device_s=event.device_s,
+            disturbed_s=event.disturbed_s,
+            back_to_back=event.back_to_back,
+        )
+        self._of_worker(event).visits[event.cell].append(visit)
+        self.measured_anything = True
+        block_s = event.back_to_back.host_s if event.back_to_back else 0.0
+        timed_s = sum(event.host_s) + sum(event.disturbed_s or ())
+        self._round_s += event.dropped_s + timed_s + block_s
+
+    @apply.register
+    def _(self, event: events.RoundEnded) -> None:
+        found = Round(**msgspec.structs.asdict(event))
+        key = (event.group, event.set_index, event.wave_index)
+        self.rounds.setdefault(key, []).append(found)
+        self._spend("measuring", self._round_s)
+        self._spend("idling", event.wall_s - self._round_s)
+        self._round_s = 0.0
+
+    @apply.register
+    def _(self, event: events.WaveEnded) -> None:
+        self.ended.add((event.group, event.set_index, event.wave_index))
+
+    @apply.register
+    def _(self, event: events.Split) -> None:
+        before = self.waves[event.group][0]
+        self.waves[event.group] = tuple(
+            replace(before, own=tuple(self._cells[name] for name in own)) for own in event.waves
+        )
+        self.notes.append(event.reason)
+
+    @apply.register
+    def _(self, event: events.Failed) -> None:
+        self.failures[event.cell] = event.failure
+
+    @apply.register
+    def _(self, event: events.Spent) -> None:
+        self._spend(event.phase, event.seconds)
+
+    def _spend(self, phase: str, seconds: float) -> None:
+        self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds
+
+    def _of_worker(self, event: events.Learned | events.Visited) -> _Told:
+        group = self._cells[event.cell].group
+        return self._told[group][group, event.set_index, event.wave_index]
+
+    def _records(self, cells: Sequence[Cell]) -> tuple[CellRecord, ...]:
+        visits: dict[str, list[Visit]] = defaultdict(list)
+        setups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for group in dict.fromkeys(cell.group for cell in cells):
+            for key, told in self._told[group].items():
+                rounds = self.rounds.get(key, ())
+                valid = {found.round_index for found in rounds if not found.voided}
+                for name, of_cell in told.visits.items():
+                    visits[name] += _judged(of_cell, valid)
+                for name, facts in told.facts.items():
+                    setups[name].append(facts)
+        return tuple(
+            CellRecord(
+                cell=cell,
+                visits=tuple(visits[cell.id]),
+                setups=tuple(setups[cell.id]),
+                cost=self.costs.get((cell.arch, cell.base), {}),
+                compile_cold_s=self._compile_cold_s.get(cell.id),
+                failure=self.failures.get(cell.id),
+            )
+            for cell in cells
+        )
+
+
+def _judged(visits: Iterable[Visit], valid: Container[int]) -> Iterator[Visit]:
+    """Visits, those voided whose round was, or was cut off before it was judged."""
+    for visit in visits:
+        yield visit if visit.round_index in valid else replace(visit, voided=True)
+
+
+def check_same(plan: Plan, begun: Plan) -> None:
+    """Refuse to go on with another plan than was begun; ``RequestError`` names what changed."""
+    now, then = msgspec.to_builtins(plan), msgspec.to_builtins(begun)
+    for name in sorted(now.keys() - _CHANGEABLE):
+        if now[name] == then[name]:
+            continue
+        if name == "cells":
+            missing = {cell.id for cell in begun.cells} ^ {cell.id for cell in plan.cells}
+            raise RequestError(
+                f"cannot resume: the plan has {len(plan.cells)} cells where the run was begun "
+                f"with {len(begun.cells)}; the difference begins with {min(missing, default='?')}"
+            )
+        raise RequestError(
+            f"cannot resume: {name} is {now[name]!r} where the run was begun with {then[name]!r}"
+        )
+
+
+def check_same_environment(now: dict[str, Any], then: dict[str, Any]) -> None:
+    """Refuse to go on in another environment; ``RequestError`` names what changed."""
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) != then.get(name):
+            raise RequestError(
+                f"cannot resume: {name} is {now.get(name)!r} here where the run was begun with "
+                f"{then.get(name)!r}"
+            )

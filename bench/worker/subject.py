@@ -1,0 +1,262 @@
+"""The subject: a cell's network made ready to be timed, once its answer is known to be right."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from bench.cells import archs, inputs, modes
+from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES, Dtype
+from bench.cells.tasks import TASKS, Answer, Task
+from bench.machine import resident
+from bench.worker import memory
+from bench.worker.clock import Clock, Step
+
+NUM_CLASSES = 1000
+# Two images at least: batch norm cannot take statistics of one value.
+CALIBRATION_IMAGES = 2
+
+WARM_UP_WINDOW = 3  # iterations whose medians are compared; a network is within 1 % from the third
+SLOW_S = 0.1  # a slower network hardly wobbles: single iterations are compared
+WARM_UP_GAIN = 0.03  # a window this much faster than the one before says: not steady yet
+WARM_UP_MOST = 50  # iterations
+WARM_UP_MOST_S = 20.0
+
+
+class WrongAnswerError(ValueError):
+    """The cell's answer is further from fp32 eager's than its dtype explains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What making a subject ready took and showed; all but the error is about this process."""
+
+    build_s: float
+    first_call_s: float
+    """The first call and its check; for a compiled mode that is compilation."""
+    compile_cached: bool | None
+    """Whether Inductor took its code from the cache; None where nothing was compiled."""
+    graphs: int
+    graph_breaks: int
+    weights_bytes: int
+    """Parameters and buffers, in the cell's dtype."""
+    output_error: float
+    """Relative L2 distance to fp32 eager's output of the same weights and images."""
+    error_bound: float
+    tf32_convolutions: bool
+    tf32_products: bool
+    """The two knobs as they stood while the cell ran."""
+    gradient_error: float | None
+    """The same of a training step's gradients."""
+    resident_before_bytes: int
+    """The worker's resident set before it built anything: the interpreter and its libraries."""
+    cudagraph_skips: int = 0
+    """Graphs that Inductor was asked to replay as CUDA graphs, and does not."""
+    batches: int = 1
+    """That iterations take in turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A task that is ready, with what making it so showed."""
+
+    task: Task
+    setup: Setup
+    flush: Step | None = None
+    """Empties the cache before an iteration; None where that is left alone."""
+    apparatus: memory.Held = memory.NOTHING
+    """What of the device's memory serves measuring alone."""
+
+
+def prepare(
+    cell: Cell, *, image_size: int, seed: int, threads: int | None = None, l2: str = "warm"
+) -> Subject:
+    """Build a cell's network, run it and compare its answer with fp32 eager's.
+
+    All but compiling is done in ``threads``, so that several workers can do it at once. ``l2`` is
+    how iterations are to find a GPU's cache (bench/cells/inputs.py).
+
+    Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
+    running raise.
+    """
+    torch.manual_seed(seed)
+    device = torch.device(cell.device)
+    dtype = DTYPES[cell.dtype]
+    make = TASKS[cell.task]
+    resident_before_bytes = resident.now_bytes()
+
+    own_threads = torch.get_num_threads()
+    torch.set_num_threads(threads or own_threads)
+    start = time.perf_counter()
+    model = archs.find(cell.arch).build(cell.task == "train").to(device)
+    images, targets = (
+        part.to(device) for part in inputs.random_batch(cell.batch_size, image_size, NUM_CLASSES)
+    )
+    calibrate(model, images)
+    DTYPES["fp32"].pin_precision()
+    expected = answer(make(model, images, targets, DTYPES["fp32"]))
+    build_s = time.perf_counter() - start
+
+    if modes.is_compiled(cell.mode):  # compiled code has the number of threads in it
+        torch.set_num_threads(own_threads)
+    dtype.pin_precision()
+    if modes.is_channels_last(cell.mode):
+        images = images.contiguous(memory_format=torch.channels_last)
+    start = time.perf_counter()
+    task = make(modes.apply(cell.mode, model), images, targets, dtype)
+    found = answer(task)
+    first_call_s = time.perf_counter() - start
+    for _ in range(modes.calls(cell.mode) - 1):
+        found = answer(task)
+    torch.set_num_threads(own_threads)
+    output_error, gradient_error = check(found, expected, dtype)
+    graphs, graph_breaks = compiled_graphs()
+    batches, flush, apparatus = _set_up_cache(task, device, l2)
+    return Subject(
+        task=task,
+        flush=flush,
+        apparatus=apparatus,
+        setup=Setup(
+            build_s=build_s,
+            first_call_s=first_call_s,
+            compile_cached=_compile_cached() if modes.is_compiled(cell.mode) else None,
+            graphs=graphs,
+            graph_breaks=graph_breaks,
+            weights_bytes=memory.of_weights(model),
+            output_error=output_error,
+            error_bound=dtype.error_bound,
+            tf32_convolutions=torch.backends.cudnn.allow_tf32,
+            tf32_products=torch.backends.cuda.matmul.allow_tf32,
+            gradient_error=gradient_error,
+            resident_before_bytes=resident_before_bytes,
+            cudagraph_skips=(cudagraph_skips() if modes.is_replayed(cell.mode, cell.device) else 0),
+            batches=batches,
+        ),
+    )
+
+
+def _set_up_cache(
+    task: Task, device: torch.device, l2: str
+) -> tuple[int, Step | None, memory.Held]:
+    """Make iterations find a GPU's cache as asked for: batches in turn, what empties it, its size.
+
+    What was asked of another device is refused before any worker starts (bench/cells/plan.py).
+    """
+    if device.type != "cuda" or l2 == "warm":
+        return 1, None, memory.NOTHING
+    before = memory.held(device)
+    cache_bytes = inputs.l2_bytes(device)
+    batches = inputs.batches_for(task.batch.images.nbytes, cache_bytes)
+    task.rotate(inputs.like(task.batch, batches - 1, NUM_CLASSES))
+    flush = inputs.Flush(cache_bytes, device)
+    return batches, flush, memory.held(device).beyond(before)
+
+
+def calibrate(model: nn.Module, images: Tensor) -> None:
+    """Give batch norms the statistics of random images.
+
+    An untrained batch norm has mean 0 and variance 1: almost the identity, which would hide a
+    compiler that folds it wrongly.
+    """
+    norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the statistics of this batch, not a step towards them
+        norm.train()
+    batch = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1])
+    with torch.no_grad():
+        model.train()(batch.to(images))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def answer(task: Task) -> Answer:
+    """A task's answer."""
+    with task.context():
+        return task.answer()
+
+
+def check(found: Answer, expected: Answer, dtype: Dtype) -> tuple[float, float | None]:
+    """Errors of outputs and gradients; raises ``WrongAnswerError`` where one is past its bound."""
+    output_error = relative_error(found.outputs, expected.outputs)
+    _check_bound("output", output_error, dtype.error_bound, dtype)
+    if found.gradients is None or expected.gradients is None:
+        return output_error, None
+    gradient_error = relative_error(found.gradients, expected.gradients)
+    # Where rounding decorrelates gradients, they must at least be of some size: no NaN.
+    bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
+    _check_bound("gradient", gradient_error, bound, dtype)
+    return output_error, gradient_error
+
+
+def _check_bound(what: str, error: float, bound: float, dtype: Dtype) -> None:
+    if not error <= bound:  # not "error > bound": a NaN must not pass
+        raise WrongAnswerError(
+            f"the {what} is {error:.2g} away from fp32 eager's (relative L2 distance); "
+            f"{dtype.name} explains {bound:g} at the most"
+        )
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    """L2 distance over the L2 norm of what was expected; infinite for another shape."""
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
+
+
+def warm_up(task: Task, clock: Clock, now: Callable[[], float] = time.monotonic) -> list[float]:
+    """Iterate until the latency stops falling; the seconds of each iteration."""
+    durations: list[float] = []
+    start = now()
+    with task.context():
+        while not is_steady(durations):
+            durations += clock.time(task.step, 1).host_s
+            if len(durations) >= WARM_UP_MOST or now() - start > WARM_UP_MOST_S:
+                break
+    return durations
+
+
+def is_steady(durations: list[float]) -> bool:
+    """Whether the last window of iterations is hardly faster than the one before."""
+    window = 1 if durations and min(durations) > SLOW_S else WARM_UP_WINDOW
+    if len(durations) < 2 * window:
+        return False
+    last, before = durations[-window:], durations[-2 * window : -window]
+    return median(last) >= (1 - WARM_UP_GAIN) * median(before)
+
+
+def compiled_graphs() -> tuple[int, int]:
+    """Graphs that Dynamo captured in this process, and the breaks between them."""
+    if "torch._dynamo" not in sys.modules:  # importing it takes seconds, and it captured nothing
+        return 0, 0
+    from torch._dynamo.utils import counters, graph_break_reasons
+
+    # Its counter of breaks does not count those at a branch on a tensor's value, or in a try.
+    return counters["stats"]["unique_graphs"], len(graph_break_reasons)
+
+
+def cudagraph_skips() -> int:
+    """Graphs that Inductor was asked to replay as CUDA graphs in this process, and does not."""
+    if "torch._dynamo" not in sys.modules:
+        return 0
+    from torch._dynamo.utils import counters
+
+    return counters["inductor"]["cudagraph_skips"]
+
+
+def _compile_cached() -> bool:
+    """Whether every graph came out of Inductor's cache on disk."""
+    from torch._dynamo.utils import counters
+
+    inductor, autograd = counters["inductor"], counters["aot_autograd"]
+    hits = inductor["fxgraph_cache_hit"] + autograd["autograd_cache_hit"]
+    misses = inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]
+    return hits > 0 and misses == 0

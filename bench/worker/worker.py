@@ -1,0 +1,262 @@
+"""The worker: a process that owns one cell and does what it is asked, a JSON line at a time.
+
+Requests come on standard input, ``{"op": NAME, …}``; each is answered on what was standard output
+when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. Whatever a
+network prints goes to standard error. The end of input ends the worker.
+
+``python -m bench.worker`` starts one by itself; bench/engine/forkserver.py forks them.
+"""
+
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import psutil
+import torch
+
+from bench.cells import archs, modes
+from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
+from bench.machine import environment, resident
+from bench.machine.room import free_host_bytes
+from bench.names import RequestError
+from bench.worker import (
+    attempt,
+    ceiling,
+    clock,
+    contention,
+    cost,
+    memory,
+    origin,
+    shortage,
+    subject,
+    sustain,
+)
+
+Operation = Callable[..., dict[str, Any]]
+
+
+class Worker:
+    """What a worker keeps between requests."""
+
+    def __init__(self) -> None:
+        self.subject: subject.Subject | None = None
+        self.device = torch.device("cpu")
+        self.resting_bytes = 0
+        self.replays = False
+        self.compiled: tuple[int, int] | None = None
+        """Graphs and breaks by the end of warming up."""
+
+    def describe(self, device: str) -> dict[str, Any]:
+        """The environment, as this process sees it."""
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise RequestError(
+                f"device {device!r} is not there: this machine's PyTorch {torch.__version__} sees "
+                "no CUDA device; use --device cpu"
+            )
+        self._use(device)
+        return environment.describe(device)
+
+    def cost(self, arch: str, image_size: int) -> dict[str, Any]:
+        """What an arch costs on paper, for one image."""
+        counted = cost.count(archs.find(arch), image_size=image_size)
+        origin.check()
+        return {
+            "params": counted.params,
+            "params_with_aux": counted.params_with_aux,
+            "macs_per_image": counted.macs,
+            "fvcore_total_per_image": counted.fvcore_total,
+            "activations_per_image": counted.activations,
+        }
+
+    def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
+        """What the device does at the most in a dtype."""
+        self._use(device)
+        return ceiling.measure(DTYPES[dtype], self.device)
+
+    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
+        """Iterate a cell unchecked; what this process, or its device, held at the most."""
+        wanted = Cell(**cell)
+        self._use(wanted.device)
+        before_bytes = resident.now_bytes()
+        attempt.iterate(wanted, image_size=image_size, seed=seed)
+        held = memory.holds(before_bytes, self.device)
+        return {"held_bytes": held.get("device_bytes", held["host_bytes"])}
+
+    def prepare(
+        self,
+        cell: dict[str, Any],
+        image_size: int,
+        seed: int,
+        threads: int | None = None,
+        l2: str = "warm",
+    ) -> dict[str, Any]:
+        """Build, run, check the answer; and say what this process holds by now."""
+        wanted = Cell(**cell)
+        self._use(wanted.device)
+        self.subject = subject.prepare(
+            wanted, image_size=image_size, seed=seed, threads=threads, l2=l2
+        )
+        origin.check()
+        setup = self.subject.setup
+        self.replays = replays(wanted, setup)
+        return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
+
+    def warm_up(self) -> dict[str, Any]:
+        """Iterate until steady; from here on the peaks of memory count."""
+        self.resting_bytes = memory.reset_peak(self.device)
+        durations = subject.warm_up(self._ready().task, self._clock())
+        self.compiled = subject.compiled_graphs()
+        return {"durations_s": durations}
+
+    def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
+        """Time iterations one by one, and then so many with no wait between them.
+
+        Those ``dropped`` come before, as they are; of the others one that is disturbed gets another
+        try. Back to back only where the device's calls return before their work is done.
+        """
+        task, own = self._ready().task, self._clock()
+        with task.context():
+            dropped_s = own.time(task.step, dropped).host_s
+            one_by_one = contention.block(own, task.step, iterations)
+            block = own.back_to_back(task.step, back_to_back) if back_to_back else None
+        return {
+            "dropped_s": dropped_s,
+            **asdict(one_by_one),
+            "back_to_back": block and asdict(block),
+        }
+
+    def sustain(self, seconds: float) -> dict[str, Any]:
+        """Iterate for so long, one after the other, with no wait between them."""
+        task = self._ready().task
+        with task.context():
+            return asdict(sustain.sustain(task.step, seconds, self.device))
+
+    def finish(self) -> dict[str, Any]:
+        """What the whole visit to this process showed: memory, and whether it compiled again."""
+        graphs, breaks = subject.compiled_graphs()
+        ready = self._ready()
+        setup = ready.setup
+        steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
+        peaks = memory.peaks(self.device, ready.apparatus)
+        working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
+        takes_reserved = self.replays and "peak_reserved_bytes" in peaks
+        return {
+            **peaks,
+            **({"memory_is_reserved": True} if takes_reserved else {}),
+            # The allocator of a GPU counts just that; on a CPU it is what the resident set grew by
+            # from its rest, which neither the interpreter nor compilation are in, and the weights.
+            # What a CUDA graph works in it keeps: it is reserved, and allocated to no tensor.
+            "peak_memory_bytes": peaks.get(
+                "peak_reserved_bytes" if takes_reserved else "peak_allocated_bytes",
+                setup.weights_bytes + working_bytes,
+            ),
+            "recompiled_in_warm_up": steady_graphs - setup.graphs,
+            "recompiled_graphs": graphs - steady_graphs,
+            "late_graph_breaks": breaks - steady_breaks,
+        }
+
+    def operations(self) -> dict[str, Operation]:
+        """What can be asked for, by name."""
+        return {
+            "describe": self.describe,
+            "cost": self.cost,
+            "ceiling": self.ceiling,
+            "attempt": self.attempt,
+            "prepare": self.prepare,
+            "warm_up": self.warm_up,
+            "measure": self.measure,
+            "sustain": self.sustain,
+            "finish": self.finish,
+        }
+
+    def _use(self, device: str) -> None:
+        self.device = torch.device(device)
+        if self.device.type == "cuda":
+            # So that events and streams are this device's; "cuda" has no index, which is refused.
+            torch.cuda.set_device(self.device.index or 0)
+            environment.pin_cudnn()
+
+    def _clock(self) -> clock.HostClock | clock.CudaClock:
+        return clock.for_device(self.device, self._ready().flush)
+
+    def _ready(self) -> subject.Subject:
+        if self.subject is None:
+            raise RequestError("nothing was prepared in this worker")
+        return self.subject
+
+
+def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
+    """Answer requests until there are no more."""
+    operations = worker.operations()
+    for line in requests:
+        request = json.loads(line)
+        operation = operations[request.pop("op")]
+        try:
+            reply = {"ok": operation(**request)}
+        # Any failure of a network is its cell's result, to be told apart and reported.
+        except Exception as error:  # noqa: BLE001
+            reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def replays(cell: Cell, setup: subject.Setup) -> bool:
+    """Whether anything of a cell is replayed as a CUDA graph, and keeps what it works in.
+
+    A mode asks for it, and Inductor may skip every graph that it was asked to replay.
+    """
+    skips = setup.cudagraph_skips
+    return modes.is_replayed(cell.mode, cell.device) and (not skips or skips < setup.graphs)
+
+
+def kind_of(error: Exception) -> str:
+    """What sort of failure an exception is, as the run file names it."""
+    if isinstance(error, RequestError):
+        return "request"
+    if isinstance(error, subject.WrongAnswerError):
+        return "wrong_answer"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
+        return "out_of_memory"
+    return "error"
+
+
+def sentence(error: Exception) -> str:
+    """An exception in a line: its type where that helps, and the first line of its message."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, RequestError | subject.WrongAnswerError):
+        return first
+    if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
+        return told
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _of_shortage(message: str) -> str | None:
+    """A shortage's sizes; PyTorch's allocator on CUDA tells what was free, and no other does."""
+    if "CUDA out of memory" in message:
+        return shortage.sentence(message)
+    if any(name in message for name in ("CUDA", "CUBLAS", "CUDNN")):
+        with contextlib.suppress(RuntimeError):  # a device that failed may answer nothing more
+            return shortage.beside(message, *torch.cuda.mem_get_info())
+        return None
+    total_bytes = psutil.virtual_memory().total
+    return shortage.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)
+
+
+def run(worker: Worker | None = None) -> None:
+    """Serve this process's standard streams, keeping the network's own prints apart."""
+    faulthandler.enable()
+    # Ctrl-C reaches the whole terminal; the parent decides what becomes of the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)  # what a network starts must not read our requests
+    serve(worker or Worker(), requests, replies)

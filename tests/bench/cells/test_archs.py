@@ -1,0 +1,121 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.models import ResNet
+
+import googlenet
+from bench.cells import archs
+from bench.names import RequestError
+from googlenet.heads import GoogLeNetOutput
+from googlenet.model import GoogLeNet
+from googlenet.variants import VARIANTS
+
+FACTORIES = "tests.bench.factories"
+
+
+def test_registered_are_the_variants_in_order() -> None:
+    assert [arch.name for arch in archs.registered()] == list(VARIANTS)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_registered_name_says_what_differs_from_what(name: str) -> None:
+    arch, variant = archs.find(name), VARIANTS[name]
+    assert (arch.name, arch.source) == (name, variant.source)
+    assert arch.what.startswith(variant.factor)
+    assert variant.neighbour is None or arch.what.endswith(f"(beside {variant.neighbour})")
+
+
+@pytest.mark.parametrize("aux", [False, True])
+def test_a_registered_name_builds_with_and_without_heads(aux: bool) -> None:
+    with torch.device("meta"):
+        model = archs.find("googlenet").build(aux)
+    assert isinstance(model, GoogLeNet)
+    assert (model.aux1 is not None) is (model.aux2 is not None) is aux
+
+
+def test_any_of_torchvisions_classifiers_builds() -> None:
+    arch = archs.find("torchvision:resnet18")
+    with torch.device("meta"):
+        model = arch.build(False)
+    assert arch.name == "torchvision:resnet18"
+    assert isinstance(model, ResNet)
+    # torchvision's documentation of resnet18: num_params 11,689,512.
+    assert sum(parameter.numel() for parameter in model.parameters()) == 11_689_512
+
+
+@pytest.mark.parametrize(("aux", "params"), [(False, 6_624_904), (True, 13_004_888)])
+def test_torchvisions_googlenet_comes_with_heads_where_asked(aux: bool, params: int) -> None:
+    with torch.device("meta"):
+        model = archs.find("torchvision:googlenet").build(aux)
+    assert sum(parameter.numel() for parameter in model.parameters()) == params
+
+
+def test_a_factory_of_your_own_builds() -> None:
+    arch = archs.find(f"{FACTORIES}:tiny")
+    with torch.inference_mode():
+        logits = arch.build(False).eval()(torch.zeros(2, 3, 224, 224))
+    assert logits.shape == (2, 1000)
+    assert arch.source == f"{FACTORIES}:tiny"
+
+
+def test_an_unknown_name_mentions_the_nearest_and_the_known() -> None:
+    with pytest.raises(RequestError, match=r"'gogglenet'; did you mean 'googlenet'\?") as caught:
+        archs.find("gogglenet")
+    for name in VARIANTS:
+        assert name in str(caught.value)
+
+
+def test_an_unknown_torchvision_classifier_mentions_the_nearest() -> None:
+    with pytest.raises(RequestError, match=r"'resnet81'; did you mean 'resnet\d+'\?"):
+        archs.find("torchvision:resnet81").build(False)
+
+
+@pytest.mark.parametrize("name", [":", ":x", "x:", "torchvision:"])
+def test_half_a_name_says_what_is_expected(name: str) -> None:
+    with pytest.raises(RequestError, match=rf"^'{name}' is no arch: expected .*module:factory$"):
+        archs.find(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("no_such_package.nets:net", "cannot take 'net' from 'no_such_package.nets': No module"),
+        ("tests.bench.no_such:net", r"cannot take 'net' from 'tests.bench.no_such': No module"),
+        (f"{FACTORIES}:no_such", f"cannot take 'no_such' from '{FACTORIES}': module .* no attr"),
+        (f"{FACTORIES}:tiny:more", "cannot take 'tiny:more'"),
+        (f"{FACTORIES}:not_a_network", r"not_a_network\(\) returned dict, not an nn.Module"),
+        (f"{FACTORIES}:not_callable", "not_callable"),
+        (".factories:tiny", ".factories"),
+    ],
+)
+def test_a_factory_that_cannot_build_is_a_wrong_request(name: str, sentence: str) -> None:
+    arch = archs.find(name)
+    with pytest.raises(RequestError, match=sentence):
+        arch.build(False)
+
+
+def test_finding_imports_no_torch() -> None:
+    script = (
+        "import sys; from bench import archs; archs.registered(); "
+        f"archs.find('torchvision:alexnet'); archs.find('{FACTORIES}:tiny'); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_loss_with_and_without_heads() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, aux1, aux2 = (torch.randn(2, 5, generator=generator) for _ in range(3))
+    target = torch.tensor([1, 4])
+    output = GoogLeNetOutput(logits, aux1, aux2)
+    assert torch.equal(archs.loss(logits, target), F.cross_entropy(logits, target))
+    torch.testing.assert_close(archs.loss(output, target), googlenet.loss(output, target))
+    assert archs.loss(output, target) > archs.loss(logits, target)
+    with pytest.raises(RequestError, match="cannot train on an output of type dict"):
+        archs.loss({"out": logits}, target)

@@ -1,0 +1,48 @@
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
+
+import pytest
+
+from bench.cells.cell import Cell
+
+CELL = Cell(
+    arch="googlenet",
+    mode="compile+channels_last",
+    dtype="fp32",
+    batch_size=1,
+    task="infer",
+    device="cpu",
+)
+
+
+def test_id_is_as_documented() -> None:
+    assert CELL.id == "googlenet/compile+channels_last/fp32/b1/infer/cpu"
+
+
+def test_group_is_the_id_without_arch_and_mode() -> None:
+    assert CELL.group == "fp32/b1/infer/cpu"
+    assert CELL.id == f"{CELL.arch}/{CELL.mode}/{CELL.group}"
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Cell)])
+def test_every_field_is_in_the_id(name: str) -> None:
+    changed: Any = {name: 3 if name == "batch_size" else "other"}
+    other = replace(CELL, **changed)
+    assert other.id != CELL.id
+    assert other != CELL
+    assert (other.group != CELL.group) == (name not in {"arch", "mode", "control", "base"})
+
+
+def test_a_control_is_another_cell_of_the_same_group() -> None:
+    control = replace(CELL, control=True)
+    assert control.id == f"{CELL.id}/control"
+    assert control.group == CELL.group
+
+
+def test_equal_cells_are_one_key() -> None:
+    assert {CELL: 1, replace(CELL): 2} == {CELL: 2}
+
+
+def test_a_cell_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        CELL.arch = "other"  # type: ignore[misc]

@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.ops import StochasticDepth
+
+from bench.cells import inputs
+from bench.cells.dtypes import DTYPES
+from bench.cells.plan import TASK_NAMES
+from bench.cells.tasks import TASKS
+from tests.bench import broken
+
+
+def test_every_task_that_a_plan_knows_can_be_done() -> None:
+    assert set(TASKS) == set(TASK_NAMES)
+
+
+def test_training_switches_off_what_is_random_and_nothing_else() -> None:
+    images, targets = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long)
+    model = nn.Sequential(broken.Net(), nn.Dropout(0.5), StochasticDepth(0.5, "row"))
+    task = TASKS["train"](model, images, targets, DTYPES["fp32"])
+    assert [part.training for part in model] == [True, False, False]
+    first, second = task.answer(), task.answer()
+    assert torch.equal(first.outputs, second.outputs)
+    assert first.gradients is not None
+    assert second.gradients is not None
+    assert torch.equal(first.gradients, second.gradients)
+
+
+def test_a_training_step_changes_weights_and_an_answer_does_not() -> None:
+    torch.manual_seed(0)
+    model = broken.Net()
+    task = TASKS["train"](model, torch.randn(4, 3, 32, 32), torch.arange(4), DTYPES["fp32"])
+    before = model.fc.weight.detach().clone()
+    task.answer()
+    assert torch.equal(model.fc.weight, before)
+    task.step()
+    assert not torch.equal(model.fc.weight, before)
+
+
+def test_inference_converts_weights_and_images() -> None:
+    model = broken.Net()
+    task = TASKS["infer"](
+        model, torch.randn(2, 3, 32, 32), torch.zeros(2, dtype=torch.long), DTYPES["bf16"]
+    )
+    assert not model.training
+    assert task.batch.images.dtype is model.fc.weight.dtype is torch.bfloat16
+    with task.context():
+        assert task.answer().outputs.shape == (2 * 1000,)
+
+
+class _Sees(broken.Net):
+    """Keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(x)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_iterations_take_batches_in_turn_and_the_first_is_checked(name: str) -> None:
+    torch.manual_seed(0)
+    first, second, third = (inputs.random_batch(4, 32, 1000) for _ in range(3))
+    model = _Sees()
+    task = TASKS[name](model, first.images, first.targets, DTYPES["fp32"])
+    with task.context():
+        task.step()
+        task.step()
+        task.rotate([second, third])
+        for _ in range(4):
+            task.step()
+        task.answer()
+    order = [first, first, first, second, third, first, first]
+    assert [tensor.data_ptr() for tensor in model.seen] == [
+        batch.images.data_ptr() for batch in order
+    ]

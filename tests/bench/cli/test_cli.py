@@ -1,0 +1,295 @@
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench.cells.modes import TOKENS
+from bench.cli import main
+from bench.gate import files
+from bench.records import store
+from googlenet.variants import VARIANTS
+from tests.bench import runs
+from tests.bench.gate import gates
+from tests.bench.report import rungs
+
+TINY = "tests.bench.factories:tiny"
+# tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and a classifier of 1000.
+TINY_CONV_MACS = 7 * 7 * 3 * 8 * 56**2
+TINY_FC_MACS = 8 * 1000
+
+Capture = pytest.CaptureFixture[str]
+
+
+def printed(capsys: Capture, *arguments: str) -> str:
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert code == 0
+    return out
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """The one line on stderr that a wrong request gets."""
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert err.startswith("googlenet-bench: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert "Traceback" not in err
+    return err
+
+
+def from_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def from_markdown(text: str) -> list[list[str]]:
+    """Cells without Markdown's escapes; the heading first."""
+    lines = text.strip().splitlines()
+    assert re.fullmatch(r"[|:-]+", lines[1])
+    return [
+        [re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line.strip("|").split("|")]
+        for line in (lines[0], *lines[2:])
+    ]
+
+
+def test_cost_of_torchvisions_as_json(capsys: Capture) -> None:
+    (row,) = json.loads(printed(capsys, "cost", "torchvision", "--format", "json"))
+    # FACTS.md, "Counts, 224², 1000 classes".
+    expected = {
+        "arch": "torchvision",
+        "image_size": 224,
+        "batch_size": 1,
+        "params": 6_624_904,
+        "params_with_aux": 13_004_888,
+        "macs": 1_498_376_192,
+        "flops": 2_996_752_384,
+        "fvcore_total": 1_504_878_688,
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert row.keys() - expected.keys() == {"activations"}
+
+
+def test_cost_takes_several_archs_and_sizes(capsys: Capture) -> None:
+    sizes = ["--image-size", "64", "--batch-size", "3"]
+    (row, again) = from_csv(printed(capsys, "cost", TINY, TINY, *sizes, "--format", "csv"))
+    assert row == again
+    assert (row["arch"], row["image_size"], row["batch_size"]) == (TINY, "64", "3")
+    assert int(row["macs"]) == 3 * (7 * 7 * 3 * 8 * 16**2 + TINY_FC_MACS)
+    assert int(row["flops"]) == 2 * int(row["macs"])
+
+
+def test_cost_of_stages(capsys: Capture) -> None:
+    text = printed(capsys, "cost", TINY, "--stages", "--format", "json")
+    rows = {row["stage"]: row for row in json.loads(text)}
+    assert list(rows) == ["0", "1", "2", "3", "4"]
+    assert {name: row["macs"] for name, row in rows.items()} == {
+        **dict.fromkeys("123", 0),
+        "0": TINY_CONV_MACS,
+        "4": TINY_FC_MACS,
+    }
+    assert rows["4"]["params"] == 8 * 1000 + 1000
+    assert all("params_with_aux" not in row for row in rows.values())
+
+
+def test_cost_as_markdown_and_on_a_terminal(capsys: Capture) -> None:
+    heading, row = from_markdown(printed(capsys, "cost", TINY, "--format", "markdown"))
+    shown = dict(zip(heading, row, strict=True))
+    assert shown["arch"] == TINY
+    assert shown["MACs"] == f"{TINY_CONV_MACS + TINY_FC_MACS:,}"
+    assert shown["FLOPs"] == f"{2 * (TINY_CONV_MACS + TINY_FC_MACS):,}"
+    assert "stage" not in heading
+    on_terminal = printed(capsys, "cost", TINY)
+    assert TINY in on_terminal
+    assert shown["FLOPs"] in on_terminal
+
+
+@pytest.mark.parametrize(
+    ("command", "column", "names"),
+    [("archs", "arch", list(VARIANTS)), ("modes", "token", list(TOKENS))],
+)
+def test_lists_in_every_format(
+    capsys: Capture, command: str, column: str, names: list[str]
+) -> None:
+    rows = json.loads(printed(capsys, command, "--format", "json"))
+    assert [row[column] for row in rows] == names
+    assert from_csv(printed(capsys, command, "--format", "csv")) == rows
+    heading, *body = from_markdown(printed(capsys, command, "--format", "markdown"))
+    assert heading == list(rows[0])
+    assert body == [list(row.values()) for row in rows]
+    on_terminal = printed(capsys, command)
+    assert on_terminal == printed(capsys, command, "--format", "rich")
+    assert [name for name in names if f" {name} " not in on_terminal] == []
+
+
+def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
+    rows = json.loads(printed(capsys, "modes", "--format", "json"))
+    assert {row["token"]: (row["kind"], row["devices"]) for row in rows} == {
+        "eager": ("executor", "cpu, cuda"),
+        "compile": ("executor", "cpu, cuda"),
+        "reduce-overhead": ("executor", "cuda"),
+        "max-autotune": ("executor", "cpu, cuda"),
+        "cudagraphs": ("executor", "cuda"),
+        "channels_last": ("memory_format", "cpu, cuda"),
+    }
+
+
+def test_a_wrong_arch_is_one_line(capsys: Capture) -> None:
+    assert "did you mean 'torchvision'?" in refused(capsys, "cost", "tochvision")
+    assert "did you mean 'resnet" in refused(capsys, "cost", "torchvision:resnet81")
+
+
+@pytest.mark.parametrize(
+    ("arch", "part"),
+    [
+        ("x:", "is no arch: expected"),
+        ("no_such_package:net", "cannot take 'net' from 'no_such_package'"),
+        ("tests.bench.factories:not_a_network", "returned dict, not an nn.Module"),
+        ("tests.bench.factories:not_callable", "not_callable"),
+        ("tests.bench.factories:distances", "cannot count aten::cdist"),
+    ],
+)
+def test_a_network_that_cannot_be_had_or_counted_is_one_line(
+    capsys: Capture, arch: str, part: str
+) -> None:
+    assert part in refused(capsys, "cost", arch)
+
+
+def test_an_image_too_small_is_one_line(capsys: Capture) -> None:
+    line = refused(capsys, "cost", "googlenet", "--image-size", "30")
+    assert "googlenet at 30×30: images must be at least 31×31 pixels" in line
+
+
+@pytest.mark.parametrize("option", ["--image-size", "--batch-size"])
+def test_a_size_below_one_is_one_line(capsys: Capture, option: str) -> None:
+    assert "must be at least 1" in refused(capsys, "cost", TINY, option, "0")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["no-such-command"], ["archs", "--format", "xml"], ["cost"]]
+)
+def test_what_argparse_refuses_is_exit_code_2(capsys: Capture, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: googlenet-bench" in capsys.readouterr().err
+
+
+def test_table1_of_the_default_network(capsys: Capture) -> None:
+    rows = {row["row"]: row for row in json.loads(printed(capsys, "table1", "--format", "json"))}
+    # FACTS.md: conv1 is 9,408 and 118M, where the paper prints a separable one's; conv2 agrees.
+    assert (rows["conv1"]["weights"], rows["conv1"]["paper_params"]) == (9_408, "2.7K")
+    assert (rows["conv1"]["params_agree"], rows["conv1"]["ops_agree"]) == (False, False)
+    assert "separable" in rows["conv1"]["reason"]
+    assert (rows["conv2"]["weights"], rows["conv2"]["paper_params"]) == (114_688, "112K")
+    assert (rows["conv2"]["params_agree"], rows["conv2"]["ops_agree"]) == (True, True)
+    for row in rows.values():
+        assert (row["reason"] == "") is (row["params_agree"] and row["ops_agree"]), row
+
+
+def test_table1_of_torchvisions(capsys: Capture) -> None:
+    heading, *body = from_markdown(printed(capsys, "table1", "torchvision", "--format", "markdown"))
+    rows = {cells[0]: cells for cells in body}
+    assert heading[:4] == ["row", "weights", "paper's params", "agree"]
+    # Table 1's row of 3a with a 3×3 in the 5×5 branch: 16 fewer weights for each of 16 · 32.
+    assert rows["3a"][1:4] == [f"{163_328 - 16 * 16 * 32:,}", "159K", "NO"]
+    assert rows["conv2"][1:4] == ["114,688", "112K", "yes"]
+    # A reason holds for the network that it stands beside: 3b with a 3×3 is not 379.6K with biases.
+    assert "379.6K" not in rows["3b"][-1]
+    assert rows["3a"][-1] != ""
+
+
+def test_table1_needs_the_stages(capsys: Capture) -> None:
+    line = refused(capsys, "table1", "torchvision:resnet18")
+    assert "torchvision:resnet18: this network has no stage for Table 1's rows conv2, 3a" in line
+
+
+def test_report_of_a_missing_file_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+    assert "no-such-run.json" in refused(capsys, "report", str(tmp_path / "no-such-run.json"))
+
+
+def test_report_of_a_file_that_is_no_journal_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"some": "thing"}\n')
+    assert "other.jsonl is no journal: line 1" in refused(capsys, "report", str(path))
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> str:
+    path = tmp_path / "run.json"
+    store.write(rungs.ladder(), path)
+    return str(path)
+
+
+def test_a_single_table_is_printed_and_nothing_written(capsys: Capture, run_file: str) -> None:
+    text = printed(capsys, "report", run_file, "--table", "ladder", "--format", "csv")
+    assert from_csv(text)[0]["after"] == "googlenet-3x3"
+    assert [path.name for path in Path(run_file).parent.iterdir()] == ["run.json"]
+    assert "summary, ladder, interactions" in refused(capsys, "report", run_file, "--table", "x")
+
+
+def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "both")
+    labels = ("--labels", "before,after")
+    text = printed(capsys, "report", run_file, run_file, *labels, "--report-dir", folder)
+    assert "after: ms" in " ".join(text.split())
+    assert "not measured together" in (tmp_path / "both" / "side-by-side.md").read_text("utf-8")
+    assert (tmp_path / "both" / "side-by-side.csv").read_text("utf-8").startswith("run,arch")
+
+
+@pytest.mark.parametrize(
+    ("count", "labels", "expected"),
+    [
+        (2, "one", "2 runs and 'one' do not match"),
+        (1, "one", "two runs or more"),
+        (2, "same,same", "names two runs the same"),
+        (2, "one,", "an empty name"),
+    ],
+)
+def test_labels_name_each_run_apart(
+    capsys: Capture, run_file: str, count: int, labels: str, expected: str
+) -> None:
+    assert expected in refused(capsys, "report", *[run_file] * count, "--labels", labels)
+
+
+def test_version_of_the_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == bench.__version__
+
+
+def test_a_gate_is_shown_again_from_its_run_file(capsys: Capture, tmp_path: Path) -> None:
+    gate = gates.gate({runs.EAGER: gates.SLOWER, runs.COMPILED: gates.SAME})
+    run_file, *reports = files.write_all(gate, tmp_path)
+    before = [path.read_text() for path in reports]
+    for path in reports:
+        path.unlink()
+    shown = printed(capsys, "report", str(run_file))
+    assert "abc with uncommitted changes against def: 1 regressed, 1 unchanged" in shown
+    assert [path.read_text() for path in reports] == before
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "gate.md", "gate.json"}
+    table = printed(capsys, "report", str(run_file), "--table", "verdicts", "--format", "csv")
+    assert [row["cell"] for row in csv.DictReader(io.StringIO(table))] == [
+        runs.EAGER.id,
+        runs.COMPILED.id,
+    ]
+
+
+def test_a_run_that_was_no_gate_has_no_verdicts(capsys: Capture, tmp_path: Path) -> None:
+    store.write(runs.small(), tmp_path / "run.json")
+    assert "was no gate" in refused(
+        capsys, "report", str(tmp_path / "run.json"), "--table", "verdicts"
+    )

@@ -1,0 +1,249 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.cells.cell import Cell
+from bench.engine.launch import ForkServer, Launcher, Spawner
+from bench.engine.process import WorkerError, WorkerProcess
+from bench.machine.environment import for_workers
+from bench.worker.subject import Setup
+
+LIMIT_S = 120.0
+
+
+def request_for(factory: str, **changes: object) -> dict[str, object]:
+    cell = Cell(
+        arch=f"tests.bench.broken:{factory}",
+        mode="eager",
+        dtype="fp32",
+        batch_size=2,
+        task="infer",
+        device="cpu",
+    )
+    return {"cell": {**asdict(cell), **changes}, "image_size": 32, "seed": 0}
+
+
+@pytest.fixture(scope="module", params=["fork", "spawn"])
+def launcher(request: pytest.FixtureRequest) -> Launcher:
+    if request.param == "spawn":
+        return Spawner(for_workers(os.environ))
+    server: Launcher = request.getfixturevalue("fork_server")
+    return server
+
+
+@pytest.fixture
+def worker(fork_server: Launcher) -> Iterator[WorkerProcess]:
+    process = fork_server.launch()
+    yield process
+    process.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_dead(pids: list[int]) -> list[int]:
+    """The processes that are still there after a while."""
+    for _ in range(100):
+        if not any(alive(pid) for pid in pids):
+            break
+        time.sleep(0.1)
+    return [pid for pid in pids if alive(pid)]
+
+
+def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> None:
+    worker = launcher.launch()
+    facts = worker.request("prepare", limit_s=LIMIT_S, **request_for("works"))
+    assert facts["host_bytes"] > 0
+    names = {field.name for field in fields(Setup)}
+    setup = Setup(**{name: value for name, value in facts.items() if name in names})
+    assert setup.output_error <= setup.error_bound
+    warm_up = worker.request("warm_up", limit_s=LIMIT_S)
+    assert len(warm_up["durations_s"]) >= 6
+    timing = worker.request("measure", limit_s=LIMIT_S, iterations=4)
+    assert len(timing["host_s"]) == 4
+    assert min(timing["host_s"]) > 0
+    assert timing["back_to_back"] is None  # iterations of a CPU are that already
+    again = worker.request("measure", limit_s=LIMIT_S, iterations=2, back_to_back=3)
+    assert (len(again["host_s"]), again["back_to_back"]) == (2, None)
+    finished = worker.request("finish", limit_s=LIMIT_S)
+    assert finished["recompiled_graphs"] == 0
+    assert finished["peak_resident_bytes"] > 50 * 2**20  # torch alone is more
+    worker.close()
+    assert wait_until_dead([worker.pid]) == []
+
+
+def test_what_a_network_prints_is_no_reply(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("prints"))
+    assert "not the worker" in worker.stderr()
+
+
+def test_what_a_network_starts_reads_none_of_our_requests(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("starts_what_reads_its_input"))
+    assert set(worker.stderr().splitlines()) == {"read 0 bytes"}
+
+
+def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_warmed_up"))
+    with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
+        worker.request("warm_up", limit_s=LIMIT_S)
+    assert caught.value.kind == "error"
+    assert "about to raise" in caught.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("factory", "kind", "words"),
+    [
+        ("raises_when_built", "error", "RuntimeError: no such weights"),
+        ("answers_wrongly", "wrong_answer", "away from fp32 eager's"),
+        ("needs_a_petabyte", "out_of_memory", "out of memory: 4,294,967,296 MiB more"),
+        ("is_no_factory", "request", "cannot take 'is_no_factory'"),
+    ],
+)
+def test_kinds_of_failure(worker: WorkerProcess, factory: str, kind: str, words: str) -> None:
+    with pytest.raises(WorkerError, match=words) as caught:
+        worker.request("prepare", limit_s=LIMIT_S, **request_for(factory))
+    assert caught.value.kind == kind
+
+
+def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProcess) -> None:
+    request = request_for("drops_out", task="train", mode="channels_last")
+    setup = worker.request("prepare", limit_s=LIMIT_S, **request)
+    assert setup["gradient_error"] is not None
+    assert setup["output_error"] < 1e-4
+    assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_a_renewed_server_shares_nothing_with_the_one_before(ahead: int) -> None:
+    with ForkServer(for_workers(os.environ), ahead=ahead) as server:
+        worker = server.launch()
+        before = {*server.pids, worker.pid} - {os.getpid()}
+        server.renew()
+        server.wait()
+        assert wait_until_dead(list(before)) == []
+        worker.kill()
+        assert before.isdisjoint(server.pids)
+        other = server.launch()
+        assert other.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"
+        other.close()
+
+
+def test_servers_are_started_ahead_and_all_end() -> None:
+    me = psutil.Process()
+    others = set(me.children())
+
+    def started() -> set[psutil.Process]:
+        return set(me.children()) - others
+
+    with ForkServer(for_workers(os.environ), ahead=2) as server:
+        first, second = started()
+        assert server.pids[1] in {first.pid, second.pid}
+        server.renew()
+        (left,) = started()
+        assert server.pids == (os.getpid(), left.pid)
+        server.renew()
+        assert left not in started()
+        assert len(started()) == 2
+    assert not started()
+
+
+def test_a_dead_worker_is_told_with_its_signal(launcher: Launcher) -> None:
+    worker = launcher.launch()
+    worker.request("describe", limit_s=LIMIT_S, device="cpu")
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="killed by SIGKILL") as caught:
+        worker.request("finish", limit_s=LIMIT_S)
+    assert caught.value.kind == "died"
+
+
+def test_a_worker_that_hangs_is_killed(worker: WorkerProcess) -> None:
+    worker.request("prepare", limit_s=LIMIT_S, **request_for("hangs"))
+    with pytest.raises(WorkerError, match="no answer within 1 s") as caught:
+        worker.request("measure", limit_s=1.0, iterations=100)
+    assert caught.value.kind == "timeout"
+    assert wait_until_dead([worker.pid]) == []
+
+
+def test_a_missing_device_is_a_wrong_request(worker: WorkerProcess) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(WorkerError, match="use --device cpu") as caught:
+        worker.request("describe", limit_s=LIMIT_S, device="cuda")
+    assert caught.value.kind == "request"
+
+
+def test_an_interpreter_that_cannot_start_says_so(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no torch here >&2\nexit 3\n")
+    broken.chmod(0o755)
+    from bench.engine.launch import ForkServer
+
+    with (
+        ForkServer(for_workers(os.environ), python=str(broken)) as server,
+        pytest.raises(WorkerError, match="ended with exit status 3") as caught,
+    ):
+        server.launch()
+    assert "no torch here" in caught.value.stderr
+
+
+PARENT = """
+import json, os, sys, time
+from bench.machine.environment import for_workers
+from bench.engine.launch import ForkServer, Spawner
+kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]
+launcher = kind(for_workers(os.environ))
+workers = [launcher.launch() for _ in range(2)]
+for worker in workers:
+    worker.request("describe", limit_s=120, device="cpu")
+workers[1].request("prepare", limit_s=120, **json.loads(sys.argv[2]))
+workers[1].send("measure", iterations=100)
+print(*(worker.pid for worker in workers), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("kind", ["fork", "spawn"])
+def test_workers_end_with_their_parent_the_idle_one_and_the_busy_one(kind: str) -> None:
+    hanging = json.dumps(request_for("hangs"))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, kind, hanging], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2
+    assert all(alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert wait_until_dead(pids) == []
+
+
+def test_our_own_processes_are_this_one_and_the_server(fork_server: Launcher) -> None:
+    server = psutil.Process(os.getpid()).children()
+    assert fork_server.pids[0] == os.getpid()
+    assert fork_server.pids[1] in {process.pid for process in server}
+    assert Spawner({}).pids == (os.getpid(),)
+
+
+def test_workers_stay_on_the_cpus_given() -> None:
+    one = {min(os.sched_getaffinity(0))}
+    with ForkServer(for_workers(os.environ), cpus=one) as server:
+        worker = server.launch()
+        assert os.sched_getaffinity(worker.pid) == one
+        worker.close()

@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from bench.machine import driver
+
+
+def test_no_driver_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> None:
+        raise OSError("libcuda.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    assert driver.devices() == 0
+
+
+@pytest.mark.parametrize(("status", "count", "found"), [(0, 2, 2), (0, 0, 0), (100, 2, 0)])
+def test_a_driver_is_asked_for_its_devices(
+    monkeypatch: pytest.MonkeyPatch, status: int, count: int, found: int
+) -> None:
+    class Driver:
+        def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
+            return status
+
+        def cuDeviceGetCount(self, pointer: Any) -> int:  # noqa: N802 - the driver's own name
+            pointer._obj.value = count
+            return 0
+
+        def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+            pointer._obj.value = 10 + index
+            return 0
+
+        def cuDeviceGetName(self, name: Any, _size: int, device: Any) -> int:  # noqa: N802 - the same
+            name.value = f"NVIDIA H{device.value}".encode()
+            return 0
+
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
+    assert driver.devices() == found
+    assert driver.names() == ("NVIDIA H10", "NVIDIA H11")[:found]
+
+
+class TwoCards:
+    """A driver with two devices that tell who they are."""
+
+    def __init__(self, status: int = 0) -> None:
+        self._status = status
+
+    def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
+        return 0
+
+    def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+        pointer._obj.value = index + 40
+        return 0 if index < 2 else 101
+
+    def cuDeviceGetUuid_v2(self, pointer: Any, device: Any) -> int:  # noqa: N802 - its own name
+        pointer._obj[:] = bytes([device.value]) * 16
+        return self._status
+
+    def cuDeviceGetPCIBusId(self, text: Any, size: int, device: Any) -> int:  # noqa: N802 - same
+        assert size >= len("00000000:00:00.0") + 1
+        text.value = f"0000:{device.value:02X}:00.0".encode()
+        return self._status
+
+
+def test_a_device_is_told_by_what_no_numbering_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: TwoCards())
+    assert driver.identity(1) == (
+        "29292929-2929-2929-2929-292929292929",
+        "0000:29:00.0",
+    )
+    assert driver.identity(2) is None
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: TwoCards(status=999))
+    assert driver.identity(1) is None
+
+
+def test_no_driver_tells_of_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> None:
+        raise OSError("libcuda.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    assert driver.identity(0) is None

@@ -1,0 +1,135 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.machine import environment
+from bench.names import RequestError
+
+
+def test_what_is_pinned_wins() -> None:
+    pinned = {
+        setting.name: setting.value for setting in environment.settings("pinned") if setting.value
+    }
+    assert "MALLOC_TRIM_THRESHOLD_" in pinned
+    variables = environment.for_workers(dict.fromkeys(pinned, "mine"))
+    assert {name: variables[name] for name in pinned} == pinned
+
+
+def test_every_setting_has_a_reason() -> None:
+    assert all(len(setting.reason) > 20 for setting in environment.settings("pinned"))
+
+
+def test_the_default_environment_pins_nothing() -> None:
+    assert environment.settings("default") == ()
+    variables = environment.for_workers({}, "default")
+    assert "OMP_NUM_THREADS" not in variables
+    assert "GLIBC_TUNABLES" not in variables
+    assert environment.cpus_for_workers("default") is None
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(RequestError, match="no environment is called 'quiet'"):
+        environment.settings("quiet")
+
+
+def test_workers_have_a_cpu_of_each_core() -> None:
+    cpus = environment.cpus_for_workers()
+    assert cpus is not None
+    assert cpus <= os.sched_getaffinity(0)
+    assert len(cpus) == environment.physical_cores()
+
+
+def test_hyper_threads_of_a_core_are_one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(environment, "_siblings", lambda cpu: f"{cpu % 2},{cpu % 2 + 2}")
+    assert environment.cpus_for_workers() == frozenset({0, 1})
+
+
+def test_everything_else_is_passed_on() -> None:
+    base = {"PATH": "/bin", "HOME": "/home/me", "LD_PRELOAD": "libtcmalloc.so"}
+    variables = environment.for_workers(base)
+    assert {name: variables[name] for name in base} == base
+    assert base.keys() == {"PATH", "HOME", "LD_PRELOAD"}
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR"])
+def test_what_a_user_has_chosen_is_kept(name: str) -> None:
+    assert environment.for_workers({name: "mine"})[name] == "mine"
+    assert environment.for_workers({})[name] != "mine"
+
+
+def test_threads_are_the_physical_cores() -> None:
+    assert environment.for_workers({})["OMP_NUM_THREADS"] == str(environment.physical_cores())
+
+
+def test_inductors_cache_is_kept_in_the_users_cache(tmp_path: Path) -> None:
+    variables = environment.for_workers({"XDG_CACHE_HOME": str(tmp_path)})
+    assert variables["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "googlenet-bench" / "inductor")
+    default = environment.for_workers({})["TORCHINDUCTOR_CACHE_DIR"]
+    assert default == str(Path.home() / ".cache" / "googlenet-bench" / "inductor")
+
+
+def test_there_is_a_core() -> None:
+    assert environment.physical_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("physical", "allowed", "cores"), [(8, 2, 2), (2, 4, 2), (None, 4, 4), (4, 0, 1)]
+)
+def test_cores_are_those_that_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, physical: int | None, allowed: int, cores: int
+) -> None:
+    def cpu_count(*, logical: bool) -> int | None:
+        assert not logical
+        return physical
+
+    monkeypatch.setattr("psutil.cpu_count", cpu_count)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    assert environment.physical_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("about", "slug"),
+    [
+        ({"device": "cuda", "device_name": "NVIDIA H200", "physical_cores": 16}, "nvidia-h200"),
+        (
+            {"device": "cuda:1", "device_name": "NVIDIA H100 80GB HBM3", "physical_cores": 16},
+            "nvidia-h100-80gb-hbm3",
+        ),
+        (
+            {"device": "cpu", "device_name": "AMD EPYC", "physical_cores": 2},
+            "cpu-amd-epyc-2-cores",
+        ),
+        (
+            {
+                "device": "cpu",
+                "device_name": "Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz",
+                "physical_cores": 4,
+            },
+            "cpu-intel-core-i7-8550u-cpu-1-80ghz-4-cores",
+        ),
+        ({"device": "cpu", "device_name": "../../x", "physical_cores": 1}, "cpu-x-1-cores"),
+    ],
+)
+def test_machine_slug(about: dict[str, Any], slug: str) -> None:
+    assert environment.machine_slug(about) == slug
+
+
+def test_description_names_versions_and_records_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(environment, "cpu_name", lambda: "AMD EPYC")
+    monkeypatch.setenv("OMP_TEST", "recorded")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/home/me")
+    monkeypatch.setenv("SECRET_TOKEN", "not ours")
+    about = environment.describe("cpu")
+    assert about["torch"] == torch.__version__
+    assert about["device"] == "cpu"
+    assert about["device_name"] == about["cpu"] == "AMD EPYC"
+    assert about["threads"] == torch.get_num_threads()
+    assert about["variables"]["OMP_TEST"] == "recorded"
+    assert "TORCHINDUCTOR_CACHE_DIR" not in about["variables"]
+    assert "SECRET_TOKEN" not in about["variables"]
+    assert "device_memory_bytes" not in about

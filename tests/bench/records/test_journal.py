@@ -1,0 +1,203 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.cells.plan import Plan
+from bench.machine.card import Around, Process, Reading
+from bench.names import RequestError
+from bench.records import events, journal
+from bench.records.events import Event
+from bench.records.record import SCHEMA_VERSION, Failure
+from tests.bench import runs
+
+PLAN = Plan(
+    cells=(runs.REFERENCE_EAGER, runs.EAGER),
+    sets=2,
+    rounds=3,
+    precision=0.02,
+    extra_s=0.0,
+    budget_s=None,
+    seed=7,
+)
+GROUP = runs.EAGER.group
+BEGAN = events.Began(schema_version=SCHEMA_VERSION, plan=PLAN, environment={"torch": "2.11.0"})
+EVENTS: tuple[Event, ...] = (
+    BEGAN,
+    events.Resumed(),
+    events.Counted(arch="googlenet", cost={"params": 7}),
+    events.Compiled(cell=runs.EAGER.id, seconds=30.5),
+    events.WaveBegan(GROUP, 0, 1),
+    events.Learned(cell=runs.EAGER.id, set_index=0, wave_index=1, facts={"graphs": 1}),
+    events.Visited(
+        cell=runs.EAGER.id,
+        set_index=0,
+        wave_index=1,
+        round_index=2,
+        dropped_s=0.06,
+        host_s=(0.05, 0.1 + 0.2),
+        device_s=(),
+    ),
+    events.RoundEnded(
+        group=GROUP,
+        set_index=0,
+        wave_index=1,
+        round_index=2,
+        wall_s=1.5,
+        foreign_cpus=0.25,
+        voided=True,
+    ),
+    events.RoundEnded(
+        group=GROUP,
+        set_index=0,
+        wave_index=1,
+        round_index=3,
+        wall_s=1.5,
+        foreign_cpus=0.0,
+        voided=True,
+        reasons=("thermal",),
+        card=Around(
+            before=Reading(sm_hz=1_980_000_000, throttled_s={"thermal": 0.5}),
+            after=Reading(reasons=("hw_thermal",), others=(Process(pid=7, used_bytes=1),)),
+        ),
+    ),
+    events.Shared(device="cuda:0", others=("process 7",)),
+    events.WaveEnded(GROUP, 0, 1),
+    events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory"),
+    events.Failed(
+        cell=runs.EAGER.id,
+        failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
+    ),
+    events.Spent(phase="importing", seconds=3.25),
+    events.Ceiling(dtype="fp32", facts={"bytes_per_s": 2e10}),
+    events.Fitted(fit=runs.fitted().fits[0]),
+    events.Visited(
+        cell=runs.EAGER.id,
+        set_index=0,
+        wave_index=1,
+        round_index=3,
+        dropped_s=0.06,
+        host_s=(0.05,),
+        device_s=(0.04,),
+        back_to_back=runs.on_cuda(0.25).visits[0].back_to_back,
+    ),
+)
+
+
+def written(path: Path, *told: Event) -> Path:
+    with journal.Journal(path, on_error=_no_error) as kept:
+        for event in told:
+            kept.append(event)
+    return path
+
+
+def _no_error(error: OSError) -> None:
+    raise error
+
+
+def test_every_event_comes_back_as_it_was(tmp_path: Path) -> None:
+    assert {type(event) for event in EVENTS} == set(events.Event.__args__)
+    path = written(tmp_path / "new" / journal.FILE, *EVENTS)
+    assert tuple(journal.read(path)) == EVENTS
+
+
+def test_an_event_is_on_disk_once_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    with journal.Journal(path, on_error=_no_error) as kept:
+        for count, event in enumerate(EVENTS, 1):
+            kept.append(event)
+            assert len(list(journal.read(path))) == count
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_line_that_was_cut_off_is_left_out_and_mended(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path / journal.FILE, *EVENTS[:6])
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert tuple(journal.read(path)) == EVENTS[:5]
+    written(path, *EVENTS[6:])
+    assert tuple(journal.read(path)) == (*EVENTS[:5], *EVENTS[6:])
+
+
+def _broken(path: Path) -> None:
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[:2], b"{", *lines[2:]]))
+
+
+def _headless(path: Path) -> None:
+    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
+
+
+def _of_another_version(path: Path) -> None:
+    now, then = f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'
+    path.write_text(path.read_text().replace(now, then))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_broken, "is no journal: line 3"),
+        (_headless, "a run begins on its first line"),
+        (_of_another_version, "schema version 99"),
+        (lambda path: path.write_bytes(b""), "is an empty journal"),
+        (Path.unlink, "cannot read"),
+    ],
+)
+def test_what_is_no_journal_is_refused(
+    tmp_path: Path, damage: Callable[[Path], object], words: str
+) -> None:
+    path = written(tmp_path / journal.FILE, *EVENTS)
+    damage(path)
+    with pytest.raises(RequestError, match=words):
+        list(journal.read(path))
+
+
+def test_a_full_disk_ends_the_journal_and_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    path.symlink_to("/dev/full")
+    errors: list[OSError] = []
+    with journal.Journal(path, on_error=errors.append) as kept:
+        for event in EVENTS:
+            kept.append(event)
+    assert [error.strerror for error in errors] == ["No space left on device"]
+
+
+def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    assert journal.set_aside(path) is None
+    written(path, *EVENTS)
+    aside = journal.set_aside(path)
+    assert aside is not None
+    assert aside != path
+    assert not path.exists()
+    assert tuple(journal.read(aside)) == EVENTS
+
+
+@pytest.mark.parametrize("content", [b"", b'{"type": "Beg'])
+def test_a_run_that_never_began_leaves_nothing_to_keep(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / journal.FILE
+    assert journal.is_empty(path)
+    path.write_bytes(content)
+    assert journal.is_empty(path)
+    assert journal.set_aside(path) is None
+    written(path, *EVENTS)
+    assert not journal.is_empty(path)
+    assert tuple(journal.read(path)) == EVENTS
+
+
+def test_a_journal_that_is_being_written_is_no_other_runs(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE
+    with journal.Journal(path, on_error=_no_error) as kept:
+        kept.append(BEGAN)
+        with pytest.raises(RequestError, match="another run is writing"):
+            journal.Journal(path, on_error=_no_error)
+        with pytest.raises(RequestError, match="another run is writing"):
+            journal.set_aside(path)
+        kept.append(EVENTS[1])
+    assert list(journal.read(path)) == list(EVENTS[:2])
+    assert journal.set_aside(path)
+
+
+def test_a_folder_that_takes_no_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    with pytest.raises(RequestError, match="--report-dir"):
+        journal.Journal(tmp_path / "reports" / "here" / journal.FILE, on_error=_no_error)

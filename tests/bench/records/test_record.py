@@ -1,0 +1,43 @@
+from bench.records.record import CellRecord, Visit
+from tests.bench import runs
+
+
+def test_samples_are_those_of_the_visits_in_order() -> None:
+    visits = tuple(
+        Visit(set_index=0, round_index=index, host_s=host_s, device_s=device_s)
+        for index, (host_s, device_s) in enumerate([((3.0, 1.0), (2.5, 0.5)), ((2.0,), (1.5,))])
+    )
+    record = CellRecord(cell=runs.EAGER, visits=visits)
+    assert record.host_s == (3.0, 1.0, 2.0)
+    assert record.device_s == (2.5, 0.5, 1.5)
+
+
+def test_a_cell_without_visits_has_no_samples() -> None:
+    record = CellRecord(cell=runs.UNVISITED)
+    assert (record.host_s, record.device_s) == ((), ())
+
+
+def test_the_reference_of_a_group_is_the_cell_with_a_control() -> None:
+    assert runs.small().references() == {
+        of.group: of for of in (runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
+    }
+
+
+def test_voided_visits_are_no_figures() -> None:
+    valid, voided = (
+        Visit(set_index=0, round_index=index, host_s=(1.0 + index,), voided=bool(index))
+        for index in range(2)
+    )
+    assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).host_s == (1.0,)
+    assert CellRecord(cell=runs.EAGER, visits=(voided, valid)).has_figures
+    assert not CellRecord(cell=runs.EAGER, visits=(voided,)).has_figures
+
+
+def test_warm_compilation_is_the_median_of_the_sets_that_found_their_graph() -> None:
+    setups = tuple(
+        {"first_call_s": seconds, "compile_cached": cached}
+        for seconds, cached in [(30.0, False), (5.0, True), (4.0, True), (9.0, True)]
+    )
+    assert CellRecord(cell=runs.COMPILED, setups=setups).compile_warm_s == 5.0
+    assert CellRecord(cell=runs.COMPILED, setups=setups[:1]).compile_warm_s is None
+    assert CellRecord(cell=runs.EAGER, setups=(runs.setup(0),)).compile_warm_s is None

@@ -1,0 +1,232 @@
+"""The suite as its users run it: ``pytest bench/suite`` in a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.records import store
+
+ROOT = Path(__file__).resolve().parents[3]
+WORKS = "tests.bench.broken:works"
+BROKEN = "tests.bench.broken:raises_when_warmed_up"
+
+
+def command(*options: str) -> list[str]:
+    """Nothing is voided, however busy the machine that tests run on."""
+    always = ("-p", "no:cacheprovider", "--foreign-cpus=100", "--precision=1", "--no-ceiling")
+    return [sys.executable, "-m", "pytest", "bench/suite", *always, *options]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run of a network that works, in two modes, and one that does not."""
+    return run(
+        f"--archs={WORKS},{BROKEN}",
+        "--modes=eager,channels_last",
+        "--batch-sizes=2",
+        "--sets=2",
+        "--rounds=3",
+        "--seed=1",
+        f"--report-dir={folder}",
+        f"--benchmark-json={folder / 'theirs.json'}",
+        f"--junitxml={folder / 'junit.xml'}",
+        "-k",
+        "eager or works",
+    )
+
+
+def ids(entries: Iterable[dict[str, object]]) -> list[object]:
+    return [entry["param"] for entry in entries]
+
+
+def test_a_failed_cell_fails_its_item_and_no_other(
+    finished: subprocess.CompletedProcess[str],
+) -> None:
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    assert "1 failed, 2 passed, 1 deselected" in finished.stdout
+    assert "warming up: ValueError: broke" in finished.stdout
+    assert "about to raise" in finished.stdout
+    assert "Traceback" not in finished.stdout
+
+
+def test_progress_in_a_log_is_plain_lines(finished: subprocess.CompletedProcess[str]) -> None:
+    assert "set 2: measuring (9 steps)" in finished.stderr
+    assert "failed: " in finished.stderr
+    assert "\x1b" not in finished.stderr + finished.stdout
+
+
+@pytest.mark.usefixtures("finished")
+def test_every_report_is_written(folder: Path) -> None:
+    summary = pd.read_csv(folder / "summary.csv")
+    assert list(summary["status"]) == ["measured", "measured", "failed"]
+    samples = pd.read_csv(folder / "samples.csv")
+    assert set(zip(samples["set"], samples["round"], strict=True)) == {
+        (s, r) for s in range(2) for r in range(3)
+    }
+    report = (folder / "report.md").read_text()
+    assert "Cells without figures" in report
+    assert "pytest bench/suite" in report
+    assert "junit" in (folder / "junit.xml").name
+
+
+@pytest.mark.usefixtures("finished")
+def test_the_run_file_is_what_pytest_benchmark_writes_itself(folder: Path) -> None:
+    ours = json.loads((folder / "run.json").read_text())
+    theirs = json.loads((folder / "theirs.json").read_text())
+    assert ids(ours["benchmarks"]) == ids(theirs["benchmarks"])
+    assert len(ours["benchmarks"]) == 2
+    for own, other in zip(ours["benchmarks"], theirs["benchmarks"], strict=True):
+        assert own["stats"] == other["stats"]
+        assert own["extra_info"] == other["extra_info"]
+        assert {own[name] == other[name] for name in ("name", "fullname", "group")} == {True}
+    assert set(ours) == set(theirs)
+
+
+@pytest.mark.usefixtures("finished")
+def test_pytest_benchmark_compares_run_files(folder: Path) -> None:
+    compared = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", str(folder / "run.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compared.returncode == 0, compared.stderr
+    assert f"test_cell[{WORKS}/eager/fp32/b2/infer/cpu]" in compared.stdout
+
+
+@pytest.mark.usefixtures("finished")
+def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
+    found = store.read(folder / "run.json")
+    assert found.status == "complete"
+    assert found.plan["seed"] == 1
+    assert found.plan["reference_arch"] == "torchvision"
+    # Torchvision's network is not among them: the first cell is what others are compared with.
+    assert [record.cell.id for record in found.controls] == [
+        f"{WORKS}/eager/fp32/b2/infer/cpu/control"
+    ]
+    assert {(r.set_index, r.round_index) for r in found.rounds} == {
+        (s, r) for s in range(2) for r in range(3)
+    }
+    assert [len(record.setups) for record in found.cells] == [2, 2, 1]
+    assert found.cells[2].failure is not None
+    assert found.environment["variables"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--archs", "googlnet"], "no arch is called 'googlnet'; did you mean 'googlenet'?"),
+        (["--modes", "compile+eager+x"], "no mode token is called 'x'"),
+        (["--batch-sizes", "0"], "at least one image, not 0"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str) -> None:
+    refused = run(*options)
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_cuda_device_is_refused_in_a_sentence() -> None:
+    from bench.machine import driver
+
+    if driver.devices():
+        pytest.skip("there is a CUDA device here")
+    refused = run("--device", "cuda")
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--device cpu needs none" in refused.stderr
+
+
+def test_what_only_a_worker_can_refuse_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    refused = run("--archs=tests.bench.broken:nothing", f"--report-dir={tmp_path}")
+    assert refused.returncode == 2
+    assert "cannot take 'nothing' from 'tests.bench.broken'" in refused.stdout
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
+    options = [f"--archs={WORKS}", "--modes=eager", "--rounds=1000000", f"--report-dir={tmp_path}"]
+    process = subprocess.Popen(
+        command(*options),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "measuring" in line:
+            break
+    while not (visited := process.poll() is not None):
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            break
+    assert not visited, "it ended by itself"
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    found = store.read(tmp_path / "run.json")
+    assert found.status == "interrupted"
+    assert found.cells[0].visits
+    assert "**Partial:** the run was interrupted" in (tmp_path / "report.md").read_text()
+    assert "Partial" in output
+
+
+def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
+    done = run(
+        "--profile=sweep",
+        f"--archs={WORKS}",
+        "--modes=eager",
+        "--device=cpu",
+        "--sets=2",
+        "--rounds=2",
+        f"--report-dir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = pd.read_csv(tmp_path / "saturation.csv").to_dict("records")
+    assert row["batch_sizes"] == "1, 2, 4, 8, 16"
+    cells = pd.read_csv(tmp_path / "summary.csv").to_dict("records")
+    rates = {cell["batch_size"]: cell["images_per_s"] for cell in cells}
+    assert row["best_batch_size"] == max(rates, key=lambda size: rates[size])
+    assert row["images_per_s"] == pytest.approx(rates[row["saturated_from"]])
+    assert "saturated" in (tmp_path / "report.md").read_text()
+
+
+def test_a_library_s_warning_costs_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In our tests warnings are errors; what was measured for minutes must not end in one."""
+    (tmp_path / "a_library_that_warns.py").write_text(
+        "import warnings\n"
+        "def pytest_benchmark_update_machine_info(config, machine_info):\n"
+        "    warnings.warn('this will change', FutureWarning)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run(
+        *("-p", "a_library_that_warns", f"--archs={WORKS}", "--modes=eager", "--batch-sizes=2"),
+        *("--sets=1", "--rounds=1", f"--report-dir={tmp_path}"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FutureWarning: this will change" in done.stdout
+    assert (tmp_path / "run.json").exists()

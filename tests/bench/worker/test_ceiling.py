@@ -1,0 +1,152 @@
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import repeat
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.cells.dtypes import DTYPES
+from bench.worker import ceiling
+from bench.worker.ceiling import LEAST, MIB, PROBE_S, Convolution, Sizes
+from bench.worker.clock import Step, Timing
+
+CPU = torch.device("cpu")
+SMALL = Convolution(batch_size=2, channels=3, side=5, kernel=3)
+TINY = Sizes(products=(4, 8), convolutions=(SMALL,))
+TAKES_S = PROBE_S / 2  # a power of two, so that quotients are exact
+
+
+class FakeClock:
+    """A clock by which a step takes what it is told, and which runs it."""
+
+    def __init__(self, durations_s: Iterable[float], *, device: bool = False) -> None:
+        self._durations_s = iter(durations_s)
+        self._device = device
+        self.steps = 0
+
+    def time(self, step: Step, iterations: int) -> Timing:
+        assert iterations == 1
+        step()
+        self.steps += 1
+        host_s = (next(self._durations_s),)
+        return Timing(host_s=host_s, device_s=(host_s[0] / 2,) if self._device else ())
+
+
+@pytest.fixture(autouse=True)
+def _small_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(ceiling, "COPIED_BYTES", 2 * MIB)
+    monkeypatch.setattr(ceiling, "COPIED_BYTES_A_THREAD", 0)
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    yield
+    torch.backends.cudnn.allow_tf32 = before[0]
+    torch.set_float32_matmul_precision(before[1])
+
+
+def test_rates_are_macs_and_bytes_over_the_time_of_one_repetition() -> None:
+    facts = ceiling.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(TAKES_S)))
+    convolution = 2 * 5**2 * 3**2 * 3**2 / TAKES_S
+    assert {(p["kind"], p["size"]): p["mac_per_s"] for p in facts["probes"]} == {
+        ("product", "4×4×4"): 4**3 / TAKES_S,
+        ("product", "8×8×8"): 8**3 / TAKES_S,
+        ("convolution", "3×3, 2×3×5×5"): convolution,
+        ("channels_last_convolution", "3×3, 2×3×5×5"): convolution,
+    }
+    assert facts["bytes_per_s"] == (2 + 2) * MIB / TAKES_S  # read, and written
+    assert facts["copied_bytes"] == 2 * MIB
+    assert facts["bytes_per_element"] == 4
+    assert facts["threads"] == torch.get_num_threads()
+    assert facts["failed"] == []
+
+
+def test_every_probe_is_repeated_after_one_that_warms_up() -> None:
+    timer = FakeClock(repeat(TAKES_S))
+    ceiling.measure(DTYPES["bf16"], CPU, sizes=TINY, timer=timer)
+    probes = len(list(ceiling.probes(TINY))) + 1  # and the copy
+    assert timer.steps == probes * (1 + LEAST)
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "best_s", "steps"),
+    [
+        ([0.001, 4.0, 2.0, 3.0], 2.0, 4),  # the first warms up, whatever it took
+        ([9.0, PROBE_S / 4, *([PROBE_S / 8] * 6)], PROBE_S / 8, 8),
+    ],
+)
+def test_the_fastest_repetition_counts(durations_s: list[float], best_s: float, steps: int) -> None:
+    timer = FakeClock(durations_s)
+    assert ceiling.best_s(lambda: None, timer) == best_s
+    assert timer.steps == steps == len(durations_s)
+
+
+def test_a_device_s_own_events_are_believed_where_there_are_any() -> None:
+    assert ceiling.best_s(lambda: None, FakeClock(repeat(4.0), device=True)) == 2.0
+
+
+@pytest.mark.parametrize("probe", [*ceiling.probes(TINY)], ids=lambda probe: probe.kind)
+def test_torchs_own_counter_says_two_per_mac(probe: ceiling.Probe) -> None:
+    step = probe.make(torch.float32, CPU)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        step()
+    assert counter.get_total_flops() == 2 * probe.macs
+
+
+def test_convolutions_run_in_both_memory_formats() -> None:
+    formats = {
+        "convolution": torch.contiguous_format,
+        "channels_last_convolution": torch.channels_last,
+    }
+    for probe in ceiling.probes(replace(TINY, products=())):
+        out = probe.make(torch.float32, CPU)()
+        assert isinstance(out, Tensor)
+        assert out.is_contiguous(memory_format=formats.pop(probe.kind))
+    assert not formats
+
+
+def test_a_dtype_without_kernels_has_a_reason() -> None:
+    booleans = replace(DTYPES["fp32"], name="bool", torch_name="bool")
+    facts = ceiling.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(TAKES_S)))
+    assert facts.keys() == {"error"}
+    assert "Bool" in facts["error"]
+    assert "\n" not in facts["error"]
+
+
+def test_what_fails_costs_no_other_probe() -> None:
+    vast = Sizes(products=(4,), convolutions=(replace(SMALL, side=10**7),))
+    facts = ceiling.measure(DTYPES["fp32"], CPU, sizes=vast, timer=FakeClock(repeat(TAKES_S)))
+    assert [probe["kind"] for probe in facts["probes"]] == ["product"]
+    assert [(one["kind"], "allocate" in one["reason"]) for one in facts["failed"]] == [
+        ("convolution", True),
+        ("channels_last_convolution", True),
+    ]
+
+
+def test_cudnn_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudnn, seen = torch.backends.cudnn, []
+
+    def best_s(*_: object) -> float:
+        seen.append(cudnn.benchmark)
+        return 1.0
+
+    monkeypatch.setattr(ceiling, "best_s", best_s)
+    before = cudnn.benchmark
+    ceiling.measure(DTYPES["fp32"], CPU, sizes=TINY)
+    assert set(seen) == {True}
+    assert cudnn.benchmark is before
+
+
+@pytest.mark.parametrize("kind", ceiling.SIZES)
+def test_every_kind_of_device_is_probed_with_much_work(kind: str) -> None:
+    kinds = [probe.kind for probe in ceiling.probes(ceiling.SIZES[kind])]
+    assert set(kinds) == {"product", "convolution", "channels_last_convolution"}
+    assert all(probe.macs >= 512**3 for probe in ceiling.probes(ceiling.SIZES[kind]))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_gpu_s_ceiling(name: str) -> None:
+    facts = ceiling.measure(DTYPES[name], torch.device("cuda"))
+    assert len(facts["probes"]) == len(list(ceiling.probes(ceiling.SIZES["cuda"])))
+    assert all(probe["mac_per_s"] > 0 for probe in facts["probes"])
+    assert facts["bytes_per_s"] > 0

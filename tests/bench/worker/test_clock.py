@@ -1,0 +1,187 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bench.worker import clock
+from bench.worker.clock import CudaClock, HostClock, Step, Timing, stall_cycles
+
+CPU = torch.device("cpu")
+
+
+class FakeTime:
+    """A clock that stands still but for what a step takes."""
+
+    def __init__(self, durations_s: list[float]) -> None:
+        self._now_s = 1024.0
+        self._durations_s = durations_s
+        self.steps = 0
+
+    def now(self) -> float:
+        return self._now_s
+
+    def step(self) -> None:
+        self._now_s += self._durations_s[self.steps]
+        self.steps += 1
+
+
+# Sums of powers of two: adding and subtracting them is exact.
+@pytest.mark.parametrize("durations_s", [[], [0.5], [0.5, 0.25, 2.0, 0.125]])
+def test_host_clock_times_each_step_and_nothing_around_it(durations_s: list[float]) -> None:
+    time = FakeTime(durations_s)
+    timing = HostClock(time.now).time(time.step, len(durations_s))
+    assert timing == Timing(host_s=tuple(durations_s), device_s=())
+    assert time.steps == len(durations_s)
+
+
+def test_an_error_in_a_step_is_the_callers() -> None:
+    def step() -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        HostClock().time(step, 1)
+
+
+def test_a_real_clock_only_goes_forward() -> None:
+    timing = HostClock().time(lambda: sum(range(1000)), 3)
+    assert len(timing.host_s) == 3
+    assert all(sample > 0 for sample in timing.host_s)
+
+
+@pytest.mark.parametrize(
+    ("enqueue_s", "stall_s"), [(0.0, 1e-3), (1e-4, 1e-3), (0.01, 0.03), (1.0, 0.5)]
+)
+def test_a_device_sleeps_for_some_calls_a_millisecond_at_least_and_half_a_second_at_most(
+    enqueue_s: float, stall_s: float
+) -> None:
+    assert stall_cycles(enqueue_s) == pytest.approx(stall_s * 3e9)
+
+
+def test_on_a_cpu_nothing_is_back_to_back_that_was_not_before() -> None:
+    time = FakeTime([])
+    assert HostClock(time.now).back_to_back(time.step, 5) is None  # type: ignore[func-returns-value]
+    assert time.steps == 0
+
+
+def test_each_device_has_its_clock() -> None:
+    assert isinstance(clock.for_device(CPU), HostClock)
+    assert isinstance(clock.for_device(torch.device("cuda:0")), CudaClock)
+
+
+class FakeGpu:
+    """A device that is done at once; what it was asked for, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        monkeypatch.setattr("torch.cuda.synchronize", lambda _: self.log.append("wait"))
+        monkeypatch.setattr("torch.cuda.Event", self.event)
+
+    def event(self, *, enable_timing: bool) -> "FakeGpu":
+        assert enable_timing
+        return self
+
+    def record(self) -> None:
+        self.log.append("event")
+
+    def elapsed_time(self, _other: "FakeGpu") -> float:
+        return 2.0  # ms
+
+    def now(self) -> float:
+        self.log.append("now")
+        return 0.0
+
+    def does(self, what: str) -> Step:
+        return lambda: self.log.append(what)
+
+
+TIMED = ["now", "event", "step", "event", "wait", "now"]
+
+
+def test_a_cuda_clock_waits_within_the_host_s_time_and_not_the_device_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = FakeGpu(monkeypatch)
+    timing = CudaClock(torch.device("cuda"), gpu.now).time(gpu.does("step"), 2)
+    assert gpu.log == ["wait", *TIMED, *TIMED]
+    assert timing == Timing(host_s=(0.0, 0.0), device_s=(2e-3, 2e-3))
+
+
+def test_a_flush_is_waited_for_before_each_iteration_s_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = FakeGpu(monkeypatch)
+    own = CudaClock(torch.device("cuda"), gpu.now, flush=gpu.does("flush"))
+    own.time(gpu.does("step"), 2)
+    assert gpu.log == ["wait", *2 * ["flush", "wait", *TIMED]]
+
+
+@pytest.mark.gpu
+def test_cuda_clock_waits_for_the_device() -> None:
+    device = torch.device("cuda")
+    square = torch.ones(2048, 2048, device=device)
+    steps = []
+
+    def step() -> None:
+        steps.append(square @ square)
+
+    timing = CudaClock(device).time(step, 5)
+    assert len(steps) == len(timing.host_s) == len(timing.device_s) == 5
+    assert all(
+        0 < device_s <= host_s
+        for host_s, device_s in zip(timing.host_s, timing.device_s, strict=True)
+    )
+
+
+@pytest.mark.gpu
+def test_a_flush_on_the_device_is_in_none_of_the_times_either() -> None:
+    device = torch.device("cuda")
+    small, large = torch.ones(1024, device=device), torch.ones(8192, 8192, device=device)
+
+    def flush() -> None:
+        large @ large  # a TFLOP: milliseconds at the least
+
+    own = CudaClock(device)
+    alone = own.time(flush, 3)
+    timing = CudaClock(device, flush=flush).time(small.zero_, 20)
+    assert len(timing.host_s) == len(timing.device_s) == 20
+    assert sorted(timing.host_s)[10] < min(alone.host_s) / 2
+    assert sorted(timing.device_s)[10] < min(alone.device_s) / 2
+
+
+LAUNCHES = 200  # of a step: as many as a GoogLeNet has, and few enough for the queue of a device
+
+
+def _launching(side: int, device: torch.device) -> Callable[[], None]:
+    square = torch.ones(side, side, device=device)
+
+    def step() -> None:
+        for _ in range(LAUNCHES):
+            torch.mm(square, square)
+
+    return step
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("side", "is_launch_bound"), [(4, True), (2048, False)])
+def test_a_block_tells_a_device_that_waits_from_one_that_works(
+    side: int, is_launch_bound: bool
+) -> None:
+    device = torch.device("cuda")
+    own, step = CudaClock(device), _launching(side, device)
+    own.time(step, 3)
+    block = own.back_to_back(step, 5)
+    assert block.iterations == 5
+    assert 0 < block.enqueue_s <= block.host_s
+    assert 0 < block.device_s <= block.host_s
+    assert block.busy_s is not None
+    busy_share = block.busy_s * block.iterations / block.host_s
+    assert busy_share < 0.9 if is_launch_bound else 0.9 < busy_share < 1.1
+
+
+@pytest.mark.gpu
+def test_a_step_that_waits_for_the_device_says_nothing_of_how_busy_it_is() -> None:
+    device = torch.device("cuda")
+    one = torch.ones(1, device=device)
+    own = CudaClock(device)
+    own.time(one.item, 3)
+    assert own.back_to_back(one.item, 3).busy_s is None

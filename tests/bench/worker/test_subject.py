@@ -1,0 +1,387 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.cells import inputs
+from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
+from bench.cells.modes import TOKENS
+from bench.cells.tasks import Answer, Inference
+from bench.worker import memory, subject
+from bench.worker.clock import Step, Timing
+from bench.worker.subject import (
+    WARM_UP_GAIN,
+    WARM_UP_MOST,
+    WARM_UP_MOST_S,
+    WARM_UP_WINDOW,
+    WrongAnswerError,
+)
+from tests.bench import tiny
+
+FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
+IMAGE_SIZE = 16
+CELL = Cell(
+    arch="tests.bench.tiny:net",
+    mode="eager",
+    dtype="fp32",
+    batch_size=2,
+    task="infer",
+    device="cpu",
+)
+
+
+MS = 1e-3
+
+
+def vector(*values: float) -> Tensor:
+    return torch.tensor(values)
+
+
+@pytest.mark.parametrize("count", range(2 * WARM_UP_WINDOW))
+def test_two_windows_are_needed_to_be_steady(count: int) -> None:
+    assert not subject.is_steady([MS] * count)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "steady"),
+    [
+        (1.0, 1.0, True),
+        (1.0, 1 - WARM_UP_GAIN / 2, True),
+        (1.0, 1 - WARM_UP_GAIN * 2, False),
+        (1.0, 2.0, True),
+        (10.0, 1.0, False),
+    ],
+)
+def test_steady_is_hardly_faster_than_before(before: float, last: float, steady: bool) -> None:
+    durations = [before * MS] * WARM_UP_WINDOW + [last * MS] * WARM_UP_WINDOW
+    assert subject.is_steady(durations) is steady
+    assert subject.is_steady([1.0, *durations]) is steady
+
+
+def test_single_iterations_of_a_slow_network_are_compared() -> None:
+    assert not subject.is_steady([1.0])
+    assert subject.is_steady([1.0, 1.0])
+    assert not subject.is_steady([1.0, 1.0 - 2 * WARM_UP_GAIN])
+    assert subject.is_steady([9.0, 1.0, 1.0])
+
+
+def test_one_slow_iteration_does_not_unsettle() -> None:
+    assert subject.is_steady([MS, 1.0, MS, MS, MS, MS])
+    assert subject.is_steady([1.0, 1.0, 1.0, 1.0, 0.01, 1.0])
+
+
+def test_relative_error_is_a_distance_over_a_norm() -> None:
+    assert subject.relative_error(vector(3.0, 4.0), vector(3.0, 4.0)) == 0
+    assert subject.relative_error(vector(0.0, 0.0), vector(3.0, 4.0)) == 1
+    assert subject.relative_error(vector(3.0, 5.0), vector(3.0, 4.0)) == pytest.approx(1 / 5)
+
+
+def test_relative_error_of_another_shape_is_infinite() -> None:
+    assert subject.relative_error(vector(1.0), vector(1.0, 1.0)) == math.inf
+
+
+def test_check_returns_the_errors() -> None:
+    expected = Answer(outputs=vector(3.0, 4.0), gradients=vector(1.0))
+    found = Answer(outputs=vector(3.0, 4.0 + 5e-4), gradients=vector(1.1))
+    output_error, gradient_error = subject.check(found, expected, FP32)
+    assert output_error == pytest.approx(1e-4, rel=1e-2)
+    assert gradient_error == pytest.approx(0.1, rel=1e-5)
+
+
+def test_inference_has_no_gradient_error() -> None:
+    same = Answer(outputs=vector(1.0), gradients=None)
+    assert subject.check(same, same, FP32) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        vector(1.0 + 2 * FP32.error_bound),
+        vector(1.0, 1.0),
+        vector(math.nan),
+        vector(math.inf),
+    ],
+)
+def test_a_wrong_output_is_refused(outputs: Tensor) -> None:
+    found = Answer(outputs=outputs, gradients=None)
+    expected = Answer(outputs=vector(1.0), gradients=None)
+    with pytest.raises(WrongAnswerError, match=r"the output is .* away .*; fp32 explains 0\.001"):
+        subject.check(found, expected, FP32)
+
+
+@pytest.mark.parametrize("gradient", [1.5, math.nan])
+def test_a_wrong_gradient_is_refused(gradient: float) -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(gradient))
+    with pytest.raises(WrongAnswerError, match=r"the gradient is .* away"):
+        subject.check(found, expected, FP32)
+
+
+def test_a_gradient_that_rounding_explains_is_only_reported() -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(1.5))
+    assert BF16.gradient_bound is None
+    assert subject.check(found, expected, BF16) == (0.0, 0.5)
+
+
+def test_a_gradient_that_is_no_number_is_refused_in_every_dtype() -> None:
+    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
+    found = replace(expected, gradients=vector(math.nan))
+    with pytest.raises(WrongAnswerError):
+        subject.check(found, expected, BF16)
+
+
+def test_each_dtype_has_its_own_bound() -> None:
+    error = (FP32.error_bound + BF16.error_bound) / 2
+    found = Answer(outputs=vector(1 + error), gradients=None)
+    expected = Answer(outputs=vector(1.0), gradients=None)
+    assert subject.check(found, expected, BF16)[0] == pytest.approx(error, rel=1e-5)
+    with pytest.raises(WrongAnswerError):
+        subject.check(found, expected, FP32)
+
+
+def images(seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    return inputs.random_images(2, IMAGE_SIZE)
+
+
+def norm_of(model: nn.Module) -> nn.BatchNorm2d:
+    (norm,) = (part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
+    return norm
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
+    torch.manual_seed(0)
+    model = tiny.net()
+    norm = norm_of(model)
+    norm.momentum = 0.25
+    subject.calibrate(model, inputs.random_images(batch_size, IMAGE_SIZE))
+    assert norm.momentum == 0.25
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean.abs().min() > 0
+    assert (norm.running_var - 1).abs().min() > 1e-3
+    assert norm.num_batches_tracked == 1
+
+
+def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
+    """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
+    torch.manual_seed(0)
+    model = tiny.net()
+    images = inputs.random_images(2, IMAGE_SIZE)
+    state = torch.get_rng_state()
+    subject.calibrate(model, images)
+    torch.set_rng_state(state)
+    batch = inputs.random_images(2, IMAGE_SIZE)
+    assert isinstance(model, nn.Sequential)
+    with torch.no_grad():
+        out = model.eval()[:2](batch)
+    assert out.mean(dim=(0, 2, 3)).abs().max() < 1e-5
+    assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
+
+
+def test_a_network_without_batch_norm_is_left_alone() -> None:
+    model = nn.Flatten().eval()
+    subject.calibrate(model, images(0))
+    assert not model.training
+
+
+def prepared(cell: Cell) -> subject.Subject:
+    return subject.prepare(cell, image_size=IMAGE_SIZE, seed=3)
+
+
+def test_prepare_makes_an_inference_ready() -> None:
+    made = prepared(CELL)
+    output = made.task.step()
+    assert isinstance(output, Tensor)
+    assert output.shape == (CELL.batch_size, tiny.NUM_CLASSES)
+    assert not made.task.model.training
+    assert made.setup.output_error == 0
+    assert made.setup.error_bound == FP32.error_bound
+    assert made.setup.gradient_error is None
+    assert made.setup.compile_cached is None
+    assert made.setup.resident_before_bytes > 0
+
+
+def test_prepare_is_the_same_for_one_seed() -> None:
+    first, second = prepared(CELL), prepared(CELL)
+    other = subject.prepare(CELL, image_size=IMAGE_SIZE, seed=4)
+    assert torch.equal(subject.answer(first.task).outputs, subject.answer(second.task).outputs)
+    assert not torch.equal(subject.answer(first.task).outputs, subject.answer(other.task).outputs)
+
+
+def test_prepare_stores_images_as_the_mode_says() -> None:
+    made = prepared(replace(CELL, mode="channels_last"))
+    assert made.task.batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert not made.task.batch.images.is_contiguous()
+    assert 0 <= made.setup.output_error < FP32.error_bound
+
+
+def test_prepare_converts_to_the_dtype() -> None:
+    made = prepared(replace(CELL, dtype="bf16"))
+    assert made.task.batch.images.dtype is torch.bfloat16
+    assert {p.dtype for p in made.task.model.parameters()} == {torch.bfloat16}
+    assert 0 < made.setup.output_error < BF16.error_bound
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_prepare_makes_a_training_step_ready(dtype: str) -> None:
+    made = prepared(replace(CELL, task="train", dtype=dtype))
+    assert made.task.model.training
+    assert made.setup.gradient_error is not None
+    assert (made.setup.gradient_error == 0) == (dtype == "fp32")
+    assert {p.dtype for p in made.task.model.parameters()} == {torch.float32}
+    # A bias before a batch norm has no gradient.
+    weights = [p for p in made.task.model.parameters() if p.ndim > 1]
+    before = [weight.detach().clone() for weight in weights]
+    made.task.step()
+    assert all(not torch.equal(*pair) for pair in zip(before, weights, strict=True))
+
+
+def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubled(_mode: str, model: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            next(model.parameters()).mul_(2)
+        return model
+
+    monkeypatch.setattr("bench.cells.modes.apply", doubled)
+    with pytest.raises(WrongAnswerError, match="the output is"):
+        prepared(CELL)
+
+
+# Of torch 2.11's own autotuning.
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
+    """Without CUDA graphs, of which a CPU has none: nothing is said of them."""
+    made = prepared(replace(CELL, mode="max-autotune"))
+    assert made.setup.output_error < FP32.error_bound
+    assert made.setup.graphs >= 1
+    assert made.setup.cudagraph_skips == 0
+    assert (made.setup.batches, made.flush) == (1, None)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", ["eager", "channels_last", "cudagraphs"])
+def test_googlenet_is_within_each_dtype_s_bound_on_a_gpu(mode: str, dtype: str) -> None:
+    cell = replace(CELL, arch="googlenet", mode=mode, dtype=dtype, device="cuda")
+    setup = subject.prepare(cell, image_size=224, seed=0).setup
+    assert 0 <= setup.output_error < setup.error_bound
+    assert setup.tf32_convolutions is setup.tf32_products is (dtype == "tf32")
+
+
+# Inductor warns of an fp32 that is fp32, and what else it and Triton warn of is theirs as well.
+may_warn = pytest.mark.filterwarnings("default")
+
+
+@pytest.mark.gpu
+@may_warn
+@pytest.mark.parametrize(
+    ("arch", "mode"),
+    # A GoogLeNet takes half a minute to compile, and minutes to try kernels out for; what is
+    # replayed was compiled.
+    [
+        ("googlenet" if name == "reduce-overhead" else CELL.arch, name)
+        for name, token in TOKENS.items()
+        if token.compiles
+    ],
+)
+def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
+    cell = replace(CELL, arch=arch, mode=mode, device="cuda")
+    made = subject.prepare(cell, image_size=224, seed=0, l2="cold")
+    assert made.setup.output_error < made.setup.error_bound
+    assert made.setup.cudagraph_skips == 0
+    assert made.setup.graphs >= 1
+    graphs = subject.compiled_graphs()
+    with made.task.context():
+        for _ in range(made.setup.batches + 1):
+            made.task.step()
+    assert subject.compiled_graphs() == graphs  # no batch is another program
+
+
+@pytest.mark.gpu
+@may_warn
+def test_a_step_trains_with_cuda_graphs() -> None:
+    cell = replace(CELL, mode="reduce-overhead", device="cuda", task="train")
+    made = subject.prepare(cell, image_size=224, seed=0)
+    assert made.setup.gradient_error is not None
+    with made.task.context():
+        for _ in range(4):
+            made.task.step()
+
+
+@pytest.mark.gpu
+def test_cold_batches_together_exceed_the_cache_and_are_no_memory_of_the_network() -> None:
+    device = torch.device("cuda")
+    before = memory.held(device)  # by other tests
+    made = subject.prepare(replace(CELL, device="cuda"), image_size=224, seed=0, l2="cold")
+    batch_bytes = made.task.batch.images.nbytes
+    cache_bytes = inputs.l2_bytes(device)
+    assert (made.setup.batches - 1) * batch_bytes <= cache_bytes
+    assert cache_bytes < made.setup.batches * batch_bytes
+    assert made.apparatus.allocated_bytes >= (inputs.FLUSH + 1) * cache_bytes - batch_bytes
+    memory.reset_peak(device)
+    with made.task.context():
+        made.task.step()
+    peaks = memory.peaks(device, made.apparatus)
+    assert 0 < peaks["peak_allocated_bytes"] - before.allocated_bytes < cache_bytes
+    # It may have found room in what other tests had reserved.
+    assert 0 <= peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
+
+
+class FakeClock:
+    """Times steps that take ``first_s``, then each ``factor`` times as long as the one before."""
+
+    def __init__(self, factor: float, first_s: float = 1.0) -> None:
+        self._factor = factor
+        self._next_s = first_s
+
+    def time(self, step: Step, iterations: int) -> Timing:
+        durations = []
+        for _ in range(iterations):
+            step()
+            durations.append(self._next_s)
+            self._next_s *= self._factor
+        return Timing(host_s=tuple(durations), device_s=())
+
+
+def task() -> Inference:
+    torch.manual_seed(0)
+    return Inference(tiny.net(), images(0), torch.zeros(2), FP32)
+
+
+def test_building_in_fewer_threads_leaves_the_cells_own_number() -> None:
+    threads = torch.get_num_threads()
+    subject.prepare(CELL, image_size=32, seed=0, threads=1)
+    assert torch.get_num_threads() == threads
+
+
+def test_warm_up_ends_once_the_latency_stops_falling() -> None:
+    durations = subject.warm_up(task(), FakeClock(1.0, first_s=MS), lambda: 0.0)
+    assert durations == [MS] * (2 * WARM_UP_WINDOW)
+
+
+def test_warm_up_of_what_never_settles_ends() -> None:
+    durations = subject.warm_up(task(), FakeClock(0.5), lambda: 0.0)
+    assert durations == [0.5**index for index in range(WARM_UP_MOST)]
+
+
+def test_warm_up_ends_when_its_time_is_up() -> None:
+    readings = iter([0.0, 1.0, WARM_UP_MOST_S, WARM_UP_MOST_S + 1])
+    assert subject.warm_up(task(), FakeClock(0.5), lambda: next(readings)) == [1.0, 0.5, 0.25]
+
+
+def branching(x: Tensor) -> Tensor:
+    return x + 1 if x.sum() > 0 else x - 1
+
+
+def test_a_branch_on_a_value_breaks_the_graph() -> None:
+    torch._dynamo.reset()
+    graphs, _ = subject.compiled_graphs()
+    torch.compile(branching, backend="eager")(torch.ones(3))
+    assert subject.compiled_graphs()[0] > graphs
+    assert subject.compiled_graphs()[1] == 1

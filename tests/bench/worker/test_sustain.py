@@ -1,0 +1,43 @@
+import time
+
+import pytest
+import torch
+
+from bench.worker.sustain import IN_FLIGHT, sustain
+
+CPU = torch.device("cpu")
+
+
+def test_iterations_go_on_for_as_long_as_was_asked() -> None:
+    now_s, steps = [0.0], []
+
+    def step() -> None:
+        steps.append(now_s[0])
+        now_s[0] += 0.75
+
+    done = sustain(step, 2.0, CPU, now=lambda: now_s[0])
+    assert steps == [0.0, 0.75, 1.5]
+    assert (done.iterations, done.wall_s) == (3, 2.25)
+
+
+def test_an_error_in_a_step_is_the_caller_s() -> None:
+    def step() -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        sustain(step, 1.0, CPU)
+
+
+@pytest.mark.gpu
+def test_a_window_ends_with_the_work_and_soon() -> None:
+    device = torch.device("cuda")
+    square = torch.ones(4096, 4096, device=device)
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    _ = [square @ square for _ in range(10)]
+    torch.cuda.synchronize()
+    step_s = (time.perf_counter() - start) / 10
+    done = sustain(lambda: square @ square, 0.5, device)
+    assert torch.cuda.current_stream(device).query()  # nothing is left to be done
+    assert 0.5 <= done.wall_s < 0.5 + 10 * (IN_FLIGHT + 2) * step_s + 0.1
+    assert done.iterations > 1
