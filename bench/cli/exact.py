@@ -19,7 +19,7 @@ from bench.cli.command import Commands, Output
 from bench.gate import baseline, counting, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
 from bench.names import RequestError
-from bench.report.tables import FORMATS, Column, scaled
+from bench.report.tables import FORMATS, IN_FULL, Column, scaled
 from bench.suite.profiles import PROFILES
 
 DIFFERS = 1
@@ -154,11 +154,11 @@ def _cells(options: argparse.Namespace) -> tuple[Cell, ...]:
 COUNT_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="params", heading="params", write=COUNT),
-    Column(name="params_with_aux", heading="with aux", write=COUNT, in_full_only=True),
-    Column(name="macs_per_image", heading="MACs/image", write=COUNT, in_full_only=True),
+    Column(name="params_with_aux", heading="with aux", write=COUNT, rank=IN_FULL),
+    Column(name="macs_per_image", heading="MACs/image", write=COUNT, rank=IN_FULL),
     Column(name="flops_per_image", heading="FLOPs/image", write=COUNT),
-    Column(name="fvcore_total_per_image", heading="fvcore total", write=COUNT, in_full_only=True),
-    Column(name="weights_bytes", heading="weights bytes", write=COUNT, in_full_only=True),
+    Column(name="fvcore_total_per_image", heading="fvcore total", write=COUNT, rank=IN_FULL),
+    Column(name="weights_bytes", heading="weights bytes", write=COUNT, rank=IN_FULL),
     Column(name="peak_bytes", heading="peak bytes", write=COUNT),
     Column(name="graphs", heading="graphs", write=COUNT),
     Column(name="graph_breaks", heading="breaks", write=COUNT),

@@ -21,6 +21,7 @@ from bench.report.summary import PER_MIB
 from bench.report.tables import (
     BLANK,
     FORMATS,
+    IN_FULL,
     Column,
     escaped,
     filled,
@@ -218,9 +219,13 @@ def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
         Column(name="mode", heading="mode", is_text=True),
         Column(name="advice", heading="advice", is_text=True),
         first,
-        replace(second, in_full_only=True),
+        replace(second, rank=IN_FULL),
         *(
-            Column(name=figure.name, heading=figure.heading, in_full_only=figure != FIGURES[0])
+            Column(
+                name=figure.name,
+                heading=figure.heading,
+                rank=0 if figure == FIGURES[0] else IN_FULL,
+            )
             for figure in FIGURES
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report.tables import Column, filled, joules, milliseconds, scaled
+from bench.report.tables import IN_FULL, Column, filled, joules, milliseconds, scaled
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 PER_MIB = 1 / 2**20
@@ -22,19 +22,17 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
         Column(name="arch", heading="arch", is_text=True),
         Column(name="mode", heading="mode", is_text=True),
         Column(name="latency_s", heading=f"{host}latency ms", write=milliseconds, bounded=True),
+        Column(name="latency_p50_s", heading=f"{host}p50 ms", write=milliseconds, rank=IN_FULL),
+        Column(name="latency_p90_s", heading=f"{host}p90 ms", write=milliseconds, rank=4),
+        Column(name="latency_p99_s", heading=f"{host}p99 ms", write=milliseconds, rank=IN_FULL),
+        Column(name="device_p50_s", heading="device p50 ms", write=milliseconds, rank=3),
+        Column(name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=True, rank=2),
+        Column(name="images_per_s_from", heading="images/s\nfrom", is_text=True, rank=IN_FULL),
+        Column(name="busy_p50_s", heading="busy p50 ms", write=milliseconds, rank=IN_FULL),
         Column(
-            name="latency_p50_s", heading=f"{host}p50 ms", write=milliseconds, in_full_only=True
+            name="busy_share", heading="device\nbusy %", write=scaled(100, 0), bounded=True, rank=3
         ),
-        Column(name="latency_p90_s", heading=f"{host}p90 ms", write=milliseconds),
-        Column(
-            name="latency_p99_s", heading=f"{host}p99 ms", write=milliseconds, in_full_only=True
-        ),
-        Column(name="device_p50_s", heading="device p50 ms", write=milliseconds),
-        Column(name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=True),
-        Column(name="images_per_s_from", heading="images/s\nfrom", is_text=True, in_full_only=True),
-        Column(name="busy_p50_s", heading="busy p50 ms", write=milliseconds, in_full_only=True),
-        Column(name="busy_share", heading="device\nbusy %", write=scaled(100, 0), bounded=True),
-        Column(name="bottleneck", heading="bottleneck", is_text=True),
+        Column(name="bottleneck", heading="bottleneck", is_text=True, rank=2),
         Column(
             name="speedup_over_reference",
             heading=f"× {reference}",
@@ -46,36 +44,33 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
             heading="× same mode",
             write=scaled(1, 3),
             bounded=True,
+            rank=1,
         ),
-        Column(name="params", heading="params M", write=scaled(1e-6, 3), in_full_only=True),
-        Column(
-            name="macs_per_image", heading="GMACs/image", write=scaled(1e-9, 3), in_full_only=True
-        ),
+        Column(name="params", heading="params M", write=scaled(1e-6, 3), rank=IN_FULL),
+        Column(name="macs_per_image", heading="GMACs/image", write=scaled(1e-9, 3), rank=IN_FULL),
         Column(
             name="peak_reserved_bytes",
             heading="reserved MiB",
             write=scaled(PER_MIB, 0),
-            in_full_only=True,
+            rank=IN_FULL,
         ),
-        Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0)),
-        Column(name="energy_per_image_j", heading="J/image", write=joules, bounded=True),
+        Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0), rank=3),
+        Column(name="energy_per_image_j", heading="J/image", write=joules, bounded=True, rank=3),
         Column(
             name="compile_cold_s",
             heading="compile\ncold s",
             write=scaled(1, 1),
-            in_full_only=True,
+            rank=IN_FULL,
         ),
         Column(
             name="compile_warm_s",
             heading="compile\nwarm s",
             write=scaled(1, 1),
-            in_full_only=True,
+            rank=IN_FULL,
         ),
-        Column(
-            name="output_error", heading="output error", write="{:.1e}".format, in_full_only=True
-        ),
-        Column(name="sets", heading="sets", in_full_only=True),
-        Column(name="samples", heading="samples", in_full_only=True),
+        Column(name="output_error", heading="output error", write="{:.1e}".format, rank=IN_FULL),
+        Column(name="sets", heading="sets", rank=IN_FULL),
+        Column(name="samples", heading="samples", rank=IN_FULL),
     )
 
 

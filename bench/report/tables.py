@@ -1,7 +1,7 @@
 """Tables: what is shown of a frame, in which words and units, and in which format."""
 
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any
@@ -16,6 +16,7 @@ from bench.stats import Interval
 BLANK = "–"
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # wider than any table
+IN_FULL = 9  # the rank of what is missed by few, and found in a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class Column:
     """Prose, which may take several lines; everything else stands on one."""
     bounded: bool = False
     """Whether ``NAME_low`` and ``NAME_high`` hold an interval, to be written beside the value."""
-    in_full_only: bool = False
-    """Left out where there is no room for everything: on a terminal."""
+    rank: int = 0
+    """Where there is no room for everything, on a terminal, the highest are left out first."""
 
 
 def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
@@ -56,10 +57,10 @@ def bounded(name: str, found: Interval) -> dict[str, float]:
     return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def cells(columns: tuple[Column, ...], frame: pd.DataFrame) -> list[list[str]]:
-    """Every value of a frame as text, a missing one as a dash."""
+def cells(columns: tuple[Column, ...], frame: pd.DataFrame, between: str = " ") -> list[list[str]]:
+    """Every value of a frame as text, a missing one as a dash; and ``between`` its interval."""
     return [
-        [" ".join(filter(None, written(column, row))) for column in columns]
+        [between.join(filter(None, written(column, row))) for column in columns]
         for row in frame.to_dict("records")
     ]
 
@@ -96,8 +97,10 @@ def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     return table
 
 
-def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> Table:
-    """A table for the terminal."""
+def as_rich(
+    columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "", *, stacked: bool = False
+) -> Table:
+    """A table for the terminal; ``stacked`` has intervals on lines of their own."""
     table = Table(title=title or None, title_justify="left")
     for column in columns:
         table.add_column(
@@ -107,7 +110,7 @@ def as_rich(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -
             # On a narrow terminal a cropped figure shows that it is cropped.
             overflow="fold" if column.wraps else "ellipsis",
         )
-    for row in cells(columns, frame):
+    for row in cells(columns, frame, "\n" if stacked else " "):
         table.add_row(*map(Text, row))
     return table
 
@@ -126,13 +129,30 @@ def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 def fitted(
     console: Console, columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
 ) -> Table:
-    """A table with every column where the console is wide enough, else with the first in rank."""
-    table = as_rich(columns, frame, title)
+    """A table as wide as the console at the most: with all columns, or without the first in rank.
+
+    What few miss goes first; then intervals go below their figures, and then columns go, which the
+    table says below. Where nothing helps, figures are cropped, and show it.
+    """
     unbounded = console.options.update(width=NO_WIDTH)
-    natural = console.measure(table, options=unbounded).maximum
-    if natural <= console.width:
-        return table
-    return as_rich(tuple(column for column in columns if not column.in_full_only), frame, title)
+    first = as_rich(columns, frame, title)
+    for table in (first, *_narrower(columns, frame, title)):
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+    return table
+
+
+def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> Iterator[Table]:
+    """The same in fewer characters, and then in fewer still."""
+    shown = tuple(column for column in columns if column.rank < IN_FULL)
+    yield as_rich(shown, frame, title)
+    yield as_rich(shown, frame, title, stacked=True)
+    for rank in sorted({column.rank for column in shown if column.rank}, reverse=True):
+        left = tuple(column for column in shown if column.rank < rank)
+        table = as_rich(left, frame, title, stacked=True)
+        out = ", ".join(column.heading.replace("\n", " ") for column in shown if column not in left)
+        table.caption, table.caption_justify = f"Not shown for want of width: {out}.", "left"
+        yield table
 
 
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:

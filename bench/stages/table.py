@@ -9,7 +9,16 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
-from bench.report.tables import FORMATS, Column, bounded, escaped, filled, milliseconds, scaled
+from bench.report.tables import (
+    FORMATS,
+    IN_FULL,
+    Column,
+    bounded,
+    escaped,
+    filled,
+    milliseconds,
+    scaled,
+)
 from bench.stages.figures import Measured
 from bench.stages.store import COLUMNS
 from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
@@ -24,8 +33,8 @@ SHOWN = (
     Column(name="stage", heading="stage", is_text=True),
     Column(name="branch", heading="branch", is_text=True),
     Column(name="macs", heading="M MACs", write=MILLIONS),
-    Column(name="macs_share", heading="MACs %", write=PERCENT, in_full_only=True),
-    Column(name="paper_macs_per_image", heading="Table 1", write=MILLIONS, in_full_only=True),
+    Column(name="macs_share", heading="MACs %", write=PERCENT, rank=IN_FULL),
+    Column(name="paper_macs_per_image", heading="Table 1", write=MILLIONS, rank=IN_FULL),
     Column(name="latency_s", heading="latency ms", write=milliseconds, bounded=True),
     Column(name="latency_share", heading="latency %", write=PERCENT, bounded=True),
     Column(name="gmacs_per_s", heading="GMAC/s", write=scaled(1, 1)),

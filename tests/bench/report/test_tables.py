@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from bench.report import tables
-from bench.report.tables import BLANK, FORMATS, LOG_WIDTH, Column
+from bench.report.tables import BLANK, FORMATS, IN_FULL, LOG_WIDTH, Column
 
 TEXT = Column(name="text", heading="text", is_text=True)
 NUMBER = Column(name="number", heading="number s", write=tables.scaled(1, 2))
-HIDDEN = Column(name="number", heading="in full", in_full_only=True)
+HIDDEN = Column(name="number", heading="in full", rank=IN_FULL)
 
 
 def frame(*texts: str) -> pd.DataFrame:
@@ -178,6 +178,34 @@ def test_a_narrow_console_leaves_out_what_is_in_full_only() -> None:
         shown = captured.get()
         assert TEXT.heading in shown
         assert (HIDDEN.heading in shown) is there
+
+
+BOUNDED = Column(name="number", heading="ms", write="{:.0f}".format, bounded=True)
+RARER = Column(name="other", heading="J/image", write="{:.0f}".format, rank=1)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "missing"),
+    [
+        (60, ["x", "5 (4–6)", "7"], ["width"]),
+        (27, ["x", " 5 ", "(4–6)", "7"], ["5 (4–6)", "width"]),
+        (20, ["x", " 5 ", "(4–6)", "width: J/image"], ["7"]),
+    ],
+)
+def test_what_has_no_room_beside_a_figure_goes_below_it_and_then_columns_go(
+    width: int, shown: list[str], missing: list[str]
+) -> None:
+    rows = pd.DataFrame(
+        {"text": ["x"], "number": [5.0], "number_low": [4.0], "number_high": [6.0], "other": [7.0]}
+    )
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(tables.fitted(console, (TEXT, BOUNDED, RARER), rows))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert all(one in text for one in map(str.strip, shown))
+    assert not any(one in text for one in missing)
 
 
 def test_rich_shows_the_title() -> None:
