@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.tables import FORMATS
+from bench.tables import FORMATS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from bench.cli.command import Commands, Output
 from bench.gate import baseline, counting, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
 from bench.names import RequestError
-from bench.report.tables import FORMATS, IN_FULL, Column, scaled
 from bench.suite.profiles import PROFILES
+from bench.tables import FORMATS, IN_FULL, Column, scaled
 
 DIFFERS = 1
 DEVICE = "cpu"  # counts are taken on it, whatever the machine has

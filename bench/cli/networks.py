@@ -9,7 +9,7 @@ import pandas as pd
 from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
 from bench.names import RequestError
-from bench.report.tables import FORMATS, Column, filled, scaled
+from bench.tables import FORMATS, Column, filled, scaled
 
 COUNT = scaled(1, 0)
 

@@ -27,7 +27,7 @@ from bench.report import (
     summary,
     trust,
 )
-from bench.report.tables import FORMATS, Column, csv_safe, filled
+from bench.tables import FORMATS, Column, csv_safe, filled
 
 Table = tuple[tuple[Column, ...], pd.DataFrame]
 SIDE_BY_SIDE = "side-by-side"

@@ -11,7 +11,7 @@ from bench.cells.modes import Kind
 from bench.cli.command import Commands, Output
 from bench.machine import environment
 from bench.names import RequestError
-from bench.report.tables import terminal_console
+from bench.tables import terminal_console
 
 SETS = 3  # the fewest that make a 95 % interval of some use
 SEED = 0  # of weights, images and orders of chance

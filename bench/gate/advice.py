@@ -18,7 +18,8 @@ from bench.gate.verdict import Verdict
 from bench.records.record import RunRecord
 from bench.report import frame, trust
 from bench.report.summary import PER_MIB
-from bench.report.tables import (
+from bench.stats import Interval
+from bench.tables import (
     BLANK,
     FORMATS,
     IN_FULL,
@@ -29,7 +30,6 @@ from bench.report.tables import (
     scaled,
     terminal_console,
 )
-from bench.stats import Interval
 
 NOT_TOGETHER = (
     "Not measured together: this is advice, as a machine is not the same from one run to the next. "

@@ -12,7 +12,7 @@ from bench import stats
 from bench.gate.held import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.report import card, markdown, trust
-from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
 
 SCHEMA_VERSION = 1
 

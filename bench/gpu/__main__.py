@@ -20,7 +20,7 @@ from bench.gpu.step import Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
 from bench.records.store import write_text
-from bench.report.tables import Column, as_markdown, scaled, terminal_console
+from bench.tables import Column, as_markdown, scaled, terminal_console
 
 LIMIT_S = 1200.0
 FILE = "gpu.md"

@@ -21,8 +21,8 @@ from bench.engine.process import WorkerError, WorkerProcess
 from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError
-from bench.report.tables import terminal_console
 from bench.suite.profiles import PROFILES
+from bench.tables import terminal_console
 
 DTYPE = "bf16"
 MODE = "compile"

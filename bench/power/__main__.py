@@ -27,9 +27,9 @@ from bench.power.held import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
 from bench.records.store import write_text
-from bench.report.tables import terminal_console
 from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
+from bench.tables import terminal_console
 
 # Of the gates that are held end to end, in turn: a mode, and what is injected into head.
 _HELD_CASES = tuple(

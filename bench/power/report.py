@@ -13,7 +13,7 @@ from bench.gate.verdict import Verdict
 from bench.power.held import GateRow
 from bench.power.rates import CELLS, Power, Rate, Series, powers
 from bench.power.sets import SetRow
-from bench.report.tables import Column, as_markdown, scaled
+from bench.tables import Column, as_markdown, scaled
 
 FILE = "gate-power.md"
 SETS_FILE = "gate-power-sets.csv"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from bench import stats
 from bench.records.record import CellRecord
-from bench.report.tables import bounded
 from bench.stats import Interval
+from bench.tables import bounded
 
 LAUNCH, COMPUTE, UNCLEAR = "launch-bound", "compute-bound", "unclear"
 # A device that works for nine tenths of a block is what the block waits for. What is left is what

@@ -5,7 +5,7 @@ import pandas as pd
 from bench.machine import environment
 from bench.records.record import RunRecord
 from bench.report import card
-from bench.report.tables import Column
+from bench.tables import Column
 
 _APART = frozenset({"variables", "cards"})
 PARTIAL = {

@@ -11,8 +11,8 @@ import pandas as pd
 from bench.machine import voiding
 from bench.records.record import RunRecord
 from bench.report import bottleneck
-from bench.report.tables import escaped
 from bench.report.trust import Trust
+from bench.tables import escaped
 
 LATENCY = """\
 Latency is host time around a call, to the end of its work: the geometric mean over the sets of

@@ -13,8 +13,8 @@ from bench.records.store import write_text
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into
-from bench.report.tables import csv_safe
 from bench.stages import store as stages
+from bench.tables import csv_safe
 
 RUN_FILE = "run.json"
 CHARTS = "charts"

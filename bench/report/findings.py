@@ -14,8 +14,8 @@ from bench import stats
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, ladder, largest, saturation
 from bench.report.summary import GROUPED_BY
-from bench.report.tables import milliseconds
 from bench.stats import Interval
+from bench.tables import milliseconds
 from googlenet.variants import VARIANTS
 
 # What may tell two networks apart that compute the same, by what each worker's setup says.

@@ -13,8 +13,8 @@ from bench import energy, stats
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
-from bench.report.tables import Column, bounded
 from bench.stats import ByVisit, Interval
+from bench.tables import Column, bounded
 
 MEMORY_COLUMNS = (
     "peak_memory_bytes",

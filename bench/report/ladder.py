@@ -15,8 +15,8 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord
 from bench.report.summary import GROUPED_BY
-from bench.report.tables import Column, bounded, scaled
 from bench.stats import ByVisit, Interval
+from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig
 from googlenet.variants import VARIANTS
 

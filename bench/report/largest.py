@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.engine.fit import MOST
 from bench.records.record import Fit, RunRecord
-from bench.report.tables import Column, scaled
+from bench.tables import Column, scaled
 
 COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),

@@ -21,8 +21,8 @@ from bench.report import (
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.inside import findings as looked_into
-from bench.report.tables import Column, as_markdown, escaped, filled
 from bench.stages import table as stages
+from bench.tables import Column, as_markdown, escaped, filled
 
 STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.PARTIAL.items()}
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from bench import stats
 from bench.records.record import CellRecord, RunRecord
-from bench.report.tables import Column, bounded, scaled
 from bench.stats import Interval
+from bench.tables import Column, bounded, scaled
 
 KINDS = (
     "product",

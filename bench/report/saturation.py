@@ -16,8 +16,8 @@ import pandas as pd
 from bench import stats
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord
-from bench.report.tables import Column, bounded, milliseconds, scaled
 from bench.stats import Interval
+from bench.tables import Column, bounded, milliseconds, scaled
 
 LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
 NEAR = 0.95  # of the best throughput: the rest is not worth a larger batch's latency

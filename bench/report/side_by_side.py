@@ -12,7 +12,7 @@ import pandas as pd
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.report.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
 
 KEY = ("arch", "mode", "dtype", "batch_size", "task", "device")
 _FIGURES = ("latency_s", "speedup_over_reference", "images_per_s")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report.tables import IN_FULL, Column, filled, joules, milliseconds, scaled
+from bench.tables import IN_FULL, Column, filled, joules, milliseconds, scaled
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 PER_MIB = 1 / 2**20

@@ -12,8 +12,8 @@ from bench import stats
 from bench.machine import voiding
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card
-from bench.report.tables import Column, scaled
 from bench.stats import Interval
+from bench.tables import Column, scaled
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
 VOIDED_LIMIT = 0.25

@@ -22,13 +22,13 @@ from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError
 from bench.records.store import write_text
-from bench.report.tables import terminal_console
 from bench.selfcheck import bias, handover, report, scale, startup
 from bench.selfcheck.bias import Bias
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
 from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.suite.progress import TerminalProgress
+from bench.tables import terminal_console
 
 SETS = 3  # of each way to start workers
 SEED = 0

@@ -9,12 +9,12 @@ import pandas as pd
 
 from bench.engine.visiting import HANDOVER_S
 from bench.exits import Exit
-from bench.report.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
 from bench.selfcheck import scale
 from bench.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.selfcheck.handover import Handover, Idleness
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.startup import Startup
+from bench.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
 
 FILE = "selfcheck.md"
 PERCENT = scaled(100, 1)

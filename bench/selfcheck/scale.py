@@ -24,9 +24,9 @@ from bench.records import journal, store
 from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.report import files, frame
-from bench.report.tables import Column, scaled
 from bench.selfcheck import session, synthetic
 from bench.selfcheck.synthetic import Size
+from bench.tables import Column, scaled
 
 CELLS = (10, 100, 1_000)
 SAMPLES = 1_000  # a cell

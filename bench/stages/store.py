@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.names import RequestError
 from bench.records.store import write_text
-from bench.report.tables import csv_safe
+from bench.tables import csv_safe
 
 FILE = "stages.csv"
 TEXT = ("arch", "mode", "dtype", "device", "stage", "branch")

@@ -9,7 +9,10 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
-from bench.report.tables import (
+from bench.stages.figures import Measured
+from bench.stages.store import COLUMNS
+from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
+from bench.tables import (
     FORMATS,
     IN_FULL,
     Column,
@@ -19,9 +22,6 @@ from bench.report.tables import (
     milliseconds,
     scaled,
 )
-from bench.stages.figures import Measured
-from bench.stages.store import COLUMNS
-from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
 from googlenet.table1 import MEGA
 
 GIGA = 1e9

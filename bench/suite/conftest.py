@@ -15,8 +15,8 @@ from bench.gate import report
 from bench.gate.held import Gate
 from bench.records.record import CellRecord, RunRecord
 from bench.report import frame, summary, trust
-from bench.report.tables import Column, filled, fitted, terminal_console
 from bench.suite import gating, measurement, options
+from bench.tables import Column, filled, fitted, terminal_console
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()

@@ -24,8 +24,8 @@ from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.page import checks, vega
 from bench.report.page.table import Table, plain
-from bench.report.tables import Column, filled
 from bench.stages import table as stages
+from bench.tables import Column, filled
 
 # A closing tag ends a script wherever it stands, and a comment's opening changes what ends it.
 _ENDS_A_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)

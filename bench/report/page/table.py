@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench import tables
 from bench.records.record import RunRecord
-from bench.report import summary, tables
-from bench.report.tables import Column, written
+from bench.report import summary
+from bench.tables import Column, written
 
 _FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
 _RATIOS = ("speedup_over_reference", "speedup_over_reference_same_mode")

@@ -9,9 +9,9 @@ import pytest
 from bench.records import store
 from bench.report import charts, ladder, markdown
 from bench.report.findings import percent
-from bench.report.tables import escaped, milliseconds
 from bench.stages import store as stages
 from bench.stats import Interval
+from bench.tables import escaped, milliseconds
 from googlenet.variants import VARIANTS
 
 REPORTS = sorted((Path(__file__).resolve().parents[3] / "reports").glob("*/run.json"))

@@ -10,10 +10,10 @@ from bench.records import journal, store
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, RunRecord, Visit
 from bench.report import files, frame
-from bench.report.tables import as_markdown
 from bench.selfcheck import scale, synthetic
 from bench.selfcheck.scale import LAYOUTS, Scale
 from bench.selfcheck.synthetic import Size
+from bench.tables import as_markdown
 
 SIZE = Size(cells=20, groups=1, samples=3_210)
 STAGES = (

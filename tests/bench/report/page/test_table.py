@@ -3,8 +3,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from bench import tables
 from bench.records.record import RunRecord
-from bench.report import frame, summary, tables
+from bench.report import frame, summary
 from bench.report.page.table import Table
 from tests.bench import runs
 from tests.bench.report.page import pages

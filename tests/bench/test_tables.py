@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.report import tables
-from bench.report.tables import BLANK, FORMATS, IN_FULL, LOG_WIDTH, Column
+from bench import tables
+from bench.tables import BLANK, FORMATS, IN_FULL, LOG_WIDTH, Column
 
 TEXT = Column(name="text", heading="text", is_text=True)
 NUMBER = Column(name="number", heading="number s", write=tables.scaled(1, 2))
