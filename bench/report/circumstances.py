@@ -32,8 +32,12 @@ def facts(run: RunRecord) -> dict[str, object]:
 
 
 def plan(run: RunRecord) -> dict[str, object]:
-    """What was asked for, without the command and the cells."""
-    return {name: value for name, value in run.plan.items() if name != "command"}
+    """What was asked for, without the command and the cells; what was not is left out."""
+    return {
+        name: _in_words(value)
+        for name, value in run.plan.items()
+        if name != "command" and value not in (None, "", (), [])
+    }
 
 
 def wall_time_s(run: RunRecord) -> dict[str, str]:
@@ -59,6 +63,12 @@ def settings(run: RunRecord) -> pd.DataFrame:
         ],
         columns=[column.name for column in SETTING_COLUMNS],
     )
+
+
+def _in_words(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _tf32(run: RunRecord) -> dict[str, str]:

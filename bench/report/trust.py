@@ -23,7 +23,7 @@ _COUNTED = {
     "late_graph_breaks": "broke its graph {} more times while it was measured",
     "graph_breaks": "its graph breaks {} times",
     "recompiled_in_warm_up": "compiled {} more graphs while it was warmed up",
-    "cudagraph_skips": "{} of its graphs are not replayed as CUDA graphs: Inductor cannot",
+    "cudagraph_skips": "Inductor cannot replay {} of its graphs as CUDA graphs",
 }
 # Where Linux's scheduler was asked: files from before that do not have it.
 DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1))
