@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.atomic import write_text
 from bench.cli.command import Commands, Output
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
@@ -15,7 +16,6 @@ from bench.names import RequestError, choose, listed
 from bench.records import journal, store
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
-from bench.records.store import write_text
 from bench.report import (
     files,
     frame,

@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
+from bench.atomic import write_text
 from bench.names import RequestError
-from bench.records.store import write_text
 
 FORMAT = "googlenet-bench baseline"
 SCHEMA_VERSION = 1

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench import atomic
 from bench.gate import report
 from bench.gate.held import Gate
 from bench.records import store
@@ -20,5 +21,5 @@ def write(gate: Gate, folder: Path) -> tuple[Path, ...]:
     """Write the Markdown and the verdict file, each whole or not at all."""
     contents = {MARKDOWN: report.render(gate), VERDICTS: report.as_json(gate)}
     for name, content in contents.items():
-        store.write_text(folder / name, content)
+        atomic.write_text(folder / name, content)
     return tuple(folder / name for name in contents)

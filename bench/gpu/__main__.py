@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from bench.atomic import write_text
 from bench.cells import plan
 from bench.exits import Exit
 from bench.gpu import step
 from bench.gpu.step import Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
-from bench.records.store import write_text
 from bench.tables import Column, as_markdown, scaled, terminal_console
 
 LIMIT_S = 1200.0

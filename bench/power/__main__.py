@@ -13,6 +13,7 @@ from typing import cast
 
 from rich.console import Console
 
+from bench.atomic import write_text
 from bench.engine import limits
 from bench.engine.context import Progress
 from bench.engine.launch import ForkServer, Launcher, Spawner
@@ -26,7 +27,6 @@ from bench.power.cases import PLANS, Case
 from bench.power.held import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
-from bench.records.store import write_text
 from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console

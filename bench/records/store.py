@@ -9,34 +9,29 @@ that format take the file as it is. Schema versions:
 """
 
 import json
-import math
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench import atomic
 from bench.cells.cell import Cell
 from bench.names import RequestError
-from bench.records.record import SCHEMA_VERSION, BackToBack, CellRecord, Round, RunRecord, Visit
+from bench.records import flat
+from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
 OURS = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
 _KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
-_NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # of version 2 too, not from its beginning
-_WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
 
 
 def write(run: RunRecord, path: Path) -> None:
     """Write a run file, whole or not at all. Needs pytest-benchmark, for its statistics."""
     # On one line: json's fast encoder cannot indent, and there may be a million samples.
-    write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
+    atomic.write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
 
 
 def read(path: Path) -> RunRecord:
@@ -55,22 +50,6 @@ def read(path: Path) -> RunRecord:
         raise RequestError(
             f"{path} is damaged: {type(error).__name__} {error} while reading it as a run file"
         ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside ``path``, and put it in place once it is on disk: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
@@ -95,7 +74,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
                 "controls": [_info(control) for control in run.controls],
                 "bases": [_info(base) for base in run.bases],
-                "rounds": msgspec.to_builtins(_columns(run.rounds)),
+                "rounds": msgspec.to_builtins(flat.of_rounds(run.rounds)),
                 "notes": list(run.notes),
                 "gate": run.gate and dict(run.gate),
             },
@@ -129,7 +108,7 @@ def from_json(content: Any) -> RunRecord:
             "cells": [cells[name] for name in ours["cells"]],
             "controls": [_cell_fields(info) for info in ours["controls"]],
             "bases": [_cell_fields(info) for info in ours["bases"]],
-            "rounds": _rows(ours["rounds"]),
+            "rounds": flat.rounds(ours["rounds"]),
             **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
             # Of version 2 too, but not from its beginning.
             **{name: ours.get(name, {}) for name in ("ceilings", "shared")},
@@ -174,56 +153,13 @@ def _info(record: CellRecord) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **asdict(record.cell),
-        **_flat(list(record.valid)),
-        "voided": _flat([visit for visit in record.visits if visit.voided]),
+        **flat.of_visits(list(record.valid)),
+        "voided": flat.of_visits([visit for visit in record.visits if visit.voided]),
         "setups": [dict(setup) for setup in record.setups],
         "compile_cold_s": record.compile_cold_s,
         "cost": dict(record.cost),
         "failure": asdict(record.failure) if record.failure else None,
     }
-
-
-def _flat(visits: Sequence[Visit]) -> dict[str, Any]:
-    """The samples of visits, one after the other, and where each is from."""
-    return {
-        **_placed(visits),
-        "device_s": [sample for visit in visits for sample in visit.device_s],
-        **_disturbed(visits),
-        **_blocks(visits),
-    }
-
-
-def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
-    """The iterations that do not count, in the same way; no key where nothing is known of any."""
-    found = [
-        replace(visit, host_s=visit.disturbed_s)
-        for visit in visits
-        if visit.disturbed_s is not None
-    ]
-    return {"disturbed": _placed(found)} if found else {}
-
-
-def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
-    return {
-        **{
-            name: [getattr(visit, f"{name}_index") for visit in visits for _ in visit.host_s]
-            for name in _WHERE
-        },
-        "host_s": [sample for visit in visits for sample in visit.host_s],
-    }
-
-
-def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
-    """The back-to-back block of each visit, and where it is from; no key where there is none."""
-    found = [
-        {
-            **{name: getattr(visit, f"{name}_index") for name in _WHERE},
-            **asdict(visit.back_to_back),
-        }
-        for visit in visits
-        if visit.back_to_back
-    ]
-    return {"back_to_back": found} if found else {}
 
 
 def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,79 +172,6 @@ def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": cell.id,
         "cell": asdict(cell),
-        "visits": [*_visits(info, voided=False), *_visits(info["voided"], voided=True)],
+        "visits": [*flat.visits(info, voided=False), *flat.visits(info["voided"], voided=True)],
         **{name: info[name] for name in ("setups", "cost", "compile_cold_s", "failure")},
     }
-
-
-def _visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
-    """The fields of each ``Visit``: neighbours that share a set, wave and round, together again."""
-    blocks = _blocks_read(flat.get("back_to_back", ()))
-    disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
-    device_s = _checked(flat["device_s"])
-    start = 0
-    for key, host_s in _together(flat):
-        end = start + len(host_s)
-        yield {
-            **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
-            "host_s": host_s,
-            "device_s": device_s[start:end],
-            "disturbed_s": None if disturbed is None else disturbed.pop(key, ()),
-            "voided": voided,
-            "back_to_back": blocks.get(key),
-        }
-        start = end
-    if disturbed:
-        raise ValueError(f"disturbed iterations of a visit that is not there: {min(disturbed)}")
-    if device_s and len(device_s) != start:
-        raise ValueError(f"{len(device_s)} samples of the device, and {start} of the host")
-
-
-def _together(
-    flat: Mapping[str, Sequence[Any]],
-) -> Iterator[tuple[tuple[Any, ...], tuple[float, ...]]]:
-    """Samples lying flat: those of each set, wave and round."""
-    keys = zip(*(flat[name] for name in _WHERE), strict=True)
-    samples = zip(keys, _checked(flat["host_s"]), strict=True)
-    for key, together in groupby(samples, key=itemgetter(0)):
-        yield key, tuple(sample for _, sample in together)
-
-
-def _checked(samples: Sequence[float]) -> Sequence[float]:
-    for sample in samples:
-        if not 0 < sample < math.inf:
-            raise ValueError(f"a sample of {sample!r} seconds")
-    return samples
-
-
-def _blocks_read(found: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The fields of each ``BackToBack``, by its visit's set, wave and round."""
-    blocks = {}
-    for block in found:
-        fields_of = {field.name: block[field.name] for field in fields(BackToBack)}
-        for name, value in fields_of.items():
-            if not (value is None and name == "busy_s") and not 0 < value < math.inf:
-                raise ValueError(f"a back-to-back block whose {name} is {value!r}")
-        blocks[tuple(block[name] for name in _WHERE)] = fields_of
-    return blocks
-
-
-def _columns(rounds: Sequence[Round]) -> dict[str, list[Any]]:
-    """Rounds as a list for each of their fields; what none of them has is left out."""
-    columns = {field.name: [getattr(r, field.name) for r in rounds] for field in fields(Round)}
-    return {
-        name: values
-        for name, values in columns.items()
-        if name not in _NOT_EVERY_ROUND_S or any(values)
-    }
-
-
-def _rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The fields of each ``Round``."""
-    names = [
-        field.name
-        for field in fields(Round)
-        if field.name in columns or field.name not in _NOT_EVERY_ROUND_S
-    ]
-    rows = zip(*(columns[name] for name in names), strict=True)
-    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from bench.atomic import write_text
 from bench.names import RequestError
 from bench.records import store
 from bench.records.record import RunRecord
-from bench.records.store import write_text
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
 from bench.report.inside import findings as looked_into

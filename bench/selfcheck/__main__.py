@@ -12,6 +12,7 @@ from types import MappingProxyType
 from rich.console import Console
 
 from bench import names
+from bench.atomic import write_text
 from bench.cells import archs, plan
 from bench.cells.cell import Cell
 from bench.engine import limits
@@ -21,7 +22,6 @@ from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError
-from bench.records.store import write_text
 from bench.selfcheck import bias, handover, report, scale, startup
 from bench.selfcheck.bias import Bias
 from bench.selfcheck.report import Selfcheck

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.atomic import write_text
 from bench.names import RequestError
-from bench.records.store import write_text
 from bench.tables import csv_safe
 
 FILE = "stages.csv"

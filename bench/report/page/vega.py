@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import vl_convert
 
+from bench.atomic import write_text
 from bench.machine.environment import cache_folder
-from bench.records.store import write_text
 
 
 @cache

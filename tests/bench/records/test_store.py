@@ -1,7 +1,6 @@
 import copy
 import json
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,12 +139,6 @@ def test_a_run_without_any_figures_survives(path: Path) -> None:
     run = replace(runs.small(), cells=(CellRecord(cell=runs.UNVISITED),))
     store.write(run, path)
     assert store.read(path) == run
-
-
-def test_folders_are_made_on_the_way(tmp_path: Path) -> None:
-    path = tmp_path / "reports" / "machine" / "run.json"
-    store.write(runs.small(), path)
-    assert [file.name for file in path.parent.iterdir()] == ["run.json"]
 
 
 def test_pytest_benchmark_compares_the_file(path: Path, tmp_path: Path) -> None:
@@ -400,26 +393,3 @@ def test_a_latency_that_is_none_is_refused(
 def test_json_too_deep_to_read_is_refused(path: Path) -> None:
     path.write_text("[" * 200_000, encoding="utf-8")
     assert "is not JSON" in refused(path) or "is damaged" in refused(path)
-
-
-def fail(*_: object) -> None:
-    raise OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize("name", ["replace", "fsync"])
-def test_a_failed_write_leaves_the_old_file_alone(
-    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    path.write_text("old", encoding="utf-8")
-    monkeypatch.setattr(os, name, fail)
-    with pytest.raises(OSError, match="No space left"):
-        store.write(runs.small(), path)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_second_write_takes_the_place_of_the_first(path: Path) -> None:
-    store.write(runs.small("interrupted"), path)
-    store.write(runs.small("complete"), path)
-    assert store.read(path) == runs.small("complete")
-    assert list(path.parent.iterdir()) == [path]
