@@ -15,7 +15,7 @@ from bench.gate import report
 from bench.gate.held import Gate
 from bench.records.record import CellRecord, RunRecord
 from bench.report import frame, summary, trust
-from bench.suite import gating, measurement, options
+from bench.suite import gating, measurement, options, planning
 from bench.tables import Column, filled, fitted, terminal_console
 
 RUN = pytest.StashKey[RunRecord]()
@@ -32,7 +32,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make every cell of the plan an item."""
     if "cell" in metafunc.fixturenames:
-        plan = metafunc.config.stash[options.PLAN]
+        plan = metafunc.config.stash[planning.PLAN]
         metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
 
 
@@ -94,7 +94,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _plan(request: pytest.FixtureRequest) -> Plan:
     """The plan, of the cells that are left once pytest has deselected items."""
     selected = set(_cells(request.session.items))
-    whole = request.config.stash[options.PLAN]
+    whole = request.config.stash[planning.PLAN]
     return replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
 
 

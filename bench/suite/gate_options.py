@@ -13,7 +13,7 @@ from bench.gate import judge, settings, tree
 from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
-from bench.suite import options
+from bench.suite import planning, values
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
@@ -70,12 +70,12 @@ def ask(config: pytest.Config) -> Asked:
             raise RequestError(f"{option} does not go with a gate, which decides that itself")
     table = settings.read(tree.here(config.invocation_params.dir).root)
     asked = Settings(
-        delta=options.positive(config, "--delta") or table.delta,
+        delta=values.positive(config, "--delta") or table.delta,
         alpha=table.alpha,
-        most_sets=options.at_least(1, config, "--most-sets", table.most_sets),
+        most_sets=values.at_least(1, config, "--most-sets", table.most_sets),
     )
     judge.check(asked)
-    plan = options.make_plan(config, _defaults(config, table, asked))
+    plan = planning.make_plan(config, _defaults(config, table, asked))
     today = datetime.now(UTC).date()
     deltas = settings.deltas(table.exceptions, plan.cells, today)
     asked = replace(asked, deltas=deltas)
@@ -89,9 +89,9 @@ def ask(config: pytest.Config) -> Asked:
     )
 
 
-def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> options.Defaults:
+def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> planning.Defaults:
     """The profile's, but for what the settings say where no profile was asked for."""
-    profile = options.of_profile(config, PROFILE)
+    profile = planning.of_profile(config, PROFILE)
     said = GateTable() if config.getoption("--profile") else table
     return replace(
         profile,

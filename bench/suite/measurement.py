@@ -25,7 +25,7 @@ from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
 from bench.report import files
-from bench.suite import options
+from bench.suite import options, report_folder
 from bench.suite.progress import TerminalProgress
 
 # Fork servers that import at the same time, 700 MB each: importing alone leaves cores idle, and
@@ -103,7 +103,7 @@ def keep(
     config: pytest.Config, run: RunRecord, write: Callable[[Path], tuple[Path, ...]]
 ) -> tuple[Path, ...]:
     """Write a run's files to its report folder; only then has the journal done its work."""
-    folder = options.report_folder(config, environment.machine_slug(run.environment))
+    folder = report_folder.of(config, environment.machine_slug(run.environment))
     try:
         written = write(folder)
     except OSError as error:  # a full disk, say: what was measured is worth another place
@@ -139,7 +139,7 @@ def _written_elsewhere(
 
 def _journal(config: pytest.Config, about: dict[str, Any], progress: TerminalProgress) -> Journal:
     """The journal in the report folder of the machine that ``about`` describes."""
-    folder = options.report_folder(config, environment.machine_slug(about))
+    folder = report_folder.of(config, environment.machine_slug(about))
     path = folder / journal.FILE
     if not config.getoption("--resume") and (aside := journal.set_aside(path)):
         progress.note(f"an earlier run was cut off; its journal is {aside} now")

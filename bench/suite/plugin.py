@@ -3,7 +3,7 @@
 import pytest
 
 from bench.names import RequestError
-from bench.suite import gate_options, options
+from bench.suite import gate_options, options, planning, report_folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,9 +18,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if options.is_gate(config):
             asked = gate_options.ask(config)
             config.stash[gate_options.ASKED] = asked
-            config.stash[options.PLAN] = asked.plan
+            config.stash[planning.PLAN] = asked.plan
         else:
-            config.stash[options.PLAN] = options.make_plan(config)
-        options.check_report_folder(config)
+            config.stash[planning.PLAN] = planning.make_plan(config)
+        report_folder.check(config)
     except RequestError as error:
         raise pytest.UsageError(str(error)) from error

@@ -7,7 +7,7 @@ import pytest
 
 from bench.cells.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.names import RequestError
-from bench.suite import options
+from bench.suite import planning, report_folder
 from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 
 ROOT = Path("/somewhere")
@@ -42,7 +42,7 @@ def config(**given: str | bool) -> pytest.Config:
 
 
 def plan(**given: str | bool) -> Plan:
-    return options.make_plan(config(**given))
+    return planning.make_plan(config(**given))
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +192,7 @@ def test_what_is_foreign_and_what_is_free_are_options() -> None:
 def test_on_a_cpu_the_largest_batch_is_looked_for_in_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(options, "free_host_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr(planning, "free_host_bytes", lambda: 8 * 2**30)
     assert not plan().fit
     assert plan(fit=True, memory="4").fit
     with pytest.raises(RequestError, match="--fit needs --memory GIB on a CPU"):
@@ -274,13 +274,13 @@ def test_fp16_does_not_train_on_a_gpu_either() -> None:
 
 
 def test_reports_go_to_the_machines_folder_or_where_told() -> None:
-    assert options.report_folder(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
-    assert options.report_folder(config(report_dir="out"), "nvidia-h200") == Path("out")
+    assert report_folder.of(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
+    assert report_folder.of(config(report_dir="out"), "nvidia-h200") == Path("out")
 
 
 def test_the_command_can_be_typed_again(pytestconfig: pytest.Config) -> None:
     arguments = [str(argument) for argument in pytestconfig.invocation_params.args]
-    assert shlex.split(options.command(pytestconfig)) == ["pytest", *arguments]
+    assert shlex.split(planning.command(pytestconfig)) == ["pytest", *arguments]
 
 
 @pytest.mark.usefixtures("_gpu")
@@ -291,11 +291,11 @@ def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
 
 
 def test_a_report_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    options.check_report_folder(config(report_dir=str(tmp_path / "new")))
+    report_folder.check(config(report_dir=str(tmp_path / "new")))
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(RequestError, match="cannot be written"):
-        options.check_report_folder(config(report_dir=str(file)))
+        report_folder.check(config(report_dir=str(file)))
 
 
 def test_every_option_is_added_once(pytestconfig: pytest.Config) -> None:

@@ -1,0 +1,31 @@
+"""The report folder of a run: where its files go, and its journal while it is under way."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bench.names import RequestError
+from bench.suite import options
+
+
+def of(config: pytest.Config, machine: str) -> Path:
+    """Where the reports of a run on ``machine`` go."""
+    given = config.getoption("--report-dir")
+    if given:
+        return Path(given)
+    folder = config.rootpath / "reports" / machine
+    return folder / "gate" if options.is_gate(config) else folder
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse a report folder that cannot be written before anything is measured for it."""
+    given = config.getoption("--report-dir")
+    if given is None:
+        return
+    try:
+        Path(given).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=given):
+            pass
+    except OSError as error:
+        raise RequestError(f"--report-dir {given} cannot be written: {error.strerror}") from error
