@@ -6,14 +6,12 @@ Whatever a worker does costs its own cell at the most; all others are still meas
 import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
 from typing import Any, Protocol
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine import fit, fitting
-from bench.engine.clerk import Clerk
 from bench.engine.context import Context, Progress
+from bench.engine.inquiry import Inquiry
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError
 from bench.engine.rule import Rule, UntilPrecise
@@ -66,8 +64,6 @@ class Run:
         self._begin = begin
         self._keeper: Keeper | None = None
         self._plan = self.outcome.plan if resumed else plan
-        self._fit = plan.fit and not plan.against_base
-        self._ceiling = plan.ceiling and not plan.against_base
         self._cards = cards or Cards()
         self._context = Context(
             plan=self._plan,
@@ -94,7 +90,7 @@ class Run:
         """
         self.outcome.status = "complete"
         try:
-            self._ask_clerks()
+            Inquiry(self._context, self.outcome, self._take_in).make()
             for set_index in itertools.count():
                 wanted = self._wanted(set_index)
                 if not wanted:
@@ -124,60 +120,6 @@ class Run:
         self.outcome.apply(event)
         if self._keeper is not None:
             self._keeper.append(event)
-
-    def _ask_clerks(self) -> None:
-        """Have the environment described and costs counted, of each side that there is."""
-        context, known = self._context, self.outcome.costs
-        archs = dict.fromkeys(cell.arch for cell in self._plan.cells)
-        sides = (False, True) if self._plan.against_base else (False,)
-        uncounted = [(arch, base) for base in sides for arch in archs if (arch, base) not in known]
-        context.progress.phase("importing torch", len(sides) + len(uncounted))
-        start = context.now()
-        with ExitStack() as closing:
-            clerks = [closing.enter_context(self._clerk(base=base)) for base in sides]
-            self._take_in([clerk.describe() for clerk in clerks])
-            self._tell(events.Spent(phase="importing", seconds=context.now() - start))
-            with context.timed("counting"):
-                for arch, base in uncounted:
-                    cost = clerks[base].count(arch)
-                    self._tell(events.Counted(arch=arch, cost=cost, base=base))
-                    context.progress.advance(arch)
-            context.wait()
-            if self._ceiling:
-                self._measure_ceilings(clerks[0])
-        if self._fit:
-            self._find_fits()
-
-    def _measure_ceilings(self, clerk: Clerk) -> None:
-        """Have measured what the device does at the most in each dtype where that is not known."""
-        context, known = self._context, self.outcome.ceilings
-        dtypes = dict.fromkeys(cell.dtype for cell in self._plan.cells if cell.dtype not in known)
-        if not dtypes:
-            return
-        context.progress.phase("measuring the ceiling", len(dtypes))
-        with context.timed("measuring the ceiling"):
-            for dtype in dtypes:
-                facts = clerk.ceiling(dtype)
-                self._tell(events.Ceiling(dtype=dtype, facts=facts))
-                context.progress.advance(dtype)
-                if "error" in facts:
-                    context.progress.note(self.outcome.notes[-1])
-
-    def _find_fits(self) -> None:
-        """Have the largest batches looked for that are not known, each alone on the device."""
-        context = self._context
-        unknown = [cell for cell in fit.cells(self._plan.cells) if cell not in self.outcome.fits]
-        if not unknown:
-            return
-        context.progress.phase("looking for the largest batches", len(unknown))
-        with context.timed("looking for the largest batches"):
-            for cell in unknown:
-                found = fitting.largest(context, cell)
-                self._tell(events.Fitted(fit=found))
-                context.progress.advance(f"{cell.arch} in {cell.mode}")
-
-    def _clerk(self, *, base: bool) -> Clerk:
-        return Clerk(self._context.launcher_of(base=base), self._plan, is_base=base)
 
     def _take_in(self, environments: Sequence[dict[str, Any]]) -> None:
         """Begin, or go on where the environment is still the same."""

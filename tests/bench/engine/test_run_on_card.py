@@ -15,7 +15,7 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Round
-from tests.bench.engine.test_run import Watcher, cell, plan, record_of, run
+from tests.bench.engine.running import Watcher, cell, plan, record_of, run
 
 FACTS = {"uuid": "GPU-1", "mig": False, "power_limit_w": 400.0}
 STRANGER = Process(pid=4242, name="python3", used_bytes=2**30)

@@ -13,7 +13,7 @@ from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
 from bench.power.sets import SetRow
 from bench.suite.profiles import GATE_ROUNDS
-from tests.bench.engine.test_run import Watcher
+from tests.bench.engine.running import Watcher
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 

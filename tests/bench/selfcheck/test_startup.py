@@ -8,7 +8,7 @@ from bench.engine.run import Run
 from bench.records.record import CellRecord, RunRecord, Visit
 from bench.selfcheck import startup
 from tests.bench import runs
-from tests.bench.engine.test_run import Quiet, Watcher
+from tests.bench.engine.running import Quiet, Watcher
 
 SECONDS: Mapping[str, float] = {
     "importing": 8.0,

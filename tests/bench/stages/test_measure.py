@@ -12,7 +12,7 @@ from bench.names import RequestError
 from bench.stages import measure
 from bench.stages.measure import Request
 from tests.bench import runs
-from tests.bench.engine.test_run import Quiet, Watcher
+from tests.bench.engine.running import Quiet, Watcher
 from tests.bench.stages import nets
 
 SIZE = 32

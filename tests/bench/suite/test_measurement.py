@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.engine.launch import Launcher
 from bench.machine import cards, nvml
 from bench.suite import measurement
-from tests.bench.engine.test_run import cell, plan
+from tests.bench.engine.running import cell, plan
 from tests.bench.fake_nvml import FakeNvml
 
 

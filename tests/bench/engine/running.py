@@ -1,0 +1,121 @@
+"""Runs for tests: their plans, what watches them, and machines that are quiet or busy."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.engine.launch import Launcher
+from bench.engine.run import Run
+from bench.machine.load import Reading
+from bench.records.outcome import Outcome
+from bench.records.record import Failure
+
+
+class Watcher:
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int]] = []
+        self.advances: list[list[str]] = []
+        self.failures: dict[str, Failure] = {}
+        self.extended: list[tuple[int, str]] = []
+        self.notes: list[str] = []
+
+    def phase(self, name: str, total: int) -> None:
+        self.phases.append((name, total))
+        self.advances.append([])
+
+    def advance(self, what: str) -> None:
+        self.advances[-1].append(what)
+
+    def more(self, steps: int, why: str) -> None:
+        self.extended.append((steps, why))
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    def failed(self, cell: Cell, failure: Failure) -> None:
+        self.failures[cell.arch.partition(":")[2]] = failure
+
+
+class Clock(Watcher):
+    """Time passes with each group's set alone, ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 1000.0
+
+    def now(self) -> float:
+        return self.now_s
+
+    def phase(self, name: str, total: int) -> None:
+        super().phase(name, total)
+        if name.endswith("measuring"):
+            self.now_s += 10.0
+
+
+class Quiet:
+    """A machine on which nothing else runs, whatever runs on this one."""
+
+    def read(self, pids: Iterable[int]) -> Reading:
+        return Reading(at_s=0.0, busy_s=0.0, own_s=dict.fromkeys(pids, 0.0))
+
+
+class Busy:
+    """A machine on which others keep a CPU busy in the rounds told."""
+
+    def __init__(self, busy: Iterable[bool]) -> None:
+        self._busy = iter(busy)
+        self._at_s = 0.0
+        self._busy_s = 0.0
+        self._begun = False
+
+    def read(self, pids: Iterable[int]) -> Reading:
+        del pids
+        if self._begun:
+            self._at_s += 1.0
+            self._busy_s += 1.0 if next(self._busy) else 0.0
+        self._begun = not self._begun
+        return Reading(at_s=self._at_s, busy_s=self._busy_s, own_s={})
+
+
+def cell(factory: str, batch_size: int = 1) -> Cell:
+    return Cell(
+        arch=f"tests.bench.broken:{factory}",
+        mode="eager",
+        dtype="fp32",
+        batch_size=batch_size,
+        task="infer",
+        device="cpu",
+    )
+
+
+def plan(*cells: Cell, sets: int = 1, rounds: int = 3, **given: Any) -> Plan:
+    """A plan that adds no sets for precision."""
+    return Plan(
+        cells=cells,
+        **{
+            "sets": sets,
+            "rounds": rounds,
+            "precision": 0.02,
+            "extra_s": 0.0,
+            "budget_s": None,
+            "seed": 5,
+            "image_size": 32,
+            **given,
+        },
+    )
+
+
+def run(found: Plan, launcher: Launcher, watcher: Watcher | None = None, **given: Any) -> Run:
+    return Run(found, launcher, watcher or Watcher(), **{"meter": Quiet(), **given})
+
+
+def record_of(outcome: Outcome, found: Cell) -> Any:
+    records = {record.cell: record for record in (*outcome.records(), *outcome.controls())}
+    return records[found]
+
+
+def visited(outcome: Outcome, found: Cell) -> list[tuple[int, int]]:
+    return [(v.set_index, v.round_index) for v in record_of(outcome, found).visits]

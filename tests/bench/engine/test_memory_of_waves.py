@@ -1,0 +1,41 @@
+from dataclasses import replace
+
+import pytest
+
+from bench.engine.launch import Launcher
+from tests.bench.engine.running import Watcher, cell, plan, run, visited
+
+
+def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
+    cells = [cell(name) for name in ("works", "prints", "drops_out", "slow")]
+    watcher = Watcher()
+    # Less than any two workers hold: each wave is the reference, its control, and one more.
+    limited = plan(*cells, sets=2, rounds=2, memory_bytes=1)
+    outcome = run(limited, fork_server, watcher).measure()
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
+    for one in cells[1:]:
+        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert len(visited(outcome, cells[0])) == 3 * 2 * 2
+    assert not outcome.failures
+    assert any("measured in 3 waves" in note for note in watcher.notes)
+    assert outcome.notes == watcher.notes
+
+
+def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> None:
+    cells = [cell("works"), cell("needs_much"), cell("needs_much_too")]
+    watcher = Watcher()
+    outcome = run(plan(*cells, sets=2, rounds=2), fork_server, watcher).measure()
+    assert not outcome.failures
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(cells[1],), (cells[2],)]
+    for one in cells[1:]:
+        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert any("ran out" in note for note in outcome.notes)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_what_does_not_fit_is_a_failed_cell_with_the_sizes(fork_server: Launcher) -> None:
+    greedy = replace(cell("takes_gibibytes_on_its_device", batch_size=4096), device="cuda")
+    outcome = run(plan(greedy, rounds=1), fork_server).measure()
+    failure = outcome.failures[greedy.id]
+    assert failure.kind == "out_of_memory"
+    assert "4,194,304 MiB more were asked for" in failure.message
