@@ -87,6 +87,7 @@ def take(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C is for us to hand on, once
+                preexec_fn=_listen,
             )
             try:
                 interrupted = not _ends(process, left_s)
@@ -98,6 +99,14 @@ def take(
         yield Taken(
             step=step, seconds=now() - begun, status=process.returncode, interrupted=interrupted
         )
+
+
+def _listen() -> None:
+    """Hear SIGINT, in a step: what a shell starts in the background, and we may be, is deaf to it.
+
+    It would be killed when its time is up, and write nothing of what it has measured.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _ends(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:

@@ -63,6 +63,16 @@ def test_one_that_takes_too_long_is_interrupted_and_may_write_what_it_has(tmp_pa
     assert found["fine"].is_fine
 
 
+def test_one_that_runs_in_the_background_of_a_shell_is_interrupted_too(tmp_path: Path) -> None:
+    ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        found = taken([a("late", WRITES_LATE, limit_s=1.5)], tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    assert found["late"].status == 2
+    assert (tmp_path / "late.log").read_text() == "begun\nwritten\n"
+
+
 def test_one_that_does_not_listen_is_killed_with_what_it_started(tmp_path: Path) -> None:
     found = taken([a("deaf", IS_DEAF, limit_s=1.5)], tmp_path)
     assert found["deaf"].status == -signal.SIGKILL
