@@ -135,7 +135,7 @@ def _anew(path: Path, options: argparse.Namespace) -> Iterator[str]:
                 yield FORMATS["rich"](summary.shown_columns(run, group), group)
         else:
             yield FORMATS[options.format](*_summary(run))
-        write = partial(files.write, run)
+        write = partial(files.write, run, beside=path.parent)
     try:
         written = write(folder)
     except OSError as error:

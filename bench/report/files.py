@@ -30,14 +30,18 @@ def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
     return (folder / RUN_FILE, *write(run, folder))
 
 
-def write(run: RunRecord, folder: Path) -> tuple[Path, ...]:
+def write(run: RunRecord, folder: Path, beside: Path | None = None) -> tuple[Path, ...]:
     """Write every report but the run file, each whole or not at all; charts of an earlier run go.
 
-    The charts' files are not among those that come back: they belong to the Markdown.
+    What ``googlenet-bench stages`` wrote is shown too, from ``folder``, or else from ``beside``,
+    where the run file lies. The charts' files are not among those that come back: they belong to
+    the Markdown.
     """
     from bench.report import charts
 
     inside = _inside(folder)
+    if inside is None and beside is not None:
+        inside = _inside(beside)
     drawn = charts.of(run, inside)
     contents = _contents(run, drawn, inside)
     for name in SOMETIMES:

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,3 +76,13 @@ def test_a_failed_write_leaves_no_half_file(
     with pytest.raises(OSError, match="No space left"):
         files.write(runs.small(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stages_are_shown_from_beside_the_run_file_too(tmp_path: Path) -> None:
+    beside, folder = tmp_path / "machine", tmp_path / "elsewhere"
+    beside.mkdir()
+    shutil.copy(Path(__file__).with_name("golden") / "stages.csv", beside)
+    files.write(runs.small(), folder)
+    assert "## Inside the network" not in (folder / "report.md").read_text(encoding="utf-8")
+    files.write(runs.small(), folder, beside)
+    assert "## Inside the network" in (folder / "report.md").read_text(encoding="utf-8")
