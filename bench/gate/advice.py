@@ -24,6 +24,7 @@ from bench.tables import (
     FORMATS,
     IN_FULL,
     Column,
+    bounded,
     escaped,
     filled,
     milliseconds,
@@ -47,7 +48,7 @@ BY_LATENCY = (
     "Advice goes by the latency, and machines drift from run to run: only what is sure to be more "
     f"than {DRIFT * 100:.0f} % counts as a change."
 )
-Row = dict[Hashable, Any]
+Row = dict[str, Any]
 
 
 class Figure(NamedTuple):
@@ -110,8 +111,8 @@ def _rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
             "advice": found.advice or "reference",
             "advice_by": found.basis,
             "reference": found.reference and found.reference.id,
-            **_bounded("ratio_b_over_a", found.ratio),
-            **_bounded("latency_b_over_a", found.latency),
+            **bounded("ratio_b_over_a", found.ratio),
+            **bounded("latency_b_over_a", found.latency),
             **{
                 f"{figure.name}_{side}": row[figure.name]
                 for figure in FIGURES
@@ -122,13 +123,9 @@ def _rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
     ]
 
 
-def _summary(run: RunRecord) -> Mapping[Cell, Row]:
+def _summary(run: RunRecord) -> Mapping[Cell, Mapping[Hashable, Any]]:
     rows = frame.summary(run).to_dict("records")
     return {record.cell: row for record, row in zip(run.cells, rows, strict=True)}
-
-
-def _bounded(name: str, found: Interval) -> Row:
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _missing(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
