@@ -99,7 +99,7 @@ def test_a_factory_that_cannot_build_is_a_wrong_request(name: str, sentence: str
 
 def test_finding_imports_no_torch() -> None:
     script = (
-        "import sys; from bench import archs; archs.registered(); "
+        "import sys; from bench.cells import archs; archs.registered(); "
         f"archs.find('torchvision:alexnet'); archs.find('{FACTORIES}:tiny'); "
         "print('torch' in sys.modules)"
     )
