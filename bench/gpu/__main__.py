@@ -7,7 +7,7 @@ written into DIR stays, whatever comes after it.
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -63,7 +63,7 @@ def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
     try:
         for one in step.take(wanted, folder, limit_s):
             taken.append(one)
-            write_text(folder / FILE, render(taken))
+            write_text(folder / FILE, render(taken, folder))
             console.print(f"{one.step.name}: {one.ending}, {one.seconds:.0f} s", highlight=False)
     except KeyboardInterrupt:
         console.print(f"bench.gpu: interrupted; what was done until then is in {folder}")
@@ -72,8 +72,8 @@ def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
     return Exit.FINE if all(one.is_fine for one in taken) else Exit.FAILED
 
 
-def render(taken: Iterable[Taken]) -> str:
-    """What was done, a row a step."""
+def render(taken: Sequence[Taken], folder: Path) -> str:
+    """What was done, a row a step, and where to read what is there of it."""
     rows = [
         {
             "step": one.step.name,
@@ -83,7 +83,10 @@ def render(taken: Iterable[Taken]) -> str:
         }
         for one in taken
     ]
-    return f"# What was run\n\n{as_markdown(COLUMNS, pd.DataFrame(rows))}\n"
+    reports = (one.step.report for one in taken if one.step.report)
+    links = [f"- [{name}]({name})" for name in reports if (folder / name).is_file()]
+    parts = ["# What was run", as_markdown(COLUMNS, pd.DataFrame(rows)), "\n".join(links)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _parser() -> argparse.ArgumentParser:

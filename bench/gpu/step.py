@@ -27,6 +27,8 @@ class Step:
     """Of the interpreter: ``-m pytest …``."""
     limit_s: float
     """After which it is interrupted."""
+    report: str = ""
+    """What it is read in, a path in the folder; empty where that is its log."""
 
     @property
     def log(self) -> str:

@@ -43,6 +43,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 *("--rounds=3", "--no-energy", "--budget=415", f"--report-dir={folder}"),
             ),
             limit_s=490.0,
+            report="report.md",
         ),
         Step(
             name="clocks",
@@ -52,6 +53,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 f"--report-dir={folder}",
             ),
             limit_s=110.0,
+            report="selfcheck.md",
         ),
         Step(
             name="sweep",
@@ -61,6 +63,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 *("--rounds=3", "--no-ceiling", "--budget=68", f"--report-dir={folder / 'sweep'}"),
             ),
             limit_s=100.0,
+            report="sweep/report.md",
         ),
         Step(
             name="stages",
@@ -70,6 +73,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 f"--report-dir={folder}",
             ),
             limit_s=80.0,
+            report="stages.csv",
         ),
         Step(
             name="energy",
@@ -81,6 +85,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 f"--report-dir={folder / 'energy'}",
             ),
             limit_s=75.0,
+            report="energy/report.md",
         ),
         Step(
             name="reports",

@@ -8,7 +8,7 @@ from bench import cli
 from bench.engine.launch import ROOT
 from bench.gpu import __main__ as gpu
 from bench.gpu import compiling, step
-from bench.gpu.step import GRACE_S, Step
+from bench.gpu.step import GRACE_S, Step, Taken
 from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
 from bench.selfcheck import __main__ as selfcheck
 
@@ -88,9 +88,29 @@ def test_what_was_done_is_written_down_step_by_step(
     monkeypatch.setattr(gpu, "steps", lambda *_: toys)
     assert gpu.main([str(tmp_path / "out"), "--device", "cpu"]) == 1
     page = (tmp_path / "out" / gpu.FILE).read_text()
+    assert "](" not in page
     assert "| fine | a &#124; b |" in " ".join(page.split())
     assert "exit code 4" in page
     assert "fails: exit code 4" in capsys.readouterr().err
+
+
+def test_what_a_step_wrote_is_linked_where_it_is_there(tmp_path: Path) -> None:
+    wrote, did_not = (
+        Step(name="a", what="b", arguments=(), limit_s=1.0, report=f"{name}/report.md")
+        for name in ("sweep", "energy")
+    )
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / wrote.report).write_text("# Sweep")
+    ends = [Taken(step=one, seconds=1.0, status=0, interrupted=False) for one in (wrote, did_not)]
+    page = gpu.render(ends, tmp_path)
+    assert page.endswith("\n\n- [sweep/report.md](sweep/report.md)\n")
+
+
+def test_each_report_is_one_that_its_step_writes() -> None:
+    taken = named("cuda", Path("here"))
+    for one in taken.values():
+        folder = str(Path("here") / one.report).rpartition("/")[0]
+        assert not one.report or f"--report-dir={folder}" in one.arguments
 
 
 @pytest.mark.parametrize(
