@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from bench.cells.plan import Plan
 from bench.engine import fit, fitting
 from bench.engine.clerk import Clerk
 from bench.engine.context import Context
@@ -21,11 +22,15 @@ class Inquiry:
         self,
         context: Context,
         outcome: Outcome,
+        asked: Plan,
         take_in: Callable[[Sequence[dict[str, Any]]], None],
     ) -> None:
-        """``take_in`` is given the environment of each side, before anything else is told."""
+        """``take_in`` is given the environment of each side, before anything else is told.
+
+        ``asked`` may ask for a ceiling or fits where the plan of a run that is resumed did not.
+        """
         self._context = context
-        self._plan = context.plan
+        self._plan = asked
         self._outcome = outcome
         self._take_in = take_in
 

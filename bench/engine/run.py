@@ -63,6 +63,7 @@ class Run:
         self._rule = rule or UntilPrecise()
         self._begin = begin
         self._keeper: Keeper | None = None
+        self._asked = plan
         self._plan = self.outcome.plan if resumed else plan
         self._cards = cards or Cards()
         self._context = Context(
@@ -90,7 +91,7 @@ class Run:
         """
         self.outcome.status = "complete"
         try:
-            Inquiry(self._context, self.outcome, self._take_in).make()
+            Inquiry(self._context, self.outcome, self._asked, self._take_in).make()
             for set_index in itertools.count():
                 wanted = self._wanted(set_index)
                 if not wanted:

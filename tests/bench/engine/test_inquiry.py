@@ -9,6 +9,7 @@ from bench.engine.fit import RESOLUTION
 from bench.engine.launch import ForkServer, Launcher
 from bench.engine.process import WorkerError
 from bench.records import events
+from bench.records.outcome import Outcome
 from bench.report.roofline import KINDS
 from tests.bench.broken import MIB_AN_IMAGE
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run
@@ -48,6 +49,21 @@ def test_a_ceiling_is_measured_once_for_each_dtype(fork_server: Launcher) -> Non
     resumed = run(plan(found, ceiling=True), fork_server, watcher, resumed=outcome).measure()
     assert resumed.ceilings == {"fp32": facts}
     assert watcher.phases.count(("measuring the ceiling", 1)) == 1
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_who_resumes_may_ask_for_a_ceiling_or_not(asked: bool, fork_server: Launcher) -> None:
+    found = cell("works")
+    told: list[events.Event] = []
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    run(plan(found, ceiling=not asked), fork_server, begin=lambda _: Keeps()).measure()
+    without = Outcome.of([event for event in told if not isinstance(event, events.Ceiling)])
+    again = run(plan(found, ceiling=asked), fork_server, resumed=without).measure()
+    assert bool(again.ceilings) is asked
 
 
 def test_a_ceiling_that_kills_its_worker_is_a_note() -> None:
