@@ -23,7 +23,7 @@ OUTLIER_MADS = 4.0  # further from the median than this many median absolute dev
 TRIMMED = 0.2  # of the sets, at each end, where one is an outlier: Yuen's trimmed mean
 # Of fewer, healthy ones look like outliers: with five, intervals held the truth in 92 of 100.
 LEAST_TRIMMED_SETS = 8
-ANY_PRECISION = 1.0  # a half-width that is no statement about a ratio any more
+ANY_PRECISION = 1.0  # a half-width that nobody asks for who wants to know a ratio
 LEAST_SHARE = 0.5  # of the rounds of the longest set; a set of fewer is too noisy to count as one
 
 

@@ -129,7 +129,7 @@ def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 def fitted(
     console: Console, columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
 ) -> Table:
-    """A table as wide as the console at the most: with all columns, or without the first in rank.
+    """A table as wide as the console at the most: with all columns, or without the highest in rank.
 
     What few miss goes first; then intervals go below their figures, and then columns go, which the
     table says below. Where nothing helps, figures are cropped, and show it.
@@ -151,12 +151,13 @@ def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> I
         left = tuple(column for column in shown if column.rank < rank)
         table = as_rich(left, frame, title, stacked=True)
         out = ", ".join(column.heading.replace("\n", " ") for column in shown if column not in left)
-        table.caption, table.caption_justify = f"Not shown for want of width: {out}.", "left"
+        table.caption = Text(f"Not shown for want of width: {out}.")
+        table.caption_justify = "left"
         yield table
 
 
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a log, wide enough for any table."""
+    """A console as wide as the terminal; in a log, wide enough for most tables."""
     console = Console(file=file, stderr=stderr)
     return console if console.is_terminal else Console(file=file, stderr=stderr, width=LOG_WIDTH)
 

@@ -1,1 +1,4 @@
-"""The parent of the workers: starts them, visits them in rounds, and ends them; without torch."""
+"""The parent of the workers: starts them, visits them in rounds, and ends them.
+
+Only its fork server, a process of its own, imports torch.
+"""

@@ -20,6 +20,7 @@ from bench.gpu import step
 from bench.gpu.step import Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
+from bench.signals import terminated_like_interrupted
 from bench.tables import Column, as_markdown, scaled, terminal_console
 
 LIMIT_S = 1200.0
@@ -61,10 +62,13 @@ def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
     wanted = steps(device, folder)
     taken: list[Taken] = []
     try:
-        for one in step.take(wanted, folder, limit_s):
-            taken.append(one)
-            write_text(folder / FILE, render(taken, folder))
-            console.print(f"{one.step.name}: {one.ending}, {one.seconds:.0f} s", highlight=False)
+        with terminated_like_interrupted():  # a scheduler's time limit sends that
+            for one in step.take(wanted, folder, limit_s):
+                taken.append(one)
+                write_text(folder / FILE, render(taken, folder))
+                console.print(
+                    f"{one.step.name}: {one.ending}, {one.seconds:.0f} s", highlight=False
+                )
     except KeyboardInterrupt:
         console.print(f"bench.gpu: interrupted; what was done until then is in {folder}")
         return Exit.FAILED
@@ -83,10 +87,15 @@ def render(taken: Sequence[Taken], folder: Path) -> str:
         }
         for one in taken
     ]
-    reports = (one.step.report for one in taken if one.step.report)
-    links = [f"- [{name}]({name})" for name in reports if (folder / name).is_file()]
+    links = [f"- [{one.step.report}]({one.step.report})" for one in taken if _wrote(one, folder)]
     parts = ["# What was run", as_markdown(COLUMNS, pd.DataFrame(rows)), "\n".join(links)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _wrote(taken: Taken, folder: Path) -> bool:
+    """Whether a step's report is its own, and not that of an earlier try."""
+    path = folder / taken.step.report
+    return path.is_file() and path.stat().st_mtime >= taken.began
 
 
 def _parser() -> argparse.ArgumentParser:

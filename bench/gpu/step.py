@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.signals import listen
+
 # After SIGINT the suite writes what it has measured: hundreds of workers end, reports are made.
 GRACE_S = 45.0
 # Container images often have Python keep no bytecode: dozens of processes would compile what was
@@ -41,6 +43,8 @@ class Taken:
     """How a step ended."""
 
     step: Step
+    began: float
+    """Seconds since the epoch."""
     seconds: float
     status: int | None
     """The exit code; a signal's is negative, and None was not begun."""
@@ -76,10 +80,10 @@ def take(
     """
     deadline = now() + limit_s
     for step in steps:
-        begun = now()
+        begun, began = now(), time.time()
         left_s = min(step.limit_s, deadline - begun - GRACE_S)
         if left_s < LEAST_S:
-            yield Taken(step=step, seconds=0.0, status=None, interrupted=False)
+            yield Taken(step=step, began=began, seconds=0.0, status=None, interrupted=False)
             continue
         with (folder / step.log).open("wb") as log:
             process = subprocess.Popen(
@@ -89,7 +93,7 @@ def take(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C is for us to hand on, once
-                preexec_fn=_listen,
+                preexec_fn=listen,  # or it is killed when its time is up, and writes nothing
             )
             try:
                 interrupted = not _ends(process, left_s)
@@ -99,16 +103,12 @@ def take(
             if interrupted:
                 _interrupt(process)
         yield Taken(
-            step=step, seconds=now() - begun, status=process.returncode, interrupted=interrupted
+            step=step,
+            began=began,
+            seconds=now() - begun,
+            status=process.returncode,
+            interrupted=interrupted,
         )
-
-
-def _listen() -> None:
-    """Hear SIGINT, in a step: what a shell starts in the background, and we may be, is deaf to it.
-
-    It would be killed when its time is up, and write nothing of what it has measured.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _ends(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:

@@ -32,7 +32,7 @@ def facts(run: RunRecord) -> dict[str, object]:
 
 
 def plan(run: RunRecord) -> dict[str, object]:
-    """What was asked for, without the command and the cells; what was not is left out."""
+    """What was asked for, without the command and the cells; what has no value is left out."""
     return {
         name: _in_words(value)
         for name, value in run.plan.items()

@@ -33,15 +33,15 @@ def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
 def write(run: RunRecord, folder: Path, beside: Path | None = None) -> tuple[Path, ...]:
     """Write every report but the run file, each whole or not at all; charts of an earlier run go.
 
-    What ``googlenet-bench stages`` wrote is shown too, from ``folder``, or else from ``beside``,
-    where the run file lies. The charts' files are not among those that come back: they belong to
-    the Markdown.
+    What ``googlenet-bench stages`` wrote is shown too, from ``beside``, where the run file lies, or
+    else from ``folder``. The charts' files are not among those that come back: they belong to the
+    Markdown.
     """
     from bench.report import charts
 
-    inside = _inside(folder)
-    if inside is None and beside is not None:
-        inside = _inside(beside)
+    inside = None if beside is None else _inside(beside)
+    if inside is None:
+        inside = _inside(folder)
     drawn = charts.of(run, inside)
     contents = _contents(run, drawn, inside)
     for name in SOMETIMES:

@@ -17,11 +17,7 @@ from bench.records.record import CellRecord, RunRecord
 from bench.stats import Interval
 from bench.tables import Column, bounded, scaled
 
-KINDS = (
-    "product",
-    "convolution",
-    "channels_last_convolution",
-)  # of the ceiling's probes
+KINDS = ("product", "convolution", "channels_last_convolution")  # what a ceiling probes
 TRAINING = "a training step's multiply-accumulates are not counted"
 OLD = "its activations were not counted"
 

@@ -90,6 +90,11 @@ class Trust:
         return ", ".join(f"{count} because {words}" for words, count in counts if count)
 
     @property
+    def asks_for_precision(self) -> bool:
+        """Whether any was asked for."""
+        return self.precision < stats.ANY_PRECISION
+
+    @property
     def is_precise(self) -> bool:
         """Whether every ratio is as sure as was asked for."""
         return stats.is_precise(self.widest, self.precision)
@@ -105,6 +110,12 @@ def of(run: RunRecord) -> tuple[Trust, ...]:
         for control in run.controls
         if control.visits
     )
+
+
+def _precise(one: Trust) -> str:
+    if not one.asks_for_precision:
+        return "not asked for"
+    return "yes" if one.is_precise else "no: no time for more sets"
 
 
 def warnings(run: RunRecord) -> Iterator[str]:
@@ -137,7 +148,7 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
             "control_high": one.control.high,
             "contains_1": _CONTAINS_1[one.control_contains_1],
             "widest": one.widest,
-            "is_precise": "yes" if one.is_precise else "no: no time for more sets",
+            "is_precise": _precise(one),
             "voided": f"{one.voided_share:.0%} of {one.rounds}",
             "disturbed": one.disturbed_share,
             "foreign_cpus": one.foreign_cpus,

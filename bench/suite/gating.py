@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench import signals
 from bench.cells.plan import Plan
 from bench.engine.process import WorkerError
 from bench.gate import files, report, tree
@@ -38,7 +39,7 @@ def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tup
     changes: list[str] = []
     try:
         with (
-            measurement.terminated_like_interrupted(),
+            signals.terminated_like_interrupted(),
             sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
             launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
         ):

@@ -1,18 +1,17 @@
 """The measurement that a pytest session makes: a run, its journal, and its reports on disk."""
 
 import os
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from bench import signals
 from bench.cells.plan import Plan
 from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError
@@ -61,7 +60,7 @@ def record(
 
     Ends the session with exit code 2 and a sentence where nothing can be measured.
     """
-    with ExitStack() as closing, terminated_like_interrupted():
+    with ExitStack() as closing, signals.terminated_like_interrupted():
         progress = closing.enter_context(TerminalProgress(console))
 
         def begin(about: dict[str, Any]) -> Journal:
@@ -182,17 +181,3 @@ def _unfinished(config: pytest.Config) -> Path:
         "more than one run was cut off; name the folder of one with --report-dir: "
         + ", ".join(str(path.parent) for path in found)
     )
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: write what was measured, and end."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

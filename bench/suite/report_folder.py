@@ -1,4 +1,4 @@
-"""The report folder of a run: where its files go, and its journal while it is under way."""
+"""The report folder: where a run's files go."""
 
 import tempfile
 from pathlib import Path

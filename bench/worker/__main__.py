@@ -5,5 +5,6 @@ import os
 from bench.worker.lifeline import die_with
 from bench.worker.worker import run
 
-die_with(os.getppid())
-run()
+if __name__ == "__main__":
+    die_with(os.getppid())
+    run()

@@ -35,9 +35,10 @@ def of(run: RunRecord, groups: Sequence[Trust]) -> tuple[Check, ...]:
         what="cells have figures",
         state=State.GOOD if with_figures == len(run.cells) else State.BAD,
     )
-    return (
-        (figures, _control(groups), _precision(groups), _voided(groups)) if groups else (figures,)
-    )
+    if not groups:
+        return (figures,)
+    precision = (_precision(groups),) if groups[0].asks_for_precision else ()
+    return (figures, _control(groups), *precision, _voided(groups))
 
 
 def _control(groups: Sequence[Trust]) -> Check:

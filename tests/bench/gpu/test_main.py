@@ -1,5 +1,9 @@
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,8 @@ from bench.gpu import compiling, step
 from bench.gpu.step import GRACE_S, Step, Taken
 from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
 from bench.selfcheck import __main__ as selfcheck
+from tests.bench import rehearsal
+from tests.bench.gpu.test_step import WRITES_LATE
 
 Capture = pytest.CaptureFixture[str]
 
@@ -50,12 +56,14 @@ def test_a_library_s_warning_costs_no_measurement(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("name", ["tests", "default", "sweep", "energy"])
-def test_pytest_takes_what_the_steps_ask_of_it(name: str, tmp_path: Path) -> None:
-    """Collected, and not measured: an option that it does not know ends that."""
+def test_pytest_takes_what_the_steps_ask_of_it(name: str, device: str, tmp_path: Path) -> None:
+    """Collected, and not measured: an option that it does not know ends that, or does not fit."""
     collected = subprocess.run(
-        [sys.executable, *named("cpu", tmp_path)[name].arguments, "--collect-only", "-q"],
+        [sys.executable, *named(device, tmp_path)[name].arguments, "--collect-only", "-q"],
         cwd=ROOT,
+        env=rehearsal.environment() if device == "cuda" else None,
         capture_output=True,
         text=True,
         check=False,
@@ -94,14 +102,37 @@ def test_what_was_done_is_written_down_step_by_step(
     assert "fails: exit code 4" in capsys.readouterr().err
 
 
+def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(ROOT)
+    late = Step(name="late", what="a", arguments=("-c", WRITES_LATE), limit_s=60.0)
+    monkeypatch.setattr(gpu, "steps", lambda *_: (late,))
+
+    def end() -> None:
+        while not (tmp_path / late.log).is_file() or not (tmp_path / late.log).read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end, daemon=True).start()
+    assert gpu.main([str(tmp_path), "--device", "cpu"]) == 1
+    assert (tmp_path / late.log).read_text() == "begun\nwritten\n"
+    assert "interrupted" in capsys.readouterr().err
+
+
 def test_what_a_step_wrote_is_linked_where_it_is_there(tmp_path: Path) -> None:
     wrote, did_not = (
         Step(name="a", what="b", arguments=(), limit_s=1.0, report=f"{name}/report.md")
         for name in ("sweep", "energy")
     )
-    (tmp_path / "sweep").mkdir()
-    (tmp_path / wrote.report).write_text("# Sweep")
-    ends = [Taken(step=one, seconds=1.0, status=0, interrupted=False) for one in (wrote, did_not)]
+    for one in (wrote, did_not):
+        (tmp_path / one.report).parent.mkdir()
+        (tmp_path / one.report).write_text(f"# {one.report}")
+    os.utime(tmp_path / did_not.report, (1e9, 1e9))  # by an earlier try, in 2001
+    ends = [
+        Taken(step=one, began=1e9 + 1, seconds=1.0, status=0, interrupted=False)
+        for one in (wrote, did_not)
+    ]
     page = gpu.render(ends, tmp_path)
     assert page.endswith("\n\n- [sweep/report.md](sweep/report.md)\n")
 

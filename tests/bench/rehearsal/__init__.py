@@ -1,9 +1,10 @@
 """A GPU played by this CPU, for the code that a machine without one would never run.
 
 Every process started with ``environment()`` takes its CPU for so many CUDA devices: PyTorch's
-``torch.cuda``, CUDA's driver and NVML answer as the real ones do (cuda.py, driver.py, nvml.py),
-and tensors asked for on such a device lie in the host's memory. Real workers, networks, graphs and
-reports then go through all that is done on CUDA alone. No figure of it says anything of a GPU.
+``torch.cuda``, CUDA's driver and NVML answer in their words (cuda.py, driver.py, nvml.py), and
+tensors asked for on such a device lie in the host's memory. Real workers, networks and reports then
+take every turn that is taken on CUDA alone; cuda.py says which of CUDA's own are not played. No
+figure of it says anything of a GPU.
 """
 
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "path"  # its sitecustomize.py is imported by every interpreter
 ROOT = Path(__file__).parents[3]
-NAME = "Rehearsal"
+NAME = "Rehearsal, no GPU"
 DEVICES, SPEED = "REHEARSAL_DEVICES", "REHEARSAL_SPEED"
 
 

@@ -21,6 +21,12 @@ def _triton(module: Any) -> None:
     module.triton_hash_with_backend = lambda: None
 
 
+def _timer(module: Any) -> None:
+    from tests.bench.rehearsal import cuda
+
+    module.timer = cuda.timer
+
+
 def _do_bench(module: Any) -> None:
     from tests.bench.rehearsal import cuda
 
@@ -43,6 +49,7 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "torch": _torch,
     "torch.utils._triton": _triton,
     "triton.testing": _do_bench,
+    "torch.utils.benchmark.utils.timer": _timer,
     "bench.machine.driver": _driver,
     "bench.machine.nvml": _nvml,
 }

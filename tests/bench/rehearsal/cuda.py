@@ -3,8 +3,13 @@
 What is launched is done by the CPU at once. The device is said to have taken so many times as long
 as the host, and to have begun it when it was done with what came before: so that it lags behind a
 fast host, and waits for a slow one.
+
+Not played: a tensor of the host is not told from one of a device; there are no kernels of Triton's,
+and Inductor replays no graph; figures of memory are constants, and only a tensor that is asked for
+can be too large; a replay writes results of single tensors alone.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,20 +26,23 @@ FACTORIES = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
 
 
 class Timeline:
-    """When the device will be done with what it was given, by the host's clock, in seconds."""
+    """When the device will be done with what it was given, by the host's clock, in seconds.
+
+    The CPU time of this thread is what was launched: neither waiting nor being idle is work.
+    """
 
     def __init__(self) -> None:
         self._slowness = 1 / speed()
-        self._free_at = self._since = time.perf_counter()
-        self._is_idle = True
+        self._free_at = time.perf_counter()
+        self._seen_s = time.thread_time()
         self.captures = False
 
     def reach(self) -> float:
         """When what was launched until now will be done."""
-        now = time.perf_counter()
-        worked = 0.0 if self._is_idle else (now - self._since) * self._slowness
-        self._free_at = max(self._free_at + worked, now)
-        self._since, self._is_idle = now, False
+        now, seen_s = time.perf_counter(), time.thread_time()
+        launched_s, self._seen_s = seen_s - self._seen_s, seen_s
+        begun_at = max(self._free_at, now - launched_s)
+        self._free_at = max(begun_at + launched_s * self._slowness, now)
         return self._free_at
 
     def sleep(self, seconds: float) -> None:
@@ -46,31 +54,59 @@ class Timeline:
         if self.captures:
             raise RuntimeError("operation not permitted when stream is capturing")
         time.sleep(max(0.0, self.reach() - time.perf_counter()))
-        self._is_idle = True
+
+
+class Driver:
+    """What a process may ask of its devices: nothing, where one that it was forked from did."""
+
+    def __init__(self) -> None:
+        self.device = 0
+        self._pid: int | None = None
+
+    def use(self) -> None:
+        """Raise where CUDA was begun by another process."""
+        self._pid = self._pid or os.getpid()
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
+                "you must use the 'spawn' start method"
+            )
 
 
 def play(torch: Any) -> None:
     """Have this PyTorch see the devices."""
-    cuda, timeline = torch.cuda, Timeline()
-    _place_tensors(torch)
-    _tell_of_devices(torch)
-    _tell_of_memory(cuda)
-    _keep_time(cuda, timeline)
+    cuda, timeline, driver = torch.cuda, Timeline(), Driver()
+    _place_tensors(torch, driver)
+    _tell_of_devices(torch, driver)
+    _tell_of_memory(cuda, driver)
+    _keep_time(cuda, timeline, driver)
     _capture(torch, timeline)
     # What torch.compile asks of whichever accelerator there is, past torch.cuda.
-    torch.accelerator.is_available = lambda: False
+    torch.accelerator.is_available = lambda: False  # nor its streams, which are the C++ library's
     torch.accelerator.current_accelerator = lambda check_available=False: None
     torch._C._accelerator_getDeviceIndex = lambda: 0
 
 
-def _place_tensors(torch: Any) -> None:
+def _place_tensors(torch: Any, driver: Driver) -> None:
     """Let tensors that are asked for on a device lie in the host's memory."""
+
+    def is_device(given: Any) -> bool:
+        """Whether an argument says to put a tensor on a CUDA device, which must be the current."""
+        if not isinstance(given, str | torch.device) or not str(given).startswith("cuda"):
+            return False
+        driver.use()
+        index = torch.device(given).index
+        if index is not None and index >= devices():
+            raise RuntimeError("CUDA error: invalid device ordinal")
+        # Allowed by PyTorch; but events and streams would be another device's than the tensor.
+        assert index in {None, driver.device}, f"{given} while cuda:{driver.device} is the current"
+        return True
 
     def placed(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            asked = [each for each in (*given, named.get("device")) if _is_device(torch, each)]
-            given = tuple("cpu" if _is_device(torch, each) else each for each in given)
-            if _is_device(torch, named.get("device")):
+            asked = [each for each in (*given, named.get("device")) if is_device(each)]
+            given = tuple("cpu" if is_device(each) else each for each in given)
+            if is_device(named.get("device")):
                 named["device"] = "cpu"
             found = function(*given, **named)
             if asked and found.nbytes > LARGEST_BYTES:
@@ -91,27 +127,18 @@ def _place_tensors(torch: Any) -> None:
     torch.Tensor.is_cuda = property(lambda self: self.device.type == "cpu")
 
 
-def _is_device(torch: Any, given: Any) -> bool:
-    """Whether an argument says to put a tensor on a CUDA device that is there."""
-    if not isinstance(given, str | torch.device) or not str(given).startswith("cuda"):
-        return False
-    if (torch.device(given).index or 0) >= devices():
-        raise RuntimeError("CUDA error: invalid device ordinal")
-    return True
-
-
-def _tell_of_devices(torch: Any) -> None:
+def _tell_of_devices(torch: Any, driver: Driver) -> None:
     cuda = torch.cuda
-    now = SimpleNamespace(device=0)
 
     def set_device(device: Any) -> None:
+        driver.use()
         index = device if isinstance(device, int) else torch.device(device).index
         if index is None or index >= devices():
             raise ValueError(f"Expected a torch.device with a specified index, but got: {device}")
-        now.device = index
+        driver.device = index
 
     cuda.is_available, cuda.device_count = lambda: True, devices
-    cuda.set_device, cuda.current_device = set_device, lambda: now.device
+    cuda.set_device, cuda.current_device = set_device, lambda: driver.device
     cuda._lazy_init = cuda.init = lambda: None
     cuda.get_device_name = lambda device=None: NAME
     cuda.get_device_capability = lambda device=None: (9, 0)
@@ -127,17 +154,25 @@ def _tell_of_devices(torch: Any) -> None:
     cuda.set_rng_state = lambda state, device="cuda": None
 
 
-def _tell_of_memory(cuda: Any) -> None:
+def _tell_of_memory(cuda: Any, driver: Driver) -> None:
+    def say(answer: Any) -> Callable[..., Any]:
+        def told(device: Any = None) -> Any:
+            del device
+            driver.use()
+            return answer
+
+        return told
+
     for name in ("memory_allocated", "max_memory_allocated"):
-        setattr(cuda, name, lambda device=None: 64 * 2**20)
+        setattr(cuda, name, say(64 * 2**20))
     for name in ("memory_reserved", "max_memory_reserved"):
-        setattr(cuda, name, lambda device=None: 80 * 2**20)
+        setattr(cuda, name, say(80 * 2**20))
     cuda.empty_cache = lambda: None
-    cuda.reset_peak_memory_stats = lambda device=None: None
-    cuda.mem_get_info = lambda device=None: (MEMORY_BYTES - CONTEXT_BYTES, MEMORY_BYTES)
+    cuda.reset_peak_memory_stats = say(None)
+    cuda.mem_get_info = say((MEMORY_BYTES - CONTEXT_BYTES, MEMORY_BYTES))
 
 
-def _keep_time(cuda: Any, timeline: Timeline) -> None:
+def _keep_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
     class Event:
         def __init__(self, enable_timing: bool = False, **_: Any) -> None:
             self.is_timed = enable_timing
@@ -145,6 +180,7 @@ def _keep_time(cuda: Any, timeline: Timeline) -> None:
 
         def record(self, stream: Any = None) -> None:
             del stream
+            driver.use()
             self.at = timeline.reach()
 
         def query(self) -> bool:
@@ -166,7 +202,13 @@ def _keep_time(cuda: Any, timeline: Timeline) -> None:
             return (other.at - self.at) * 1e3
 
     cuda.Event = Event
-    cuda.synchronize = lambda device=None: timeline.wait()
+
+    def synchronize(device: Any = None) -> None:
+        del device
+        driver.use()
+        timeline.wait()
+
+    cuda.synchronize = synchronize
     cuda._sleep = lambda cycles: timeline.sleep(cycles / CYCLES_PER_S)
 
 
@@ -182,9 +224,18 @@ def _capture(torch: Any, timeline: Timeline) -> None:
         def __torch_dispatch__(
             self, operator: Any, types: Any, given: Any = (), named: Any = None
         ) -> Any:
+            if operator is torch.ops.aten._local_scalar_dense.default:  # as item() is
+                raise RuntimeError("operation not permitted when stream is capturing")
             found = operator(*given, **(named or {}))
             self.calls.append((operator, given, named or {}, found))
             return found
+
+        def leave_nothing(self) -> None:
+            """What was computed meanwhile never was: only a replay writes a result."""
+            for operator, _, _, found in self.calls:
+                is_new = all(one.alias_info is None for one in operator._schema.returns)
+                if is_new and isinstance(found, torch.Tensor) and found.is_floating_point():
+                    found.fill_(float("nan"))
 
     class CUDAGraph:
         def __init__(self) -> None:
@@ -215,12 +266,21 @@ def _capture(torch: Any, timeline: Timeline) -> None:
         finally:
             timeline.captures = False
         found.calls = recorder.calls
+        recorder.leave_nothing()
 
     here = Stream()
     cuda = torch.cuda
     cuda.CUDAGraph, cuda.Stream, cuda.graph = CUDAGraph, Stream, graph
     cuda.current_stream, cuda.stream = lambda device=None: here, lambda stream: nullcontext()
     cuda.is_current_stream_capturing = lambda: timeline.captures
+
+
+def timer() -> float:
+    """``torch.utils.benchmark``'s clock, which waits for an accelerator that there is."""
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def do_bench(step: Callable[[], object], rep: float, return_mode: str) -> float:

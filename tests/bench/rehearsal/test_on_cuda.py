@@ -15,6 +15,8 @@ from bench.machine import environment
 from bench.records import store
 from bench.records.record import RunRecord
 from bench.selfcheck import bias
+from bench.stages import store as stages_store
+from bench.stages.vocabulary import GAP, WHOLE
 from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda
 from tests.bench.rehearsal.nvml import POWER_W
@@ -49,7 +51,7 @@ def run_in(folder: Path) -> RunRecord:
     return store.read(folder / "run.json")
 
 
-@pytest.mark.parametrize(("speed", "waits"), [(3.0, True), (0.5, False)])
+@pytest.mark.parametrize(("speed", "waits"), [(4.0, True), (0.5, False)])
 def test_every_mode_has_both_clocks_and_whether_the_device_waits(
     speed: float, waits: bool, tmp_path: Path
 ) -> None:
@@ -65,7 +67,10 @@ def test_every_mode_has_both_clocks_and_whether_the_device_waits(
             assert len(visit.device_s) == len(visit.host_s)
             assert visit.back_to_back is not None
         share = stats.busy_share(record).estimate
-        assert share < 0.8 if waits else share > 0.8
+        assert share < 0.6 if waits else share > 0.6
+        # Inductor replays no graph of tensors that are the CPU's after all, and says so.
+        skips = record.setups[0]["cudagraph_skips"]
+        assert skips == ("reduce-overhead" in record.cell.mode)
     page = (tmp_path / "report.md").read_text()
     assert page.startswith(f"# {rehearsal.NAME}, ")
     assert "| device p50 ms |" in re.sub(" +", " ", page)
@@ -90,7 +95,7 @@ def test_what_an_image_takes_is_the_card_s_power_for_its_time(tmp_path: Path) ->
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (setup,) = run_in(tmp_path).cells[0].setups
-    assert setup["energy_j"] == pytest.approx(POWER_W * setup["energy_wall_s"], rel=0.2)
+    assert setup["energy_j"] == pytest.approx(POWER_W * setup["energy_wall_s"], rel=0.5)
     summary = pd.read_csv(tmp_path / "summary.csv")
     expected = setup["energy_j"] / setup["energy_images"]
     assert summary["energy_per_image_j"][0] == pytest.approx(expected)
@@ -123,11 +128,15 @@ def test_a_step_trains(tmp_path: Path) -> None:
 def test_stages_are_timed_to_the_end_of_their_work(tmp_path: Path) -> None:
     ended = rehearse(
         *("-m", "bench", "stages", "googlenet", "--device=cuda", f"--report-dir={tmp_path}"),
-        speed=0.9,
+        speed=0.25,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    stages = pd.read_csv(tmp_path / "stages.csv")
+    stages = stages_store.read(tmp_path / stages_store.FILE)
     assert set(stages["device"]) == {"cuda"}
+    # Not waited for, the device's four times as long would be in none of them.
+    (whole,) = stages[stages["stage"] == WHOLE].latency_s
+    parts = stages[~stages["stage"].isin([WHOLE, GAP]) & (stages["branch"] == "")]
+    assert parts.latency_s.sum() > whole / 2
 
 
 def test_our_events_stand_beside_do_bench_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,4 +148,6 @@ def test_our_events_stand_beside_do_bench_s(monkeypatch: pytest.MonkeyPatch) -> 
     (found,) = bias.measure([cell], launcher, seed=0)
     assert found.on_device is not None
     assert found.on_device.ratio.sets == 3
-    assert 0 < found.on_device.span_s <= found.on_device.latency_s * 1.5
+    # Of clocks that do not wait for a device half as fast, ratios would be 0.5 or less.
+    assert 0.6 < found.on_device.ratio.estimate < 1.6
+    assert 0.6 < found.ratio.estimate < 1.6

@@ -104,3 +104,8 @@ def test_precision_is_the_widest_ratio_s() -> None:
     precise = replace(run, cells=cells)
     assert of_one_group(precise).is_precise
     assert not of_one_group(run).is_precise  # one has no interval at all
+
+
+def test_where_no_precision_was_asked_for_none_is_claimed() -> None:
+    run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
+    assert set(trust.table(trust.of(run))["is_precise"]) == {"not asked for"}

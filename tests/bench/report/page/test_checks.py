@@ -49,3 +49,10 @@ def test_a_control_that_differs_is_bad_and_one_of_a_single_set_unsure() -> None:
 
 def test_without_a_control_only_cells_are_counted() -> None:
     assert found(pages.unmeasured()) == [(0, 1, State.BAD)]
+
+
+def test_precision_that_nobody_asked_for_is_not_checked() -> None:
+    run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
+    whats = [check.what for check in checks.of(run, trust.of(run))]
+    assert len(whats) == len(checks.of(runs.small(), trust.of(runs.small()))) - 1
+    assert not any("precise" in what for what in whats)
