@@ -68,6 +68,8 @@ class Chain:
             python.write_text(f'#!/bin/sh\nexec {sys.executable} -P {worker} "$@"\n')
             python.chmod(0o755)
         arguments = [str(ROOT / "bench/suite"), f"--rootdir={ROOT}", "-q", "-p", "no:cacheprovider"]
+        # Plugins are imported once for all sessions, which pytest 8 says of each.
+        arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
         arguments += ["--archs=googlenet,torchvision", "--modes=eager,channels_last"]
         arguments += ["--batch-sizes=1,2", "--foreign-cpus=100", "--precision=1", "--seed=1"]
         arguments += [f"--sets={SETS}", f"--rounds={ROUNDS}", f"--report-dir={self.reports}"]
