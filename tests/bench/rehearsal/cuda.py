@@ -40,7 +40,8 @@ class Timeline:
     def reach(self) -> float:
         """When what was launched until now will be done."""
         now, seen_s = time.perf_counter(), time.thread_time()
-        launched_s, self._seen_s = seen_s - self._seen_s, seen_s
+        # A forked process's time begins anew.
+        launched_s, self._seen_s = max(0.0, seen_s - self._seen_s), seen_s
         begun_at = max(self._free_at, now - launched_s)
         self._free_at = max(begun_at + launched_s * self._slowness, now)
         return self._free_at
