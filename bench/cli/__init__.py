@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import compare, exact, gate, networks, runs, stages
+from bench.cli import compare, doctor, exact, gate, networks, runs, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -57,4 +57,5 @@ def _parser() -> argparse.ArgumentParser:
     compare.add(commands)
     exact.add(commands)
     gate.add(commands)
+    doctor.add(commands)
     return parser

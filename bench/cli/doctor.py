@@ -1,0 +1,36 @@
+"""The command about the machine: ``doctor`` looks at it, and measures nothing."""
+
+import argparse
+from dataclasses import asdict
+
+import pandas as pd
+
+from bench.cells import plan
+from bench.cli.command import Commands, Output
+from bench.exits import Exit
+from bench.tables import FORMATS, Column
+
+COLUMNS = tuple(
+    Column(name=name, heading=name, is_text=True, wraps=name in {"found", "advice"})
+    for name in ("what", "found", "state", "advice")
+)
+
+
+def add(commands: Commands) -> None:
+    """Add it."""
+    doctor = commands.add(
+        "doctor",
+        _doctor,
+        "say whether this machine can measure, and what of it would spoil the figures",
+    )
+    doctor.add_argument("--device", help="cpu, cuda, cuda:N or cuda:all (cuda where there is one)")
+
+
+def _doctor(options: argparse.Namespace) -> Output:
+    from bench.doctor.examine import examine
+    from bench.doctor.finding import State
+
+    found = list(examine(plan.device(options.device, several=True)))
+    text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, found)))
+    prevented = any(one.state is State.PREVENTS for one in found)
+    return Output(text, Exit.FAILED if prevented else Exit.FINE)

@@ -1,0 +1,79 @@
+"""Findings about CUDA devices. Pure: what NVML was asked goes in."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from bench.doctor.finding import Finding, State
+from bench.machine.card import THERMAL, Reading
+
+_MHZ = 1e-6
+
+
+def unknown(device: str, why: str) -> Finding:
+    """Of a device whose state nobody says."""
+    return Finding(
+        what=device,
+        found=why,
+        state=State.SPOILS,
+        advice="heat, a power cap and others on it go unseen",
+    )
+
+
+def refused(device: str, why: str) -> Finding:
+    """Of a device that takes no workers."""
+    return Finding(what=device, found=why, state=State.PREVENTS, advice="see there")
+
+
+def known(
+    device: str, facts: Mapping[str, object], reading: Reading, others: Sequence[str]
+) -> Iterator[Finding]:
+    """Of a device that NVML knows: who it is, how it is, and who else is on it."""
+    yield Finding(what=device, found=_who(facts))
+    hot = THERMAL.intersection(reading.reasons or ())
+    yield Finding(
+        what=f"{device}: state",
+        found=_how(facts, reading),
+        state=State.SPOILS if hot else State.FINE,
+        advice="rounds are voided while it is too hot: let it cool" if hot else "",
+    )
+    yield Finding(
+        what=f"{device}: others",
+        found="; ".join(others) or "nobody",
+        state=State.PREVENTS if others else State.FINE,
+        advice="a run is refused: end them, or measure beside them with --allow-shared"
+        if others
+        else "",
+    )
+
+
+def _who(facts: Mapping[str, object]) -> str:
+    """Its name by the driver, and how it is divided or shared."""
+    told = {
+        "name": str(facts.get("name")),
+        "driver": f"driver {facts.get('driver')}",
+        "uuid": str(facts.get("uuid")),
+        "mig": "divided by MIG, so that energy is not measured",
+        "mps_seen": "MPS runs",
+    }
+    return ", ".join(text for name, text in told.items() if facts.get(name))
+
+
+def _how(facts: Mapping[str, object], reading: Reading) -> str:
+    parts = (
+        _of("SM clock", reading.sm_hz, facts.get("most_sm_hz"), _MHZ, "MHz"),
+        _of("power", reading.power_w, facts.get("power_limit_w"), 1.0, "W"),
+        "" if reading.temperature_c is None else f"{reading.temperature_c} °C",
+        _reasons(reading.reasons),
+    )
+    return ", ".join(filter(None, parts)) or "not told"
+
+
+def _of(what: str, value: float | None, most: object, factor: float, unit: str) -> str:
+    if value is None:
+        return ""
+    limit = f" of {most * factor:,.0f}" if isinstance(most, int | float) else ""
+    return f"{what} {value * factor:,.0f}{limit} {unit}"
+
+
+def _reasons(names: Collection[str] | None) -> str:
+    held = [name.replace("_", " ") for name in names or () if name != "idle"]
+    return f"slowed down for {', '.join(held)}" if held else ""

@@ -1,0 +1,47 @@
+import csv
+import io
+import subprocess
+import sys
+
+import pytest
+
+from bench import cli
+from bench.doctor import examine
+from bench.doctor.finding import Finding, State
+from tests.bench import rehearsal
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(("state", "code"), [(State.SPOILS, 0), (State.PREVENTS, 1)])
+def test_what_prevents_measuring_has_an_exit_code(
+    state: State, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    finding = Finding(what="worker", found="none", state=state, advice="start one")
+    monkeypatch.setattr(examine, "examine", lambda _: [finding])
+    assert cli.main(["doctor", "--device", "cpu", "--format", "csv"]) == code
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row == {"what": "worker", "found": "none", "state": state, "advice": "start one"}
+
+
+def test_a_device_that_is_not_there_is_refused(capsys: Capture) -> None:
+    assert cli.main(["doctor", "--device", "tpu"]) == 2
+    assert "no device is called 'tpu'" in capsys.readouterr().err
+
+
+def test_every_gpu_is_looked_at() -> None:
+    """On two that are played, the second of which somebody uses."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench", "doctor", "--device=cuda:all", "--format=csv"],
+        cwd=rehearsal.ROOT,
+        env=rehearsal.environment(devices=2),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = {row["what"]: row for row in csv.DictReader(io.StringIO(ended.stdout))}
+    assert rehearsal.NAME in rows["worker"]["found"], ended.stderr
+    assert rehearsal.NAME in rows["cuda:1"]["found"]
+    assert rows["cuda:0: others"]["state"] == State.FINE
+    assert "process 4242" in rows["cuda:1: others"]["found"]
+    assert ended.returncode == 1
