@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RequestError, WorkerError) as error:
         console.print(f"compiling: {error}", markup=False, highlight=False, soft_wrap=True)
         return Exit.WRONG_REQUEST
+    except KeyboardInterrupt:
+        console.print("compiling: interrupted; what is compiled is kept")
+        return Exit.WRONG_REQUEST
     return Exit.FAILED if failed else Exit.FINE
 
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -293,3 +294,21 @@ def test_a_run_that_was_no_gate_has_no_verdicts(capsys: Capture, tmp_path: Path)
     assert "was no gate" in refused(
         capsys, "report", str(tmp_path / "run.json"), "--table", "verdicts"
     )
+
+
+def test_ctrl_c_is_a_sentence(tmp_path: Path) -> None:
+    """Of a command that counts for as long as its network is being built."""
+    (tmp_path / "slow.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "cost", "slow:network"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "googlenet-bench: interrupted\n"
+    assert process.returncode == 2

@@ -53,3 +53,14 @@ def test_one_that_fails_stops_no_other(fork_server: Launcher) -> None:
 def test_a_wrong_device_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert compiling.main(["--device", "tpu"]) == 2
     assert "no device is called 'tpu'" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiling, "compile_all", interrupt)
+    assert compiling.main(["--device", "cpu"]) == 2
+    assert "interrupted" in capsys.readouterr().err
