@@ -8,7 +8,7 @@ class Exit(IntEnum):
 
     FINE = 0
     FAILED = 1
-    """A cell failed or regressed, or a count is not the baseline's."""
+    """A cell failed or regressed, a count is not the baseline's, or a machine cannot measure."""
     WRONG_REQUEST = 2
     """Or it was interrupted; a sentence says which."""
     UNDECIDED = 3

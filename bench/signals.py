@@ -8,16 +8,25 @@ from types import FrameType
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: write what was measured, and end."""
+    """Let SIGTERM do what Ctrl-C does: write what was measured, and end.
+
+    Once: who sends it may send it to all processes of a job, which then pass it on to each other,
+    and a second would interrupt the writing.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(one) for one in signals]
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
 
 
 def listen() -> None:

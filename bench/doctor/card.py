@@ -12,21 +12,21 @@ def unknown(device: str, why: str) -> Finding:
     """Of a device whose state nobody says."""
     return Finding(
         what=device,
-        found=why,
+        found=f"{why}; until then heat, a power cap and others on it go unseen",
         state=State.SPOILS,
-        advice="heat, a power cap and others on it go unseen",
+        advice="pip install 'googlenet-bench[gpu]', where the driver is there",
     )
 
 
 def refused(device: str, why: str) -> Finding:
     """Of a device that takes no workers."""
-    return Finding(what=device, found=why, state=State.PREVENTS, advice="see there")
+    return Finding(what=device, found=why, state=State.PREVENTS, advice="as it says")
 
 
 def known(
     device: str, facts: Mapping[str, object], reading: Reading, others: Sequence[str]
 ) -> Iterator[Finding]:
-    """Of a device that NVML knows: who it is, how it is, and who else is on it."""
+    """Of a device that NVML knows: who it is, how it is, and who else is on it, in words."""
     yield Finding(what=device, found=_who(facts))
     hot = THERMAL.intersection(reading.reasons or ())
     yield Finding(
@@ -37,9 +37,10 @@ def known(
     )
     yield Finding(
         what=f"{device}: others",
-        found="; ".join(others) or "nobody",
+        found="; ".join(others) or ("not told" if reading.others is None else "nobody"),
         state=State.PREVENTS if others else State.FINE,
-        advice="a run is refused: end them, or measure beside them with --allow-shared"
+        advice="a run is refused: wait for them, choose another --device, or measure beside them "
+        "with --allow-shared"
         if others
         else "",
     )
@@ -48,11 +49,11 @@ def known(
 def _who(facts: Mapping[str, object]) -> str:
     """Its name by the driver, and how it is divided or shared."""
     told = {
-        "name": str(facts.get("name")),
+        "name": f"{facts.get('name')}",
         "driver": f"driver {facts.get('driver')}",
         "uuid": str(facts.get("uuid")),
-        "mig": "divided by MIG, so that energy is not measured",
-        "mps_seen": "MPS runs",
+        "mig": "divided by MIG: clocks and heat are the whole card's, and energy is not measured",
+        "mps_seen": "a sign of MPS",
     }
     return ", ".join(text for name, text in told.items() if facts.get(name))
 

@@ -1,19 +1,25 @@
 """Examining: the machine is read, and what each reading means is a finding."""
 
 import os
+import platform
 import shutil
+import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
 from bench.cells import plan
-from bench.doctor import card, host
+from bench.cells.cell import Cell
+from bench.doctor import card, cgroup, host
 from bench.doctor.finding import Finding, State
+from bench.doctor.reading import text
 from bench.engine import limits
-from bench.engine.launch import Spawner
+from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError
 from bench.machine import cards, driver, environment
 from bench.machine.load import SystemMeter, foreign_cpus
@@ -21,86 +27,132 @@ from bench.machine.room import free_host_bytes
 from bench.names import RequestError
 
 WATCHED_S = 1.0
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-_GOVERNORS = "cpu[0-9]*/cpufreq/scaling_governor"
-_CPUS = Path("/sys/devices/system/cpu")
-_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-_ACCOUNTS = Path("/proc/thread-self/schedstat")
+TRIED = Cell(arch="googlenet", mode="eager", dtype="fp32", batch_size=1, task="infer", device="cpu")
+TRIED_SIZE = 64  # pixels
+_INSTALL = "install torch and torchvision together: pip install 'googlenet-bench[measure]'"
 
 
-def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[Finding]:
-    """Every finding about measuring on ``device``, as it comes; takes some seconds."""
-    yield worker(device)
-    yield host.compiler(*compiler())
-    yield cache()
-    yield from watched(device, sleep)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    governors = [text for path in _CPUS.glob(_GOVERNORS) if (text := _text(path))]
+def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[Finding, ...]:
+    """Every finding about measuring on ``device``; takes some seconds."""
+    devices = plan.devices(device) or (device,)
+    before = psutil.cpu_times()
+    working = workers(devices)  # keeps CPUs busy meanwhile
     found = (
-        host.quota(_text(_CPU_MAX), cpus or 1),
-        host.governors(governors),
-        host.huge_pages(_text(_HUGE_PAGES)),
-        host.accounts(_ACCOUNTS.exists()),
-        host.memory(free_host_bytes()),
+        *working,
+        host.stolen(stolen_share(before, psutil.cpu_times())),
+        compiler(),
+        cache(),
+        load(device, sleep),
+        *of_host(on_gpu=device != "cpu"),
+        *(finding for one in devices if one != "cpu" for finding in on_card(one)),
     )
-    yield from (one for one in found if one is not None)
-    for one in plan.devices(device) or (device,):
-        if one.startswith("cuda"):
-            yield from on_card(one)
+    return tuple(finding for finding in found if finding is not None)
 
 
-def worker(device: str) -> Finding:
-    """Of a worker: started as those of a run are, and asked what it runs in."""
-    where = (plan.devices(device) or (device,))[0]
-    started = None
+def workers(devices: tuple[str, ...]) -> Iterator[Finding]:
+    """Of a worker on each device: started as those of a run are, and given a network to run."""
+    variables = environment.for_workers(os.environ)
     try:
-        started = Spawner(environment.for_workers(os.environ)).launch()
-        about = started.request("describe", limit_s=limits.SHORT_S, device=where)
+        with launcher(variables, ["torchvision"], environment.cpus_for_workers()) as started:
+            for device in devices:
+                yield worker(started, device)
     except WorkerError as error:
-        last = next(reversed(error.stderr.strip().splitlines()), "")
-        return Finding(
-            what="worker",
-            found=" ".join(filter(None, (str(error), last))),
-            state=State.PREVENTS,
-            advice="install torch and torchvision together: pip install 'googlenet-bench[measure]'",
+        yield _no_worker("worker", error)
+
+
+def worker(started: Launcher, device: str) -> Finding:
+    """Of one worker; raises ``WorkerError`` where none can be started at all."""
+    what = f"worker on {device}"
+    process = started.launch()
+    try:
+        about = process.request("describe", limit_s=limits.PREPARE_S, device=device)
+        process.request(
+            "attempt",
+            limit_s=limits.PREPARE_S,
+            cell={**asdict(TRIED), "device": device},
+            image_size=TRIED_SIZE,
+            seed=0,
         )
+    except WorkerError as error:
+        return _no_worker(what, error)
     finally:
-        if started is not None:
-            started.kill()
-    found = (
-        f"PyTorch {about['torch']}, torchvision {about['torchvision']}, Python {about['python']}, "
-        f"{about['device_name']}, {about['threads']} threads"
+        process.kill()
+    return Finding(
+        what=what,
+        found=f"runs {TRIED.arch}; PyTorch {about['torch']}, torchvision {about['torchvision']}, "
+        f"Python {about['python']}, {about['device_name']}, {about['threads']} threads",
     )
-    return Finding(what="worker", found=found)
 
 
-def compiler() -> tuple[str | None, str]:
-    """Where torch.compile's C++ compiler is, and its name."""
+def _no_worker(what: str, error: WorkerError) -> Finding:
+    last = next(reversed(error.stderr.strip().splitlines()), "")
+    return Finding(
+        what=what,
+        found=" ".join(filter(None, (str(error), last))),
+        state=State.PREVENTS,
+        advice=_INSTALL if error.kind in {"start", "died"} else "as it says",
+    )
+
+
+def stolen_share(before: object, after: object) -> float | None:
+    """Of two readings of CPU times: what was stolen, of all but idle time; None where not told."""
+    if not hasattr(before, "steal") or not hasattr(after, "steal"):
+        return None
+    spent: dict[str, float] = {
+        name: getattr(after, name) - getattr(before, name)
+        for name in ("user", "nice", "system", "irq", "softirq", "steal")
+    }
+    return spent["steal"] / max(sum(spent.values()), 1e-9)
+
+
+def compiler() -> Finding:
+    """Of what torch.compile needs: the compiler that Inductor takes by itself, and headers."""
     named = os.environ.get("CXX", "").split()
-    names = named[:1] or ["g++", "clang++"]
-    return next(filter(None, map(shutil.which, names)), None), names[0]
+    name = named[0] if named else "clang++" if sys.platform == "darwin" else "g++"
+    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return host.compiler(shutil.which(name), name, str(headers), has_headers=headers.is_file())
 
 
 def cache() -> Finding:
     """Of the folder for compiled code, which is made where it is not there."""
-    folder = environment.cache_folder(os.environ)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return host.cache(str(folder), None)
+        folder = environment.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
+    except RuntimeError as error:  # nobody's home
+        return host.cache("no folder", str(error))
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**20))
+            file.flush()
     except OSError as error:
-        return host.cache(str(folder), error.strerror or str(error))
+        return host.cache(folder, error.strerror or str(error))
+    return host.cache(folder, None)
 
 
-def watched(device: str, sleep: Callable[[float], None]) -> Iterator[Finding]:
+def load(device: str, sleep: Callable[[float], None]) -> Finding:
     """Of what others do in a second in which this process does nothing."""
     meter, own = SystemMeter(), [os.getpid()]
-    before, stolen_s = meter.read(own), _stolen_s()
+    before = meter.read(own)
     sleep(WATCHED_S)
-    after, stolen_after_s = meter.read(own), _stolen_s()
     limit = plan.foreign_cpus(device, environment.physical_cores())
-    yield host.load(foreign_cpus(before, after), limit)
-    yield host.stolen((stolen_after_s - stolen_s) / max(after.at_s - before.at_s, 1e-9))
+    return host.load(foreign_cpus(before, meter.read(own)), limit)
+
+
+def of_host(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]:
+    """Of what the system tells in files below ``root``; a GPU's cells need less of a host."""
+    threads = environment.for_workers(os.environ)["OMP_NUM_THREADS"]
+    needed = plan.HOST_CORES if on_gpu or not threads.isdecimal() else int(threads)
+    yield host.quota(cgroup.quota_cpus(root), needed, on_gpu=on_gpu)
+    governors = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    yield host.governors(list(filter(None, map(text, governors))))
+    if not on_gpu:
+        enabled = text(root / "sys/kernel/mm/transparent_hugepage/enabled")
+        yield host.huge_pages(enabled, platform.libc_ver())
+        if (root / "dev/nvidiactl").exists() and not driver.devices():
+            yield host.unused_card()
+    ran_ns = (text(root / "proc/self/schedstat") or "").partition(" ")[0]
+    yield host.accounts(ran_ns.isdecimal() and int(ran_ns) > 0)
+    yield host.memory(free_host_bytes())
 
 
 def on_card(device: str) -> Iterator[Finding]:
@@ -118,14 +170,3 @@ def on_card(device: str) -> Iterator[Finding]:
     index = int(device.partition(":")[2] or 0)
     facts = {**one.facts, "name": names[index] if index < len(names) else None}
     yield from card.known(device, facts, one.meter.read(), found.shared.get(device, ()))
-
-
-def _stolen_s() -> float:
-    return float(getattr(psutil.cpu_times(), "steal", 0.0))
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

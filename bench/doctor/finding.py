@@ -9,6 +9,7 @@ class State(StrEnum):
 
     FINE = "fine"
     SPOILS = "spoils figures"
+    LIMITS = "prevents some"
     PREVENTS = "prevents measuring"
 
 

@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from bench.doctor.finding import Finding, State
 
-MOST_STOLEN = 0.02  # of a CPU: as much as an iteration may be held up for, and count
+MOST_STOLEN = 0.02  # chosen: of more, rounds differ by what a hypervisor does
 LEAST_FREE_BYTES = 4 * 2**30  # four or five live workers of GoogLeNet's
 _GIB = 2**30
+_GLIBC = (2, 35)  # has glibc.malloc.hugetlb
 
 
 def load(foreign_cpus: float, limit: float) -> Finding:
@@ -14,31 +15,32 @@ def load(foreign_cpus: float, limit: float) -> Finding:
     found = f"others keep {foreign_cpus:.2f} CPUs busy"
     if foreign_cpus <= limit:
         return Finding(what="load", found=found)
-    advice = f"rounds are voided above {limit:g}: end what else runs, or raise --foreign-cpus"
+    advice = f"rounds are voided above {limit:g}: wait until nothing else runs, or end it"
     return Finding(what="load", found=found, state=State.SPOILS, advice=advice)
 
 
-def stolen(share: float) -> Finding:
-    """Of the CPU time that a hypervisor gave to others, as a share of one CPU."""
-    found = f"a hypervisor takes {share:.0%} of a CPU"
+def stolen(share: float | None) -> Finding | None:
+    """Of the time in which CPUs had work and a hypervisor kept them; None where none is told."""
+    if share is None:
+        return None
+    found = f"{share:.1%} of the time in which CPUs had work"
     if share <= MOST_STOLEN:
         return Finding(what="stolen time", found=found)
-    advice = "its other guests are busy: measure at another time, or on a machine of your own"
+    advice = "the hypervisor has others to serve, or bounds this machine: measure elsewhere"
     return Finding(what="stolen time", found=found, state=State.SPOILS, advice=advice)
 
 
-def quota(cpu_max: str | None, cpus: int) -> Finding | None:
-    """Of a control group's ``cpu.max``; None where there is no such group."""
-    limit, _, period = (cpu_max or "").partition(" ")
-    if not limit.isdecimal() or not period.strip().isdecimal():
-        return None if cpu_max is None else Finding(what="CPU quota", found="none")
-    allowed = int(limit) / int(period)
-    found = f"{allowed:g} CPUs' time, of {cpus} CPUs"
-    if allowed >= cpus:
+def quota(allowed: float | None, threads: int, *, on_gpu: bool) -> Finding:
+    """Of the CPUs' time that this process may take, and of the threads that want it."""
+    if allowed is None:
+        return Finding(what="CPU quota", found="none")
+    found = f"{allowed:g} CPUs' time, for {threads} threads"
+    if allowed >= threads:
         return Finding(what="CPU quota", found=found)
-    advice = (
-        "threads that have used it up are stopped in the middle of an iteration: set "
-        f"OMP_NUM_THREADS={max(1, int(allowed))}, or give the container whole CPUs"
+    advice = "threads that have used it up are stopped in the middle of an iteration: " + (
+        "give it more CPUs"
+        if on_gpu or allowed < 1
+        else f"set OMP_NUM_THREADS={int(allowed)}, or give it more CPUs"
     )
     return Finding(what="CPU quota", found=found, state=State.SPOILS, advice=advice)
 
@@ -48,24 +50,37 @@ def governors(names: Collection[str]) -> Finding | None:
     if not names:
         return None
     found = ", ".join(sorted(set(names)))
-    if "powersave" not in names:
+    if set(names) == {"performance"}:
         return Finding(what="frequency governor", found=found)
-    advice = "clocks follow the load late: cpupower frequency-set -g performance"
+    advice = "clocks change with the load: sudo cpupower frequency-set -g performance"
     return Finding(what="frequency governor", found=found, state=State.SPOILS, advice=advice)
 
 
-def huge_pages(enabled: str | None) -> Finding | None:
-    """Of Linux's setting for transparent huge pages; None where there is none."""
+def huge_pages(enabled: str | None, libc: tuple[str, str]) -> Finding | None:
+    """Of Linux's transparent huge pages, and of a C library that can ask for them.
+
+    None where there are none. ``libc`` is its name and version.
+    """
     if enabled is None:
         return None
     chosen = enabled.partition("[")[2].partition("]")[0] or enabled.strip()
-    if chosen in {"always", "madvise"}:
-        return Finding(what="huge pages", found=chosen)
-    advice = (
-        "processes differ by 5 to 8 % instead of 1 to 2: "
-        "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"
+    found = f"{chosen}, {' '.join(libc).strip() or 'an unknown C library'}"
+    if chosen == "always" or (chosen == "madvise" and _asks(libc)):
+        return Finding(what="huge pages", found=found)
+    return Finding(
+        what="huge pages",
+        found=found,
+        state=State.SPOILS,
+        advice="processes differ by 5 to 8 % instead of 1 to 2: glibc asks for them from "
+        "2.35 on, where the system has them at madvise "
+        "(/sys/kernel/mm/transparent_hugepage/enabled)",
     )
-    return Finding(what="huge pages", found=chosen, state=State.SPOILS, advice=advice)
+
+
+def _asks(libc: tuple[str, str]) -> bool:
+    name, version = libc
+    numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
+    return name == "glibc" and numbers >= _GLIBC
 
 
 def accounts(are_kept: bool) -> Finding:
@@ -85,17 +100,30 @@ def memory(free_bytes: int) -> Finding:
     return Finding(what="memory", found=found, state=State.SPOILS, advice=advice)
 
 
-def compiler(path: str | None, name: str) -> Finding:
-    """Of the C++ compiler that torch.compile calls."""
-    if path is not None:
-        return Finding(what="C++ compiler", found=path)
-    advice = "cells in compile fail: install it (apt-get install g++), or name one in CXX"
-    return Finding(what="C++ compiler", found=f"no {name}", state=State.PREVENTS, advice=advice)
+def compiler(path: str | None, name: str, headers: str, *, has_headers: bool) -> Finding:
+    """Of the compiler that torch.compile calls, and of Python's headers, which it includes."""
+    if path is None:
+        advice = f"cells in compile fail: install {name}, or name another in CXX"
+        return Finding(what="compiler", found=f"no {name}", state=State.LIMITS, advice=advice)
+    if not has_headers:
+        advice = "cells in compile fail: install Python's headers (python3-dev)"
+        return Finding(what="compiler", found=f"no {headers}", state=State.LIMITS, advice=advice)
+    return Finding(what="compiler", found=path)
 
 
 def cache(folder: str, reason: str | None) -> Finding:
     """Of the folder in which compiled code is kept; ``reason`` says why it cannot be written."""
     if reason is None:
         return Finding(what="cache", found=folder)
-    advice = "cells in compile fail: make it writable, or name another in XDG_CACHE_HOME"
-    return Finding(what="cache", found=f"{folder}: {reason}", state=State.PREVENTS, advice=advice)
+    advice = "cells in compile fail: make it writable, or name another in TORCHINDUCTOR_CACHE_DIR"
+    return Finding(what="cache", found=f"{folder}: {reason}", state=State.LIMITS, advice=advice)
+
+
+def unused_card() -> Finding:
+    """Of an NVIDIA card whose driver does not start."""
+    return Finding(
+        what="CUDA",
+        found="there is an NVIDIA device, and its driver shows none",
+        state=State.LIMITS,
+        advice="nvidia-smi says why: a container needs --gpus all, an upgraded driver a restart",
+    )

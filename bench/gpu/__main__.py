@@ -71,7 +71,7 @@ def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
                 )
     except KeyboardInterrupt:
         console.print(f"bench.gpu: interrupted; what was done until then is in {folder}")
-        return Exit.FAILED
+        return Exit.WRONG_REQUEST
     console.print(f"wrote {folder / FILE}", markup=False, highlight=False, soft_wrap=True)
     return Exit.FINE if all(one.is_fine for one in taken) else Exit.FAILED
 

@@ -122,6 +122,10 @@ def _ends(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:
     """Have it end in its own way, and kill it, with all it started, where it does not."""
     process.send_signal(signal.SIGINT)
-    if not _ends(process, GRACE_S):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    has_ended = False
+    try:
+        has_ended = _ends(process, GRACE_S)
+    finally:  # whoever interrupts twice has no more patience
+        if not has_ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -13,12 +13,14 @@ from tests.bench import rehearsal
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize(("state", "code"), [(State.SPOILS, 0), (State.PREVENTS, 1)])
+@pytest.mark.parametrize(
+    ("state", "code"), [(State.SPOILS, 0), (State.LIMITS, 0), (State.PREVENTS, 1)]
+)
 def test_what_prevents_measuring_has_an_exit_code(
     state: State, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     finding = Finding(what="worker", found="none", state=state, advice="start one")
-    monkeypatch.setattr(examine, "examine", lambda _: [finding])
+    monkeypatch.setattr(examine, "examine", lambda _: (finding,))
     assert cli.main(["doctor", "--device", "cpu", "--format", "csv"]) == code
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert row == {"what": "worker", "found": "none", "state": state, "advice": "start one"}
@@ -40,7 +42,7 @@ def test_every_gpu_is_looked_at() -> None:
         check=False,
     )
     rows = {row["what"]: row for row in csv.DictReader(io.StringIO(ended.stdout))}
-    assert rehearsal.NAME in rows["worker"]["found"], ended.stderr
+    assert rehearsal.NAME in rows["worker on cuda:1"]["found"], ended.stderr
     assert rehearsal.NAME in rows["cuda:1"]["found"]
     assert rows["cuda:0: others"]["state"] == State.FINE
     assert "process 4242" in rows["cuda:1: others"]["found"]

@@ -11,7 +11,7 @@ FACTS = {
     "most_sm_hz": 1_980_000_000,
     "power_limit_w": 700.0,
 }
-COOL = Reading(sm_hz=1_500_000_000, power_w=80.4, temperature_c=31, reasons=("idle",))
+COOL = Reading(others=(), sm_hz=1_500_000_000, power_w=80.4, temperature_c=31, reasons=("idle",))
 HOT = Reading(temperature_c=92, reasons=("sw_thermal", "power_cap"))
 
 
@@ -38,9 +38,10 @@ def test_a_card_at_its_power_limit_is_as_it_was_bought() -> None:
 
 
 def test_a_divided_card_and_one_that_tells_nothing() -> None:
-    who, state, _ = card.known("cuda", {"mig": True, "mps_seen": True}, Reading(), ())
-    assert who.found == "divided by MIG, so that energy is not measured, MPS runs"
-    assert state.found == "not told"
+    who, state, others = card.known("cuda", {"mig": True, "mps_seen": True}, Reading(), ())
+    assert who.found.startswith("divided by MIG: clocks")
+    assert who.found.endswith("a sign of MPS")
+    assert state.found == others.found == "not told"
 
 
 def test_what_is_not_known_spoils_and_what_is_refused_prevents() -> None:

@@ -115,7 +115,7 @@ def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end, daemon=True).start()
-    assert gpu.main([str(tmp_path), "--device", "cpu"]) == 1
+    assert gpu.main([str(tmp_path), "--device", "cpu"]) == 2
     assert (tmp_path / late.log).read_text() == "begun\nwritten\n"
     assert "interrupted" in capsys.readouterr().err
 
