@@ -76,6 +76,12 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             report="stages.csv",
         ),
         Step(
+            name="reports",
+            what="the reports again, with the stages in them",
+            arguments=("-m", "bench", "report", str(folder / "run.json")),
+            limit_s=35.0,
+        ),
+        Step(
             name="energy",
             what="what an image takes at the throughput batch",
             arguments=(
@@ -86,12 +92,6 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             ),
             limit_s=75.0,
             report="energy/report.md",
-        ),
-        Step(
-            name="reports",
-            what="the reports again, with the stages in them",
-            arguments=("-m", "bench", "report", str(folder / "run.json")),
-            limit_s=35.0,
         ),
     )
 
