@@ -40,7 +40,7 @@ def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[F
     found = (
         *working,
         host.stolen(stolen_share(before, psutil.cpu_times())),
-        compiler(),
+        *compilers(on_gpu=device != "cpu"),
         cache(),
         load(device, sleep),
         *of_host(on_gpu=device != "cpu"),
@@ -105,12 +105,20 @@ def stolen_share(before: object, after: object) -> float | None:
     return spent["steal"] / max(sum(spent.values()), 1e-9)
 
 
-def compiler() -> Finding:
-    """Of what torch.compile needs: the compiler that Inductor takes by itself, and headers."""
-    named = os.environ.get("CXX", "").split()
-    name = named[0] if named else "clang++" if sys.platform == "darwin" else "g++"
-    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
-    return host.compiler(shutil.which(name), name, str(headers), has_headers=headers.is_file())
+def compilers(*, on_gpu: bool) -> Iterator[Finding]:
+    """Of what torch.compile needs: Inductor's compiler, on CUDA Triton's, and Python's headers."""
+    yield _compiler("CXX", ("clang++" if sys.platform == "darwin" else "g++",))
+    if on_gpu:
+        yield _compiler("CC", ("gcc", "clang"))
+    path = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    yield host.headers(str(path), are_there=path.is_file())
+
+
+def _compiler(variable: str, by_itself: tuple[str, ...]) -> Finding:
+    """Of the one that an environment variable names, or else of those that are looked for."""
+    names = tuple(os.environ.get(variable, "").split()[:1]) or by_itself
+    found = next(filter(None, map(shutil.which, names)), None)
+    return host.compiler(found, names[0], variable)
 
 
 def cache() -> Finding:

@@ -100,15 +100,21 @@ def memory(free_bytes: int) -> Finding:
     return Finding(what="memory", found=found, state=State.SPOILS, advice=advice)
 
 
-def compiler(path: str | None, name: str, headers: str, *, has_headers: bool) -> Finding:
-    """Of the compiler that torch.compile calls, and of Python's headers, which it includes."""
-    if path is None:
-        advice = f"cells in compile fail: install {name}, or name another in CXX"
-        return Finding(what="compiler", found=f"no {name}", state=State.LIMITS, advice=advice)
-    if not has_headers:
-        advice = "cells in compile fail: install Python's headers (python3-dev)"
-        return Finding(what="compiler", found=f"no {headers}", state=State.LIMITS, advice=advice)
-    return Finding(what="compiler", found=path)
+def compiler(path: str | None, name: str, variable: str) -> Finding:
+    """Of a compiler that torch.compile calls, which ``variable`` may name."""
+    what = f"compiler ({variable})"
+    if path is not None:
+        return Finding(what=what, found=path)
+    advice = f"cells in compile fail: install {name}, or name another in {variable}"
+    return Finding(what=what, found=f"no {name}", state=State.LIMITS, advice=advice)
+
+
+def headers(path: str, *, are_there: bool) -> Finding:
+    """Of Python's headers, which compiled code includes."""
+    if are_there:
+        return Finding(what="Python's headers", found=path)
+    advice = "cells in compile fail: install them (python3-dev)"
+    return Finding(what="Python's headers", found=f"no {path}", state=State.LIMITS, advice=advice)
 
 
 def cache(folder: str, reason: str | None) -> Finding:

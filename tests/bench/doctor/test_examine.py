@@ -49,14 +49,23 @@ def test_the_compiler_is_the_one_that_inductor_takes(
 
     monkeypatch.delenv("CXX", raising=False)
     _, by_itself = config.cpp.cxx
-    assert Path(examine.compiler().found).name == by_itself
+    found, headers = examine.compilers(on_gpu=False)
+    assert Path(found.found).name == by_itself
+    assert Path(headers.found).is_file()
     monkeypatch.setenv("CXX", "no-such-compiler -O3")
-    assert examine.compiler().found == "no no-such-compiler"
+    assert next(examine.compilers(on_gpu=False)).found == "no no-such-compiler"
     mine = tmp_path / "mine"
     mine.write_text("#!/bin/sh")
     mine.chmod(0o755)
     monkeypatch.setenv("CXX", str(mine))
-    assert examine.compiler().found == str(mine)
+    assert next(examine.compilers(on_gpu=False)).found == str(mine)
+
+
+def test_on_a_gpu_triton_wants_a_compiler_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    found = {one.what: one for one in examine.compilers(on_gpu=True)}
+    assert found["compiler (CC)"].state is State.LIMITS
+    assert found["compiler (CXX)"].state is State.FINE
 
 
 def test_a_cache_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,5 +154,5 @@ def test_every_finding_says_what_to_do_where_it_is_not_fine() -> None:
     found = examine.examine("cpu", sleep=lambda _: None)
     whats = [one.what for one in found]
     assert len(set(whats)) == len(whats)
-    assert {"worker on cpu", "compiler", "cache", "load", "memory"} <= set(whats)
+    assert {"worker on cpu", "compiler (CXX)", "cache", "load", "memory"} <= set(whats)
     assert all(one.advice for one in found if one.state is not State.FINE)
