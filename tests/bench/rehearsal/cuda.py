@@ -11,50 +11,18 @@ can be too large; a replay writes results of single tensors alone.
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from tests.bench.rehearsal import NAME, devices, speed
+from tests.bench.rehearsal import NAME, devices, graphs
+from tests.bench.rehearsal.timeline import Timeline
 
 MEMORY_BYTES, L2_BYTES, CONTEXT_BYTES = 8 * 2**30, 2 * 2**20, 300 * 2**20
 LARGEST_BYTES = 2**28  # of a tensor: a larger one is said not to fit
 CYCLES_PER_S = 1.5e9
 FACTORIES = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
-
-
-class Timeline:
-    """When the device will be done with what it was given, by the host's clock, in seconds.
-
-    The CPU time of this thread is what was launched: neither waiting nor being idle is work.
-    """
-
-    def __init__(self) -> None:
-        self._slowness = 1 / speed()
-        self._free_at = time.perf_counter()
-        self._seen_s = time.thread_time()
-        self.captures = False
-
-    def reach(self) -> float:
-        """When what was launched until now will be done."""
-        now, seen_s = time.perf_counter(), time.thread_time()
-        # A forked process's time begins anew.
-        launched_s, self._seen_s = max(0.0, seen_s - self._seen_s), seen_s
-        begun_at = max(self._free_at, now - launched_s)
-        self._free_at = max(begun_at + launched_s * self._slowness, now)
-        return self._free_at
-
-    def sleep(self, seconds: float) -> None:
-        """Have the device do nothing for so long, while the host goes on."""
-        self._free_at = self.reach() + seconds
-
-    def wait(self) -> None:
-        """Wait until it is done."""
-        if self.captures:
-            raise RuntimeError("operation not permitted when stream is capturing")
-        time.sleep(max(0.0, self.reach() - time.perf_counter()))
 
 
 class Driver:
@@ -81,7 +49,7 @@ def play(torch: Any) -> None:
     _tell_of_devices(torch, driver)
     _tell_of_memory(cuda, driver)
     _keep_time(cuda, timeline, driver)
-    _capture(torch, timeline)
+    graphs.play(torch, timeline)
     # What torch.compile asks of whichever accelerator there is, past torch.cuda.
     torch.accelerator.is_available = lambda: False  # nor its streams, which are the C++ library's
     torch.accelerator.current_accelerator = lambda check_available=False: None
@@ -211,69 +179,6 @@ def _keep_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
 
     cuda.synchronize = synchronize
     cuda._sleep = lambda cycles: timeline.sleep(cycles / CYCLES_PER_S)
-
-
-def _capture(torch: Any, timeline: Timeline) -> None:
-    """CUDA graphs: what was run when one was captured is run again, into the same tensors."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Recorder(TorchDispatchMode):
-        def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]
-            self.calls: list[tuple[Any, Any, Any, Any]] = []
-
-        def __torch_dispatch__(
-            self, operator: Any, types: Any, given: Any = (), named: Any = None
-        ) -> Any:
-            if operator is torch.ops.aten._local_scalar_dense.default:  # as item() is
-                raise RuntimeError("operation not permitted when stream is capturing")
-            found = operator(*given, **(named or {}))
-            self.calls.append((operator, given, named or {}, found))
-            return found
-
-        def leave_nothing(self) -> None:
-            """What was computed meanwhile never was: only a replay writes a result."""
-            for operator, _, _, found in self.calls:
-                is_new = all(one.alias_info is None for one in operator._schema.returns)
-                if is_new and isinstance(found, torch.Tensor) and found.is_floating_point():
-                    found.fill_(float("nan"))
-
-    class CUDAGraph:
-        def __init__(self) -> None:
-            self.calls: list[tuple[Any, Any, Any, Any]] = []
-
-        def replay(self) -> None:
-            for operator, given, named, found in self.calls:
-                again = operator(*given, **named)
-                if isinstance(found, torch.Tensor) and again.data_ptr() != found.data_ptr():
-                    found.copy_(again)
-
-    class Stream:
-        def __init__(self, *_: Any, **__: Any) -> None:
-            """All are one."""
-
-        def wait_stream(self, other: "Stream") -> None:
-            """All are one."""
-
-        def query(self) -> bool:
-            return True
-
-    @contextmanager
-    def graph(found: CUDAGraph, **_: Any) -> Iterator[None]:
-        timeline.captures = True
-        try:
-            with Recorder() as recorder:
-                yield
-        finally:
-            timeline.captures = False
-        found.calls = recorder.calls
-        recorder.leave_nothing()
-
-    here = Stream()
-    cuda = torch.cuda
-    cuda.CUDAGraph, cuda.Stream, cuda.graph = CUDAGraph, Stream, graph
-    cuda.current_stream, cuda.stream = lambda device=None: here, lambda stream: nullcontext()
-    cuda.is_current_stream_capturing = lambda: timeline.captures
 
 
 def timer() -> float:
