@@ -15,14 +15,14 @@ import psutil
 
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.doctor import card, cgroup, host
+from bench.doctor import card, host
 from bench.doctor.finding import Finding, State
-from bench.doctor.reading import text
 from bench.engine import limits
 from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError
-from bench.machine import cards, driver, environment
+from bench.machine import cards, cgroup, driver, environment
 from bench.machine.load import SystemMeter, foreign_cpus
+from bench.machine.reading import text
 from bench.machine.room import free_host_bytes
 from bench.names import RequestError
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from bench.doctor.finding import Finding, State
+from bench.units import GIB, in_gib
 
 MOST_STOLEN = 0.02  # chosen: of more, rounds differ by what a hypervisor does
-LEAST_FREE_BYTES = 4 * 2**30  # four or five live workers of GoogLeNet's
-_GIB = 2**30
+LEAST_FREE_BYTES = 4 * GIB  # four or five live workers of GoogLeNet's
 _GLIBC = (2, 35)  # has glibc.malloc.hugetlb
 
 
@@ -93,7 +93,7 @@ def accounts(are_kept: bool) -> Finding:
 
 def memory(free_bytes: int) -> Finding:
     """Of the host's memory that is free."""
-    found = f"{free_bytes / _GIB:.1f} GiB are free"
+    found = f"{in_gib(free_bytes)} are free"
     if free_bytes >= LEAST_FREE_BYTES:
         return Finding(what="memory", found=found)
     advice = "few workers are alive together, and sets take longer: free some"

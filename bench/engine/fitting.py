@@ -7,8 +7,7 @@ from bench.engine import fit, limits
 from bench.engine.context import Context
 from bench.engine.process import WorkerError
 from bench.records.record import Attempt, Fit
-
-MIB = 2**20
+from bench.units import in_mib
 
 
 def largest(context: Context, cell: Cell) -> Fit:
@@ -46,7 +45,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
 def judged(batch_size: int, held_bytes: int, limit_bytes: int | None) -> Attempt:
     """An attempt that ran to its end; one that held more than it may does not fit."""
     if limit_bytes is not None and held_bytes > limit_bytes:
-        reason = f"it held {held_bytes / MIB:,.0f} MiB of {limit_bytes / MIB:,.0f} MiB (--memory)"
+        reason = f"it held {in_mib(held_bytes)} of {in_mib(limit_bytes)} (--memory)"
         return Attempt(batch_size=batch_size, fits=False, held_bytes=held_bytes, reason=reason)
     return Attempt(batch_size=batch_size, fits=True, held_bytes=held_bytes)
 

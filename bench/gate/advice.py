@@ -17,7 +17,6 @@ from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.records.record import RunRecord
 from bench.report import frame, trust
-from bench.report.summary import PER_MIB
 from bench.stats import Interval
 from bench.tables import (
     BLANK,
@@ -31,6 +30,7 @@ from bench.tables import (
     scaled,
     terminal_console,
 )
+from bench.units import MIB
 
 NOT_TOGETHER = (
     "Not measured together: this is advice, as a machine is not the same from one run to the next. "
@@ -65,7 +65,7 @@ FIGURES = (
     Figure("latency_s", "latency ms", milliseconds),
     Figure("params", "params M", scaled(1e-6, 3), is_count=True),
     Figure("macs_per_image", "GMACs/image", scaled(1e-9, 3), is_count=True),
-    Figure("peak_memory_bytes", "memory MiB", scaled(PER_MIB, 0)),
+    Figure("peak_memory_bytes", "memory MiB", scaled(1 / MIB, 0)),
     Figure("compile_cold_s", "compile\ncold s", scaled(1, 1)),
     Figure("compile_warm_s", "compile\nwarm s", scaled(1, 1)),
     Figure("graph_breaks", "graph\nbreaks", scaled(1, 0), is_count=True),

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bench.units import MIB, in_mib
+
 # The bits of NVML's clocks event reasons that say why clocks are lower than they might be.
 REASONS: Mapping[int, str] = {
     0x1: "idle",
@@ -25,7 +27,7 @@ THERMAL = frozenset({"sw_thermal", "hw_thermal", "power_brake", "thermal"})
 POWER_CAP = "power_cap"
 """The card at its power limit is the card as it was bought: told, and no reason to void."""
 # A choice: below it nobody's use is told from the driver's own bookkeeping.
-FOREIGN_BYTES = 100 * 2**20
+FOREIGN_BYTES = 100 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Process:
 
     def __str__(self) -> str:
         name = f" ({self.name})" if self.name else ""
-        held = "" if self.used_bytes is None else f" with {self.used_bytes / 2**20:,.0f} MiB"
+        held = "" if self.used_bytes is None else f" with {in_mib(self.used_bytes)}"
         return f"process {self.pid}{name}{held}"
 
 
@@ -153,7 +155,7 @@ def strangers(found: Reading) -> tuple[str, ...]:
     listed = tuple(str(process) for process in found.others or ())
     unlisted = found.unlisted_bytes
     if unlisted is not None and unlisted > FOREIGN_BYTES and not _any_untold(found):
-        listed += (f"{unlisted / 2**20:,.0f} MiB of nobody that the driver lists",)
+        listed += (f"{in_mib(unlisted)} of nobody that the driver lists",)
     return listed
 
 

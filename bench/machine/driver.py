@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from bench.machine.reading import text
+
 _SUCCESS = 0  # of CUresult
 
 
@@ -51,11 +53,7 @@ def names() -> tuple[str, ...]:
 
 def version() -> str:
     """The driver's version as its kernel module states it."""
-    try:
-        text = Path("/sys/module/nvidia/version").read_text()
-    except OSError:
-        return "unknown"
-    return text.strip()
+    return text(Path("/sys/module/nvidia/version")) or "unknown"
 
 
 def _library() -> Any:

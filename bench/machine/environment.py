@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.machine import driver
+from bench.machine import cgroup, driver
+from bench.machine.reading import text
 from bench.names import choose
 
 
@@ -59,8 +60,8 @@ _PINNED = (
     Setting(
         name="OMP_NUM_THREADS",
         value=None,
-        reason="a thread for each physical core: hyper-threads share what a convolution needs; "
-        "your own value is kept",
+        reason="a thread for each physical core, or for each CPU of a container's quota where that "
+        "is less: hyper-threads share what a convolution needs; your own value is kept",
     ),
 )
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -116,18 +117,22 @@ def cpus_for_workers(name: str = "pinned") -> frozenset[int] | None:
 
 def _siblings(cpu: int) -> str:
     """The hyper-threads that share a CPU's core, as Linux lists them."""
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
-    except OSError:
-        return str(cpu)
+    listed = text(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
+    return listed or str(cpu)
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads not counted."""
+    """Cores that this process may use, hyper-threads not counted.
+
+    A control group that leaves it less CPU time than that, as a container's may, counts: threads
+    that have used it up are stopped in the middle of an iteration.
+    """
     import psutil
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1))
+    cores = min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1)
+    quota = cgroup.quota_cpus()
+    return max(1, cores if quota is None else min(cores, int(quota)))
 
 
 def pin_cudnn() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import psutil
 
+from bench.machine import cgroup
 from bench.machine.environment import physical_cores
+from bench.machine.reading import text
+from bench.units import in_mib
 
 # Of the memory that is free now: what we do not see coming needs some too.
 USABLE = 0.9
-MIB = 2**20
-_CGROUP = Path("/sys/fs/cgroup")
 _VMSTAT = Path("/proc/vmstat")
 
 
@@ -72,12 +73,12 @@ class Room:
 
     def held(self, group: str) -> str:
         """The most that a worker of a group turned out to hold, in words."""
-        host = f"{self._host_bytes.get(group, 0) / MIB:,.0f} MiB"
+        host = f"{in_mib(self._host_bytes.get(group, 0))}"
         if not self._on_gpu:
             return f"{host} the largest"
         return (
-            f"{host} of the host's and {self._on_device_bytes(group) / MIB:,.0f} MiB of the "
-            f"device's the largest, {(self._context_bytes or 0) / MIB:,.0f} MiB of them its context"
+            f"{host} of the host's and {in_mib(self._on_device_bytes(group))} of the "
+            f"device's the largest, {in_mib(self._context_bytes or 0)} of them its context"
         )
 
     def _on_device_bytes(self, group: str) -> int:
@@ -90,20 +91,13 @@ class Room:
 
 
 def free_host_bytes() -> int:
-    """Memory that processes may still take, of the machine's and of our control group's."""
+    """Memory that processes may still take, of the machine's and of our control groups'."""
     free = int(psutil.virtual_memory().available)
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no such group, or "max"
-        return free
-    return max(0, min(free, limit - used))
+    left = cgroup.left_bytes()
+    return free if left is None else min(free, left)
 
 
 def out_of_memory_kills() -> int:
     """Processes that the system has killed for want of memory, here since it started."""
-    try:
-        found = re.search(r"^oom_kill (\d+)$", _VMSTAT.read_text(), re.MULTILINE)
-    except OSError:
-        return 0
+    found = re.search(r"^oom_kill (\d+)$", text(_VMSTAT) or "", re.MULTILINE)
     return int(found[1]) if found else 0

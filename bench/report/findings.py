@@ -16,6 +16,7 @@ from bench.report import bottleneck, ladder, largest, saturation
 from bench.report.summary import GROUPED_BY
 from bench.stats import Interval
 from bench.tables import milliseconds
+from bench.units import in_mib
 from googlenet.variants import VARIANTS
 
 # What may tell two networks apart that compute the same, by what each worker's setup says.
@@ -25,7 +26,6 @@ _FACTS = {
     "weights_bytes": "bytes of weights",
     "peak_memory_bytes": "peak bytes",
 }
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,7 @@ def _why(ours: CellRecord, theirs: CellRecord) -> str:
             for record in (ours, theirs)
         ]
         if found[0] != found[1]:
-            unit = [f"{value / MIB:,.0f} MiB" if "bytes" in name else value for value in found]
+            unit = [in_mib(value) if "bytes" in name else value for value in found]
             differing.append(f"{what} ({unit[0]} and {unit[1]})")
     counts = [
         (record.cost.get("params"), record.cost.get("macs_per_image")) for record in (ours, theirs)

@@ -7,6 +7,7 @@ import pandas as pd
 from bench.engine.fit import MOST
 from bench.records.record import Fit, RunRecord
 from bench.tables import Column, scaled
+from bench.units import MIB
 
 COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),
@@ -15,7 +16,7 @@ COLUMNS = (
     Column(name="task", heading="task", is_text=True),
     Column(name="device", heading="device", is_text=True),
     Column(name="largest_batch_size", heading="largest batch"),
-    Column(name="held_bytes", heading="holding MiB", write=scaled(2**-20, 0)),
+    Column(name="held_bytes", heading="holding MiB", write=scaled(1 / MIB, 0)),
     Column(name="failed_batch_size", heading="does not fit"),
     Column(name="reason", heading="why", is_text=True, wraps=True),
     Column(name="attempts", heading="attempts"),

@@ -7,9 +7,9 @@ import pandas as pd
 
 from bench.records.record import RunRecord
 from bench.tables import IN_FULL, Column, filled, joules, milliseconds, scaled
+from bench.units import MIB
 
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
-PER_MIB = 1 / 2**20
 
 
 def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
@@ -51,10 +51,10 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
         Column(
             name="peak_reserved_bytes",
             heading="reserved MiB",
-            write=scaled(PER_MIB, 0),
+            write=scaled(1 / MIB, 0),
             rank=IN_FULL,
         ),
-        Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(PER_MIB, 0), rank=3),
+        Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(1 / MIB, 0), rank=3),
         Column(name="energy_per_image_j", heading="J/image", write=joules, bounded=True, rank=3),
         Column(
             name="compile_cold_s",

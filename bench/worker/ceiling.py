@@ -15,11 +15,11 @@ import torch
 from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
+from bench.units import MIB
 from bench.worker import clock
 from bench.worker.clock import Clock, Step
 
 LEAST, PROBE_S = 3, 0.25  # repetitions of a probe, and seconds that they take: the fastest counts
-MIB = 2**20
 # A core's share of the last cache is 12 MiB at the most (EPYC 9684X), and a virtual machine of two
 # cores may have a cache of 32 MiB to itself: what is copied must lie in neither.
 COPIED_BYTES, COPIED_BYTES_A_THREAD = 256 * MIB, 32 * MIB

@@ -2,6 +2,8 @@
 
 import re
 
+from bench.units import GIB, MIB, in_mib
+
 SIGNS = (
     "CUDA out of memory",
     "DefaultCPUAllocator: can't allocate memory",
@@ -13,8 +15,7 @@ SIGNS = (
 )
 """What the messages of such errors have in them, whatever their type (torch 2.11 to 2.15)."""
 
-MIB = 2**20
-_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": MIB, "GiB": 2**30}
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": MIB, "GiB": GIB}
 _SIZE = rf"(\d+(?:\.\d+)?) ({'|'.join(_UNITS)})"
 _ASKED = (rf"[Tt]ried to allocate {_SIZE}", rf"Requested size: {_SIZE}")
 _TOTAL = rf"total capacity of {_SIZE}"
@@ -37,27 +38,23 @@ def sentence(
     asked = next(filter(None, (_bytes(pattern, message) for pattern in _ASKED)), None)
     if asked is None:
         return None
-    told = [f"out of memory: {_mib(asked)} more were asked for"]
+    told = [f"out of memory: {in_mib(asked)} more were asked for"]
     free = _bytes(_FREE, message)
     free = free_bytes if free is None else free
     total = _bytes(_TOTAL, message) or total_bytes
     if free is not None:
-        told.append(f"{_mib(free)} were free" + (f" of {_mib(total)}" if total else ""))
+        told.append(f"{in_mib(free)} were free" + (f" of {in_mib(total)}" if total else ""))
     if held := _bytes(_HELD, message):
-        told.append(f"this worker held {_mib(held)}")
+        told.append(f"this worker held {in_mib(held)}")
     return ", ".join(told)
 
 
 def beside(message: str, free_bytes: int, total_bytes: int) -> str:
     """What a library beside PyTorch's allocator says, which tells no size, and what was free."""
     first = next(iter(message.strip().splitlines()), "")
-    return f"out of memory: {first}; {_mib(free_bytes)} were free of {_mib(total_bytes)}"
+    return f"out of memory: {first}; {in_mib(free_bytes)} were free of {in_mib(total_bytes)}"
 
 
 def _bytes(pattern: str, message: str) -> float | None:
     found = re.search(pattern, message)
     return float(found[1]) * _UNITS[found[2]] if found else None
-
-
-def _mib(size: float) -> str:
-    return f"{size / MIB:,.0f} MiB"

@@ -14,10 +14,10 @@ from bench.records.record import (
     RunRecord,
     Visit,
 )
+from bench.units import MIB
 
 REFERENCE = "torchvision"
 SETS, ROUNDS, ITERATIONS = 2, 3, 4
-MIB = 2**20
 COLD_S = 30.0
 FOREIGN_CPUS = 0.0625
 

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 
 from bench.cells import inputs
+from bench.units import MIB
 
-MIB = 2**20
 CLASSES = 1000
 IMAGE_SIZE = 16
 

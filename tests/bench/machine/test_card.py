@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bench.machine.card import FOREIGN_BYTES, Around, Process, Reading, strangers
+from bench.units import MIB
 
-MIB = 2**20
 IDLE = Reading(
     reasons=("idle",),
     throttled_s={"power_cap": 5.0, "thermal": 1.0},

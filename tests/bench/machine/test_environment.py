@@ -87,7 +87,19 @@ def test_cores_are_those_that_this_process_may_use(
 
     monkeypatch.setattr("psutil.cpu_count", cpu_count)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     assert environment.physical_cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(2.5, 2), (0.5, 1), (16.0, 8)])
+def test_a_containers_quota_bounds_cores_and_threads(
+    monkeypatch: pytest.MonkeyPatch, quota: float, cores: int
+) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: 16 if logical else 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: quota)
+    assert environment.physical_cores() == cores
+    assert environment.for_workers({})["OMP_NUM_THREADS"] == str(cores)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,17 @@
 """Readings made up as a device gives them: what is free, and what an allocator has of the rest."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.cells.cell import Cell
 from bench.engine.launch import Launcher
-from bench.machine.room import MIB, Room
+from bench.machine.room import Room, free_host_bytes
+from bench.units import GIB, MIB
 
 GROUP = "fp32/b8/infer/cuda"
-GIB = 2**30
 
 
 def facts(free_mib: int, *, reserved_mib: int = 100, peak_mib: int = 200) -> dict[str, Any]:
@@ -103,3 +104,12 @@ def test_a_real_context_takes_its_hundred_mebibytes_and_more(fork_server: Launch
             worker.kill()
     assert not found.wants_one_at_a_time
     assert 100 * MIB < (found._context_bytes or 0) < 4 * GIB
+
+
+@pytest.mark.parametrize(("left", "free"), [(None, 1000), (400, 400), (4000, 1000)])
+def test_a_control_group_may_leave_less_than_the_machine(
+    monkeypatch: pytest.MonkeyPatch, left: int | None, free: int
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr("bench.machine.cgroup.left_bytes", lambda: left)
+    assert free_host_bytes() == free

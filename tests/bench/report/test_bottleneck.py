@@ -8,6 +8,7 @@ from bench import stats
 from bench.records.record import CellRecord
 from bench.report import bottleneck, explained, findings, frame, ladder, markdown, roofline
 from bench.stats import Interval
+from bench.units import MIB
 from tests.bench import runs
 
 
@@ -80,7 +81,7 @@ def test_a_run_on_a_gpu_tells_its_times_apart() -> None:
     assert row["latency_p50_s"] > row["device_p50_s"] > row["busy_p50_s"] > 0
     assert row["enqueue_p50_s"] < row["span_p50_s"]
     assert row["bottleneck"] == bottleneck.LAUNCH
-    assert row["peak_reserved_bytes"] == 121 * runs.MIB
+    assert row["peak_reserved_bytes"] == 121 * MIB
     text = markdown.render(run)
     assert "a call returns before its work is done" in text
     assert "launch-bound" in text

@@ -9,6 +9,7 @@ import pytest
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, Visit
 from bench.report import frame, roofline
+from bench.units import MIB
 from tests.bench import runs
 
 COLUMNS = [
@@ -124,14 +125,14 @@ def test_no_speedup_over_a_reference_that_failed() -> None:
 
 def test_setups_are_summed_up() -> None:
     found = row(runs.COMPILED)
-    assert found["peak_resident_bytes"] == (500 + runs.SETS - 1) * runs.MIB
-    assert found["resident_before_build_bytes"] == (300 + runs.SETS - 1) * runs.MIB
+    assert found["peak_resident_bytes"] == (500 + runs.SETS - 1) * MIB
+    assert found["resident_before_build_bytes"] == (300 + runs.SETS - 1) * MIB
     assert found["output_error"] == runs.SETS * 1e-6
     assert found["graph_breaks"] == 0
     assert found["compile_cold_s"] == runs.COLD_S
     calls_s = [runs.setup(index)["first_call_s"] for index in range(runs.SETS)]
     assert found["compile_warm_s"] == median(calls_s)
-    assert found["peak_memory_bytes"] == (100 + runs.SETS - 1) * runs.MIB
+    assert found["peak_memory_bytes"] == (100 + runs.SETS - 1) * MIB
 
 
 def test_only_what_compiles_has_compile_seconds() -> None:

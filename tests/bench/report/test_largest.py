@@ -5,6 +5,7 @@ import pandas as pd
 
 from bench.records.record import Attempt
 from bench.report import files, largest, markdown
+from bench.units import MIB
 from tests.bench import runs
 
 
@@ -12,7 +13,7 @@ def test_each_has_what_fits_and_why_the_next_does_not() -> None:
     rows = largest.frame(runs.fitted())
     assert list(rows["largest_batch_size"]) == [64, 65_536, 0]
     assert list(rows["failed_batch_size"].fillna(0)) == [65, 0, 1]
-    assert list(rows["held_bytes"].fillna(0)) == [900 * runs.MIB, runs.MIB, 0]
+    assert list(rows["held_bytes"].fillna(0)) == [900 * MIB, MIB, 0]
     assert list(rows["reason"]) == [
         runs.HOSTILE, "none larger than 65,536 is tried", "no such kernel",
     ]  # fmt: skip

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cells.dtypes import DTYPES
+from bench.units import MIB
 from bench.worker import ceiling
-from bench.worker.ceiling import LEAST, MIB, PROBE_S, Convolution, Sizes
+from bench.worker.ceiling import LEAST, PROBE_S, Convolution, Sizes
 from bench.worker.clock import Step, Timing
 
 CPU = torch.device("cpu")
