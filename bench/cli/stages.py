@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from bench.atomic import check_folder
 from bench.cells import modes, plan
 from bench.cells.modes import Kind
 from bench.cli.command import Commands, Output
@@ -83,7 +84,7 @@ def _stages(options: argparse.Namespace) -> Output:
     from bench.suite.progress import TerminalProgress
 
     if options.report_dir is not None:
-        _make(options.report_dir)
+        check_folder(options.report_dir)
     request = Request(cells=cells, image_size=options.image_size, sets=options.sets, seed=SEED)
     launcher = Spawner(
         environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
@@ -113,11 +114,3 @@ def check_can_tell(mode: str) -> None:
                 f"mode {mode!r} cannot be told apart by stages honestly: {why}; use eager or "
                 "channels_last"
             )
-
-
-def _make(folder: Path) -> None:
-    """Make sure of the folder before minutes of measuring."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error

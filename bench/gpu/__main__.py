@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from bench.atomic import write_text
+from bench.atomic import check_folder, write_text
 from bench.cells import plan
 from bench.exits import Exit
 from bench.gpu import step
@@ -52,13 +52,11 @@ def check(limit_s: float, folder: Path) -> None:
         raise RequestError(f"--limit must be a positive number of seconds, not {limit_s:g}")
     if not Path(TESTS).is_dir():
         raise RequestError(f"there is no folder {TESTS!r} here: start it at a checkout's root")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+    check_folder(folder)
 
 
 def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = steps(device, folder)
     taken: list[Taken] = []
     try:

@@ -1,5 +1,6 @@
 """The plan that the options ask for, over what a profile measures where they leave it open."""
 
+import argparse
 import random
 import shlex
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from bench.machine.room import free_host_bytes
 from bench.names import RequestError, choose
 from bench.suite import values
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
+from bench.units import GIB, in_gib
 
 PLAN = pytest.StashKey[plan.Plan]()
 
@@ -77,7 +79,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         environment=_environment(config),
         foreign_cpus=values.positive(config, "--foreign-cpus")
         or plan.foreign_cpus(device, environment.physical_cores()),
-        memory_bytes=None if memory_gib is None else round(memory_gib * 2**30),
+        memory_bytes=None if memory_gib is None else round(memory_gib * GIB),
         reference_arch=REFERENCE_ARCH,
         ceiling=_is_on(config, "--ceiling", given.ceiling),
         energy=_energy(config, device, given.energy),
@@ -93,8 +95,11 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
 
 
 def command(config: pytest.Config) -> str:
-    """The command that a reader can type to make such a run again."""
-    return shlex.join(["pytest", *map(str, config.invocation_params.args)])
+    """The command that a reader can type to make such a run again, wherever its files went."""
+    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--report-dir")
+    _, others = place.parse_known_args([str(one) for one in config.invocation_params.args])
+    return shlex.join(["pytest", *others])
 
 
 def _energy(config: pytest.Config, device: str, default: bool) -> bool:
@@ -125,8 +130,8 @@ def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
         )
     if 2 * limit_bytes > free_bytes:
         raise RequestError(
-            f"--fit tries batches of up to twice --memory, and {limit_bytes / 2**30:.1f} GiB is "
-            f"more than half of the {free_bytes / 2**30:.1f} GiB that are free"
+            f"--fit tries batches of up to twice --memory, and {in_gib(limit_bytes)} is "
+            f"more than half of the {in_gib(free_bytes)} that are free"
         )
 
 

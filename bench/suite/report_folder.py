@@ -1,11 +1,10 @@
 """The report folder: where a run's files go."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from bench.names import RequestError
+from bench.atomic import check_folder
 from bench.suite import options
 
 
@@ -21,11 +20,5 @@ def of(config: pytest.Config, machine: str) -> Path:
 def check(config: pytest.Config) -> None:
     """Refuse a report folder that cannot be written before anything is measured for it."""
     given = config.getoption("--report-dir")
-    if given is None:
-        return
-    try:
-        Path(given).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=given):
-            pass
-    except OSError as error:
-        raise RequestError(f"--report-dir {given} cannot be written: {error.strerror}") from error
+    if given is not None:
+        check_folder(Path(given))

@@ -283,6 +283,14 @@ def test_the_command_can_be_typed_again(pytestconfig: pytest.Config) -> None:
     assert shlex.split(planning.command(pytestconfig)) == ["pytest", *arguments]
 
 
+@pytest.mark.parametrize("place", [["--report-dir", "/home/me/x"], ["--report-dir=/home/me/x"]])
+def test_the_command_does_not_say_where_ones_files_went(place: list[str]) -> None:
+    typed = ["bench/suite", "--sets", "8", *place, "-k", "compile and not train"]
+    invoked: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=typed))
+    told = "pytest bench/suite --sets 8 -k 'compile and not train'"
+    assert planning.command(invoked) == told
+
+
 @pytest.mark.usefixtures("_gpu")
 def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
     assert plan(device="cuda:1").cells[0].device == "cuda:1"
@@ -291,10 +299,11 @@ def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
 
 
 def test_a_report_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    report_folder.check(config(report_dir=str(tmp_path / "new")))
+    report_folder.check(config(report_dir=str(tmp_path / "new" / "one")))
+    assert not (tmp_path / "new").exists()
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(RequestError, match="cannot be written"):
+    with pytest.raises(RequestError, match="cannot write to"):
         report_folder.check(config(report_dir=str(file)))
 
 
