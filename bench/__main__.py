@@ -1,7 +1,20 @@
-"""``python -m bench``: the same as ``googlenet-bench``."""
+"""``googlenet-bench``, and ``python -m bench``, which is the same."""
 
 import sys
 
-from bench.cli import main
+from bench.exits import Exit
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; Ctrl-C is a sentence, while it is still being imported too."""
+    try:
+        from bench import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("googlenet-bench: interrupted", file=sys.stderr)
+        return Exit.WRONG_REQUEST
+
+
+if __name__ == "__main__":
+    sys.exit(main())

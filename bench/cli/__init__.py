@@ -35,9 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return Exit.WRONG_REQUEST
-    except KeyboardInterrupt:
-        print("googlenet-bench: interrupted", file=sys.stderr)
-        return Exit.WRONG_REQUEST
     try:
         if output.text:
             print(output.text, flush=True)

@@ -104,13 +104,3 @@ def test_images_too_small_are_told_with_their_size(capsys: Capture) -> None:
     assert out == ""
     assert err.splitlines()[-1].startswith("googlenet-bench: googlenet at 30×30: ")
     assert "at least 31×31 pixels" in err
-
-
-def test_an_interrupt_ends_without_a_traceback(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(measure, "measure", interrupted)
-    assert "interrupted" in refused(capsys, PLAIN, "--device", "cpu")

@@ -1,0 +1,28 @@
+import subprocess
+import sys
+
+import pytest
+
+# A real SIGINT, at the moment in which Python looks for a module.
+_INTERRUPTED = """
+import os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+at = sys.argv.pop(1)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == at:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+runpy.run_module("bench", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "imported",
+    ["bench.cli", "pandas", "googlenet.model"],  # the command line, its libraries, a command's
+)
+def test_an_interrupt_ends_in_a_sentence_from_the_first_import_on(imported: str) -> None:
+    command = [sys.executable, "-c", _INTERRUPTED, imported, "cost", "googlenet"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "googlenet-bench: interrupted\n"
