@@ -56,10 +56,21 @@ class Macs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """On what it was measured, with what, and when: a run beside it may have been another day's."""
+
+    device_name: str
+    torch: str
+    measured_at: str
+    """ISO 8601, in UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A network, taken apart."""
 
     cell: Cell
+    circumstances: Circumstances
     image_size: int
     macs: Macs
     sets: tuple[SetFigures, ...]

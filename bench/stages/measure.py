@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bench.cells import plan
@@ -21,7 +22,7 @@ from bench.machine.environment import physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
-from bench.stages.figures import Macs, Measured, SetFigures, Visit
+from bench.stages.figures import Circumstances, Macs, Measured, SetFigures, Visit
 
 ROUNDS = 5  # of a set: there are few, and the median of each should not wobble
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
@@ -50,13 +51,20 @@ def measure(
     for set_index in range(request.sets):
         progress.phase(f"set {set_index + 1} of {request.sets}", ROUNDS * len(request.cells))
         with _Set(request, launcher, progress) as live:
+            circumstances = live.describe()
             visits = live.visit_in_rounds(meter, seed=request.seed + set_index)
         for cell, found in visits.items():
             sets[cell].append(figures.of_set(found))
     for cell in request.cells:
         _check_called(cell, macs[cell], sets[cell])
     return tuple(
-        Measured(cell=cell, image_size=request.image_size, macs=macs[cell], sets=tuple(sets[cell]))
+        Measured(
+            cell=cell,
+            circumstances=circumstances,
+            image_size=request.image_size,
+            macs=macs[cell],
+            sets=tuple(sets[cell]),
+        )
         for cell in request.cells
     )
 
@@ -84,6 +92,16 @@ class _Set:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
+
+    def describe(self) -> Circumstances:
+        """What all of them run on, and with."""
+        cell = self._request.cells[0]
+        about = self._ask(cell, "describe", limits.SHORT_S, device=cell.device)
+        return Circumstances(
+            device_name=about["device_name"],
+            torch=about["torch"],
+            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
 
     def visit_in_rounds(self, meter: LoadMeter, *, seed: int) -> Mapping[Cell, Sequence[Visit]]:
         """Every visit of every worker, in rounds of an order of chance."""

@@ -9,7 +9,9 @@ from bench.names import RequestError
 from bench.tables import csv_safe
 
 FILE = "stages.csv"
-TEXT = ("arch", "mode", "dtype", "device", "stage", "branch")
+# Told since 2026-11: of a file written before, they are empty.
+CIRCUMSTANCES = ("device_name", "torch", "measured_at")
+TEXT = ("arch", "mode", "dtype", "device", "stage", "branch", *CIRCUMSTANCES)
 COUNTS = ("batch_size", "image_size", "macs", "sets")
 COLUMNS = (
     *("arch", "mode", "dtype", "batch_size", "image_size", "device"),
@@ -18,6 +20,7 @@ COLUMNS = (
     *("latency_s", "latency_s_low", "latency_s_high"),
     *("latency_share", "latency_share_low", "latency_share_high"),
     *("gmacs_per_s", "hook_cost_s", "sets"),
+    *CIRCUMSTANCES,
 )
 
 
@@ -46,6 +49,8 @@ def read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise RequestError(f"cannot read {path}: {first}") from error
+    if tuple(found.columns) == COLUMNS[: -len(CIRCUMSTANCES)]:
+        found = found.assign(**dict.fromkeys(CIRCUMSTANCES, ""))
     if tuple(found.columns) != COLUMNS:
         raise RequestError(
             f"{path} is no table of stages: its columns are {', '.join(found.columns)} where "

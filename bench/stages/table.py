@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
@@ -70,14 +70,19 @@ def render(form: str, rows: pd.DataFrame) -> str:
         return FORMATS[form](SHOWN, rows)
     clean = escaped if form == "markdown" else str
     parts = []
-    for _, network in rows.groupby(["arch", "mode", "dtype", "batch_size"], sort=False):
-        title = clean(_title(network))
+    for title, network in titled(rows):
         parts += [
-            f"## {title}" if form == "markdown" else title,
+            f"## {clean(title)}" if form == "markdown" else title,
             FORMATS[form](_shown(network), network),
             _adding_up(network),
         ]
     return "\n\n".join([*parts, _notes(rows)])
+
+
+def titled(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each network, with what was measured, and on what."""
+    for _, network in rows.groupby(["arch", "mode", "dtype", "batch_size"], sort=False):
+        yield _title(network), network
 
 
 def _rows(found: Measured) -> Iterator[dict[str, Any]]:
@@ -105,6 +110,7 @@ def _rows(found: Measured) -> Iterator[dict[str, Any]]:
             "gmacs_per_s": _rate(macs, latency.estimate),
             "hook_cost_s": fmean(part.hooks_s) if part.hooks_s else math.nan,
             "sets": len(sets),
+            **asdict(found.circumstances),
         }
 
 
@@ -158,10 +164,13 @@ def _rate(macs: int, seconds: float) -> float:
 def _title(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     size = first["image_size"]
-    return (
+    what = (
         f"{first['arch']}, {first['mode']}, {first['dtype']}, batch of {first['batch_size']}, "
         f"{size}×{size}, {first['device']}, {first['sets']} sets"
     )
+    if not first["torch"]:
+        return what
+    return f"{what}, {first['device_name']}, PyTorch {first['torch']}, {first['measured_at'][:10]}"
 
 
 def _shown(rows: pd.DataFrame) -> tuple[Column, ...]:

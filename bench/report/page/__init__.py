@@ -96,10 +96,7 @@ def _filled(columns: tuple[Column, ...], rows: pd.DataFrame) -> object:
 
 
 def _stages(inside: pd.DataFrame) -> list[tuple[str, object]]:
-    return [
-        (f"{arch}, {mode}", _filled(stages.SHOWN, rows))
-        for (arch, mode), rows in inside.groupby(["arch", "mode"], sort=False)
-    ]
+    return [(title, _filled(stages.SHOWN, rows)) for title, rows in stages.titled(inside)]
 
 
 def _pairs(heading: str, values: Mapping[str, object], *, is_text: bool = True) -> object:

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
-from bench.stages.figures import Macs, Measured, SetFigures
+from bench.stages.figures import Circumstances, Macs, Measured, SetFigures
 from bench.stages.vocabulary import GOOGLENET, Key
 from tests.bench import runs
 
 WHOLE_S = (0.5, 0.75, 1.0)
 """Of each set."""
 CONV_MACS, FC_MACS, OUTSIDE_MACS = 1000, 3000, 1000
+CIRCUMSTANCES = Circumstances(
+    device_name="AMD EPYC", torch="2.15.0", measured_at="2026-11-27T06:00:00+00:00"
+)
 PAIR_S, HOOKS_S = 2e-6, 64e-6
 
 
@@ -20,6 +23,7 @@ def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> Measure
     """Two stages, one with two branches: half, and an eighth of each forward."""
     return Measured(
         cell=replace(runs.EAGER, arch="small", batch_size=batch_size, device=device),
+        circumstances=CIRCUMSTANCES,
         image_size=32,
         macs=Macs(
             whole=CONV_MACS + FC_MACS + OUTSIDE_MACS,
@@ -54,6 +58,7 @@ def googlenet(image_size: int = 224) -> Measured:
     ]
     return Measured(
         cell=runs.EAGER,
+        circumstances=CIRCUMSTANCES,
         image_size=image_size,
         macs=Macs(whole=len(GOOGLENET) * 10**6, parts=dict.fromkeys(keys, 10**6)),
         sets=(set_of(0.25, dict.fromkeys(keys, 0.001)),) * 3,

@@ -1,6 +1,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import psutil
 import pytest
@@ -53,6 +55,10 @@ def test_networks_are_taken_apart_in_sets_of_fresh_workers(spawner: Launcher) ->
     assert (plain.cell, sleeps.cell) == asked.cells
     for found in (plain, sleeps):
         assert found.image_size == SIZE
+        assert found.circumstances.torch.startswith(version("torch"))
+        assert found.circumstances.device_name == environment.cpu_name()
+        age = datetime.now(UTC) - datetime.fromisoformat(found.circumstances.measured_at)
+        assert timedelta(0) < age < timedelta(minutes=10)
         assert found.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
         assert len(found.sets) == SETS
         for one in found.sets:

@@ -28,6 +28,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(store.read(path), rows, check_dtype=False)
 
 
+def test_a_file_from_before_circumstances_were_told_is_read(tmp_path: Path) -> None:
+    path = store.write(table.frame([made.small()]), tmp_path)
+    old = pd.read_csv(path).drop(columns=list(store.CIRCUMSTANCES))
+    old.to_csv(path, index=False)
+    assert set(store.read(path)["torch"]) == {""}
+    assert "cpu, 3 sets\n" in table.render("rich", store.read(path))
+
+
 def test_a_file_that_is_there_is_replaced_whole(tmp_path: Path) -> None:
     store.write(table.frame([made.googlenet()]), tmp_path)
     path = store.write(table.frame([made.small()]), tmp_path)
