@@ -39,7 +39,7 @@ ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, on however
 MISS = 0.1
 LOOKS = (3, 5, 8, 12)  # further apart as one more set narrows the interval less
 # The second is for an outlier among the first three. Both are below stats.LEAST_TRIMMED_SETS: where
-# an interval may be trimmed its tails hold up to 1.5 times what they should.
+# an interval may be trimmed its tails hold a little more than they should.
 CONFIRMATION = (3, 6)
 MOST_SETS = 16
 LEAST_NUMBERED = 0.25  # of the sets must have a number; the first look's three then take twelve

@@ -216,6 +216,21 @@ class RunRecord:
         """Whether iterations of any cell were also measured back to back."""
         return any(record.has_blocks for record in self.cells)
 
+    @cached_property
+    def measured(self) -> Mapping[str, tuple[CellRecord, ...]]:
+        """The cells with figures, by their groups."""
+        groups: dict[str, tuple[CellRecord, ...]] = {}
+        for record in self.cells:
+            if record.has_figures:
+                group = record.cell.group
+                groups[group] = (*groups.get(group, ()), record)
+        return groups
+
     def references(self) -> dict[str, Cell]:
         """The cell of each group that ratios are taken to: the one with a control."""
         return {record.cell.group: replace(record.cell, control=False) for record in self.controls}
+
+    def reference(self, group: str) -> CellRecord | None:
+        """That cell of a group, where it has figures."""
+        to = self.references().get(group)
+        return next((one for one in self.measured.get(group, ()) if one.cell == to), None)

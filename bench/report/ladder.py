@@ -15,12 +15,13 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord
 from bench.report.summary import GROUPED_BY
-from bench.stats import ByVisit, Interval
+from bench.stats import Interval
 from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig
 from googlenet.variants import VARIANTS
 
 NOTHING_SHOWN = "no difference shown"
+NOT_TOGETHER = "not measured together"
 # Act in training only: they are no part of what a forward pass computes.
 _DROPOUTS = frozenset({"dropout", "aux_dropout"})
 WHERE_COLUMNS = (
@@ -128,11 +129,9 @@ def squares(archs: Collection[str]) -> tuple[Square, ...]:
 
 def frame(run: RunRecord) -> pd.DataFrame:
     """A row for each step in each mode of each group; ratios are of what comes after to before."""
-    rows = []
-    for measured in _measured(run).values():
-        for mode in dict.fromkeys(cell.mode for cell in measured):
-            of_mode = {cell.arch: record for cell, record in measured.items() if cell.mode == mode}
-            rows += [_row(step, mode, of_mode) for step in steps(of_mode)]
+    rows = [
+        _row(step, of_mode, beside) for of_mode, beside in _modes(run) for step in steps(of_mode)
+    ]
     return pd.DataFrame(rows, columns=list(_STEP_FIELDS))
 
 
@@ -142,45 +141,48 @@ def interactions(run: RunRecord) -> pd.DataFrame:
     The interaction is the ratio of both factors together to the product of each alone: 1 where
     they add up, as logarithms do.
     """
-    rows = []
-    for measured in _measured(run).values():
-        for mode in dict.fromkeys(cell.mode for cell in measured):
-            of_mode = {cell.arch: record for cell, record in measured.items() if cell.mode == mode}
-            rows += [_interaction(square, mode, of_mode) for square in squares(of_mode)]
+    rows = [
+        _interaction(square, of_mode, beside)
+        for of_mode, beside in _modes(run)
+        for square in squares(of_mode)
+    ]
     return pd.DataFrame(rows, columns=list(_INTERACTION_FIELDS))
 
 
 def shown(found: Interval, *, above: str, below: str) -> str:
     """What an interval of a ratio shows: nothing where it contains 1, or has no bounds."""
+    if not found.sets:
+        return NOT_TOGETHER
     if found.low > 1:
         return above
     return below if found.high < 1 else NOTHING_SHOWN
 
 
-def _measured(run: RunRecord) -> Mapping[str, Mapping[Cell, CellRecord]]:
-    """The cells with figures, by their groups."""
-    groups: dict[str, dict[Cell, CellRecord]] = {}
-    for record in run.cells:
-        if record.has_figures:
-            groups.setdefault(record.cell.group, {})[record.cell] = record
-    return groups
+def _modes(run: RunRecord) -> Iterator[tuple[Mapping[str, CellRecord], CellRecord | None]]:
+    """The archs with figures of each mode of each group, and the group's reference."""
+    for group, measured in run.measured.items():
+        for mode in dict.fromkeys(record.cell.mode for record in measured):
+            of_mode = {one.cell.arch: one for one in measured if one.cell.mode == mode}
+            yield of_mode, run.reference(group)
 
 
-def _row(step: Step, mode: str, records: Mapping[str, CellRecord]) -> dict[str, object]:
+def _row(
+    step: Step, records: Mapping[str, CellRecord], beside: CellRecord | None
+) -> dict[str, object]:
     before, after = records[step.before], records[step.after]
     # Of latencies: how many times as fast what comes before is.
-    latency = stats.speedup(before, after)
+    latency = stats.speedup(before, after, beside=beside)
     before_s = stats.latency(before).estimate
     return {
         **_group(after.cell),
-        "mode": mode,
+        "mode": after.cell.mode,
         "before": step.before,
         "after": step.after,
         "factor": step.factor,
         "params_delta": _delta(before, after, "params"),
         "macs_per_image_delta": _delta(before, after, "macs_per_image"),
         **bounded("latency_ratio", latency),
-        **bounded("throughput_ratio", _throughput(before, after) or _inverse(latency)),
+        **bounded("throughput_ratio", _throughput(before, after, beside) or _inverse(latency)),
         "latency_delta_s": before_s * (latency.estimate - 1),
         "latency_delta_s_low": before_s * (latency.low - 1),
         "latency_delta_s_high": before_s * (latency.high - 1),
@@ -189,40 +191,47 @@ def _row(step: Step, mode: str, records: Mapping[str, CellRecord]) -> dict[str, 
     }
 
 
-def _throughput(before: CellRecord, after: CellRecord) -> Interval | None:
+def _throughput(
+    before: CellRecord, after: CellRecord, beside: CellRecord | None
+) -> Interval | None:
     """The ratio of back-to-back blocks' throughputs, where there are any."""
     if not (before.has_blocks and after.has_blocks):
         return None
     of_before, of_after = stats.log_throughputs(before), stats.log_throughputs(after)
-    return stats.over_sets(stats.log_ratios(of_before, of_after))
+    through = {} if beside is None else stats.log_throughputs(beside)
+    return _ratio(stats.between(of_before, of_after, through))
 
 
-def _interaction(square: Square, mode: str, records: Mapping[str, CellRecord]) -> dict[str, object]:
+def _interaction(
+    square: Square, records: Mapping[str, CellRecord], beside: CellRecord | None
+) -> dict[str, object]:
     logs = {name: stats.log_latencies(records[name]) for name in _names(square)}
+    through = {} if beside is None else stats.log_latencies(beside)
     first, second, both = (
-        stats.log_ratios(logs[square.base], logs[name])
+        stats.between(logs[square.base], logs[name], through)
         for name in (square.first, square.second, square.both)
     )
-    together: ByVisit = {
-        visit: both[visit] - first[visit] - second[visit]
-        for visit in both
-        if visit in first and visit in second
-    }
-    found = stats.over_sets(together)
+    shared = [index for index in both if index in first and index in second]
+    found = _ratio({index: both[index] - first[index] - second[index] for index in shared})
     return {
         **_group(records[square.both].cell),
-        "mode": mode,
+        "mode": records[square.both].cell.mode,
         "base": square.base,
         "first": square.first,
         "second": square.second,
         "both": square.both,
-        "first_ratio": stats.over_sets(first).estimate,
-        "second_ratio": stats.over_sets(second).estimate,
-        "both_ratio": stats.over_sets(both).estimate,
+        "first_ratio": _ratio(first).estimate,
+        "second_ratio": _ratio(second).estimate,
+        "both_ratio": _ratio(both).estimate,
         **bounded("interaction", found),
         "sets": found.sets,
         "shown": shown(found, above="cost more together", below="cost less together"),
     }
+
+
+def _ratio(logs: Mapping[int, float]) -> Interval:
+    """Logarithms by the set, as a ratio again."""
+    return stats.exponential(stats.interval(list(logs.values())))
 
 
 def _names(square: Square) -> tuple[str, ...]:

@@ -141,6 +141,34 @@ def test_a_set_of_too_few_rounds_does_not_count() -> None:
     assert stats.speedup(fast, slow).sets == 1
 
 
+def of_waves(*waves: tuple[int, int, float]) -> CellRecord:
+    """Visits by set and wave, three rounds of each."""
+    return CellRecord(
+        cell=runs.EAGER,
+        visits=tuple(
+            Visit(set_index=index, wave_index=wave, round_index=number, host_s=(seconds,))
+            for index, wave, seconds in waves
+            for number in range(3)
+        ),
+    )
+
+
+def test_cells_of_two_waves_are_compared_through_the_one_in_both() -> None:
+    own, other = of_waves((0, 0, 2.0), (1, 0, 2.0)), of_waves((0, 1, 16.0), (1, 0, 8.0))
+    beside = of_waves((0, 0, 1.0), (0, 1, 2.0), (1, 0, 1.0))
+    found = stats.speedup(own, other, beside=beside)
+    # 8 to 2 in the first set too, in whose second wave the machine was half as fast.
+    assert found.estimate == pytest.approx(4)
+    assert found.sets == 2
+    assert stats.speedup(own, other).sets == 1
+
+
+def test_a_set_of_one_wave_counts_beside_one_of_three() -> None:
+    found = stats.latency(of_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0), (1, 2, 8.0)))
+    assert found.estimate == pytest.approx(4)
+    assert found.sets == 2
+
+
 def test_rounds_of_two_waves_are_not_taken_for_one() -> None:
     first = Visit(set_index=0, wave_index=0, round_index=0, host_s=(1.0,))
     second = replace(first, wave_index=1)
@@ -195,6 +223,20 @@ def test_with_an_outlier_it_is_yuens() -> None:
 
 def test_too_few_sets_are_not_trimmed() -> None:
     assert not stats.interval([1.0, 1.1, 0.9, 100.0]).trimmed
+
+
+@pytest.mark.parametrize("sets", [8, 10, 12, 16])
+def test_trimming_hardly_makes_a_99_percent_interval_miss_more(sets: int) -> None:
+    drawn = np.random.default_rng(3).normal(size=(40_000, sets))
+    missed = sum(not stats.interval(values, 0.99).contains(0.0) for values in drawn)
+    assert missed / len(drawn) < 0.0125
+
+
+def test_a_wild_set_hardly_widens_an_interval() -> None:
+    healthy = [0.99, 1.0, 1.01, 0.98, 1.02, 1.0, 0.99, 1.01]
+    wild = stats.interval([*healthy[:-1], 1.5])
+    assert wild.trimmed
+    assert wild.half_width < 2 * stats.interval(healthy).half_width
 
 
 def test_the_half_width_is_a_factor() -> None:

@@ -64,3 +64,24 @@ def ladder(modes: tuple[str, ...] = ("eager",), **factors: float) -> RunRecord:
         rounds=(),
         notes=(),
     )
+
+
+def in_waves(run: RunRecord, *second: str) -> RunRecord:
+    """The same with some archs in a second wave, on a machine that was half as fast by then.
+
+    The reference was alive in either.
+    """
+
+    def moved(record: CellRecord) -> tuple[Visit, ...]:
+        return tuple(
+            replace(visit, wave_index=1, host_s=tuple(2 * one for one in visit.host_s))
+            for visit in record.visits
+        )
+
+    def apart(record: CellRecord) -> CellRecord:
+        if record.cell == cell("torchvision"):
+            return replace(record, visits=(*record.visits, *moved(record)))
+        is_second = record.cell.arch in second
+        return replace(record, visits=moved(record)) if is_second else record
+
+    return replace(run, cells=tuple(map(apart, run.cells)))

@@ -8,7 +8,7 @@ import pytest
 
 from bench.records import store
 from bench.report import charts, ladder, markdown
-from bench.report.findings import percent
+from bench.report.words import percent
 from bench.stages import store as stages
 from bench.stats import Interval
 from bench.tables import escaped, milliseconds

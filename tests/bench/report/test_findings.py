@@ -38,6 +38,24 @@ def test_nothing_is_called_faster_whose_interval_contains_1() -> None:
     assert said.count(ladder.NOTHING_SHOWN) >= 3
 
 
+def test_cells_of_two_waves_are_told_from_each_other() -> None:
+    (found,) = findings.of(rungs.in_waves(rungs.ladder(), "googlenet-3x3", "googlenet-pool2"))
+    said = "\n".join(found.sentences)
+    assert re.search(r"googlenet → googlenet-3x3; .*: (9\.\d|10\.\d) % \(.*\) less latency", said)
+    assert not re.search(r"not told apart from it: .*googlenet-3x3 in", said)
+    assert ladder.NOT_TOGETHER not in said
+
+
+def test_nothing_is_said_of_cells_that_nothing_compares() -> None:
+    run = replace(rungs.in_waves(rungs.ladder(), "googlenet"), controls=())
+    (found,) = findings.of(run)
+    said = found.sentences
+    assert f"; {ladder.NOT_TOGETHER} with it: googlenet in eager" in said[0]
+    assert "not told apart from it: googlenet in" not in said[0]
+    step = next(one for one in said if "googlenet → googlenet-3x3" in one)
+    assert step.endswith(f": {ladder.NOT_TOGETHER} in eager.")
+
+
 def test_two_peoples_code_of_one_network_is_the_check_on_ourselves() -> None:
     said = of_ladder()
     assert "are the same network in two people's code" in said
@@ -55,7 +73,8 @@ def test_a_difference_between_them_says_where_to_look() -> None:
     (found,) = findings.of(replace(run, cells=cells))
     said = found.sentences[-1]
     assert (
-        "which is a difference: parameters and MACs are the same, but not graphs (1 and 3)" in said
+        "in eager, torchvision being slower, which is a difference: parameters and MACs are the "
+        "same, but not graphs (1 and 3)" in said
     )
     assert "peak bytes" not in said  # on a CPU they are never twice the same
 

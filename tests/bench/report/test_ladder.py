@@ -49,6 +49,27 @@ def test_a_step_costs_its_factor_whatever_the_drift() -> None:
     assert rows.loc["torchvision", "shown"] == ladder.NOTHING_SHOWN
 
 
+def test_networks_of_two_waves_are_compared_through_the_reference() -> None:
+    run = rungs.in_waves(rungs.ladder(), "googlenet-3x3")
+    rows = ladder.frame(run).set_index("after")
+    three = rows.loc["googlenet-3x3"]
+    assert three["latency_ratio"] == pytest.approx(rungs.THREE, abs=0.01)
+    assert three["sets"] == rungs.SETS
+    assert three["shown"] == "faster"
+    (square,) = ladder.interactions(run).to_dict("records")
+    assert square["first_ratio"] == pytest.approx(rungs.THREE, abs=0.01)
+    assert square["interaction_low"] < 1 < square["interaction_high"]
+
+
+def test_networks_of_two_waves_without_a_reference_are_not_compared() -> None:
+    run = replace(rungs.in_waves(rungs.ladder(), "googlenet-3x3"), controls=())
+    rows = ladder.frame(run).set_index("after")
+    assert rows.loc["googlenet-3x3", "shown"] == ladder.NOT_TOGETHER
+    assert rows.loc["googlenet-pool2", "shown"] == "faster"
+    (square,) = ladder.interactions(run).to_dict("records")
+    assert square["shown"] == ladder.NOT_TOGETHER
+
+
 def test_factors_that_multiply_add_up() -> None:
     (row,) = ladder.interactions(rungs.ladder()).to_dict("records")
     assert row["interaction_low"] < 1 < row["interaction_high"]
