@@ -86,11 +86,6 @@ def percentile(samples: Sequence[float], percent: float) -> float:
     return float(np.percentile(samples, percent)) if len(samples) else math.nan
 
 
-def images_per_second(latency_s: float, batch_size: int) -> float:
-    """Throughput of one batch after the other at this latency."""
-    return batch_size / latency_s if latency_s > 0 else math.nan
-
-
 def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Student's t-interval of the mean of independent values, one for each set."""
     return mean(values).interval(confidence)
@@ -278,6 +273,23 @@ def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
     for (set_index, _, _), logarithm in logs.items():
         found.setdefault(set_index, []).append(logarithm)
     return found
+
+
+def correlation_level(one: Mapping[int, float], other: Mapping[int, float], *, least: int) -> float:
+    """How often sets of two unrelated numbers are correlated so well: Pearson's, two-sided.
+
+    1 where fewer sets than ``least`` have both, or one of the numbers never changes.
+    """
+    shared = [index for index in one if index in other]
+    if len(shared) < least:
+        return 1.0
+    pairs = np.array([(one[index], other[index]) for index in shared])
+    if np.ptp(pairs, axis=0).min() == 0:
+        return 1.0
+    found = float(np.corrcoef(pairs.T)[0, 1])
+    freedom = len(shared) - 2
+    t = abs(found) * math.sqrt(freedom / max(1 - found**2, 1e-300))
+    return 2 * float(special.stdtr(freedom, -t))
 
 
 def exponential(found: Interval) -> Interval:

@@ -33,7 +33,7 @@ def of(busy_share: Interval) -> str:
     return COMPUTE if busy_share.low >= LEAST_BUSY else UNCLEAR
 
 
-def columns(record: CellRecord, throughput: Interval) -> dict[str, object]:
+def columns(record: CellRecord) -> dict[str, object]:
     """What a summary has besides of a cell that was measured on such a device."""
     blocks = [visit.back_to_back for visit in record.valid if visit.back_to_back]
     busy = stats.busy_share(record)
@@ -41,8 +41,6 @@ def columns(record: CellRecord, throughput: Interval) -> dict[str, object]:
         (block.enqueue_s / block.iterations, block.device_s / block.iterations) for block in blocks
     ]
     return {
-        "images_per_s_low": throughput.low,
-        "images_per_s_high": throughput.high,
         "images_per_s_from": FROM_BLOCKS if blocks else FROM_LATENCY,
         "enqueue_p50_s": stats.percentile([enqueue for enqueue, _ in per_iteration], 50),
         "span_p50_s": stats.percentile([span for _, span in per_iteration], 50),

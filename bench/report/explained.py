@@ -27,9 +27,10 @@ than 100 samples is close to their largest.
 RATIOS = """\
 "×" is how many times as fast as the reference a cell is (over 1 is faster), or as the reference's
 arch in the cell's own mode: the median over a set's rounds of the ratio within a round, where both
-were visited moments apart, and the geometric mean over sets of fresh processes. In brackets stands
-the 95 % interval, Student's t over the sets (Yuen's trimmed mean where eight or more have an
-outlier among them): a difference that it contains has not been shown.
+were visited moments apart, and the geometric mean over sets of fresh processes. Drift that slows
+both alike cancels; between modes a part of it stays, and is in the interval. In brackets stands the
+95 % interval, Student's t over the sets (Yuen's trimmed mean where of eight or more one is far from
+the others; the notes name them): a difference that it contains has not been shown.
 
 MACs are multiply-accumulates of convolutions, linear layers and other matrix products in a forward
 pass; FLOPs = 2 × MACs. Compilation is in no latency: it is the first call's, cold where Inductor
@@ -40,7 +41,8 @@ MEMORY = """\
 Memory is the peak of weights and activations, without the interpreter and its libraries: on CUDA
 the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
 by, over its size at rest with all free memory given back, while the worker was warmed up and
-measured. The whole resident set stands in summary.csv.
+measured: more than tensors take, since the allocator that workers are given keeps what is free. It
+is the middle one of the sets' workers. The whole resident set stands in summary.csv.
 """
 ALLOCATED = """\
 Memory is the peak of weights and activations, as the device's allocator has it: what tensors take
@@ -76,6 +78,7 @@ arithmetic or its memory. Else it is unclear.
 FINDINGS = """\
 Only where the 95 % interval of a ratio does not contain 1 is a difference said to be shown; of
 twenty comparisons of equal things one is shown by chance, so that where few are shown, most may be.
+Ratios to one reference share it: where its processes were slow by chance, all of them are too high.
 """
 SATURATION = """\
 Saturated is the smallest batch whose throughput is within 5 % of the best of those measured. The
@@ -99,7 +102,8 @@ interaction is the ratio of both factors together to the product of each alone: 
 TRUST = """\
 The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
 and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
-every ratio's 95 % interval reached no further than the precision asked for, or time was up. A round
+every ratio's 95 % interval reached no further than the precision asked for, or time was up; of few
+ratios that leaves intervals a little too narrow (of one, 91 to 95 in 100 hold the truth). A round
 in which other processes kept the CPUs busy was voided whole, whatever its timing.
 """
 TRUST_CARD = """\

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -36,20 +37,23 @@ def summary(run: RunRecord) -> pd.DataFrame:
     logs = {
         record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
     }
-    references, has_blocks = run.references(), run.has_blocks
+    references = run.references()
+    takes_j = [energy.per_image_j(record.setups) for record in run.cells]
+    has_energy = any(joules.sets for joules in takes_j)  # of a CUDA device alone
     rows = []
-    for record in run.cells:
+    for record, joules in zip(run.cells, takes_j, strict=True):
         to = references.get(record.cell.group)
         same_mode = replace(to, mode=record.cell.mode) if to else None
-        row = _row(record, run.ceilings, logs, reference=to, same_mode=same_mode)
-        rows.append({**row, **_of_blocks(record)} if has_blocks else row)
-    found = pd.DataFrame(rows)
-    takes_j = [energy.per_image_j(record.setups) for record in run.cells]
-    if any(joules.sets for joules in takes_j):  # of a CUDA device alone
-        columns = pd.DataFrame([bounded("energy_per_image_j", joules) for joules in takes_j])
-        for name, values in columns.items():
-            found.insert(len(found.columns) - 1, str(name), values)
-    return found
+        with_figures = replace(record, visits=()) if record.failure else record
+        rows.append(
+            {
+                **_row(with_figures, run.ceilings, logs, reference=to, same_mode=same_mode),
+                **(bottleneck.columns(with_figures) if run.has_blocks else {}),
+                **(bounded("energy_per_image_j", joules) if has_energy else {}),
+                "reason": record.failure.message if record.failure else "",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def samples(run: RunRecord) -> pd.DataFrame:
@@ -119,11 +123,9 @@ def _row(
     reference: Cell | None,
     same_mode: Cell | None,
 ) -> dict[str, Any]:
-    cell = record.cell
-    latency_s = [] if record.failure else record.host_s
-    latency = stats.NOTHING if record.failure else stats.latency(record)
-    iteration_s = stats.NOTHING if record.failure else stats.iteration(record)
-    under = roofline.of(record, ceilings, iteration_s)
+    cell, latency_s = record.cell, record.host_s
+    latency = stats.latency(record)
+    under = roofline.of(record, ceilings, stats.iteration(record))
     macs = record.cost.get("macs_per_image")
     return {
         "arch": cell.arch,
@@ -139,8 +141,8 @@ def _row(
         "latency_p50_s": stats.percentile(latency_s, 50),
         "latency_p90_s": stats.percentile(latency_s, 90),
         "latency_p99_s": stats.percentile(latency_s, 99),
-        "device_p50_s": stats.percentile([] if record.failure else record.device_s, 50),
-        "images_per_s": stats.images_per_second(latency.estimate, cell.batch_size),
+        "device_p50_s": stats.percentile(record.device_s, 50),
+        **bounded("images_per_s", stats.throughput(record)),
         **bounded("speedup_over_reference", _speedup(cell, reference, logs)),
         **bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
         "params": record.cost.get("params"),
@@ -151,7 +153,7 @@ def _row(
         "mac_per_s": under.achieved_mac_per_s.estimate,
         "share_of_ceiling": under.share_of_ceiling.estimate,
         "share_of_attainable": under.share_of_attainable.estimate,
-        **{name: _largest(record, name) for name in MEMORY_COLUMNS},
+        **{name: _middle(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
         "compile_cold_s": record.compile_cold_s,
         "compile_warm_s": record.compile_warm_s,
@@ -161,15 +163,7 @@ def _row(
         "output_error": _largest(record, "output_error"),
         "error_bound": _largest(record, "error_bound"),
         "gradient_error": _largest(record, "gradient_error"),
-        "reason": record.failure.message if record.failure else "",
     }
-
-
-def _of_blocks(record: CellRecord) -> dict[str, object]:
-    """What a run has on a device whose calls return before the work is done."""
-    of_cell = replace(record, visits=()) if record.failure else record
-    found = stats.throughput(of_cell)
-    return {"images_per_s": found.estimate, **bottleneck.columns(of_cell, found)}
 
 
 def _status(record: CellRecord) -> str:
@@ -205,3 +199,9 @@ def _values(record: CellRecord, name: str) -> list[Any]:
 
 def _largest(record: CellRecord, name: str) -> Any:
     return max(_values(record, name), default=None)
+
+
+def _middle(record: CellRecord, name: str) -> Any:
+    """The median over the sets' workers: the largest would grow with their number."""
+    values = _values(record, name)
+    return median_low(values) if values else None

@@ -13,6 +13,7 @@ from bench.report import (
     frame,
     ladder,
     largest,
+    notes,
     roofline,
     saturation,
     summary,
@@ -132,8 +133,8 @@ def _failures(run: RunRecord) -> list[str]:
 
 
 def _notes(run: RunRecord) -> list[str]:
-    notes = [f"- {escaped(note)}" for note in trust.notes(run)]
-    return ["## Notes", "\n".join(notes)] if notes else []
+    said = [f"- {escaped(note)}" for note in notes.of(run)]
+    return ["## Notes", "\n".join(said)] if said else []
 
 
 def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:

@@ -26,7 +26,9 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
         Column(name="latency_p90_s", heading=f"{host}p90 ms", write=milliseconds, rank=4),
         Column(name="latency_p99_s", heading=f"{host}p99 ms", write=milliseconds, rank=IN_FULL),
         Column(name="device_p50_s", heading="device p50 ms", write=milliseconds, rank=3),
-        Column(name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=True, rank=2),
+        Column(
+            name="images_per_s", heading="images/s", write=scaled(1, 1), bounded=has_blocks, rank=2
+        ),
         Column(name="images_per_s_from", heading="images/s\nfrom", is_text=True, rank=IN_FULL),
         Column(name="busy_p50_s", heading="busy p50 ms", write=milliseconds, rank=IN_FULL),
         Column(

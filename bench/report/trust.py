@@ -18,13 +18,6 @@ from bench.tables import Column, scaled
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
 VOIDED_LIMIT = 0.25
 _CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
-_COUNTED = {
-    "recompiled_graphs": "compiled {} more graphs while it was measured",
-    "late_graph_breaks": "broke its graph {} more times while it was measured",
-    "graph_breaks": "its graph breaks {} times",
-    "recompiled_in_warm_up": "compiled {} more graphs while it was warmed up",
-    "cudagraph_skips": "Inductor cannot replay {} of its graphs as CUDA graphs",
-}
 # Where Linux's scheduler was asked: files from before that do not have it.
 DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1))
 COLUMNS = (
@@ -57,6 +50,8 @@ class Trust:
     """Of the reference's second worker over its first: 1, if the run is any good."""
     control_contains_1: bool | None
     """In its 99 % interval; None where there is none, for want of sets."""
+    why_no_control: str
+    """Why the control was not measured; empty where it was."""
     rounds: int
     voided_share: float
     disturbed_share: float
@@ -108,7 +103,7 @@ def of(run: RunRecord) -> tuple[Trust, ...]:
     return tuple(
         _of(control, cells[control.cell.group], rounds[control.cell.group], precision)
         for control in run.controls
-        if control.visits
+        if control.visits or rounds[control.cell.group]
     )
 
 
@@ -129,6 +124,12 @@ def warnings(run: RunRecord) -> Iterator[str]:
                 "figures is no ground for a decision; measure again when it is "
                 f"{'quiet' if trust.voided_by is None else 'quiet and cool'}."
             )
+        if trust.why_no_control:
+            yield (
+                f"{trust.group}: nothing shows whether these figures can be trusted: the control, "
+                f"which is {trust.reference} measured a second time, has none: "
+                f"{trust.why_no_control}."
+            )
         if trust.control_contains_1 is False:
             yield (
                 f"{trust.group}: do not trust these figures: the control, which is "
@@ -146,7 +147,9 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
             "control": one.control.estimate,
             "control_low": one.control.low,
             "control_high": one.control.high,
-            "contains_1": _CONTAINS_1[one.control_contains_1],
+            "contains_1": "no control"
+            if one.why_no_control
+            else _CONTAINS_1[one.control_contains_1],
             "widest": one.widest,
             "is_precise": _precise(one),
             "voided": f"{one.voided_share:.0%} of {one.rounds}",
@@ -165,39 +168,6 @@ def columns(rows: pd.DataFrame) -> tuple[Column, ...]:
     return (*known, *(column for column in _CARD_COLUMNS if column.name in rows))
 
 
-def notes(run: RunRecord) -> list[str]:
-    """What a reader must know of single cells before trusting their figures, in sentences."""
-    return [
-        *run.notes,
-        *card.notes(run),
-        *_devices(run),
-        *(
-            f"{record.cell.id}: {what.format(most)}."
-            for record in run.cells
-            if record.failure is None or record.failure.kind != "recompiled"  # its reason says it
-            for name, what in _COUNTED.items()
-            if (most := max((setup.get(name) or 0 for setup in record.setups), default=0))
-        ),
-    ]
-
-
-def _devices(run: RunRecord) -> Iterator[str]:
-    """Which device measured which set, where there are several."""
-    devices = list(run.plan.get("devices", ()))
-    if len(devices) < 2:
-        return
-    sets = sorted({visit.set_index for record in run.cells for visit in record.visits})
-    told = []
-    for index, device in enumerate(devices):
-        own = [str(number + 1) for number in sets if number % len(devices) == index]
-        if own:
-            told.append(f"{device} set{'s' * (len(own) > 1)} {', '.join(own)}")
-    yield (
-        f"Sets were dealt out to {len(devices)} devices of one model, one after the other: "
-        f"{'; '.join(told)}. What tells one device from the next is in the intervals."
-    )
-
-
 def _grouped(
     found: Iterable[Grouped], group: Callable[[Grouped], str]
 ) -> Mapping[str, Sequence[Grouped]]:
@@ -212,13 +182,16 @@ def _of(
 ) -> Trust:
     to = replace(control.cell, control=False)
     reference = next((record for record in group if record.cell == to), None)
-    measured = stats.speedup(control, reference) if reference else stats.NOTHING
-    surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE) if reference else measured
+    measured = surer = stats.NOTHING
+    if reference is not None and control.failure is None:
+        measured = stats.speedup(control, reference)
+        surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
     return Trust(
         group=control.cell.group,
         reference=f"{to.arch} {to.mode}",
         control=measured,
         control_contains_1=None if surer.sets < 2 else surer.contains(1.0),
+        why_no_control=_why_none(control),
         rounds=len(rounds),
         voided_share=sum(found.voided for found in rounds) / max(1, len(rounds)),
         disturbed_share=_disturbed_share([*group, control]),
@@ -229,6 +202,12 @@ def _of(
         widest=stats.widest([*group, control]),
         precision=precision,
     )
+
+
+def _why_none(control: CellRecord) -> str:
+    if control.failure is not None:
+        return control.failure.message
+    return "" if control.visits else "the run ended before"
 
 
 def _disturbed_share(records: Iterable[CellRecord]) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr
 
 from bench import stats
 from bench.records.record import CellRecord, Visit
@@ -61,13 +62,10 @@ def test_percentile_of_nothing_is_nan() -> None:
     assert math.isnan(stats.percentile([], 50))
 
 
-def test_images_per_second_is_batch_over_latency() -> None:
-    assert stats.images_per_second(0.25, 8) == 8 / 0.25
-
-
-@pytest.mark.parametrize("latency_s", [0.0, math.nan])
-def test_images_per_second_of_no_latency_is_nan(latency_s: float) -> None:
-    assert math.isnan(stats.images_per_second(latency_s, 8))
+def test_throughput_is_batch_over_latency() -> None:
+    of_batch = replace(runs.EAGER, batch_size=8)
+    found = stats.throughput(replace(record({(0, 0): [0.25]}), cell=of_batch))
+    assert found.estimate == pytest.approx(8 / 0.25)
 
 
 def test_speedup_is_the_reference_over_the_cell() -> None:
@@ -301,3 +299,21 @@ def test_adding_sets_until_it_is_precise_keeps_the_coverage(set_sd: float) -> No
                 break
         covered += sum(interval.contains(0.0) for interval in found)
     assert 0.93 <= covered / (draws * ratios) <= 0.97
+
+
+def test_a_correlation_is_as_rare_as_pearsons_test_says() -> None:
+    random = np.random.default_rng(5)
+    one, other = random.normal(size=(2, 9))
+    other = other + 0.6 * one
+    levels = [
+        stats.correlation_level(dict(enumerate(a)), dict(enumerate(b)), least=5)
+        for a, b in ((one, other), (other, one), (one, -other))
+    ]
+    assert levels == pytest.approx([pearsonr(one, other).pvalue] * 3)
+
+
+def test_a_correlation_needs_sets_and_change() -> None:
+    rising = {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}
+    assert stats.correlation_level(rising, rising, least=5) == 1
+    assert stats.correlation_level(rising, dict.fromkeys(rising, 7.0), least=3) == 1
+    assert stats.correlation_level(rising, rising, least=4) < 1e-9

@@ -16,7 +16,8 @@ from bench.report.charts import style
 CAPTION = (
     "Every cell's iterations, round by round, as a share of the cell's own median: the line is the "
     "middle of all cells, the band holds the middle 80 %. What all cells do together is the "
-    "machine's drift, which cancels in ratios; a voided round is a cross."
+    "machine's drift, which cancels in ratios as far as it slows cells alike; a voided round is a "
+    "cross."
 )
 
 THINNED = " So many rounds are drawn as fewer points, each the middle of several neighbours."

@@ -11,7 +11,8 @@ from bench.report.charts import style
 
 CAPTION = (
     "A dot is a cell's latency, the line its 95 % interval over sets of fresh processes. Where "
-    "lines overlap, the ratios in the table still may tell two cells apart: drift cancels in them."
+    "lines overlap, the ratios in the table still may tell two cells apart: drift that slows both "
+    "alike cancels."
 )
 
 _BETWEEN = 10  # networks, in pixels
@@ -35,9 +36,9 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         tooltip = [
             alt.Tooltip("arch:N"),
             alt.Tooltip("mode:N"),
-            alt.Tooltip("latency_ms:Q", title="latency ms", format=".3s"),
-            alt.Tooltip("low_ms:Q", title="from ms", format=".3s"),
-            alt.Tooltip("high_ms:Q", title="to ms", format=".3s"),
+            alt.Tooltip("latency_ms:Q", title="latency ms", format=",.3r"),
+            alt.Tooltip("low_ms:Q", title="from ms", format=",.3r"),
+            alt.Tooltip("high_ms:Q", title="to ms", format=",.3r"),
         ]
         x = alt.X("low_ms:Q", title=f"{what}, ms", scale=alt.Scale(zero=False))
         base = alt.Chart(shown)

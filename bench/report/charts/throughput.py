@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report import frame, summary
+from bench.report import frame, saturation, summary
 from bench.report.chart import Chart
 from bench.report.charts import style
 
@@ -22,27 +22,21 @@ FROM_BLOCKS = (
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each dtype, task and device of which there is more than one batch size."""
+    """A chart for each dtype, task and device of which enough batch sizes were measured."""
     rows = frame.summary(run)
     if rows.empty:
         return
     measured = rows[rows["status"] == "measured"]
     for (dtype, task, device), group in measured.groupby(["dtype", "task", "device"], sort=False):
-        if group["batch_size"].nunique() < 2:
+        if group["batch_size"].nunique() < saturation.LEAST_SIZES:
             continue
         yield _chart(group, f"{dtype}, {task}, {device}")
 
 
 def _chart(group: pd.DataFrame, title: str) -> Chart:
-    from_blocks = "images_per_s_low" in group
-    shown = group.assign(
-        low=group["images_per_s_low"]
-        if from_blocks
-        else group["batch_size"] / group["latency_s_high"],
-        high=group["images_per_s_high"]
-        if from_blocks
-        else group["batch_size"] / group["latency_s_low"],
-    )[["arch", "mode", "batch_size", "images_per_s", "low", "high"]]
+    shown = group.rename(columns={"images_per_s_low": "low", "images_per_s_high": "high"})[
+        ["arch", "mode", "batch_size", "images_per_s", "low", "high"]
+    ]
     archs = list(dict.fromkeys(shown["arch"]))
     sizes = sorted(int(size) for size in shown["batch_size"].unique())
     encoding = {
@@ -68,6 +62,6 @@ def _chart(group: pd.DataFrame, title: str) -> Chart:
             )
         )
     )
-    caption = FROM_BLOCKS if from_blocks else CAPTION
+    caption = FROM_BLOCKS if "images_per_s_from" in group else CAPTION
     name = f"throughput-{summary.slug(title)}"
     return style.made(name, f"Throughput against batch size: {title}", caption, drawn)

@@ -12,7 +12,7 @@ from bench.engine.launch import Launcher
 from bench.engine.visiting import VISIT_S
 from bench.records import events
 from bench.records.record import Failure
-from bench.report import trust
+from bench.report import notes
 from tests.bench.broken import CALLS_OF_WARMING_UP
 from tests.bench.engine.running import Busy, Clock, Watcher, cell, plan, record_of, run, visited
 
@@ -207,7 +207,7 @@ def test_sets_are_dealt_out_to_devices_each_whole(fork_server: Launcher) -> None
         assert measured_on == ["cpu", "cpu:0", "cpu"]
         assert record_of(outcome, one).has_figures
     assert outcome.environment["device"] == "cpu"
-    (note,) = trust._devices(outcome.run_record())
+    (note,) = notes._devices(outcome.run_record())
     assert "2 devices of one model, one after the other: cpu sets 1, 3; cpu:0 set 2." in note
 
 

@@ -7,7 +7,7 @@ import pytest
 from bench.machine.card import Around, Process, Reading
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
-from bench.report import card, frame, markdown, trust
+from bench.report import card, frame, markdown, notes, trust
 from bench.report.page import render
 from tests.bench import runs
 
@@ -211,7 +211,7 @@ def test_a_card_that_nobody_knows_is_told_of_with_what_would_help() -> None:
     (note,) = card.notes(unknown)
     assert why in note
     assert card.facts(unknown) == {f"{DEVICE}: state": f"not known: {why}"}
-    assert note in trust.notes(unknown)
+    assert note in notes.of(unknown)
 
 
 def test_a_shared_card_is_a_warning() -> None:

@@ -41,6 +41,31 @@ def test_a_control_that_differs_marks_the_run() -> None:
     assert f"**Warning:** {warning[:20]}" in markdown.render(run)
 
 
+@pytest.mark.parametrize("died_after", [0, runs.ROUNDS])
+def test_a_run_whose_control_failed_is_still_judged_by_its_rounds(died_after: int) -> None:
+    run = runs.small()
+    control = replace(
+        run.controls[0], visits=run.controls[0].visits[:died_after], failure=runs.FAILURE
+    )
+    busy = tuple(replace(found, voided=True) for found in run.rounds)
+    run = replace(run, controls=(control, run.controls[1]), rounds=busy)
+    found = of_one_group(run)
+    assert found.is_busy
+    assert found.control_contains_1 is None
+    said = [one for one in trust.warnings(run) if one.startswith(found.group)]
+    assert "the machine was too busy" in said[0]
+    assert f"has none: {runs.FAILURE.message}" in said[1]
+    assert "| no control" in markdown.render(run)
+
+
+def test_a_group_that_never_began_is_not_judged() -> None:
+    run = runs.small()
+    control = replace(run.controls[0], visits=())
+    rounds = tuple(found for found in run.rounds if found.group != control.cell.group)
+    run = replace(run, controls=(control, run.controls[1]), rounds=rounds)
+    assert [found.group for found in trust.of(run)] == [run.controls[1].cell.group]
+
+
 def test_one_set_is_too_few_for_a_control() -> None:
     run = runs.small()
     control = run.controls[0]
@@ -78,24 +103,6 @@ def test_a_busy_machine_marks_the_run(voided: int, busy: bool) -> None:
     assert of_one_group(run).voided_share == voided / len(rounds)
     sentences = [one for one in trust.warnings(run) if "the machine was too busy" in one]
     assert bool(sentences) is busy
-
-
-@pytest.mark.parametrize(
-    ("counted", "sentence"),
-    [
-        ("recompiled_graphs", "compiled 2 more graphs while it was measured."),
-        ("recompiled_in_warm_up", "compiled 2 more graphs while it was warmed up."),
-        ("cudagraph_skips", "Inductor cannot replay 2 of its graphs as CUDA graphs."),
-    ],
-)
-def test_what_a_worker_counted_is_noted_and_not_said_twice(counted: str, sentence: str) -> None:
-    run = runs.small()
-    setups = (runs.setup(0), {**runs.setup(1), counted: 2})
-    cells = [replace(record, setups=setups) for record in run.cells[:1]]
-    noted = f"{cells[0].cell.id}: {sentence}"
-    assert noted in trust.notes(replace(run, cells=tuple(cells)))
-    failed = replace(cells[0], failure=replace(runs.FAILURE, kind="recompiled"))
-    assert noted not in trust.notes(replace(run, cells=(failed,)))
 
 
 def test_precision_is_the_widest_ratio_s() -> None:

@@ -19,6 +19,13 @@ from tests.bench.report import rungs
 from tests.bench.report.test_golden import GOLDEN
 
 LADDER = rungs.ladder(modes=("eager", "compile"))
+SWEEP = replace(
+    runs.small("complete"),
+    cells=tuple(
+        replace(runs.measured(runs.EAGER), cell=replace(runs.EAGER, batch_size=size))
+        for size in (1, 8, 32)
+    ),
+)
 SCHEMA = jsonschema.Draft7Validator(alt.load_schema())
 
 
@@ -35,6 +42,7 @@ def test_a_latency_says_whose_clock_it_is_by_where_there_are_two() -> None:
 def test_every_kind_is_as_the_schema_of_vega_lite_has_it() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
     drawn = [*charts.of(run, inside), *charts.of(LADDER), *charts.of(runs.gpu())]
+    drawn += charts.of(SWEEP)
     kinds = {kind for one in drawn for kind in charts.PREFIXES if one.name.startswith(kind)}
     assert kinds == set(charts.PREFIXES)
     assert not SCHEMA.is_valid({**drawn[0].spec, "width": "wide"})
@@ -53,7 +61,8 @@ def test_each_question_has_its_chart() -> None:
         "ladder-fp32-batch-1-infer-cpu",
         "drift-fp32-b1-infer-cpu",
     ]
-    assert "throughput-fp32-infer-cpu" in named(runs.small())
+    assert "throughput-fp32-infer-cpu" in named(SWEEP)
+    assert "throughput-fp32-infer-cpu" not in named(runs.small())  # two sizes are no curve
 
 
 def test_a_waterfall_goes_from_the_first_network_to_the_last() -> None:
