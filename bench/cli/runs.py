@@ -55,10 +55,7 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
     "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
     "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
-    "saturation": lambda run: (
-        (*saturation.COLUMNS[:4], ladder.WHERE_COLUMNS[-1], *saturation.COLUMNS[4:]),
-        saturation.frame(run),
-    ),
+    "saturation": lambda run: (saturation.COLUMNS, saturation.frame(run)),
     "fit": lambda run: (largest.COLUMNS, largest.frame(run)),
     "trust": _trust,
     "failures": lambda run: (frame.FAILURE_COLUMNS, frame.failures(run)),

@@ -95,7 +95,8 @@ thirty-second. None of them is measured here: a cell is alive beside its control
 and its answer is checked against fp32 eager's, all of which takes memory too.
 """
 LADDER = """\
-Each step changes one factor, in the same mode. Latency and images/s are what comes after over what
+Each step changes one factor, in the same mode; dropouts, which act in training alone, go with the
+last pool's. Latency and images/s are what comes after over what
 was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
 interaction is the ratio of both factors together to the product of each alone: 1 where they add up.
 """
@@ -124,6 +125,7 @@ own library reached in either memory format, in the threads that workers have, m
 first set; {rate}. What is attainable is the ceiling or, where that is less, the bandwidth of large
 copies (bytes read and written) times the cell's MACs for each byte that it must move at the least:
 its weights read once, and what its convolutions and products put out written once and read once.
+The lower of the two is named; what keeps a cell that is far below it there is something else.
 
 A share over 100 % says that the machine was slower while its ceiling was measured than while the
 cell was; or, of a cell bound by memory, that its activations stayed in a cache.

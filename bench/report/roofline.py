@@ -46,7 +46,7 @@ COLUMNS = (
     Column(name="intensity_mac_per_byte", heading="MAC/byte", write=scaled(1, 1)),
     Column(name="attainable_mac_per_s", heading="attainable GMAC/s", write=_GIGA),
     Column(name="share_of_attainable", heading="% of attainable", write=_PERCENT, bounded=True),
-    Column(name="bound", heading="bound by", is_text=True),
+    Column(name="bound", heading="lower roof", is_text=True),
     Column(name="reason", heading="why blank", is_text=True),
 )
 
@@ -81,7 +81,7 @@ class Roofline:
 
     @property
     def bound(self) -> str | None:
-        """What bounds it: ``compute`` or ``memory``; None where that is not known."""
+        """Which roof is the lower: ``compute`` or ``memory``; None where that is not known."""
         if math.isnan(self.attainable_mac_per_s):
             return None
         return "compute" if self.attainable_mac_per_s == self.ceiling_mac_per_s else "memory"

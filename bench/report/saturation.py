@@ -29,6 +29,7 @@ COLUMNS = (
     Column(name="mode", heading="mode", is_text=True),
     Column(name="dtype", heading="dtype", is_text=True),
     Column(name="task", heading="task", is_text=True),
+    Column(name="device", heading="device", is_text=True),
     Column(name="batch_sizes", heading="batches measured", is_text=True),
     Column(name="best_batch_size", heading="best batch"),
     Column(name="best_images_per_s", heading="its images/s", write=scaled(1, 1)),

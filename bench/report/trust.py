@@ -27,7 +27,8 @@ COLUMNS = (
     Column(name="contains_1", heading="1 in its 99 %", is_text=True),
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="as precise as asked", is_text=True),
-    Column(name="voided", heading="rounds voided"),
+    Column(name="rounds", heading="rounds"),
+    Column(name="voided_share", heading="voided %", write=scaled(100, 0)),
     DISTURBED,
     Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
 )
@@ -64,6 +65,7 @@ class Trust:
     widest: float
     """The largest half-width of a ratio; NaN where one has none."""
     precision: float
+    """The half-width that was asked for, as a share."""
 
     @property
     def is_busy(self) -> bool:
@@ -152,7 +154,8 @@ def table(found: Iterable[Trust]) -> pd.DataFrame:
             else _CONTAINS_1[one.control_contains_1],
             "widest": one.widest,
             "is_precise": _precise(one),
-            "voided": f"{one.voided_share:.0%} of {one.rounds}",
+            "rounds": one.rounds,
+            "voided_share": one.voided_share,
             "disturbed": one.disturbed_share,
             "foreign_cpus": one.foreign_cpus,
             **{f"voided_{name}": count for name, count in (one.voided_by or {}).items()},

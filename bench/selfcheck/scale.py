@@ -41,7 +41,7 @@ LAYOUTS: Mapping[str, tuple[Size, ...]] = MappingProxyType(
         ),
     }
 )
-ACCEPTED_S = 20.0  # for a stage: two cores take 8 s at the most, and minutes what is quadratic
+ACCEPTED_S = 20.0  # for a stage: two cores take up to 19 s, and minutes what is quadratic
 ACCEPTED_BYTES = 2_000_000_000
 
 PLANNING = "planning"

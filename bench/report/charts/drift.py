@@ -17,7 +17,7 @@ CAPTION = (
     "Every cell's iterations, round by round, as a share of the cell's own median: the line is the "
     "middle of all cells, the band holds the middle 80 %. What all cells do together is the "
     "machine's drift, which cancels in ratios as far as it slows cells alike; a voided round is a "
-    "cross."
+    "cross, at the edge where it lies beyond it."
 )
 
 THINNED = " So many rounds are drawn as fewer points, each the middle of several neighbours."
@@ -39,7 +39,8 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             caption = CAPTION + (THINNED if len(rounds) > MOST_POINTS else "")
             points = _thinned(rounds)
             title = f"Over the rounds: {group}"
-            yield style.made(name, title, caption, _drawn(list(points["set"].unique())), points)
+            drawn = _drawn(list(points["set"].unique()), _extent(points))
+            yield style.made(name, title, caption, drawn, points)
 
 
 def _rounds(records: Sequence[CellRecord]) -> pd.DataFrame:
@@ -77,14 +78,21 @@ def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _drawn(sets: list[str]) -> alt.TopLevelMixin:
+def _extent(points: pd.DataFrame) -> list[float]:
+    """What the axis shows: all that counts. A voided round beyond it stands at its edge."""
+    counting = points if points["voided"].all() else points[~points["voided"]]
+    return [float(counting["low"].min()), float(counting["high"].max())]
+
+
+def _drawn(sets: list[str], reach: list[float]) -> alt.TopLevelMixin:
     scale = alt.Scale(zero=False, nice=False)
     x = alt.X("order:Q", title="round, in the order measured", scale=scale, axis=_WHOLE)
     colours = style.colour("set", "set", sets)
     if len(sets) > len(style.PALETTE):
         colours = colours.legend(None)
     base = alt.Chart(style.ROWS)
-    y = alt.Y("low:Q", title="% of a cell's median", scale=alt.Scale(zero=False))
+    percent = alt.Scale(domain=reach, clamp=True)
+    y = alt.Y("low:Q", title="% of a cell's median", scale=percent)
     band = base.mark_area(opacity=0.25).encode(x=x, y=y, y2=alt.Y2("high:Q"), color=colours)
     middle = alt.Y("middle:Q")
     line = base.mark_line().encode(x=x, y=middle, color=colours)

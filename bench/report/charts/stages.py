@@ -8,6 +8,7 @@ import pandas as pd
 from bench.report import summary
 from bench.report.chart import Chart
 from bench.report.charts import style
+from bench.report.inside import grouped
 from bench.stages.vocabulary import WHOLE
 
 CAPTION = (
@@ -19,10 +20,9 @@ _MACS, _TIME = "MACs", "latency"
 
 
 def charts(rows: pd.DataFrame) -> Iterator[Chart]:
-    """A chart for each network and mode of ``stages.csv``."""
+    """A chart for each network, mode, dtype, batch size and device of ``stages.csv``."""
     stages = rows[(rows["branch"] == "") & (rows["stage"] != WHOLE)]
-    for (arch, mode), group in stages.groupby(["arch", "mode"], sort=False):
-        title = f"{arch}, {mode}"
+    for title, group in grouped(stages):
         yield style.made(
             f"stages-{summary.slug(title)}", f"Inside the network: {title}", CAPTION, _drawn(group)
         )

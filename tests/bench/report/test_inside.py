@@ -7,6 +7,9 @@ def part(stage: str, branch: str, macs_share: float, latency_share: float) -> di
     return {
         "arch": "googlenet",
         "mode": "eager",
+        "dtype": "fp32",
+        "batch_size": 1,
+        "device": "cpu",
         "stage": stage,
         "branch": branch,
         "macs_share": macs_share,
@@ -30,7 +33,7 @@ ROWS = [
 
 def test_the_longest_stage_is_told_beside_its_share_of_macs() -> None:
     (found,) = inside.findings(pd.DataFrame(ROWS))
-    assert found.title == "inside googlenet, eager"
+    assert found.title == "inside googlenet, eager, fp32, batch 1, cpu"
     assert found.sentences[0] == (
         "Of the stages 3a has the largest share: 50.0 % (49.0–51.0) of the latency, for 60.0 % of "
         "the MACs."
