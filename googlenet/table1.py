@@ -32,6 +32,13 @@ class PaperRow:
     """Why those disagree with the printed figures, where they do."""
 
 
+def _inception(name: str, widths_give: int, params: str, ops: str, reason: str = "") -> PaperRow:
+    stages = (f"inception{name}",)
+    return PaperRow(
+        name=name, params=params, ops=ops, stages=stages, widths_give=widths_give, reason=reason
+    )
+
+
 PAPER_ROWS = (
     PaperRow(
         name="conv1",
@@ -44,71 +51,15 @@ PAPER_ROWS = (
     PaperRow(
         name="conv2", widths_give=114_688, params="112K", ops="360M", stages=("conv2", "conv3")
     ),
-    PaperRow(name="3a", widths_give=163_328, params="159K", ops="128M", stages=("inception3a",)),
-    PaperRow(
-        name="3b",
-        widths_give=388_096,
-        params="380K",
-        ops="304M",
-        stages=("inception3b",),
-        reason=WITH_BIASES,
-    ),
-    PaperRow(
-        name="4a",
-        widths_give=375_552,
-        params="364K",
-        ops="73M",
-        stages=("inception4a",),
-        reason=OWN_WIDTHS,
-    ),
-    PaperRow(
-        name="4b",
-        widths_give=448_512,
-        params="437K",
-        ops="88M",
-        stages=("inception4b",),
-        reason=OWN_WIDTHS,
-    ),
-    PaperRow(
-        name="4c",
-        widths_give=509_440,
-        params="463K",
-        ops="100M",
-        stages=("inception4c",),
-        reason=OWN_WIDTHS,
-    ),
-    PaperRow(
-        name="4d",
-        widths_give=604_672,
-        params="580K",
-        ops="119M",
-        stages=("inception4d",),
-        reason=OWN_WIDTHS,
-    ),
-    PaperRow(
-        name="4e",
-        widths_give=867_328,
-        params="840K",
-        ops="170M",
-        stages=("inception4e",),
-        reason=OWN_WIDTHS,
-    ),
-    PaperRow(
-        name="5a",
-        widths_give=1_042_432,
-        params="1072K",
-        ops="54M",
-        stages=("inception5a",),
-        reason=EACH_OTHER,
-    ),
-    PaperRow(
-        name="5b",
-        widths_give=1_442_816,
-        params="1388K",
-        ops="71M",
-        stages=("inception5b",),
-        reason=OWN_WIDTHS,
-    ),
+    _inception("3a", 163_328, "159K", "128M"),
+    _inception("3b", 388_096, "380K", "304M", WITH_BIASES),
+    _inception("4a", 375_552, "364K", "73M", OWN_WIDTHS),
+    _inception("4b", 448_512, "437K", "88M", OWN_WIDTHS),
+    _inception("4c", 509_440, "463K", "100M", OWN_WIDTHS),
+    _inception("4d", 604_672, "580K", "119M", OWN_WIDTHS),
+    _inception("4e", 867_328, "840K", "170M", OWN_WIDTHS),
+    _inception("5a", 1_042_432, "1072K", "54M", EACH_OTHER),
+    _inception("5b", 1_442_816, "1388K", "71M", OWN_WIDTHS),
     PaperRow(name="linear", widths_give=1_024_000, params="1000K", ops="1M", stages=("fc",)),
 )
 
