@@ -16,6 +16,7 @@ from bench.stats import Interval
 BLANK = "–"
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # wider than any table
+WRAPPED = 24  # characters that a line of prose should have at the least
 IN_FULL = 9  # the rank of what is missed by few, and found in a file
 
 
@@ -115,6 +116,18 @@ def as_rich(
     return table
 
 
+def as_records(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> Table:
+    """The same with a line for each value, and a block for each row."""
+    table = Table(title=title or None, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in cells(columns, frame):
+        for column, text in zip(columns, row, strict=True):
+            table.add_row(Text(column.heading.replace("\n", " ")), Text(text))
+        table.add_section()
+    return table
+
+
 def as_csv(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     """Every column of the frame, whole, under its own name; safe to open in a spreadsheet."""
     return csv_safe(frame).to_csv(index=False).rstrip("\n")
@@ -132,14 +145,22 @@ def fitted(
     """A table as wide as the console at the most: with all columns, or without the highest in rank.
 
     What few miss goes first; then intervals go below their figures, and then columns go, which the
-    table says below. Where nothing helps, figures are cropped, and show it.
+    table says below. Where nothing helps, each row is a block with a line for each value.
     """
-    unbounded = console.options.update(width=NO_WIDTH)
     first = as_rich(columns, frame, title)
     for table in (first, *_narrower(columns, frame, title)):
-        if console.measure(table, options=unbounded).maximum <= console.width:
-            break
-    return table
+        if _least_width(console, table) <= console.width:
+            return table
+    shown = tuple(column for column in columns if column.rank < IN_FULL)
+    return as_records(shown, frame, title)
+
+
+def _least_width(console: Console, table: Table) -> int:
+    """Characters that a table takes with no figure cropped, and prose in lines of ``WRAPPED``."""
+    whole = console.measure(table, options=console.options.update(width=NO_WIDTH)).maximum
+    prose = [column for column in table.columns if not column.no_wrap]
+    longest = (max(console.measure(cell).maximum for cell in column.cells) for column in prose)
+    return whole - sum(max(0, length - WRAPPED) for length in longest)
 
 
 def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> Iterator[Table]:

@@ -70,11 +70,11 @@ COST_COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),
     Column(name="stage", heading="stage", is_text=True),
     Column(name="params", heading="params", write=COUNT),
-    Column(name="params_with_aux", heading="params with aux", write=COUNT),
+    Column(name="params_with_aux", heading="params with aux", write=COUNT, rank=3),
     Column(name="macs", heading="MACs", write=COUNT),
-    Column(name="flops", heading="FLOPs", write=COUNT),
-    Column(name="fvcore_total", heading="fvcore total", write=COUNT),
-    Column(name="activations", heading="activations", write=COUNT),
+    Column(name="flops", heading="FLOPs", write=COUNT, rank=2),
+    Column(name="fvcore_total", heading="fvcore total", write=COUNT, rank=4),
+    Column(name="activations", heading="activations", write=COUNT, rank=5),
 )
 
 

@@ -27,19 +27,27 @@ _DROPOUTS = frozenset({"dropout", "aux_dropout"})
 WHERE_COLUMNS = (
     Column(name="dtype", heading="dtype", is_text=True),
     Column(name="batch_size", heading="batch", is_text=True),
-    Column(name="task", heading="task", is_text=True),
-    Column(name="device", heading="device", is_text=True),
+    Column(name="task", heading="task", is_text=True, rank=6),
+    Column(name="device", heading="device", is_text=True, rank=6),
 )
 STEP_COLUMNS = (
     Column(name="mode", heading="mode", is_text=True),
     Column(name="before", heading="from", is_text=True),
     Column(name="after", heading="to", is_text=True),
     Column(name="factor", heading="factor", is_text=True, wraps=True),
-    Column(name="params_delta", heading="Δ params", write="{:+,.0f}".format),
-    Column(name="macs_per_image_delta", heading="Δ MMACs", write=lambda n: f"{n / 1e6:+,.1f}"),
+    Column(name="params_delta", heading="Δ params", write="{:+,.0f}".format, rank=5),
+    Column(
+        name="macs_per_image_delta", heading="Δ MMACs", write=lambda n: f"{n / 1e6:+,.1f}", rank=5
+    ),
     Column(name="latency_ratio", heading="latency ×", write=scaled(1, 3), bounded=True),
-    Column(name="latency_delta_s", heading="Δ ms", write=lambda s: f"{s * 1e3:+.1f}", bounded=True),
-    Column(name="throughput_ratio", heading="images/s ×", write=scaled(1, 3), bounded=True),
+    Column(
+        name="latency_delta_s",
+        heading="Δ ms",
+        write=lambda s: f"{s * 1e3:+.1f}",
+        bounded=True,
+        rank=3,
+    ),
+    Column(name="throughput_ratio", heading="images/s ×", write=scaled(1, 3), bounded=True, rank=4),
     Column(name="shown", heading="shown", is_text=True),
 )
 INTERACTION_COLUMNS = (
@@ -47,9 +55,9 @@ INTERACTION_COLUMNS = (
     Column(name="mode", heading="mode", is_text=True),
     Column(name="first", heading="one", is_text=True),
     Column(name="second", heading="other", is_text=True),
-    Column(name="first_ratio", heading="latency × of one", write=scaled(1, 3)),
-    Column(name="second_ratio", heading="of the other", write=scaled(1, 3)),
-    Column(name="both_ratio", heading="of both", write=scaled(1, 3)),
+    Column(name="first_ratio", heading="latency × of one", write=scaled(1, 3), rank=3),
+    Column(name="second_ratio", heading="of the other", write=scaled(1, 3), rank=3),
+    Column(name="both_ratio", heading="of both", write=scaled(1, 3), rank=3),
     Column(name="interaction", heading="both / product", write=scaled(1, 3), bounded=True),
     Column(name="shown", heading="shown", is_text=True),
 )

@@ -26,11 +26,11 @@ COLUMNS = (
     Column(name="control", heading="control ×", write=scaled(1, 3), bounded=True),
     Column(name="contains_1", heading="1 in its 99 %", is_text=True),
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
-    Column(name="is_precise", heading="as precise as asked", is_text=True),
-    Column(name="rounds", heading="rounds"),
+    Column(name="is_precise", heading="as precise as asked", is_text=True, rank=2),
+    Column(name="rounds", heading="rounds", rank=3),
     Column(name="voided_share", heading="voided %", write=scaled(100, 0)),
     DISTURBED,
-    Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2)),
+    Column(name="foreign_cpus", heading="foreign CPUs", write=scaled(1, 2), rank=4),
 )
 # Where a card's state is known: what rounds were voided for, one perhaps for several reasons.
 _CARD_COLUMNS = (

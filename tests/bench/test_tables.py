@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -206,6 +207,32 @@ def test_what_has_no_room_beside_a_figure_goes_below_it_and_then_columns_go(
     text = " ".join(" ".join(lines).split())
     assert all(one in text for one in map(str.strip, shown))
     assert not any(one in text for one in missing)
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_what_fits_in_no_other_way_is_a_block_a_row(width: int) -> None:
+    rows = pd.DataFrame({"text": ["googlenet-3x3-pool2", "b"], "number": [1234567.25, math.nan]})
+    console = Console(file=io.StringIO(), width=width)
+    many = (TEXT, NUMBER, *(replace(NUMBER, heading=f"as number {n}") for n in range(9)))
+    with console.capture() as captured:
+        console.print(tables.fitted(console, many, rows))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    values = [line.split("│")[2].strip() for line in lines if line.count("│") == 3]
+    assert (
+        "".join(values) == ("googlenet-3x3-pool2" + 10 * "1,234,567.25") + "b" + 10 * tables.BLANK
+    )
+    assert "…" not in captured.get()
+
+
+def test_prose_takes_lines_before_a_column_goes() -> None:
+    prose = Column(name="why", heading="why", is_text=True, wraps=True)
+    rows = pd.DataFrame({"text": ["x"], "why": ["so many words " * 12], "other": [7.0]})
+    console = Console(file=io.StringIO(), width=60)
+    with console.capture() as captured:
+        console.print(tables.fitted(console, (TEXT, prose, RARER), rows))
+    assert "J/image" in captured.get()
+    assert captured.get().count("words") == 12
 
 
 def test_rich_shows_the_title() -> None:
