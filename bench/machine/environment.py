@@ -107,8 +107,17 @@ def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]
 
 
 def cpus_for_workers(name: str = "pinned") -> frozenset[int] | None:
-    """One CPU of each physical core that this process may use; None to leave the choice open."""
-    if name == "default" or not hasattr(os, "sched_getaffinity"):
+    """One CPU of each physical core that this process may use; None to leave the choice open.
+
+    Of every core also where a control group leaves it the time of fewer: chosen among all, they are
+    less likely to be those that a neighbour is on.
+    """
+    return None if name == "default" else _cpu_of_each_core()
+
+
+def _cpu_of_each_core() -> frozenset[int] | None:
+    """The first of each core's CPUs that this process may use; None where the system won't say."""
+    if not hasattr(os, "sched_getaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
     first_of_core = {_siblings(cpu): cpu for cpu in reversed(allowed)}
@@ -121,18 +130,22 @@ def _siblings(cpu: int) -> str:
     return listed or str(cpu)
 
 
+def allowed_cores() -> int:
+    """Cores that this process may run on, hyper-threads not counted."""
+    import psutil
+
+    cpus = _cpu_of_each_core()
+    return (len(cpus) if cpus else psutil.cpu_count(logical=False) or os.cpu_count()) or 1
+
+
 def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads not counted.
+    """Cores that this process may keep busy, hyper-threads not counted.
 
     A control group that leaves it less CPU time than that, as a container's may, counts: threads
     that have used it up are stopped in the middle of an iteration.
     """
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = min(psutil.cpu_count(logical=False) or allowed or 1, allowed or 1)
     quota = cgroup.quota_cpus()
-    return max(1, cores if quota is None else min(cores, int(quota)))
+    return allowed_cores() if quota is None else max(1, min(allowed_cores(), int(quota)))
 
 
 def pin_cudnn() -> None:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +36,53 @@ def test_an_unknown_environment_is_refused() -> None:
         environment.settings("quiet")
 
 
-def test_workers_have_a_cpu_of_each_core() -> None:
+def test_workers_have_a_cpu_of_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     cpus = environment.cpus_for_workers()
     assert cpus is not None
     assert cpus <= os.sched_getaffinity(0)
     assert len(cpus) == environment.physical_cores()
 
 
-def test_hyper_threads_of_a_core_are_one_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
-    monkeypatch.setattr(environment, "_siblings", lambda cpu: f"{cpu % 2},{cpu % 2 + 2}")
-    assert environment.cpus_for_workers() == frozenset({0, 1})
+def allow(monkeypatch: pytest.MonkeyPatch, *cpus: int, of_cores: int) -> None:
+    """Play a machine with two hyper-threads a core, and what of it this process may use."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(cpus), raising=False)
+    monkeypatch.setattr(
+        environment, "_siblings", lambda cpu: f"{cpu % of_cores},{cpu % of_cores + of_cores}"
+    )
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "chosen"),
+    [
+        (
+            (0, 1, 64, 65),
+            frozenset({0, 1}),
+        ),  # two whole cores: as many threads as CPUs to run them on
+        ((1, 2, 3), frozenset({1, 2, 3})),
+        ((70, 71), frozenset({70, 71})),
+        ((5, 69), frozenset({5})),
+        (tuple(range(128)), frozenset(range(64))),
+    ],
+)
+def test_hyper_threads_of_a_core_are_one_cpu_and_one_thread(
+    monkeypatch: pytest.MonkeyPatch, allowed: tuple[int, ...], chosen: frozenset[int]
+) -> None:
+    allow(monkeypatch, *allowed, of_cores=64)
+    assert environment.cpus_for_workers() == chosen
+    assert environment.physical_cores() == environment.allowed_cores() == len(chosen)
+
+
+def test_a_process_that_may_use_one_cpu_has_one_core() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    code = (
+        f"import os; os.sched_setaffinity(0, [{cpu}])\n"
+        "from bench.machine import environment\n"
+        "print(environment.physical_cores(), *environment.cpus_for_workers())"
+    )
+    output = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
+    assert output.split() == [b"1", str(cpu).encode()]
 
 
 def test_everything_else_is_passed_on() -> None:
@@ -75,31 +113,30 @@ def test_there_is_a_core() -> None:
     assert environment.physical_cores() >= 1
 
 
-@pytest.mark.parametrize(
-    ("physical", "allowed", "cores"), [(8, 2, 2), (2, 4, 2), (None, 4, 4), (4, 0, 1)]
-)
-def test_cores_are_those_that_this_process_may_use(
-    monkeypatch: pytest.MonkeyPatch, physical: int | None, allowed: int, cores: int
+@pytest.mark.parametrize(("physical", "cores"), [(8, 8), (None, os.cpu_count() or 1)])
+def test_a_system_that_binds_no_process_says_how_many_cores_it_has(
+    monkeypatch: pytest.MonkeyPatch, physical: int | None, cores: int
 ) -> None:
     def cpu_count(*, logical: bool) -> int | None:
         assert not logical
         return physical
 
     monkeypatch.setattr("psutil.cpu_count", cpu_count)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     assert environment.physical_cores() == cores
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(2.5, 2), (0.5, 1), (16.0, 8)])
-def test_a_containers_quota_bounds_cores_and_threads(
+def test_a_containers_quota_bounds_cores_and_threads_and_no_cpus(
     monkeypatch: pytest.MonkeyPatch, quota: float, cores: int
 ) -> None:
-    monkeypatch.setattr("psutil.cpu_count", lambda logical: 16 if logical else 8)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    allow(monkeypatch, *range(16), of_cores=8)
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: quota)
     assert environment.physical_cores() == cores
     assert environment.for_workers({})["OMP_NUM_THREADS"] == str(cores)
+    assert environment.allowed_cores() == 8
+    assert environment.cpus_for_workers() == frozenset(range(8))
 
 
 @pytest.mark.parametrize(
