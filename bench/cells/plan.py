@@ -23,7 +23,7 @@ L2 = {
 # A quiet machine shows 0.02, one with a competing process 0.6 and more.
 FOREIGN_CPUS = 0.15
 # A GPU's cell needs a core to launch from, and some for the driver and for PyTorch's own threads.
-# Chosen, not measured, and so is what others may have of the rest: a GPU was not at hand.
+# Chosen, not measured, and so is what others may have of idle cores: a GPU was not at hand.
 HOST_CORES, MOST_FOREIGN_CPUS = 4, 4.0
 
 
@@ -196,15 +196,19 @@ def device(given: str | None, *, several: bool = False) -> str:
     return given
 
 
-def foreign_cpus(device: str, cores: int) -> float:
-    """How many of ``cores`` others may keep busy in a round that is not voided.
+def foreign_cpus(device: str, *, cores: int, allowed: int) -> float:
+    """How many CPUs others may keep busy in a round that is not voided.
 
-    A network on a CPU uses every core, and waits for the slowest. One on a GPU is launched from
-    one: of those that it leaves idle others may have half, and a few at the most, a machine's own
-    services above all.
+    ``cores`` are those that this process may keep busy, ``allowed`` those that it may run on: more,
+    where it has a quota of their time, and the rest is for others.
+
+    A network on a CPU uses every core that it may, and waits for the slowest. One on a GPU is
+    launched from one. Of those that are left idle others may have half, so that each thread finds
+    one of its own; where no quota shares them out a few at the most, a machine's own services.
     """
-    idle = max(0, cores - HOST_CORES) if device != "cpu" else 0
-    return max(FOREIGN_CPUS, min(idle / 2, MOST_FOREIGN_CPUS))
+    idle = max(0, allowed - (cores if device == "cpu" else HOST_CORES))
+    half = idle / 2 if cores < allowed else min(idle / 2, MOST_FOREIGN_CPUS)
+    return max(FOREIGN_CPUS, half)
 
 
 def l2(given: str | None, device: str) -> str:

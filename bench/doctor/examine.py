@@ -142,7 +142,9 @@ def load(device: str, sleep: Callable[[float], None]) -> Finding:
     meter, own = SystemMeter(), [os.getpid()]
     before = meter.read(own)
     sleep(WATCHED_S)
-    limit = plan.foreign_cpus(device, environment.physical_cores())
+    limit = plan.foreign_cpus(
+        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
+    )
     return host.load(foreign_cpus(before, meter.read(own)), limit)
 
 

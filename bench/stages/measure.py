@@ -18,7 +18,7 @@ from bench.engine.context import Progress
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.engine.visiting import HANDOVER_S, iterations_for
-from bench.machine.environment import physical_cores
+from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
@@ -115,7 +115,8 @@ class _Set:
                 visits[cell].append(self._visit(cell, seed=drawn.getrandbits(32)))
                 self._progress.advance(cell.id)
         foreign = foreign_cpus(before, meter.read(pids))
-        if foreign > plan.foreign_cpus(self._request.cells[0].device, physical_cores()):
+        device = self._request.cells[0].device
+        if foreign > plan.foreign_cpus(device, cores=physical_cores(), allowed=allowed_cores()):
             self._progress.note(
                 f"other processes kept {foreign:.2f} CPUs busy meanwhile: trust latencies less"
             )

@@ -99,7 +99,8 @@ def add(parser: pytest.Parser) -> None:
         metavar="CPUS",
         help="void a round in which other processes keep more CPUs busy than this "
         f"(default: {plan.FOREIGN_CPUS}; on CUDA half of the cores beyond {plan.HOST_CORES}, and "
-        f"{plan.MOST_FOREIGN_CPUS:g} at the most)",
+        f"{plan.MOST_FOREIGN_CPUS:g} at the most; with a container's quota of CPU time half of the "
+        "cores that stay idle)",
     )
     group.addoption(
         "--memory",

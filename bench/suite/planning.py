@@ -78,7 +78,9 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         extra_s=given.extra_s if budget_s is None else budget_s,
         environment=_environment(config),
         foreign_cpus=values.positive(config, "--foreign-cpus")
-        or plan.foreign_cpus(device, environment.physical_cores()),
+        or plan.foreign_cpus(
+            device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
+        ),
         memory_bytes=None if memory_gib is None else round(memory_gib * GIB),
         reference_arch=REFERENCE_ARCH,
         ceiling=_is_on(config, "--ceiling", given.ceiling),

@@ -201,7 +201,7 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "cores", "most"),
+    ("device", "allowed", "most"),
     [
         ("cpu", 2, plan.FOREIGN_CPUS),
         ("cpu", 64, plan.FOREIGN_CPUS),
@@ -211,5 +211,21 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
         ("cuda:all", 128, 4.0),
     ],
 )
-def test_others_may_use_what_a_gpu_leaves_idle(device: str, cores: int, most: float) -> None:
-    assert plan.foreign_cpus(device, cores) == most
+def test_others_may_use_what_a_gpu_leaves_idle(device: str, allowed: int, most: float) -> None:
+    assert plan.foreign_cpus(device, cores=allowed, allowed=allowed) == most
+
+
+@pytest.mark.parametrize(
+    ("device", "quota", "allowed", "most"),
+    [
+        ("cpu", 2, 64, 62 / 2),
+        ("cpu", 3, 4, 1 / 2),
+        ("cuda", 2, 64, 60 / 2),
+        ("cuda", 16, 64, 60 / 2),
+        ("cuda", 2, 4, plan.FOREIGN_CPUS),
+    ],
+)
+def test_others_may_use_half_of_what_a_quota_leaves_idle(
+    device: str, quota: int, allowed: int, most: float
+) -> None:
+    assert plan.foreign_cpus(device, cores=quota, allowed=allowed) == most

@@ -94,11 +94,23 @@ def test_load_is_what_others_do_in_a_second(monkeypatch: pytest.MonkeyPatch) -> 
     readings = [Reading(at_s=at_s, busy_s=busy_s, own_s={}) for at_s, busy_s in ((0, 0), (1, 1.55))]
     meter = SimpleNamespace(read=lambda _: readings.pop(0))
     monkeypatch.setattr(examine, "SystemMeter", lambda: meter)
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     slept: list[float] = []
     found = examine.load("cpu", slept.append)
     assert slept == [examine.WATCHED_S]
     assert found.found == "others keep 1.50 CPUs busy"
     assert found.state is State.SPOILS
+
+
+def test_load_may_be_what_a_quota_leaves_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = [Reading(at_s=at_s, busy_s=busy_s, own_s={}) for at_s, busy_s in ((0, 0), (1, 6.55))]
+    monkeypatch.setattr(
+        examine, "SystemMeter", lambda: SimpleNamespace(read=lambda _: readings.pop(0))
+    )
+    monkeypatch.setattr(environment, "allowed_cores", lambda: 16)
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: 2.0)
+    found = examine.load("cpu", lambda _: None)
+    assert (found.found, found.state) == ("others keep 6.50 CPUs busy", State.FINE)
 
 
 def states(root: Path, *, on_gpu: bool = False) -> dict[str, State]:

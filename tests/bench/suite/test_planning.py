@@ -184,9 +184,18 @@ def test_a_cpu_is_shared_by_another_option() -> None:
 
 
 def test_what_is_foreign_and_what_is_free_are_options() -> None:
-    assert (plan().foreign_cpus, plan().memory_bytes) == (FOREIGN_CPUS, None)
+    assert plan().memory_bytes is None
     assert plan(foreign_cpus="0.5").foreign_cpus == 0.5
     assert plan(memory="1.5").memory_bytes == 3 * 2**29
+
+
+@pytest.mark.parametrize(("quota", "most"), [(None, FOREIGN_CPUS), (2.0, 7.0)])
+def test_others_may_keep_busy_what_a_quota_leaves_idle(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, most: float
+) -> None:
+    monkeypatch.setattr("bench.machine.environment.allowed_cores", lambda: 16)
+    monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: quota)
+    assert plan().foreign_cpus == most
 
 
 def test_on_a_cpu_the_largest_batch_is_looked_for_in_a_limit(
