@@ -20,7 +20,7 @@ from bench.doctor.finding import Finding, State
 from bench.engine import limits
 from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError
-from bench.machine import cards, cgroup, driver, environment
+from bench.machine import cards, cgroup, driver, environment, resident
 from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.reading import text
 from bench.machine.room import free_host_bytes
@@ -43,6 +43,7 @@ def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[F
         *compilers(on_gpu=device != "cpu"),
         cache(),
         load(device, sleep),
+        host.peak(can_be_reset=resident.reset_peak()) if device == "cpu" else None,
         *of_host(on_gpu=device != "cpu"),
         *(finding for one in devices if one != "cpu" for finding in on_card(one)),
     )

@@ -100,6 +100,19 @@ def memory(free_bytes: int) -> Finding:
     return Finding(what="memory", found=found, state=State.SPOILS, advice=advice)
 
 
+def peak(*, can_be_reset: bool) -> Finding:
+    """Of the resident set's peak, from which a cell's memory on a CPU is told."""
+    if can_be_reset:
+        return Finding(what="peak memory", found="can be reset")
+    return Finding(
+        what="peak memory",
+        found="cannot be reset",
+        state=State.LIMITS,
+        advice="what a cell holds at the most is left blank, since building it would be counted "
+        "too: on Linux, make /proc/self/clear_refs writable",
+    )
+
+
 def compiler(path: str | None, name: str, variable: str) -> Finding:
     """Of a compiler that torch.compile calls, which ``variable`` may name."""
     what = f"compiler ({variable})"

@@ -5,12 +5,28 @@ import resource
 import sys
 from pathlib import Path
 
+import psutil
+
 _STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # man 5 proc: resets the peak resident set to the current one
 
 
 def now_bytes() -> int:
-    """The resident set now; where the system does not tell, its peak."""
-    return _status("VmRSS") or _max_rss()
+    """The resident set now."""
+    return _status("VmRSS") or int(psutil.Process().memory_info().rss)
+
+
+def reset_peak() -> bool:
+    """Forget earlier peaks; whether the system let it, as none but Linux does, nor each container.
+
+    Where it did not, the peak is that of all that this program did so far.
+    """
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
 
 
 def peak_bytes() -> int:

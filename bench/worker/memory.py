@@ -1,9 +1,7 @@
 """Peak memory of a worker, by the instrument that its device has."""
 
-import contextlib
 import ctypes
 import gc
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -11,9 +9,6 @@ import torch
 from torch import nn
 
 from bench.machine import resident
-
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"  # man 5 proc: resets the peak resident set to the current one
 
 
 class Held(NamedTuple):
@@ -41,10 +36,11 @@ def held(device: torch.device) -> Held:
     return Held(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
 
 
-def reset_peak(device: torch.device) -> int:
+def reset_peak(device: torch.device) -> int | None:
     """Forget earlier peaks, compilation's above all; the resident set at rest, in bytes.
 
-    What is free goes back first: an allocator that keeps it would make an old peak today's.
+    None where the system does not let the resident set's peak be forgotten. What is free goes back
+    first: an allocator that keeps it would make an old peak today's.
     """
     gc.collect()
     if device.type == "cuda":
@@ -53,9 +49,7 @@ def reset_peak(device: torch.device) -> int:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):  # glibc's own
         libc.malloc_trim(0)
-    with contextlib.suppress(OSError):  # no such file but on Linux; read-only in some containers
-        _CLEAR_REFS.write_text(_RESET_PEAK)
-    return resident.now_bytes()
+    return resident.now_bytes() if resident.reset_peak() else None
 
 
 def holds(before_bytes: int, device: torch.device) -> dict[str, int]:
@@ -82,6 +76,7 @@ def of_weights(model: nn.Module) -> int:
 def peaks(device: torch.device, apparatus: Held = NOTHING) -> dict[str, int]:
     """Peaks since ``reset_peak``, in bytes: resident set, and on CUDA the allocator's two.
 
+    The resident set's is since this program began where it could not be reset.
     ``apparatus`` was held all the time, for measuring, and is none of the network's.
     """
     found = {"peak_resident_bytes": resident.peak_bytes()}

@@ -48,7 +48,8 @@ class Worker:
     def __init__(self) -> None:
         self.subject: subject.Subject | None = None
         self.device = torch.device("cpu")
-        self.resting_bytes = 0
+        self.resting_bytes: int | None = None
+        """Its resident set when the peak was reset; None where it was not."""
         self.replays = False
         self.compiled: tuple[int, int] | None = None
         """Graphs and breaks by the end of warming up."""
@@ -145,7 +146,8 @@ class Worker:
         setup = ready.setup
         steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
         peaks = memory.peaks(self.device, ready.apparatus)
-        working_bytes = peaks["peak_resident_bytes"] - self.resting_bytes
+        resting = self.resting_bytes
+        working_bytes = None if resting is None else peaks["peak_resident_bytes"] - resting
         takes_reserved = self.replays and "peak_reserved_bytes" in peaks
         return {
             **peaks,
@@ -155,7 +157,7 @@ class Worker:
             # What a CUDA graph works in it keeps: it is reserved, and allocated to no tensor.
             "peak_memory_bytes": peaks.get(
                 "peak_reserved_bytes" if takes_reserved else "peak_allocated_bytes",
-                setup.weights_bytes + working_bytes,
+                None if working_bytes is None else setup.weights_bytes + working_bytes,
             ),
             "recompiled_in_warm_up": steady_graphs - setup.graphs,
             "recompiled_graphs": graphs - steady_graphs,

@@ -28,6 +28,8 @@ from bench.doctor.finding import Finding, State
         (host.accounts(False), State.SPOILS, "--sets"),
         (host.memory(4 * 2**30), State.FINE, "4.0 GiB"),
         (host.memory(2**30), State.SPOILS, "1.0 GiB"),
+        (host.peak(can_be_reset=True), State.FINE, "can be"),
+        (host.peak(can_be_reset=False), State.LIMITS, "left blank"),
         (host.compiler("/bin/g++", "g++", "CXX"), State.FINE, "/bin/g++"),
         (host.compiler(None, "clang++", "CXX"), State.LIMITS, "no clang++"),
         (host.headers("/include/Python.h", are_there=True), State.FINE, "/include"),

@@ -1,6 +1,8 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.machine import resident
@@ -25,6 +27,31 @@ def test_what_is_allocated_is_in_the_resident_set() -> None:
     before = resident.now_bytes()
     held = allocated(SIZE)
     assert resident.now_bytes() - before == pytest.approx(len(held), rel=0.2)
+
+
+def test_without_proc_it_is_what_it_is_now_and_no_peak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = allocated(SIZE)
+    del held
+    monkeypatch.setattr(resident, "_STATUS", tmp_path / "status")
+    assert resident.now_bytes() == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
+    assert resident.peak_bytes() - resident.now_bytes() > SIZE / 2
+
+
+@linux
+def test_a_peak_is_forgotten_or_said_to_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = allocated(SIZE)
+    del held
+    high = resident.peak_bytes()
+    monkeypatch.setattr(resident, "_CLEAR_REFS", tmp_path / "no folder" / "clear_refs")
+    assert not resident.reset_peak()
+    assert resident.peak_bytes() >= high
+    monkeypatch.undo()
+    assert resident.reset_peak()
+    assert high - resident.peak_bytes() > SIZE / 2
 
 
 @linux

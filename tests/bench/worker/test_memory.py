@@ -39,6 +39,13 @@ def test_a_reset_forgets_an_earlier_peak() -> None:
     assert high - memory.peaks(CPU)["peak_resident_bytes"] > SIZE / 2
 
 
+def test_a_peak_that_cannot_be_reset_has_nothing_to_be_taken_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.machine.resident.reset_peak", lambda: False)
+    assert memory.reset_peak(CPU) is None
+
+
 @pytest.mark.gpu
 def test_the_allocators_peaks_hold_what_was_allocated() -> None:
     device = torch.device("cuda")

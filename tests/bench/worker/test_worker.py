@@ -114,6 +114,17 @@ def test_memory_is_reserved_where_anything_is_replayed(
     assert replays(cell, setup) is expected
 
 
+@pytest.mark.parametrize("can_be_reset", [True, False])
+def test_memory_on_a_cpu_is_known_where_its_peak_can_be_reset(
+    compiled: Worker, monkeypatch: pytest.MonkeyPatch, can_be_reset: bool
+) -> None:
+    monkeypatch.setattr("bench.machine.resident.reset_peak", lambda: can_be_reset)
+    compiled.warm_up()
+    found = compiled.finish()
+    assert found["peak_resident_bytes"] > 0
+    assert (found["peak_memory_bytes"] is not None) is can_be_reset
+
+
 @pytest.mark.parametrize("is_replayed", [True, False])
 def test_memory_says_when_it_is_what_the_allocator_keeps(
     compiled: Worker, monkeypatch: pytest.MonkeyPatch, is_replayed: bool
