@@ -124,18 +124,17 @@ def _compiler(variable: str, by_itself: tuple[str, ...]) -> Finding:
 
 def cache() -> Finding:
     """Of the folder for compiled code, which is made where it is not there."""
-    try:
-        folder = environment.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
-    except RuntimeError as error:  # nobody's home
-        return host.cache("no folder", str(error))
+    folder = environment.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
+    is_chosen = "TORCHINDUCTOR_CACHE_DIR" in os.environ
+    is_users = is_chosen or environment.users_cache_folder(os.environ) is not None
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(2**20))
             file.flush()
     except OSError as error:
-        return host.cache(folder, error.strerror or str(error))
-    return host.cache(folder, None)
+        return host.cache(folder, error.strerror or str(error), is_users=is_users)
+    return host.cache(folder, None, is_users=is_users)
 
 
 def load(device: str, sleep: Callable[[float], None]) -> Finding:

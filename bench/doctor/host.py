@@ -130,10 +130,14 @@ def headers(path: str, *, are_there: bool) -> Finding:
     return Finding(what="Python's headers", found=f"no {path}", state=State.LIMITS, advice=advice)
 
 
-def cache(folder: str, reason: str | None) -> Finding:
-    """Of the folder in which compiled code is kept; ``reason`` says why it cannot be written."""
+def cache(folder: str, reason: str | None, *, is_users: bool = True) -> Finding:
+    """Of the folder in which compiled code is kept; ``reason`` says why it cannot be written.
+
+    ``is_users``: it is where a user's are, and not where temporary files are.
+    """
     if reason is None:
-        return Finding(what="cache", found=folder)
+        why = "" if is_users else ", since no home can be written; it may not outlive a reboot"
+        return Finding(what="cache", found=f"{folder}{why}")
     advice = "cells in compile fail: make it writable, or name another in TORCHINDUCTOR_CACHE_DIR"
     return Finding(what="cache", found=f"{folder}: {reason}", state=State.LIMITS, advice=advice)
 

@@ -3,7 +3,9 @@
 import os
 import platform
 import re
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -93,8 +95,30 @@ def settings(name: str) -> tuple[Setting, ...]:
 
 
 def cache_folder(base: Mapping[str, str]) -> Path:
-    """What is kept between runs, because making it anew takes time."""
-    return Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
+    """What is kept between runs, because making it anew takes time.
+
+    Where the user has no such folder, as in a container that is run for one it does not know, one
+    below the system's own for temporary files.
+    """
+    return users_cache_folder(base) or _temporary_cache_folder()
+
+
+def users_cache_folder(base: Mapping[str, str]) -> Path | None:
+    """The one that users have at home, made where it is not there; None where it cannot be used."""
+    try:
+        folder = Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _temporary_cache_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"googlenet-bench-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    # What is in it is run as code: none is taken that somebody else has put there.
+    return folder if folder.lstat().st_uid == os.getuid() else Path(tempfile.mkdtemp())
 
 
 def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:

@@ -1,7 +1,6 @@
 """This machine, looked at for real; and systems that are folders."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,11 +74,20 @@ def test_a_cache_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "below"))
     assert examine.cache().state is State.LIMITS
 
-    def homeless(_: Mapping[str, str]) -> dict[str, str]:
-        raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(environment, "for_workers", homeless)
-    assert "home directory" in examine.cache().found
+def test_a_cache_that_is_at_no_home_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    found = examine.cache()
+    assert found.state is State.FINE
+    assert found.found.startswith(str(tmp_path))
+    assert "no home can be written" in found.found
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert examine.cache().found == str(tmp_path / "googlenet-bench" / "inductor")
 
 
 def test_what_is_stolen_is_a_share_of_the_time_in_which_there_was_work() -> None:

@@ -35,6 +35,7 @@ from bench.doctor.finding import Finding, State
         (host.headers("/include/Python.h", are_there=True), State.FINE, "/include"),
         (host.headers("/include/Python.h", are_there=False), State.LIMITS, "python3-dev"),
         (host.cache("/here", None), State.FINE, "/here"),
+        (host.cache("/tmp/x", None, is_users=False), State.FINE, "no home can be written"),  # noqa: S108 - not opened
         (host.cache("/here", "Read-only file system"), State.LIMITS, "Read-only"),
         (host.unused_card(), State.LIMITS, "--gpus all"),
     ],

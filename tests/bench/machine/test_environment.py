@@ -109,6 +109,40 @@ def test_inductors_cache_is_kept_in_the_users_cache(tmp_path: Path) -> None:
     assert default == str(Path.home() / ".cache" / "googlenet-bench" / "inductor")
 
 
+def without_home(_: type[Path]) -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("home", ["none", "file"])
+def test_without_a_home_the_cache_is_this_users_among_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "home", classmethod(without_home))
+    base = {} if home == "none" else {"XDG_CACHE_HOME": str(tmp_path / home)}
+    folder = environment.cache_folder(base)
+    assert folder == tmp_path / f"googlenet-bench-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert environment.cache_folder(base) == folder  # the next run finds it again
+    variables = environment.for_workers(base)
+    assert variables["TORCHINDUCTOR_CACHE_DIR"] == str(folder / "inductor")
+
+
+def test_no_cache_is_taken_that_somebody_else_has_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "home", classmethod(without_home))
+    theirs = environment.cache_folder({})
+    uid = os.getuid()
+    theirs.rename(tmp_path / f"googlenet-bench-{uid + 1}")
+    monkeypatch.setattr("os.getuid", lambda: uid + 1)
+    found = environment.cache_folder({})
+    assert found.parent == tmp_path
+    assert found.name != f"googlenet-bench-{uid + 1}"
+
+
 def test_there_is_a_core() -> None:
     assert environment.physical_cores() >= 1
 
