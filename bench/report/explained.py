@@ -41,8 +41,9 @@ MEMORY = """\
 Memory is the peak of weights and activations, without the interpreter and its libraries: on CUDA
 the allocator's peak; on a CPU the bytes of parameters and buffers, and what the resident set grew
 by, over its size at rest with all free memory given back, while the worker was warmed up and
-measured: more than tensors take, since the allocator that workers are given keeps what is free. It
-is the middle one of the sets' workers. The whole resident set stands in summary.csv.
+measured: more than tensors take, since the allocator that workers are given keeps what is free; and
+blank where the system does not let the peak be reset. It is the median of the sets' workers. The
+whole resident set stands in summary.csv.
 """
 ALLOCATED = """\
 Memory is the peak of weights and activations, as the device's allocator has it: what tensors take
