@@ -45,14 +45,16 @@ class Pair:
 
     @property
     def log_ratios(self) -> tuple[float, ...]:
-        """log(head's latency / base's), one for each set; NaN for one that was cut off early.
+        """log(head's latency / base's), one for each set; NaN for one that lost most of its rounds.
 
-        What is early does not depend on later sets, so that no look at the first few is undone.
+        What is most does not depend on later sets, so that no look at the first few is undone.
         """
         head, base = map(stats.log_latencies, (self.head, self.base))
+        found = stats.by_set(stats.log_ratios(base, head))
+        least = stats.LEAST_SHARE * self.rounds
         return tuple(
-            median(found) if len(found) >= stats.LEAST_SHARE * self.rounds else math.nan
-            for found in stats.by_set(stats.log_ratios(base, head)).values()
+            median(ratios) if len(ratios := found.get(index, ())) >= least else math.nan
+            for index in sorted({visit.set_index for visit in self.head.visits})
         )
 
     @property

@@ -14,7 +14,7 @@ from bench.gate.verdict import Verdict
 from bench.names import RequestError
 from bench.records import events, store
 from bench.records.outcome import Outcome
-from bench.records.record import Failure
+from bench.records.record import CellRecord, Failure
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -27,6 +27,32 @@ def test_the_log_ratio_of_a_set_is_heads_over_the_bases() -> None:
     (pair,) = gates.gate({runs.EAGER: (0.1, -0.2)}).pairs
     assert pair.log_ratios == pytest.approx((0.1, -0.2))
     assert pair.cell == runs.EAGER
+
+
+def voided(gate: Gate, *sets: int) -> Gate:
+    """The same gate, in which others kept the machine busy all through some of the sets."""
+
+    def on(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
+        return tuple(
+            replace(
+                record,
+                visits=tuple(
+                    replace(visit, voided=visit.set_index in sets) for visit in record.visits
+                ),
+            )
+            for record in records
+        )
+
+    return replace(gate, run=replace(gate.run, cells=on(gate.run.cells), bases=on(gate.run.bases)))
+
+
+def test_a_set_whose_rounds_were_all_voided_is_a_set_without_a_number(tmp_path: Path) -> None:
+    gate = voided(gates.gate({runs.EAGER: (0.1, 0.2, 0.3, 0.4)}), 0, 2)
+    files.write_all(gate, tmp_path)
+    for found in (gate, Gate.of(store.read(tmp_path / "run.json"))):
+        (pair,) = found.pairs
+        expected = (math.nan, 0.2, math.nan, 0.4)
+        assert pair.log_ratios == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +182,14 @@ def test_a_machine_that_is_busy_now_and_then_is_not_given_up(outcome: Outcome) -
         assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.0, voided=set_index % 4 != 0)
     assert rule.wanted(outcome, GROUP, 9) == ()  # three have a number, and found nothing
+
+
+def test_sets_that_were_voided_whole_are_of_the_most_that_there_may_be(outcome: Outcome) -> None:
+    rule = UntilJudged(replace(Settings(), most_sets=6))
+    for set_index in range(6):
+        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        measure(outcome, set_index, 0.0, voided=set_index % 3 != 0)
+    assert rule.wanted(outcome, GROUP, 6) == ()
 
 
 def test_what_failed_on_either_side_wants_no_more(outcome: Outcome) -> None:
