@@ -31,7 +31,7 @@ class Tree:
     dirty: bool = False
     """Whether there are uncommitted changes in it."""
     digest: str = ""
-    """Of the uncommitted changes: another one is another tree."""
+    """Of the commit and the uncommitted changes: another one is another tree."""
 
     @property
     def name(self) -> str:
@@ -45,12 +45,28 @@ def here(folder: Path) -> Tree:
     Raises ``RequestError`` where that is no git checkout with a commit in it.
     """
     root = Path(_git(folder, "rev-parse", "--show-toplevel"))
+    commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     return Tree(
         root=root,
-        commit=_git(root, "rev-parse", "--verify", "HEAD^{commit}"),
+        commit=commit,
         dirty=bool(_git(root, "status", "--porcelain")),
-        digest=hashlib.sha256(_git(root, "diff", "--binary", "HEAD").encode()).hexdigest(),
+        digest=_digest(root, commit),
     )
+
+
+def _digest(root: Path, commit: str) -> str:
+    """Of a commit, what was changed since, and the modules that git does not know yet.
+
+    Not of all that git does not know: reports appear there, and what importing leaves behind.
+    """
+    digest = hashlib.sha256(commit.encode())
+    digest.update(_output(root, "diff", "--binary", "HEAD"))
+    unknown = _output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
+    for name in filter(None, unknown.split(b"\0")):
+        digest.update(name)
+        with contextlib.suppress(OSError):  # a link to nothing, say: no interpreter reads it either
+            digest.update(hashlib.sha256((root / os.fsdecode(name)).read_bytes()).digest())
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -95,17 +111,22 @@ def _remove(root: Path, folder: Path) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints; raises ``RequestError`` with its reason where it fails."""
+    """What git prints, names of files as Python takes them; raises as ``_output`` does."""
+    return os.fsdecode(_output(folder, *arguments)).strip()
+
+
+def _output(folder: Path, *arguments: str) -> bytes:
+    """What git prints, undecoded; raises ``RequestError`` with its reason where it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever the user has it
             capture_output=True,
-            text=True,
             check=True,
         )
     except FileNotFoundError as error:
         raise RequestError("git is not installed, and the gate compares revisions") from error
     except subprocess.CalledProcessError as error:
-        last = next(iter(error.stderr.strip().splitlines()[-1:]), f"exit status {error.returncode}")
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        last = next(iter(said[-1:]), f"exit status {error.returncode}")
         raise RequestError(f"git: {last}") from error
-    return done.stdout.strip()
+    return done.stdout

@@ -104,6 +104,38 @@ def test_the_tree_that_stands_here(repository: Path) -> None:
     assert tree.here(repository).name == f"{clean.commit[:12]} with uncommitted changes"
 
 
+@pytest.mark.parametrize("name", ["file", "new.py", "fôlder/new.py"])
+def test_another_digest_is_another_tree(repository: Path, name: str) -> None:
+    """Whether git knows the file or not, and in whatever encoding it is."""
+    path = repository / name
+    path.parent.mkdir(exist_ok=True)
+    clean = tree.here(repository)
+    assert tree.here(repository) == clean
+    digests = {clean.digest}
+    for content in ("a = 'à'", "a = 'é'"):
+        path.write_text(content, encoding="latin-1")
+        digests.add(tree.here(repository).digest)
+    assert len(digests) == 3
+    git(repository, "stash", "--include-untracked")
+    assert tree.here(repository) == clean
+
+
+def test_another_commit_is_another_tree(repository: Path) -> None:
+    before = tree.here(repository).digest
+    git(repository, "checkout", "--quiet", "HEAD~1")
+    assert tree.here(repository).digest != before
+
+
+def test_what_measuring_leaves_behind_makes_no_other_tree(repository: Path) -> None:
+    (repository / "link.py").symlink_to("nothing")
+    (repository / ".gitignore").write_text("ignored.py")
+    before = tree.here(repository).digest
+    for name in ("reports/cpu/gate/gate.md", "__pycache__/net.pyc", "ignored.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("new")
+    assert tree.here(repository).digest == before
+
+
 def test_no_repository_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="not a git repository"):
         tree.here(tmp_path)
