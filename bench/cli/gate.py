@@ -9,6 +9,7 @@ from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
 
+BASES = frozenset({"--base", "--base-python"})
 OPTIONS = """\
 Without --static, an option is one of the gate's (--base REV, --base-python PATH, --delta,
 --most-sets), of the suite's (--archs, --modes, --batch-sizes, --budget, --report-dir, …) or of
@@ -40,7 +41,7 @@ def _gate(options: argparse.Namespace) -> Output:
         return exact.static(asked)
     if options.format != "rich":
         raise RequestError("--format goes with --static; a gate writes gate.md and gate.json")
-    if not any(option.startswith("--base") for option in options.more):
+    if not any(option.partition("=")[0] in BASES for option in options.more):
         raise RequestError(
             "name what to compare with: --base REV, --base-python PATH, or --static for the "
             "committed counts"

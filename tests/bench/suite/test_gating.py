@@ -184,6 +184,7 @@ def test_a_base_does_not_run_heads_code_by_mistake(repository: Path) -> None:
         (("--base=",), "--base is empty"),
         (("--base=HEAD", "-k", "nothing"), "deselected"),
         ((), "name what to compare with"),
+        (("--basetemp=somewhere",), "name what to compare with"),
         (("--base-python=/no/such/python",), "--base-python /no/such/python is no interpreter"),
         (("--base=HEAD", "--precision=0.1"), "--precision does not go with a gate"),
         (("--base=HEAD", "--energy"), "--energy does not go with a gate"),
