@@ -5,18 +5,19 @@ for the better, 2 for a baseline or a request that nothing can be compared with.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from bench import names
-from bench.cells import plan
+from bench.cells import modes, plan
 from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output
-from bench.gate import baseline, counting, settings
+from bench.gate import baseline, counting, git, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
 from bench.names import RequestError
 from bench.suite.profiles import PROFILES
@@ -35,7 +36,22 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "tasks": ("infer",),
     }
 )
+RUNS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
+    {
+        "modes": lambda name: all(DEVICE in token.devices for token in modes.parse(name)),
+        "dtypes": lambda name: DEVICE in names.choose("dtype", name, DTYPES).devices,
+    }
+)
 PROSE = frozenset({"rich", "markdown"})  # formats that people read, not programs
+
+
+class Choice(NamedTuple):
+    """What is counted."""
+
+    cells: tuple[Cell, ...]
+    left_out: str
+    """A sentence on what the settings have and no count is taken of; empty where that is nothing.
+    """
 
 
 def add(commands: Commands) -> None:
@@ -102,7 +118,7 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
 
 def static(options: argparse.Namespace) -> Output:
     """``gate --static``: compare counts with the baseline."""
-    cells = _cells(options)
+    cells, left_out = _choice(options)
     then = baseline.read(options.baseline)
     ids = [cell.id for cell in cells]
     baseline.check_same_cells(then, ids, plan.IMAGE_SIZE, options.baseline)
@@ -114,13 +130,13 @@ def static(options: argparse.Namespace) -> Output:
                 break
     text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
     if options.format in PROSE:
-        summary = _summary(then, now, differences, options.baseline)
+        summary = _summary(then, now, differences, options.baseline, left_out)
         text = f"{text}\n\n{summary}" if differences else summary
     return Output(text, exit_code=DIFFERS if differences else 0)
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells = _cells(options)
+    cells, left_out = _choice(options)
     baseline.check_replaceable(options.output)
     with counting.counter(cells) as counter:
         counted = counter.everything()
@@ -129,19 +145,25 @@ def _baseline(options: argparse.Namespace) -> Output:
     except OSError as error:
         raise RequestError(f"cannot write {options.output}: {error.strerror}") from error
     lines = [FORMATS[options.format](COUNT_COLUMNS, _count_rows(counted.cells))]
+    if left_out and options.format in PROSE:
+        lines += ["", left_out]
     if options.format == "rich":
         lines.append(f"wrote {options.output}")
     return Output("\n".join(lines))
 
 
-def _cells(options: argparse.Namespace) -> tuple[Cell, ...]:
+def _choice(options: argparse.Namespace) -> Choice:
     """What the options ask for, else the settings of the project here, else the quick profile."""
-    said = settings.read(Path.cwd())
+    said = settings.read(_root())
     asked = {
         name: getattr(options, name) or getattr(said, name) or default
         for name, default in DEFAULTS.items()
     }
-    return plan.cells(
+    left_out: list[str] = []
+    for name in (name for name in RUNS if not getattr(options, name)):
+        asked[name], others = _divided(name, asked[name])
+        left_out += others
+    cells = plan.cells(
         arch_names=asked["archs"],
         mode_names=asked["modes"],
         dtype_names=asked["dtypes"],
@@ -149,6 +171,28 @@ def _cells(options: argparse.Namespace) -> tuple[Cell, ...]:
         task_names=asked["tasks"],
         device=DEVICE,
     )
+    told = f"Left out, as counts are taken on a CPU: {', '.join(left_out)}." if left_out else ""
+    return Choice(cells=cells, left_out=told)
+
+
+def _divided(name: str, of_settings: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The settings' modes or dtypes that a CPU runs, and the others."""
+    here = tuple(filter(RUNS[name], of_settings))
+    if not here:
+        raise RequestError(
+            f"counts are taken on a CPU, which runs none of the settings' {name} "
+            f"({', '.join(of_settings)}): choose others with --{name}"
+        )
+    return here, tuple(other for other in of_settings if other not in here)
+
+
+def _root() -> Path:
+    """Where the settings are: as for the gate, the checkout's folder, or this one without git."""
+    folder = Path.cwd()
+    try:
+        return git.top(folder)
+    except RequestError:
+        return folder
 
 
 COUNT_COLUMNS = (
@@ -180,7 +224,13 @@ def _difference_rows(differences: Sequence[Difference]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _summary(then: Baseline, now: Baseline, differences: Sequence[Difference], path: Path) -> str:
+def _summary(
+    then: Baseline,
+    now: Baseline,
+    differences: Sequence[Difference],
+    path: Path,
+    left_out: str,
+) -> str:
     """What all differences come to, and what to do."""
     made = sum(map(len, now.cells.values()))
     left = len(RULES) * len(then.cells) - made
@@ -194,4 +244,5 @@ def _summary(then: Baseline, now: Baseline, differences: Sequence[Difference], p
             "same options.",
         ]
     changes = baseline.version_changes(then, now).values()
-    return " ".join([*sentences, *(f"Mind that {change}." for change in changes)])
+    sentences += (f"Mind that {change}." for change in changes)
+    return " ".join(filter(None, [*sentences, left_out]))

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.gate import git
 from bench.names import RequestError
 
 PREFIX = "googlenet-bench-base-"  # the owner's process id follows
@@ -44,12 +44,12 @@ def here(folder: Path) -> Tree:
 
     Raises ``RequestError`` where that is no git checkout with a commit in it.
     """
-    root = Path(_git(folder, "rev-parse", "--show-toplevel"))
-    commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
+    root = git.top(folder)
+    commit = git.text(root, "rev-parse", "--verify", "HEAD^{commit}")
     return Tree(
         root=root,
         commit=commit,
-        dirty=bool(_git(root, "status", "--porcelain")),
+        dirty=bool(git.text(root, "status", "--porcelain")),
         digest=_digest(root, commit),
     )
 
@@ -60,8 +60,8 @@ def _digest(root: Path, commit: str) -> str:
     Not of all that git does not know: reports appear there, and what importing leaves behind.
     """
     digest = hashlib.sha256(commit.encode())
-    digest.update(_output(root, "diff", "--binary", "HEAD"))
-    unknown = _output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
+    digest.update(git.output(root, "diff", "--binary", "HEAD"))
+    unknown = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
     for name in filter(None, unknown.split(b"\0")):
         digest.update(name)
         with contextlib.suppress(OSError):  # a link to nothing, say: no interpreter reads it either
@@ -76,7 +76,9 @@ def at(revision: str, root: Path) -> Iterator[Tree]:
     Raises ``RequestError`` where git knows no such revision.
     """
     try:
-        commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        commit = git.text(
+            root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"
+        )
     except RequestError as error:
         raise RequestError(
             f"git knows no revision {revision!r} here: {error}; in a shallow clone, fetch it first"
@@ -86,7 +88,7 @@ def at(revision: str, root: Path) -> Iterator[Tree]:
     try:
         # Without the user's hooks, which may take minutes to set a checkout up.
         quiet = ("-c", f"core.hooksPath={os.devnull}")
-        _git(root, *quiet, "worktree", "add", "--detach", "--force", str(folder), commit)
+        git.text(root, *quiet, "worktree", "add", "--detach", "--force", str(folder), commit)
         yield Tree(root=folder, commit=commit)
     finally:
         _remove(root, folder)
@@ -94,7 +96,7 @@ def at(revision: str, root: Path) -> Iterator[Tree]:
 
 def _remove_abandoned(root: Path) -> None:
     """Remove the worktrees of processes that are gone."""
-    for line in _git(root, "worktree", "list", "--porcelain").splitlines():
+    for line in git.text(root, "worktree", "list", "--porcelain").splitlines():
         folder = Path(line.removeprefix("worktree "))
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         is_ours = line.startswith("worktree ") and folder.name.startswith(PREFIX)
@@ -104,29 +106,7 @@ def _remove_abandoned(root: Path) -> None:
 
 def _remove(root: Path, folder: Path) -> None:
     with contextlib.suppress(RequestError):  # it was never added, or is half gone
-        _git(root, "worktree", "remove", "--force", str(folder))
+        git.text(root, "worktree", "remove", "--force", str(folder))
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _git(root, "worktree", "prune")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints, names of files as Python takes them; raises as ``_output`` does."""
-    return os.fsdecode(_output(folder, *arguments)).strip()
-
-
-def _output(folder: Path, *arguments: str) -> bytes:
-    """What git prints, undecoded; raises ``RequestError`` with its reason where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever the user has it
-            capture_output=True,
-            check=True,
-        )
-    except FileNotFoundError as error:
-        raise RequestError("git is not installed, and the gate compares revisions") from error
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        last = next(iter(said[-1:]), f"exit status {error.returncode}")
-        raise RequestError(f"git: {last}") from error
-    return done.stdout
+        git.text(root, "worktree", "prune")

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ ARCH = "tests.bench.factories:tiny"
 CELL = f"{ARCH}/eager/fp32/b1/infer/cpu"
 COMPILED = f"{ARCH}/compile/fp32/b1/infer/cpu"
 CELLS = ["--archs", ARCH, "--modes", "eager,compile"]
+SETTINGS = "[tool.googlenet-bench.gate]\n"
 VALUE = 7_005_832
 GRAPH_FIELDS = {"graphs", "graph_breaks", "recompiled_graphs"}
 
@@ -130,6 +132,48 @@ def test_the_gates_settings_choose_the_cells_and_options_go_before_them(
     assert counted.cells == [f"{ARCH}/eager/fp32/b{batch}/infer/cpu" for batch in (2, 4)]
     assert main(["baseline", "--modes", "eager", "--batch-sizes", "8"]) == 0
     assert counted.cells == [f"{ARCH}/eager/fp32/b8/infer/cpu"]
+
+
+def test_the_settings_are_those_of_the_checkout(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)  # noqa: S607
+    (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}archs = ["{ARCH}"]\n""")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    assert main(["baseline", "--modes", "eager"]) == 0
+    assert counted.cells == [CELL]
+
+
+def test_of_a_gpus_settings_is_counted_what_a_cpu_runs_and_the_rest_is_told(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = (
+        f"""archs = ["{ARCH}"]\nmodes = ["eager", "channels_last+reduce-overhead", "compile"]"""
+    )
+    table = f"""{SETTINGS}{chosen}\ndtypes = ["fp16", "fp32"]\n"""
+    (tmp_path / "pyproject.toml").write_text(table)
+    told = "Left out, as counts are taken on a CPU: channels_last+reduce-overhead, fp16."
+    assert main(["baseline"]) == 0
+    assert told in capsys.readouterr().out
+    assert counted.cells == [CELL, COMPILED]
+    assert main(["gate", "--static"]) == 0
+    assert told in capsys.readouterr().out
+    assert main(["gate", "--static", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    line = refused(capsys, "gate", "--static", "--dtypes", "fp16")
+    assert "dtype 'fp16' does not run on cpu" in line
+
+
+@pytest.mark.parametrize(("name", "value"), [("modes", "cudagraphs"), ("dtypes", "fp16")])
+def test_settings_of_which_a_cpu_runs_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, name: str, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}{name} = ["{value}"]\n""")
+    line = refused(capsys, "gate", "--static")
+    assert f"none of the settings' {name} ({value}): choose others with --{name}" in line
 
 
 def test_damaged_settings_are_told(
