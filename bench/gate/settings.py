@@ -14,7 +14,7 @@ For example::
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -83,11 +83,14 @@ def read(root: Path) -> GateTable:
         raise RequestError(f"{path}, [{'.'.join(TABLE)}]: {error}") from error
 
 
-def deltas(exceptions: Sequence[Waiver], cells: Sequence[Cell], today: date) -> Mapping[str, float]:
+def deltas(
+    exceptions: Sequence[Waiver], cells: Sequence[Cell], own: Sequence[Cell], today: date
+) -> Mapping[str, float]:
     """The least effects of the cells that are excepted, by their ids.
 
-    Raises ``RequestError`` where an exception has expired, or is of no cell that is measured: it
-    would hide that nobody needs it any more.
+    ``own`` are the cells that the settings ask for, whatever was chosen instead. Raises
+    ``RequestError`` where an exception has expired, or is of no cell that is measured nor of these:
+    it would hide that nobody needs it any more.
     """
     found: dict[str, float] = {}
     for waiver in exceptions:
@@ -96,11 +99,16 @@ def deltas(exceptions: Sequence[Waiver], cells: Sequence[Cell], today: date) -> 
                 f"the exception for {waiver.cells!r} ({waiver.reason}) expired on "
                 f"{waiver.expires}: mend the cells, or give it another day in {FILE}"
             )
-        matched = [cell.id for cell in cells if fnmatchcase(cell.id, waiver.cells)]
-        if not matched:
+        matched = list(_matched(waiver, cells))
+        if not matched and not any(_matched(waiver, own)):
             raise RequestError(
                 f"the exception for {waiver.cells!r} matches none of the {len(cells)} cells of "
-                f"this gate, such as {cells[0].id}: correct it, or take it out of {FILE}"
+                f"this gate, such as {cells[0].id}, nor those of the settings: correct it, or take "
+                f"it out of {FILE}"
             )
         found |= dict.fromkeys(matched, waiver.delta)
     return found
+
+
+def _matched(waiver: Waiver, cells: Sequence[Cell]) -> Iterator[str]:
+    return (cell.id for cell in cells if fnmatchcase(cell.id, waiver.cells))

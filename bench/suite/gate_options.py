@@ -3,17 +3,22 @@
 What they leave open, the settings of the tree decide that is judged (bench/gate/settings.py).
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
 
+from bench.cells import modes
+from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.gate import judge, settings, tree
+from bench.gate import git, judge, settings
 from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
 from bench.suite import planning, values
+from bench.suite.profiles import PROFILES
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
@@ -68,7 +73,7 @@ def ask(config: pytest.Config) -> Asked:
     for option in NOT_FOR_GATES:
         if config.getoption(option):
             raise RequestError(f"{option} does not go with a gate, which decides that itself")
-    table = settings.read(tree.here(config.invocation_params.dir).root)
+    table = settings.read(git.top(config.invocation_params.dir))
     asked = Settings(
         delta=values.positive(config, "--delta") or table.delta,
         alpha=table.alpha,
@@ -76,14 +81,12 @@ def ask(config: pytest.Config) -> Asked:
     )
     judge.check(asked)
     plan = planning.make_plan(config, _defaults(config, table, asked))
-    today = datetime.now(UTC).date()
-    deltas = settings.deltas(table.exceptions, plan.cells, today)
-    asked = replace(asked, deltas=deltas)
-    judge.check(asked)
+    excepted = _excepted(table, plan.cells)
+    deltas = {name: max(delta, asked.delta) for name, delta in excepted.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return Asked(
         plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
-        settings=asked,
+        settings=replace(asked, deltas=deltas),
         base=config.getoption("--base"),
         base_python=config.getoption("--base-python"),
     )
@@ -103,3 +106,25 @@ def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> plann
         sets=asked.looks[0],
         extra_s=table.budget or BUDGET_S,
     )
+
+
+def _excepted(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
+    """The least effects of the settings' exceptions, which must be right by the settings alone."""
+    own = tuple(_own(table, cells[0].device))
+    found = settings.deltas(table.exceptions, cells, own, datetime.now(UTC).date())
+    judge.check(Settings(delta=table.delta, deltas=found))
+    return found
+
+
+def _own(table: GateTable, device: str) -> Iterator[Cell]:
+    """The cells that the settings ask for, on whatever device: they name none."""
+    quick = PROFILES[PROFILE]
+    for arch, mode, dtype, batch_size, task, on in product(
+        table.archs or quick.archs,
+        map(modes.canonical, table.modes or quick.modes),
+        table.dtypes or ("fp32",),
+        table.batch_sizes or quick.batch_sizes(device),
+        table.tasks or ("infer",),
+        {device, "cpu", "cuda"},
+    ):
+        yield Cell(arch=arch, mode=mode, dtype=dtype, batch_size=batch_size, task=task, device=on)

@@ -84,18 +84,22 @@ def test_a_wrong_file_is_a_sentence(tmp_path: Path, text: str, words: str) -> No
 
 def test_an_exception_is_of_the_cells_that_it_matches() -> None:
     cells = (runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER)
-    found = settings.deltas((waiver("googlenet/*"), waiver("*/compile/*", 0.2)), cells, TODAY)
+    found = settings.deltas(
+        (waiver("googlenet/*"), waiver("*/compile/*", 0.2)), cells, cells, TODAY
+    )
     assert found == {runs.EAGER.id: 0.1, runs.COMPILED.id: 0.2}
 
 
 def test_the_last_day_is_included_and_the_next_is_an_error() -> None:
     last = TODAY - timedelta(days=1)
     exceptions = (waiver("*", expires=last),)
-    assert settings.deltas(exceptions, (runs.EAGER,), last) == {runs.EAGER.id: 0.1}
+    assert settings.deltas(exceptions, (runs.EAGER,), (), last) == {runs.EAGER.id: 0.1}
     with pytest.raises(RequestError, match=rf"expired on {last}"):
-        settings.deltas(exceptions, (runs.EAGER,), TODAY)
+        settings.deltas(exceptions, (runs.EAGER,), (), TODAY)
 
 
-def test_an_exception_of_no_cell_is_an_error() -> None:
+def test_an_exception_of_no_cell_is_an_error_unless_the_settings_have_the_cell() -> None:
+    exceptions, cells = (waiver("googlenet/compile/*"),), (runs.EAGER,)
     with pytest.raises(RequestError, match=r"matches none of the 1 cells .* googlenet/eager"):
-        settings.deltas((waiver("googlenet/compile/*"),), (runs.EAGER,), TODAY)
+        settings.deltas(exceptions, cells, (runs.REFERENCE_EAGER,), TODAY)
+    assert settings.deltas(exceptions, cells, (runs.COMPILED,), TODAY) == {}
