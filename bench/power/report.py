@@ -1,16 +1,18 @@
 """The gate's error rates in Markdown: ``gate-power.md``. Pure: rows in, text out."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import groupby
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import pandas as pd
 
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
-from bench.power.held import GateRow
+from bench.power.held import ARCH, GateRow
 from bench.power.rates import CELLS, Power, Rate, Series, powers
 from bench.power.sets import SetRow
 from bench.tables import Column, as_markdown, scaled
@@ -41,7 +43,8 @@ one set's log-ratio.
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
 a cell each, head with uncommitted changes against its last commit. Exit code 1 is a regression,
-0 none, 3 undecided. *Loaded* is with a process that multiplies matrices on two threads beside it.
+0 none, 3 undecided. *Measured* is the geometric mean of the gates' own ratios; *loaded* is with a
+process that multiplies matrices on two threads beside it.
 """
 _SETS_COLUMNS = (
     Column(name="added", heading="added", is_text=True),
@@ -64,7 +67,9 @@ _SETS_COLUMNS = (
 )
 _GATES_COLUMNS = (
     Column(name="load", heading="machine", is_text=True),
-    Column(name="percent", heading="added %", write=lambda value: f"{value:g}"),
+    Column(name="mode", heading="mode", is_text=True),
+    Column(name="percent", heading="meant %", write=lambda value: f"{value:g}"),
+    Column(name="measured", heading="measured %", write=PERCENT),
     Column(name="gates", heading="gates"),
     Column(name="exit_1", heading="exit 1 %", is_text=True),
     Column(name="exit_0", heading="exit 0 %", is_text=True),
@@ -84,7 +89,7 @@ def render(
         "# The gate's own error rates",
         f"{machine}, PyTorch {', '.join(torches)}; δ {settings.delta:.0%}, α {settings.alpha:.0%}.",
         INTRODUCTION,
-        *(f"- {sentence}" for sentence in findings(found, gates)),
+        *(f"- {sentence}" for sentence in findings(found, gates, settings.delta)),
     ]
     if found:
         parts += [
@@ -104,7 +109,7 @@ def render(
     return text.replace("\n\n- ", "\n- ") + "\n"
 
 
-def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
+def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> list[str]:
     """The rates that a team asks for first, in sentences: those of the gate as it is now."""
     now = [power for power in found if not power.series.is_before]
     sentences = []
@@ -120,27 +125,33 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow]) -> list[str]:
                 f"A/A, {series.load}: {regressed} of verdicts on a cell were `regressed`, and "
                 f"{undecided} inconclusive."
             )
-        slowed = sorted((power for power in powers_of if not power.case.is_same), key=_size)
-        for (kind, percent), of_size in groupby(slowed, key=_size):
-            sized = list(of_size)
-            hits = _sum(power.rate(Verdict.REGRESSED) for power in sized)
-            turned_out = ", ".join(
-                f"{PERCENT(power.effect.estimate - 1)} % in {power.case.mode}" for power in sized
-            )
-            if hits.of:
-                sentences.append(
-                    f"{INJECTED[kind][0].upper()}{INJECTED[kind][1:]}, {percent:g} % meant and "
-                    f"{turned_out} measured, {series.load}: found in {rate(hits)}."
-                )
+        slowed = [power for power in powers_of if power.judgements and not power.case.is_same]
+        sentences += map(partial(_found, delta=delta), sorted(slowed, key=_size))
     return sentences + [
-        f"End to end, {row['load']}, {row['percent']:g} % added: exit code 1 in {row['exit_1']} "
-        f"of {row['gates']} gates, 0 in {row['exit_0']}, 3 in {row['exit_3']}."
+        f"End to end, {row['load']}, {row['percent']:g} % meant in {row['mode']}"
+        f"{_measured(row['measured'])}: exit code 1 in {row['exit_1']} of {row['gates']} gates, "
+        f"0 in {row['exit_0']}, 3 in {row['exit_3']}."
         for row in _held(gates)
     ]
 
 
-def _size(power: Power) -> tuple[str, float]:
-    return power.case.kind, power.case.percent
+def _found(power: Power, delta: float) -> str:
+    """How often a case was found, of one effect: that of its mode."""
+    case, share = power.case, power.effect.estimate - 1
+    what = f"{INJECTED[case.kind][0].upper()}{INJECTED[case.kind][1:]}"
+    below = ", below δ" if share < delta else ""
+    return (
+        f"{what}, {case.percent:g} % meant in {case.mode}{_measured(share)}{below}, "
+        f"{power.series.load}: found in {rate(power.rate(Verdict.REGRESSED))}."
+    )
+
+
+def _measured(share: float) -> str:
+    return "" if math.isnan(share) else f" and {PERCENT(share)} % measured"
+
+
+def _size(power: Power) -> tuple[str, float, str]:
+    return power.case.kind, power.case.percent, power.case.mode
 
 
 def rate(found: Rate) -> str:
@@ -183,17 +194,20 @@ def _row(power: Power) -> dict[str, Any]:
 
 
 def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
-    """A row for each load and size: quiet before loaded, A/A before the rest."""
-    rows = sorted(gates, key=lambda row: (row.load != "quiet", row.percent, row.began))
+    """A row for each load, size and mode: quiet before loaded, A/A before the rest."""
+    rows = sorted(gates, key=lambda row: (*_kind(row), row.began))
     found = []
-    for (load, percent), of_case in groupby(rows, key=lambda row: (row.load, row.percent)):
-        cells = list(of_case)
+    for (_, percent, mode), of_kind in groupby(rows, key=_kind):
+        cells = list(of_kind)
         held = {row.began: row for row in cells}
         codes = [row.exit_code for row in held.values()]
+        logs = [math.log(row.ratio) for row in cells if math.isfinite(row.ratio)]
         found.append(
             {
-                "load": load,
+                "load": cells[0].load,
+                "mode": mode,
                 "percent": percent,
+                "measured": math.expm1(mean(logs)) if logs else math.nan,
                 "gates": len(held),
                 "seconds": median(row.seconds for row in held.values()),
                 "sets": median(row.sets for row in cells),
@@ -204,6 +218,12 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _kind(row: GateRow) -> tuple[bool, float, str]:
+    """What gates add up by; the mode decides what an amount turns out to cost."""
+    mode = row.cell.removeprefix(f"{ARCH}/").partition("/")[0]
+    return row.load != "quiet", row.percent, mode
 
 
 def _sum(rates: Iterable[Rate]) -> Rate:

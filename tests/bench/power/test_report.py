@@ -1,0 +1,60 @@
+import math
+
+from bench.gate.judge import Settings
+from bench.power import report
+from bench.power.cases import Case
+from bench.power.held import ARCH, GateRow
+from tests.bench.power.test_rates import row
+
+
+def gate(mode: str, ratio: float, percent: float = 5.0, load: str = "quiet") -> GateRow:
+    """A gate of a cell, which ended with 1 where there is a ratio."""
+    return GateRow(
+        began=f"{mode} {ratio}",
+        load=load,
+        percent=percent,
+        amount=11,
+        seconds=30.0,
+        exit_code=3 if math.isnan(ratio) else 1,
+        cell=f"{ARCH}/{mode}/fp32/b1/infer/cpu",
+        verdict="regressed",
+        sets=6,
+        ratio=ratio,
+        ratio_low=ratio,
+        ratio_high=ratio,
+        torch="2.11.0",
+    )
+
+
+def sentences(page: str) -> list[str]:
+    return [line for line in page.splitlines() if line.startswith("- ")]
+
+
+def test_what_turned_out_to_cost_more_and_less_is_not_counted_together() -> None:
+    eager, other = (
+        Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
+    )
+    rows = [row(math.log(1.06), other)] * 6 + [row(math.log(1.01), eager)] * 6
+    found, unfound = sentences(report.render("a machine", rows, [], Settings()))
+    assert "5 % meant in channels_last and 6.0 % measured, quiet: found in 100% " in found
+    assert "1 of 1" in found
+    assert "5 % meant in eager and 1.0 % measured, below δ, quiet: found in 0% " in unfound
+    assert "0 of 2" in unfound
+
+
+def test_gates_held_end_to_end_are_told_by_mode_and_by_what_they_measured() -> None:
+    gates = [
+        gate("eager", 1.02),
+        gate("channels_last", 1.05),
+        gate("eager", 1.08),
+        gate("eager", math.nan, load="loaded"),
+    ]
+    page = report.render("a machine", [], gates, Settings())
+    other, eager, loaded = sentences(page)
+    assert "5 % meant in channels_last and 5.0 % measured: exit code 1 in 100% " in other
+    share = math.sqrt(1.02 * 1.08) - 1
+    assert f"5 % meant in eager and {100 * share:.1f} % measured: exit code 1 in 100% " in eager
+    assert "2 of 2" in eager
+    assert "loaded, 5 % meant in eager: exit code 1 in 0% " in loaded
+    (heading,) = (line for line in page.splitlines() if line.startswith("| machine"))
+    assert "measured %" in heading
