@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.atomic import write_text
 from bench.engine import limits
 from bench.engine.context import Progress
-from bench.engine.launch import ForkServer, Launcher, Spawner
+from bench.engine.launch import Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.gate.judge import Settings
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Settings(),
         )
         write_text(folder / report.FILE, page)
+    except KeyboardInterrupt:
+        console.print("gate_power: interrupted")
+        return Exit.WRONG_REQUEST
     except (RequestError, WorkerError, OSError) as error:
         console.print(f"gate_power: {error}", markup=False)
         return Exit.WRONG_REQUEST
@@ -76,11 +79,11 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
         if options.sets:
             amounts = _amounts(cases, table.read(path, SetRow), progress)
             progress.note(_injected(amounts))
-            with _competing(loaded), _forker() as forker:
+            with _competing(loaded), _launcher() as workers:
                 sets.collect(
                     amounts,
                     options.sets,
-                    forker,
+                    workers,
                     progress,
                     load=options.load,
                     keep=lambda rows: table.append(path, rows),
@@ -112,8 +115,8 @@ def _amounts(
     found: Mapping[Case, int] = {}
     if any(not case.is_same for case in new):
         progress.note("calibrating what is injected")
-        with _forker() as forker:
-            found = calibration.amounts(new, forker, progress)
+        with _launcher() as workers:
+            found = calibration.amounts(new, workers, progress)
     return {case: known.get(case, found.get(case, 0)) for case in cases}
 
 
@@ -156,10 +159,16 @@ def _spawned() -> Launcher:
     return Spawner(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
 
 
-def _forker() -> Launcher:
-    return ForkServer(
+def _launcher() -> Launcher:
+    return launcher(
         environment.for_workers(os.environ), IMPORTS, cpus=environment.cpus_for_workers()
     )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"a number of 0 or more is expected, not {text!r}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         "an option the report is written anew from it.",
     )
     parser.add_argument(
-        "--sets", type=int, default=0, metavar="N", help="collect so many sets more"
+        "--sets", type=_count, default=0, metavar="N", help="collect so many sets more"
     )
     parser.add_argument(
         "--plan",
@@ -186,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--gates",
-        type=int,
+        type=_count,
         default=0,
         metavar="N",
         help="hold so many gates more of each kind, end to end: A/A and 5 %% slower; loaded, A/A",

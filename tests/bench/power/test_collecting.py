@@ -1,12 +1,17 @@
 """Real sets and a real calibration, as small as they can be."""
 
 import math
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from bench.engine.launch import Launcher
+from bench.engine.launch import Launcher, Spawner
 from bench.exits import Exit
 from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
@@ -92,6 +97,38 @@ def test_without_options_the_report_is_written_anew(
     page = (tmp_path / report.FILE).read_text(encoding="utf-8")
     assert "0% (0%–71%; 0 of 3) of verdicts on a cell were `regressed`" in page
     assert "wrote" in capsys.readouterr().err
+
+
+def test_an_interrupt_before_anything_was_collected_is_a_sentence(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.power", "--report-dir", str(tmp_path), "--sets=1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not psutil.Process(process.pid).children():
+        time.sleep(0.01)  # until it asks a worker about the machine
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said.strip() == "gate_power: interrupted"
+    assert process.returncode == Exit.WRONG_REQUEST
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--sets", "--gates"])
+@pytest.mark.parametrize("value", ["-3", "many"])
+def test_a_number_below_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        power.main([f"{option}={value}", "--report-dir", str(tmp_path)])
+    assert caught.value.code == Exit.WRONG_REQUEST
+    assert f"argument {option}: a number of 0 or more is expected, not" in capsys.readouterr().err
+
+
+def test_macos_is_not_made_to_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    with power._launcher() as workers:
+        assert isinstance(workers, Spawner)
 
 
 def test_a_plan_nobody_knows_is_refused_in_a_sentence(
