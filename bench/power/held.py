@@ -19,6 +19,7 @@ from bench.names import RequestError
 
 ARCH = "network:network"
 LIMIT_S = 1800.0
+TEMPORARY = "temporary"
 _SOURCE = '''\
 """The network under test."""
 
@@ -102,7 +103,7 @@ def _gate(folder: Path, reports: Path, mode: str) -> "subprocess.CompletedProces
             *("--archs", ARCH, "--modes", mode, "--report-dir", str(reports)),
         ],
         cwd=folder,
-        env=_variables(),
+        env=_variables(folder),
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -119,7 +120,9 @@ def _number(found: float | None) -> float:
 def _repository(amount: int) -> Iterator[Path]:
     """A repository whose committed network has nothing added, and whose own has an amount."""
     with tempfile.TemporaryDirectory(prefix="googlenet-bench-power-") as name:
-        folder = Path(name)
+        folder = Path(name) / "repository"
+        (folder.parent / TEMPORARY).mkdir()
+        folder.mkdir()
         network = folder / f"{ARCH.partition(':')[0]}.py"
         network.write_text(_SOURCE.format(kind="none", amount=0), encoding="utf-8")
         author = ("-c", "user.name=gate power", "-c", "user.email=gate@power.invalid")
@@ -135,7 +138,15 @@ def _repository(amount: int) -> Iterator[Path]:
         yield folder
 
 
-def _variables() -> dict[str, str]:
-    """Ours, but for what would have the gate write to a step's summary."""
+def _variables(repository: Path) -> dict[str, str]:
+    """Ours, but for what would have the gate write to a step's summary.
+
+    What it needs for a while, the base's tree above all, lies beside the repository: where the gate
+    is killed, it goes with that.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    return {**ours, "PYTHONPATH": os.pathsep.join([str(ROOT), ours.get("PYTHONPATH", "")])}
+    return {
+        **ours,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), ours.get("PYTHONPATH", "")]),
+        "TMPDIR": str(repository.parent / TEMPORARY),
+    }

@@ -1,5 +1,6 @@
 """What a gate of gate_power is held on; the gate itself has tests of its own."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def built(folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", BUILD],
         cwd=folder,
-        env=held._variables(),
+        env=held._variables(folder),
         capture_output=True,
         text=True,
         check=True,
@@ -40,3 +41,30 @@ def test_an_a_a_gates_head_differs_in_a_comment() -> None:
         subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
         base = (folder / "network.py").read_text(encoding="utf-8")
     assert head == base + "# Head.\n"
+
+
+BASE = """
+import os, signal
+from pathlib import Path
+from bench.gate import tree
+with tree.at("HEAD", Path.cwd()) as base:
+    print(base.root, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_of_a_gate_that_was_killed() -> None:
+    with held._repository(0) as folder:
+        killed = subprocess.run(
+            [sys.executable, "-c", BASE],
+            cwd=folder,
+            env=held._variables(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL
+        base = Path(killed.stdout.strip())
+        assert (base / "network.py").exists()
+    assert not base.exists()
+    assert not folder.parent.exists()
