@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.tables import FORMATS
@@ -14,6 +15,13 @@ class Output:
 
     text: str
     exit_code: int = 0
+
+
+def folder(text: str) -> Path:
+    """The folder that an option names; an empty name would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(text)
 
 
 Command = Callable[[argparse.Namespace], Output]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_text
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, folder
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.held import Gate
@@ -80,7 +80,7 @@ def add(commands: Commands) -> None:
     )
     report.add_argument(
         "--report-dir",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="write the reports there, instead of beside the run file",
     )
@@ -107,6 +107,8 @@ def _report(options: argparse.Namespace) -> Output:
         return _side_by_side(options)
     if options.report_dir is not None and len(options.run) > 1:
         raise RequestError("--report-dir takes one run file, or the reports would overwrite")
+    if options.table is not None and options.report_dir is not None:
+        raise RequestError("--table prints a table and writes nothing: leave --report-dir out")
     if options.table is not None:
         table = choose("table", options.table, TABLES)
         found = [table(recorded(path)) for path in options.run]
@@ -153,8 +155,10 @@ def _side_by_side(options: argparse.Namespace) -> Output:
     if len(set(labels)) < len(labels):
         raise RequestError(f"--labels {options.labels!r} names two runs the same")
     runs = {label: recorded(path) for label, path in zip(labels, options.run, strict=True)}
-    columns, table = side_by_side.wide(runs)
-    lines = [FORMATS[options.format](columns, table)]
+    if options.format in {"csv", "json"}:  # a row for each run, whose label is a column
+        lines = [FORMATS[options.format]((), side_by_side.tidy(runs))]
+    else:
+        lines = [FORMATS[options.format](*side_by_side.wide(runs))]
     if options.report_dir is not None:
         contents = {
             f"{SIDE_BY_SIDE}.md": side_by_side.render(runs),

@@ -3,13 +3,12 @@
 import argparse
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from bench.atomic import check_folder
 from bench.cells import modes, plan
 from bench.cells.modes import Kind
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, folder
 from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
@@ -57,7 +56,7 @@ def add(commands: Commands) -> None:
     )
     stages.add_argument(
         "--report-dir",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="write stages.csv there, in place of one that is there",
     )

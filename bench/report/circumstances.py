@@ -8,6 +8,8 @@ from bench.report import card
 from bench.tables import Column
 
 _APART = frozenset({"variables", "cards"})
+# The command stands by itself; and the reference that was asked for may not be among the cells.
+_SAID_OTHERWISE = frozenset({"command", "reference_arch", "reference_mode"})
 PARTIAL = {
     "complete": "",
     "over_budget": "the time budget was used up before everything was measured.",
@@ -33,11 +35,13 @@ def facts(run: RunRecord) -> dict[str, object]:
 
 def plan(run: RunRecord) -> dict[str, object]:
     """What was asked for, without the command and the cells; what has no value is left out."""
-    return {
+    said = {
         name: _in_words(value)
         for name, value in run.plan.items()
-        if name != "command" and value not in (None, "", (), [])
+        if name not in _SAID_OTHERWISE and value not in (None, "", (), [])
     }
+    to = dict.fromkeys(f"{cell.arch} {cell.mode}" for cell in run.references().values())
+    return {**said, **({"reference": ", ".join(to)} if to else {})}
 
 
 def wall_time_s(run: RunRecord) -> dict[str, str]:

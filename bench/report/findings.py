@@ -68,7 +68,7 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
     apart = [name for name, ratio in ratios.items() if not ratio.sets]
     close = [name for name, ratio in ratios.items() if ratio.sets and not ratio.low > 1]
     latency = stats.latency(first)
-    sentence = f"{named(first)} has the lowest latency, {between(latency, milliseconds)} ms"
+    sentence = f"{named(first)} has the lowest latency, {between(latency, milliseconds, ' ms')}"
     to = "" if reference is None else named(reference)
     if to in ratios and to not in apart:
         sentence += f", and is {times(ratios[to])} times as fast as {to}"

@@ -182,7 +182,7 @@ def _why_nothing(run: RunRecord, record: CellRecord) -> str:
 
 
 def _speedup(cell: Cell, reference: Cell | None, logs: Mapping[Cell, ByVisit]) -> Interval:
-    if reference is None or not {cell, reference} <= logs.keys():
+    if reference is None or not logs.get(cell) or not logs.get(reference):
         return stats.NOTHING
     if reference == cell:  # by definition, and with nothing to be unsure of
         return Interval(estimate=1.0, low=math.nan, high=math.nan, sets=0)

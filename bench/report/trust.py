@@ -126,6 +126,18 @@ def warnings(run: RunRecord) -> Iterator[str]:
                 "figures is no ground for a decision; measure again when it is "
                 f"{'quiet' if trust.voided_by is None else 'quiet and cool'}."
             )
+        if run.reference(trust.group) is None:
+            yield (
+                f"{trust.group}: nothing is compared: {trust.reference}, which ratios are to, has "
+                "no figures."
+            )
+            continue
+        if trust.control.sets == 1:
+            yield (
+                f"{trust.group}: of one set no interval is known. Processes differ by some "
+                f"percent, and here the control, which is {trust.reference} measured a second time, by a "
+                f"factor of {trust.control.estimate:.3f}."
+            )
         if trust.why_no_control:
             yield (
                 f"{trust.group}: nothing shows whether these figures can be trusted: the control, "

@@ -23,11 +23,11 @@ def times(ratio: Interval) -> str:
     return between(ratio, "{:.2f}".format)
 
 
-def between(found: Interval, write: Callable[[float], str]) -> str:
+def between(found: Interval, write: Callable[[float], str], unit: str = "") -> str:
     """An estimate with its interval, where it has one."""
     if math.isnan(found.low) or math.isnan(found.high):
-        return f"{write(found.estimate)} (of {found.sets} set{'s' * (found.sets != 1)})"
-    return f"{write(found.estimate)} ({write(found.low)}–{write(found.high)})"
+        return f"{write(found.estimate)}{unit} (of {found.sets} set{'s' * (found.sets != 1)})"
+    return f"{write(found.estimate)} ({write(found.low)}–{write(found.high)}){unit}"
 
 
 def named(record: CellRecord) -> str:

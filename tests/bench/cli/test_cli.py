@@ -235,6 +235,29 @@ def test_a_single_table_is_printed_and_nothing_written(capsys: Capture, run_file
     assert from_csv(text)[0]["after"] == "googlenet-3x3"
     assert [path.name for path in Path(run_file).parent.iterdir()] == ["run.json"]
     assert "summary, ladder, interactions" in refused(capsys, "report", run_file, "--table", "x")
+    asked = ("report", run_file, "--table", "ladder", "--report-dir", str(Path(run_file).parent))
+    assert "leave --report-dir out" in refused(capsys, *asked)
+
+
+@pytest.mark.parametrize("command", ["report run.json", "stages googlenet"])
+def test_no_name_is_not_the_current_folder(capsys: Capture, command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--report-dir", ""])
+    assert ended.value.code == 2
+    assert "it names no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_runs_side_by_side_are_told_apart_by_programs(
+    capsys: Capture, run_file: str, form: str
+) -> None:
+    text = printed(
+        capsys, "report", run_file, run_file, "--labels", "before,after", "--format", form
+    )
+    rows = from_csv(text) if form == "csv" else json.loads(text)
+    count = len(rungs.FACTORS)
+    assert [row["run"] for row in rows] == count * ["before"] + count * ["after"]
+    assert all(float(row["images_per_s_low"]) > 0 for row in rows)
 
 
 def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Path) -> None:

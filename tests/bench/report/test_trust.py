@@ -68,10 +68,24 @@ def test_a_group_that_never_began_is_not_judged() -> None:
 
 def test_one_set_is_too_few_for_a_control() -> None:
     run = runs.small()
-    control = run.controls[0]
+    control = slower(run.controls[0], 1.25)
     once = replace(control, visits=tuple(v for v in control.visits if v.set_index == 0))
-    assert of_one_group(replace(run, controls=(once,))).control_contains_1 is None
-    assert "too few sets" in markdown.render(replace(run, controls=(once,)))
+    run = replace(run, controls=(once,))
+    assert of_one_group(run).control_contains_1 is None
+    assert "too few sets" in markdown.render(run)
+    (warning,) = trust.warnings(run)
+    assert "of one set no interval is known" in warning
+    assert "by a factor of 0.800." in warning
+
+
+def test_a_run_whose_reference_failed_says_that_nothing_is_compared() -> None:
+    run = runs.small()
+    failed = replace(run.cells[0], failure=runs.FAILURE)
+    said = list(trust.warnings(replace(run, cells=(failed, *run.cells[1:]))))
+    assert said == [
+        f"{runs.EAGER.group}: nothing is compared: torchvision eager, which ratios are to, has no "
+        "figures."
+    ]
 
 
 def test_disturbed_iterations_are_a_share_of_those_timed() -> None:
