@@ -21,10 +21,21 @@ class UntilPrecise:
     """As many sets as the plan asks for, and then more until every ratio is precise enough."""
 
     def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
-        """All of a group's cells, or none: each is compared with the reference."""
+        """All of a group's cells, or none: each is compared with the reference.
+
+        The control shows nothing once the reference has failed.
+        """
         whole = outcome.waves[group][0]
-        if set_index >= outcome.plan.sets:
-            widest = stats.widest(outcome.group_records(group))
-            if stats.is_precise(widest, outcome.plan.precision):
-                return ()
-        return (*whole.group, waves.control(whole.reference))
+        if set_index >= outcome.plan.sets and _is_enough(outcome, group):
+            return ()
+        has_failed = whole.reference.id in outcome.failures
+        return whole.group if has_failed else (*whole.group, waves.control(whole.reference))
+
+
+def _is_enough(outcome: Outcome, group: str) -> bool:
+    """Whether every ratio is precise, or failures leave none that more sets could make so."""
+    records = outcome.group_records(group)
+    has_ratio = any(
+        cell.failure is None and to.failure is None for cell, to in stats.ratios(records)
+    )
+    return not has_ratio or stats.is_precise(stats.widest(records), outcome.plan.precision)

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -175,11 +175,18 @@ class Chain:
         answered = set(self.answered())
         whole = [(s, 0, r) for s in range(SETS) for r in range(ROUNDS)]
         assert len(run.cells) == 8
+        failures = {record.cell: record.failure for record in run.cells if record.failure}
         for record in (*run.cells, *run.controls):
             where = [(v.set_index, v.wave_index, v.round_index) for v in record.visits]
             assert len(where) == len(set(where))
             assert {visit.host_s[0] for visit in record.visits} <= answered
-            if record.failure is None:
+            without = failures.get(replace(record.cell, control=False))
+            if record.failure is None and without:
+                # A control is not wanted once its reference has failed: not even for that set,
+                # where a kill had it measured anew.
+                known = (without.set_index + more for more in (0, 1))
+                assert sorted(where) in [whole[: sets * ROUNDS] for sets in known], record.cell
+            elif record.failure is None:
                 assert sorted(where) == whole, record.cell
             else:
                 assert record.failure.kind == "died"
