@@ -160,11 +160,10 @@ class Run:
 
     def _alive(self, group: str, set_index: int) -> frozenset[Cell]:
         """The cells of a group that the rule wants in one more set, and that did not fail."""
-        if self._over_budget():
-            return frozenset()
         wanted = self._rule.wanted(self.outcome, group, set_index)
         alive = frozenset(cell for cell in wanted if cell.id not in self.outcome.failures)
-        return frozenset() if all(cell.control for cell in alive) else alive
+        is_enough = all(cell.control for cell in alive)
+        return frozenset() if is_enough or self._over_budget() else alive
 
     def _measure_group(self, group: str, set_index: int, cells: Collection[Cell]) -> None:
         """One set of a group's cells: each wave, which may turn out to be more on the way."""
@@ -185,7 +184,7 @@ class Run:
         wave = self.outcome.waves[group][wave_index]
         its = wave.own if wave_index else (*wave.own, wave.reference)
         alive = (cell for cell in its if cell.id not in self.outcome.failures)
-        return not self._over_budget() and any(cell in cells for cell in alive)
+        return any(cell in cells for cell in alive) and not self._over_budget()
 
     def _measure_wave(
         self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]

@@ -154,6 +154,24 @@ def test_no_round_begins_after_the_budget(fork_server: Launcher) -> None:
     assert len(record_of(outcome, found).setups) == 1
 
 
+def test_a_run_that_has_enough_is_complete_though_its_budget_is_used_up(
+    fork_server: Launcher,
+) -> None:
+    class Watched(Watcher):
+        """A hundred seconds pass with the last visit, and none before it."""
+
+        def now(self) -> float:
+            name, total = self.phases[-1] if self.phases else ("", 0)
+            done = name.endswith("measuring") and len(self.advances[-1]) == total
+            return 100.0 if done else 0.0
+
+    found, watched = cell("works"), Watched()
+    asked = plan(found, precision=1.0, budget_s=50.0)
+    outcome = run(asked, fork_server, watched, now=watched.now).measure()
+    assert visited(outcome, found) == [(0, 0), (0, 1), (0, 2)]
+    assert outcome.status == "complete"
+
+
 def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
     fork_server: Launcher,
 ) -> None:
@@ -187,6 +205,14 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
     strict = plan(first, second, sets=2, precision=1e-12, extra_s=60.0)
     outcome = run(strict, fork_server, now=lambda: float(next(seconds))).measure()
     assert len(record_of(outcome, second).setups) > 2
+    assert outcome.status == "complete"
+
+
+def test_no_set_is_added_where_the_reference_has_failed(fork_server: Launcher) -> None:
+    failed, works, clock = cell("raises_when_built"), cell("works"), Clock()
+    outcome = run(plan(failed, works, extra_s=100.0), fork_server, clock, now=clock.now).measure()
+    assert set(outcome.failures) == {failed.id, replace(failed, control=True).id}
+    assert len(record_of(outcome, works).setups) == 1
     assert outcome.status == "complete"
 
 
