@@ -167,7 +167,14 @@ def ending(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status}"
     hint = " (the system may have been out of memory)" if status == -signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(-status).name}{hint}"
+    return f"was killed by {_signal_name(-status)}{hint}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time ones have no name
+        return f"signal {number}"
 
 
 def no_interpreter(python: str, error: OSError) -> WorkerError:

@@ -69,6 +69,10 @@ class Server:
         except BaseException:
             streams.close()
             raise
+        if pid < 1:  # to signal it would be to signal processes of ours
+            streams.close()
+            self._process.kill()
+            raise WorkerError("start", f"the fork server answered {pid} for a process id")
         streams.hand_over()
         return WorkerProcess(pid, streams, lambda: self._wait_for(pid))
 
@@ -91,10 +95,13 @@ class Server:
         try:
             self._socket.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
-        except OSError:  # it is gone, and its workers with it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE_S)
-            return -signal.SIGKILL
+        except TimeoutError:
+            self._process.kill()  # its late answer would be taken for the next one
+        except OSError:
+            pass
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is gone, with its workers
+            self._process.wait(GRACE_S)
+        return -signal.SIGKILL
 
     def _number(self) -> int:
         self._socket.settimeout(START_LIMIT_S)
