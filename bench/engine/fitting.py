@@ -34,7 +34,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
             raise
         if error.kind == "died":
             context.launcher.check()
-            if context.room.killed_any():
+            if error.was_killed and context.room.claims_kill():
                 return _does_not(batch_size, "the system killed it for want of memory")
         return _does_not(batch_size, str(error), is_error=error.kind != "out_of_memory")
     finally:

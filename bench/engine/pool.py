@@ -96,5 +96,5 @@ class Pool:
         self._context.progress.failed(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
-        killed = error.kind == "died" and self._context.room.killed_any()
-        return "out_of_memory" if killed else error.kind
+        starved = error.was_killed and self._context.room.claims_kill()
+        return "out_of_memory" if starved else error.kind

@@ -19,12 +19,19 @@ GRACE_S = 3.0  # a worker that was told to end and did not is killed after this 
 
 
 class WorkerError(Exception):
-    """A worker failed: ``kind`` says how, the message why, ``stderr`` holds its last lines."""
+    """A worker failed: ``kind`` says how, the message why, ``stderr`` holds its last lines.
 
-    def __init__(self, kind: str, message: str, stderr: str = "") -> None:
+    ``status`` is the exit status of one that died.
+    """
+
+    def __init__(
+        self, kind: str, message: str, stderr: str = "", *, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.stderr = stderr
+        self.was_killed = status == -signal.SIGKILL
+        """Whether it died as those do that the system kills for want of memory."""
 
 
 class Streams:
@@ -151,7 +158,7 @@ class WorkerProcess:
         impatience.cancel()
         self._kill_group()  # what it started may outlive it
         self._streams.close()
-        return WorkerError("died", f"the worker {ending(status)}", stderr)
+        return WorkerError("died", f"the worker {ending(status)}", stderr, status=status)
 
 
 def tail(file: IO[bytes]) -> str:

@@ -37,7 +37,7 @@ class Room:
         self._device_free_bytes: int | None = None
         self._on_gpu = on_gpu
         self._context_bytes: int | None = None
-        self._killed = out_of_memory_kills()
+        self._claimed = out_of_memory_kills()
 
     @property
     def wants_one_at_a_time(self) -> bool:
@@ -84,10 +84,14 @@ class Room:
     def _on_device_bytes(self, group: str) -> int:
         return self._device_bytes.get(group, 0) + (self._context_bytes or 0)
 
-    def killed_any(self) -> bool:
-        """Whether the system has killed a process for want of memory since this was last asked."""
-        before, self._killed = self._killed, out_of_memory_kills()
-        return self._killed > before
+    def claims_kill(self) -> bool:
+        """Whether the system has killed one process more for want of memory than were claimed.
+
+        It often kills several at a time, and each is found dead at another: a call claims one.
+        """
+        is_left = out_of_memory_kills() > self._claimed
+        self._claimed += is_left
+        return is_left
 
 
 def free_host_bytes() -> int:

@@ -1,6 +1,7 @@
 """Readings made up as a device gives them: what is free, and what an allocator has of the rest."""
 
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,3 +114,22 @@ def test_a_control_group_may_leave_less_than_the_machine(
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
     monkeypatch.setattr("bench.machine.cgroup.left_bytes", lambda: left)
     assert free_host_bytes() == free
+
+
+def test_each_kill_for_want_of_memory_is_claimed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vmstat = tmp_path / "vmstat"
+    monkeypatch.setattr("bench.machine.room._VMSTAT", vmstat)
+    vmstat.write_text("pgfault 1\noom_kill 40\n")
+    found = room()
+    assert not found.claims_kill()  # those were before us
+    vmstat.write_text("pgfault 1\noom_kill 42\n")
+    assert [found.claims_kill() for _ in range(3)] == [True, True, False]
+
+
+def test_a_system_that_counts_no_kills_has_none_to_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.machine.room._VMSTAT", tmp_path / "vmstat")
+    assert not room().claims_kill()
