@@ -4,6 +4,7 @@ A JSON line each, handed to the system at once: what was measured outlives the p
 measured it, however that ends. Once the run file is written the journal has done its work.
 """
 
+import errno
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from bench.records.record import SCHEMA_VERSION
 
 SUFFIX = ".jsonl"
 FILE = f"journal{SUFFIX}"
+# What file systems say that lock no files: Lustre without its option, some NFS and FUSE.
+_LOCKS_NONE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Event)
 
@@ -38,7 +41,8 @@ class Journal:
                 "folder"
             ) from error
         try:
-            _lock(self._file, path)
+            self.keeps_others_away = _lock(self._file, path)
+            """Whether another run is refused that would write here; not every file system can."""
         except RequestError:
             self._file.close()
             raise
@@ -104,19 +108,22 @@ def set_aside(path: Path) -> Path | None:
     """Rename an unfinished run's journal, which a new run must not overwrite; its new path.
 
     None where there is none, or none with a line. Raises ``RequestError`` where that run is not
-    finished because it is still going on.
+    finished because it is still going on, and where it cannot be renamed.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # NFS locks what may be written alone
             _lock(file, path)
+        if is_empty(path):
+            return None
         stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
+        return path.rename(path.with_stem(f"{path.stem}-{stamp}"))
     except FileNotFoundError:
         return None
-    if is_empty(path):
-        return None
-    aside = path.with_stem(f"{path.stem}-{stamp}")
-    path.rename(aside)
-    return aside
+    except OSError as error:
+        raise RequestError(
+            f"cannot set aside {path}, which a run that was cut off left: {error.strerror}; "
+            "--resume goes on with it, and --report-dir names another folder"
+        ) from error
 
 
 def _check(event: Event, number: int, path: Path) -> None:
@@ -129,8 +136,11 @@ def _check(event: Event, number: int, path: Path) -> None:
         )
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Keep other runs away for as long as the file is open; its writer's death opens it too."""
+def _lock(file: IO[bytes], path: Path) -> bool:
+    """Keep other runs away for as long as the file is open; its writer's death opens it too.
+
+    False where this file system locks no files.
+    """
     import fcntl  # not on Windows, where a journal can only be read
 
     try:
@@ -140,6 +150,13 @@ def _lock(file: IO[bytes], path: Path) -> None:
             f"another run is writing {path}: wait for its end, or name another folder with "
             "--report-dir"
         ) from None
+    except OSError as error:
+        if error.errno in _LOCKS_NONE:
+            return False
+        raise RequestError(
+            f"cannot lock {path}: {error.strerror}; --report-dir names another folder"
+        ) from error
+    return True
 
 
 def _mend_last_line(path: Path) -> None:

@@ -142,12 +142,15 @@ def _journal(config: pytest.Config, about: dict[str, Any], progress: TerminalPro
     path = folder / journal.FILE
     if not config.getoption("--resume") and (aside := journal.set_aside(path)):
         progress.note(f"an earlier run was cut off; its journal is {aside} now")
-    return Journal(
+    kept = Journal(
         path,
         on_error=lambda error: progress.note(
             f"cannot write {path}: {error.strerror}; measuring goes on without a journal"
         ),
     )
+    if not kept.keeps_others_away:
+        progress.note(f"no file is locked on this disk: let no other run write to {folder}")
+    return kept
 
 
 def _unless_measured(run: Run, path: Path) -> None:

@@ -1,3 +1,5 @@
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,3 +203,47 @@ def test_a_folder_that_takes_no_file_is_told_in_a_sentence(tmp_path: Path) -> No
     (tmp_path / "reports").write_text("a file")
     with pytest.raises(RequestError, match="--report-dir"):
         journal.Journal(tmp_path / "reports" / "here" / journal.FILE, on_error=_no_error)
+
+
+def _flock(number: int) -> Callable[[object, int], None]:
+    """Of a file system that answers so."""
+
+    def fails(_file: object, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fails
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_where_no_file_is_locked_a_journal_is_written_and_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("fcntl.flock", _flock(number))
+    path = tmp_path / journal.FILE
+    with journal.Journal(path, on_error=_no_error) as kept:
+        assert not kept.keeps_others_away
+        kept.append(BEGAN)
+    assert tuple(journal.read(path)) == (BEGAN,)
+    assert journal.set_aside(path)
+
+
+def test_a_lock_that_fails_otherwise_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", _flock(errno.EIO))
+    with pytest.raises(RequestError, match=r"cannot lock .*: Input/output error; --report-dir"):
+        journal.Journal(tmp_path / journal.FILE, on_error=_no_error)
+
+
+@pytest.mark.parametrize("refused", ["open", "rename"])
+def test_a_journal_that_cannot_be_set_aside_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    path = written(tmp_path / journal.FILE, *EVENTS)
+
+    def refuses(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, refused, refuses)
+    with pytest.raises(RequestError, match=r"cannot set aside .*: Permission denied; --resume"):
+        journal.set_aside(path)

@@ -1,6 +1,9 @@
+import errno
 import io
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +13,8 @@ from rich.console import Console
 from bench.engine.launch import Launcher
 from bench.machine import cards, nvml
 from bench.suite import measurement
-from tests.bench.engine.running import cell, plan
+from bench.suite.progress import TerminalProgress
+from tests.bench.engine.running import Watcher, cell, plan
 from tests.bench.fake_nvml import FakeNvml
 
 
@@ -46,3 +50,21 @@ def test_a_card_that_others_use_ends_the_session_with_a_sentence(
         measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
     assert caught.value.returncode == 2
     assert "cuda:1 is used by others: process 4242 (python3) with 2,344 MiB" in str(caught.value)
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_disk_that_locks_no_files_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    def unlocked(_file: object, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if not locks:
+        monkeypatch.setattr("fcntl.flock", unlocked)
+    options = {"--report-dir": str(tmp_path)}
+    config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
+    progress = Watcher()
+    about = {"device": "cpu", "device_name": "any", "physical_cores": 1}
+    with measurement._journal(config, about, cast("TerminalProgress", progress)):
+        expected = [] if locks else [True]
+        assert [str(tmp_path) in note for note in progress.notes] == expected
