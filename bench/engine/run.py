@@ -21,6 +21,7 @@ from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.room import Room
 from bench.records import events
+from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import SCHEMA_VERSION, Failure
 
@@ -46,6 +47,7 @@ class Run:
         rule: Rule | None = None,
         begin: Callable[[dict[str, object]], Keeper | None] = lambda _: None,
         resumed: Outcome | None = None,
+        code: Code | None = None,
         meter: LoadMeter | None = None,
         cards: Cards | None = None,
         now: Callable[[], float] = time.monotonic,
@@ -53,9 +55,11 @@ class Run:
         """``begin`` is given the environment before the first event, and returns its keeper.
 
         ``rule`` says how many sets are enough; without it, those that make the ratios precise.
+        Raises ``RequestError`` where a run is resumed with another plan, or other ``code``.
         """
         if resumed is not None:
             check_same(plan, resumed.plan)
+            check_same_code(code, resumed.code)
         self.outcome = resumed or Outcome(plan)
         self._resumed = resumed is not None
         # Waves may have been split since: sets before the last one that began are what they are.
@@ -64,6 +68,7 @@ class Run:
         self._begin = begin
         self._keeper: Keeper | None = None
         self._asked = plan
+        self._code = code
         self._plan = self.outcome.plan if resumed else plan
         self._cards = cards or Cards()
         self._context = Context(
@@ -139,6 +144,7 @@ class Run:
                     plan=self._plan,
                     environment=ours,
                     base_environment=next(iter(environments[1:]), None),
+                    code=self._code,
                 )
             )
         for device, others in self._cards.shared.items():

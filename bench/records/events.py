@@ -9,6 +9,7 @@ import msgspec
 
 from bench.cells.plan import Plan
 from bench.machine.card import Around
+from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
 
 
@@ -23,6 +24,8 @@ class Began(_Event, frozen=True, kw_only=True):
     plan: Plan
     environment: dict[str, Any]
     base_environment: dict[str, Any] | None = None
+    code: Code | None = None
+    """Not of a gate, which is not resumed."""
 
 
 class Resumed(_Event, frozen=True, kw_only=True):

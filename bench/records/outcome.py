@@ -14,6 +14,7 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.names import RequestError
 from bench.records import events
+from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
@@ -36,6 +37,7 @@ class Outcome:
         self.status = "complete"
         self.environment: dict[str, Any] = {}
         self.base_environment: dict[str, Any] | None = None
+        self.code: Code | None = None
         self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
         """By arch, and whether it is the base's."""
         self.ceilings: dict[str, dict[str, Any]] = {}
@@ -125,6 +127,7 @@ class Outcome:
     def _(self, event: events.Began) -> None:
         self.environment = event.environment
         self.base_environment = event.base_environment
+        self.code = event.code
 
     @apply.register
     def _(self, _event: events.Resumed) -> None:

@@ -24,12 +24,14 @@ from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
 from bench.report import files
-from bench.suite import options, report_folder
+from bench.suite import code, options, report_folder
 from bench.suite.progress import TerminalProgress
 
 # Fork servers that import at the same time, 700 MB each: importing alone leaves cores idle, and
 # three take 8 s on two cores, where one after the other takes 15.
 AHEAD = 3
+
+CODE_CHANGED = "The code was changed while it was measured: its sets may be of different code."
 
 
 def measure(
@@ -72,6 +74,8 @@ def record(
             resumed = _resumed(config, progress) if config.getoption("--resume") else None
             if resumed and config.getoption("--seed") is None:
                 plan = replace(plan, seed=resumed.plan.seed)
+            # A gate looks after its trees by itself.
+            begun = None if plan.against_base else code.here(plan)
             devices = plan.devices or (plan.cells[0].device,)
             found = cards.find(devices, allow_shared=plan.allow_shared)
             for device, others in found.shared.items():
@@ -87,8 +91,12 @@ def record(
                 rule=rule,
                 begin=begin,
                 resumed=resumed,
+                code=begun,
             )
             outcome = run.measure()
+            if begun and code.here(plan).digest != begun.digest:
+                outcome.notes.append(CODE_CHANGED)
+                progress.note(CODE_CHANGED)
         except RequestError as error:
             message = str(error)
         except WorkerError as error:

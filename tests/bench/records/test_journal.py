@@ -9,6 +9,7 @@ from bench.cells.plan import Plan
 from bench.machine.card import Around, Process, Reading
 from bench.names import RequestError
 from bench.records import events, journal
+from bench.records.code import Code
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION, Failure
 from tests.bench import runs
@@ -23,7 +24,12 @@ PLAN = Plan(
     seed=7,
 )
 GROUP = runs.EAGER.group
-BEGAN = events.Began(schema_version=SCHEMA_VERSION, plan=PLAN, environment={"torch": "2.11.0"})
+BEGAN = events.Began(
+    schema_version=SCHEMA_VERSION,
+    plan=PLAN,
+    environment={"torch": "2.11.0"},
+    code=Code(commit="1" * 40, digest="a"),
+)
 EVENTS: tuple[Event, ...] = (
     BEGAN,
     events.Resumed(),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.records import store
+from bench.suite.measurement import CODE_CHANGED
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKS = "tests.bench.broken:works"
@@ -230,3 +231,24 @@ def test_a_library_s_warning_costs_no_figure(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FutureWarning: this will change" in done.stdout
     assert (tmp_path / "run.json").exists()
+
+
+def test_code_that_is_changed_while_it_is_measured_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets_that_change.py").write_text(
+        "from pathlib import Path\n"
+        "from tests.bench import broken\n"
+        "def net():\n"
+        "    with Path(__file__).open('a') as file:\n"
+        "        file.write('# as before\\n')\n"
+        "    return broken.works()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run(
+        *("--archs=nets_that_change:net", "--modes=eager", "--batch-sizes=2"),
+        *("--sets=1", "--rounds=1", f"--report-dir={tmp_path / 'report'}"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert CODE_CHANGED in store.read(tmp_path / "report" / "run.json").notes
+    assert CODE_CHANGED in (tmp_path / "report" / "report.md").read_text()

@@ -12,6 +12,9 @@ from rich.console import Console
 
 from bench.engine.launch import Launcher
 from bench.machine import cards, nvml
+from bench.records import events, journal
+from bench.records.code import Code
+from bench.records.record import SCHEMA_VERSION
 from bench.suite import measurement
 from bench.suite.progress import TerminalProgress
 from tests.bench.engine.running import Watcher, cell, plan
@@ -68,3 +71,21 @@ def test_a_disk_that_locks_no_files_is_told(
     with measurement._journal(config, about, cast("TerminalProgress", progress)):
         expected = [] if locks else [True]
         assert [str(tmp_path) in note for note in progress.notes] == expected
+
+
+def test_a_run_is_not_resumed_with_other_code(tmp_path: Path) -> None:
+    wanted = plan(cell("works"))
+    begun = events.Began(
+        schema_version=SCHEMA_VERSION,
+        plan=wanted,
+        environment={},
+        code=Code(commit="1" * 40, digest="another"),
+    )
+    with journal.Journal(tmp_path / journal.FILE, on_error=lambda _: None) as kept:
+        kept.append(begun)
+    options = {"--report-dir": str(tmp_path), "--resume": True}
+    config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
+    nobody = cast("Launcher", None)  # is started
+    with pytest.raises(pytest.exit.Exception, match="begun with that of commit 111111111111"):
+        measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
+    assert list(journal.read(tmp_path / journal.FILE)) == [begun]

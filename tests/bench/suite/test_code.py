@@ -1,0 +1,76 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.suite import code
+from tests.bench.engine.running import cell, plan
+from tests.bench.runs import cell as registered
+
+FILES = {
+    "flat_nets.py": "import beside",
+    "beside.py": "",
+    "packed_nets/__init__.py": "",
+    "packed_nets/deeper/nets.py": "",
+    "packed_nets/README.md": "",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody's networks, where workers find them."""
+    for name, content in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def digest(*archs: str) -> str:
+    return code.here(plan(*map(registered, archs))).digest
+
+
+@pytest.mark.parametrize(
+    ("arch", "changed", "is_other"),
+    [
+        ("flat_nets:net", "flat_nets.py", True),
+        ("flat_nets:net", "beside.py", True),
+        ("flat_nets:net", "packed_nets/__init__.py", False),
+        ("packed_nets.deeper.nets:net", "packed_nets/deeper/nets.py", True),
+        ("packed_nets.deeper.nets:net", "packed_nets/README.md", False),
+        ("packed_nets.deeper.nets:net", "beside.py", False),
+        ("googlenet", "flat_nets.py", False),
+        ("torchvision:resnet18", "flat_nets.py", False),
+    ],
+)
+def test_a_factory_s_module_and_what_lies_beside_it_is_the_code_of_a_run(
+    folder: Path, arch: str, changed: str, is_other: bool
+) -> None:
+    before = digest("googlenet", arch)
+    assert digest("googlenet", arch) == before
+    (folder / changed).write_text("SIZE = 1")
+    assert (digest("googlenet", arch) != before) is is_other
+    assert not {"flat_nets", "packed_nets"} & sys.modules.keys()
+
+
+@pytest.mark.parametrize("name", code.OURS)
+def test_our_own_is_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    source = tmp_path / name / "deeper" / "source.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("1")
+    before = code.here(plan(registered("googlenet")))
+    assert before.commit is None  # no checkout
+    source.write_text("2")
+    assert digest("googlenet") != before.digest
+
+
+@pytest.mark.parametrize("arch", ["no_such_module:net", ".relative:net"])
+def test_a_module_that_is_not_there_is_for_a_worker_to_refuse(arch: str) -> None:
+    assert digest(arch) == digest("googlenet")
+
+
+def test_the_commit_is_told() -> None:
+    found = code.here(plan(cell("works"))).commit
+    assert found is None or len(found) == 40
