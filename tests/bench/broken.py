@@ -98,6 +98,21 @@ def hangs() -> nn.Module:
     return _Hangs()
 
 
+def hangs_when_built() -> nn.Module:
+    time.sleep(3600)
+    return Net()
+
+
+class _HangsLater(Net):
+    def act(self) -> None:
+        if self.calls > CALLS_OF_PREPARING:
+            time.sleep(3600)
+
+
+def hangs_when_warmed_up() -> nn.Module:
+    return _HangsLater()
+
+
 class _Drifts(Net):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) + self.calls * 10
