@@ -201,19 +201,7 @@ class Run:
         whether all rounds were measured.
         """
         context = self._context
-        wave = self.outcome.waves[group][wave_index]
-        live = self._live = LiveWave(
-            context,
-            wave,
-            cells=[
-                cell
-                for cell in wave.cells
-                if cell in cells and cell.id not in self.outcome.failures
-            ],
-            set_index=set_index,
-            wave_index=wave_index,
-        )
-        live.prepare()
+        live = self._prepared(group, set_index, wave_index, cells)
         with context.timed("warming up"):
             live.warm_up()
         whole = live.visit_in_rounds(self._over_budget)
@@ -234,6 +222,36 @@ class Run:
                 for cell, failure in live.without_memory.items():
                     self._fail(cell, failure)
         return again, whole
+
+    def _prepared(
+        self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]
+    ) -> LiveWave:
+        """A wave's workers: in an order of chance where memory is known to hold all of them."""
+        wave = self.outcome.waves[group][wave_index]
+
+        def start(*, in_any_order: bool) -> LiveWave:
+            live = self._live = LiveWave(
+                self._context,
+                wave,
+                cells=[
+                    cell
+                    for cell in wave.cells
+                    if cell in cells and cell.id not in self.outcome.failures
+                ],
+                set_index=set_index,
+                wave_index=wave_index,
+                in_any_order=in_any_order,
+            )
+            live.prepare()
+            return live
+
+        is_held = wave in self.outcome.held
+        live = start(in_any_order=is_held)
+        if is_held and live.left:  # no longer; and some may be left that others are compared with
+            live.kill()
+            self._tell(events.WaveBegan(group, set_index, wave_index))
+            live = start(in_any_order=False)
+        return live
 
     def _split(self, group: str, wave_index: int, apart: list[Cell], why: str) -> bool:
         """Make a wave two, the cells ``apart`` in the second; False where it cannot be smaller."""

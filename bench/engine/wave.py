@@ -1,7 +1,7 @@
 """A live wave: the workers of one wave in one set, from their start to their end."""
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from bench import energy
@@ -31,15 +31,19 @@ class LiveWave:
         cells: Collection[Cell],
         set_index: int,
         wave_index: int,
+        in_any_order: bool = False,
     ) -> None:
+        """``in_any_order``: whether workers may start so, for memory holds all of the wave."""
         self._context = context
+        self._wave = wave
         self._group = wave.reference.group
         self._set = set_index
         self._why_void = ""
         device = context.plan.device_of(set_index)
         self._card: Card | None = context.cards.get(device)
         self._live = Pool(context, set_index=set_index, wave_index=wave_index)
-        self._preparation = Preparation(context, wave, self._live, cells, device)
+        order = self._shuffled(cells, "starting") if in_any_order else cells
+        self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}
 
@@ -59,9 +63,12 @@ class LiveWave:
         self._preparation.run()
 
     def warm_up(self) -> None:
-        """Warm up one worker at a time: many at once trip over each other's spinning threads."""
+        """Warm up one worker at a time: many at once trip over each other's spinning threads.
+
+        In an order of chance: who comes first finds another machine than who comes last.
+        """
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
-        for cell in self._live:
+        for cell in self._shuffled(self._alive, "warming up"):
             with self._live.may_fail(cell, "warming up"):
                 reply = self._live[cell].request("warm_up", limit_s=limits.WARM_UP_S)
                 durations_s = reply["durations_s"]
@@ -126,13 +133,22 @@ class LiveWave:
         """End whatever is still alive."""
         self._live.kill()
 
+    @property
+    def _alive(self) -> list[Cell]:
+        """The cells that are alive, in the wave's own order, whatever they started in."""
+        return [cell for cell in self._wave.cells if cell in self._live]
+
+    def _shuffled(self, cells: Iterable[Cell], what: str | int) -> list[Cell]:
+        """An order of chance, of its own seed: a run that was cut off goes on as it would have."""
+        order = list(cells)
+        key = (self._context.plan.seed, self._group, *self._live.where.values(), what)
+        random.Random(repr(key)).shuffle(order)
+        return order
+
     def _round(self, round_index: int) -> bool:
         """A round; whether it is valid. One that is interrupted is judged as far as it went."""
         context = self._context
-        order = list(self._live)
-        # Of its own seed, so that a run that was cut off goes on as it would have.
-        key = (context.plan.seed, self._group, *self._live.where.values(), round_index)
-        random.Random(repr(key)).shuffle(order)
+        order = self._shuffled(self._alive, round_index)
         pids = [*context.pids, *self._live.pids]
         allowed = self._card.allowed if self._card else ()
         card_before = self._card.meter.read() if self._card else None

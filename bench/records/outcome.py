@@ -51,6 +51,8 @@ class Outcome:
             name: (waves.whole(cells, references[name], against_base=plan.against_base),)
             for name, cells in plan.groups.items()
         }
+        self.held: set[waves.Wave] = set()
+        """Those that were measured whole, and that memory held."""
         self.phases_s: dict[str, float] = {}
         self.ended: set[_WaveKey] = set()
         self.rounds: dict[_WaveKey, list[Round]] = {}
@@ -64,6 +66,7 @@ class Outcome:
         }
         self._compile_cold_s: dict[str, float] = {}
         self._round_s = 0.0
+        self._is_held = False  # the wave that began last, as far as is known
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
@@ -158,6 +161,7 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveBegan) -> None:
         self._round_s = 0.0
+        self._is_held = True
         self.last_set[event.group] = event.set_index
         key = (event.group, event.set_index, event.wave_index)
         self.rounds.pop(key, None)
@@ -196,6 +200,8 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveEnded) -> None:
         self.ended.add((event.group, event.set_index, event.wave_index))
+        if self._is_held:
+            self.held.add(self.waves[event.group][event.wave_index])
 
     @apply.register
     def _(self, event: events.Split) -> None:
@@ -204,10 +210,12 @@ class Outcome:
             replace(before, own=tuple(self._cells[name] for name in own)) for own in event.waves
         )
         self.notes.append(event.reason)
+        self._is_held = False
 
     @apply.register
     def _(self, event: events.Failed) -> None:
         self.failures[event.cell] = event.failure
+        self._is_held &= event.failure.kind != "out_of_memory"
 
     @apply.register
     def _(self, event: events.Spent) -> None:

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bench.engine.launch import Launcher
-from tests.bench.engine.running import Watcher, cell, plan, run, visited
+from bench.machine.room import Room
+from tests.bench.engine.running import Watcher, cell, plan, record_of, run, visited
 
 
 def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
@@ -30,6 +31,28 @@ def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> 
     for one in cells[1:]:
         assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
     assert any("ran out" in note for note in outcome.notes)
+
+
+def test_a_wave_that_memory_holds_no_longer_is_measured_anew_with_all_comparisons(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [cell(name) for name in ("works", "prints", "drops_out", "slow", "needs_much")]
+    watcher = Watcher()
+
+    def holds_another(_room: Room, _group: str, *, live: int, starting: int) -> bool:
+        """In the second set memory is short."""
+        del starting
+        return live < 3 or watcher.phases[-1][0].startswith("set 1")
+
+    monkeypatch.setattr(Room, "holds_another", holds_another)
+    outcome = run(plan(*cells, sets=3, rounds=2), fork_server, watcher).measure()
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
+    records = [record_of(outcome, one) for one in (*cells, replace(cells[0], control=True))]
+    reference, *others, control = ({visit.key for visit in record.visits} for record in records)
+    assert control == reference
+    for other in others:
+        assert other <= reference
+        assert {(s, r) for s, _, r in other} == {(s, r) for s in range(3) for r in range(2)}
 
 
 @pytest.mark.gpu

@@ -11,6 +11,7 @@ from bench.engine import limits, wave
 from bench.engine.launch import Launcher
 from bench.engine.visiting import VISIT_S
 from bench.records import events
+from bench.records.outcome import Outcome
 from bench.records.record import Failure
 from bench.report import notes
 from tests.bench.broken import CALLS_OF_WARMING_UP
@@ -90,6 +91,43 @@ def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
     assert watcher.phases[-1][0] == "set 1: measuring"
     assert watcher.advances[-1] == expected
     assert expected[:4] != expected[4:8] or expected[4:8] != expected[8:12]
+
+
+def test_the_orders_of_starting_and_of_warming_up_are_the_seed_s(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.machine.room.physical_cores", lambda: 1)  # one after the other
+    cells = [cell("works"), cell("prints"), cell("drops_out")]
+    group = [cells[0], replace(cells[0], control=True), *cells[1:]]
+    whole, told = plan(*cells, sets=4, rounds=1), list[events.Event]()
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    def of_chance(set_index: int, what: str) -> list[str]:
+        order = list(group)
+        random.Random(repr((whole.seed, group[0].group, set_index, 0, what))).shuffle(order)
+        return [one.id for one in order]
+
+    def orders(watcher: Watcher, phase: str) -> list[list[str]]:
+        phases = zip(watcher.phases, watcher.advances, strict=True)
+        return [order for (name, _), order in phases if name.endswith(phase)]
+
+    watcher = Watcher()
+    run(whole, fork_server, watcher, begin=lambda _: Keeps()).measure()
+    # Nobody knows of the first set whether memory holds it: it starts with what others need.
+    starts = [[one.id for one in group], *(of_chance(index, "starting") for index in (1, 2, 3))]
+    warm_ups = [of_chance(index, "warming up") for index in range(4)]
+    assert orders(watcher, "compiling and checking") == starts
+    assert orders(watcher, "warming up") == warm_ups
+    assert len(set(map(tuple, starts + warm_ups))) > 4
+    # A run that was cut off in the third set goes on as this one did.
+    (_, _, third, _) = (i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
+    later = Watcher()
+    run(whole, fork_server, later, resumed=Outcome.of(told[: third + 1])).measure()
+    assert orders(later, "compiling and checking") == starts[2:]
+    assert orders(later, "warming up") == warm_ups[2:]
 
 
 def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(

@@ -174,3 +174,17 @@ def test_another_environment_is_refused_by_name() -> None:
     check_same_environment({"torch": "2.11.0"}, {"torch": "2.11.0"})
     with pytest.raises(RequestError, match=r"torch is '2.12.0' here .* begun with '2.11.0'"):
         check_same_environment({"torch": "2.12.0"}, {"torch": "2.11.0"})
+
+
+def test_a_wave_is_held_that_was_measured_whole_with_no_want_of_memory() -> None:
+    began, whole = events.WaveBegan(GROUP, 0, 0), events.WaveEnded(GROUP, 0, 0)
+    split = events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory was short")
+    died = events.Failed(cell=runs.EAGER.id, failure=runs.FAILURE)
+    starved = msgspec.structs.replace(died, failure=replace(runs.FAILURE, kind="out_of_memory"))
+    assert outcome(began).held == set()
+    for short in (split, starved):
+        assert outcome(began, short, whole).held == set()
+        later = outcome(began, short, whole, events.WaveBegan(GROUP, 1, 0), whole)
+        assert later.held == set(later.waves[GROUP])
+    for found in (outcome(began, whole), outcome(began, died, whole)):
+        assert found.held == set(found.waves[GROUP])
