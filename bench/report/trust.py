@@ -135,8 +135,8 @@ def warnings(run: RunRecord) -> Iterator[str]:
         if trust.control.sets == 1:
             yield (
                 f"{trust.group}: of one set no interval is known. Processes differ by some "
-                f"percent, and here the control, which is {trust.reference} measured a second time, by a "
-                f"factor of {trust.control.estimate:.3f}."
+                f"percent, and here the control, which is {trust.reference} measured a second "
+                f"time, by a factor of {trust.control.estimate:.3f}."
             )
         if trust.why_no_control:
             yield (
