@@ -6,78 +6,16 @@ convolutions, linear layers and other matrix products alone, and FLOPs are 2 × 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
 from bench.cells.archs import Arch
-
-# fvcore's names for what multiplies and accumulates.
-MAC_OPERATORS = frozenset({"conv", "linear", "addmm", "matmul", "bmm", "baddbmm", "einsum"})
-
-_POOLING = "pooling compares or adds, and multiplies nothing"
-_ELEMENTWISE = "a few operations an element, no accumulation"
-_REDUCTION = "adds up elements, and multiplies nothing"
-_NORM = "a few operations an element; fvcore counts other norms in its own total"
-_COPY = "moves elements"
-IGNORED: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("aten::max_pool2d", "aten::avg_pool2d", "aten::avg_pool3d"), _POOLING),
-        **dict.fromkeys(
-            (
-                "aten::add",
-                "aten::add_",
-                "aten::sub",
-                "aten::rsub",
-                "aten::mul",
-                "aten::mul_",
-                "aten::div",
-                "aten::div_",
-                "aten::pow",
-                "aten::neg",
-                "aten::abs",
-                "aten::exp",
-                "aten::sqrt",
-                "aten::rsqrt",
-                "aten::tanh",
-                "aten::gelu",
-                "aten::silu",
-                "aten::silu_",
-                "aten::sigmoid",
-                "aten::sigmoid_",
-                "aten::softmax",
-                "aten::log_softmax",
-                "aten::leaky_relu",
-                "aten::leaky_relu_",
-                "aten::hardtanh",
-                "aten::hardtanh_",
-                "aten::relu6",
-                "aten::hardswish",
-                "aten::hardswish_",
-                "aten::hardsigmoid",
-                "aten::hardsigmoid_",
-                "aten::feature_dropout",
-                "aten::dropout_",
-                "aten::bernoulli_",
-                "aten::ne",
-                "aten::lt",
-                "aten::le",
-                "aten::where",
-            ),
-            _ELEMENTWISE,
-        ),
-        **dict.fromkeys(("aten::mean", "aten::sum", "aten::cumsum"), _REDUCTION),
-        **dict.fromkeys(("aten::rms_norm", "aten::linalg_vector_norm"), _NORM),
-        **dict.fromkeys(
-            ("aten::pad", "aten::fill_", "aten::zeros_like", "aten::clone", "aten::unflatten"),
-            _COPY,
-        ),
-    }
-)
+from bench.worker import operators
 
 
 class UncountedOperatorError(ValueError):
@@ -157,9 +95,10 @@ def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1) -> Cost:
 
 def stages(model: nn.Module, x: torch.Tensor) -> tuple[StageCost, ...]:
     """Cost of each direct child, and of what runs outside them where that costs anything."""
-    with torch.no_grad():
-        flops, operators = _flops(model, x)
+    with _traceable():
+        flops, counted = _flops(model, x)
         activations = ActivationCountAnalysis(model, x)
+        activations.set_op_handle(**operators.ACTIVATIONS)
         _silence(activations)
         outputs = activations.by_module()
     children = tuple(
@@ -167,7 +106,7 @@ def stages(model: nn.Module, x: torch.Tensor) -> tuple[StageCost, ...]:
             name=name,
             params=_params(child),
             weights=_weights(child),
-            macs=_macs(operators[name]),
+            macs=_macs(counted[name]),
             fvcore_total=int(flops[name]),
             activations=outputs[name],
         )
@@ -177,7 +116,7 @@ def stages(model: nn.Module, x: torch.Tensor) -> tuple[StageCost, ...]:
         name="(outside)",
         params=_params(model) - sum(child.params for child in children),
         weights=0,
-        macs=_macs(operators[""]) - sum(child.macs for child in children),
+        macs=_macs(counted[""]) - sum(child.macs for child in children),
         fvcore_total=int(flops[""]) - sum(child.fvcore_total for child in children),
         activations=outputs[""] - sum(child.activations for child in children),
     )
@@ -190,21 +129,34 @@ def macs_by_module(model: nn.Module, x: torch.Tensor) -> dict[str, int]:
 
     Raises ``UncountedOperatorError`` for an operator that nobody taught it.
     """
-    with torch.no_grad():
-        _, operators = _flops(model, x)
-    return {name: _macs(counted) for name, counted in operators.items()}
+    with _traceable():
+        _, counted = _flops(model, x)
+    return {name: _macs(by_operator) for name, by_operator in counted.items()}
+
+
+@contextmanager
+def _traceable() -> Iterator[None]:
+    """Without gradients, and with attention as its products: its fast path is one operator."""
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def _flops(model: nn.Module, x: torch.Tensor) -> tuple[Counter[str], dict[str, Counter[str]]]:
     """Totals as fvcore makes them, and by operator, for each module by name."""
     analysis = FlopCountAnalysis(model, x)
+    analysis.set_op_handle(**operators.MACS)
     _silence(analysis)
     totals = analysis.by_module()
-    unknown = sorted(set(analysis.unsupported_ops()) - set(IGNORED))
+    unknown = sorted(set(analysis.unsupported_ops()) - set(operators.IGNORED))
     if unknown:
         raise UncountedOperatorError(
             f"cannot count {', '.join(unknown)} in {type(model).__name__}: fvcore does not, and it "
-            "is not among the operators ignored for a reason (bench/worker/cost.py, IGNORED)"
+            "is not among the operators ignored for a reason (bench/worker/operators.py)"
         )
     return totals, analysis.by_module_and_operator()
 
@@ -216,9 +168,9 @@ def _silence(analysis: FlopCountAnalysis | ActivationCountAnalysis) -> None:
     analysis.uncalled_modules_warnings(False)
 
 
-def _macs(operators: Counter[str]) -> int:
+def _macs(counted: Counter[str]) -> int:
     # An einsum's count comes as a float.
-    return int(sum(count for name, count in operators.items() if name in MAC_OPERATORS))
+    return int(sum(count for name, count in counted.items() if name in operators.MAC_OPERATORS))
 
 
 def _params(module: nn.Module) -> int:

@@ -1,11 +1,12 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import GoogLeNet_Weights
+from torchvision.models import GoogLeNet_Weights, get_model_weights
 
 from bench.cells import archs
-from bench.worker import cost
+from bench.worker import cost, operators
 from tests.bench import factories
 from tests.counted import counted
 
@@ -35,6 +36,15 @@ def test_fvcores_own_total() -> None:
 def test_torchvision_publishes_the_same_macs() -> None:
     published = GoogLeNet_Weights.IMAGENET1K_V1.meta["_ops"]  # in 10⁹
     assert round(counted("torchvision").macs / 1e9, 3) == published
+
+
+# With attention in one operator, and with products of its own. Sizes are the weights'.
+@pytest.mark.parametrize(("name", "image_size"), [("vit_b_32", 224), ("swin_v2_t", 256)])
+def test_attention_has_the_macs_that_torchvision_publishes(name: str, image_size: int) -> None:
+    meta = get_model_weights(name)["DEFAULT"].value.meta
+    found = cost.count(archs.find(f"torchvision:{name}"), image_size=image_size)
+    assert found.params == meta["num_params"]
+    assert round(found.macs / 1e9, 3) == meta["_ops"]
 
 
 def test_torchs_own_counter_says_two_per_mac() -> None:
@@ -120,6 +130,40 @@ def test_what_runs_outside_the_children_is_a_stage_of_its_own() -> None:
     assert outside.activations == 3 * 6
 
 
+class _Attention(nn.Module):
+    """Queries of 5 places, keys of 11, and values; each with channels of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = x[:, :, :5, :7], x[..., :7], x[..., :4]
+        found: torch.Tensor = F.scaled_dot_product_attention(query, key, value)
+        return found
+
+
+def test_attention_is_two_products_for_each_head_of_each_image() -> None:
+    (outside,) = cost.stages(_Attention(), torch.zeros(2, 3, 11, 7))
+    assert outside.macs == outside.fvcore_total == 2 * 3 * (5 * 7 * 11 + 5 * 11 * 4)
+    assert outside.activations == 2 * 3 * (5 * 11 + 5 * 4)
+
+
+def test_attention_s_fast_path_is_counted_as_what_it_stands_for() -> None:
+    places, channels = 5, 8
+    layer = nn.TransformerEncoderLayer(channels, nhead=2, dim_feedforward=16, batch_first=True)
+    macs = cost.macs_by_module(layer.eval(), torch.zeros(3, places, channels))
+    attention = 4 * places * channels**2 + 2 * places**2 * channels
+    assert macs[""] == 3 * (attention + 2 * places * channels * 16)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+class _Product(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mm(x)
+
+
+def test_a_product_of_two_matrices_has_macs() -> None:
+    (outside,) = cost.stages(_Product(), torch.zeros(4, 4))
+    assert (outside.macs, outside.activations) == (4**3, 4**2)
+
+
 class _Fourier(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         spectrum: torch.Tensor = torch.fft.fft2(x)
@@ -134,8 +178,8 @@ def test_an_unknown_operator_is_an_error_that_names_it() -> None:
 
 
 def test_ignored_operators_have_reasons() -> None:
-    assert cost.IGNORED
-    for operator, reason in cost.IGNORED.items():
+    assert operators.IGNORED
+    for operator, reason in operators.IGNORED.items():
         assert operator.startswith("aten::")
         assert len(reason.split()) > 1, operator
 
