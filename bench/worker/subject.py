@@ -1,5 +1,6 @@
 """The subject: a cell's network made ready to be timed, once its answer is known to be right."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -97,6 +98,7 @@ def prepare(
     images, targets = (
         part.to(device) for part in inputs.random_batch(cell.batch_size, image_size, NUM_CLASSES)
     )
+    draw_zeros(model)
     calibrate(model, images)
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
@@ -157,6 +159,16 @@ def _set_up_cache(
     return batches, flush, memory.held(device).beyond(before)
 
 
+def draw_zeros(model: nn.Module) -> None:
+    """Draw matrices and kernels that are all zero, as PyTorch draws those of linear layers.
+
+    A classifier that begins at zero, as ViT's does, answers zero whatever comes before it.
+    """
+    for parameter in model.parameters():
+        if parameter.ndim > 1 and parameter.is_floating_point() and not parameter.any():
+            nn.init.kaiming_uniform_(parameter, a=math.sqrt(5))
+
+
 def calibrate(model: nn.Module, images: Tensor) -> None:
     """Give batch norms the statistics of random images.
 
@@ -209,7 +221,9 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     """L2 distance over the L2 norm of what was expected; infinite for another shape."""
     if found.shape != expected.shape:
         return float("inf")
-    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
+    distance = torch.linalg.vector_norm(found - expected)
+    # The same zeros are no distance apart; a NaN is no zero.
+    return float(distance / torch.linalg.vector_norm(expected)) if distance else 0.0
 
 
 def warm_up(task: Task, clock: Clock, now: Callable[[], float] = time.monotonic) -> list[float]:

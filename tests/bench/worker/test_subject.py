@@ -79,6 +79,13 @@ def test_relative_error_is_a_distance_over_a_norm() -> None:
     assert subject.relative_error(vector(3.0, 5.0), vector(3.0, 4.0)) == pytest.approx(1 / 5)
 
 
+def test_zeros_are_only_themselves() -> None:
+    zeros = vector(0.0, 0.0)
+    assert subject.relative_error(zeros, zeros) == 0
+    assert subject.relative_error(vector(0.0, 1e-9), zeros) == math.inf
+    assert math.isnan(subject.relative_error(vector(0.0, math.nan), zeros))
+
+
 def test_relative_error_of_another_shape_is_infinite() -> None:
     assert subject.relative_error(vector(1.0), vector(1.0, 1.0)) == math.inf
 
@@ -190,6 +197,28 @@ def test_a_network_without_batch_norm_is_left_alone() -> None:
     assert not model.training
 
 
+def test_matrices_of_zeros_are_drawn_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    head = nn.Linear(5, 6)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LayerNorm(4), nn.Linear(4, 5), head)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    subject.draw_zeros(model)
+    changed = [
+        name for name, value in model.named_parameters() if not torch.equal(value, before[name])
+    ]
+    assert changed == ["3.weight"]
+    assert head.weight.count_nonzero() == head.weight.numel()
+    assert head.weight.abs().max() <= 1 / math.sqrt(5)  # as nn.Linear's own
+
+
+def test_what_takes_its_shape_from_the_first_images_is_left_to_them() -> None:
+    model = nn.LazyConv2d(4, 3)
+    subject.draw_zeros(model)
+    assert model(images(0)).shape[1] == 4
+
+
 def prepared(cell: Cell) -> subject.Subject:
     return subject.prepare(cell, image_size=IMAGE_SIZE, seed=3)
 
@@ -205,6 +234,20 @@ def test_prepare_makes_an_inference_ready() -> None:
     assert made.setup.gradient_error is None
     assert made.setup.compile_cached is None
     assert made.setup.resident_before_bytes > 0
+
+
+def test_a_classifier_of_zeros_hides_no_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from_zero = replace(CELL, arch="tests.bench.tiny:from_zero")
+    assert prepared(from_zero).setup.output_error == 0
+
+    def halved(_mode: str, model: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            next(model.parameters()).div_(2)
+        return model
+
+    monkeypatch.setattr("bench.cells.modes.apply", halved)
+    with pytest.raises(WrongAnswerError, match="the output is"):
+        prepared(from_zero)
 
 
 def test_prepare_is_the_same_for_one_seed() -> None:
