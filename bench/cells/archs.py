@@ -70,18 +70,28 @@ def loss(output: Any, target: "Tensor") -> "Tensor":
 
     from googlenet.heads import AUX_LOSS_WEIGHT
 
-    if not hasattr(output, "_asdict"):
-        if not hasattr(output, "shape"):
-            raise RequestError(
-                f"cannot train on an output of type {type(output).__name__}: expected logits, "
-                "or a named tuple of logits and auxiliary outputs"
-            )
-        return F.cross_entropy(output, target)
-    heads = dict(output._asdict())
+    heads = _heads(output)
     total = F.cross_entropy(heads.pop("logits"), target)
     for head in heads.values():
         total = total + AUX_LOSS_WEIGHT * F.cross_entropy(head, target)
     return total
+
+
+def classes(output: Any) -> int:
+    """How many classes an output, as ``loss`` takes it, tells apart."""
+    return _heads(output)["logits"].shape[-1]
+
+
+def _heads(output: Any) -> "dict[str, Tensor]":
+    """The logits, and what each auxiliary head put out that ran."""
+    fields = output._asdict() if hasattr(output, "_asdict") else {"logits": output}
+    heads = {name: head for name, head in fields.items() if head is not None}
+    if not hasattr(heads.get("logits"), "shape"):
+        raise RequestError(
+            f"cannot train on an output of type {type(output).__name__}: expected logits, "
+            "or a named tuple of logits and auxiliary outputs"
+        )
+    return heads
 
 
 def _from_registry(name: str) -> Arch:

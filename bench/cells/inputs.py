@@ -23,16 +23,10 @@ FLUSH = 2
 
 
 class Batch(NamedTuple):
-    """Images N × 3 × height × width, and the class of each."""
+    """Images N × 3 × height × width, and the class of each, where a task needs it."""
 
     images: Tensor
     targets: Tensor
-
-
-def random_batch(batch_size: int, image_size: int, classes: int) -> Batch:
-    """Images, and classes of theirs, all of chance."""
-    images = random_images(batch_size, image_size)
-    return Batch(images, torch.randint(classes, (batch_size,)))
 
 
 def random_images(batch_size: int, image_size: int) -> Tensor:
@@ -50,12 +44,12 @@ def random_images(batch_size: int, image_size: int) -> Tensor:
     return (patches + noise / 2) * contrast + brightness
 
 
-def like(batch: Batch, count: int, classes: int) -> Iterator[Batch]:
-    """So many more batches of the same shape, memory format, dtype and device."""
+def like(batch: Batch, count: int) -> Iterator[Batch]:
+    """So many more batches of other images, of the same shape, memory format, dtype and device."""
     for _ in range(count):
-        found = random_batch(len(batch.images), batch.images.shape[-1], classes)
-        images = torch.empty_like(batch.images).copy_(found.images)  # keeps the memory format
-        yield Batch(images, found.targets.to(batch.targets.device))
+        found = random_images(len(batch.images), batch.images.shape[-1])
+        images = torch.empty_like(batch.images).copy_(found)  # keeps the memory format
+        yield Batch(images, batch.targets.clone())
 
 
 def batches_for(batch_bytes: int, cache_bytes: int) -> int:

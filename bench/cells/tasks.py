@@ -42,6 +42,11 @@ class Task(ABC):
         """Have iterations take these batches in turn with their own, which they must be like."""
         self._turns = cycle((self.batch, *others))
 
+    @staticmethod
+    @abstractmethod
+    def targets(model: nn.Module, images: Tensor) -> Tensor:
+        """What the network is to say of images, for the task to be made with; N, or none."""
+
     @abstractmethod
     def context(self) -> AbstractContextManager[Any]:
         """What the iterations run inside, entered once for a block of them."""
@@ -61,6 +66,12 @@ class Inference(Task):
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
         in_dtype = dtype.torch_dtype
         super().__init__(model.eval().to(in_dtype), images.to(in_dtype), targets, dtype)
+
+    @staticmethod
+    def targets(model: nn.Module, images: Tensor) -> Tensor:
+        """None."""
+        del model
+        return torch.empty(0, dtype=torch.long, device=images.device)
 
     def context(self) -> AbstractContextManager[Any]:
         """``inference_mode``: outside it compiled code is slower."""
@@ -88,6 +99,15 @@ class Training(Task):
             if isinstance(module, nn.modules.dropout._DropoutNd) or is_stochastic_depth(module):
                 module.eval()
         self.optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
+
+    @staticmethod
+    def targets(model: nn.Module, images: Tensor) -> Tensor:
+        """Of chance, of as many classes as the network tells apart, which it is asked."""
+        was_training = model.training
+        with torch.no_grad():
+            output = model.eval()(images[:1])  # in training batch norm may not take one image
+        model.train(was_training)
+        return torch.randint(archs.classes(output), (len(images),)).to(images.device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Gradients are on by default."""

@@ -162,13 +162,13 @@ def _task(cell: Cell, image_size: int) -> Task:
     """A cell's task as the suite makes it, but that ``capturing`` stands for compilation."""
     torch.manual_seed(SEED)
     model = archs.find(cell.arch).build(cell.task == "train")
+    images = inputs.random_images(cell.batch_size, image_size)
+    targets = TASKS[cell.task].targets(model, images)
     model = modes.apply(in_eager(cell).mode, model)
     if modes.is_compiled(cell.mode):
         model = capturing(model)
-    images = inputs.random_images(cell.batch_size, image_size)
     if modes.is_channels_last(cell.mode):
         images = images.contiguous(memory_format=torch.channels_last)
-    targets = torch.randint(subject.NUM_CLASSES, (cell.batch_size,))
     return TASKS[cell.task](model, images, targets, DTYPES[cell.dtype])
 
 

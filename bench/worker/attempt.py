@@ -11,7 +11,6 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import IMAGE_CHANNELS
 from bench.cells.tasks import TASKS
-from bench.worker.subject import NUM_CLASSES
 
 ITERATIONS = 3  # an optimiser's state is there from the first on, and a steady heap from the second
 
@@ -27,11 +26,12 @@ def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
         device=device,
         dtype=torch.float32 if is_training else dtype.torch_dtype,
     )
-    targets = torch.randint(NUM_CLASSES, (cell.batch_size,), device=device)
+    make = TASKS[cell.task]
+    targets = make.targets(model, images)
     dtype.pin_precision()
     if modes.is_channels_last(cell.mode):
         images = images.contiguous(memory_format=torch.channels_last)
-    task = TASKS[cell.task](modes.apply(cell.mode, model), images, targets, dtype)
+    task = make(modes.apply(cell.mode, model), images, targets, dtype)
     del images
     with task.context():
         for _ in range(ITERATIONS):

@@ -18,7 +18,6 @@ from bench.machine import resident
 from bench.worker import memory
 from bench.worker.clock import Clock, Step
 
-NUM_CLASSES = 1000
 # Two images at least: batch norm cannot take statistics of one value.
 CALIBRATION_IMAGES = 2
 
@@ -95,11 +94,10 @@ def prepare(
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
     model = archs.find(cell.arch).build(cell.task == "train").to(device)
-    images, targets = (
-        part.to(device) for part in inputs.random_batch(cell.batch_size, image_size, NUM_CLASSES)
-    )
+    images = inputs.random_images(cell.batch_size, image_size).to(device)
     draw_zeros(model)
     calibrate(model, images)
+    targets = make.targets(model, images)
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
     build_s = time.perf_counter() - start
@@ -154,7 +152,7 @@ def _set_up_cache(
     before = memory.held(device)
     cache_bytes = inputs.l2_bytes(device)
     batches = inputs.batches_for(task.batch.images.nbytes, cache_bytes)
-    task.rotate(inputs.like(task.batch, batches - 1, NUM_CLASSES))
+    task.rotate(inputs.like(task.batch, batches - 1))
     flush = inputs.Flush(cache_bytes, device)
     return batches, flush, memory.held(device).beyond(before)
 

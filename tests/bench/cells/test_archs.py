@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -117,5 +119,32 @@ def test_loss_with_and_without_heads() -> None:
     assert torch.equal(archs.loss(logits, target), F.cross_entropy(logits, target))
     torch.testing.assert_close(archs.loss(output, target), googlenet.loss(output, target))
     assert archs.loss(output, target) > archs.loss(logits, target)
-    with pytest.raises(RequestError, match="cannot train on an output of type dict"):
-        archs.loss({"out": logits}, target)
+    assert archs.classes(logits) == archs.classes(output) == 5
+
+
+class _Outputs(NamedTuple):
+    """As networks put them out whose head did not run."""
+
+    logits: torch.Tensor
+    aux: torch.Tensor | None
+
+
+def test_a_head_that_did_not_run_has_no_loss() -> None:
+    logits, target = torch.randn(2, 5), torch.tensor([1, 4])
+    assert torch.equal(archs.loss(_Outputs(logits, None), target), F.cross_entropy(logits, target))
+
+
+class _NoLogits(NamedTuple):
+    out: torch.Tensor
+
+
+@pytest.mark.parametrize("wrap", [lambda out: {"out": out}, lambda out: (out,), _NoLogits])
+def test_an_output_without_logits_cannot_be_trained_on(
+    wrap: Callable[[torch.Tensor], object],
+) -> None:
+    output = wrap(torch.zeros(2, 5))
+    says = f"cannot train on an output of type {type(output).__name__}: expected logits"
+    with pytest.raises(RequestError, match=says):
+        archs.loss(output, torch.tensor([1, 4]))
+    with pytest.raises(RequestError, match=says):
+        archs.classes(output)

@@ -48,6 +48,22 @@ def test_inference_converts_weights_and_images() -> None:
         assert task.answer().outputs.shape == (2 * 1000,)
 
 
+@pytest.mark.parametrize("classes", [1, 10, 2000])
+def test_training_has_targets_of_as_many_classes_as_there_are(classes: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
+    images = torch.randn(5_000, 3, 8, 8)
+    found = TASKS["train"].targets(model, images)
+    assert found.shape == (5_000,)
+    assert found.min() >= 0
+    assert 0.99 * (classes - 1) <= found.max() < classes
+    assert model.training
+
+
+def test_inference_asks_no_network_for_its_classes() -> None:
+    assert TASKS["infer"].targets(nn.Linear(1, 1), torch.randn(2, 3, 8, 8)).shape == (0,)
+
+
 class _Sees(broken.Net):
     """Keeps what it was given."""
 
@@ -63,7 +79,8 @@ class _Sees(broken.Net):
 @pytest.mark.parametrize("name", TASKS)
 def test_iterations_take_batches_in_turn_and_the_first_is_checked(name: str) -> None:
     torch.manual_seed(0)
-    first, second, third = (inputs.random_batch(4, 32, 1000) for _ in range(3))
+    first = inputs.Batch(inputs.random_images(4, 32), torch.arange(4))
+    second, third = inputs.like(first, 2)
     model = _Sees()
     task = TASKS[name](model, first.images, first.targets, DTYPES["fp32"])
     with task.context():

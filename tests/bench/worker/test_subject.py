@@ -285,6 +285,12 @@ def test_prepare_makes_a_training_step_ready(dtype: str) -> None:
     assert all(not torch.equal(*pair) for pair in zip(before, weights, strict=True))
 
 
+def test_a_network_of_few_classes_trains() -> None:
+    made = prepared(replace(CELL, arch="tests.bench.tiny:of_ten_classes", task="train"))
+    assert made.setup.gradient_error == 0
+    assert made.task.batch.targets.max() < 10
+
+
 def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubled(_mode: str, model: nn.Module) -> nn.Module:
         with torch.no_grad():

@@ -12,7 +12,6 @@ from bench.machine import environment
 from bench.worker import subject
 from bench.worker.clock import CudaClock, HostClock
 from bench.worker.worker import Worker, replays
-from tests.bench import tiny
 
 IMAGE_SIZE = 16
 
@@ -36,7 +35,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 
 def give_another_shape(worker: Worker) -> None:
     assert worker.subject is not None
-    worker.subject.task.rotate([inputs.random_batch(3, IMAGE_SIZE, tiny.NUM_CLASSES)])
+    targets = worker.subject.task.batch.targets
+    worker.subject.task.rotate([inputs.Batch(inputs.random_images(3, IMAGE_SIZE), targets)])
 
 
 def counted(worker: Worker) -> tuple[int, int, int]:
