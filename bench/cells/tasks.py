@@ -145,13 +145,13 @@ TASKS: Mapping[str, type[Task]] = MappingProxyType({"infer": Inference, "train":
 
 
 def _tensors(output: Any) -> list[Tensor]:
-    """The tensors of an output: one, or a sequence or mapping of them."""
+    """The tensors of an output: one, or a sequence or mapping of them and of None."""
     if isinstance(output, Tensor):
         return [output]
     if isinstance(output, Mapping):
-        return [tensor for value in output.values() for tensor in _tensors(value)]
+        output = list(output.values())
     if isinstance(output, list | tuple):
-        return [tensor for value in output for tensor in _tensors(value)]
+        return [tensor for value in output if value is not None for tensor in _tensors(value)]
     raise TypeError(f"cannot compare an output of type {type(output).__name__}: expected tensors")
 
 

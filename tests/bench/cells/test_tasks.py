@@ -64,6 +64,30 @@ def test_inference_asks_no_network_for_its_classes() -> None:
     assert TASKS["infer"].targets(nn.Linear(1, 1), torch.randn(2, 3, 8, 8)).shape == (0,)
 
 
+class _Gives(nn.Module):
+    """Gives what it is told to beside its images."""
+
+    def __init__(self, *others: object, named: bool = False) -> None:
+        super().__init__()
+        self._others, self._named = others, named
+
+    def forward(self, x: torch.Tensor) -> object:
+        return {"logits": x, "others": self._others} if self._named else (x, *self._others)
+
+
+@pytest.mark.parametrize("model", [_Gives(None), _Gives(None, named=True), _Gives([None])])
+def test_what_is_none_of_an_output_is_not_compared(model: _Gives) -> None:
+    images = torch.randn(2, 3, 8, 8)
+    task = TASKS["infer"](model, images, torch.empty(0), DTYPES["fp32"])
+    assert torch.equal(task.answer().outputs, images.flatten())
+
+
+def test_an_output_that_is_no_tensor_is_refused() -> None:
+    task = TASKS["infer"](_Gives(3), torch.randn(1, 3, 8, 8), torch.empty(0), DTYPES["fp32"])
+    with pytest.raises(TypeError, match="cannot compare an output of type int: expected tensors"):
+        task.answer()
+
+
 class _Sees(broken.Net):
     """Keeps what it was given."""
 
