@@ -1,7 +1,8 @@
 """Archs: where a network comes from, by name.
 
 A name from GoogLeNet's registry, ``torchvision:NAME`` for any of torchvision's classifiers, or
-``package.module:factory`` for a callable of your own that returns an ``nn.Module``.
+``package.module:factory`` for a callable of your own that takes nothing and returns an
+``nn.Module``.
 """
 
 import importlib
@@ -131,11 +132,23 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
+    except Exception as error:
+        raise RequestError(f"importing {module_name} raised {_in_a_line(error)}") from error
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
-    model = factory()
+    try:
+        model = factory()
+    except MemoryError:  # of the machine's making, and fewer networks at a time may help
+        raise
+    except Exception as error:
+        raise RequestError(f"{module_name}:{factory_name}() raised {_in_a_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise RequestError(
             f"{module_name}:{factory_name}() returned {type(model).__name__}, not an nn.Module"
         )
     return model
+
+
+def _in_a_line(error: Exception) -> str:
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

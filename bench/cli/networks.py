@@ -150,6 +150,10 @@ def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
 
     try:
         return cost.count(arch, image_size=image_size, batch_size=batch_size)
-    except (ValueError, RuntimeError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RequestError(f"{arch.name} at {image_size}×{image_size}: {first}") from error
+    except (RequestError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # a network may fail in any way
+        first = next(iter(str(error).splitlines()), "")
+        is_sentence = first and isinstance(error, ValueError | RuntimeError)
+        said = first if is_sentence else f"{type(error).__name__}: {first}".rstrip(": ")
+        raise RequestError(f"{arch.name} at {image_size}×{image_size}: {said}") from error

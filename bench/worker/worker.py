@@ -220,22 +220,23 @@ def replays(cell: Cell, setup: subject.Setup) -> bool:
 
 def kind_of(error: Exception) -> str:
     """What sort of failure an exception is, as the run file names it."""
+    # First: a factory's shortage comes as a wrong request that tells of it.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
+        return "out_of_memory"
     if isinstance(error, RequestError):
         return "request"
     if isinstance(error, subject.WrongAnswerError):
         return "wrong_answer"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
-        return "out_of_memory"
     return "error"
 
 
 def sentence(error: Exception) -> str:
     """An exception in a line: its type where that helps, and the first line of its message."""
     first = next(iter(str(error).strip().splitlines()), "")
-    if isinstance(error, RequestError | subject.WrongAnswerError):
-        return first
     if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
         return told
+    if isinstance(error, RequestError | subject.WrongAnswerError):
+        return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 

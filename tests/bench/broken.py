@@ -44,6 +44,33 @@ def raises_when_built() -> nn.Module:
     raise RuntimeError("no such weights")
 
 
+def needs_a_petabyte_to_be_built() -> nn.Module:
+    torch.empty(1 << 50)
+    return Net()
+
+
+def needs_an_argument(classes: int) -> nn.Module:
+    return nn.Linear(3, classes)
+
+
+def asserts() -> nn.Module:
+    raise AssertionError
+
+
+def looks_up() -> nn.Module:
+    known: dict[str, nn.Module] = {}
+    return known["weights"]
+
+
+class _RaisesWhenCalled(Net):
+    def act(self) -> None:
+        raise IndexError("no such layer")
+
+
+def raises_when_called() -> nn.Module:
+    return _RaisesWhenCalled()
+
+
 class _Prints(Net):
     def act(self) -> None:
         print('{"ok": "not the worker"}')

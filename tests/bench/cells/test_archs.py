@@ -1,7 +1,8 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import pytest
 import torch
@@ -91,12 +92,41 @@ def test_half_a_name_says_what_is_expected(name: str) -> None:
         (f"{FACTORIES}:not_a_network", r"not_a_network\(\) returned dict, not an nn.Module"),
         (f"{FACTORIES}:not_callable", "not_callable"),
         (".factories:tiny", ".factories"),
+        (
+            "tests.bench.broken:raises_when_built",
+            r"built\(\) raised RuntimeError: no such weights$",
+        ),
+        ("tests.bench.broken:needs_an_argument", r"raised TypeError: .* missing 1 required pos"),
+        ("tests.bench.broken:asserts", r"broken:asserts\(\) raised AssertionError$"),
+        ("tests.bench.broken:looks_up", r"broken:looks_up\(\) raised KeyError: 'weights'$"),
     ],
 )
 def test_a_factory_that_cannot_build_is_a_wrong_request(name: str, sentence: str) -> None:
     arch = archs.find(name)
     with pytest.raises(RequestError, match=sentence):
         arch.build(False)
+
+
+def test_a_module_that_raises_is_a_wrong_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets_that_raise.py").write_text("weights = {}['weights']\n")
+    (tmp_path / "nets_misspelt.py").write_text("def net(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RequestError, match=r"importing nets_that_raise raised KeyError: 'weights'"):
+        archs.find("nets_that_raise:net").build(False)
+    with pytest.raises(RequestError, match=r"importing nets_misspelt raised SyntaxError: .*line 1"):
+        archs.find("nets_misspelt:net").build(False)
+
+
+def test_a_lack_of_memory_is_no_wrong_request() -> None:
+    def greedy() -> NoReturn:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tests.bench.factories.greedy", greedy, raising=False)
+        with pytest.raises(MemoryError):
+            archs.find(f"{FACTORIES}:greedy").build(False)
 
 
 def test_finding_imports_no_torch() -> None:

@@ -156,6 +156,8 @@ def test_a_wrong_arch_is_one_line(capsys: Capture) -> None:
         ("tests.bench.factories:not_a_network", "returned dict, not an nn.Module"),
         ("tests.bench.factories:not_callable", "not_callable"),
         ("tests.bench.factories:distances", "cannot count aten::cdist"),
+        ("tests.bench.broken:needs_an_argument", "needs_an_argument() raised TypeError: "),
+        ("tests.bench.broken:raises_when_called", "at 224×224: IndexError: no such layer"),
     ],
 )
 def test_a_network_that_cannot_be_had_or_counted_is_one_line(

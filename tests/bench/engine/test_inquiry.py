@@ -87,9 +87,18 @@ def test_a_ceiling_that_kills_its_worker_is_a_note() -> None:
     ]
 
 
-def test_a_wrong_arch_ends_the_run_before_anything_is_measured(fork_server: Launcher) -> None:
-    with pytest.raises(WorkerError, match="cannot take 'nothing'") as caught:
-        run(plan(cell("works"), cell("nothing")), fork_server).measure()
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        ("nothing", "cannot take 'nothing'"),
+        ("needs_an_argument", r"needs_an_argument\(\) raised TypeError"),
+    ],
+)
+def test_a_wrong_arch_ends_the_run_before_anything_is_measured(
+    fork_server: Launcher, factory: str, words: str
+) -> None:
+    with pytest.raises(WorkerError, match=words) as caught:
+        run(plan(cell("works"), cell(factory)), fork_server).measure()
     assert caught.value.kind == "request"
 
 
@@ -134,11 +143,11 @@ def test_a_network_that_does_not_fit_at_all_says_why(fork_server: Launcher) -> N
 
 
 def test_a_network_that_fails_otherwise_has_no_largest_batch(fork_server: Launcher) -> None:
-    found = plan(cell("raises_when_built"), fit=True, rounds=1, memory_bytes=2**30)
+    found = plan(cell("raises_when_called"), fit=True, rounds=1, memory_bytes=2**30)
     (fit,) = run(found, fork_server).measure().run_record().fits
     assert fit.smallest_failed is None
     assert fit.error is not None
-    assert "no such weights" in fit.error.reason
+    assert "no such layer" in fit.error.reason
 
 
 @pytest.mark.gpu

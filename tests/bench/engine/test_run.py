@@ -155,7 +155,7 @@ def test_a_failing_worker_costs_its_own_cell_alone(
 ) -> None:
     monkeypatch.setattr(limits, "GRACE_S", 5.0)
     broken = {
-        "raises_when_built": ("error", "preparing"),
+        "raises_when_called": ("error", "preparing"),
         "answers_wrongly": ("wrong_answer", "preparing"),
         "needs_a_petabyte": ("out_of_memory", "preparing"),
         "raises_when_warmed_up": ("error", "warming up"),
