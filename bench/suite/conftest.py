@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.exits import Exit
 from bench.gate import report
 from bench.gate.held import Gate
 from bench.records.record import CellRecord, RunRecord
@@ -34,6 +35,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" in metafunc.fixturenames:
         plan = metafunc.config.stash[planning.PLAN]
         metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to measure nothing: a -k that no cell's id matches, say."""
+    if not session.items and not session.testsfailed:
+        cells = session.config.stash[planning.PLAN].cells
+        pytest.exit(
+            f"nothing to measure: none of the {len(cells)} cells is selected; their ids are such "
+            f"as {cells[0].id}",
+            returncode=Exit.WRONG_REQUEST,
+        )
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:

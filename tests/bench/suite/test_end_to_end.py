@@ -146,6 +146,17 @@ def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
+def test_nothing_to_measure_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    refused = run("--profile=quick", f"--report-dir={tmp_path / 'report'}", "-k", "nosuch")
+    assert refused.returncode == 2
+    said = (
+        "none of the 6 cells is selected; their ids are such as googlenet/eager/fp32/b1/infer/cpu"
+    )
+    assert said in refused.stdout
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert not (tmp_path / "report").exists()
+
+
 def test_a_missing_cuda_device_is_refused_in_a_sentence() -> None:
     from bench.machine import driver
 
