@@ -29,6 +29,11 @@ def add(parser: pytest.Parser) -> None:
     ):
         group.addoption(option, metavar="A,B,…", help=f"{text}; separated by commas")
     group.addoption(
+        "--image-size",
+        metavar="PIXELS",
+        help=f"height and width of the images (default: {plan.IMAGE_SIZE})",
+    )
+    group.addoption(
         "--device",
         help="cpu, cuda, cuda:N, or cuda:all to deal sets out to all devices of this machine, one "
         "after the other (default: cuda where there is one)",

@@ -69,6 +69,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
             task_names=values.listed(config, "--tasks", str) or given.tasks,
             device=device,
         ),
+        image_size=values.at_least(1, config, "--image-size", plan.IMAGE_SIZE),
         l2=plan.l2(config.getoption("--l2"), device),
         devices=plan.devices(device),
         sets=values.at_least(1, config, "--sets", given.sets),

@@ -42,6 +42,7 @@ def finished(folder: Path) -> subprocess.CompletedProcess[str]:
         f"--archs={WORKS},{BROKEN}",
         "--modes=eager,channels_last",
         "--batch-sizes=2",
+        "--image-size=96",
         "--sets=2",
         "--rounds=3",
         "--seed=1",
@@ -117,6 +118,10 @@ def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
     found = store.read(folder / "run.json")
     assert found.status == "complete"
     assert found.plan["seed"] == 1
+    assert found.plan["image_size"] == 96
+    # tests/bench/broken.py: a 3×3 convolution 3 → 8 with stride 8, and a classifier of 1000.
+    assert found.cells[0].cost["macs_per_image"] == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
+    assert "| image\\_size" in (folder / "report.md").read_text()
     assert found.plan["reference_arch"] == "torchvision"
     # Torchvision's network is not among them: the first cell is what others are compared with.
     assert [record.cell.id for record in found.controls] == [

@@ -14,7 +14,9 @@ ROOT = Path("/somewhere")
 GIVEN_NOTHING: dict[str, str | bool | None] = {
     **dict.fromkeys(("--profile", "--base", "--base-python")),
     **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
-    **dict.fromkeys(("--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")),
+    **dict.fromkeys(
+        ("--image-size", "--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")
+    ),
     **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy", "--l2")),
     "--allow-shared": False,
     "--environment": "pinned",
@@ -110,6 +112,7 @@ def test_what_is_given_wins() -> None:
         dtypes="fp32,bf16",
         batch_sizes="2, 4",
         tasks="infer,train",
+        image_size="299",
         device="cpu",
         sets="3",
         rounds="5",
@@ -123,6 +126,7 @@ def test_what_is_given_wins() -> None:
     assert {cell.task for cell in made.cells} == {"infer", "train"}
     assert len(made.cells) == 2 * 1 * 2 * 2 * 2
     assert (made.sets, made.rounds, made.budget_s, made.seed) == (3, 5, 1.5, 0)
+    assert made.image_size == 299
 
 
 @pytest.mark.usefixtures("_gpu")
@@ -242,6 +246,8 @@ def test_seeds_are_drawn_where_none_is_given() -> None:
         ("batch_sizes", "0", "a batch holds at least one image, not 0"),
         ("batch_sizes", "1,x", "--batch-sizes takes a whole number, not 'x'"),
         ("batch_sizes", "1.5", "--batch-sizes takes a whole number, not '1.5'"),
+        ("image_size", "0", "--image-size must be at least 1, not 0"),
+        ("image_size", "224x224", "--image-size takes a whole number, not '224x224'"),
         ("tasks", "inference", "no task is called 'inference'; did you mean 'infer'?"),
         ("device", "tpu", "no device is called 'tpu'; there are cpu, cuda, cuda:N and cuda:all"),
         ("device", "", "no device is called ''"),
