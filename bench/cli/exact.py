@@ -86,6 +86,13 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
             help=f"{text}; separated by commas (what [{'.'.join(settings.TABLE)}] in "
             f"{settings.FILE} says, or {','.join(map(str, DEFAULTS[name]))})",
         )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=plan.IMAGE_SIZE,
+        metavar="PIXELS",
+        help=f"height and width ({plan.IMAGE_SIZE})",
+    )
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -121,9 +128,9 @@ def static(options: argparse.Namespace) -> Output:
     cells, left_out = _choice(options)
     then = baseline.read(options.baseline)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(then, ids, plan.IMAGE_SIZE, options.baseline)
+    baseline.check_same_cells(then, ids, options.image_size, options.baseline)
     differences: tuple[Difference, ...] = ()
-    with counting.counter(cells) as counter:
+    with counting.counter(cells, options.image_size) as counter:
         for now in counter.steps():
             differences = baseline.compare(then, now)
             if differences:
@@ -138,7 +145,7 @@ def static(options: argparse.Namespace) -> Output:
 def _baseline(options: argparse.Namespace) -> Output:
     cells, left_out = _choice(options)
     baseline.check_replaceable(options.output)
-    with counting.counter(cells) as counter:
+    with counting.counter(cells, options.image_size) as counter:
         counted = counter.everything()
     try:
         baseline.write(counted, options.output)
@@ -154,6 +161,8 @@ def _baseline(options: argparse.Namespace) -> Output:
 
 def _choice(options: argparse.Namespace) -> Choice:
     """What the options ask for, else the settings of the project here, else the quick profile."""
+    if options.image_size < 1:
+        raise RequestError(f"--image-size must be at least 1, not {options.image_size}")
     said = settings.read(_root())
     asked = {
         name: getattr(options, name) or getattr(said, name) or default

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.cells import archs, plan
+from bench.cells import archs
 from bench.cells.cell import Cell
 from bench.engine.launch import Spawner
 from bench.engine.process import WorkerError, WorkerProcess
@@ -21,6 +21,7 @@ class Counter:
     """Counts cells, in a process that may import torch."""
 
     cells: Sequence[Cell]
+    image_size: int
     versions: Mapping[str, str]
     process: WorkerProcess
 
@@ -52,7 +53,7 @@ class Counter:
         asked = [asdict(cell) for cell in cells]
         try:
             return self.process.request(
-                what, limit_s=LIMIT_S, cells=asked, image_size=plan.IMAGE_SIZE
+                what, limit_s=LIMIT_S, cells=asked, image_size=self.image_size
             )
         except WorkerError as error:
             raise RequestError(_reason(error)) from error
@@ -60,20 +61,23 @@ class Counter:
     def _baseline(self, counted: Mapping[str, Counts]) -> Baseline:
         in_order = [cell.id for cell in self.cells if cell.id in counted]
         return Baseline(
-            image_size=plan.IMAGE_SIZE,
+            image_size=self.image_size,
             versions=self.versions,
             cells={name: counted[name] for name in in_order},
         )
 
 
 @contextmanager
-def counter(cells: Sequence[Cell]) -> Iterator[Counter]:
-    """What counts these cells; raises ``ModuleNotFoundError`` where torch is not installed."""
+def counter(cells: Sequence[Cell], image_size: int) -> Iterator[Counter]:
+    """What counts these cells, with images of that size.
+
+    Raises ``ModuleNotFoundError`` where torch is not installed.
+    """
     versions = versions_here()
     with Spawner(_environment(os.environ), module="bench.gate.counter") as spawner:
         process = spawner.launch()
         try:
-            yield Counter(cells=cells, versions=versions, process=process)
+            yield Counter(cells=cells, image_size=image_size, versions=versions, process=process)
         finally:
             process.kill()  # it has nothing to put away
 

@@ -33,11 +33,13 @@ class Counted:
         self.counts = {cell: dict.fromkeys(RULES, VALUE) for cell in (CELL, COMPILED)}
         self.versions = baseline.versions_here()
         self.cells: list[str] = []
+        self.image_size = 0
         self.asked: list[str] = []
 
     @contextmanager
-    def counter(self, cells: Sequence[Cell]) -> Iterator["Counted"]:
+    def counter(self, cells: Sequence[Cell], image_size: int) -> Iterator["Counted"]:
         self.cells = [cell.id for cell in cells]
+        self.image_size = image_size
         yield self
 
     def steps(self) -> Iterator[Baseline]:
@@ -50,7 +52,7 @@ class Counted:
 
     def _of(self, fields: set[str]) -> Baseline:
         return Baseline(
-            image_size=224,
+            image_size=self.image_size,
             versions=self.versions,
             cells={
                 cell: {name: counts[name] for name in RULES if name in fields}
@@ -299,6 +301,20 @@ def test_a_baseline_that_cannot_be_compared_is_a_line_and_nothing_is_counted(
     path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
     assert "is not JSON" in refused(capsys, *static, "--baseline", str(path))
     assert counted.asked == []
+
+
+def test_the_size_of_images_is_the_baseline_s(
+    tmp_path: Path, counted: Counted, capsys: Capture
+) -> None:
+    path, larger = tmp_path / "baseline.json", ("--image-size", "299")
+    assert main(["baseline", "--output", str(path), *CELLS, *larger]) == 0
+    assert baseline.read(path).image_size == counted.image_size == 299
+    assert gate(path, *larger) == 0
+    capsys.readouterr()
+    line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)
+    assert "image_size is 299 where 224 is asked for" in line
+    line = refused(capsys, "baseline", *CELLS, "--image-size", "0")
+    assert "--image-size must be at least 1, not 0" in line
 
 
 def test_without_static_it_says_that_there_is_one(capsys: Capture) -> None:

@@ -16,10 +16,12 @@ class Process:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[str]]] = []
+        self.image_sizes: set[int] = set()
 
     def request(self, op: str, **arguments: Any) -> dict[str, Counts]:
         ids = [Cell(**cell).id for cell in arguments["cells"]]
         self.asked.append((op, ids))
+        self.image_sizes.add(arguments["image_size"])
         return {name: {op: 1} for name in ids}
 
 
@@ -37,7 +39,10 @@ def cells(*archs: str) -> list[Cell]:
 
 def counter(asked: list[Cell], process: object) -> counting.Counter:
     return counting.Counter(
-        cells=asked, versions={"torch": "2.15.0"}, process=cast(WorkerProcess, process)
+        cells=asked,
+        image_size=192,
+        versions={"torch": "2.15.0"},
+        process=cast(WorkerProcess, process),
     )
 
 
@@ -51,11 +56,12 @@ def test_what_needs_torch_alone_is_counted_first_and_graphs_last() -> None:
         ("count_networks", [tv, resnet]),
         ("count_graphs", [tv, ours, resnet, tiny]),
     ]
+    assert process.image_sizes == {192}
     assert list(first.cells) == [ours, tiny]
     assert list(second.cells) == list(third.cells) == [tv, ours, resnet, tiny]
     assert set(second.cells[ours]) == {"count_networks"}
     assert third.cells[ours] == {"count_networks": 1, "count_graphs": 1}
-    assert (third.image_size, third.versions) == (224, {"torch": "2.15.0"})
+    assert (third.image_size, third.versions) == (192, {"torch": "2.15.0"})
     assert counter(asked, Process()).everything() == third
 
 
