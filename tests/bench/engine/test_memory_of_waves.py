@@ -28,7 +28,8 @@ def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> 
     outcome = run(plan(*cells, sets=2, rounds=2), fork_server, watcher).measure()
     assert not outcome.failures
     waves = [wave.own for wave in outcome.waves[cells[0].group]]
-    assert sorted(waves) == [(cells[1],), (cells[2],)]  # whichever was warmed up first
+    assert len(waves) == 2
+    assert set(waves) == {(cells[1],), (cells[2],)}  # whichever was warmed up first
     for one in cells[1:]:
         assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
     assert any("ran out" in note for note in outcome.notes)
