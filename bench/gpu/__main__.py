@@ -7,17 +7,18 @@ written into DIR stays, whatever comes after it.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
+from bench import names
 from bench.atomic import check_folder, write_text
 from bench.cells import plan
 from bench.exits import Exit
 from bench.gpu import step
-from bench.gpu.step import Taken
+from bench.gpu.step import Step, Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
 from bench.signals import terminated_like_interrupted
@@ -39,11 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = terminal_console(stderr=True)
     try:
         device = plan.device(options.device)
+        wanted = chosen(options.steps, steps(device, options.folder))
         check(options.limit, options.folder)
     except RequestError as error:
         console.print(f"bench.gpu: {error}", markup=False, highlight=False, soft_wrap=True)
         return Exit.WRONG_REQUEST
-    return _take(device, options.folder, options.limit, console)
+    earlier = "" if options.steps is None else _page(options.folder)
+    return _take(wanted, options.folder, options.limit, console, earlier)
 
 
 def check(limit_s: float, folder: Path) -> None:
@@ -55,15 +58,30 @@ def check(limit_s: float, folder: Path) -> None:
     check_folder(folder)
 
 
-def _take(device: str, folder: Path, limit_s: float, console: Console) -> int:
+def chosen(asked: str | None, known: Mapping[str, Step]) -> tuple[Step, ...]:
+    """The steps asked for, in their own order: what would be missed most comes first."""
+    if asked is None:
+        return tuple(known.values())
+    found = [names.choose("step", name, known) for name in names.listed(asked, "--steps")]
+    return tuple(step for step in known.values() if step in found)
+
+
+def _page(folder: Path) -> str:
+    """What an earlier call tells of its steps, after which this one's are told."""
+    path = folder / FILE
+    return path.read_text(encoding="utf-8") + "\n" if path.is_file() else ""
+
+
+def _take(
+    wanted: Sequence[Step], folder: Path, limit_s: float, console: Console, earlier: str
+) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = steps(device, folder)
     taken: list[Taken] = []
     try:
         with terminated_like_interrupted():  # a scheduler's time limit sends that
             for one in step.take(wanted, folder, limit_s):
                 taken.append(one)
-                write_text(folder / FILE, render(taken, folder))
+                write_text(folder / FILE, earlier + render(taken, folder))
                 console.print(
                     f"{one.step.name}: {one.ending}, {one.seconds:.0f} s", highlight=False
                 )
@@ -105,6 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="where reports and logs go")
     parser.add_argument("--device", help="cuda, cuda:N or cpu (cuda where there is one)")
+    parser.add_argument(
+        "--steps",
+        metavar="A,B,…",
+        help=f"of {', '.join(steps('cpu', Path()))} (all); for a machine that is lent call by call",
+    )
     parser.add_argument(
         "--limit",
         type=float,

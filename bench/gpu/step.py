@@ -29,6 +29,8 @@ class Step:
     """Of the interpreter: ``-m pytest …``."""
     limit_s: float
     """After which it is interrupted."""
+    besides_s: float | None = None
+    """What it takes besides the ``--budget`` that it is given; None where it takes none."""
     report: str = ""
     """What it is read in, a path in the folder; empty where that is its log."""
 
@@ -36,6 +38,12 @@ class Step:
     def log(self) -> str:
         """The file that its output goes to."""
         return f"{self.name}.log"
+
+    def within(self, left_s: float) -> tuple[str, ...]:
+        """The arguments with which it ends by itself in the time that is left for it."""
+        if self.besides_s is None:
+            return self.arguments
+        return (*self.arguments, f"--budget={max(1.0, left_s - self.besides_s):.0f}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +95,7 @@ def take(
             continue
         with (folder / step.log).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, *step.arguments],
+                [sys.executable, *step.within(left_s)],
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

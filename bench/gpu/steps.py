@@ -1,6 +1,8 @@
 """The steps that a GPU is worth, in order of what would be missed most."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.cells.dtypes import DTYPES
 from bench.gpu.step import Step
@@ -12,10 +14,16 @@ TESTS, SUITE = "tests", "bench/suite"
 # The machine's libraries are not ours to choose: their warnings go to the log, and end nothing.
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-W", "default")
 MARK = "pytest.mark.gpu"
+# What nothing but a GPU shows of what is measured; of what comes last some may be cut off.
+FIRST = ("test_subject.py", "test_captured.py")
 
 
-def steps(device: str, folder: Path) -> tuple[Step, ...]:
-    """Every step; reports go to ``folder``, a sweep's and energy's to folders in it."""
+def steps(device: str, folder: Path) -> Mapping[str, Step]:
+    """Every step by its name; reports go to ``folder``, a sweep's and energy's to folders in it."""
+    return MappingProxyType({step.name: step for step in _steps(device, folder)})
+
+
+def _steps(device: str, folder: Path) -> tuple[Step, ...]:
     kind = device.partition(":")[0]
     dtypes = [name for name in PRECISIONS if kind in DTYPES[name].devices]
     suite = (*PYTEST, SUITE, f"--device={device}")
@@ -24,14 +32,14 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
         Step(
             name="tests",
             what="the tests that need a GPU",
-            arguments=(*PYTEST, *with_gpu_tests(Path(TESTS)), "-m", "gpu"),
-            limit_s=195.0,
+            arguments=(*PYTEST, *with_gpu_tests(Path(TESTS)), "-m", "gpu", "--durations=0"),
+            limit_s=190.0,
         ),
         Step(
             name="compile",
             what="code of the bf16 networks for what follows, all of it at once",
             arguments=("-m", "bench.gpu.compiling", f"--device={device}"),
-            limit_s=70.0,
+            limit_s=90.0,
         ),
         Step(
             name="default",
@@ -40,9 +48,10 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 *(*suite, "--profile=default", f"--dtypes={','.join(dtypes)}"),
                 # A set is 96 workers, whose start and end take as long as 3 rounds: a set more
                 # tells more than rounds do. 2.5 s a cell and set is energy: a step of its own.
-                *("--rounds=3", "--no-energy", "--budget=415", f"--report-dir={folder}"),
+                *("--rounds=3", "--no-energy", f"--report-dir={folder}"),
             ),
             limit_s=490.0,
+            besides_s=130.0,  # imports and counting, three ceilings, the last wave, the reports
             report="report.md",
         ),
         Step(
@@ -52,7 +61,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
                 *("-m", "bench.selfcheck", "--parts=bias", f"--device={device}"),
                 f"--report-dir={folder}",
             ),
-            limit_s=110.0,
+            limit_s=100.0,
             report="selfcheck.md",
         ),
         Step(
@@ -60,9 +69,10 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             what="throughput from batch 1 to where it is saturated",
             arguments=(
                 *(*suite, "--profile=sweep", "--modes=eager,compile", "--dtypes=bf16"),
-                *("--rounds=3", "--no-ceiling", "--budget=68", f"--report-dir={folder / 'sweep'}"),
+                *("--rounds=3", "--no-ceiling", f"--report-dir={folder / 'sweep'}"),
             ),
             limit_s=100.0,
+            besides_s=32.0,
             report="sweep/report.md",
         ),
         Step(
@@ -79,7 +89,7 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             name="reports",
             what="the reports again, with the stages in them",
             arguments=("-m", "bench", "report", str(folder / "run.json")),
-            limit_s=35.0,
+            limit_s=30.0,
         ),
         Step(
             name="energy",
@@ -87,20 +97,21 @@ def steps(device: str, folder: Path) -> tuple[Step, ...]:
             arguments=(
                 *(*suite, f"--archs={','.join(NETWORKS)}", "--modes=eager,compile"),
                 *("--dtypes=bf16,fp32", "--batch-sizes=128", "--sets=1", "--rounds=1"),
-                *("--precision=1", energy, "--no-ceiling", "--budget=45"),
+                *("--precision=1", energy, "--no-ceiling"),
                 f"--report-dir={folder / 'energy'}",
             ),
             limit_s=75.0,
+            besides_s=30.0,
             report="energy/report.md",
         ),
     )
 
 
 def with_gpu_tests(folder: Path) -> tuple[str, ...]:
-    """The files that have tests for a GPU, or else the folder.
+    """The files that have tests for a GPU, those that matter most first; or else the folder.
 
     No other is imported: a browser's, say, would need what the machine has no other use for, and
     one file that cannot be imported ends them all.
     """
-    files = sorted(folder.rglob("test_*.py"))
+    files = sorted(folder.rglob("test_*.py"), key=lambda one: (one.name not in FIRST, one))
     return tuple(str(one) for one in files if f"@{MARK}" in one.read_text()) or (str(folder),)

@@ -22,11 +22,11 @@ Capture = pytest.CaptureFixture[str]
 
 
 def named(device: str, folder: Path = Path("reports/here")) -> dict[str, Step]:
-    return {one.name: one for one in steps(device, folder)}
+    return dict(steps(device, folder))
 
 
 def test_all_steps_fit_into_the_time() -> None:
-    assert sum(one.limit_s for one in steps("cuda", Path("x"))) + GRACE_S <= gpu.LIMIT_S
+    assert sum(one.limit_s for one in named("cuda").values()) + GRACE_S <= gpu.LIMIT_S
 
 
 def test_each_precision_that_the_device_has_is_measured() -> None:
@@ -41,6 +41,8 @@ def test_tests_that_need_a_gpu_come_from_their_files_alone(tmp_path: Path) -> No
         (tmp_path / f"{name}.py").write_text(text)
     expected = [str(tmp_path / "deep/test_b.py"), str(tmp_path / "test_a.py")]
     assert list(with_gpu_tests(tmp_path)) == expected
+    (tmp_path / "test_subject.py").write_text(f"@{MARK}")
+    assert with_gpu_tests(tmp_path)[0] == str(tmp_path / "test_subject.py")
     assert with_gpu_tests(tmp_path / "nothing") == (str(tmp_path / "nothing"),)
     files = with_gpu_tests(ROOT / TESTS)
     assert str(ROOT / "tests/bench/worker/test_clock.py") in files
@@ -61,7 +63,7 @@ def test_a_library_s_warning_costs_no_measurement(tmp_path: Path) -> None:
 def test_pytest_takes_what_the_steps_ask_of_it(name: str, device: str, tmp_path: Path) -> None:
     """Collected, and not measured: an option that it does not know ends that, or does not fit."""
     collected = subprocess.run(
-        [sys.executable, *named(device, tmp_path)[name].arguments, "--collect-only", "-q"],
+        [sys.executable, *named(device, tmp_path)[name].within(50.0), "--collect-only", "-q"],
         cwd=ROOT,
         env=rehearsal.environment() if device == "cuda" else None,
         capture_output=True,
@@ -91,15 +93,23 @@ def test_what_was_done_is_written_down_step_by_step(
         Step(name="fine", what="a | b", arguments=("-c", "pass"), limit_s=60.0),
         Step(name="fails", what="c", arguments=("-c", "raise SystemExit(4)"), limit_s=60.0),
     )
-    monkeypatch.setattr(gpu, "steps", lambda *_: toys[:1])
-    assert gpu.main([str(tmp_path / "out"), "--device", "cpu"]) == 0
-    monkeypatch.setattr(gpu, "steps", lambda *_: toys)
+    monkeypatch.setattr(gpu, "steps", lambda *_: {toy.name: toy for toy in toys})
+    fine = [str(tmp_path / "out"), "--device", "cpu", "--steps", "fine"]
+    assert gpu.main(fine) == 0
     assert gpu.main([str(tmp_path / "out"), "--device", "cpu"]) == 1
     page = (tmp_path / "out" / gpu.FILE).read_text()
     assert "](" not in page
     assert "| fine | a &#124; b |" in " ".join(page.split())
     assert "exit code 4" in page
     assert "fails: exit code 4" in capsys.readouterr().err
+    assert gpu.main(fine) == 0  # which says nothing of what stays of the other
+    assert (tmp_path / "out" / gpu.FILE).read_text().startswith(page)
+
+
+def test_steps_are_taken_in_their_order_whatever_the_order_asked_for() -> None:
+    known = named("cuda")
+    assert gpu.chosen(None, known) == tuple(known.values())
+    assert [one.name for one in gpu.chosen("default,tests", known)] == ["tests", "default"]
 
 
 def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
@@ -107,7 +117,7 @@ def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
 ) -> None:
     monkeypatch.chdir(ROOT)
     late = Step(name="late", what="a", arguments=("-c", WRITES_LATE), limit_s=60.0)
-    monkeypatch.setattr(gpu, "steps", lambda *_: (late,))
+    monkeypatch.setattr(gpu, "steps", lambda *_: {"late": late})
 
     def end() -> None:
         while not (tmp_path / late.log).is_file() or not (tmp_path / late.log).read_text():
@@ -149,6 +159,7 @@ def test_each_report_is_one_that_its_step_writes() -> None:
     [
         (["out", "--device", "tpu"], "no device is called 'tpu'"),
         (["out", "--device", "cpu", "--limit", "0"], "--limit must be a positive number"),
+        (["out", "--device", "cpu", "--steps", "clock"], "did you mean 'clocks'"),
         (["out", "--device", "cpu"], "start it at a checkout's root"),
     ],
 )

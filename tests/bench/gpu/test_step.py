@@ -1,7 +1,9 @@
+import ast
 import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -84,6 +86,17 @@ def test_one_that_does_not_listen_is_killed_with_what_it_started(tmp_path: Path)
         time.sleep(0.05)
     else:
         pytest.fail("what it started lives on")
+
+
+def test_a_budget_is_what_the_time_left_has_room_for(tmp_path: Path) -> None:
+    """Little may be left of a machine's time, and reports are to be made in it as well."""
+    one = replace(a("b", "import sys; print(sys.argv[1:])", limit_s=490.0), besides_s=130.0)
+    assert one.within(490.0)[2:] == ("--budget=360",)
+    assert one.within(100.0)[2:] == ("--budget=1",)
+    assert a("none", FINE).within(490.0) == ("-c", FINE)
+    assert taken([one], tmp_path, 302.0 + step.GRACE_S)["b"].is_fine
+    (budget,) = ast.literal_eval((tmp_path / "b.log").read_text())
+    assert budget in {"--budget=171", "--budget=172"}
 
 
 def test_what_time_does_not_allow_is_not_begun_and_said(tmp_path: Path) -> None:
