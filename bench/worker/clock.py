@@ -75,8 +75,7 @@ class CudaClock:
     def time(self, step: Step, iterations: int) -> Timing:
         """Time each iteration by the host's clock and, within it, by two events."""
         host_s, device_s = [], []
-        before = torch.cuda.Event(enable_timing=True)
-        after = torch.cuda.Event(enable_timing=True)
+        before, after = _events(2)
         torch.cuda.synchronize(self._device)
         for _ in range(iterations):
             if self._flush is not None:
@@ -93,8 +92,7 @@ class CudaClock:
 
     def back_to_back(self, step: Step, iterations: int) -> BackToBack:
         """Time ``iterations`` together, and then one that the device did not have to wait for."""
-        before = torch.cuda.Event(enable_timing=True)
-        after = torch.cuda.Event(enable_timing=True)
+        before, after = _events(2)
         torch.cuda.synchronize(self._device)
         start = self._now()
         before.record()
@@ -121,7 +119,7 @@ class CudaClock:
         where the call took longer than the sleep: a full queue, or a step that waits for its own
         results, held it up, and then the device may have waited too.
         """
-        asleep, before, after = (torch.cuda.Event(enable_timing=True) for _ in range(3))
+        asleep, before, after = _events(3)
         start = self._now()
         asleep.record()
         torch.cuda._sleep(stall_cycles(enqueue_s))
@@ -133,6 +131,14 @@ class CudaClock:
         if took_s >= asleep.elapsed_time(before) / 1e3:
             return None
         return float(before.elapsed_time(after)) / 1e3
+
+
+def _events(count: int) -> list[torch.cuda.Event]:
+    """Events that are there: only being recorded makes one, and that takes its time."""
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(count)]
+    for event in events:
+        event.record()
+    return events
 
 
 def stall_cycles(enqueue_s: float) -> int:
