@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.cells import archs, inputs, modes
+from bench.cells.captured import forget_workspaces
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES, Dtype
 from bench.cells.tasks import TASKS, Answer, Task
@@ -101,6 +102,8 @@ def prepare(
     DTYPES["fp32"].pin_precision()
     expected = answer(make(model, images, targets, DTYPES["fp32"]))
     build_s = time.perf_counter() - start
+    if device.type == "cuda":
+        forget_workspaces()
 
     if modes.is_compiled(cell.mode):  # compiled code has the number of threads in it
         torch.set_num_threads(own_threads)

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from bench.cells import captured, inputs
 from bench.cells.captured import Captured
+from bench.units import MIB
 from tests.bench import tiny
 
 IMAGE_SIZE = 16
@@ -47,3 +48,16 @@ def test_a_replay_answers_as_eager_does_whatever_the_images(
             assert torch.allclose(replayed(batch), expected, rtol=1e-4, atol=1e-5)
     with torch.inference_mode(), pytest.raises(ValueError, match="captured as a CUDA graph for"):
         replayed(images(3).cuda())
+
+
+@pytest.mark.gpu
+def test_what_cublas_works_in_stays_with_the_graph_alone() -> None:
+    model, batch = tiny.net().eval().cuda(), images().cuda()
+    captured.forget_workspaces()
+    before_bytes = torch.cuda.memory_allocated()
+    replayed = Captured(model)
+    with torch.inference_mode():
+        model(batch)
+        replayed(batch)
+    # A workspace is 4 MiB at the least, and of a stream: this one's, that of warming up, a graph's.
+    assert torch.cuda.memory_allocated() - before_bytes < MIB
