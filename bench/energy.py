@@ -1,8 +1,9 @@
 """Energy: what a card takes for an image, by its own counter, while one worker iterates.
 
 The process that measures reads the counter, before and after a worker's iterations: the workers
-need no NVML then, and a gate's other interpreter no nvidia-ml-py. What lies between a reading and
-the iterations, the rest of the reading and the hand-over, takes some milliseconds of two seconds.
+need no NVML then, and a gate's other interpreter no nvidia-ml-py. Next to the iterations it reads
+that counter alone, and what else is to be known of the card further out, where reading it leaves
+the card idle in no window. What lies between the counter and the iterations is the hand-over.
 Idle power is not subtracted: the image takes that too.
 """
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench import energy
@@ -103,10 +104,16 @@ class LiveWave:
             if over_budget():
                 return
             with self._live.may_fail(cell, "measuring energy"):
+                meter = self._card.meter
+                before = meter.read()
                 self._sustain(cell, energy.LEAD_IN_S)
-                before = self._card.meter.read()
+                before_j = meter.energy_j()
                 done = self._sustain(cell, energy.WINDOW_S)
-                around = Around(before=before, after=self._card.meter.read())
+                after_j = meter.energy_j()
+                around = Around(
+                    before=replace(before, energy_j=before_j),
+                    after=replace(meter.read(), energy_j=after_j),
+                )
                 self._live.learn(
                     cell, **energy.facts(around, done, cell, self._card.allowed, self._set)
                 )

@@ -131,6 +131,10 @@ class Meter(Protocol):
         """Read it now."""
         ...
 
+    def energy_j(self) -> float | None:
+        """Read what it has taken alone, which is done at once; None where that is not counted."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:

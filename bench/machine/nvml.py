@@ -105,7 +105,7 @@ class NvmlMeter:
             power_w=_from_thousandths(self._number("nvmlDeviceGetPowerUsage")),
             reasons=self._reasons(),
             throttled_s=self._throttled_s(),
-            energy_j=_from_thousandths(self._number("nvmlDeviceGetTotalEnergyConsumption")),
+            energy_j=self.energy_j(),
             used_bytes=self._used_bytes(),
             own_processes=len(own),
             own_bytes=sum(held) if len(held) == len(own) else None,
@@ -114,6 +114,10 @@ class NvmlMeter:
             # It does its clients' work, and they are listed themselves.
             else tuple(found for found in others if found.name != MPS_SERVER),
         )
+
+    def energy_j(self) -> float | None:
+        """Read its energy counter alone: a call, where listing processes takes many."""
+        return _from_thousandths(self._number("nvmlDeviceGetTotalEnergyConsumption"))
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         """What a function of NVML answers; None where there is no such thing here."""

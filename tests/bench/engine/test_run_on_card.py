@@ -31,6 +31,9 @@ class Scripted:
     def read(self) -> Reading:
         return self._reading(next(self._numbers))
 
+    def energy_j(self) -> float | None:
+        return self.read().energy_j
+
 
 def cards(reading: Callable[[int], Reading], allowed: frozenset[int] = frozenset()) -> Cards:
     card = Card(meter=Scripted(reading), facts=FACTS, allowed=allowed)
@@ -113,6 +116,7 @@ def test_energy_is_measured_once_a_set_of_each_worker(
         setups = record_of(outcome, one).setups
         assert [setup["energy_set"] for setup in setups] == [0, 1]
         for setup in setups:
+            # Of two numbers in a row: nothing else was read of the card in the window.
             assert setup["energy_j"] == 100.0
             assert setup["energy_wall_s"] >= 0.05
             assert setup["energy_images"] % 2 == 0

@@ -216,11 +216,22 @@ def test_a_number_that_means_that_there_is_none_is_none() -> None:
     assert meter(fake).read().energy_j is None
 
 
+def test_the_counter_of_energy_is_read_alone() -> None:
+    """A card is idle while it is read between two windows, and the counter goes on."""
+    fake = FakeNvml()
+    found = meter(fake)
+    fake.asked.clear()
+    assert found.energy_j() == found.read().energy_j
+    assert fake.asked[0] == "nvmlDeviceGetTotalEnergyConsumption"
+    assert "nvmlDeviceGetComputeRunningProcesses" in fake.asked[1:3]
+
+
 def test_a_card_is_only_ever_read() -> None:
     fake = FakeNvml()
     found = meter(fake)
     found.describe()
     found.read()
+    found.energy_j()
     assert fake.asked
     assert all("Get" in name for name in fake.asked)
 
