@@ -56,11 +56,13 @@ def holds(before_bytes: int, device: torch.device) -> dict[str, int]:
     """What this process holds by itself, in bytes, and on CUDA what its device has left.
 
     ``before_bytes`` is the resident set before it built anything. What it shares with the process
-    that it was forked from is not its own, until it writes to it.
+    that it was forked from is not its own, until it writes to it; nor are the files of CUDA's
+    libraries, half a gigabyte, which all workers map and a resident set has in it.
     """
-    own = psutil.Process().memory_full_info().uss
-    held = {"host_bytes": max(own, resident.peak_bytes() - before_bytes)}
-    if device.type == "cuda":
+    held = {"host_bytes": psutil.Process().memory_full_info().uss}
+    if device.type == "cpu":
+        held["host_bytes"] = max(held["host_bytes"], resident.peak_bytes() - before_bytes)
+    else:
         held["device_bytes"] = torch.cuda.max_memory_reserved(device)
         held["device_reserved_bytes"] = torch.cuda.memory_reserved(device)
         held["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]

@@ -46,6 +46,19 @@ def test_a_peak_that_cannot_be_reset_has_nothing_to_be_taken_from(
     assert memory.reset_peak(CPU) is None
 
 
+@pytest.mark.parametrize(("device", "counts"), [("cpu", True), ("cuda", False)])
+def test_files_that_workers_share_are_no_host_memory_of_one_on_a_gpu(
+    device: str, counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resident_bytes = 2**50
+    monkeypatch.setattr("bench.machine.resident.peak_bytes", lambda: resident_bytes)
+    for name in ("max_memory_reserved", "memory_reserved"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 0))
+    held = memory.holds(0, torch.device(device))
+    assert (held["host_bytes"] == resident_bytes) is counts
+
+
 @pytest.mark.gpu
 def test_the_allocators_peaks_hold_what_was_allocated() -> None:
     device = torch.device("cuda")
