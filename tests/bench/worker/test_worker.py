@@ -10,7 +10,7 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.machine import environment
 from bench.worker import subject
-from bench.worker.clock import CudaClock, HostClock
+from bench.worker.clock import CudaClock, HostClock, Step, Timing
 from bench.worker.worker import Worker, replays
 
 IMAGE_SIZE = 16
@@ -79,6 +79,27 @@ def test_a_cache_is_emptied_before_each_iteration_where_there_is_how(compiled: W
     own = compiled._clock()
     assert isinstance(own, CudaClock)
     assert own._flush is flush
+
+
+def test_a_block_is_launched_before_any_round_s(
+    compiled: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CUDA loads at a first launch would look like a stranger's memory on the card."""
+    seen: list[str] = []
+
+    class Clock(HostClock):
+        def time(self, step: Step, iterations: int) -> Timing:
+            seen.append("one by one")
+            return super().time(step, iterations)
+
+        def back_to_back(self, step: Step, iterations: int) -> None:
+            assert iterations >= 2
+            step()
+            seen.append("back to back")
+
+    monkeypatch.setattr(compiled, "_clock", Clock)
+    compiled.warm_up()
+    assert seen[-1] == "back to back"
 
 
 @pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
