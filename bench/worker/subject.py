@@ -137,7 +137,9 @@ def prepare(
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,
             resident_before_bytes=resident_before_bytes,
-            cudagraph_skips=(cudagraph_skips() if modes.is_replayed(cell.mode, cell.device) else 0),
+            cudagraph_skips=(
+                cudagraph_skips(graphs) if modes.is_replayed(cell.mode, cell.device) else 0
+            ),
             batches=batches,
         ),
     )
@@ -258,13 +260,16 @@ def compiled_graphs() -> tuple[int, int]:
     return counters["stats"]["unique_graphs"], len(graph_break_reasons)
 
 
-def cudagraph_skips() -> int:
-    """Graphs that Inductor was asked to replay as CUDA graphs in this process, and does not."""
-    if "torch._dynamo" not in sys.modules:
+def cudagraph_skips(graphs: int) -> int:
+    """Graphs, of those compiled for it, that Inductor does not replay as CUDA graphs."""
+    if not graphs:
         return 0
     from torch._dynamo.utils import counters
+    from torch._inductor.cudagraph_trees import get_manager
 
-    return counters["inductor"]["cudagraph_skips"]
+    # It does not count those of which it found no part that could be replayed.
+    manages_any = get_manager(torch.cuda.current_device(), create_if_none_exists=False) is not None
+    return counters["inductor"]["cudagraph_skips"] if manages_any else graphs
 
 
 def _compile_cached() -> bool:

@@ -352,6 +352,18 @@ def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
     assert subject.compiled_graphs() == graphs  # no batch is another program
 
 
+def test_graphs_that_inductor_silently_leaves_alone_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a graph without a part to be replayed its own counter says nothing."""
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    assert subject.cudagraph_skips(2) == 2
+    assert subject.cudagraph_skips(0) == 0  # captured by us: Inductor has no part in it
+    monkeypatch.setattr("torch._inductor.cudagraph_trees.get_manager", lambda *_, **__: "there")
+    torch._dynamo.utils.counters["inductor"].clear()
+    assert subject.cudagraph_skips(2) == 0
+
+
 @pytest.mark.gpu
 @may_warn
 def test_a_step_trains_with_cuda_graphs() -> None:
