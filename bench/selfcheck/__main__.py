@@ -81,7 +81,7 @@ def _write(found: Selfcheck, folder: Path | None, console: Console) -> bool:
 
 
 def check(device: str, sets: int, parts: Collection[str], console: Console) -> Iterator[Selfcheck]:
-    """What is known after each of the parts asked for, in the environment that workers start with.
+    """What is known after each part asked for, and each cell of one, as workers start here.
 
     Raises ``WorkerError`` where a worker fails, ``RequestError`` for no sets.
     """
@@ -100,7 +100,8 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
                 handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
                 yield (found := replace(found, handovers=handovers, idleness=idleness))
         if "bias" in parts:
-            yield (found := replace(found, biases=_biases(device, progress)))
+            for biases in _biases(device, progress):
+                yield (found := replace(found, biases=biases))
         if "startup" in parts:
             ways = {
                 "fresh interpreters": lambda: _spawner("bench.worker"),
@@ -112,13 +113,14 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
             yield replace(found, scales=_scales(progress))
 
 
-def _biases(device: str, progress: Progress) -> tuple[Bias, ...]:
+def _biases(device: str, progress: Progress) -> Iterator[tuple[Bias, ...]]:
+    """All so far, after each cell: one takes up to half a minute."""
     progress.phase("bias", len(MODES))
-    biases = []
+    biases: tuple[Bias, ...] = ()
     for one in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
-        biases.append(one)
+        biases = (*biases, one)
         progress.advance(one.cell.id)
-    return tuple(biases)
+        yield biases
 
 
 def _scales(progress: Progress) -> dict[str, tuple[Scale, ...]]:

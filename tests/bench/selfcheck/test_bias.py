@@ -90,7 +90,7 @@ def test_on_a_gpu_a_worker_puts_its_events_beside_do_bench_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 4)
-    cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=32)
+    cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=128)
     launcher = Spawner(environment.for_workers(os.environ), module="bench.selfcheck.worker")
     (found,) = bias.measure([cell], launcher, seed=0)
     assert found.on_device is not None

@@ -6,11 +6,12 @@ import pytest
 
 from bench.engine.process import WorkerError
 from bench.selfcheck import bias, handover, report, scale, startup
-from bench.selfcheck.__main__ import _cells, main
+from bench.selfcheck.__main__ import _biases, _cells, main
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.synthetic import Size
 from tests.bench import runs
+from tests.bench.engine.running import Watcher
 from tests.bench.selfcheck.test_startup import set_of
 
 
@@ -145,6 +146,20 @@ def test_clocks_are_compared_where_the_device_is_the_bottleneck(
     device: str, batch_size: int
 ) -> None:
     assert {cell.batch_size for cell in _cells(device)} == {batch_size}
+
+
+def test_a_cell_s_clocks_are_kept_whatever_becomes_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measure(*_: object, **__: object) -> Iterator[bias.Bias]:
+        yield FOUND.biases[0]
+        raise WorkerError("died", "it died")
+
+    monkeypatch.setattr(bias, "measure", measure)
+    told = _biases("cpu", Watcher())
+    assert next(told) == (FOUND.biases[0],)
+    with pytest.raises(WorkerError):
+        next(told)
 
 
 @pytest.mark.parametrize("error", [WorkerError("died", "it died"), KeyboardInterrupt()])
