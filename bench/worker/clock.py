@@ -36,6 +36,14 @@ class Clock(Protocol):
         ...
 
 
+class BlockClock(Clock, Protocol):
+    """One that times them together as well."""
+
+    def back_to_back(self, step: Step, iterations: int) -> BackToBack | None:
+        """Run ``step`` so often with no wait in between; None where each is waited for anyway."""
+        ...
+
+
 class HostClock:
     """For a device whose calls return when the work is done."""
 

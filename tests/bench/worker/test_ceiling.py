@@ -8,31 +8,57 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cells.dtypes import DTYPES
+from bench.records.record import BackToBack
 from bench.units import MIB
 from bench.worker import ceiling
-from bench.worker.ceiling import LEAST, PROBE_S, Convolution, Sizes
+from bench.worker.ceiling import LEAST, PROBE_S, TOGETHER, Convolution, Sizes
 from bench.worker.clock import Step, Timing
 
 CPU = torch.device("cpu")
+GIB = 1024 * MIB
 SMALL = Convolution(batch_size=2, channels=3, side=5, kernel=3)
 TINY = Sizes(products=(4, 8), convolutions=(SMALL,))
+GAP_S = 0.375
 TAKES_S = PROBE_S / 2  # a power of two, so that quotients are exact
 
 
 class FakeClock:
     """A clock by which a step takes what it is told, and which runs it."""
 
-    def __init__(self, durations_s: Iterable[float], *, device: bool = False) -> None:
+    def __init__(self, durations_s: Iterable[float]) -> None:
         self._durations_s = iter(durations_s)
-        self._device = device
         self.steps = 0
 
     def time(self, step: Step, iterations: int) -> Timing:
         assert iterations == 1
         step()
         self.steps += 1
-        host_s = (next(self._durations_s),)
-        return Timing(host_s=host_s, device_s=(host_s[0] / 2,) if self._device else ())
+        return Timing(host_s=(next(self._durations_s),), device_s=())
+
+    def back_to_back(self, step: Step, iterations: int) -> BackToBack | None:
+        del step, iterations
+        return None
+
+
+class FakeCudaClock(FakeClock):
+    """One of a device that waits ``GAP_S`` for the first launch of a block."""
+
+    def __init__(self, durations_s: Iterable[float], *, knows_busy: bool) -> None:
+        super().__init__(durations_s)
+        self._knows_busy = knows_busy
+
+    def back_to_back(self, step: Step, iterations: int) -> BackToBack:
+        step()
+        self.steps += iterations
+        each_s = next(self._durations_s)
+        device_s = GAP_S + iterations * each_s
+        return BackToBack(
+            iterations=iterations,
+            enqueue_s=0.0,
+            host_s=device_s,
+            device_s=device_s,
+            busy_s=each_s if self._knows_busy else None,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +107,21 @@ def test_the_fastest_repetition_counts(durations_s: list[float], best_s: float, 
     assert timer.steps == steps == len(durations_s)
 
 
-def test_a_device_s_own_events_are_believed_where_there_are_any() -> None:
-    assert ceiling.best_s(lambda: None, FakeClock(repeat(4.0), device=True)) == 2.0
+@pytest.mark.parametrize(("knows_busy", "gap_s"), [(True, 0.0), (False, GAP_S / TOGETHER)])
+def test_a_device_s_wait_for_launches_is_hardly_in_what_it_does_at_the_most(
+    knows_busy: bool, gap_s: float
+) -> None:
+    timer = FakeCudaClock([1.0, 4.0, 2.0, 3.0], knows_busy=knows_busy)
+    assert ceiling.best_s(lambda: None, timer) == 2.0 + gap_s
+    assert timer.steps == 1 + LEAST * TOGETHER
+
+
+@pytest.mark.parametrize(("free_bytes", "copied_bytes"), [(16 * GIB, 2 * GIB), (15 * GIB, 4 * MIB)])
+def test_a_gpu_copies_much_where_it_has_the_memory(
+    free_bytes: int, copied_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free_bytes, 80 * GIB))
+    assert ceiling._copied_bytes(torch.device("cuda")) == copied_bytes
 
 
 @pytest.mark.parametrize("probe", [*ceiling.probes(TINY)], ids=lambda probe: probe.kind)
