@@ -14,6 +14,7 @@ from typing import Self
 
 from bench.engine.process import Streams, WorkerProcess, no_interpreter
 from bench.engine.server import Server
+from bench.machine import driver
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -182,13 +183,17 @@ def launcher(
     roots: Sequence[Path] = (ROOT,),
     ahead: int = 1,
 ) -> Launcher:
-    """The quickest way to start workers that is safe here: macOS's frameworks do not like forks.
+    """The quickest way to start workers that is safe here.
+
+    macOS's frameworks do not like forks, nor does CUDA: libraries count its devices while they are
+    imported, and what is forked after that cannot use them unless NVML did the counting.
 
     ``imports`` names what the workers will need besides torch, so that it is imported once;
     ``ahead`` is how many fork servers are started at a time.
     """
     _allow_many_files()
-    if platform.system() == "Linux":
+    may_fork = not driver.devices() or driver.is_counted_untouched(environment)
+    if platform.system() == "Linux" and may_fork:
         return ForkServer(environment, imports, python, cpus, roots, ahead)
     return Spawner(environment, python, cpus, roots)
 

@@ -4,13 +4,14 @@ None of it makes a context, so that a process that asks may go on to fork.
 """
 
 import ctypes
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from bench.machine.reading import text
 
-_SUCCESS = 0  # of CUresult
+_SUCCESS = 0  # of CUresult, and of nvmlReturn_t
 
 
 class Identity(NamedTuple):
@@ -51,6 +52,15 @@ def names() -> tuple[str, ...]:
     return () if driver is None else tuple(_name(driver, index) for index in range(devices()))
 
 
+def is_counted_untouched(variables: Mapping[str, str]) -> bool:
+    """Whether PyTorch can count the devices without CUDA, so that a process may go on to fork.
+
+    It asks NVML, in the environment that is ours for workers, and CUDA where NVML does not answer
+    or devices are parts of cards (as torch.cuda._device_count_nvml has it).
+    """
+    return not variables.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-") and _nvml_answers()
+
+
 def version() -> str:
     """The driver's version as its kernel module states it."""
     return text(Path("/sys/module/nvidia/version")) or "unknown"
@@ -63,6 +73,13 @@ def _library() -> Any:
     except OSError:
         return None
     return driver if driver.cuInit(0) == _SUCCESS else None
+
+
+def _nvml_answers() -> bool:
+    try:
+        return bool(ctypes.CDLL("libnvidia-ml.so.1").nvmlInit() == _SUCCESS)
+    except OSError:
+        return False
 
 
 def _device(driver: Any, index: int) -> ctypes.c_int | None:

@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from bench.cells.cell import Cell
+from bench.engine import launch
 from bench.engine.launch import ForkServer, Launcher, Spawner
 from bench.engine.process import WorkerError, WorkerProcess
+from bench.machine import driver
 from bench.machine.environment import for_workers
 from bench.worker.subject import Setup
 
@@ -127,6 +129,35 @@ def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProces
     assert setup["gradient_error"] is not None
     assert setup["output_error"] < 1e-4
     assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("devices", "answers", "kind"),
+    [(1, False, Spawner), (1, True, ForkServer), (0, False, ForkServer)],
+)
+def test_no_worker_is_forked_from_what_may_have_begun_cuda(
+    devices: int, answers: bool, kind: type[Launcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "devices", lambda: devices)
+    monkeypatch.setattr(driver, "_nvml_answers", lambda: answers)
+    with launch.launcher(for_workers(os.environ), ["no library"]) as started:
+        assert type(started) is kind
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+@pytest.mark.parametrize("imports", [(), ("torchvision",), ("bench.worker.preload",)])
+def test_what_is_imported_for_workers_leaves_cuda_to_them(imports: tuple[str, ...]) -> None:
+    """Where NVML answers; PyTorch then counts devices without CUDA, however often it is asked."""
+    code = (
+        "import importlib, os, sys, torch\n"
+        "torch.cuda._device_count_nvml = lambda: 1\n"
+        "import bench.worker.worker\n"
+        "[importlib.import_module(name) for name in sys.argv[1:]]\n"
+        "os.fork() or os._exit(torch.cuda._is_in_bad_fork())\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))"
+    )
+    started = [sys.executable, "-c", code, *imports]
+    assert subprocess.run(started, env=for_workers(os.environ), check=False).returncode == 0
 
 
 @pytest.mark.parametrize("ahead", [1, 2])

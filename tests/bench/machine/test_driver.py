@@ -78,3 +78,36 @@ def test_no_driver_tells_of_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ctypes.CDLL", missing)
     assert driver.identity(0) is None
+
+
+class Nvml:
+    """As much of NVML's library as PyTorch needs to count devices."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def nvmlInit(self) -> int:  # noqa: N802 - its own name
+        return self._status
+
+
+@pytest.mark.parametrize(
+    ("status", "visible", "untouched"),
+    [
+        (0, {}, True),
+        (0, {"CUDA_VISIBLE_DEVICES": "1,0"}, True),
+        (0, {"CUDA_VISIBLE_DEVICES": "MIG-1234"}, False),
+        (9, {}, False),
+        (None, {}, False),
+    ],
+)
+def test_devices_are_counted_untouched_where_pytorch_asks_nvml(
+    status: int | None, visible: dict[str, str], untouched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str) -> Nvml:
+        assert name == "libnvidia-ml.so.1"
+        if status is None:
+            raise OSError("no such library")
+        return Nvml(status)
+
+    monkeypatch.setattr("ctypes.CDLL", load)
+    assert driver.is_counted_untouched(visible) is untouched
