@@ -12,6 +12,7 @@ from multiprocessing.connection import wait
 
 from bench.cells.cell import Cell
 from bench.cells.modes import is_compiled, is_tuned
+from bench.cells.plan import Plan
 from bench.cells.waves import Wave
 from bench.engine import limits
 from bench.engine.context import Context
@@ -95,6 +96,8 @@ class Preparation:
             l2=plan.l2,
             seed=plan.seed,
             threads=threads,
+            is_cached=cell in self._replaced
+            or was_measured(plan, self._device, before=self._live.where["set_index"]),
         )
 
     def _threads(self, waiting: int, busy: int) -> int:
@@ -113,6 +116,11 @@ class Preparation:
             return True
         self._live.learn(cell, **facts, device=self._device)
         return False
+
+
+def was_measured(plan: Plan, device: str, *, before: int) -> bool:
+    """Whether a set before the one of this index was a device's, which compiled what it runs."""
+    return any(plan.device_of(earlier) == device for earlier in range(before))
 
 
 def covered_s(spans: Iterable[tuple[float, float]]) -> float:

@@ -97,10 +97,16 @@ class Worker:
         seed: int,
         threads: int | None = None,
         l2: str = "warm",
+        is_cached: bool = False,
     ) -> dict[str, Any]:
-        """Build, run, check the answer; and say what this process holds by now."""
+        """Build, run, check the answer; and say what this process holds by now.
+
+        ``is_cached`` is that its code has been compiled before.
+        """
         wanted = Cell(**cell)
         self._use(wanted.device)
+        if is_cached and modes.is_compiled(wanted.mode):
+            _compile_alone()
         self.subject = subject.prepare(
             wanted, image_size=image_size, seed=seed, threads=threads, l2=l2
         )
@@ -212,6 +218,17 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def _compile_alone() -> None:
+    """Have Inductor start no processes to compile in, as it does on CUDA whatever is cached.
+
+    One imports torch, for each worker, and forks others for all CPUs: none of it would be ours in
+    the accounts of a round. What is compiled is the same, and in the cache under the same key.
+    """
+    from torch._inductor import config
+
+    config.compile_threads = 1
 
 
 def replays(cell: Cell, setup: subject.Setup) -> bool:

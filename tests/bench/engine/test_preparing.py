@@ -1,7 +1,8 @@
 import pytest
 
-from bench.engine.preparing import covered_s, must_wait
+from bench.engine.preparing import covered_s, must_wait, was_measured
 from tests.bench import runs
+from tests.bench.engine.running import cell, plan
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,9 @@ def test_no_two_compile_the_same_graph_and_who_tries_kernels_out_is_alone(
 
 def test_another_arch_has_another_graph() -> None:
     assert not must_wait(runs.cell("googlenet", "compile"), [runs.cell("torchvision", "compile")])
+
+
+def test_each_device_compiles_in_its_first_set_and_finds_its_code_from_then_on() -> None:
+    found = plan(cell("works"), sets=4, devices=("cuda:0", "cuda:1"))
+    cached = [was_measured(found, found.device_of(index), before=index) for index in range(4)]
+    assert cached == [False, False, True, True]

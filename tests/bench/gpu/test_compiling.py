@@ -37,7 +37,8 @@ def test_a_run_finds_in_the_cache_what_was_compiled(tmp_path: Path) -> None:
         assert done == [(CELL, None)]
         worker = server.launch()
         asked = {"cell": asdict(CELL), "image_size": SIZE, "seed": 1}
-        facts = worker.request("prepare", limit_s=120.0, **asked, threads=2)
+        # Under the same key, though it starts nothing to compile in.
+        facts = worker.request("prepare", limit_s=120.0, **asked, threads=2, is_cached=True)
         worker.close()
     assert facts["compile_cached"] is True
 

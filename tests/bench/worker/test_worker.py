@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch._inductor.config
 from torch import nn
 from torch.cuda._utils import _get_device_index
 
@@ -31,6 +32,21 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     worker.prepare({**cell, "task": "infer", "device": "cpu"}, image_size=IMAGE_SIZE, seed=0)
     yield worker
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_cached", "starts_none"),
+    [("compile", True, True), ("compile", False, False), ("eager", True, False)],
+)
+def test_what_is_cached_starts_no_processes_to_compile_in(
+    mode: str, is_cached: bool, starts_none: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.cells.modes.apply", as_it_is)
+    cell = {"arch": "tests.bench.tiny:net", "mode": mode, "dtype": "fp32", "batch_size": 2}
+    cell |= {"task": "infer", "device": "cpu"}
+    with torch._inductor.config.patch(compile_threads=7):
+        Worker().prepare(cell, IMAGE_SIZE, seed=0, is_cached=is_cached)
+        assert torch._inductor.config.compile_threads == (1 if starts_none else 7)
 
 
 def give_another_shape(worker: Worker) -> None:
