@@ -46,8 +46,9 @@ blank where the system does not let the peak be reset. It is the median of the s
 whole resident set stands in summary.csv.
 """
 ALLOCATED = """\
-Memory is the peak of weights and activations, as the device's allocator has it: what tensors take
-(allocated), with nothing of the context and the libraries.
+Memory is the peak of weights and activations, and of what cuBLAS works in (32 MiB of an H100), as
+the device's allocator has it: what tensors take (allocated), with nothing of the context and the
+libraries' code.
 """
 RESERVED = """\
 Where CUDA graphs are replayed, memory is the peak of what the allocator keeps (reserved), since a
@@ -121,11 +122,12 @@ those disturbed least count. Where more threads ran than there are CPUs, as in t
 nothing is known of that, and every iteration counts.
 """
 _ROOFLINE = """\
-The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's
-own library reached in either memory format, in the threads that workers have, measured before the
-first set; {rate}. What is attainable is the ceiling or, where that is less, the bandwidth of large
-copies (bytes read and written) times the cell's MACs for each byte that it must move at the least:
-its weights read once, and what its convolutions and products put out written once and read once.
+The ceiling of a dtype is the best rate that large matrix products and convolutions of PyTorch's own
+library reached in either memory format, in the threads that workers have, measured before the first
+set (on a GPU several calls together, without the gap before a launch); {rate}. What is attainable
+is the ceiling or, where that is less, the bandwidth of large copies (bytes read and written) times
+the cell's MACs for each byte that it must move at the least: its weights read once, and what its
+convolutions and products put out written once and read once.
 The lower of the two is named; what keeps a cell that is far below it there is something else.
 
 A share over 100 % says that the machine was slower while its ceiling was measured than while the
