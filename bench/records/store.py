@@ -38,6 +38,10 @@ def read(path: Path) -> RunRecord:
     """Read a run file; raises ``RequestError`` in a sentence for what is not one."""
     try:
         content = msgspec.json.decode(path.read_bytes())
+    except IsADirectoryError as error:
+        files = sorted(found.name for found in path.glob("*.json"))
+        more = f"; in it there is {' and '.join(files)}" if files else ", and holds no .json"
+        raise RequestError(f"{path} is a folder{more}") from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -88,7 +92,8 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
 def from_json(content: Any) -> RunRecord:
     """The run in a run file's content; raises ``RequestError`` for another schema or none."""
-    machine_info = dict(content["machine_info"]) if isinstance(content, dict) else {}
+    found = content.get("machine_info") if isinstance(content, dict) else None
+    machine_info = dict(found) if isinstance(found, dict) else {}
     ours = machine_info.pop(OURS, None)
     if ours is None:
         raise RequestError("this is no run file of googlenet-bench: it has no schema version")

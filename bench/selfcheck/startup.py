@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from statistics import fmean, variance
 
 from bench import stats
 from bench.cells.cell import Cell
@@ -31,13 +32,18 @@ class Startup:
     """Wall time of each set."""
     measuring_s: tuple[float, ...]
     """Of that, seconds in timed iterations."""
-    aa_log_ratios: tuple[float, ...]
-    """Of each worker to the first of its set: 0 but for noise."""
+    aa_log_ratios: tuple[tuple[float, ...], ...]
+    """Of each worker to the first of its set, set by set: 0 but for noise."""
 
     @property
     def aa_sd(self) -> float:
-        """Standard deviation of the log-ratio of two workers of a set, around 0."""
-        return math.sqrt(sum(ratio**2 for ratio in self.aa_log_ratios) / len(self.aa_log_ratios))
+        """Standard deviation of the log-ratio of two workers of a set.
+
+        From the spread of all of a set's workers: ratios to the first have its own deviation in
+        each of them.
+        """
+        spreads = [variance((0.0, *ratios)) for ratios in self.aa_log_ratios]
+        return math.sqrt(2 * fmean(spreads))
 
 
 def plan(device: str, *, seed: int) -> Plan:
@@ -86,7 +92,7 @@ def of(way: str, runs: Sequence[RunRecord]) -> Startup:
             sum(spent for phase, spent in run.phases_s.items() if phase not in ONCE) for run in runs
         ),
         measuring_s=tuple(run.phases_s["measuring"] for run in runs),
-        aa_log_ratios=tuple(ratio for run in runs for ratio in _log_ratios(run)),
+        aa_log_ratios=tuple(tuple(_log_ratios(run)) for run in runs),
     )
 
 

@@ -38,11 +38,15 @@ def test_a_sets_wall_time_is_all_but_what_is_done_once() -> None:
     assert found.workers == 2
 
 
-def test_the_sd_is_that_of_log_ratios_around_zero() -> None:
+def test_the_sd_is_that_of_the_ratio_of_two_workers_whichever_comes_first() -> None:
     e = 2.718281828459045
-    found = startup.of("forked", [set_of(1.0, e**0.03, e**-0.04)])
-    assert found.aa_log_ratios == pytest.approx((-0.03, 0.04))
-    assert found.aa_sd == pytest.approx(((0.03**2 + 0.04**2) / 2) ** 0.5)
+    found = startup.of("forked", [set_of(1.0, e**0.03, e**-0.04), set_of(1.0, 1.0, e**0.06)])
+    assert found.aa_log_ratios[0] == pytest.approx((-0.03, 0.04))
+    first = (0.03**2 + 0.03 * 0.04 + 0.04**2) / 3  # of 0, -0.03 and 0.04, about their mean
+    second = 0.06**2 / 3  # of 0, 0 and -0.06
+    assert found.aa_sd == pytest.approx((first + second) ** 0.5)
+    again = startup.of("forked", [set_of(e**0.03, 1.0, e**-0.04), set_of(e**0.06, 1.0, 1.0)])
+    assert again.aa_sd == pytest.approx(found.aa_sd)
 
 
 def test_workers_that_are_the_same_have_no_sd() -> None:
@@ -63,5 +67,5 @@ def test_each_way_is_measured_in_turn(
     for found in (one, other):
         assert found.workers == 3  # two, and the control
         assert len(found.set_s) == 2
-        assert len(found.aa_log_ratios) == 2 * 2
+        assert [len(ratios) for ratios in found.aa_log_ratios] == [2, 2]
         assert min(found.measuring_s) > 0
