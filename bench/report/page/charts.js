@@ -6,6 +6,7 @@ const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
 const FLUID = ["mark", "layer"];
 const FACETS = ["row", "column", "facet"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 40rem)");
 const views = new Map();
 const turns = new Map();
 
@@ -21,7 +22,8 @@ function theme() {
     font: ink("font"),
     view: { stroke: null },
     axis: { ...words, gridColor: ink("line"), domainColor: edge, tickColor: edge },
-    legend: words,
+    // Beside a plot that is as wide as a telephone it would leave none.
+    legend: narrow.matches ? { ...words, orient: "bottom", columns: 2 } : words,
     header: words,
     title: { color: ink("text"), subtitleColor: ink("muted"), anchor: "start" },
     mark: { color: series[0] },
@@ -77,5 +79,7 @@ const watcher = new IntersectionObserver(
   { rootMargin: NEAR },
 );
 plots.forEach((plot) => watcher.observe(plot));
-dark.addEventListener("change", () => [...turns.keys()].forEach(draw));
+for (const query of [dark, narrow]) {
+  query.addEventListener("change", () => [...turns.keys()].forEach(draw));
+}
 addEventListener("beforeprint", () => plots.filter((plot) => !turns.has(plot)).forEach(draw));
