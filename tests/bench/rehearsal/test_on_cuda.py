@@ -51,7 +51,7 @@ def run_in(folder: Path) -> RunRecord:
     return store.read(folder / "run.json")
 
 
-@pytest.mark.parametrize(("speed", "waits"), [(4.0, True), (0.5, False)])
+@pytest.mark.parametrize(("speed", "waits"), [(4.0, True), (0.25, False)])
 def test_every_mode_has_both_clocks_and_whether_the_device_waits(
     speed: float, waits: bool, tmp_path: Path
 ) -> None:
@@ -81,7 +81,7 @@ def test_sets_are_dealt_to_all_devices_beside_those_who_may_be_there(tmp_path: P
     refused = suite(tmp_path / "refused", *few, devices=2)
     assert refused.returncode == 2
     assert "cuda:1 is used by others: process 4242" in refused.stdout + refused.stderr
-    assert not any((tmp_path / "refused").iterdir())
+    assert not (tmp_path / "refused").exists()
     ended = suite(tmp_path, *few, "--allow-shared", devices=2)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (record,) = run_in(tmp_path).cells
