@@ -22,6 +22,7 @@ from bench.suite.profiles import PROFILES
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
+FOR_GATES = ("--delta", "--most-sets")
 NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy", "--fit")
 
 
@@ -63,6 +64,16 @@ def add(parser: pytest.Parser) -> None:
         metavar="N",
         help=f"give a cell up after so many sets (default: {judge.MOST_SETS})",
     )
+
+
+def refuse(config: pytest.Config) -> None:
+    """Raise ``RequestError`` where only measuring is asked for, with options of judging."""
+    for option in FOR_GATES:
+        if config.getoption(option) is not None:
+            raise RequestError(
+                f"{option} is a gate's: name what to judge against with --base or --base-python, "
+                "or leave it out to measure only"
+            )
 
 
 def ask(config: pytest.Config) -> Asked:

@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[gate_options.ASKED] = asked
             config.stash[planning.PLAN] = asked.plan
         else:
+            gate_options.refuse(config)
             config.stash[planning.PLAN] = planning.make_plan(config)
         report_folder.check(config)
     except RequestError as error:

@@ -141,6 +141,8 @@ def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
         (["--archs", "googlnet"], "no arch is called 'googlnet'; did you mean 'googlenet'?"),
         (["--modes", "compile+eager+x"], "no mode token is called 'x'"),
         (["--batch-sizes", "0"], "at least one image, not 0"),
+        (["--delta", "0.1"], "--delta is a gate's: name what to judge against with --base"),
+        (["--most-sets", "9"], "--most-sets is a gate's"),
     ],
 )
 def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str) -> None:
