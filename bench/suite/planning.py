@@ -37,7 +37,8 @@ class Defaults:
 
 def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
     """What a profile measures: the one that was asked for, or else the one named."""
-    name: str = config.getoption("--profile") or otherwise
+    given: str | None = config.getoption("--profile")
+    name = otherwise if given is None else given
     profile = choose("profile", name, PROFILES)
     return Defaults(
         profile=name,
@@ -74,7 +75,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         devices=plan.devices(device),
         sets=values.at_least(1, config, "--sets", given.sets),
         rounds=values.at_least(1, config, "--rounds", given.rounds),
-        precision=values.positive(config, "--precision") or PRECISION,
+        precision=values.share(config, "--precision") or PRECISION,
         budget_s=budget_s,
         extra_s=given.extra_s if budget_s is None else budget_s,
         environment=_environment(config),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.atomic import check_folder
+from bench.names import RequestError
 from bench.suite import options
 
 
@@ -20,5 +21,7 @@ def of(config: pytest.Config, machine: str) -> Path:
 def check(config: pytest.Config) -> None:
     """Refuse a report folder that cannot be written before anything is measured for it."""
     given = config.getoption("--report-dir")
+    if given == "":
+        raise RequestError("--report-dir is empty: name a folder, or leave it out")
     if given is not None:
         check_folder(Path(given))

@@ -41,6 +41,14 @@ def positive(config: pytest.Config, option: str, unit: str = "") -> float | None
     return value
 
 
+def share(config: pytest.Config, option: str) -> float | None:
+    """A positive number of 1 at the most that an option takes; None where it was not given."""
+    value = positive(config, option)
+    if value is not None and value > 1:
+        raise RequestError(f"{option} is a share, of 1 at the most, not {value:g}")
+    return value
+
+
 def _converted(text: str, convert: Callable[[str], Value], option: str) -> Value:
     try:
         return convert(text)

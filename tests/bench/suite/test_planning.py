@@ -234,6 +234,8 @@ def test_seeds_are_drawn_where_none_is_given() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
+        ("profile", "", "no profile is called ''; known: quick, "),
+        ("precision", "2", "--precision is a share, of 1 at the most, not 2"),
         ("profile", "quik", "no profile is called 'quik'; did you mean 'quick'? known: quick, "),
         ("archs", "gogglenet", "no arch is called 'gogglenet'; did you mean 'googlenet'?"),
         ("archs", "", "--archs '' has an empty name between its commas"),
@@ -320,6 +322,8 @@ def test_a_report_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> No
     file.write_text("")
     with pytest.raises(RequestError, match="cannot write to"):
         report_folder.check(config(report_dir=str(file)))
+    with pytest.raises(RequestError, match="--report-dir is empty"):
+        report_folder.check(config(report_dir=""))
 
 
 def test_every_option_is_added_once(pytestconfig: pytest.Config) -> None:
