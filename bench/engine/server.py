@@ -82,13 +82,10 @@ class Server:
             raise self._gone()
 
     def close(self) -> None:
-        """End it, and with it any worker left."""
+        """End it, and with it any worker left: at once, for it may be importing for seconds yet."""
         self._socket.close()
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:  # still importing, say
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
+        self._process.wait()
         self._stderr.close()
 
     def _wait_for(self, pid: int) -> int:
