@@ -1,9 +1,16 @@
 """Signals: how a process hears that it should end."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_ALL = (signal.SIGTERM, signal.SIGINT)
+_ANSWER = (
+    b"\nending: what was measured is being written, which no other Ctrl-C ends, but Ctrl-\\ does; "
+    b"a run's journal has every visit for --resume\n"
+)
 
 
 @contextmanager
@@ -13,20 +20,39 @@ def terminated_like_interrupted() -> Iterator[None]:
     Once: who sends it may send it to all processes of a job, which then pass it on to each other,
     and a second would interrupt the writing.
     """
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.getsignal(one) for one in signals]
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_IGN)
+        ignore()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with _restored():
+        signal.signal(signal.SIGTERM, interrupt)
         yield
-    finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C do the same, once, and say on standard error that it was heard.
+
+    Who presses it again sees nothing happen yet: that must not interrupt the writing either.
+    """
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        ignore()
+        os.write(2, _ANSWER)
+        raise KeyboardInterrupt
+
+    with _restored():
+        signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background has none
+            signal.signal(signal.SIGINT, interrupt)
+        yield
+
+
+def ignore() -> None:
+    """Hear neither any more, as what is started from here on: there is only writing left to do."""
+    for one in _ALL:
+        signal.signal(one, signal.SIG_IGN)
 
 
 def listen() -> None:
@@ -35,3 +61,13 @@ def listen() -> None:
     What a shell starts in the background is, and with it all that it starts.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    before = [signal.getsignal(one) for one in _ALL]
+    try:
+        yield
+    finally:
+        for one, handler in zip(_ALL, before, strict=True):
+            signal.signal(one, handler)

@@ -96,6 +96,21 @@ class Run:
         """
         self.outcome.status = "complete"
         try:
+            self._measure()
+        except KeyboardInterrupt:
+            if not self.outcome.measured_anything:
+                raise
+            self.outcome.status = "interrupted"
+        except WorkerError as error:
+            if not self.outcome.measured_anything:
+                raise
+            self.outcome.status = "interrupted"
+            self.outcome.notes.append(f"It ended before its time: {error}.")
+            self._context.progress.note(f"no worker can be started any more: {error}")
+        return self.outcome
+
+    def _measure(self) -> None:
+        try:
             Inquiry(self._context, self.outcome, self._asked, self._take_in).make()
             for set_index in itertools.count():
                 wanted = self._wanted(set_index)
@@ -107,20 +122,9 @@ class Run:
                 for group in due:
                     with self._schedule.measuring(group):
                         self._measure_group(group, set_index, wanted[group])
-        except KeyboardInterrupt:
-            if not self.outcome.measured_anything:
-                raise
-            self.outcome.status = "interrupted"
-        except WorkerError as error:
-            if not self.outcome.measured_anything:
-                raise
-            self.outcome.status = "interrupted"
-            self.outcome.notes.append(f"It ended before its time: {error}.")
-            self._context.progress.note(f"no worker can be started any more: {error}")
         finally:
             if self._live is not None:
                 self._live.kill()
-        return self.outcome
 
     def _tell(self, event: events.Event) -> None:
         self.outcome.apply(event)

@@ -1,7 +1,7 @@
 """The suite's hooks: the engine measures all selected cells at once; items hand them over."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench import signals
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.gate import report
 from bench.gate.held import Gate
+from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import frame, summary, trust
 from bench.suite import gating, measurement, options, planning
@@ -57,7 +60,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
 def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     """Every selected cell, measured; the run file and the reports are on disk by then."""
     config = request.config
-    with _uncaptured(config) as console:
+    with _measuring(config) as console:
         run, config.stash[WRITTEN] = measurement.measure(config, _plan(request), console)
     config.stash[RUN] = run
     return {record.cell: record for record in run.cells}
@@ -67,7 +70,7 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
 def gate(request: pytest.FixtureRequest) -> Gate:
     """Every selected cell, measured on both sides and judged."""
     config = request.config
-    with _uncaptured(config) as console:
+    with _measuring(config) as console:
         held, config.stash[WRITTEN] = gating.hold(config, _plan(request), console)
     config.stash[RUN], config.stash[GATE] = held.run, held
     return held
@@ -132,10 +135,26 @@ def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
 
 
 @contextmanager
-def _uncaptured(config: pytest.Config) -> Iterator[Console]:
-    """A console on the real terminal, which pytest captures while items run."""
+def _measuring(config: pytest.Config) -> Iterator[Console]:
+    """A console on the real terminal, which pytest captures while items run.
+
+    Whatever leaves nothing to show ends the session with exit code 2 and a sentence.
+    """
+    hearing = ExitStack()  # to the session's end: what is shown is not interrupted either
+    config.add_cleanup(hearing.close)
+    hearing.enter_context(signals.interrupted_once())
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = terminal_console(stderr=True)
         console.print()
-        yield console
+        try:
+            yield console
+        except RequestError as error:
+            message = str(error)
+        except WorkerError as error:
+            message = "\n".join(filter(None, [str(error), error.stderr]))
+        except KeyboardInterrupt:
+            message = "interrupted, before there was anything to show"
+        else:
+            return
+    pytest.exit(message, returncode=Exit.WRONG_REQUEST)

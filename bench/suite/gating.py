@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import signals
 from bench.cells.plan import Plan
-from bench.engine.process import WorkerError
 from bench.gate import files, report, tree
 from bench.gate.held import Gate, Sides, UntilJudged
 from bench.gate.sides import launchers, sides
 from bench.machine import environment
-from bench.names import RequestError
 from bench.suite import measurement
 from bench.suite.gate_options import ASKED
 
@@ -28,7 +25,8 @@ HEAD_CHANGED = (
 def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tuple[Path, ...]]:
     """Measure head and base, judge, and write the reports; the gate, and the files.
 
-    Ends the session with exit code 2 and a sentence where that cannot be done.
+    Raises ``RequestError`` and ``WorkerError`` where that cannot be done, and ``KeyboardInterrupt``
+    where nothing was measured yet. Ends the session with exit code 2 where head changed meanwhile.
     """
     asked, folder = config.stash[ASKED], config.invocation_params.dir
     left = {cell.id for cell in plan.cells}  # of -k
@@ -37,18 +35,14 @@ def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tup
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
     changes: list[str] = []
-    try:
-        with (
-            signals.terminated_like_interrupted(),
-            sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
-            launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
-        ):
-            rule = UntilJudged(settings)
-            run = measurement.record(config, plan, console, ours, base=theirs, rule=rule)
-            if tree.here(folder).digest != head.tree.digest:
-                changes.append(HEAD_CHANGED)
-    except (RequestError, WorkerError) as error:
-        pytest.exit(str(error), returncode=2)
+    with (
+        sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
+        launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
+    ):
+        rule = UntilJudged(settings)
+        run = measurement.record(config, plan, console, ours, base=theirs, rule=rule)
+        if tree.here(folder).digest != head.tree.digest:
+            changes.append(HEAD_CHANGED)
     gate = Gate(
         run=replace(run, notes=(*run.notes, *changes)),
         sides=Sides(head=head.name, base=base.name),

@@ -14,9 +14,9 @@ from rich.console import Console
 from bench import signals
 from bench.cells.plan import Plan
 from bench.engine.launch import Launcher, launcher
-from bench.engine.process import WorkerError
 from bench.engine.rule import Rule
 from bench.engine.run import Run
+from bench.exits import Exit
 from bench.machine import cards, environment
 from bench.names import RequestError
 from bench.records import journal
@@ -39,7 +39,8 @@ def measure(
 ) -> tuple[RunRecord, tuple[Path, ...]]:
     """Measure a plan and write the reports; the run, and the files.
 
-    Ends the session with exit code 2 and a sentence where nothing can be measured.
+    Raises ``RequestError`` and
+    ``WorkerError`` where nothing can be measured, and ``KeyboardInterrupt`` where nothing was yet.
     """
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
@@ -60,9 +61,10 @@ def record(
 ) -> RunRecord:
     """Measure a plan with a journal, against ``base`` where there is one; the run.
 
-    Ends the session with exit code 2 and a sentence where nothing can be measured.
+    From its end on the process cannot be interrupted, for the run is to be written. Raises what
+    ``measure`` does.
     """
-    with ExitStack() as closing, signals.terminated_like_interrupted():
+    with ExitStack() as closing:
         progress = closing.enter_context(TerminalProgress(console))
 
         def begin(about: dict[str, Any]) -> Journal:
@@ -70,40 +72,35 @@ def record(
             closing.callback(_unless_measured, run, kept.path)
             return kept
 
-        try:
-            resumed = _resumed(config, progress) if config.getoption("--resume") else None
-            if resumed and config.getoption("--seed") is None:
-                plan = replace(plan, seed=resumed.plan.seed)
-            # A gate looks after its trees by itself.
-            begun = None if plan.against_base else code.here(plan)
-            devices = plan.devices or (plan.cells[0].device,)
-            found = cards.find(devices, allow_shared=plan.allow_shared)
-            for device, others in found.shared.items():
-                progress.note(f"measuring beside others on {device}: {'; '.join(others)}")
-            for device, why in found.unknown.items():
-                progress.note(f"the state of {device} is not known: {why}")
-            run = Run(
-                plan,
-                started,
-                progress,
-                cards=found,
-                base_launcher=base,
-                rule=rule,
-                begin=begin,
-                resumed=resumed,
-                code=begun,
-            )
-            outcome = run.measure()
-            if begun and code.here(plan).digest != begun.digest:
-                outcome.notes.append(CODE_CHANGED)
-                progress.note(CODE_CHANGED)
-        except RequestError as error:
-            message = str(error)
-        except WorkerError as error:
-            message = "\n".join(filter(None, [str(error), error.stderr]))
-        else:
-            return _recorded(config, outcome)
-    pytest.exit(message, returncode=2)
+        resumed = _resumed(config, progress) if config.getoption("--resume") else None
+        if resumed and config.getoption("--seed") is None:
+            plan = replace(plan, seed=resumed.plan.seed)
+        # A gate looks after its trees by itself.
+        begun = None if plan.against_base else code.here(plan)
+        devices = plan.devices or (plan.cells[0].device,)
+        found = cards.find(devices, allow_shared=plan.allow_shared)
+        for device, others in found.shared.items():
+            progress.note(f"measuring beside others on {device}: {'; '.join(others)}")
+        for device, why in found.unknown.items():
+            progress.note(f"the state of {device} is not known: {why}")
+        run = Run(
+            plan,
+            started,
+            progress,
+            cards=found,
+            base_launcher=base,
+            rule=rule,
+            begin=begin,
+            resumed=resumed,
+            code=begun,
+        )
+        outcome = run.measure()
+        signals.ignore()
+        if begun and code.here(plan).digest != begun.digest:
+            outcome.notes.append(CODE_CHANGED)
+            progress.note(CODE_CHANGED)
+        progress.note("writing what was measured")
+        return _recorded(config, outcome)
 
 
 def keep(
@@ -140,7 +137,7 @@ def _written_elsewhere(
             f"cannot write the reports to {folder}, nor to {tempfile.gettempdir()}: "
             f"{reason.strerror}; what the journal took is in {folder / journal.FILE}: make room, "
             "and go on with --resume",
-            returncode=2,
+            returncode=Exit.WRONG_REQUEST,
         )
 
 

@@ -4,13 +4,15 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from bench.records import store
+from bench.records import journal, store
+from bench.signals import listen
 from bench.suite.measurement import CODE_CHANGED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -182,34 +184,77 @@ def test_what_only_a_worker_can_refuse_is_refused_in_a_sentence(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_writes_what_was_measured(tmp_path: Path) -> None:
-    options = [f"--archs={WORKS}", "--modes=eager", "--rounds=1000000", f"--report-dir={tmp_path}"]
-    process = subprocess.Popen(
-        command(*options),
+def started(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    """A run of a network that works, in a process group of its own, as a terminal's is."""
+    return subprocess.Popen(
+        command(f"--archs={WORKS}", "--modes=eager", f"--report-dir={folder}", *options),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
+        preexec_fn=listen,
     )
+
+
+def await_line(process: "subprocess.Popen[str]", words: str) -> None:
+    """Read what it says until these words."""
     assert process.stderr is not None
     for line in process.stderr:
-        if "measuring" in line:
-            break
-    while not (visited := process.poll() is not None):
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            break
-    assert not visited, "it ended by itself"
-    output, _ = process.communicate(timeout=60)
+        if words in line:
+            return
+    raise AssertionError(f"it ended without {words!r}")
+
+
+@pytest.mark.parametrize("times", [1, 8])
+def test_ctrl_c_writes_what_was_measured_however_often_it_is_pressed(
+    tmp_path: Path, times: int
+) -> None:
+    process = started(tmp_path, "--rounds=1000000")
+    await_line(process, "measuring (")
+    kept = tmp_path / journal.FILE
+    while kept.read_text().count("Visited") < 20:
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.05)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    output, said = process.communicate(timeout=60)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert said.count("what was measured is being written") == 1
     found = store.read(tmp_path / "run.json")
     assert found.status == "interrupted"
     assert found.cells[0].visits
     assert "**Partial:** the run was interrupted" in (tmp_path / "report.md").read_text()
     assert "Partial" in output
+    assert "KeyboardInterrupt" not in output + said
+    assert kept.exists()
+
+
+def test_ctrl_c_while_files_are_written_changes_nothing(tmp_path: Path) -> None:
+    process = started(tmp_path, "--sets=1", "--rounds=1", "--batch-sizes=2")
+    await_line(process, "writing what was measured")
+    while process.poll() is None and not (tmp_path / "report.html").exists():
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert store.read(tmp_path / "run.json").status == "complete"
+    assert "1 passed" in output
+    assert {"report.md", "report.html", "samples.csv"} < {one.name for one in tmp_path.iterdir()}
+    assert not (tmp_path / journal.FILE).exists()
+
+
+def test_ctrl_c_before_there_is_a_figure_ends_in_a_sentence(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    await_line(process, "importing torch")
+    process.send_signal(signal.SIGINT)
+    output, said = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert "interrupted, before there was anything to show" in output
+    assert "KeyboardInterrupt" not in output + said
+    assert "Traceback" not in output + said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:

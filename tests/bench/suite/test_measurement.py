@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.engine.launch import Launcher
 from bench.machine import cards, nvml
+from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION
@@ -40,7 +41,7 @@ class Driver:
         return 0
 
 
-def test_a_card_that_others_use_ends_the_session_with_a_sentence(
+def test_a_card_that_others_use_is_refused_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
@@ -49,10 +50,9 @@ def test_a_card_that_others_use_ends_the_session_with_a_sentence(
     config = cast("pytest.Config", SimpleNamespace(getoption=lambda _: None))
     nobody = cast("Launcher", None)  # is started
     wanted = plan(replace(cell("works"), device="cuda:1"))
-    with pytest.raises(pytest.exit.Exception) as caught:
+    said = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"
+    with pytest.raises(RequestError, match=said):
         measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
-    assert caught.value.returncode == 2
-    assert "cuda:1 is used by others: process 4242 (python3) with 2,344 MiB" in str(caught.value)
 
 
 @pytest.mark.parametrize("locks", [True, False])
@@ -86,6 +86,6 @@ def test_a_run_is_not_resumed_with_other_code(tmp_path: Path) -> None:
     options = {"--report-dir": str(tmp_path), "--resume": True}
     config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
     nobody = cast("Launcher", None)  # is started
-    with pytest.raises(pytest.exit.Exception, match="begun with that of commit 111111111111"):
+    with pytest.raises(RequestError, match="begun with that of commit 111111111111"):
         measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
     assert list(journal.read(tmp_path / journal.FILE)) == [begun]
