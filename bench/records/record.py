@@ -226,6 +226,11 @@ class RunRecord:
                 groups[group] = (*groups.get(group, ()), record)
         return groups
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show: no figure, no failure, and no largest batch."""
+        return not (self.measured or self.fits or any(record.failure for record in self.cells))
+
     def references(self) -> dict[str, Cell]:
         """The cell of each group that ratios are taken to: the one with a control."""
         return {record.cell.group: replace(record.cell, control=False) for record in self.controls}

@@ -92,18 +92,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if run.status != "complete":
         console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
+    if _is_undecided(config):
+        nothing = f"Inconclusive: {measurement.nothing_to_show(config, run)}."
+        console.print(nothing, markup=False, highlight=False, soft_wrap=True)
     for path in config.stash.get(WRITTEN, ()):
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave as pytest does when it is interrupted, where the measurement was."""
+    """Leave as pytest does when it is interrupted, where the measurement was; or undecided."""
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif gate is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = gate.exit_code
+    elif session.exitstatus == pytest.ExitCode.OK and _is_undecided(session.config):
+        session.exitstatus = Exit.UNDECIDED
+
+
+def _is_undecided(config: pytest.Config) -> bool:
+    """Whether cells were measured only, and none has a figure though none failed."""
+    run = config.stash.get(RUN, None)
+    if run is None or GATE in config.stash:
+        return False
+    return not (run.measured or any(record.failure for record in run.cells))
 
 
 def _plan(request: pytest.FixtureRequest) -> Plan:

@@ -23,7 +23,7 @@ from bench.records import journal
 from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
-from bench.report import files
+from bench.report import files, frame
 from bench.suite import code, options, report_folder
 from bench.suite.progress import TerminalProgress
 
@@ -39,7 +39,7 @@ def measure(
 ) -> tuple[RunRecord, tuple[Path, ...]]:
     """Measure a plan and write the reports; the run, and the files.
 
-    Raises ``RequestError`` and
+    A run with nothing to show writes none: earlier reports may have. Raises ``RequestError`` and
     ``WorkerError`` where nothing can be measured, and ``KeyboardInterrupt`` where nothing was yet.
     """
     variables = environment.for_workers(os.environ, plan.environment)
@@ -47,6 +47,8 @@ def measure(
     ahead = min(AHEAD, plan.sets)
     with launcher(variables, plan.imports, cpus, ahead=ahead) as started:
         run = record(config, plan, console, started)
+    if run.is_empty:
+        return run, ()
     return run, keep(config, run, lambda folder: files.write_all(run, folder))
 
 
@@ -115,6 +117,17 @@ def keep(
     if run.status != "interrupted" or options.is_gate(config):  # a gate is not resumed
         (folder / journal.FILE).unlink(missing_ok=True)
     return written
+
+
+def nothing_to_show(config: pytest.Config, run: RunRecord) -> str:
+    """What to say of a run without figures: why, and where what there is of it lies."""
+    why = "; ".join(dict.fromkeys(frame.failures(run)["reason"]))
+    if not run.is_empty:
+        return f"no cell has a figure: {why}"
+    folder = report_folder.of(config, environment.machine_slug(run.environment))
+    path = folder / journal.FILE
+    left = f"; what was voided is in {path}, with which --resume goes on" if path.exists() else ""
+    return f"no cell has a figure: {why}; reports of {folder} are as they were{left}"
 
 
 def _recorded(config: pytest.Config, outcome: Outcome) -> RunRecord:

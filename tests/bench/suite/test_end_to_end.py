@@ -1,11 +1,14 @@
 """The suite as its users run it: ``pytest bench/suite`` in a process of its own."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +20,7 @@ from bench.suite.measurement import CODE_CHANGED
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKS = "tests.bench.broken:works"
+SLOW = "tests.bench.broken:slow"  # so that rounds take longer than others' CPU time is counted by
 BROKEN = "tests.bench.broken:raises_when_warmed_up"
 
 
@@ -255,6 +259,51 @@ def test_ctrl_c_before_there_is_a_figure_ends_in_a_sentence(tmp_path: Path) -> N
     assert "KeyboardInterrupt" not in output + said
     assert "Traceback" not in output + said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def earlier(
+    finished: subprocess.CompletedProcess[str], folder: Path, tmp_path: Path
+) -> dict[str, bytes]:
+    """An earlier run's reports, in the folder of the next."""
+    del finished  # its files
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return contents(tmp_path)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_a_run_without_time_is_inconclusive_and_leaves_earlier_reports(
+    tmp_path: Path, earlier: dict[str, bytes]
+) -> None:
+    done = run(f"--archs={WORKS}", "--budget=0.001", f"--report-dir={tmp_path}")
+    assert done.returncode == 3, done.stdout + done.stderr
+    said = "Inconclusive: no cell has a figure: the run was over budget; reports of"
+    assert f"{said} {tmp_path} are as they were." in done.stdout
+    assert contents(tmp_path) == earlier
+
+
+def test_a_run_of_voided_rounds_is_inconclusive_and_leaves_earlier_reports(
+    tmp_path: Path, earlier: dict[str, bytes]
+) -> None:
+    with ExitStack() as closing:
+        for _ in range(os.cpu_count() or 1):
+            other = closing.enter_context(
+                subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            )
+            closing.callback(other.kill)
+        done = run(
+            *(f"--archs={SLOW}", "--modes=eager", "--batch-sizes=2", "--sets=1", "--rounds=1"),
+            *("--foreign-cpus=0.0001", f"--report-dir={tmp_path}"),
+        )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "no cell has a figure: every round was voided" in done.stdout
+    kept = tmp_path / journal.FILE
+    assert f"what was voided is in {kept}, with which --resume goes on" in done.stdout
+    assert contents(tmp_path) == {**earlier, journal.FILE: kept.read_bytes()}
 
 
 def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
