@@ -114,6 +114,13 @@ def keep(
         written = write(folder)
     except OSError as error:  # a full disk, say: what was measured is worth another place
         return _written_elsewhere(write, folder, error)
+    except Exception as error:  # noqa: BLE001 - a library's, of charts, say: the run file is there
+        run_file = folder / files.RUN_FILE
+        pytest.exit(
+            f"cannot write the reports: {type(error).__name__}: {error}; what was measured is in "
+            f"{run_file}, of which `googlenet-bench report {run_file}` makes them",
+            returncode=Exit.WRONG_REQUEST,
+        )
     if run.status != "interrupted" or options.is_gate(config):  # a gate is not resumed
         (folder / journal.FILE).unlink(missing_ok=True)
     return written

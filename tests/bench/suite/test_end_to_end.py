@@ -345,6 +345,23 @@ def test_a_library_s_warning_costs_no_figure(
     assert (tmp_path / "run.json").exists()
 
 
+def test_a_run_whose_reports_cannot_be_made_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "altair.py").write_text("raise RuntimeError('Could not determine home directory.')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    folder = tmp_path / "report"
+    done = run(
+        *(f"--archs={WORKS}", "--modes=eager", "--batch-sizes=2"),
+        *("--sets=1", "--rounds=1", f"--report-dir={folder}"),
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "cannot write the reports: RuntimeError: Could not determine home" in done.stdout
+    assert f"`googlenet-bench report {folder / 'run.json'}` makes them" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert store.read(folder / "run.json").status == "complete"
+
+
 def test_code_that_is_changed_while_it_is_measured_is_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
