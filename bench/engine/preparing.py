@@ -28,6 +28,8 @@ class Preparation:
     ) -> None:
         self.left: list[Cell] = []
         """Cells for which memory had no room."""
+        self.held_bytes = 0
+        """Of the host's memory, by all workers that are prepared."""
         self._context = context
         self._live = live
         self._cells = tuple(cells)
@@ -114,6 +116,7 @@ class Preparation:
             self._replaced.add(cell)
             self._live.close(cell)
             return True
+        self.held_bytes += facts.get("host_bytes") or 0
         self._live.learn(cell, **facts, device=self._device)
         return False
 

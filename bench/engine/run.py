@@ -24,6 +24,7 @@ from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import SCHEMA_VERSION, Failure
+from bench.units import in_mib
 
 
 class Keeper(Protocol):
@@ -86,6 +87,7 @@ class Run:
             plan, now, compiled_s=lambda: self.outcome.phases_s.get("compiling", 0.0)
         )
         self._live: LiveWave | None = None
+        self._told_of_memory: set[str] = set()
 
     def measure(self) -> Outcome:
         """Measure the whole plan, as far as the budget and the user let it.
@@ -206,6 +208,7 @@ class Run:
         """
         context = self._context
         live = self._prepared(group, set_index, wave_index, cells)
+        self._tell_of_memory(group, live.held_bytes)
         with context.timed("warming up"):
             live.warm_up()
         whole = live.visit_in_rounds(self._over_budget)
@@ -256,6 +259,20 @@ class Run:
             self._tell(events.WaveBegan(group, set_index, wave_index))
             live = start(in_any_order=False)
         return live
+
+    def _tell_of_memory(self, group: str, held_bytes: int) -> None:
+        """Say once of a group that it was measured, though not within what was allowed."""
+        limit_bytes = self._plan.memory_bytes
+        if limit_bytes is None or held_bytes <= limit_bytes or group in self._told_of_memory:
+            return
+        self._told_of_memory.add(group)
+        note = (
+            f"{group}: workers alive together held {in_mib(held_bytes)}, which is more than the "
+            f"{in_mib(limit_bytes)} of --memory; a cell, what it is compared with and the control "
+            "are the fewest."
+        )
+        self.outcome.notes.append(note)
+        self._context.progress.note(note)
 
     def _split(self, group: str, wave_index: int, apart: list[Cell], why: str) -> bool:
         """Make a wave two, the cells ``apart`` in the second; False where it cannot be smaller."""

@@ -58,6 +58,11 @@ class LiveWave:
         """Cells for which memory had no room."""
         return self._preparation.left
 
+    @property
+    def held_bytes(self) -> int:
+        """What all of its workers hold of the host's memory."""
+        return self._preparation.held_bytes
+
     def prepare(self) -> None:
         """Start workers, and have each build, compile and check its network."""
         self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._size)

@@ -20,6 +20,12 @@ def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> Non
     assert not outcome.failures
     assert any("measured in 3 waves" in note for note in watcher.notes)
     assert outcome.notes == watcher.notes
+    assert sum("is more than the 0 MiB of --memory" in note for note in outcome.notes) == 1
+
+
+def test_memory_that_is_enough_is_not_told_of(fork_server: Launcher) -> None:
+    limited = plan(cell("works"), cell("prints"), sets=1, rounds=1, memory_bytes=1 << 40)
+    assert run(limited, fork_server).measure().notes == []
 
 
 def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> None:
