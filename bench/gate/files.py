@@ -9,6 +9,8 @@ from bench.records import store
 from bench.report.files import RUN_FILE
 
 MARKDOWN, VERDICTS = "gate.md", "gate.json"
+NAMES = frozenset({RUN_FILE, MARKDOWN, VERDICTS})
+"""Every file that a gate may replace."""
 
 
 def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:

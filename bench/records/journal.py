@@ -17,8 +17,8 @@ from bench.names import RequestError
 from bench.records.events import Began, Event
 from bench.records.record import SCHEMA_VERSION
 
-SUFFIX = ".jsonl"
-FILE = f"journal{SUFFIX}"
+STEM, SUFFIX = "journal", ".jsonl"
+FILE = f"{STEM}{SUFFIX}"
 # What file systems say that lock no files: Lustre without its option, some NFS and FUSE.
 _LOCKS_NONE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _ENCODER = msgspec.json.Encoder()

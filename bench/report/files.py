@@ -1,6 +1,6 @@
 """The report's files: what lies in a report folder beside the run file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.atomic import write_text
 from bench.names import RequestError
-from bench.records import store
+from bench.records import journal, store
 from bench.records.record import RunRecord
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
@@ -22,6 +22,31 @@ SOMETIMES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
     {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
 )
 """Tables of what not every run measures; an earlier run's goes where this one has none."""
+
+
+NAMES = frozenset(
+    {
+        *(RUN_FILE, "report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv"),
+        *("roofline.csv", "trust.csv", "samples.csv", *SOMETIMES),
+    }
+)
+"""Every file that a run may replace or remove, its charts aside."""
+
+
+def check_ours(folder: Path, names: Collection[str] = NAMES) -> None:
+    """Refuse to replace, or remove, what no earlier run left, as far as is known.
+
+    Where a run file of ours lies, or the journal of a run that was cut off, all of ``names`` and
+    the charts are taken for its own; else the first are somebody's. Raises ``RequestError``.
+    """
+    if store.is_ours(folder / RUN_FILE) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")):
+        return
+    theirs = sorted(name for name in names if (folder / name).exists())
+    if theirs:
+        raise RequestError(
+            f"{folder} has no run of googlenet-bench, and {', '.join(theirs)}, which a run would "
+            "replace or remove: name another folder with --report-dir, or move what is there"
+        )
 
 
 def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench.atomic import check_folder
+from bench.gate import files as gate_files
 from bench.names import RequestError
+from bench.report import files
 from bench.suite import options
 
 
@@ -19,9 +21,14 @@ def of(config: pytest.Config, machine: str) -> Path:
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse a report folder that cannot be written before anything is measured for it."""
+    """Refuse, before anything is measured, a folder that cannot be written, or has others' files.
+
+    Raises ``RequestError``.
+    """
     given = config.getoption("--report-dir")
     if given == "":
         raise RequestError("--report-dir is empty: name a folder, or leave it out")
     if given is not None:
         check_folder(Path(given))
+        names = gate_files.NAMES if options.is_gate(config) else files.NAMES
+        files.check_ours(Path(given), names)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.names import RequestError
 from bench.report import charts, files, frame, markdown
 from tests.bench import runs
 
@@ -31,6 +32,27 @@ def test_every_picture_of_the_markdown_is_there_and_no_older_one(tmp_path: Path)
     shown = set(re.findall(r"\(charts/(\S+\.svg)\)", text))
     assert {*shown, "mine.svg"} == {path.name for path in (tmp_path / files.CHARTS).iterdir()}
     assert len(shown) == len(charts.of(runs.small()))
+
+
+def test_what_a_run_may_replace_or_remove_is_known(tmp_path: Path) -> None:
+    written = {path.name for path in files.write_all(runs.small(), tmp_path)}
+    assert written | set(files.SOMETIMES) == files.NAMES
+
+
+@pytest.mark.parametrize("name", ["fit.csv", "report.md", "run.json"])
+def test_files_that_no_run_left_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "stages.csv").write_text("of another command\n")
+    files.check_ours(tmp_path)
+    (tmp_path / name).write_text("mine\n")
+    with pytest.raises(RequestError, match=f"no run of googlenet-bench, and {name}, which"):
+        files.check_ours(tmp_path)
+    (tmp_path / "journal-20260101-000000.jsonl").touch()
+    files.check_ours(tmp_path)
+
+
+def test_an_earlier_run_s_files_are_replaced(tmp_path: Path) -> None:
+    files.write_all(runs.small(), tmp_path)
+    files.check_ours(tmp_path)
 
 
 @pytest.mark.parametrize(

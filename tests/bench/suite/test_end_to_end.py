@@ -159,6 +159,24 @@ def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(("options", "name"), [([], "report.md"), (["--base=HEAD"], "gate.md")])
+def test_a_folder_with_files_of_one_s_own_is_refused(
+    tmp_path: Path, options: list[str], name: str
+) -> None:
+    (tmp_path / name).write_text("mine\n")
+    refused = subprocess.run(
+        [sys.executable, "-m", "pytest", "bench/suite", *options, f"--report-dir={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"and {name}, which a run would replace or remove" in refused.stderr
+    assert contents(tmp_path) == {name: b"mine\n"}
+
+
 def test_nothing_to_measure_is_refused_in_a_sentence(tmp_path: Path) -> None:
     refused = run("--profile=quick", f"--report-dir={tmp_path / 'report'}", "-k", "nosuch")
     assert refused.returncode == 2
