@@ -136,8 +136,7 @@ def difference(before: Mean, after: Mean) -> Mean:
 def has_outlier(values: Sequence[float]) -> bool:
     """Whether a value lies over ``OUTLIER_MADS`` median absolute deviations from the median.
 
-    The deviation is scaled to be a normal distribution's standard deviation. Unscaled, four of them
-    are 2.7 of these: healthy sets would be trimmed, and intervals then miss the truth too often.
+    The deviation is scaled to be a normal distribution's standard deviation.
     """
     middle = median(values)
     distances = [abs(value - middle) for value in values]

@@ -157,9 +157,13 @@ def fitted(
 
 def _least_width(console: Console, table: Table) -> int:
     """Characters that a table takes with no figure cropped, and prose in lines of ``WRAPPED``."""
-    whole = console.measure(table, options=console.options.update(width=NO_WIDTH)).maximum
+    unbounded = console.options.update(width=NO_WIDTH)
     prose = [column for column in table.columns if not column.no_wrap]
-    longest = (max(console.measure(cell).maximum for cell in column.cells) for column in prose)
+    longest = (
+        max((console.measure(cell, options=unbounded).maximum for cell in column.cells), default=0)
+        for column in prose
+    )
+    whole = console.measure(table, options=unbounded).maximum
     return whole - sum(max(0, length - WRAPPED) for length in longest)
 
 

@@ -1,4 +1,7 @@
-"""Waves: which cells are alive together. Every ratio that is shown is taken inside a wave."""
+"""Waves: which cells are alive together.
+
+Every ratio to the reference is taken inside a wave; cells of two waves are compared through it.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -129,7 +129,7 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> 
         sentences += map(partial(_found, delta=delta), sorted(slowed, key=_size))
     return sentences + [
         f"End to end, {row['load']}, {row['percent']:g} % meant in {row['mode']}"
-        f"{_measured(row['measured'])}: exit code 1 in {row['exit_1']} of {row['gates']} gates, "
+        f"{_measured(row['measured'])}: exit code 1 in {row['exit_1']}, "
         f"0 in {row['exit_0']}, 3 in {row['exit_3']}."
         for row in _held(gates)
     ]

@@ -46,9 +46,9 @@ blank where the system does not let the peak be reset. It is the median of the s
 whole resident set stands in summary.csv.
 """
 ALLOCATED = """\
-Memory is the peak of weights and activations, and of what cuBLAS works in (32 MiB of an H100), as
-the device's allocator has it: what tensors take (allocated), with nothing of the context and the
-libraries' code.
+Memory is the peak of weights and activations, and of what cuBLAS works in (on an H100 32 MiB, by
+PyTorch's default), as the device's allocator has it: what tensors take (allocated), with nothing of
+the context and the libraries' code.
 """
 RESERVED = """\
 Where CUDA graphs are replayed, memory is the peak of what the allocator keeps (reserved), since a
@@ -98,15 +98,16 @@ and its answer is checked against fp32 eager's, all of which takes memory too.
 """
 LADDER = """\
 Each step changes one factor, in the same mode; dropouts, which act in training alone, go with the
-last pool's. Latency and images/s are what comes after over what
-was before, with the 95 % interval; Δ ms is that of the latency before, taken as exact. An
-interaction is the ratio of both factors together to the product of each alone: 1 where they add up.
+last pool's. Networks that were never alive together are compared through the reference, set by set.
+Latency and images/s are what comes after over what was before, with the 95 % interval; Δ ms is that
+of the latency before, taken as exact. An interaction is the ratio of both factors together to the
+product of each alone: 1 where they add up.
 """
 TRUST = """\
 The control is the reference measured a second time, in a worker of its own: its ratio should be 1,
 and where the 99 % interval does not contain 1 nothing here is to be trusted. Sets were added until
 every ratio's 95 % interval reached no further than the precision asked for, or time was up; of few
-ratios that leaves intervals a little too narrow (of one, 91 to 95 in 100 hold the truth). A round
+ratios that leaves intervals a little too narrow (of one, 89 to 95 in 100 hold the truth). A round
 in which other processes kept the CPUs busy was voided whole, whatever its timing.
 """
 TRUST_CARD = """\

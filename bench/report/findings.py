@@ -76,7 +76,9 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
             sentence += ", which is no difference shown"
     if apart:
         sentence += f"; {ladder.NOT_TOGETHER} with it: {some(apart)}"
-    if not close:
+    if len(apart) == len(ratios):
+        yield f"{sentence}."
+    elif not close:
         yield f"{sentence}; it is faster than every other cell{' that was' * bool(apart)}."
     elif len(close) == len(ratios):
         yield f"{sentence}; no other cell has been shown to be slower."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.report.findings import Findings
+from bench.stages.table import networks
 from bench.stages.vocabulary import GAP, WHOLE
 
 _POOLS = ("pool1", "pool2", "pool3", "pool4", "pool")  # between stages, and the pooling branches
@@ -14,15 +15,8 @@ def findings(rows: pd.DataFrame) -> tuple[Findings, ...]:
     """What a reader should know of each network and mode that was looked into."""
     return tuple(
         Findings(title=f"inside {title}", sentences=tuple(_sentences(group)))
-        for title, group in grouped(rows)
+        for title, group in networks(rows)
     )
-
-
-def grouped(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """A title and the rows of each network, mode, dtype, batch size and device."""
-    keys = ["arch", "mode", "dtype", "batch_size", "device"]
-    for (arch, mode, dtype, batch_size, device), group in rows.groupby(keys, sort=False):
-        yield f"{arch}, {mode}, {dtype}, batch {batch_size}, {device}", group
 
 
 def _sentences(rows: pd.DataFrame) -> Iterator[str]:

@@ -27,8 +27,8 @@ _DROPOUTS = frozenset({"dropout", "aux_dropout"})
 WHERE_COLUMNS = (
     Column(name="dtype", heading="dtype", is_text=True),
     Column(name="batch_size", heading="batch", is_text=True),
-    Column(name="task", heading="task", is_text=True, rank=6),
-    Column(name="device", heading="device", is_text=True, rank=6),
+    Column(name="task", heading="task", is_text=True),
+    Column(name="device", heading="device", is_text=True),
 )
 STEP_COLUMNS = (
     Column(name="mode", heading="mode", is_text=True),

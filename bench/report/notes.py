@@ -1,10 +1,10 @@
 """Notes: what a reader must know of a run's circumstances and single cells, in sentences. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench import stats
-from bench.records.record import RunRecord
-from bench.report import card, states
+from bench.records.record import CellRecord, RunRecord
+from bench.report import card, ladder, states
 from bench.report.words import named
 
 _COUNTED = {
@@ -35,18 +35,28 @@ def of(run: RunRecord) -> list[str]:
 
 
 def _trimmed(run: RunRecord) -> Iterator[str]:
-    """Which ratios are of trimmed means."""
+    """Which ratios are of trimmed means: those to a reference, and steps of the ladder."""
     for group, records in run.measured.items():
-        to = run.reference(group)
-        if to is None:
-            continue
-        found = [named(record) for record in records if stats.speedup(record, to).trimmed]
+        controls = [one for one in run.controls if one.cell.group == group and one.has_figures]
+        pairs = [*stats.ratios([*records, *controls]), *_steps(records)]
+        beside = run.reference(group)
+        found = [
+            f"{named(one)} to {named(other)}"
+            for one, other in pairs
+            if stats.speedup(one, other, beside=beside).trimmed
+        ]
         if found:
             yield (
-                f"{group}: a set of each of these is far from its others, so that the ratio to "
-                f"{named(to)} is a trimmed mean, without that set and the one at the other end: "
-                f"{', '.join(found)}."
+                f"{group}: of these ratios a set is far from the others, so that they are trimmed "
+                f"means, without the outermost fifth of the sets at each end: {', '.join(found)}."
             )
+
+
+def _steps(records: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:
+    for mode in dict.fromkeys(record.cell.mode for record in records):
+        of_mode = {one.cell.arch: one for one in records if one.cell.mode == mode}
+        for step in ladder.steps(of_mode):
+            yield of_mode[step.after], of_mode[step.before]
 
 
 def _devices(run: RunRecord) -> Iterator[str]:

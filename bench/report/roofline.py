@@ -40,7 +40,7 @@ COLUMNS = (
     Column(name="mode", heading="mode", is_text=True),
     Column(name="dtype", heading="dtype", is_text=True),
     Column(name="batch_size", heading="batch"),
-    Column(name="task", heading="task", is_text=True, rank=6),
+    Column(name="task", heading="task", is_text=True),
     Column(name="achieved_mac_per_s", heading="GMAC/s", write=_GIGA, bounded=True, rank=3),
     Column(name="share_of_ceiling", heading="% of ceiling", write=_PERCENT, bounded=True, rank=1),
     Column(name="intensity_mac_per_byte", heading="MAC/byte", write=scaled(1, 1), rank=5),

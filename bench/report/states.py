@@ -6,6 +6,7 @@ may slow one mode more than another.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, median
 
 from bench import stats
 from bench.records.record import CellRecord, RunRecord
@@ -13,54 +14,71 @@ from bench.report.words import named
 from bench.tables import milliseconds
 
 LEAST_SETS = 5  # of fewer, a correlation is hardly ever shown
-LEVEL = 0.05  # of a group in which no ratio changes so, one in twenty is told of
+LEVEL = 0.05  # of groups in which no ratio changes so, one in twenty is told of
 
 
 def sentences(run: RunRecord) -> Iterator[str]:
-    """The ratios of each group that go with the machine's state, as far as that is shown.
-
-    The state is what the control's latency tells: the reference's own is in each ratio, so that its
-    noise would be taken for one.
-    """
-    for control in run.controls:
-        reference = run.reference(control.cell.group)
+    """The ratios of each group that go with the machine's state, as far as that is shown."""
+    for group, records in run.measured.items():
+        reference = run.reference(group)
         if reference is not None:
-            measured = run.measured[control.cell.group]
-            yield from _of_group(control, reference, measured)
+            yield from _of_group(group, reference, records)
 
 
-def _of_group(
-    control: CellRecord, reference: CellRecord, records: Sequence[CellRecord]
-) -> Iterator[str]:
-    state = stats.medians_by_set(stats.log_latencies(control))
+def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) -> Iterator[str]:
+    latencies = {named(one): stats.medians_by_set(stats.log_latencies(one)) for one in records}
     beside = stats.log_latencies(reference)
     ratios = {
         named(record): stats.between(stats.log_latencies(record), beside, beside)
         for record in records
         if record is not reference
     }
-    told = {
-        name: logs
-        for name, logs in ratios.items()
-        if stats.correlation_level(state, logs, least=LEAST_SETS) < LEVEL / len(ratios)
-    }
+    told = {}
+    for name, logs in ratios.items():
+        state = _state(latencies, without=(name, named(reference)))
+        level = stats.correlation_level(state, logs, least=LEAST_SETS)
+        if level < LEVEL / len(ratios):
+            told[name] = logs
     if not told:
         return
-    ordered = sorted(state, key=state.__getitem__)
-    quick, slow = ordered[: len(ordered) // 2], ordered[-(len(ordered) // 2) :]
+    state = _state(latencies, without=(*told, named(reference)))
+    own = latencies[named(reference)]
+    shared = [index for index in state if all(index in logs for logs in (own, *told.values()))]
+    ordered = sorted(shared, key=state.__getitem__)
+    half = len(ordered) // 2
+    if not half:
+        return
+    slow, quick = ordered[-half:], ordered[:half]
     values = ", ".join(
         f"{name} {_mean(logs, slow):.2f} and {_mean(logs, quick):.2f}"
         for name, logs in told.items()
     )
     yield (
-        f"{control.cell.group}: the machine was in states that do not slow all cells alike. In the "
-        f"slower half of the sets the control took {milliseconds(_mean(state, slow))} ms, in the "
-        f"quicker {milliseconds(_mean(state, quick))} ms, and these were so many times as fast as "
-        f"{named(reference)}: {values}. Both are in the means and in their intervals."
+        f"{group}: the machine was in states that do not slow all cells alike. In the slower half "
+        f"of the sets, by the other cells, {named(reference)} took "
+        f"{milliseconds(_mean(own, slow))} ms, in the quicker {milliseconds(_mean(own, quick))}, "
+        f"and these were so many times as fast as it: {values}. Both are in the means and in their "
+        "intervals."
     )
+
+
+def _state(
+    latencies: Mapping[str, Mapping[int, float]], *, without: Sequence[str]
+) -> Mapping[int, float]:
+    """By the set, how slow the cells were that are in no ratio: the median, about each one's mean.
+
+    A ratio's own cells say nothing of the machine: their processes' noise is in it.
+    """
+    found: dict[int, list[float]] = {}
+    for name, logs in latencies.items():
+        if name in without or not logs:
+            continue
+        middle = fmean(logs.values())
+        for index, logarithm in logs.items():
+            found.setdefault(index, []).append(logarithm - middle)
+    return {index: median(values) for index, values in found.items()}
 
 
 def _mean(logs: Mapping[int, float], sets: Sequence[int]) -> float:
     """The geometric mean over some sets."""
-    found = [logs[index] for index in sets if index in logs]
-    return math.exp(sum(found) / len(found))
+    return math.exp(fmean(logs[index] for index in sets))

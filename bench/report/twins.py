@@ -64,6 +64,6 @@ def _why(ours: CellRecord, theirs: CellRecord) -> str:
     ]
     same = "parameters and MACs are the same" if counts[0] == counts[1] else "the counts differ"
     if not differing:
-        aside = ", memory aside," * (ours.cell.device == "cpu")
+        aside = " (memory aside)" * (ours.cell.device == "cpu")
         return f"{same}, and so is all else that was counted{aside}: nothing here explains it"
     return f"{same}, but not {', '.join(differing)}"

@@ -79,10 +79,17 @@ def render(form: str, rows: pd.DataFrame) -> str:
     return "\n\n".join([*parts, _notes(rows)])
 
 
+def networks(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each network, and what it was measured in."""
+    keys = ["arch", "mode", "dtype", "batch_size", "device"]
+    for (arch, mode, dtype, batch_size, device), network in rows.groupby(keys, sort=False):
+        yield f"{arch}, {mode}, {dtype}, batch {batch_size}, {device}", network
+
+
 def titled(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each network, with what was measured, and on what."""
-    for _, network in rows.groupby(["arch", "mode", "dtype", "batch_size"], sort=False):
-        yield _title(network), network
+    """The same, with its images and sets, and on what, with what and when it was measured."""
+    for title, network in networks(rows):
+        yield f"{title}, {_circumstances(network)}", network
 
 
 def _rows(found: Measured) -> Iterator[dict[str, Any]]:
@@ -161,13 +168,9 @@ def _rate(macs: int, seconds: float) -> float:
     return macs / seconds / GIGA if macs and seconds > 0 else math.nan
 
 
-def _title(rows: pd.DataFrame) -> str:
+def _circumstances(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    size = first["image_size"]
-    what = (
-        f"{first['arch']}, {first['mode']}, {first['dtype']}, batch of {first['batch_size']}, "
-        f"{size}×{size}, {first['device']}, {first['sets']} sets"
-    )
+    what = f"{first['image_size']}×{first['image_size']}, {first['sets']} sets"
     if not first["torch"]:
         return what
     return f"{what}, {first['device_name']}, PyTorch {first['torch']}, {first['measured_at'][:10]}"

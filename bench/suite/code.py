@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.cells.plan import Plan
 from bench.engine.launch import ROOT
-from bench.gate import tree
+from bench.gate import git
 from bench.names import RequestError
 from bench.records.code import Code
 
@@ -36,9 +36,11 @@ def here(plan: Plan) -> Code:
 
 def _commit() -> str | None:
     try:
-        return tree.here(ROOT).commit
+        if git.top(ROOT) == ROOT:  # and no project's in whose environment this is installed
+            return git.text(ROOT, "rev-parse", "HEAD")
     except RequestError:  # no checkout, or no git
-        return None
+        pass
+    return None
 
 
 def _sources(plan: Plan) -> Iterator[Path]:

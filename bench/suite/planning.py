@@ -15,6 +15,7 @@ from bench.suite import values
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 from bench.units import GIB, in_gib
 
+_PLACES = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")
 PLAN = pytest.StashKey[plan.Plan]()
 
 
@@ -100,9 +101,9 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
 
 def command(config: pytest.Config) -> str:
     """The command that a reader can type to make such a run again, wherever its files went."""
-    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    place.add_argument("--report-dir")
-    _, others = place.parse_known_args([str(one) for one in config.invocation_params.args])
+    places = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    places.add_argument(*_PLACES)
+    _, others = places.parse_known_args([str(one) for one in config.invocation_params.args])
     return shlex.join(["pytest", *others])
 
 

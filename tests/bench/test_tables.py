@@ -227,12 +227,20 @@ def test_what_fits_in_no_other_way_is_a_block_a_row(width: int) -> None:
 
 def test_prose_takes_lines_before_a_column_goes() -> None:
     prose = Column(name="why", heading="why", is_text=True, wraps=True)
-    rows = pd.DataFrame({"text": ["x"], "why": ["so many words " * 12], "other": [7.0]})
+    rows = pd.DataFrame({"text": ["x"], "why": ["so many words " * 30], "other": [7.0]})
     console = Console(file=io.StringIO(), width=60)
     with console.capture() as captured:
         console.print(tables.fitted(console, (TEXT, prose, RARER), rows))
-    assert "J/image" in captured.get()
-    assert captured.get().count("words") == 12
+    headings = next(line for line in captured.get().splitlines() if "┃" in line)
+    assert "why" in headings
+    assert "J/image" in headings
+    assert captured.get().count("words") == 30
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_table_without_rows_has_none(name: str) -> None:
+    prose = Column(name="why", heading="why", is_text=True, wraps=True)
+    FORMATS[name]((TEXT, prose), pd.DataFrame({"text": [], "why": []}))
 
 
 def test_rich_shows_the_title() -> None:

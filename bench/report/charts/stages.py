@@ -8,7 +8,7 @@ import pandas as pd
 from bench.report import summary
 from bench.report.chart import Chart
 from bench.report.charts import style
-from bench.report.inside import grouped
+from bench.stages.table import networks
 from bench.stages.vocabulary import WHOLE
 
 CAPTION = (
@@ -22,7 +22,7 @@ _MACS, _TIME = "MACs", "latency"
 def charts(rows: pd.DataFrame) -> Iterator[Chart]:
     """A chart for each network, mode, dtype, batch size and device of ``stages.csv``."""
     stages = rows[(rows["branch"] == "") & (rows["stage"] != WHOLE)]
-    for title, group in grouped(stages):
+    for title, group in networks(stages):
         yield style.made(
             f"stages-{summary.slug(title)}", f"Inside the network: {title}", CAPTION, _drawn(group)
         )

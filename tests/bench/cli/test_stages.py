@@ -52,7 +52,7 @@ def test_it_prints_and_writes_a_row_for_every_stage(tmp_path: Path, capsys: Capt
     assert sum(latency_s[name] for name in ROWS[:-1]) == pytest.approx(latency_s["(whole)"])
     assert [name for name in ROWS if f" {name} " not in out] == []
     assert out.endswith(f"wrote {folder / store.FILE}\n")
-    assert "batch of 3" in out
+    assert "batch 3" in out
 
 
 def test_for_programs_it_prints_rows_alone(capsys: Capture) -> None:

@@ -247,7 +247,7 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
 
 
 def test_no_set_is_added_where_the_reference_has_failed(fork_server: Launcher) -> None:
-    failed, works, clock = cell("raises_when_built"), cell("works"), Clock()
+    failed, works, clock = cell("raises_when_called"), cell("works"), Clock()
     outcome = run(plan(failed, works, extra_s=100.0), fork_server, clock, now=clock.now).measure()
     assert set(outcome.failures) == {failed.id, replace(failed, control=True).id}
     assert len(record_of(outcome, works).setups) == 1

@@ -49,6 +49,10 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
         for note in notes.of(replace(run, cells=tuple(map(stretched, run.cells))))
         if "trimmed" in note
     )
-    assert "the ratio to torchvision in eager" in said
-    assert said.endswith(": googlenet in eager.")
+    told = said.partition(" at each end: ")[2].rstrip(".").split(", ")
+    assert told == [
+        "googlenet in eager to torchvision in eager",
+        "googlenet-3x3 in eager to googlenet in eager",
+        "googlenet-pool2 in eager to googlenet in eager",
+    ]
     assert not [note for note in notes.of(run) if "trimmed" in note]

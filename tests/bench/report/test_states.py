@@ -49,7 +49,40 @@ def test_ratios_that_go_with_the_machine_are_named_with_both_values() -> None:
     assert "torchvision in compile 2.1" in said  # 30 ms to 15, and the state's root besides
     assert " and 2.0" in said
     assert "googlenet in eager" not in said
-    assert "the control took 34." in said
+    assert "torchvision in eager took 34." in said
+
+
+def test_a_cell_that_has_only_the_quicker_sets_spoils_nothing() -> None:
+    whole = run(0.5)
+    quick = [index for index, state in enumerate(STATES) if state < 1.1]
+    cells = tuple(
+        replace(record, visits=tuple(v for v in record.visits if v.set_index in quick))
+        if (record.cell.arch, record.cell.mode) == ("googlenet-3x3", "compile")
+        else record
+        for record in whole.cells
+    )
+    (said,) = states.sentences(replace(whole, cells=cells))
+    assert "torchvision in compile 2.1" in said
+
+
+def test_what_the_reference_s_processes_did_is_no_state_of_the_machine() -> None:
+    """Of each set's reference and control, which are forked from one process."""
+    steady = run(1.0)
+    odd = [1.0, 1.08, 0.95, 1.1, 0.97, 1.05, 0.92, 1.0]
+
+    def changed(record: CellRecord) -> CellRecord:
+        visits = tuple(
+            replace(visit, host_s=tuple(odd[visit.set_index] * one for one in visit.host_s))
+            for visit in record.visits
+        )
+        return replace(record, visits=visits)
+
+    cells = tuple(
+        changed(record) if record.cell == rungs.cell("torchvision") else record
+        for record in steady.cells
+    )
+    controls = tuple(map(changed, steady.controls))
+    assert list(states.sentences(replace(steady, cells=cells, controls=controls))) == []
 
 
 def test_drift_that_slows_all_cells_alike_is_none() -> None:
@@ -66,5 +99,5 @@ def test_too_few_sets_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize("controls", [(), runs.small().controls[1:]])
-def test_without_a_control_nothing_tells_the_state(controls: tuple[CellRecord, ...]) -> None:
+def test_without_a_control_there_is_no_reference(controls: tuple[CellRecord, ...]) -> None:
     assert list(states.sentences(replace(run(0.5), controls=controls))) == []

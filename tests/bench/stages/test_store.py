@@ -33,7 +33,7 @@ def test_a_file_from_before_circumstances_were_told_is_read(tmp_path: Path) -> N
     old = pd.read_csv(path).drop(columns=list(store.CIRCUMSTANCES))
     old.to_csv(path, index=False)
     assert set(store.read(path)["torch"]) == {""}
-    assert "cpu, 3 sets\n" in table.render("rich", store.read(path))
+    assert "32×32, 3 sets\n" in table.render("rich", store.read(path))
 
 
 def test_a_file_that_is_there_is_replaced_whole(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_table_1_is_of_its_own_images_and_network() -> None:
 @pytest.mark.parametrize("form", ["rich", "markdown"])
 def test_people_are_told_how_it_adds_up_and_what_hooks_cost(form: str) -> None:
     text = table.render(form, table.frame([made.small()]))
-    assert "small, eager, fp32, batch of 1, 32×32, cpu, 3 sets, AMD EPYC, PyTorch 2.15.0, " in text
+    assert "small, eager, fp32, batch 1, cpu, 32×32, 3 sets, AMD EPYC, PyTorch 2.15.0, " in text
     assert "add up to 469 ms, and a forward without hooks takes 750 ms" in text
     assert "a gap of 281 ms, 37.5 %" in text
     assert "64.0 µs longer; a pair of them on nothing shows 2.0 µs" in text

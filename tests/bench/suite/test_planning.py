@@ -300,7 +300,9 @@ def test_the_command_can_be_typed_again(pytestconfig: pytest.Config) -> None:
     assert shlex.split(planning.command(pytestconfig)) == ["pytest", *arguments]
 
 
-@pytest.mark.parametrize("place", [["--report-dir", "/home/me/x"], ["--report-dir=/home/me/x"]])
+@pytest.mark.parametrize(
+    "place", [["--report-dir", "/home/me/x"], ["--report-dir=/home/me/x"], ["--junitxml=/home/me"]]
+)
 def test_the_command_does_not_say_where_ones_files_went(place: list[str]) -> None:
     typed = ["bench/suite", "--sets", "8", *place, "-k", "compile and not train"]
     invoked: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=typed))
