@@ -46,12 +46,13 @@ class Clerk:
                 "describe", limit_s=limits.SHORT_S, device=self._plan.device_of(0)
             )
         except WorkerError as error:
-            raise self._named(error) from error
+            raise error.named(self._side) from error
 
     def count(self, arch: str) -> dict[str, Any]:
         """What an arch costs on paper, or under ``error`` why that is not known.
 
-        Raises ``WorkerError`` where there is no such arch; a gate's base need not have it.
+        Raises ``WorkerError`` where there is no such arch, or a user's own factory raises; a gate's
+        base need not have it.
         """
         try:
             return self._worker.request(
@@ -59,7 +60,7 @@ class Clerk:
             )
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
-                raise self._named(error) from error
+                raise error.named(self._side) from error
             return self._unknown(error)
 
     def ceiling(self, dtype: str) -> dict[str, Any]:
@@ -81,8 +82,4 @@ class Clerk:
         try:
             return self._launcher.launch()
         except WorkerError as error:
-            raise self._named(error) from error
-
-    def _named(self, error: WorkerError) -> WorkerError:
-        """The same error, with the side that it is of."""
-        return WorkerError(error.kind, f"{self._side}{error}", error.stderr)
+            raise error.named(self._side) from error

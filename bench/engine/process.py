@@ -33,6 +33,12 @@ class WorkerError(Exception):
         self.was_killed = status == -signal.SIGKILL
         """Whether it died as those do that the system kills for want of memory."""
 
+    def named(self, name: str) -> "WorkerError":
+        """The same of somebody: its message with a name before it."""
+        found = WorkerError(self.kind, f"{name}{self}", self.stderr)
+        found.was_killed = self.was_killed
+        return found
+
 
 class Streams:
     """The three streams of a worker, and our ends of them."""

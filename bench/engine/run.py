@@ -107,7 +107,7 @@ class Run:
             if not self.outcome.measured_anything:
                 raise
             self.outcome.status = "interrupted"
-            self.outcome.notes.append(f"It ended before its time: {error}.")
+            self._tell(events.Noted(sentence=f"It ended before its time: {error}."))
             self._context.progress.note(f"no worker can be started any more: {error}")
         return self.outcome
 
@@ -271,7 +271,7 @@ class Run:
             f"{in_mib(limit_bytes)} of --memory; a cell, what it is compared with and the control "
             "are the fewest."
         )
-        self.outcome.notes.append(note)
+        self._tell(events.Noted(sentence=note))
         self._context.progress.note(note)
 
     def _split(self, group: str, wave_index: int, apart: list[Cell], why: str) -> bool:

@@ -1,5 +1,6 @@
 """The environment: what workers run in, what of it is pinned, and what is recorded of it."""
 
+import functools
 import os
 import platform
 import re
@@ -82,6 +83,7 @@ CUDNN_BENCHMARK = False
 _RECORDED = re.compile(
     "(MALLOC|GLIBC|LD|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN|(PY)?TORCH|CUDA|CUDNN|CUBLAS|NVIDIA)"
 )
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _PLACES = ("_DIR", "_PATH")  # where something lies on this machine explains no number
 
 
@@ -118,13 +120,20 @@ def _temporary_cache_folder() -> Path:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     # What is in it is run as code: none is taken that somebody else has put there.
-    return folder if folder.lstat().st_uid == os.getuid() else Path(tempfile.mkdtemp())
+    return folder if folder.lstat().st_uid == os.getuid() else _folder_of_this_process(folder)
+
+
+@functools.cache  # another than before would keep nothing
+def _folder_of_this_process(in_place_of: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=in_place_of.parent))
 
 
 def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:
     """The environment variables that workers start with, from those of this process."""
     # Kept between runs, and across a reboot, which Inductor's own place under /tmp is not.
-    kept = {"TORCHINDUCTOR_CACHE_DIR": str(cache_folder(base) / "inductor")}
+    kept = {}
+    if CACHE_VARIABLE not in base:
+        kept[CACHE_VARIABLE] = str(cache_folder(base) / "inductor")
     chosen = {setting.name: setting.value or str(physical_cores()) for setting in settings(name)}
     yours = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
     return {**kept, **base, **chosen, **yours, **UNTOUCHED_CUDA}

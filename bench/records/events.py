@@ -136,6 +136,12 @@ class Failed(_Event, frozen=True, kw_only=True):
     failure: Failure
 
 
+class Noted(_Event, frozen=True, kw_only=True):
+    """Something that a reader must know of how the run was measured, in a sentence."""
+
+    sentence: str
+
+
 class Spent(_Event, frozen=True, kw_only=True):
     """Wall time, by what it was spent on."""
 
@@ -158,5 +164,6 @@ Event: TypeAlias = (
     | WaveEnded
     | Split
     | Failed
+    | Noted
     | Spent
 )

@@ -110,19 +110,25 @@ def set_aside(path: Path) -> Path | None:
     None where there is none, or none with a line. Raises ``RequestError`` where that run is not
     finished because it is still going on, and where it cannot be renamed.
     """
+    what = f"cannot set aside {path}, which a run that was cut off left"
     try:
         with path.open("r+b") as file:  # NFS locks what may be written alone
             _lock(file, path)
         if is_empty(path):
             return None
         stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
-        return path.rename(path.with_stem(f"{path.stem}-{stamp}"))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RequestError(
-            f"cannot set aside {path}, which a run that was cut off left: {error.strerror}; "
-            "--resume goes on with it, and --report-dir names another folder"
+            f"{what}: {error.strerror}; --report-dir names another folder"
+        ) from error
+    try:
+        return path.rename(path.with_stem(f"{path.stem}-{stamp}"))
+    except OSError as error:
+        raise RequestError(
+            f"{what}: {error.strerror}; --resume goes on with it, and --report-dir names another "
+            "folder"
         ) from error
 
 

@@ -147,6 +147,10 @@ class Outcome:
             self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
 
     @apply.register
+    def _(self, event: events.Noted) -> None:
+        self.notes.append(event.sentence)
+
+    @apply.register
     def _(self, event: events.Shared) -> None:
         self.shared[event.device] = event.others
 

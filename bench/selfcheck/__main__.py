@@ -17,7 +17,7 @@ from bench.cells import archs, plan
 from bench.cells.cell import Cell
 from bench.engine import limits
 from bench.engine.context import Progress
-from bench.engine.launch import ForkServer, Launcher, Spawner
+from bench.engine.launch import ForkServer, Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.machine import environment
@@ -89,24 +89,24 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
         raise RequestError(f"--sets must be at least 1, not {sets}")
     same = startup.plan(device, seed=SEED)
     with TerminalProgress(console) as progress:
-        with _forker() as forker:
-            clerk = forker.launch()
+        with _quickest() as workers:
+            may_fork = isinstance(workers, ForkServer)
+            clerk = workers.launch()
             found = Selfcheck(
                 environment=clerk.request("describe", limit_s=limits.SHORT_S, device=device)
             )
             clerk.close()
             if "handover" in parts:
                 progress.phase("hand-over", 1)
-                handovers, idleness = handover.measure(same.cells, forker, seed=SEED)
+                handovers, idleness = handover.measure(same.cells, workers, seed=SEED)
                 yield (found := replace(found, handovers=handovers, idleness=idleness))
         if "bias" in parts:
             for biases in _biases(device, progress):
                 yield (found := replace(found, biases=biases))
         if "startup" in parts:
-            ways = {
-                "fresh interpreters": lambda: _spawner("bench.worker"),
-                "forked": _forker,
-            }
+            ways = {"fresh interpreters": lambda: _spawner("bench.worker")}
+            if may_fork:
+                ways["forked"] = _quickest
             startups = tuple(startup.measure(ways, same, sets, progress))
             yield (found := replace(found, startups=startups))
         if "scale" in parts:
@@ -155,11 +155,11 @@ def _spawner(module: str) -> Launcher:
     )
 
 
-def _forker() -> Launcher:
-    return ForkServer(
+def _quickest() -> Launcher:
+    return launcher(
         environment.for_workers(os.environ),
         archs.find(REFERENCE_ARCH).imports,
-        cpus=environment.cpus_for_workers(),
+        environment.cpus_for_workers(),
     )
 
 

@@ -48,10 +48,11 @@ def measure(
     progress.phase("counting", len(request.cells))
     macs = _count(request, launcher, progress)
     sets: dict[Cell, list[SetFigures]] = {cell: [] for cell in request.cells}
+    circumstances = []
     for set_index in range(request.sets):
         progress.phase(f"set {set_index + 1} of {request.sets}", ROUNDS * len(request.cells))
         with _Set(request, launcher, progress) as live:
-            circumstances = live.describe()
+            circumstances.append(live.describe())
             visits = live.visit_in_rounds(meter, seed=request.seed + set_index)
         for cell, found in visits.items():
             sets[cell].append(figures.of_set(found))
@@ -60,7 +61,7 @@ def measure(
     return tuple(
         Measured(
             cell=cell,
-            circumstances=circumstances,
+            circumstances=circumstances[0],  # when it began
             image_size=request.image_size,
             macs=macs[cell],
             sets=tuple(sets[cell]),

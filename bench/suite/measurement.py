@@ -19,7 +19,7 @@ from bench.engine.run import Run
 from bench.exits import Exit
 from bench.machine import cards, environment
 from bench.names import RequestError
-from bench.records import journal
+from bench.records import events, journal
 from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
@@ -99,7 +99,7 @@ def record(
         outcome = run.measure()
         signals.ignore()
         if begun and code.here(plan).digest != begun.digest:
-            outcome.notes.append(CODE_CHANGED)
+            outcome.apply(events.Noted(sentence=CODE_CHANGED))
             progress.note(CODE_CHANGED)
         progress.note("writing what was measured")
         return _recorded(config, outcome)

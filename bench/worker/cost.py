@@ -32,7 +32,7 @@ class StageCost:
     """Kernels of convolutions and linear layers alone: no biases, no batch norm."""
     macs: int
     fvcore_total: int
-    """fvcore's own: MACs, and batch norm and average pooling besides."""
+    """fvcore's own: MACs, and batch norm and average pooling besides; of attention, ours."""
     activations: int
     """Elements that convolutions and matrix products put out."""
 

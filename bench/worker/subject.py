@@ -261,15 +261,22 @@ def compiled_graphs() -> tuple[int, int]:
 
 
 def cudagraph_skips(graphs: int) -> int:
-    """Graphs, of those compiled for it, that Inductor does not replay as CUDA graphs."""
+    """Graphs, of those compiled for it, that Inductor does not replay as CUDA graphs.
+
+    As far as it counts them: not those of which it found no part that could be replayed. But where
+    it manages no replay at all, they are all.
+    """
     if not graphs:
         return 0
     from torch._dynamo.utils import counters
-    from torch._inductor.cudagraph_trees import get_manager
 
-    # It does not count those of which it found no part that could be replayed.
-    manages_any = get_manager(torch.cuda.current_device(), create_if_none_exists=False) is not None
-    return counters["inductor"]["cudagraph_skips"] if manages_any else graphs
+    skips = int(counters["inductor"]["cudagraph_skips"])
+    try:
+        from torch._inductor.cudagraph_trees import get_manager
+    except ImportError:  # it is PyTorch's own affair, and may be elsewhere one day
+        return skips
+    manager = get_manager(torch.cuda.current_device(), create_if_none_exists=False)
+    return graphs if manager is None else skips
 
 
 def _compile_cached() -> bool:

@@ -109,6 +109,12 @@ def test_inductors_cache_is_kept_in_the_users_cache(tmp_path: Path) -> None:
     assert default == str(Path.home() / ".cache" / "googlenet-bench" / "inductor")
 
 
+def test_a_cache_that_is_given_is_taken_and_no_other_made(tmp_path: Path) -> None:
+    base = {"TORCHINDUCTOR_CACHE_DIR": "/mine", "XDG_CACHE_HOME": str(tmp_path)}
+    assert environment.for_workers(base)["TORCHINDUCTOR_CACHE_DIR"] == "/mine"
+    assert list(tmp_path.iterdir()) == []
+
+
 def without_home(_: type[Path]) -> Path:
     raise RuntimeError("Could not determine home directory.")
 
@@ -140,6 +146,7 @@ def test_no_cache_is_taken_that_somebody_else_has_put_there(
     monkeypatch.setattr("os.getuid", lambda: uid + 1)
     found = environment.cache_folder({})
     assert found.parent == tmp_path
+    assert environment.cache_folder({}) == found  # for as long as this process lives
     assert found.name != f"googlenet-bench-{uid + 1}"
 
 

@@ -89,6 +89,7 @@ EVENTS: tuple[Event, ...] = (
         device_s=(0.04,),
         back_to_back=runs.on_cuda(0.25).visits[0].back_to_back,
     ),
+    events.Noted(sentence="more than --memory"),
 )
 
 
@@ -241,9 +242,9 @@ def test_a_lock_that_fails_otherwise_is_a_sentence(
         journal.Journal(tmp_path / journal.FILE, on_error=_no_error)
 
 
-@pytest.mark.parametrize("refused", ["open", "rename"])
+@pytest.mark.parametrize(("refused", "advice"), [("open", "--report-dir"), ("rename", "--resume")])
 def test_a_journal_that_cannot_be_set_aside_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, advice: str
 ) -> None:
     path = written(tmp_path / journal.FILE, *EVENTS)
 
@@ -251,5 +252,5 @@ def test_a_journal_that_cannot_be_set_aside_is_a_sentence(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, refused, refuses)
-    with pytest.raises(RequestError, match=r"cannot set aside .*: Permission denied; --resume"):
+    with pytest.raises(RequestError, match=rf"cannot set aside .*: Permission denied; {advice}"):
         journal.set_aside(path)
