@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
@@ -117,7 +118,8 @@ def prepare(
     for _ in range(modes.calls(cell.mode) - 1):
         found = answer(task)
     torch.set_num_threads(own_threads)
-    output_error, gradient_error = check(found, expected, dtype)
+    is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
+    output_error, gradient_error = check(found, expected, dtype, is_reference=is_reference)
     graphs, graph_breaks = compiled_graphs()
     batches, flush, apparatus = _set_up_cache(task, device, l2)
     return Subject(
@@ -199,25 +201,39 @@ def answer(task: Task) -> Answer:
         return task.answer()
 
 
-def check(found: Answer, expected: Answer, dtype: Dtype) -> tuple[float, float | None]:
-    """Errors of outputs and gradients; raises ``WrongAnswerError`` where one is past its bound."""
-    output_error = relative_error(found.outputs, expected.outputs)
-    _check_bound("output", output_error, dtype.error_bound, dtype)
+def check(
+    found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool = False
+) -> tuple[float, float | None]:
+    """Errors of outputs and gradients; raises ``WrongAnswerError`` where one is past its bound.
+
+    ``is_reference``: what was found is fp32 eager's answer too, of another call.
+    """
+    bounded = partial(_bounded, dtype=dtype, is_reference=is_reference)
+    output_error = bounded("output", found.outputs, expected.outputs, dtype.error_bound)
     if found.gradients is None or expected.gradients is None:
         return output_error, None
-    gradient_error = relative_error(found.gradients, expected.gradients)
     # Where rounding decorrelates gradients, they must at least be of some size: no NaN.
     bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
-    _check_bound("gradient", gradient_error, bound, dtype)
-    return output_error, gradient_error
+    return output_error, bounded("gradient", found.gradients, expected.gradients, bound)
 
 
-def _check_bound(what: str, error: float, bound: float, dtype: Dtype) -> None:
-    if not error <= bound:  # not "error > bound": a NaN must not pass
+def _bounded(
+    what: str, found: Tensor, expected: Tensor, bound: float, *, dtype: Dtype, is_reference: bool
+) -> float:
+    error = relative_error(found, expected)
+    if error <= bound:  # not "error > bound" below: a NaN must not pass
+        return error
+    if not found.isfinite().all():
+        raise WrongAnswerError(f"the {what} has NaNs or infinities in it")
+    if is_reference:
         raise WrongAnswerError(
-            f"the {what} is {error:.2g} away from fp32 eager's (relative L2 distance); "
-            f"{dtype.name} explains {bound:g} at the most"
+            f"the {what} differs from call to call, by {error:.2g} (relative L2 distance): this is "
+            "fp32 eager, and nothing can be compared with what is not the same twice"
         )
+    raise WrongAnswerError(
+        f"the {what} is {error:.2g} away from fp32 eager's (relative L2 distance); "
+        f"{dtype.name} explains {bound:g} at the most"
+    )
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
