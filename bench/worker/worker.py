@@ -2,7 +2,7 @@
 
 Requests come on standard input, ``{"op": NAME, …}``; each is answered on what was standard output
 when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. Whatever a
-network prints goes to standard error. The end of input ends the worker.
+network prints goes to standard error, and where it raised. The end of input ends the worker.
 
 ``python -m bench.worker`` starts one by itself; bench/engine/forkserver.py forks them.
 """
@@ -12,6 +12,7 @@ import faulthandler
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,7 @@ from bench.worker import (
     clock,
     contention,
     cost,
+    frames,
     memory,
     origin,
     shortage,
@@ -216,6 +218,8 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
         # Any failure of a network is its cell's result, to be told apart and reported.
         except Exception as error:  # noqa: BLE001
             reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
+            sys.stderr.write(frames.theirs(error))
+            sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

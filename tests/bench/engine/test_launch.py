@@ -103,7 +103,18 @@ def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: Worker
     with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
         worker.request("warm_up", limit_s=LIMIT_S)
     assert caught.value.kind == "error"
-    assert "about to raise" in caught.value.stderr
+    printed, *frame = caught.value.stderr.splitlines()
+    assert printed == "about to raise"
+    assert any('broken.py", line' in line and line.endswith(", in act") for line in frame)
+    assert 'raise ValueError("broke' in frame[-1]
+
+
+def test_where_a_factory_raised_is_told(worker: WorkerProcess) -> None:
+    with pytest.raises(WorkerError) as caught:
+        worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_built"))
+    where, line = caught.value.stderr.splitlines()
+    assert where.endswith(", in raises_when_built")
+    assert line.strip() == 'raise RuntimeError("no such weights")'
 
 
 @pytest.mark.parametrize(
