@@ -26,8 +26,8 @@ with interrupted_once():
     print('writing', flush=True)
     time.sleep(1)
     print('written', flush=True)
-print('measuring', flush=True)
 try:
+    print('measuring', flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print('interrupted', flush=True)
