@@ -15,7 +15,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.machine import voiding
 from bench.machine.card import Around
-from bench.stats import Interval
+from bench.means import Interval
 
 WINDOW_S = 2.0  # a driver brings its counter up to date now and then: a window is many such times
 LEAD_IN_S = 0.5  # the clocks rise before it begins

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.stats import Interval
+from bench.means import Interval
 
 BLANK = "–"
 LOG_WIDTH = 200  # characters

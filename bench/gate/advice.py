@@ -16,9 +16,9 @@ from bench.gate.compare import DRIFT, Basis, Compared, Comparison
 from bench.gate.figures import FIGURES, Row
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
+from bench.means import Interval
 from bench.records.record import RunRecord
 from bench.report import trust
-from bench.stats import Interval
 from bench.tables import FORMATS, IN_FULL, Column, escaped, filled, scaled, terminal_console
 
 NOT_TOGETHER = (

@@ -23,16 +23,17 @@ from enum import StrEnum
 from operator import attrgetter
 from types import MappingProxyType
 
-from bench import stats
+from bench import means, stats
 from bench.cells.cell import Cell
 from bench.exits import Exit
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
+from bench.means import Interval, Mean
 from bench.names import RequestError, choose
 from bench.records.circumstances import CIRCUMSTANCES, Difference, differences, refuse
 from bench.records.record import CellRecord, RunRecord
 from bench.report import trust
-from bench.stats import ByVisit, Interval, Mean
+from bench.stats import ByVisit
 
 # Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time, which nothing in
 # the figures of such a spell shows.
@@ -202,12 +203,12 @@ class _Side:
 
     def latency(self, cell: Cell) -> Mean:
         """The logarithm of a cell's latency."""
-        return stats.mean(stats.set_medians(self.logs[cell]))
+        return means.mean(stats.set_medians(self.logs[cell]))
 
     def ratio(self, cell: Cell, reference: Cell) -> Mean:
         """The logarithm of a cell's latency over the reference's in the same rounds."""
         ratios = stats.log_ratios(self.logs[reference], self.logs[cell])
-        return stats.mean(stats.set_medians(ratios))
+        return means.mean(stats.set_medians(ratios))
 
 
 def _compare_cell(
@@ -218,7 +219,7 @@ def _compare_cell(
     are_alike: bool,
 ) -> Comparison:
     (a, b), (of_a, of_b) = pair, sides
-    latency = stats.difference(of_a.latency(a.cell), of_b.latency(b.cell))
+    latency = means.difference(of_a.latency(a.cell), of_b.latency(b.cell))
     reference, ratio = _ratio(a.cell, b.cell, of_a, of_b)
     says_it_all = are_alike and a.cell == b.cell and a.cell != reference
     basis = Basis.RATIO if ratio and says_it_all else Basis.LATENCY
@@ -227,8 +228,8 @@ def _compare_cell(
     return Comparison(
         a=a,
         b=b,
-        latency=stats.exponential(latency.interval()),
-        ratio=stats.exponential(ratio.interval()) if ratio else stats.NOTHING,
+        latency=means.exponential(latency.interval()),
+        ratio=means.exponential(ratio.interval()) if ratio else means.NOTHING,
         reference=reference,
         basis=basis,
         advice=_advise(found, basis, cells) if is_trusted else Verdict.INCONCLUSIVE,
@@ -242,7 +243,7 @@ def _ratio(a: Cell, b: Cell, of_a: _Side, of_b: _Side) -> tuple[Cell | None, Mea
         return None, None
     if a == to_a:  # by definition, and with nothing to be unsure of
         return to_a, Mean(estimate=0.0, error=math.nan, freedom=math.nan, sets=0)
-    found = stats.difference(of_a.ratio(a, to_a), of_b.ratio(b, to_b))
+    found = means.difference(of_a.ratio(a, to_a), of_b.ratio(b, to_b))
     return to_a, found if found.sets else None
 
 
@@ -253,7 +254,7 @@ def _advise(found: Mean, basis: Basis, cells: int) -> Verdict:
     """
     drift = math.log1p(DRIFT) if basis is Basis.LATENCY else 0.0
     delta = math.log1p(LEAST_EFFECT)
-    surer = found.interval(1 - (1 - stats.CONFIDENCE) / cells)
+    surer = found.interval(1 - (1 - means.CONFIDENCE) / cells)
     if surer.low > drift and found.estimate >= delta:
         return Verdict.REGRESSED
     if surer.high < -drift and found.estimate <= -delta:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from bench import stats
+from bench import means
 from bench.gate.verdict import Judgement, Verdict
 from bench.names import RequestError
 
@@ -38,7 +38,7 @@ ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, on however
 # much, and of quiet gates (sd 0.7 %) one in three instead of one in thirty would need more sets.
 MISS = 0.1
 LOOKS = (3, 5, 8, 12)  # further apart as one more set narrows the interval less
-# The second is for an outlier among the first three. Both are below stats.LEAST_TRIMMED_SETS: where
+# The second is for an outlier among the first three. Both are below means.LEAST_TRIMMED_SETS: where
 # an interval may be trimmed its tails hold a little more than they should.
 CONFIRMATION = (3, 6)
 MOST_SETS = 16
@@ -169,7 +169,7 @@ def _judge_cell(
         verdict = _last_look(used, screening.stopped_at, least=settings.looks[0])
     return Judgement(
         verdict=verdict,
-        interval=stats.exponential(stats.interval(used[start:] if stage.said is flag else used)),
+        interval=means.exponential(means.interval(used[start:] if stage.said is flag else used)),
         sets=len(used),
         flagged=flag,
         fresh_from=None if flag is None else numbered[start - 1] + 1,
@@ -223,7 +223,7 @@ def _last_look(values: Sequence[float], unasked: _Look | None, *, least: int) ->
 
 def _flag(values: Sequence[float], look: _Look) -> Verdict | None:
     """Whether it is slower or faster for sure, and by δ at an estimate."""
-    found = stats.interval(values, confidence=1 - 2 * look.alpha)
+    found = means.interval(values, confidence=1 - 2 * look.alpha)
     if found.low > 0 and found.estimate >= look.delta:
         return Verdict.REGRESSED
     if found.high < 0 and found.estimate <= -look.delta:
@@ -233,4 +233,4 @@ def _flag(values: Sequence[float], look: _Look) -> Verdict | None:
 
 def _is_unchanged(values: Sequence[float], look: _Look) -> bool:
     """Whether it is not slower by δ."""
-    return stats.interval(values, confidence=1 - 2 * look.miss).high < look.delta
+    return means.interval(values, confidence=1 - 2 * look.miss).high < look.delta

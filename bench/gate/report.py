@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench import stats
+from bench import means, stats
 from bench.gate.held import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.report import card, markdown, trust
@@ -145,7 +145,7 @@ def as_json(gate: Gate) -> str:
 
 
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
-    found = stats.NOTHING if pair.failures else judgement.interval
+    found = means.NOTHING if pair.failures else judgement.interval
     verdict = judgement.verdict or Verdict.INCONCLUSIVE
     return {
         "cell": pair.cell.id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.exits import Exit
-from bench.stats import Interval
+from bench.means import Interval
 
 
 class Verdict(StrEnum):

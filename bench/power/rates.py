@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from scipy.stats import binomtest
 
-from bench import stats
+from bench import means
 from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, Verdict
@@ -64,9 +64,9 @@ class Power:
     """Of gates held on groups of the sets that share none."""
 
     @property
-    def effect(self) -> stats.Interval:
+    def effect(self) -> means.Interval:
         """Latency with the injection over latency without, over all sets."""
-        return stats.exponential(stats.interval(self._finite))
+        return means.exponential(means.interval(self._finite))
 
     @property
     def sd(self) -> float:

@@ -5,9 +5,9 @@ Told from blocks of iterations with no wait between them, which a CPU's cells ha
 
 from collections.abc import Iterator, Sequence
 
-from bench import stats
+from bench import means, stats
+from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.stats import Interval
 from bench.tables import bounded
 
 LAUNCH, COMPUTE, UNCLEAR = "launch-bound", "compute-bound", "unclear"
@@ -42,9 +42,9 @@ def columns(record: CellRecord) -> dict[str, object]:
     ]
     return {
         "images_per_s_from": FROM_BLOCKS if blocks else FROM_LATENCY,
-        "enqueue_p50_s": stats.percentile([enqueue for enqueue, _ in per_iteration], 50),
-        "span_p50_s": stats.percentile([span for _, span in per_iteration], 50),
-        "busy_p50_s": stats.percentile([b.busy_s for b in blocks if b.busy_s is not None], 50),
+        "enqueue_p50_s": means.percentile([enqueue for enqueue, _ in per_iteration], 50),
+        "span_p50_s": means.percentile([span for _, span in per_iteration], 50),
+        "busy_p50_s": means.percentile([b.busy_s for b in blocks if b.busy_s is not None], 50),
         **bounded("busy_share", busy),
         "bottleneck": of(busy) if blocks else None,
     }

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
+from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, ladder, largest, saturation, twins
 from bench.report.summary import GROUPED_BY
 from bench.report.words import between, named, percent, some, times
-from bench.stats import Interval
 from bench.tables import milliseconds
 from googlenet.variants import VARIANTS
 

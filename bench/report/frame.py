@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import energy, stats
+from bench import energy, means, stats
 from bench.cells.cell import Cell
+from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
-from bench.stats import ByVisit, Interval
+from bench.stats import ByVisit
 from bench.tables import Column, bounded
 
 MEMORY_COLUMNS = (
@@ -138,10 +139,10 @@ def _row(
         "sets": latency.sets,
         "samples": len(latency_s),
         **bounded("latency_s", latency),
-        "latency_p50_s": stats.percentile(latency_s, 50),
-        "latency_p90_s": stats.percentile(latency_s, 90),
-        "latency_p99_s": stats.percentile(latency_s, 99),
-        "device_p50_s": stats.percentile(record.device_s, 50),
+        "latency_p50_s": means.percentile(latency_s, 50),
+        "latency_p90_s": means.percentile(latency_s, 90),
+        "latency_p99_s": means.percentile(latency_s, 99),
+        "device_p50_s": means.percentile(record.device_s, 50),
         **bounded("images_per_s", stats.throughput(record)),
         **bounded("speedup_over_reference", _speedup(cell, reference, logs)),
         **bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
@@ -183,7 +184,7 @@ def _why_nothing(run: RunRecord, record: CellRecord) -> str:
 
 def _speedup(cell: Cell, reference: Cell | None, logs: Mapping[Cell, ByVisit]) -> Interval:
     if reference is None or not logs.get(cell) or not logs.get(reference):
-        return stats.NOTHING
+        return means.NOTHING
     if reference == cell:  # by definition, and with nothing to be unsure of
         return Interval(estimate=1.0, low=math.nan, high=math.nan, sets=0)
     return stats.over_sets(stats.log_ratios(logs[cell], logs[reference]))

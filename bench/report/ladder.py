@@ -11,11 +11,11 @@ from itertools import product
 
 import pandas as pd
 
-from bench import stats
+from bench import means, stats
 from bench.cells.cell import Cell
+from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report.summary import GROUPED_BY
-from bench.stats import Interval
 from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig
 from googlenet.variants import VARIANTS
@@ -239,7 +239,7 @@ def _interaction(
 
 def _ratio(logs: Mapping[int, float]) -> Interval:
     """Logarithms by the set, as a ratio again."""
-    return stats.exponential(stats.interval(list(logs.values())))
+    return means.exponential(means.interval(list(logs.values())))
 
 
 def _names(square: Square) -> tuple[str, ...]:

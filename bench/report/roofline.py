@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.stats import Interval
 from bench.tables import Column, bounded, scaled
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # what a ceiling probes

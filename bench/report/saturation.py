@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench import stats
+from bench import means, stats
 from bench.cells.cell import Cell
+from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.stats import Interval
 from bench.tables import Column, bounded, milliseconds, scaled
 
 LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
@@ -144,8 +144,8 @@ def _of(records: Sequence[CellRecord]) -> Saturation:
     logs = {r.cell.batch_size: stats.medians_by_set(stats.log_throughputs(r)) for r in ordered}
     most = logs[best.cell.batch_size]
     shares = {
-        size: stats.exponential(
-            stats.interval([logs[size][index] - most[index] for index in most if index in own])
+        size: means.exponential(
+            means.interval([logs[size][index] - most[index] for index in most if index in own])
         )
         for size, own in logs.items()
     }

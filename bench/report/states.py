@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, median
 
-from bench import stats
+from bench import means, stats
 from bench.records.record import CellRecord, RunRecord
 from bench.report.words import named
 from bench.tables import milliseconds
@@ -36,7 +36,7 @@ def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) 
     told = {}
     for name, logs in ratios.items():
         state = _state(latencies, without=(name, named(reference)))
-        level = stats.correlation_level(state, logs, least=LEAST_SETS)
+        level = means.correlation_level(state, logs, least=LEAST_SETS)
         if level < LEVEL / len(ratios):
             told[name] = logs
     if not told:

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import pandas as pd
 
-from bench import stats
+from bench import means, stats
 from bench.machine import voiding
+from bench.means import Interval
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card
-from bench.stats import Interval
 from bench.tables import Column, scaled
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
@@ -197,7 +197,7 @@ def _of(
 ) -> Trust:
     to = replace(control.cell, control=False)
     reference = next((record for record in group if record.cell == to), None)
-    measured = surer = stats.NOTHING
+    measured = surer = means.NOTHING
     if reference is not None and control.failure is None:
         measured = stats.speedup(control, reference)
         surer = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
+from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.stats import Interval
 
 
 def percent(ratio: Interval, what: str = "latency") -> str:

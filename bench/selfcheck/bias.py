@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench import stats
+from bench import means
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import IMAGE_SIZE
 from bench.engine import limits
 from bench.engine.launch import Launcher
-from bench.stats import Interval
+from bench.means import Interval
 
 # Of short blocks, since the machine drifts between them: 128 pairs of 0.1 s tell what 32 of 0.4 s
 # leave open. On CUDA the Timer takes up to ten times as long, by its own choice.
@@ -116,7 +116,7 @@ def of(
     """The bias that pairs of medians show."""
     return Bias(
         cell=cell,
-        latency_s=stats.percentile(clock_s, 50),
+        latency_s=means.percentile(clock_s, 50),
         ratio=ratio(clock_s, timer_s),
         empty_step_s=empty_step_s,
         on_device=on_device,
@@ -126,11 +126,11 @@ def of(
 def on_device(span_s: Sequence[float], do_bench_s: Sequence[float], latency_s: float) -> OnDevice:
     """What pairs of medians show of our events."""
     return OnDevice(
-        latency_s=latency_s, span_s=stats.percentile(span_s, 50), ratio=ratio(span_s, do_bench_s)
+        latency_s=latency_s, span_s=means.percentile(span_s, 50), ratio=ratio(span_s, do_bench_s)
     )
 
 
 def ratio(ours_s: Sequence[float], theirs_s: Sequence[float]) -> Interval:
     """Ours over theirs, over pairs."""
     logs = [math.log(ours / theirs) for ours, theirs in zip(ours_s, theirs_s, strict=True)]
-    return stats.exponential(stats.interval(logs))
+    return means.exponential(means.interval(logs))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import stats
+from bench import means
 from bench.stages.figures import Measured
 from bench.stages.store import COLUMNS
 from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
@@ -98,7 +98,7 @@ def _rows(found: Measured) -> Iterator[dict[str, Any]]:
     paper = paper_macs(keys) if found.image_size == PAPERS_IMAGE_SIZE else {}
     for part in (*(_part(found, key) for key in keys), _gap(found), _whole(found)):
         shares = [own / one.whole_s for own, one in zip(part.seconds, sets, strict=True)]
-        latency = stats.interval(part.seconds)
+        latency = means.interval(part.seconds)
         macs = part.macs_per_image * cell.batch_size
         yield {
             "arch": cell.arch,
@@ -113,7 +113,7 @@ def _rows(found: Measured) -> Iterator[dict[str, Any]]:
             "macs_share": _share(part.macs_per_image, found.macs.whole),
             "paper_macs_per_image": paper.get(part.key, math.nan),
             **bounded("latency_s", latency),
-            **bounded("latency_share", stats.interval(shares)),
+            **bounded("latency_share", means.interval(shares)),
             "gmacs_per_s": _rate(macs, latency.estimate),
             "hook_cost_s": fmean(part.hooks_s) if part.hooks_s else math.nan,
             "sets": len(sets),

@@ -1,11 +1,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
-from scipy.stats import pearsonr
 
 from bench import stats
 from bench.records.record import CellRecord, Visit
@@ -39,27 +36,6 @@ def test_whoever_asks_for_100_percent_asks_for_no_set_more(
     widest: float, asked: float, precise: bool
 ) -> None:
     assert stats.is_precise(widest, asked) is precise
-
-
-def interpolated(samples: Sequence[float], percent: float) -> float:
-    """Between the two order statistics around rank (n − 1) · percent / 100."""
-    ordered = sorted(samples)
-    rank = (len(ordered) - 1) * percent / 100
-    below = math.floor(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (rank - below) * (ordered[above] - ordered[below])
-
-
-@pytest.mark.parametrize("percent", [0, 10, 50, 90, 99, 100])
-@pytest.mark.parametrize("samples", [[3.0], [4.0, 1.0], [5.0, 1.0, 4.0, 2.0, 8.0, 7.0, 1.5]])
-def test_percentile_interpolates_between_order_statistics(
-    samples: list[float], percent: float
-) -> None:
-    assert stats.percentile(samples, percent) == pytest.approx(interpolated(samples, percent))
-
-
-def test_percentile_of_nothing_is_nan() -> None:
-    assert math.isnan(stats.percentile([], 50))
 
 
 def test_throughput_is_batch_over_latency() -> None:
@@ -182,66 +158,6 @@ def test_voided_visits_do_not_count() -> None:
     assert stats.speedup(fast, replace(slow, visits=voided)).estimate == pytest.approx(2)
 
 
-# Student's t, from any textbook's table.
-T_95 = {1: 12.7062, 2: 4.30265, 3: 3.18245, 5: 2.57058}
-T_99 = {2: 9.92484}
-
-
-def test_the_interval_is_students() -> None:
-    found = stats.interval([1.0, 2.0, 3.0])
-    reach = T_95[2] * 1.0 / math.sqrt(3)  # their standard deviation is 1
-    assert (found.estimate, found.sets, found.trimmed) == (2.0, 3, False)
-    assert (found.low, found.high) == pytest.approx((2 - reach, 2 + reach), rel=1e-5)
-    surer = stats.interval([1.0, 2.0, 3.0], 0.99)
-    assert surer.high - 2 == pytest.approx(T_99[2] / math.sqrt(3), rel=1e-5)
-
-
-def test_one_set_has_no_interval() -> None:
-    found = stats.interval([2.0])
-    assert (found.estimate, found.sets) == (2.0, 1)
-    assert math.isnan(found.low)
-    assert not found.contains(2.0)
-    assert math.isnan(found.half_width)
-
-
-def test_with_an_outlier_it_is_yuens() -> None:
-    # Of eight, one is trimmed at each end: six are left, and the two ends take their neighbours'
-    # values for the winsorized variance.
-    values = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 100.0]
-    assert stats.has_outlier(values)
-    winsorized = [1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.0]
-    mean = sum(winsorized) / 8
-    variance = sum((value - mean) ** 2 for value in winsorized) / 7
-    reach = T_95[5] * math.sqrt(variance) / ((6 / 8) * math.sqrt(8))
-    found = stats.interval(values)
-    assert found.trimmed
-    assert found.estimate == pytest.approx(3.5)
-    assert (found.low, found.high) == pytest.approx((3.5 - reach, 3.5 + reach), rel=1e-4)
-
-
-def test_too_few_sets_are_not_trimmed() -> None:
-    assert not stats.interval([1.0, 1.1, 0.9, 100.0]).trimmed
-
-
-@pytest.mark.parametrize("sets", [8, 10, 12, 16])
-def test_trimming_hardly_makes_a_99_percent_interval_miss_more(sets: int) -> None:
-    drawn = np.random.default_rng(3).normal(size=(40_000, sets))
-    missed = sum(not stats.interval(values, 0.99).contains(0.0) for values in drawn)
-    assert missed / len(drawn) < 0.0125
-
-
-def test_a_wild_set_hardly_widens_an_interval() -> None:
-    healthy = [0.99, 1.0, 1.01, 0.98, 1.02, 1.0, 0.99, 1.01]
-    wild = stats.interval([*healthy[:-1], 1.5])
-    assert wild.trimmed
-    assert wild.half_width < 2 * stats.interval(healthy).half_width
-
-
-def test_the_half_width_is_a_factor() -> None:
-    found = stats.Interval(estimate=1.0, low=1 / 1.02, high=1.02, sets=3)
-    assert found.half_width == pytest.approx(0.02)
-
-
 def test_latency_is_the_geometric_mean_of_the_sets_medians() -> None:
     found = stats.latency(
         record({(0, 0): [1.0], (0, 1): [2.0], (0, 2): [9.0], (1, 0): [8.0], (1, 1): [8.0]})
@@ -266,54 +182,3 @@ def test_every_ratio_shown_is_among_those_that_must_be_precise() -> None:
     assert math.isnan(stats.widest(group))  # one was never visited
     measured = [record for record in group if record.visits]
     assert stats.widest(measured) < 1e-9  # the drift in them is shared
-
-
-DRAWS = 10_000
-ROUND_SD, ROUNDS = 0.03, 8
-
-
-def medians(random: np.random.Generator, sets: int, set_sd: float, *shape: int) -> Any:
-    """Set medians of log-ratios whose truth is 0: processes differ, and rounds in them."""
-    rounds = random.normal(0, ROUND_SD, (*shape, sets, ROUNDS))
-    return random.normal(0, set_sd, (*shape, sets)) + np.median(rounds, axis=-1)
-
-
-@pytest.mark.parametrize("sets", [3, 8])
-@pytest.mark.parametrize("set_sd", [0.005, 0.02])
-def test_a_95_percent_interval_holds_the_truth_in_95_of_100(sets: int, set_sd: float) -> None:
-    drawn = medians(np.random.default_rng(1), sets, set_sd, DRAWS)
-    covered = sum(stats.interval(values).contains(0.0) for values in drawn)
-    assert 0.93 <= covered / DRAWS <= 0.97
-
-
-@pytest.mark.parametrize("set_sd", [0.005, 0.015])
-def test_adding_sets_until_it_is_precise_keeps_the_coverage(set_sd: float) -> None:
-    least, most, ratios, precision = 3, 8, 3, 0.02
-    random = np.random.default_rng(2)
-    covered = 0
-    draws = DRAWS // ratios
-    for drawn in medians(random, most, set_sd, draws, ratios):
-        for sets in range(least, most + 1):
-            found = [stats.interval(values[:sets]) for values in drawn]
-            if max(interval.high - interval.low for interval in found) <= 2 * precision:
-                break
-        covered += sum(interval.contains(0.0) for interval in found)
-    assert 0.93 <= covered / (draws * ratios) <= 0.97
-
-
-def test_a_correlation_is_as_rare_as_pearsons_test_says() -> None:
-    random = np.random.default_rng(5)
-    one, other = random.normal(size=(2, 9))
-    other = other + 0.6 * one
-    levels = [
-        stats.correlation_level(dict(enumerate(a)), dict(enumerate(b)), least=5)
-        for a, b in ((one, other), (other, one), (one, -other))
-    ]
-    assert levels == pytest.approx([pearsonr(one, other).pvalue] * 3)
-
-
-def test_a_correlation_needs_sets_and_change() -> None:
-    rising = {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}
-    assert stats.correlation_level(rising, rising, least=5) == 1
-    assert stats.correlation_level(rising, dict.fromkeys(rising, 7.0), least=3) == 1
-    assert stats.correlation_level(rising, rising, least=4) < 1e-9

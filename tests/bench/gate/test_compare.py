@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from bench import stats
+from bench import means, stats
 from bench.cells.cell import Cell
 from bench.gate.compare import DRIFT, Basis, Compared, Comparison, compare
 from bench.gate.judge import LEAST_EFFECT
@@ -63,7 +63,7 @@ def of(compared: Compared, cell: Cell) -> Comparison:
     return found
 
 
-def bounds(found: stats.Interval) -> tuple[float, float, float]:
+def bounds(found: means.Interval) -> tuple[float, float, float]:
     """In logarithms."""
     return math.log(found.low), math.log(found.estimate), math.log(found.high)
 

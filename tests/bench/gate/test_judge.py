@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from bench import stats
+from bench import means
 from bench.gate import judge as gate
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, Verdict
@@ -92,7 +92,7 @@ def test_fresh_sets_that_say_the_same_confirm_it(sets: list[float], verdict: Ver
     fresh = [1.2 * value for value in sets]
     found = judge(sets + fresh)
     assert (found.verdict, found.is_confirmed, found.sets) == (verdict, True, 6)
-    assert found.interval == stats.exponential(stats.interval(fresh))
+    assert found.interval == means.exponential(means.interval(fresh))
 
 
 def test_the_confirmation_is_at_the_level_of_a_fresh_look() -> None:
@@ -104,7 +104,7 @@ def test_the_confirmation_is_at_the_level_of_a_fresh_look() -> None:
 
 def test_the_confirmation_needs_an_estimate_of_delta_too() -> None:
     less = [value - 0.021 for value in SLOWER]
-    assert stats.interval(SLOWER + less).estimate > DELTA
+    assert means.interval(SLOWER + less).estimate > DELTA
     assert judge(SLOWER + less).verdict is None
 
 
@@ -126,7 +126,7 @@ def test_where_the_confirmation_fails_all_sets_may_still_say_unchanged() -> None
     assert judge(sets[:-1]).verdict is None
     found = judge(sets)
     assert (found.verdict, found.flagged, found.sets) == (UNCHANGED, REGRESSED, 9)
-    assert found.interval == stats.exponential(stats.interval(sets))
+    assert found.interval == means.exponential(means.interval(sets))
 
 
 def test_there_is_one_flag_only() -> None:

@@ -1,13 +1,13 @@
 import pytest
 
-from bench import stats
+from bench import means
 from bench.gate.verdict import Judgement, Verdict, exit_code
 
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict
 
 
 def judgement(verdict: Verdict | None, flagged: Verdict | None = None) -> Judgement:
-    return Judgement(verdict=verdict, interval=stats.NOTHING, sets=0, flagged=flagged)
+    return Judgement(verdict=verdict, interval=means.NOTHING, sets=0, flagged=flagged)
 
 
 @pytest.mark.parametrize(

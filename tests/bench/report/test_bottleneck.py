@@ -4,10 +4,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench import stats
+from bench import means, stats
+from bench.means import Interval
 from bench.records.record import CellRecord
 from bench.report import bottleneck, explained, findings, frame, ladder, markdown, roofline
-from bench.stats import Interval
 from bench.units import MIB
 from tests.bench import runs
 
@@ -25,7 +25,7 @@ def share(estimate: float, low: float, high: float) -> Interval:
         (share(0.92, 0.90, 0.94), bottleneck.COMPUTE),
         (share(1.01, 0.99, 1.03), bottleneck.COMPUTE),  # clocks that changed
         (share(0.3, math.nan, math.nan), bottleneck.UNCLEAR),  # of one set
-        (stats.NOTHING, bottleneck.UNCLEAR),
+        (means.NOTHING, bottleneck.UNCLEAR),
     ],
 )
 def test_a_whole_interval_on_one_side_tells(busy: Interval, expected: str) -> None:

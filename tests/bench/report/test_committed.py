@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.means import Interval
 from bench.records import store
 from bench.report import charts, ladder, markdown
 from bench.report.words import percent
 from bench.stages import store as stages
-from bench.stats import Interval
 from bench.tables import escaped, milliseconds
 from googlenet.variants import VARIANTS
 

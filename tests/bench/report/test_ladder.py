@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
+from bench.means import Interval
 from bench.report import ladder
-from bench.stats import Interval
 from googlenet.variants import VARIANTS
 from tests.bench import runs
 from tests.bench.report import rungs

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from bench import stats
+from bench import means
 from bench.stages import table
 from bench.stages.store import COLUMNS
 from googlenet.table1 import PAPER_ROWS
@@ -37,7 +37,7 @@ def test_stages_and_gap_add_up_to_the_whole() -> None:
 
 def test_figures_are_means_over_sets_with_their_intervals() -> None:
     conv = rows_of(table.frame([made.small()]))["conv", ""]
-    expected = stats.interval([whole_s / 2 for whole_s in made.WHOLE_S])
+    expected = means.interval([whole_s / 2 for whole_s in made.WHOLE_S])
     assert conv["latency_s"] == pytest.approx(MEAN_S / 2)
     assert conv["latency_s_low"] == pytest.approx(expected.low)
     assert conv["latency_s_high"] == pytest.approx(expected.high)
