@@ -40,7 +40,7 @@ def speedup(
     logs = between(
         log_latencies(cell), log_latencies(other), {} if beside is None else log_latencies(beside)
     )
-    return exponential(interval(list(logs.values()), confidence))
+    return over(logs, confidence)
 
 
 def between(own: ByVisit, theirs: ByVisit, beside: ByVisit) -> Mapping[int, float]:
@@ -131,7 +131,12 @@ def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
 def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
     """The interval of the sets' medians of logarithms, as plain numbers again."""
-    return exponential(interval(set_medians(logs), confidence))
+    return over(medians_by_set(logs), confidence)
+
+
+def over(logs: Mapping[int, float], confidence: float = CONFIDENCE) -> Interval:
+    """The interval of logarithms, one for each set, as plain numbers again."""
+    return exponential(interval(list(logs.values()), confidence))
 
 
 def set_medians(logs: ByVisit) -> list[float]:

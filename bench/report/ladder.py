@@ -11,7 +11,7 @@ from itertools import product
 
 import pandas as pd
 
-from bench import means, stats
+from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
@@ -207,7 +207,7 @@ def _throughput(
         return None
     of_before, of_after = stats.log_throughputs(before), stats.log_throughputs(after)
     through = {} if beside is None else stats.log_throughputs(beside)
-    return _ratio(stats.between(of_before, of_after, through))
+    return stats.over(stats.between(of_before, of_after, through))
 
 
 def _interaction(
@@ -220,7 +220,7 @@ def _interaction(
         for name in (square.first, square.second, square.both)
     )
     shared = [index for index in both if index in first and index in second]
-    found = _ratio({index: both[index] - first[index] - second[index] for index in shared})
+    found = stats.over({index: both[index] - first[index] - second[index] for index in shared})
     return {
         **_group(records[square.both].cell),
         "mode": records[square.both].cell.mode,
@@ -228,18 +228,13 @@ def _interaction(
         "first": square.first,
         "second": square.second,
         "both": square.both,
-        "first_ratio": _ratio(first).estimate,
-        "second_ratio": _ratio(second).estimate,
-        "both_ratio": _ratio(both).estimate,
+        "first_ratio": stats.over(first).estimate,
+        "second_ratio": stats.over(second).estimate,
+        "both_ratio": stats.over(both).estimate,
         **bounded("interaction", found),
         "sets": found.sets,
         "shown": shown(found, above="cost more together", below="cost less together"),
     }
-
-
-def _ratio(logs: Mapping[int, float]) -> Interval:
-    """Logarithms by the set, as a ratio again."""
-    return means.exponential(means.interval(list(logs.values())))
 
 
 def _names(square: Square) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench import means, stats
+from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
@@ -144,9 +144,7 @@ def _of(records: Sequence[CellRecord]) -> Saturation:
     logs = {r.cell.batch_size: stats.medians_by_set(stats.log_throughputs(r)) for r in ordered}
     most = logs[best.cell.batch_size]
     shares = {
-        size: means.exponential(
-            means.interval([logs[size][index] - most[index] for index in most if index in own])
-        )
+        size: stats.over({index: own[index] - most[index] for index in most if index in own})
         for size, own in logs.items()
     }
     shares[best.cell.batch_size] = Interval(

@@ -88,6 +88,13 @@ def test_sets_are_averaged_geometrically() -> None:
     assert stats.speedup(fast, slow).estimate == pytest.approx(math.sqrt(2 * 8))
 
 
+def test_logarithms_by_the_set_are_a_ratio_again() -> None:
+    found = stats.over({3: math.log(2), 7: math.log(8)})
+    assert found.estimate == pytest.approx(math.sqrt(2 * 8))
+    assert found.sets == 2
+    assert math.isnan(stats.over({}).estimate)
+
+
 def test_a_set_counts_once_however_many_rounds_it_has() -> None:
     many = {(0, index): [2.0] for index in range(9)}
     fewer = {(1, index): [8.0] for index in range(5)}
