@@ -5,10 +5,10 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.atomic import check_folder
 from bench.cells import modes, plan
 from bench.cells.modes import Kind
 from bench.cli.command import Commands, Output, folder
+from bench.folders import check_writable
 from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
@@ -83,7 +83,7 @@ def _stages(options: argparse.Namespace) -> Output:
     from bench.suite.progress import TerminalProgress
 
     if options.report_dir is not None:
-        check_folder(options.report_dir)
+        check_writable(options.report_dir)
     request = Request(cells=cells, image_size=options.image_size, sets=options.sets, seed=SEED)
     launcher = Spawner(
         environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER

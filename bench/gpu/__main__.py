@@ -14,9 +14,10 @@ import pandas as pd
 from rich.console import Console
 
 from bench import names
-from bench.atomic import check_folder, write_text
+from bench.atomic import write_text
 from bench.cells import plan
 from bench.exits import Exit
+from bench.folders import check_writable
 from bench.gpu import step
 from bench.gpu.step import Step, Taken
 from bench.gpu.steps import TESTS, steps
@@ -55,7 +56,7 @@ def check(limit_s: float, folder: Path) -> None:
         raise RequestError(f"--limit must be a positive number of seconds, not {limit_s:g}")
     if not Path(TESTS).is_dir():
         raise RequestError(f"there is no folder {TESTS!r} here: start it at a checkout's root")
-    check_folder(folder)
+    check_writable(folder)
 
 
 def chosen(asked: str | None, known: Mapping[str, Step]) -> tuple[Step, ...]:

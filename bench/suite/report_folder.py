@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.atomic import check_folder
+from bench.folders import check_writable
 from bench.gate import files as gate_files
 from bench.names import RequestError
 from bench.report import files
@@ -29,6 +29,6 @@ def check(config: pytest.Config) -> None:
     if given == "":
         raise RequestError("--report-dir is empty: name a folder, or leave it out")
     if given is not None:
-        check_folder(Path(given))
+        check_writable(Path(given))
         names = gate_files.NAMES if options.is_gate(config) else files.NAMES
         files.check_ours(Path(given), names)

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from bench.folders import check_writable
+from bench.names import RequestError
+
+
+def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("old", encoding="utf-8")
+    check_writable(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == "old"
+
+
+def test_a_folder_below_one_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    check_writable(tmp_path / "reports" / "machine")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_relative_folder_is_of_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_writable(Path("reports"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("below", [".", "machine"])
+def test_a_file_where_a_folder_should_be_is_refused(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "reports"
+    file.write_text("old", encoding="utf-8")
+    with pytest.raises(RequestError, match=r"cannot write to .*reports.*: Not a directory"):
+        check_writable(file / below)
+    assert file.read_text(encoding="utf-8") == "old"
