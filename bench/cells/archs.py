@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import in_a_line
 from bench.names import RequestError, choose
 from googlenet.variants import VARIANTS
 
@@ -133,7 +134,7 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
     except (ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
     except Exception as error:
-        raise RequestError(f"importing {module_name} raised {_in_a_line(error)}") from error
+        raise RequestError(f"importing {module_name} raised {in_a_line(error)}") from error
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
     try:
@@ -141,14 +142,9 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
     except MemoryError:  # of the machine's making, and fewer networks at a time may help
         raise
     except Exception as error:
-        raise RequestError(f"{module_name}:{factory_name}() raised {_in_a_line(error)}") from error
+        raise RequestError(f"{module_name}:{factory_name}() raised {in_a_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise RequestError(
             f"{module_name}:{factory_name}() returned {type(model).__name__}, not an nn.Module"
         )
     return model
-
-
-def _in_a_line(error: Exception) -> str:
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

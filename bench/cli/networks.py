@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
+from bench.errors import first_line, in_a_line
 from bench.names import RequestError
 from bench.tables import FORMATS, Column, filled, scaled
 
@@ -153,7 +154,6 @@ def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way
-        first = next(iter(str(error).splitlines()), "")
-        is_sentence = first and isinstance(error, ValueError | RuntimeError)
-        said = first if is_sentence else f"{type(error).__name__}: {first}".rstrip(": ")
+        is_sentence = isinstance(error, ValueError | RuntimeError)
+        said = (is_sentence and first_line(str(error))) or in_a_line(error)
         raise RequestError(f"{arch.name} at {image_size}×{image_size}: {said}") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_text
+from bench.errors import first_line
 from bench.names import RequestError
 from bench.tables import csv_safe
 
@@ -47,7 +48,7 @@ def read(path: Path) -> pd.DataFrame:
             na_values={name: [""] for name in figures},
         )
     except (OSError, ValueError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        first = first_line(str(error)) or type(error).__name__
         raise RequestError(f"cannot read {path}: {first}") from error
     if tuple(found.columns) == COLUMNS[: -len(CIRCUMSTANCES)]:
         found = found.assign(**dict.fromkeys(CIRCUMSTANCES, ""))

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
+from bench.errors import first_line
 from bench.units import MIB
 from bench.worker import clock
 from bench.worker.clock import BlockClock, Step
@@ -118,7 +119,7 @@ def measure(
             try:
                 seconds = best_s(probe.make(dtype.torch_dtype, device), own)
             except RuntimeError as error:  # no kernel (NotImplementedError is one), or no memory
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                reason = first_line(str(error)) or type(error).__name__
                 failed.append({**about, "reason": reason})
             else:
                 found.append({**about, "mac_per_s": probe.macs / seconds})

@@ -2,6 +2,7 @@
 
 import re
 
+from bench.errors import first_line
 from bench.units import GIB, MIB, in_mib
 
 SIGNS = (
@@ -51,8 +52,8 @@ def sentence(
 
 def beside(message: str, free_bytes: int, total_bytes: int) -> str:
     """What a library beside PyTorch's allocator says, which tells no size, and what was free."""
-    first = next(iter(message.strip().splitlines()), "")
-    return f"out of memory: {first}; {in_mib(free_bytes)} were free of {in_mib(total_bytes)}"
+    free, total = in_mib(free_bytes), in_mib(total_bytes)
+    return f"out of memory: {first_line(message)}; {free} were free of {total}"
 
 
 def _bytes(pattern: str, message: str) -> float | None:

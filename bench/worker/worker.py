@@ -24,6 +24,7 @@ import torch
 from bench.cells import archs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
+from bench.errors import first_line, in_a_line
 from bench.machine import environment, resident
 from bench.machine.room import free_host_bytes
 from bench.names import RequestError
@@ -258,12 +259,11 @@ def kind_of(error: Exception) -> str:
 
 def sentence(error: Exception) -> str:
     """An exception in a line: its type where that helps, and the first line of its message."""
-    first = next(iter(str(error).strip().splitlines()), "")
     if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
         return told
     if isinstance(error, RequestError | subject.WrongAnswerError):
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        return first_line(str(error))
+    return in_a_line(error)
 
 
 def _of_shortage(message: str) -> str | None:
