@@ -26,8 +26,9 @@ from bench.gate import counts
 from bench.gate.baseline import Counts
 from bench.machine.environment import physical_cores
 from bench.names import RequestError
+from bench.worker.failure import sentence
 from bench.worker.lifeline import die_with
-from bench.worker.worker import Operation, Worker, run, sentence
+from bench.worker.worker import Operation, Worker, run
 
 
 class Counter(Worker):

@@ -7,7 +7,6 @@ network prints goes to standard error, and where it raised. The end of input end
 ``python -m bench.worker`` starts one by itself; bench/engine/forkserver.py forks them.
 """
 
-import contextlib
 import faulthandler
 import json
 import os
@@ -18,15 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
 import torch
 
 from bench.cells import archs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.errors import first_line, in_a_line
 from bench.machine import environment, resident
-from bench.machine.room import free_host_bytes
 from bench.names import RequestError
 from bench.worker import (
     attempt,
@@ -34,10 +30,10 @@ from bench.worker import (
     clock,
     contention,
     cost,
+    failure,
     frames,
     memory,
     origin,
-    shortage,
     subject,
     sustain,
 )
@@ -218,7 +214,7 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             reply = {"ok": operation(**request)}
         # Any failure of a network is its cell's result, to be told apart and reported.
         except Exception as error:  # noqa: BLE001
-            reply = {"error": {"kind": kind_of(error), "message": sentence(error)}}
+            reply = {"error": {"kind": failure.kind_of(error), "message": failure.sentence(error)}}
             sys.stderr.write(frames.theirs(error))
             sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
@@ -243,39 +239,6 @@ def replays(cell: Cell, setup: subject.Setup) -> bool:
     """
     skips = setup.cudagraph_skips
     return modes.is_replayed(cell.mode, cell.device) and (not skips or skips < setup.graphs)
-
-
-def kind_of(error: Exception) -> str:
-    """What sort of failure an exception is, as the run file names it."""
-    # First: a factory's shortage comes as a wrong request that tells of it.
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or shortage.is_one(str(error)):
-        return "out_of_memory"
-    if isinstance(error, RequestError):
-        return "request"
-    if isinstance(error, subject.WrongAnswerError):
-        return "wrong_answer"
-    return "error"
-
-
-def sentence(error: Exception) -> str:
-    """An exception in a line: its type where that helps, and the first line of its message."""
-    if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
-        return told
-    if isinstance(error, RequestError | subject.WrongAnswerError):
-        return first_line(str(error))
-    return in_a_line(error)
-
-
-def _of_shortage(message: str) -> str | None:
-    """A shortage's sizes; PyTorch's allocator on CUDA tells what was free, and no other does."""
-    if "CUDA out of memory" in message:
-        return shortage.sentence(message)
-    if any(name in message for name in ("CUDA", "CUBLAS", "CUDNN")):
-        with contextlib.suppress(RuntimeError):  # a device that failed may answer nothing more
-            return shortage.beside(message, *torch.cuda.mem_get_info())
-        return None
-    total_bytes = psutil.virtual_memory().total
-    return shortage.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)
 
 
 def run(worker: Worker | None = None) -> None:
