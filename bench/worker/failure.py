@@ -9,7 +9,7 @@ from bench.errors import first_line, in_a_line
 from bench.machine.room import free_host_bytes
 from bench.names import RequestError
 from bench.worker import shortage
-from bench.worker.subject import WrongAnswerError
+from bench.worker.answers import WrongAnswerError
 
 
 def kind_of(error: Exception) -> str:

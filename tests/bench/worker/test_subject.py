@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -9,15 +8,15 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.modes import TOKENS
-from bench.cells.tasks import Answer, Inference
-from bench.worker import memory, subject
+from bench.cells.tasks import Inference
+from bench.worker import answers, memory, subject
+from bench.worker.answers import WrongAnswerError
 from bench.worker.clock import Step, Timing
 from bench.worker.subject import (
     WARM_UP_GAIN,
     WARM_UP_MOST,
     WARM_UP_MOST_S,
     WARM_UP_WINDOW,
-    WrongAnswerError,
 )
 from tests.bench import tiny
 
@@ -34,10 +33,6 @@ CELL = Cell(
 
 
 MS = 1e-3
-
-
-def vector(*values: float) -> Tensor:
-    return torch.tensor(values)
 
 
 @pytest.mark.parametrize("count", range(2 * WARM_UP_WINDOW))
@@ -71,156 +66,6 @@ def test_single_iterations_of_a_slow_network_are_compared() -> None:
 def test_one_slow_iteration_does_not_unsettle() -> None:
     assert subject.is_steady([MS, 1.0, MS, MS, MS, MS])
     assert subject.is_steady([1.0, 1.0, 1.0, 1.0, 0.01, 1.0])
-
-
-def test_relative_error_is_a_distance_over_a_norm() -> None:
-    assert subject.relative_error(vector(3.0, 4.0), vector(3.0, 4.0)) == 0
-    assert subject.relative_error(vector(0.0, 0.0), vector(3.0, 4.0)) == 1
-    assert subject.relative_error(vector(3.0, 5.0), vector(3.0, 4.0)) == pytest.approx(1 / 5)
-
-
-def test_zeros_are_only_themselves() -> None:
-    zeros = vector(0.0, 0.0)
-    assert subject.relative_error(zeros, zeros) == 0
-    assert subject.relative_error(vector(0.0, 1e-9), zeros) == math.inf
-    assert math.isnan(subject.relative_error(vector(0.0, math.nan), zeros))
-
-
-def test_relative_error_of_another_shape_is_infinite() -> None:
-    assert subject.relative_error(vector(1.0), vector(1.0, 1.0)) == math.inf
-
-
-def test_check_returns_the_errors() -> None:
-    expected = Answer(outputs=vector(3.0, 4.0), gradients=vector(1.0))
-    found = Answer(outputs=vector(3.0, 4.0 + 5e-4), gradients=vector(1.1))
-    output_error, gradient_error = subject.check(found, expected, FP32)
-    assert output_error == pytest.approx(1e-4, rel=1e-2)
-    assert gradient_error == pytest.approx(0.1, rel=1e-5)
-
-
-def test_inference_has_no_gradient_error() -> None:
-    same = Answer(outputs=vector(1.0), gradients=None)
-    assert subject.check(same, same, FP32) == (0.0, None)
-
-
-AWAY = r"is .* away from fp32 eager's"
-NO_NUMBER = "has NaNs or infinities in it"
-
-
-@pytest.mark.parametrize(
-    ("outputs", "says"),
-    [
-        (vector(1.0 + 2 * FP32.error_bound), rf"{AWAY} .*; fp32 explains 0\.001"),
-        (vector(1.0, 1.0), AWAY),
-        (vector(math.nan), NO_NUMBER),
-        (vector(math.inf), NO_NUMBER),
-    ],
-)
-def test_a_wrong_output_is_refused(outputs: Tensor, says: str) -> None:
-    found = Answer(outputs=outputs, gradients=None)
-    expected = Answer(outputs=vector(1.0), gradients=None)
-    with pytest.raises(WrongAnswerError, match=f"the output {says}"):
-        subject.check(found, expected, FP32)
-
-
-@pytest.mark.parametrize(("gradient", "says"), [(1.5, AWAY), (math.nan, NO_NUMBER)])
-def test_a_wrong_gradient_is_refused(gradient: float, says: str) -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(gradient))
-    with pytest.raises(WrongAnswerError, match=f"the gradient {says}"):
-        subject.check(found, expected, FP32)
-
-
-def test_a_gradient_that_rounding_explains_is_only_reported() -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(1.5))
-    assert BF16.gradient_bound is None
-    assert subject.check(found, expected, BF16) == (0.0, 0.5)
-
-
-def test_a_gradient_that_is_no_number_is_refused_in_every_dtype() -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(math.nan))
-    with pytest.raises(WrongAnswerError):
-        subject.check(found, expected, BF16)
-
-
-def test_each_dtype_has_its_own_bound() -> None:
-    error = (FP32.error_bound + BF16.error_bound) / 2
-    found = Answer(outputs=vector(1 + error), gradients=None)
-    expected = Answer(outputs=vector(1.0), gradients=None)
-    assert subject.check(found, expected, BF16)[0] == pytest.approx(error, rel=1e-5)
-    with pytest.raises(WrongAnswerError):
-        subject.check(found, expected, FP32)
-
-
-def images(seed: int) -> Tensor:
-    torch.manual_seed(seed)
-    return inputs.random_images(2, IMAGE_SIZE)
-
-
-def norm_of(model: nn.Module) -> nn.BatchNorm2d:
-    (norm,) = (part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
-    return norm
-
-
-@pytest.mark.parametrize("batch_size", [1, 2])
-def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
-    torch.manual_seed(0)
-    model = tiny.net()
-    norm = norm_of(model)
-    norm.momentum = 0.25
-    subject.calibrate(model, inputs.random_images(batch_size, IMAGE_SIZE))
-    assert norm.momentum == 0.25
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.running_mean.abs().min() > 0
-    assert (norm.running_var - 1).abs().min() > 1e-3
-    assert norm.num_batches_tracked == 1
-
-
-def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
-    """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
-    torch.manual_seed(0)
-    model = tiny.net()
-    images = inputs.random_images(2, IMAGE_SIZE)
-    state = torch.get_rng_state()
-    subject.calibrate(model, images)
-    torch.set_rng_state(state)
-    batch = inputs.random_images(2, IMAGE_SIZE)
-    assert isinstance(model, nn.Sequential)
-    with torch.no_grad():
-        out = model.eval()[:2](batch)
-    assert out.mean(dim=(0, 2, 3)).abs().max() < 1e-5
-    assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
-
-
-def test_a_network_without_batch_norm_is_left_alone() -> None:
-    model = nn.Flatten().eval()
-    subject.calibrate(model, images(0))
-    assert not model.training
-
-
-def test_matrices_of_zeros_are_drawn_and_nothing_else() -> None:
-    torch.manual_seed(0)
-    head = nn.Linear(5, 6)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LayerNorm(4), nn.Linear(4, 5), head)
-    before = {name: value.clone() for name, value in model.named_parameters()}
-    subject.draw_zeros(model)
-    changed = [
-        name for name, value in model.named_parameters() if not torch.equal(value, before[name])
-    ]
-    assert changed == ["3.weight"]
-    assert head.weight.count_nonzero() == head.weight.numel()
-    assert head.weight.abs().max() <= 1 / math.sqrt(5)  # as nn.Linear's own
-
-
-def test_what_takes_its_shape_from_the_first_images_is_left_to_them() -> None:
-    model = nn.LazyConv2d(4, 3)
-    subject.draw_zeros(model)
-    assert model(images(0)).shape[1] == 4
 
 
 def prepared(cell: Cell) -> subject.Subject:
@@ -257,8 +102,8 @@ def test_a_classifier_of_zeros_hides_no_wrong_answer(monkeypatch: pytest.MonkeyP
 def test_prepare_is_the_same_for_one_seed() -> None:
     first, second = prepared(CELL), prepared(CELL)
     other = subject.prepare(CELL, image_size=IMAGE_SIZE, seed=4)
-    assert torch.equal(subject.answer(first.task).outputs, subject.answer(second.task).outputs)
-    assert not torch.equal(subject.answer(first.task).outputs, subject.answer(other.task).outputs)
+    assert torch.equal(answers.of(first.task).outputs, answers.of(second.task).outputs)
+    assert not torch.equal(answers.of(first.task).outputs, answers.of(other.task).outputs)
 
 
 def test_prepare_stores_images_as_the_mode_says() -> None:
@@ -417,7 +262,7 @@ class FakeClock:
 
 def task() -> Inference:
     torch.manual_seed(0)
-    return Inference(tiny.net(), images(0), torch.zeros(2), FP32)
+    return Inference(tiny.net(), inputs.random_images(2, IMAGE_SIZE), torch.zeros(2), FP32)
 
 
 def test_building_in_fewer_threads_leaves_the_cells_own_number() -> None:
