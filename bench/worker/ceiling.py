@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
 from bench.errors import first_line
-from bench.units import MIB
+from bench.units import GIB, MIB
 from bench.worker import clock
 from bench.worker.clock import BlockClock, Step
 
@@ -29,7 +29,7 @@ TOGETHER = 3
 COPIED_BYTES, COPIED_BYTES_A_THREAD = 256 * MIB, 32 * MIB
 # The largest caches of GPUs hold 128 MiB. A copy of 2 GiB takes a millisecond where memory is
 # fastest; where there is little of it less must do.
-COPIED_ON_GPU_BYTES, COPIED_OF_FREE = 2048 * MIB, 1 / 8
+COPIED_ON_GPU_BYTES, COPIED_OF_FREE = 2 * GIB, 1 / 8
 MEMORY_FORMATS: Mapping[str, torch.memory_format] = MappingProxyType(
     {"": torch.contiguous_format, "channels_last_": torch.channels_last}
 )

@@ -9,13 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cells.dtypes import DTYPES
 from bench.records.record import BackToBack
-from bench.units import MIB
+from bench.units import GIB, MIB
 from bench.worker import ceiling
 from bench.worker.ceiling import LEAST, PROBE_S, TOGETHER, Convolution, Sizes
 from bench.worker.clock import Step, Timing
 
 CPU = torch.device("cpu")
-GIB = 1024 * MIB
 SMALL = Convolution(batch_size=2, channels=3, side=5, kernel=3)
 TINY = Sizes(products=(4, 8), convolutions=(SMALL,))
 GAP_S = 0.375
