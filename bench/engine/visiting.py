@@ -11,7 +11,6 @@ MOST_ITERATIONS = 20
 LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 
 
-def iterations_for(latency_s: float) -> tuple[int, int]:
-    """Iterations of a visit, dropped and timed: many of a fast network, one of a slow one."""
-    timed = max(1, min(MOST_ITERATIONS, round(VISIT_S / max(latency_s, 1e-6))))
-    return DROPPED, timed
+def timed_iterations(latency_s: float) -> int:
+    """Timed iterations of a visit: many of a fast network, one of a slow one."""
+    return max(1, min(MOST_ITERATIONS, round(VISIT_S / max(latency_s, 1e-6))))

@@ -193,14 +193,14 @@ class LiveWave:
 
     def _visit(self, cell: Cell, round_index: int) -> None:
         context = self._context
-        dropped, timed = visiting.iterations_for(self._latency_s[cell])
-        expected_s = (dropped + timed) * self._latency_s[cell]
+        timed = visiting.timed_iterations(self._latency_s[cell])
+        expected_s = (visiting.DROPPED + timed) * self._latency_s[cell]
         context.sleep(visiting.HANDOVER_S)
         reply = self._live[cell].request(
             "measure",
             limit_s=limits.of_visit(expected_s),
             iterations=timed,
-            dropped=dropped,
+            dropped=visiting.DROPPED,
             back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
