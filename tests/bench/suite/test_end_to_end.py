@@ -198,6 +198,24 @@ def test_a_missing_cuda_device_is_refused_in_a_sentence() -> None:
     assert "--device cpu needs none" in refused.stderr
 
 
+def test_an_interpreter_that_cannot_be_run_is_a_sentence(tmp_path: Path) -> None:
+    nobody = tmp_path / "python"
+    nobody.write_text("")
+    _, _, *arguments = command(f"--archs={WORKS}", f"--report-dir={tmp_path / 'report'}")
+    program = f"import sys, pytest; sys.executable = {str(nobody)!r}; sys.exit(pytest.main({{}}))"
+    refused = subprocess.run(
+        [sys.executable, "-c", program.format(arguments[1:])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert f"cannot run {nobody} as an interpreter: Permission denied" in refused.stdout
+    assert "Traceback" not in refused.stdout + refused.stderr
+
+
 def test_what_only_a_worker_can_refuse_is_refused_in_a_sentence(tmp_path: Path) -> None:
     refused = run("--archs=tests.bench.broken:nothing", f"--report-dir={tmp_path}")
     assert refused.returncode == 2
