@@ -1,16 +1,20 @@
 """The gate's files: what lies in a report folder beside the run file of a gate."""
 
 from pathlib import Path
+from types import MappingProxyType
 
 from bench import atomic
 from bench.gate import report
 from bench.gate.held import Gate
 from bench.records import store
+from bench.report.files import MARKS as MARKS_OF_RUNS
 from bench.report.files import RUN_FILE
 
 MARKDOWN, VERDICTS = "gate.md", "gate.json"
 NAMES = frozenset({RUN_FILE, MARKDOWN, VERDICTS})
 """Every file that a gate may replace."""
+MARKS = MappingProxyType({**MARKS_OF_RUNS, MARKDOWN: report.TITLE})
+"""What some of them have in them that nobody else's have."""
 
 
 def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:

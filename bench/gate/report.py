@@ -15,6 +15,7 @@ from bench.report import card, markdown, trust
 from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
 
 SCHEMA_VERSION = 1
+TITLE = "### googlenet-bench gate:"
 
 COUNT = scaled(1, 0)
 _MARKS = {
@@ -52,7 +53,7 @@ def frame(gate: Gate) -> pd.DataFrame:
 def render(gate: Gate) -> str:
     """Everything in Markdown, details folded."""
     parts = [
-        f"### googlenet-bench gate: {headline(gate)}",
+        f"{TITLE} {headline(gate)}",
         f"Head {escaped(gate.sides.head)} against base {escaped(gate.sides.base)}; "
         f"{escaped(str(gate.run.environment.get('device_name')))}, "
         f"PyTorch {escaped(_torch(gate))}.",

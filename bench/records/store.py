@@ -34,14 +34,6 @@ def write(run: RunRecord, path: Path) -> None:
     atomic.write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file is there and looks like a run file, of whatever schema version."""
-    try:
-        return f'"{OURS}"'.encode() in path.read_bytes()
-    except OSError:
-        return False
-
-
 def read(path: Path) -> RunRecord:
     """Read a run file; raises ``RequestError`` in a sentence for what is not one."""
     try:

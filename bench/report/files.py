@@ -22,8 +22,6 @@ SOMETIMES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
     {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
 )
 """Tables of what not every run measures; an earlier run's goes where this one has none."""
-
-
 NAMES = frozenset(
     {
         *(RUN_FILE, "report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv"),
@@ -33,20 +31,32 @@ NAMES = frozenset(
 """Every file that a run may replace or remove, its charts aside."""
 
 
-def check_ours(folder: Path, names: Collection[str] = NAMES) -> None:
+MARKS: Mapping[str, str] = MappingProxyType(
+    {RUN_FILE: f'"{store.OURS}"', "report.html": '<meta name="generator" content="googlenet-bench'}
+)
+"""What some of them have in them that nobody else's have."""
+
+
+def check_ours(
+    folder: Path, names: Collection[str] = NAMES, marks: Mapping[str, str] = MARKS
+) -> None:
     """Refuse to replace, or remove, what no earlier run left, as far as is known.
 
-    Where a run file of ours lies, or the journal of a run that was cut off, all of ``names`` and
-    the charts are taken for its own; else the first are somebody's. Raises ``RequestError``.
+    Where a file with its mark lies, or the journal of a run that was cut off, all of ``names`` and
+    the charts are taken for a run's; else the first are somebody's. Raises ``RequestError``.
     """
-    if store.is_ours(folder / RUN_FILE) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")):
-        return
     theirs = sorted(name for name in names if (folder / name).exists())
-    if theirs:
-        raise RequestError(
-            f"{folder} has no run of googlenet-bench, and {', '.join(theirs)}, which a run would "
-            "replace or remove: name another folder with --report-dir, or move what is there"
-        )
+    ours = (name for name in theirs if name in marks and _has(folder / name, marks[name]))
+    if any(ours) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")) or not theirs:
+        return
+    raise RequestError(
+        f"{folder} has no run of googlenet-bench, and {', '.join(theirs)}, which a run would "
+        "replace or remove: name another folder with --report-dir, or move what is there"
+    )
+
+
+def _has(path: Path, mark: str) -> bool:
+    return path.is_file() and mark.encode() in path.read_bytes()
 
 
 def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:

@@ -30,5 +30,5 @@ def check(config: pytest.Config) -> None:
         raise RequestError("--report-dir is empty: name a folder, or leave it out")
     if given is not None:
         check_writable(Path(given))
-        names = gate_files.NAMES if options.is_gate(config) else files.NAMES
-        files.check_ours(Path(given), names)
+        its = gate_files if options.is_gate(config) else files
+        files.check_ours(Path(given), its.NAMES, its.MARKS)

@@ -15,6 +15,7 @@ from bench.names import RequestError
 from bench.records import events, store
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure
+from bench.report.files import check_ours
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -53,6 +54,17 @@ def test_a_set_whose_rounds_were_all_voided_is_a_set_without_a_number(tmp_path: 
         (pair,) = found.pairs
         expected = (math.nan, 0.2, math.nan, 0.4)
         assert pair.log_ratios == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_earlier_gate_s_files_are_told_from_one_s_own(tmp_path: Path) -> None:
+    written = files.write_all(gates.gate({runs.EAGER: gates.SAME}), tmp_path)
+    assert {path.name for path in written} == files.NAMES
+    check_ours(tmp_path, files.NAMES, files.MARKS)
+    (tmp_path / "run.json").unlink()
+    check_ours(tmp_path, files.NAMES, files.MARKS)
+    (tmp_path / files.MARKDOWN).write_text("mine\n")
+    with pytest.raises(RequestError, match=r"and gate\.json, gate\.md, which a run"):
+        check_ours(tmp_path, files.NAMES, files.MARKS)
 
 
 @pytest.mark.parametrize(
