@@ -5,7 +5,6 @@ processes differ for their whole life, which no number of iterations in one of t
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
@@ -48,9 +47,12 @@ def between(own: ByVisit, theirs: ByVisit, beside: ByVisit) -> Mapping[int, floa
 
     In a set in which no wave had both, it is the difference of what either is to ``beside``.
     """
+    together = medians_by_set(log_ratios(own, theirs))
+    if all(set_index in together for set_index, _, _ in own):
+        return together
     ours, others = (medians_by_set(log_ratios(logs, beside)) for logs in (own, theirs))
     through = {index: ours[index] - others[index] for index in ours if index in others}
-    return {**through, **medians_by_set(log_ratios(own, theirs))}
+    return {**through, **together}
 
 
 def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:
@@ -146,10 +148,15 @@ def set_medians(logs: ByVisit) -> list[float]:
 
 def medians_by_set(logs: ByVisit) -> Mapping[int, float]:
     """The same, by the set. A set may have more waves than another, whose rounds are as many."""
-    lengths = Counter((set_index, wave) for set_index, wave, _ in logs)
-    least = LEAST_SHARE * max(lengths.values(), default=0)
-    whole = {set_index for (set_index, _), rounds in lengths.items() if rounds >= least}
-    return {index: median(found) for index, found in by_set(logs).items() if index in whole}
+    rounds: dict[int, dict[int, int]] = {}
+    for set_index, wave, _ in logs:
+        waves = rounds.setdefault(set_index, {})
+        waves[wave] = waves.get(wave, 0) + 1
+    longest = {index: max(waves.values()) for index, waves in rounds.items()}
+    least = LEAST_SHARE * max(longest.values(), default=0)
+    return {
+        index: median(found) for index, found in by_set(logs).items() if longest[index] >= least
+    }
 
 
 def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
@@ -167,7 +174,7 @@ def log_ratios(own: ByVisit, theirs: ByVisit) -> ByVisit:
 
 def log_latencies(cell: CellRecord) -> ByVisit:
     """Logarithm of the median latency of each valid visit, by set, wave and round."""
-    return {visit: math.log(median_s) for visit, median_s in cell.medians_s.items()}
+    return cell.log_medians
 
 
 def log_throughputs(cell: CellRecord) -> ByVisit:

@@ -1,5 +1,6 @@
 """What is kept of a run: plain data, from which every report and verdict can be made again."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -123,6 +124,11 @@ class CellRecord:
         """The median latency of each valid visit, in seconds, by its set, wave and round."""
         return {visit.key: median(visit.host_s) for visit in self.valid}
 
+    @cached_property
+    def log_medians(self) -> Mapping[tuple[int, int, int], float]:
+        """Their natural logarithms, which ratios and geometric means are taken of."""
+        return {visit: math.log(median_s) for visit, median_s in self.medians_s.items()}
+
     @property
     def valid(self) -> Iterator[Visit]:
         """The visits that were not voided."""
@@ -225,6 +231,11 @@ class RunRecord:
                 group = record.cell.group
                 groups[group] = (*groups.get(group, ()), record)
         return groups
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """What was made of it, by who made it (bench/report/once.py); no part of the record."""
+        return {}
 
     @property
     def is_empty(self) -> bool:

@@ -13,6 +13,7 @@ from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, ladder, largest, saturation, twins
+from bench.report.once import once_a_run
 from bench.report.summary import GROUPED_BY
 from bench.report.words import between, named, percent, some, times
 from bench.tables import milliseconds
@@ -28,6 +29,7 @@ class Findings:
     sentences: tuple[str, ...]
 
 
+@once_a_run
 def of(run: RunRecord) -> tuple[Findings, ...]:
     """What a reader should know first, group by group."""
     steps, squares = ladder.frame(run), ladder.interactions(run)

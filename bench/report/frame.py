@@ -15,6 +15,7 @@ from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
+from bench.report.once import once_a_run
 from bench.stats import ByVisit
 from bench.tables import Column, bounded
 
@@ -33,6 +34,7 @@ FAILURE_COLUMNS = (
 )
 
 
+@once_a_run
 def summary(run: RunRecord) -> pd.DataFrame:
     """One row for each cell, cells of one dtype, batch, task and device together."""
     logs = {

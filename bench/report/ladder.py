@@ -15,6 +15,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
+from bench.report.once import once_a_run
 from bench.report.summary import GROUPED_BY
 from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig
@@ -135,6 +136,7 @@ def squares(archs: Collection[str]) -> tuple[Square, ...]:
     return tuple(found.values())
 
 
+@once_a_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """A row for each step in each mode of each group; ratios are of what comes after to before."""
     rows = [
@@ -143,6 +145,7 @@ def frame(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_STEP_FIELDS))
 
 
+@once_a_run
 def interactions(run: RunRecord) -> pd.DataFrame:
     """A row for each square in each mode of each group.
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench import stats
+from bench import means, stats
 from bench.records.record import CellRecord, RunRecord
 from bench.report import card, ladder, states
+from bench.report.once import once_a_run
 from bench.report.words import named
 
 _COUNTED = {
@@ -16,6 +17,7 @@ _COUNTED = {
 }
 
 
+@once_a_run
 def of(run: RunRecord) -> list[str]:
     """What a reader must know of single cells before trusting their figures, in sentences."""
     return [
@@ -37,6 +39,9 @@ def of(run: RunRecord) -> list[str]:
 def _trimmed(run: RunRecord) -> Iterator[str]:
     """Which ratios are of trimmed means: those to a reference, and steps of the ladder."""
     for group, records in run.measured.items():
+        sets = {visit.set_index for record in records for visit in record.valid}
+        if len(sets) < means.LEAST_TRIMMED_SETS:
+            continue
         controls = [one for one in run.controls if one.cell.group == group and one.has_figures]
         pairs = [*stats.ratios([*records, *controls]), *_steps(records)]
         beside = run.reference(group)

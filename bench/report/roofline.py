@@ -15,6 +15,7 @@ import pandas as pd
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
+from bench.report.once import once_a_run
 from bench.tables import Column, bounded, scaled
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # what a ceiling probes
@@ -109,6 +110,7 @@ def of(
     )
 
 
+@once_a_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """One row for each measured cell, under the ceiling of its dtype."""
     rows = []

@@ -17,6 +17,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
+from bench.report.once import once_a_run
 from bench.tables import Column, bounded, milliseconds, scaled
 
 LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
@@ -79,6 +80,7 @@ class Saturation:
         )
 
 
+@once_a_run
 def of(run: RunRecord) -> tuple[Saturation, ...]:
     """What the batch sizes of a run come to, wherever there are enough of them."""
     sweeps: dict[tuple[str, ...], list[CellRecord]] = {}
@@ -88,6 +90,7 @@ def of(run: RunRecord) -> tuple[Saturation, ...]:
     return tuple(_of(records) for records in sweeps.values() if len(records) >= LEAST_SIZES)
 
 
+@once_a_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """One row for each network, mode, dtype and task with enough batch sizes."""
     rows = []

@@ -6,7 +6,9 @@ may slow one mode more than another.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean
+
+import pandas as pd
 
 from bench import means, stats
 from bench.records.record import CellRecord, RunRecord
@@ -26,27 +28,32 @@ def sentences(run: RunRecord) -> Iterator[str]:
 
 
 def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) -> Iterator[str]:
-    latencies = {named(one): stats.medians_by_set(stats.log_latencies(one)) for one in records}
-    beside = stats.log_latencies(reference)
+    to = named(reference)
+    latencies = pd.DataFrame(
+        {named(one): stats.medians_by_set(stats.log_latencies(one)) for one in records}
+    )
+    if len(latencies) < LEAST_SETS:
+        return
+    slowness = latencies - latencies.mean()  # of each cell about its own mean
     ratios = {
-        named(record): stats.between(stats.log_latencies(record), beside, beside)
+        named(record): stats.between(
+            stats.log_latencies(record), stats.log_latencies(reference), {}
+        )
         for record in records
         if record is not reference
     }
-    told = {}
-    for name, logs in ratios.items():
-        state = _state(latencies, without=(name, named(reference)))
-        level = means.correlation_level(state, logs, least=LEAST_SETS)
-        if level < LEVEL / len(ratios):
-            told[name] = logs
-    if not told:
-        return
-    state = _state(latencies, without=(*told, named(reference)))
-    own = latencies[named(reference)]
+    told = {
+        name: logs
+        for name, logs in ratios.items()
+        if means.correlation_level(_state(slowness, [name, to]), logs, least=LEAST_SETS)
+        < LEVEL / len(ratios)
+    }
+    state = _state(slowness, [*told, to])
+    own = latencies[to].dropna()
     shared = [index for index in state if all(index in logs for logs in (own, *told.values()))]
     ordered = sorted(shared, key=state.__getitem__)
     half = len(ordered) // 2
-    if not half:
+    if not told or not half:
         return
     slow, quick = ordered[-half:], ordered[:half]
     values = ", ".join(
@@ -55,30 +62,21 @@ def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) 
     )
     yield (
         f"{group}: the machine was in states that do not slow all cells alike. In the slower half "
-        f"of the sets, by the other cells, {named(reference)} took "
-        f"{milliseconds(_mean(own, slow))} ms, in the quicker {milliseconds(_mean(own, quick))}, "
-        f"and these were so many times as fast as it: {values}. Both are in the means and in their "
-        "intervals."
+        f"of the sets, by the other cells, {to} took {milliseconds(_mean(own, slow))} ms, in the "
+        f"quicker {milliseconds(_mean(own, quick))}, and these were so many times as fast as it: "
+        f"{values}. Both are in the means and in their intervals."
     )
 
 
-def _state(
-    latencies: Mapping[str, Mapping[int, float]], *, without: Sequence[str]
-) -> Mapping[int, float]:
-    """By the set, how slow the cells were that are in no ratio: the median, about each one's mean.
+def _state(slowness: pd.DataFrame, without: list[str]) -> Mapping[int, float]:
+    """By the set, how slow the cells were that are in no ratio: the median of them.
 
     A ratio's own cells say nothing of the machine: their processes' noise is in it.
     """
-    found: dict[int, list[float]] = {}
-    for name, logs in latencies.items():
-        if name in without or not logs:
-            continue
-        middle = fmean(logs.values())
-        for index, logarithm in logs.items():
-            found.setdefault(index, []).append(logarithm - middle)
-    return {index: median(values) for index, values in found.items()}
+    middle = slowness.drop(columns=without).median(axis=1).dropna()
+    return dict(zip(map(int, middle.index), middle, strict=True))
 
 
-def _mean(logs: Mapping[int, float], sets: Sequence[int]) -> float:
+def _mean(logs: "Mapping[int, float] | pd.Series[float]", sets: Sequence[int]) -> float:
     """The geometric mean over some sets."""
     return math.exp(fmean(logs[index] for index in sets))

@@ -13,6 +13,7 @@ from bench.machine import voiding
 from bench.means import Interval
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card
+from bench.report.once import once_a_run
 from bench.tables import Column, scaled
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
@@ -97,6 +98,7 @@ class Trust:
         return stats.is_precise(self.widest, self.precision)
 
 
+@once_a_run
 def of(run: RunRecord) -> tuple[Trust, ...]:
     """What a run says of each of its groups."""
     cells = _grouped(run.cells, lambda record: record.cell.group)
