@@ -87,7 +87,6 @@ class Run:
             plan, now, compiled_s=lambda: self.outcome.phases_s.get("compiling", 0.0)
         )
         self._live: LiveWave | None = None
-        self._told_of_memory: set[str] = set()
 
     def measure(self) -> Outcome:
         """Measure the whole plan, as far as the budget and the user let it.
@@ -262,12 +261,13 @@ class Run:
 
     def _tell_of_memory(self, group: str, held_bytes: int) -> None:
         """Say once of a group that it was measured, though not within what was allowed."""
-        limit_bytes = self._plan.memory_bytes
-        if limit_bytes is None or held_bytes <= limit_bytes or group in self._told_of_memory:
+        limit_bytes, begins = self._plan.memory_bytes, f"{group}: workers alive together held"
+        if limit_bytes is None or held_bytes <= limit_bytes:
             return
-        self._told_of_memory.add(group)
+        if any(note.startswith(begins) for note in self.outcome.notes):
+            return  # in an earlier set, or before the run was resumed
         note = (
-            f"{group}: workers alive together held {in_mib(held_bytes)}, which is more than the "
+            f"{begins} {in_mib(held_bytes)}, which is more than the "
             f"{in_mib(limit_bytes)} of --memory; a cell, what it is compared with and the control "
             "are the fewest."
         )

@@ -79,17 +79,11 @@ def record(
             plan = replace(plan, seed=resumed.plan.seed)
         # A gate looks after its trees by itself.
         begun = None if plan.against_base else code.here(plan)
-        devices = plan.devices or (plan.cells[0].device,)
-        found = cards.find(devices, allow_shared=plan.allow_shared)
-        for device, others in found.shared.items():
-            progress.note(f"measuring beside others on {device}: {'; '.join(others)}")
-        for device, why in found.unknown.items():
-            progress.note(f"the state of {device} is not known: {why}")
         run = Run(
             plan,
             started,
             progress,
-            cards=found,
+            cards=_cards(plan, progress),
             base_launcher=base,
             rule=rule,
             begin=begin,
@@ -103,6 +97,17 @@ def record(
             progress.note(CODE_CHANGED)
         progress.note("writing what was measured")
         return _recorded(config, outcome)
+
+
+def _cards(plan: Plan, progress: TerminalProgress) -> cards.Cards:
+    """The cards of a plan's devices, with what is to be known of them said."""
+    devices = plan.devices or (plan.cells[0].device,)
+    found = cards.find(devices, allow_shared=plan.allow_shared)
+    for device, others in found.shared.items():
+        progress.note(f"measuring beside others on {device}: {'; '.join(others)}")
+    for device, why in found.unknown.items():
+        progress.note(f"the state of {device} is not known: {why}")
+    return found
 
 
 def keep(
