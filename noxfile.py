@@ -67,6 +67,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def classifiers(session: nox.Session) -> None:
+    """Count torchvision's classifiers beside PyTorch's counter and torchvision's own figures."""
+    session.install("-e", ".[measure]", *group("test"))
+    session.run("python", "-m", "pytest", "-m", "slow", "-s", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check format and style."""
     session.install(*group("lint"))

@@ -30,6 +30,8 @@ class Column:
     is_text: bool = False
     wraps: bool = False
     """Prose, which may take several lines; everything else stands on one."""
+    at_least: str = ""
+    """The name of a column that says whether the value is a lower bound, to be written as such."""
     bounded: bool = False
     """Whether ``NAME_low`` and ``NAME_high`` hold an interval, to be written beside the value."""
     rank: int = 0
@@ -72,6 +74,8 @@ def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
     if pd.isna(value):
         return BLANK, ""
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
+    if row.get(column.at_least) is True:
+        return f"≥ {column.write(value)}", ""
     if not column.bounded or pd.isna(low) or pd.isna(high):
         return column.write(value), ""
     return column.write(value), f"({column.write(low)}–{column.write(high)})"
@@ -197,6 +201,7 @@ def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 FORMATS: Mapping[str, Callable[[tuple[Column, ...], pd.DataFrame], str]] = MappingProxyType(
     {"rich": _as_terminal, "markdown": as_markdown, "csv": as_csv, "json": as_json}
 )
+PROSE = frozenset({"rich", "markdown"})  # the formats that people read, not programs
 
 
 def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:

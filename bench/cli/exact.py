@@ -5,7 +5,7 @@ for the better, 2 for a baseline or a request that nothing can be compared with.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from bench.gate import baseline, counting, git, settings
 from bench.gate.baseline import RULES, Baseline, Change, Counts, Difference
 from bench.names import RequestError
 from bench.suite.profiles import PROFILES
-from bench.tables import FORMATS, IN_FULL, Column, scaled
+from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 
 DIFFERS = 1
 DEVICE = "cpu"  # counts are taken on it, whatever the machine has
@@ -42,7 +42,6 @@ RUNS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
         "dtypes": lambda name: DEVICE in names.choose("dtype", name, DTYPES).devices,
     }
 )
-PROSE = frozenset({"rich", "markdown"})  # formats that people read, not programs
 
 
 class Choice(NamedTuple):
@@ -127,6 +126,7 @@ def static(options: argparse.Namespace) -> Output:
     """``gate --static``: compare counts with the baseline."""
     cells, left_out = _choice(options)
     then = baseline.read(options.baseline)
+    baseline.check_same_counter(then, options.baseline)
     ids = [cell.id for cell in cells]
     baseline.check_same_cells(then, ids, options.image_size, options.baseline)
     differences: tuple[Difference, ...] = ()
@@ -151,9 +151,14 @@ def _baseline(options: argparse.Namespace) -> Output:
         baseline.write(counted, options.output)
     except OSError as error:
         raise RequestError(f"cannot write {options.output}: {error.strerror}") from error
-    lines = [FORMATS[options.format](COUNT_COLUMNS, _count_rows(counted.cells))]
-    if left_out and options.format in PROSE:
-        lines += ["", left_out]
+    rows = _count_rows(counted.cells)
+    if options.format in PROSE:
+        rows["is_lower_bound"] = rows["cell"].isin(baseline.lower_bounds(counted))
+    lines = [FORMATS[options.format](COUNT_COLUMNS, rows)]
+    if options.format in PROSE and (
+        told := " ".join(filter(None, [*_lower_bounds(counted), left_out]))
+    ):
+        lines += ["", told]
     if options.format == "rich":
         lines.append(f"wrote {options.output}")
     return Output("\n".join(lines))
@@ -208,8 +213,14 @@ COUNT_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="params", heading="params", write=COUNT),
     Column(name="params_with_aux", heading="with aux", write=COUNT, rank=IN_FULL),
-    Column(name="macs_per_image", heading="MACs/image", write=COUNT, rank=IN_FULL),
-    Column(name="flops_per_image", heading="FLOPs/image", write=COUNT),
+    Column(
+        name="macs_per_image",
+        heading="MACs/image",
+        write=COUNT,
+        rank=IN_FULL,
+        at_least="is_lower_bound",
+    ),
+    Column(name="flops_per_image", heading="FLOPs/image", write=COUNT, at_least="is_lower_bound"),
     Column(name="fvcore_total_per_image", heading="fvcore total", write=COUNT, rank=IN_FULL),
     Column(name="weights_bytes", heading="weights bytes", write=COUNT, rank=IN_FULL),
     Column(name="peak_bytes", heading="peak bytes", write=COUNT),
@@ -241,7 +252,7 @@ def _summary(
     left_out: str,
 ) -> str:
     """What all differences come to, and what to do."""
-    made = sum(map(len, now.cells.values()))
+    made = sum(len(counts.keys() & RULES.keys()) for counts in now.cells.values())
     left = len(RULES) * len(then.cells) - made
     worse = sum(difference.change is Change.WORSE for difference in differences)
     sentences = [f"Nothing differs from {path}: {made} counts of {len(now.cells)} cells."]
@@ -254,4 +265,14 @@ def _summary(
         ]
     changes = baseline.version_changes(then, now).values()
     sentences += (f"Mind that {change}." for change in changes)
-    return " ".join(filter(None, [*sentences, left_out]))
+    return " ".join(filter(None, [*sentences, *_lower_bounds(now), left_out]))
+
+
+def _lower_bounds(counted: Baseline) -> Iterator[str]:
+    """A sentence for each arch whose MACs are a lower bound."""
+    by_arch = {
+        name.partition("/")[0]: operators
+        for name, operators in baseline.lower_bounds(counted).items()
+    }
+    for arch, operators in by_arch.items():
+        yield f"The MACs of {arch} are a lower bound: {operators}, not counted."

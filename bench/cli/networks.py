@@ -1,7 +1,8 @@
 """Commands about networks, which measure nothing: ``archs``, ``modes``, ``cost``, ``table1``."""
 
 import argparse
-from collections.abc import Sequence
+import textwrap
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,12 @@ from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
 from bench.errors import first_line, in_a_line
 from bench.names import RequestError
-from bench.tables import FORMATS, Column, filled, scaled
+from bench.records.counted import not_counted, notes_on
+from bench.standard_output import kept_clean
+from bench.tables import FORMATS, PROSE, Column, escaped, filled, scaled, terminal_console
 
 COUNT = scaled(1, 0)
+REMARK_WIDTH = 60  # characters
 
 
 def add(commands: Commands) -> None:
@@ -67,14 +71,29 @@ def _modes(options: argparse.Namespace) -> Output:
     return Output(FORMATS[options.format](columns, pd.DataFrame(rows)))
 
 
+def _shortened(text: str) -> str:
+    """A remark as a table has it; CSV and JSON have it whole."""
+    return textwrap.shorten(text, REMARK_WIDTH, placeholder=" …")
+
+
 COST_COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),
     Column(name="stage", heading="stage", is_text=True),
     Column(name="params", heading="params", write=COUNT),
     Column(name="params_with_aux", heading="params with aux", write=COUNT, rank=3),
-    Column(name="macs", heading="MACs", write=COUNT),
-    Column(name="flops", heading="FLOPs", write=COUNT, rank=2),
+    Column(name="macs", heading="MACs", write=COUNT, at_least="macs_is_lower_bound"),
+    Column(name="flops", heading="FLOPs", write=COUNT, rank=2, at_least="macs_is_lower_bound"),
+    Column(name="uncounted", heading="not counted", is_text=True, wraps=True),
+    Column(name="macs_on_other_images", heading="MACs on other images", write=COUNT, rank=1),
     Column(name="fvcore_total", heading="fvcore total", write=COUNT, rank=4),
+    Column(
+        name="fvcore_remark",
+        heading="fvcore counts",
+        is_text=True,
+        wraps=True,
+        write=_shortened,
+        rank=6,
+    ),
     Column(name="activations", heading="activations", write=COUNT, rank=5),
 )
 
@@ -82,29 +101,51 @@ COST_COLUMNS = (
 def _cost(options: argparse.Namespace) -> Output:
     if options.batch_size < 1 or options.image_size < 1:
         raise RequestError("--batch-size and --image-size must be at least 1")
-    found = [archs.find(name) for name in options.arch]
-    rows: list[dict[str, Any]] = []
-    for arch in found:
-        counted = _count(arch, options.image_size, options.batch_size)
-        at = {"image_size": counted.image_size, "batch_size": counted.batch_size}
-        whole = {"params_with_aux": counted.params_with_aux}
-        parts: Sequence[Any] = counted.stages if options.stages else (counted,)
-        rows += [
-            {
-                "arch": arch.name,
-                **({"stage": part.name} if options.stages else {}),
-                **at,
-                "params": part.params,
-                **({} if options.stages else whole),
-                "macs": part.macs,
-                "flops": part.flops,
-                "fvcore_total": part.fvcore_total,
-                "activations": part.activations,
-            }
-            for part in parts
-        ]
+    counted = [
+        _count(archs.find(name), options.image_size, options.batch_size) for name in options.arch
+    ]
+    rows = [row for cost in counted for row in (_stages if options.stages else _whole)(cost)]
     table = pd.DataFrame(rows)
-    return Output(FORMATS[options.format](filled(COST_COLUMNS, table), table))
+    text = FORMATS[options.format](filled(COST_COLUMNS, table), table)
+    notes = [f"{cost.arch}: {note}" for cost in counted for note in notes_on(cost.per_image())]
+    if notes and options.format in PROSE:
+        prose = partial(textwrap.fill, width=terminal_console().width)
+        text = "\n\n".join([text, *map(escaped if options.format == "markdown" else prose, notes)])
+    return Output(text)
+
+
+def _whole(cost: Any) -> list[dict[str, Any]]:
+    """The one row of a network."""
+    return [
+        {
+            **_row(cost, cost),
+            "params_with_aux": cost.params_with_aux,
+            "macs_on_other_images": cost.macs_on_other_images,
+            "fvcore_remark": cost.fvcore.remark or None,
+            "fvcore_disagreements": "; ".join(cost.disagreements) or None,
+        }
+    ]
+
+
+def _stages(cost: Any) -> list[dict[str, Any]]:
+    """A row for each stage of a network."""
+    return [_row(cost, stage, stage=stage.name) for stage in cost.stages]
+
+
+def _row(cost: Any, part: Any, **named: str) -> dict[str, Any]:
+    return {
+        "arch": cost.arch,
+        **named,
+        "image_size": cost.image_size,
+        "batch_size": cost.batch_size,
+        "params": part.params,
+        "macs": part.macs,
+        "macs_is_lower_bound": bool(part.uncounted),
+        "flops": part.flops,
+        "uncounted": not_counted(part.uncounted) or None,
+        "fvcore_total": part.fvcore_total,
+        "activations": part.activations,
+    }
 
 
 TABLE1_COLUMNS = (
@@ -150,7 +191,8 @@ def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
     from bench.worker import cost
 
     try:
-        return cost.count(arch, image_size=image_size, batch_size=batch_size)
+        with kept_clean():  # networks print, and JSON must stay JSON
+            return cost.count(arch, image_size=image_size, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way

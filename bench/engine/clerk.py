@@ -56,7 +56,11 @@ class Clerk:
         """
         try:
             return self._worker.request(
-                "cost", limit_s=limits.SHORT_S, arch=arch, image_size=self._plan.image_size
+                "cost",
+                limit_s=limits.SHORT_S,
+                arch=arch,
+                image_size=self._plan.image_size,
+                seed=self._plan.seed,
             )
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:

@@ -4,7 +4,9 @@ Any difference fails the gate, one for the better too: a baseline that is not wh
 let the next change be as much worse, and nobody would be told. It asks for a new baseline, whose
 diff a reviewer sees. Schema versions:
 
-1. The first.
+1. The first, counted by fvcore with tables of our own.
+2. Counted by PyTorch's ``FlopCounterMode``: ``versions`` has the counter, a cell the operators that
+   are not counted, and fvcore's total may be null.
 """
 
 import json
@@ -22,9 +24,11 @@ import msgspec
 
 from bench.atomic import write_text
 from bench.names import RequestError
+from bench.records.counted import not_counted
+from bench.worker.formulas import COUNTER
 
 FORMAT = "googlenet-bench baseline"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PATH = Path("reports/baseline.json")
 
 # Of peak bytes. Rounding every tensor up to 512 bytes, as CUDA's allocator does, adds 0.2 % to
@@ -32,6 +36,12 @@ PATH = Path("reports/baseline.json")
 PEAK_TOLERANCE = 0.01
 LIBRARIES = ("torch", "torchvision", "fvcore")
 _DYNAMO = ("torch", "python")
+_OPERATORS = ("torch", "torchvision")
+MACS = ("macs_per_image", "flops_per_image")
+FVCORE = "fvcore_total_per_image"
+UNCOUNTED = "uncounted "
+"""Begins the name of a count of calls: those of an operator that may multiply, without a formula.
+"""
 
 
 class Change(StrEnum):
@@ -53,13 +63,15 @@ class Rule:
     follows: tuple[str, ...] = ()
     """What may change it by itself, in another version."""
 
-    def is_same(self, then: int, now: int) -> bool:
+    def is_same(self, then: int | None, now: int | None) -> bool:
         """Whether a count is what the baseline has."""
+        if then is None or now is None:
+            return then is now
         return abs(now - then) <= self.tolerance * abs(then)
 
-    def change(self, then: int, now: int) -> Change:
+    def change(self, then: int | None, now: int | None) -> Change:
         """Which way a count went that is not the same."""
-        if not self.less_is_better:
+        if not self.less_is_better or then is None or now is None:
             return Change.CHANGED
         return Change.WORSE if now > then else Change.BETTER
 
@@ -68,10 +80,13 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "params": Rule(what="parameters without auxiliary heads"),
         "params_with_aux": Rule(what="parameters with them"),
-        "macs_per_image": Rule(what="of convolutions, linear layers and other matrix products"),
-        "flops_per_image": Rule(what="2 × MACs"),
-        "fvcore_total_per_image": Rule(
-            what="MACs, and batch norm and average pooling besides", follows=("fvcore",)
+        "macs_per_image": Rule(
+            what="of convolutions, linear layers and other matrix products", follows=_OPERATORS
+        ),
+        "flops_per_image": Rule(what="2 × MACs", follows=_OPERATORS),
+        FVCORE: Rule(
+            what="fvcore's own; null where it cannot trace the network",
+            follows=("fvcore", *_OPERATORS),
         ),
         "weights_bytes": Rule(what="parameters and buffers, in the cell's dtype"),
         "peak_bytes": Rule(
@@ -88,8 +103,16 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "recompiled_graphs": Rule(what="in a second iteration", follows=_DYNAMO),
     }
 )
-Counts = Mapping[str, int]
-"""What is counted of a cell, by the names of ``RULES``: bench/gate/counts.py has how."""
+# A lower bound of MACs that goes up or down says nothing of all MACs.
+_LOWER_BOUND = Rule(what="a lower bound", less_is_better=False, follows=_OPERATORS)
+_UNCOUNTED = Rule(
+    what="calls of an operator that is not counted", less_is_better=False, follows=_OPERATORS
+)
+Counts = Mapping[str, int | None]
+"""What is counted of a cell, by the names of ``RULES``: bench/gate/counts.py has how.
+
+Besides, ``uncounted aten::foo`` for each operator that makes its MACs a lower bound.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +122,8 @@ class Baseline:
     image_size: int
     """Height and width, in pixels."""
     versions: Mapping[str, str]
-    """Of Python and of ``LIBRARIES``, without what a build adds: 2.11.0 for 2.11.0+cpu."""
+    """Of Python, of ``LIBRARIES`` without what a build adds (2.11.0 for 2.11.0+cpu), and of the
+    ``counter`` of MACs."""
     cells: Mapping[str, Counts]
 
 
@@ -109,8 +133,8 @@ class Difference:
 
     cell: str
     field: str
-    baseline: int
-    now: int
+    baseline: int | None
+    now: int | None
     change: Change
     versions: str = ""
     """What may have changed it by itself, in which version there and here."""
@@ -120,15 +144,16 @@ class Difference:
         """The cell, the field and both values."""
         by_itself = f"; {self.versions}" if self.versions else ""
         return (
-            f"{self.cell}: {self.field} is {self.now:,} where the baseline has {self.baseline:,} "
-            f"({self.change}{by_itself})"
+            f"{self.cell}: {self.field} is {_told(self.now)} where the baseline has "
+            f"{_told(self.baseline)} ({self.change}{by_itself})"
         )
 
 
 def versions_here() -> dict[str, str]:
     """The versions that counts are made with here; raises ``ModuleNotFoundError`` without one."""
     libraries = {name: version(name).partition("+")[0] for name in LIBRARIES}
-    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **libraries}
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {"python": python, **libraries, "counter": COUNTER}
 
 
 def write(baseline: Baseline, path: Path) -> None:
@@ -150,9 +175,15 @@ def read(path: Path) -> Baseline:
     except msgspec.ValidationError as error:
         raise RequestError(f"{path} is damaged: {error}; {_how_to_write(path)}") from error
     for cell, counts in found.cells.items():
-        if odd := sorted(counts.keys() ^ RULES.keys()):
+        known = {name for name in counts if not name.startswith(UNCOUNTED)}
+        if odd := sorted(known ^ RULES.keys()):
             has = "has no" if odd[0] in RULES else "has an unknown"
             raise RequestError(f"{path} is damaged: {cell} {has} {odd[0]}; {_how_to_write(path)}")
+        if unknown := {name for name, count in counts.items() if count is None} - {FVCORE}:
+            first = min(unknown)
+            raise RequestError(
+                f"{path} is damaged: {first} of {cell} is null; {_how_to_write(path)}"
+            )
     return found
 
 
@@ -182,6 +213,22 @@ def check_same_cells(baseline: Baseline, asked: Iterable[str], image_size: int, 
             f"{path}: cells are {len(there)} where {len(wanted)} are asked for, {first}; "
             f"ask for the same, or {_how_to_write(path)}"
         )
+
+
+def check_same_counter(baseline: Baseline, path: Path) -> None:
+    """Refuse a baseline whose multiply-accumulates another counter counted."""
+    counter = baseline.versions.get("counter")
+    if counter != COUNTER:
+        raise RequestError(
+            f"{path}: its MACs were counted by {counter!r} where this googlenet-bench counts with "
+            f"{COUNTER!r}; {_how_to_write(path)}"
+        )
+
+
+def lower_bounds(counted: Baseline) -> dict[str, str]:
+    """The cells whose MACs are a lower bound, with the operators that are left out."""
+    left_out = {name: not_counted(_uncounted(counts)) for name, counts in counted.cells.items()}
+    return {name: operators for name, operators in left_out.items() if operators}
 
 
 def compare(baseline: Baseline, now: Baseline) -> tuple[Difference, ...]:
@@ -214,8 +261,14 @@ def version_changes(baseline: Baseline, now: Baseline) -> dict[str, str]:
 def _differences(baseline: Baseline, now: Baseline) -> Iterator[Difference]:
     changes = version_changes(baseline, now)
     for cell, counts in now.cells.items():
-        for field, is_now in counts.items():
-            rule, was = RULES[field], baseline.cells[cell][field]
+        before = baseline.cells[cell]
+        gone = (name for name in before if name.startswith(UNCOUNTED))
+        for field in dict.fromkeys((*counts, *gone)):
+            rule, was, is_now = (
+                _rule(field, before, counts),
+                before.get(field, 0),
+                counts.get(field, 0),
+            )
             if not rule.is_same(was, is_now):
                 yield Difference(
                     cell=cell,
@@ -225,6 +278,26 @@ def _differences(baseline: Baseline, now: Baseline) -> Iterator[Difference]:
                     change=rule.change(was, is_now),
                     versions=", ".join(changes[name] for name in rule.follows if name in changes),
                 )
+
+
+def _rule(field: str, *sides: Counts) -> Rule:
+    if field.startswith(UNCOUNTED):
+        return _UNCOUNTED
+    is_lower_bound = field in MACS and any(map(_uncounted, sides))
+    return _LOWER_BOUND if is_lower_bound else RULES[field]
+
+
+def _uncounted(counts: Counts) -> dict[str, int]:
+    """The operators of a cell that are not counted, by how often they ran."""
+    return {
+        name.removeprefix(UNCOUNTED): ran or 0
+        for name, ran in counts.items()
+        if name.startswith(UNCOUNTED)
+    }
+
+
+def _told(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
-from bench.gate.baseline import Counts
+from bench.gate.baseline import UNCOUNTED, Counts
 from bench.worker import cost, memory, subject
 
 SEED = 0  # of weights and images, for networks that look into them
@@ -42,7 +42,7 @@ GRAPH_COUNTS = ("graphs", "graph_breaks", "recompiled_graphs")
 def of_networks(cells: Sequence[Cell], image_size: int = IMAGE_SIZE) -> dict[str, Counts]:
     """What the networks of cells that share an arch are made of, and what they hold; by cell id.
 
-    Raises ``UncountedOperatorError``, and whatever building and running the network raise.
+    Raises whatever building and running the network raise.
     """
     on_paper = _on_paper(archs.find(cells[0].arch), image_size)
     eager = {cell: _bytes(cell, image_size) for cell in dict.fromkeys(map(in_eager, cells))}
@@ -121,13 +121,14 @@ class Alive(TorchDispatchMode):
 
 
 def _on_paper(arch: archs.Arch, image_size: int) -> Counts:
-    counted = cost.count(arch, image_size=image_size)
+    counted = cost.count(arch, image_size=image_size, seed=SEED)
     return {
         "params": counted.params,
         "params_with_aux": counted.params_with_aux,
         "macs_per_image": counted.macs,
         "flops_per_image": counted.flops,
         "fvcore_total_per_image": counted.fvcore_total,
+        **{f"{UNCOUNTED}{name}": ran for name, ran in counted.uncounted.items()},
     }
 
 

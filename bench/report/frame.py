@@ -13,6 +13,7 @@ import pandas as pd
 from bench import energy, means, stats
 from bench.cells.cell import Cell
 from bench.means import Interval
+from bench.records.counted import not_counted
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
 from bench.report.once import once_a_run
@@ -130,6 +131,7 @@ def _row(
     latency = stats.latency(record)
     under = roofline.of(record, ceilings, stats.iteration(record))
     macs = record.cost.get("macs_per_image")
+    uncounted = record.cost.get("uncounted") or {}
     return {
         "arch": cell.arch,
         "mode": cell.mode,
@@ -152,6 +154,8 @@ def _row(
         "params_with_aux": record.cost.get("params_with_aux"),
         "macs_per_image": macs,
         "flops_per_image": None if macs is None else 2 * macs,
+        "macs_is_lower_bound": bool(uncounted),
+        "uncounted": not_counted(uncounted) or None,
         "fvcore_total_per_image": record.cost.get("fvcore_total_per_image"),
         "mac_per_s": under.achieved_mac_per_s.estimate,
         "share_of_ceiling": under.share_of_ceiling.estimate,

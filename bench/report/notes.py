@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bench import means, stats
+from bench.records.counted import notes_on
 from bench.records.record import CellRecord, RunRecord
 from bench.report import card, ladder, states
 from bench.report.once import once_a_run
@@ -26,6 +27,7 @@ def of(run: RunRecord) -> list[str]:
         *_devices(run),
         *states.sentences(run),
         *_trimmed(run),
+        *_counts(run),
         *(
             f"{record.cell.id}: {what.format(most)}."
             for record in run.cells
@@ -34,6 +36,12 @@ def of(run: RunRecord) -> list[str]:
             if (most := max((setup.get(name) or 0 for setup in record.setups), default=0))
         ),
     ]
+
+
+def _counts(run: RunRecord) -> Iterator[str]:
+    """How far the counts of each arch can be relied on."""
+    for arch, cost in {record.cell.arch: record.cost for record in run.cells}.items():
+        yield from (f"{arch}: {note}." for note in notes_on(cost))
 
 
 def _trimmed(run: RunRecord) -> Iterator[str]:

@@ -49,7 +49,13 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
             rank=1,
         ),
         Column(name="params", heading="params M", write=scaled(1e-6, 3), rank=IN_FULL),
-        Column(name="macs_per_image", heading="GMACs/image", write=scaled(1e-9, 3), rank=IN_FULL),
+        Column(
+            name="macs_per_image",
+            heading="GMACs/image",
+            write=scaled(1e-9, 3),
+            rank=IN_FULL,
+            at_least="macs_is_lower_bound",
+        ),
         Column(
             name="peak_reserved_bytes",
             heading="reserved MiB",

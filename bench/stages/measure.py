@@ -163,6 +163,7 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
                     limit_s=limits.SHORT_S,
                     arch=cell.arch,
                     image_size=request.image_size,
+                    seed=request.seed,
                 )
             parts = {(part["stage"], part["branch"]): part["macs"] for part in reply["parts"]}
             found[cell] = Macs(whole=reply["whole"], parts=parts)

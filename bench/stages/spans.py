@@ -1,13 +1,15 @@
 """Spans: what runs between hooks on a network's modules, in seconds, part by part."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
 
 from bench.stages.vocabulary import Key, Part
+from bench.worker import attribution
+from bench.worker.attribution import attributed
 
 Now = Callable[[], float]
 PAIRS = 101  # of hooks on nothing: their median is the 51st
@@ -25,38 +27,19 @@ def instant(device: torch.device) -> Now:
     return synchronised
 
 
-@contextmanager
-def hooked(model: nn.Module, parts: Sequence[Part], now: Now) -> Iterator[dict[Key, float]]:
-    """Seconds in each part of what ``model`` runs inside the block; no hook is left behind.
+def hooked(
+    model: nn.Module, parts: Sequence[Part], now: Now
+) -> AbstractContextManager[dict[Key, float]]:
+    """Seconds in each part of what ``model`` runs inside the block (worker/attribution.py)."""
+    return attributed(modules(model, parts), now)
 
-    A part begins before its first module and ends after its last; one that begins while another
-    runs counts for that one. A part that was not called is not there.
-    """
-    seconds: dict[Key, float] = {}
-    running: list[tuple[Part, float]] = []
 
-    def begin(part: Part) -> Callable[..., None]:
-        def before(*_given: object) -> None:
-            if not running:
-                running.append((part, now()))
-
-        return before
-
-    def end(part: Part) -> Callable[..., None]:
-        def after(*_given: object) -> None:
-            until = now()
-            if running and running[0][0] is part:
-                since = running.pop()[1]
-                seconds[part.key] = seconds.get(part.key, 0.0) + until - since
-
-        return after
-
-    with ExitStack() as hooks:
-        for part in parts:
-            first, last = (model.get_submodule(part.modules[index]) for index in (0, -1))
-            hooks.callback(first.register_forward_pre_hook(begin(part)).remove)
-            hooks.callback(last.register_forward_hook(end(part)).remove)
-        yield seconds
+def modules(model: nn.Module, parts: Sequence[Part]) -> dict[Key, attribution.Part]:
+    """The first and the last module of each part."""
+    return {
+        part.key: attribution.Part(*(model.get_submodule(part.modules[at]) for at in (0, -1)))
+        for part in parts
+    }
 
 
 def pairs_on_nothing(now: Now) -> list[float]:

@@ -2,17 +2,19 @@
 
 import os
 import random
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import torch
 
-from bench.cells import archs
-from bench.cells.inputs import IMAGE_CHANNELS
+from bench.cells import archs, inputs
 from bench.stages import partition, spans
 from bench.stages.vocabulary import Key, Part
-from bench.worker import clock, cost
+from bench.worker import clock
+from bench.worker.attribution import attributed
 from bench.worker.lifeline import die_with
+from bench.worker.mac_counter import MacCounter
 from bench.worker.worker import Operation, Worker, run
 
 
@@ -23,20 +25,28 @@ class StagedWorker(Worker):
         """A worker's, and two more."""
         return {**super().operations(), "stage_macs": self.stage_macs, "stages": self.stages}
 
-    def stage_macs(self, arch: str, image_size: int) -> dict[str, Any]:
-        """MACs of an arch for one image: of the whole, and of each stage and branch."""
+    def stage_macs(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
+        """MACs of an arch for one random image: of the whole, and of each stage and branch.
+
+        They are split as seconds are, by the calls of modules, branches in a forward of their own.
+        """
+        torch.manual_seed(seed)
         model = archs.find(arch).build(False).eval()
-        image = torch.zeros(1, IMAGE_CHANNELS, image_size, image_size)
-        macs = cost.macs_by_module(model, image)
+        image = inputs.random_images(1, image_size)
+        parts = partition.of(model)
+        whole, macs = 0, dict[Key, int]()
+        for passed in _passes(parts).values():
+            with (
+                MacCounter() as counter,
+                attributed(spans.modules(model, passed), lambda: counter.macs) as found,
+            ):
+                model(image.clone())
+            whole, macs = counter.macs, {**macs, **found}
         return {
-            "whole": macs[""],
+            "whole": whole,
             "parts": [
-                {
-                    "stage": part.stage,
-                    "branch": part.branch,
-                    "macs": sum(macs.get(name, 0) for name in part.modules),
-                }
-                for part in partition.of(model)
+                {"stage": part.stage, "branch": part.branch, "macs": macs.get(part.key, 0)}
+                for part in parts
             ],
         }
 
@@ -49,12 +59,7 @@ class StagedWorker(Worker):
         task = self._ready().task
         whole, now = clock.for_device(self.device), spans.instant(self.device)
         parts = partition.of(task.model)
-        passes: dict[str, list[Part]] = {
-            "whole": [],
-            "stages": [part for part in parts if not part.branch],
-        }
-        if branches := [part for part in parts if part.branch]:
-            passes["branches"] = branches
+        passes = {"whole": [], **_passes(parts)}
         forwards_s: dict[str, list[float]] = {name: [] for name in passes}
         parts_s: dict[Key, list[float]] = {part.key: [] for part in parts}
         order, drawn = list(passes), random.Random(seed)
@@ -76,6 +81,14 @@ class StagedWorker(Worker):
                 if found
             ],
         }
+
+
+def _passes(parts: Sequence[Part]) -> dict[str, list[Part]]:
+    """The parts that have hooks in one forward: the stages, and where there are any branches."""
+    passes = {"stages": [part for part in parts if not part.branch]}
+    if branches := [part for part in parts if part.branch]:
+        passes["branches"] = branches
+    return passes
 
 
 if __name__ == "__main__":

@@ -63,17 +63,11 @@ class Worker:
         self._use(device)
         return environment.describe(device)
 
-    def cost(self, arch: str, image_size: int) -> dict[str, Any]:
-        """What an arch costs on paper, for one image."""
-        counted = cost.count(archs.find(arch), image_size=image_size)
+    def cost(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
+        """What an arch costs for one image, the first that ``seed`` gives after its weights."""
+        counted = cost.count(archs.find(arch), image_size=image_size, seed=seed)
         origin.check()
-        return {
-            "params": counted.params,
-            "params_with_aux": counted.params_with_aux,
-            "macs_per_image": counted.macs,
-            "fvcore_total_per_image": counted.fvcore_total,
-            "activations_per_image": counted.activations,
-        }
+        return counted.per_image()
 
     def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
         """What the device does at the most in a dtype."""

@@ -15,7 +15,7 @@ from bench.cli import main
 from bench.gate import files
 from bench.records import store
 from googlenet.variants import VARIANTS
-from tests.bench import runs
+from tests.bench import cases, factories, runs
 from tests.bench.gate import gates
 from tests.bench.report import rungs
 
@@ -76,7 +76,37 @@ def test_cost_of_torchvisions_as_json(capsys: Capture) -> None:
         "fvcore_total": 1_504_878_688,
     }
     assert {name: row[name] for name in expected} == expected
-    assert row.keys() - expected.keys() == {"activations"}
+    assert row["fvcore_remark"] == "without 13 × aten::max_pool2d"  # FACTS.md
+    assert not row["macs_is_lower_bound"]
+    assert {name for name, value in row.items() if value is None} == {
+        *("uncounted", "macs_on_other_images", "fvcore_disagreements")
+    }
+
+
+def test_what_is_not_counted_stands_beside_the_count_and_the_other_archs(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    archs = ("tests.bench.factories:distances", "tests.bench.cases:MatmulLeft")
+    sizes = ("--image-size", str(cases.IMAGE_SIZE))
+    assert main(["cost", *archs, *sizes, "--format", "json"]) == 0
+    distances, matmul = json.loads(capfd.readouterr().out)
+    assert distances["macs_is_lower_bound"]
+    assert distances["uncounted"] == "plus 1 × aten::_cdist_forward"
+    assert distances["macs"] == 3 * factories.CLASSES
+    assert matmul["macs"] == cases.MACS[cases.MatmulLeft]
+    assert "matmul 16,384" in matmul["fvcore_disagreements"]  # it takes the left operand's batch
+
+    assert main(["cost", *archs, *sizes, "--format", "markdown"]) == 0
+    shown = capfd.readouterr().out
+    assert "≥ 3,000" in shown
+    assert "tests.bench.factories:distances: its MACs are a lower bound: plus 1 ×" in shown
+
+
+def test_what_a_network_prints_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "tests.bench.cases:Prints", "--image-size", "32", "--format", "json"]) == 0
+    out, err = capfd.readouterr()
+    assert [row["macs"] for row in json.loads(out)] == [3 * 32 * 32 * 10]
+    assert "shape torch.Size([1, 3, 32, 32])" in err
 
 
 def test_cost_takes_several_archs_and_sizes(capsys: Capture) -> None:
@@ -155,7 +185,6 @@ def test_a_wrong_arch_is_one_line(capsys: Capture) -> None:
         ("no_such_package:net", "cannot take 'net' from 'no_such_package'"),
         ("tests.bench.factories:not_a_network", "returned dict, not an nn.Module"),
         ("tests.bench.factories:not_callable", "not_callable"),
-        ("tests.bench.factories:distances", "cannot count aten::cdist"),
         ("tests.bench.broken:needs_an_argument", "needs_an_argument() raised TypeError: "),
         ("tests.bench.broken:raises_when_called", "at 224×224: IndexError: no such layer"),
     ],
@@ -331,8 +360,8 @@ def test_ctrl_c_is_a_sentence(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
+    assert process.stderr is not None
+    assert process.stderr.readline() == "begun\n"  # whatever a network prints goes there
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert said == "googlenet-bench: interrupted\n"

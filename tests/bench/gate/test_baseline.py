@@ -8,10 +8,11 @@ import pytest
 import bench
 from bench.cells import plan
 from bench.gate import baseline
-from bench.gate.baseline import PEAK_TOLERANCE, RULES, Baseline, Change, Difference
+from bench.gate.baseline import PEAK_TOLERANCE, RULES, UNCOUNTED, Baseline, Change, Difference
 from bench.names import RequestError
 from bench.records import store
 from bench.suite.profiles import PROFILES
+from bench.worker import formulas
 from tests.bench import runs
 from tests.counted import counted
 
@@ -149,7 +150,54 @@ def test_a_count_that_is_no_whole_number_is_refused(
     path: Path, content: dict[str, Any], value: Any
 ) -> None:
     content["cells"][A]["params"] = value
-    assert "is damaged: Expected `int`" in refused(put(path, content))
+    assert "is damaged: " in refused(put(path, content))
+
+
+def test_only_fvcores_total_may_be_unknown(path: Path, content: dict[str, Any]) -> None:
+    content["cells"][A]["fvcore_total_per_image"] = None
+    assert baseline.read(put(path, content)).cells[A]["fvcore_total_per_image"] is None
+
+
+def test_a_baseline_of_another_counter_is_refused_with_both(path: Path) -> None:
+    baseline.check_same_counter(replace(BASELINE, versions=baseline.versions_here()), path)
+    for versions in (VERSIONS, {**VERSIONS, "counter": "FlopCounterMode, formulas 0"}):
+        with pytest.raises(RequestError) as raised:
+            baseline.check_same_counter(replace(BASELINE, versions=versions), path)
+        assert repr(versions.get("counter")) in str(raised.value)
+        assert repr(formulas.COUNTER) in str(raised.value)
+
+
+def without_formula(ran: int, macs: int = VALUE) -> Baseline:
+    """The baseline where an operator of A is not counted."""
+    counts = {**BASELINE.cells[A], "macs_per_image": macs, f"{UNCOUNTED}aten::foo": ran}
+    return replace(BASELINE, cells={**BASELINE.cells, A: counts})
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        (BASELINE, without_formula(3)),
+        (without_formula(3), BASELINE),
+        (without_formula(3), without_formula(4)),
+    ],
+)
+def test_operators_that_are_not_counted_are_compared(then: Baseline, now: Baseline) -> None:
+    (found,) = baseline.compare(then, now)
+    assert (found.field, found.change) == (f"{UNCOUNTED}aten::foo", Change.CHANGED)
+    assert (found.baseline, found.now) == tuple(
+        side.cells[A].get(found.field, 0) for side in (then, now)
+    )
+
+
+def test_a_lower_bound_is_neither_better_nor_worse(path: Path) -> None:
+    assert baseline.compare(without_formula(3), without_formula(3)) == ()
+    for macs in (VALUE - 1, VALUE + 1):
+        (found,) = baseline.compare(without_formula(3), without_formula(3, macs))
+        assert (found.field, found.change) == ("macs_per_image", Change.CHANGED)
+    assert baseline.lower_bounds(BASELINE) == {}
+    assert baseline.lower_bounds(without_formula(3)) == {A: "plus 3 × aten::foo"}
+    baseline.write(without_formula(3), path)
+    assert baseline.read(path) == without_formula(3)
 
 
 def test_nothing_but_a_baseline_is_written_over(path: Path, content: dict[str, Any]) -> None:
@@ -271,7 +319,7 @@ def test_another_version_by_itself_is_no_difference() -> None:
 
 def test_versions_are_without_what_a_build_adds() -> None:
     here = baseline.versions_here()
-    assert here.keys() == {"python", *baseline.LIBRARIES}
+    assert here.keys() == {"python", *baseline.LIBRARIES, "counter"}
     assert not [version for version in here.values() if "+" in version]
     assert {name for rule in RULES.values() for name in rule.follows} <= here.keys()
 

@@ -1,6 +1,8 @@
 """The networks are named ``tests.bench.gate.test_counts:NAME``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.cells.cell import Cell
 from bench.gate import counts
-from bench.gate.baseline import RULES, Counts
+from bench.gate.baseline import RULES
 from tests.bench import factories
 
 TINY = "tests.bench.factories:tiny"
@@ -23,13 +25,13 @@ def cell(arch: str = TINY, mode: str = "eager", batch_size: int = 1, task: str =
     return Cell(arch=arch, mode=mode, dtype="fp32", batch_size=batch_size, task=task, device="cpu")
 
 
-def network(one: Cell) -> Counts:
+def network(one: Cell) -> Mapping[str, Any]:
     return counts.of_networks([one])[one.id]
 
 
 def graphs(one: Cell) -> tuple[int, int, int]:
     """Graphs, breaks and recompiled graphs."""
-    found = counts.of_graphs([one])[one.id]
+    found: Mapping[str, Any] = counts.of_graphs([one])[one.id]
     return found["graphs"], found["graph_breaks"], found["recompiled_graphs"]
 
 

@@ -48,13 +48,16 @@ def sleeps() -> nn.Module:
 
 
 class _Rewritten(Net):
-    """A network that calls its convolution where it is counted, on an empty image, and only there.
+    """A network that calls its convolution in its first call only, which is the one counted.
 
     So does one that a mode rewrites: it is counted as it was.
     """
 
+    called = False
+
     def forward(self, x: Tensor) -> Tensor:
-        if not x.any():
+        if not self.called:
+            self.called = True
             return super().forward(x)
         features = nn.functional.conv2d(x, self.conv.weight, stride=8)
         logits: Tensor = self.fc(self.middle(features).mean(dim=(2, 3)))

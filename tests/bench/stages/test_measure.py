@@ -86,7 +86,6 @@ def test_a_child_that_nobody_calls_is_no_stage(spawner: Launcher) -> None:
     ("factory", "part"),
     [
         ("factories:not_a_network", "at 32×32: .* returned dict, not an nn.Module"),
-        ("factories:distances", "cannot count aten::cdist"),
         ("broken:raises_when_built", "RuntimeError: no such weights"),
     ],
 )

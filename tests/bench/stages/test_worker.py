@@ -5,7 +5,7 @@ import pytest
 
 from bench.stages.vocabulary import GOOGLENET
 from bench.stages.worker import StagedWorker
-from tests.bench import runs
+from tests.bench import cases, runs
 from tests.bench.stages import nets
 from tests.counted import counted
 
@@ -25,7 +25,7 @@ def by_key(parts: list[dict[str, Any]], value: str) -> dict[tuple[str, str], Any
 
 @pytest.mark.parametrize("name", ["googlenet", "torchvision"])
 def test_macs_of_the_stages_are_those_of_the_whole(name: str) -> None:
-    found = StagedWorker().stage_macs(name, 224)
+    found = StagedWorker().stage_macs(name, 224, seed=0)
     macs = by_key(found["parts"], "macs")
     assert found["whole"] == counted(name).macs
     assert sum(count for (_, branch), count in macs.items() if not branch) == found["whole"]
@@ -35,10 +35,17 @@ def test_macs_of_the_stages_are_those_of_the_whole(name: str) -> None:
 
 
 def test_macs_of_another_network_are_those_of_its_children() -> None:
-    found = StagedWorker().stage_macs("tests.bench.stages.nets:plain", 32)
+    found = StagedWorker().stage_macs("tests.bench.stages.nets:plain", 32, seed=0)
     expected = {"conv": nets.conv_macs(32), "middle": 0, "fc": nets.FC_MACS}
     assert by_key(found["parts"], "macs") == {(name, ""): n for name, n in expected.items()}
     assert found["whole"] == sum(expected.values())
+
+
+def test_a_module_that_stages_share_counts_for_its_caller() -> None:
+    found = StagedWorker().stage_macs("tests.bench.cases:SharedChild", cases.IMAGE_SIZE, seed=0)
+    one = 3 * 3 * 9 * cases.IMAGE_SIZE**2  # a 3×3 convolution 3 → 3, which runs three times
+    assert by_key(found["parts"], "macs") == {("left", ""): 2 * one, ("right", ""): one}
+    assert found["whole"] == 3 * one
 
 
 def test_what_sleeps_in_a_stage_is_that_stages() -> None:

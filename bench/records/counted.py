@@ -1,0 +1,35 @@
+"""Counted: what a run file says of how an arch's multiply-accumulates were counted. No torch.
+
+The keys are those of ``Cost.per_image`` (bench/worker/cost.py); files from before 2026-12 have the
+counts alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def is_lower_bound(cost: Mapping[str, Any]) -> bool:
+    """Whether an operator ran that may multiply and that nothing counts."""
+    return bool(cost.get("uncounted"))
+
+
+def not_counted(uncounted: Mapping[str, int]) -> str:
+    """``plus 3 × aten::foo``; empty where everything is counted."""
+    names = ", ".join(f"{ran} × {name}" for name, ran in uncounted.items())
+    return f"plus {names}" if names else ""
+
+
+def notes_on(cost: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know of an arch's MACs, in sentences that begin in lower case."""
+    if is_lower_bound(cost):
+        yield (
+            f"its MACs are a lower bound: {not_counted(cost['uncounted'])}, not counted; "
+            "torch.utils.flop_counter.register_flop_formula adds a formula for an operator"
+        )
+    if (others := cost.get("macs_on_other_images")) is not None:
+        yield (
+            f"its MACs depend on the images: {cost['macs_per_image']:,} on some random images, and "
+            f"{others:,} on others"
+        )
+    for disagreement in cost.get("fvcore_disagreements") or ():
+        yield f"fvcore counts other MACs than ran, {disagreement}"

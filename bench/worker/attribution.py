@@ -1,0 +1,64 @@
+"""Attribution: how much of something that only grows falls to each part of a network.
+
+The same hooks split a forward's seconds and its multiply-accumulates, so that a part's share of
+one and of the other are shares of the same calls.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from torch import nn
+
+Key = TypeVar("Key")
+
+
+class Amount(Protocol):
+    """Something that is added up: seconds, or counts."""
+
+    def __add__(self, other: Any, /) -> Any: ...
+    def __sub__(self, other: Any, /) -> Any: ...
+
+
+Read = TypeVar("Read", bound=Amount)
+
+
+class Part(NamedTuple):
+    """Modules that run one after the other, by the first and the last of them."""
+
+    first: nn.Module
+    last: nn.Module
+
+
+@contextmanager
+def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[dict[Key, Read]]:
+    """Yield what ``read()`` grows by during each part's calls; remove the hooks afterwards.
+
+    A part begins before its first module and ends after its last, with what is called between
+    them. A part that begins while another runs counts for the one that called it: a module that
+    two parts share counts for its caller each time. A part that is not called has no entry.
+    """
+    found: dict[Key, Read] = {}
+    running: list[tuple[Key, Read]] = []
+
+    def begin(key: Key) -> Callable[..., None]:
+        def before(*_given: object) -> None:
+            if not running:
+                running.append((key, read()))
+
+        return before
+
+    def end(key: Key) -> Callable[..., None]:
+        def after(*_given: object) -> None:
+            until = read()
+            if running and running[0][0] == key:
+                grown = until - running.pop()[1]
+                found[key] = found[key] + grown if key in found else grown
+
+        return after
+
+    with ExitStack() as hooks:
+        for key, part in parts.items():
+            hooks.callback(part.first.register_forward_pre_hook(begin(key)).remove)
+            hooks.callback(part.last.register_forward_hook(end(key)).remove)
+        yield found

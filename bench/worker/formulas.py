@@ -1,0 +1,162 @@
+"""Formulas: the FLOPs of operators that ``FlopCounterMode`` counts as 0, and how those are found.
+
+A multiply-accumulate is two FLOPs, as in PyTorch's own formulas. They see shapes only: of every
+argument that is a tensor, and of the output as ``out_shape``. Naming a formula imports no torch.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+COUNTER = "FlopCounterMode, formulas 1"
+"""What counts, beside the version of PyTorch; its number rises with every change of this file."""
+
+Shape = tuple[int, ...]
+Formula = Callable[..., int]
+
+
+def matrix_vector(matrix: Shape, _vector: Shape, **_: Any) -> int:
+    """M × K by K."""
+    return 2 * prod(matrix)
+
+
+def added_matrix_vector(_bias: Shape, matrix: Shape, *_: Any, **__: Any) -> int:
+    """M × K by K, added to a vector."""
+    return 2 * prod(matrix)
+
+
+def dot(left: Shape, _right: Shape, **_: Any) -> int:
+    """K by K."""
+    return 2 * prod(left)
+
+
+def summed_batches(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
+    """B × M × K by B × K × N, summed over B."""
+    return 2 * prod(left) * right[-1]
+
+
+def trilinear(
+    left: Shape,
+    weight: Shape,
+    right: Shape,
+    *expanded_and_summed: list[int],
+    **_: Any,
+) -> int:
+    """N × I by O × I × J by N × J, as ``nn.Bilinear`` has them: N·O·I·J multiply-accumulates.
+
+    The product of ``left`` and ``right`` comes first, element by element, and is not counted.
+    """
+    from torch import broadcast_shapes
+
+    shapes = (left, weight, right)
+    full = (_expanded(shape, at) for shape, at in zip(shapes, expanded_and_summed[:3], strict=True))
+    shape: Shape = broadcast_shapes(*full)
+    return 2 * prod(shape)
+
+
+def attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Queries … × L × E by keys … × S × E, and the scores by values … × S × V.
+
+    What a mask leaves out is counted too. Before 2.15 PyTorch counts 0 for it on a CPU.
+    """
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def linear(inputs: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """… × K by weights of whatever layout, to … × N."""
+    return 2 * prod(out_shape) * inputs[-1]
+
+
+def convolution(_inputs: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """Weights of output channels × input channels of a group × kernel."""
+    return 2 * prod(out_shape) * prod(weight[1:])
+
+
+def packed_convolution(_inputs: Shape, packed: Any, *_: Any, out_shape: Shape, **__: Any) -> int:
+    """Quantised weights that only their own object tells the shape of."""
+    weight, _bias = packed.unpack()
+    kernel: Shape = weight.shape[1:]
+    return 2 * prod(out_shape) * prod(kernel)
+
+
+def _expanded(shape: Shape, at: list[int]) -> Shape:
+    """A shape with 1 inserted at these dimensions of the result, in ascending order."""
+    sizes = list(shape)
+    for dimension in at:
+        sizes.insert(dimension, 1)
+    return tuple(sizes)
+
+
+# By the operators' names; those that an installed PyTorch does not have are passed over.
+FORMULAS: Mapping[str, Formula] = {
+    "aten::mv": matrix_vector,
+    "aten::addmv": added_matrix_vector,
+    "aten::dot": dot,
+    "aten::vdot": dot,
+    "aten::addbmm": summed_batches,
+    "aten::_trilinear": trilinear,
+    "aten::_scaled_dot_product_flash_attention_for_cpu": attention,
+    "aten::_scaled_dot_product_fused_attention_overrideable": attention,
+    "aten::_int_mm": linear,
+    "aten::_weight_int8pack_mm": linear,
+    "aten::_weight_int4pack_mm": linear,
+    "aten::_weight_int4pack_mm_for_cpu": linear,
+    "aten::_dyn_quant_matmul_4bit": linear,
+    "aten::mkldnn_linear": linear,
+    "aten::mkldnn_convolution": convolution,
+    "mkldnn::_linear_pointwise": linear,
+    "mkldnn::_convolution_pointwise": convolution,
+    "mkldnn::_convolution_pointwise_": lambda _added, *given, **named: convolution(*given, **named),
+    "quantized::linear": linear,
+    "quantized::linear_relu": linear,
+    "quantized::linear_dynamic": linear,
+    "quantized::linear_relu_dynamic": linear,
+    **{
+        f"quantized::conv{dimensions}d{suffix}": packed_convolution
+        for dimensions in (1, 2, 3)
+        for suffix in ("", "_relu")
+    },
+    "torchvision::deform_conv2d": convolution,
+}
+
+
+def known() -> dict[Any, Formula]:
+    """The formulas by the operators that this PyTorch has, for ``FlopCounterMode``."""
+    import torch
+
+    found = {}
+    for name, formula in FORMULAS.items():
+        namespace, _, operator = name.partition("::")
+        packet = getattr(getattr(torch.ops, namespace), operator, None)
+        if packet is not None:
+            found[packet] = formula
+    return found
+
+
+# Of PyTorch's own operators: words in the names of those that multiply matrices, or do as much.
+_MULTIPLYING = frozenset(
+    {
+        *("mm", "addmm", "bmm", "baddbmm", "addbmm", "hspmm", "sspaddmm", "matmul", "einsum"),
+        *("mv", "addmv", "dot", "vdot", "linear", "trilinear", "attention", "transformer"),
+        *("conv", "convolution", "lstm", "gru", "rnn", "fft", "cdist", "pdist", "euclidean"),
+        *("linalg", "cholesky", "qr", "geqrf", "ormqr", "householder", "svd", "lu", "solve"),
+        *("spsolve", "inverse", "triangular"),
+    }
+)
+# They have such a word, and move, check or add up elements.
+_HARMLESS = re.compile(r"upsample|reorder|flatten_weight|lu_unpack|check_errors|vector_norm|cross")
+_OWN = frozenset({"aten", "quantized", "mkldnn", "onednn", "mkl", "torchvision"})
+_WITHOUT_ARITHMETIC = frozenset({"prim", "prims", "profiler", "inductor", "streams"})
+
+
+def multiplies(name: str) -> bool:
+    """Whether an operator, ``namespace::name``, may multiply and accumulate.
+
+    Of PyTorch's own operators the names tell. Nothing is known of anybody else's: they may.
+    """
+    namespace, _, operator = name.partition("::")
+    if namespace not in _OWN:
+        return namespace not in _WITHOUT_ARITHMETIC
+    words = {re.sub(r"\d+d?$", "", word) for word in operator.lower().split("_")}
+    return bool(words & _MULTIPLYING) and not _HARMLESS.search(operator)

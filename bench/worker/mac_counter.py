@@ -1,0 +1,141 @@
+"""The counter of multiply-accumulates: PyTorch's own ``FlopCounterMode``, over what really runs."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from inspect import signature
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.worker import formulas
+
+# Operators on functions, such as cond: without this one that has no formula could not run.
+_SKIPPING: dict[str, Any] = (
+    {"skip_unsupported": True}
+    if "skip_unsupported" in signature(FlopCounterMode).parameters
+    else {}
+)
+
+
+class MacCounter:
+    """Counts what runs inside ``with MacCounter() as counter:``; no gradients are made there.
+
+    oneDNN is off meanwhile, and attention's fast path: they run an LSTM, or a transformer's layer,
+    as one operator. Whatever runs is the same.
+    """
+
+    def __init__(self) -> None:
+        self._flops = FlopCounterMode(display=False, custom_mapping=formulas.known(), **_SKIPPING)
+        self._operators = _Operators(self._flops.flop_registry)
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._closing:
+            for context in (torch.no_grad(), _decomposed(), self._operators, self._flops):
+                self._closing.enter_context(context)
+            self._closing = self._closing.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.close()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates until now: half of the FLOPs."""
+        return self._flops.get_total_flops() // 2
+
+    @property
+    def activations(self) -> int:
+        """Elements that the counted operators put out until now; of attention, its scores too."""
+        return self._operators.activations
+
+    @property
+    def macs_by_operator(self) -> Mapping[str, int]:
+        """Multiply-accumulates of each operator, ``namespace::name``."""
+        counted = self._flops.get_flop_counts().get("Global", {})
+        return {_name(packet): flops // 2 for packet, flops in counted.items()}
+
+    @property
+    def uncounted(self) -> Mapping[str, int]:
+        """How often operators ran that may multiply, and that nobody has a formula for."""
+        skipped: Counter[str] = getattr(self._flops, "get_unsupported_ops", Counter)()
+        on_functions = Counter({f"higher_order::{name}": ran for name, ran in skipped.items()})
+        return dict(sorted((self._operators.uncounted + on_functions).items()))
+
+    def read(self) -> Counter[str]:
+        """All counts until now, to be subtracted from each other: uncounted operators by name."""
+        return Counter({"macs": self.macs, "activations": self.activations, **self.uncounted})
+
+
+class _Operators(TorchDispatchMode):
+    """Watches every operator below ``FlopCounterMode``, which has taken composite ones apart."""
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether to be hidden from Dynamo: importing it takes 3 s, and nothing compiles here."""
+        return False
+
+    def __init__(self, counted: Mapping[Any, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.activations = 0
+        self.uncounted: Counter[str] = Counter()
+        self._counted = counted
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run an operator, and note what it puts out, or that it is not counted."""
+        result = func(*args, **(kwargs or {}))
+        packet = getattr(func, "_overloadpacket", func)
+        name = _name(packet)
+        if packet in self._counted:
+            self.activations += _elements(name, args, result)
+        elif isinstance(func, OpOverload) and formulas.multiplies(name) and _has_tensors(result):
+            self.uncounted[name] += 1
+        return result
+
+
+def _elements(name: str, args: tuple[Any, ...], result: Any) -> int:
+    """What a counted operator puts out; of attention the scores too, its first product."""
+    first = next((leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 0)
+    if "attention" not in name:
+        return first
+    query, key = args[:2]
+    return first + int(query.shape[:-1].numel() * key.shape[-2])
+
+
+def _has_tensors(result: Any) -> bool:
+    return any(isinstance(leaf, Tensor) for leaf in tree_leaves(result))
+
+
+def _name(packet: Any) -> str:
+    """``aten::mm``; of an operator on functions its own name."""
+    qualified = getattr(packet, "_qualified_op_name", None)
+    return str(qualified or packet)
+
+
+@contextmanager
+def _decomposed() -> Iterator[None]:
+    """Have recurrent layers and transformers run as the products that they are made of."""
+    mkldnn: Any = torch.backends.mkldnn
+    # The context manager flags() warns of Intel's GPUs.
+    was_on, was_fast = mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
+    mkldnn.enabled = False
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
+        mkldnn.enabled = was_on

@@ -1,0 +1,25 @@
+from bench.records.counted import is_lower_bound, not_counted, notes_on
+
+COUNTED = {"macs_per_image": 1_000}  # all that earlier files have
+
+
+def test_a_count_without_remarks_has_no_notes() -> None:
+    for cost in ({}, COUNTED, {**COUNTED, "uncounted": {}, "fvcore_disagreements": []}):
+        assert list(notes_on(cost)) == []
+        assert not is_lower_bound(cost)
+    assert not_counted({}) == ""
+
+
+def test_what_a_reader_must_know_is_a_sentence_each() -> None:
+    cost = {
+        **COUNTED,
+        "uncounted": {"aten::foo": 3, "mine::bar": 1},
+        "macs_on_other_images": 2_000,
+        "fvcore_disagreements": ["convolutions: …", "matrix products: …"],
+    }
+    bound, images, *fvcore = notes_on(cost)
+    assert "plus 3 × aten::foo, 1 × mine::bar" in bound
+    assert "1,000" in images
+    assert "2,000" in images
+    assert len(fvcore) == 2
+    assert is_lower_bound(cost)
