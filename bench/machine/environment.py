@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.machine import cgroup, driver
+from bench.machine import cgroup, cpu, driver
 from bench.machine.reading import text
 from bench.names import choose
 
@@ -192,14 +192,14 @@ def describe(device: str) -> dict[str, Any]:
     """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
     import torch
 
-    cpu = cpu_name()
+    of_cpu = cpu.describe()
     about: dict[str, Any] = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "device": device,
-        "device_name": cpu,
-        "cpu": cpu,
+        "device_name": of_cpu["cpu"],
+        **of_cpu,
         "physical_cores": physical_cores(),
         "threads": torch.get_num_threads(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -223,13 +223,6 @@ def describe(device: str) -> dict[str, Any]:
             "compute_capability": f"{properties.major}.{properties.minor}",
         }
     return about
-
-
-def cpu_name() -> str:
-    """The processor's brand, as its maker writes it."""
-    import cpuinfo
-
-    return str(cpuinfo.get_cpu_info().get("brand_raw") or "unknown CPU")
 
 
 def machine_slug(about: Mapping[str, Any]) -> str:

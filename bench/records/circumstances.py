@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from bench.machine import cpu
 from bench.names import RequestError
 from bench.records.record import RunRecord
 
@@ -18,6 +19,13 @@ def _device(run: RunRecord) -> _Facts:
     about = run.environment
     name = None if about.get("device") == "cpu" else about.get("device_name")  # the machine's
     return {"device": about.get("device"), "device_name": name}
+
+
+def _machine(run: RunRecord) -> _Facts:
+    """The CPU; an earlier file's ``environment`` lacks the facts that pytest-benchmark kept."""
+    told = {name: value for name, value in run.environment.items() if value is not None}
+    about = {**cpu.from_cpuinfo(run.machine_info.get("cpu")), **told}
+    return {name: about.get(name) for name in (*cpu.IDENTITY, "physical_cores", "cpu_capability")}
 
 
 # Where something lies, and which of several like devices, explains no number; of the threads there
@@ -58,7 +66,7 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
     {
         "device": _device,
         "dtype": lambda _: {},  # a cell's, not a run's
-        "machine": _of_environment("cpu", "physical_cores", "cpu_capability"),
+        "machine": _machine,
         "threads": _of_environment("threads"),
         "environment": _settings,
         "torch": _of_environment("torch", "cuda", "cudnn"),

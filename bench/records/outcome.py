@@ -280,10 +280,14 @@ def check_same(plan: Plan, begun: Plan) -> None:
 
 
 def check_same_environment(now: dict[str, Any], then: dict[str, Any]) -> None:
-    """Refuse to go on in another environment; ``RequestError`` names what changed."""
-    for name in sorted(now.keys() | then.keys()):
-        if now.get(name) != then.get(name):
-            raise RequestError(
-                f"cannot resume: {name} is {now.get(name)!r} here where the run was begun with "
-                f"{then.get(name)!r}"
-            )
+    """Refuse to resume in another environment; ``RequestError`` names every fact that differs."""
+    differing = [
+        f"{name} is {now.get(name)!r} here where the run was begun with {then.get(name)!r}"
+        for name in sorted(now.keys() | then.keys())
+        if now.get(name) != then.get(name)
+    ]
+    if differing:
+        raise RequestError(
+            f"cannot resume: {'; '.join(differing)}. Resume where the run was begun, or begin "
+            "anew, without --resume"
+        )

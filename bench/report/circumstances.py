@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.machine import environment
+from bench.machine import cpu, environment
 from bench.records.record import RunRecord
 from bench.report import card
 from bench.tables import Column
@@ -21,9 +21,16 @@ SETTING_COLUMNS = tuple(
 
 
 def facts(run: RunRecord) -> dict[str, object]:
-    """The environment as workers saw it, the system and the commit."""
+    """The environment as workers saw it, the system and the commit.
+
+    Facts of the CPU that the system did not tell are left out.
+    """
     return {
-        **{name: value for name, value in run.environment.items() if name not in _APART},
+        **{
+            name: value
+            for name, value in run.environment.items()
+            if name not in _APART and not (name in cpu.IDENTITY and value is None)
+        },
         **card.facts(run),
         **run.environment.get("variables", {}),
         **_tf32(run),

@@ -223,6 +223,13 @@ def test_failing_is_asked_for_by_name() -> None:
 
 DIFFERENT: list[tuple[str, str, Any, Any]] = [
     ("machine", "cpu", "AMD EPYC", "Intel Xeon"),
+    ("machine", "cpu_family", 26, 25),
+    ("machine", "cpu_model", 2, 17),
+    ("machine", "cpu_stepping", 0, 1),
+    ("machine", "cpu_cores", 2, 4),
+    ("machine", "cpu_l3_bytes", 2**24, 2**25),
+    ("machine", "cpu_microcode", "0x1", "0x2"),
+    ("machine", "hypervisor", "none", "KVM"),
     ("machine", "physical_cores", 2, 4),
     ("machine", "cpu_capability", "AVX2", "AVX512"),
     ("threads", "threads", 2, 1),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.machine import environment
+from bench.machine import cpu, environment
 from bench.names import RequestError
 
 
@@ -210,7 +210,7 @@ def test_machine_slug(about: dict[str, Any], slug: str) -> None:
 def test_description_names_versions_and_records_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    monkeypatch.setattr(environment, "cpu_name", lambda: "AMD EPYC")
+    monkeypatch.setattr("cpuinfo.get_cpu_info", lambda: {"brand_raw": "AMD EPYC"})
     monkeypatch.setenv("OMP_TEST", "recorded")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/home/me")
     monkeypatch.setenv("SECRET_TOKEN", "not ours")
@@ -218,6 +218,7 @@ def test_description_names_versions_and_records_variables(monkeypatch: pytest.Mo
     assert about["torch"] == torch.__version__
     assert about["device"] == "cpu"
     assert about["device_name"] == about["cpu"] == "AMD EPYC"
+    assert about.keys() >= set(cpu.IDENTITY)
     assert about["threads"] == torch.get_num_threads()
     assert about["variables"]["OMP_TEST"] == "recorded"
     assert "TORCHINDUCTOR_CACHE_DIR" not in about["variables"]

@@ -1,10 +1,13 @@
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bench.names import RequestError
 from bench.records import circumstances
 from bench.records.record import RunRecord
+from bench.units import MIB
 from tests.bench import runs
 
 
@@ -24,3 +27,52 @@ def test_a_cold_cache_is_not_compared_with_a_warm_one() -> None:
 
 def test_a_cpu_has_no_such_cache_and_an_earlier_run_is_the_same() -> None:
     assert circumstances.differences(on("cpu", "warm"), on("cpu", None)) == ([], [])
+
+
+FAMILY_25 = {"cpu_family": 25, "cpu_model": 17, "cpu_stepping": 1}
+FAMILY_26 = {"cpu_family": 26, "cpu_model": 2, "cpu_stepping": 1}
+
+
+def new_file(**facts: Any) -> RunRecord:
+    """A run whose workers described their CPU."""
+    run = runs.small()
+    return replace(run, environment={**run.environment, "cpu": "AMD EPYC", **facts})
+
+
+def old_file(facts: Mapping[str, int]) -> RunRecord:
+    """An earlier run, of whose CPU only pytest-benchmark tells more than the brand."""
+    info = {name.removeprefix("cpu_"): value for name, value in facts.items()}
+    sizes = {"l1_data_cache_size": 65536, "l2_cache_size": 2097152, "l3_cache_size": 1048576}
+    cpu = {"brand_raw": "AMD EPYC", **info, **sizes}
+    return replace(new_file(), machine_info={**runs.small().machine_info, "cpu": cpu})
+
+
+@pytest.mark.parametrize("a", [new_file(**FAMILY_26), old_file(FAMILY_26)])
+@pytest.mark.parametrize("b", [new_file(**FAMILY_25), old_file(FAMILY_25)])
+def test_cpus_of_one_brand_are_told_apart_in_new_files_and_in_old(
+    a: RunRecord, b: RunRecord
+) -> None:
+    found, _ = circumstances.differences(a, b)
+    assert {difference.circumstance for difference in found} == {"machine"}
+    assert [str(difference) for difference in found] == [
+        "cpu_family is 26 in A and 25 in B",
+        "cpu_model is 2 in A and 17 in B",
+    ]
+
+
+def test_an_old_file_and_a_new_one_of_the_same_machine_do_not_differ() -> None:
+    told = {"cpu_l2_bytes": 2 * MIB, "cpu_l3_bytes": 32 * MIB, "cpu_microcode": "0x1"}
+    new = new_file(**FAMILY_25, **told)
+    assert circumstances.differences(old_file(FAMILY_25), new) == ([], list(told))
+    assert circumstances.differences(new, old_file(FAMILY_25)) == ([], list(told))
+
+
+def test_what_a_worker_described_counts_more_than_what_pytest_benchmark_kept() -> None:
+    both = replace(old_file(FAMILY_26), environment=new_file(**FAMILY_25).environment)
+    assert circumstances.differences(both, new_file(**FAMILY_25)) == ([], [])
+
+
+def test_a_fact_that_a_worker_could_not_tell_is_taken_from_pytest_benchmark() -> None:
+    both = replace(old_file(FAMILY_26), environment=new_file(cpu_family=None).environment)
+    found, _ = circumstances.differences(both, new_file(**FAMILY_25))
+    assert "cpu_family is 26 in A and 25 in B" in map(str, found)

@@ -176,6 +176,19 @@ def test_another_environment_is_refused_by_name() -> None:
         check_same_environment({"torch": "2.12.0"}, {"torch": "2.11.0"})
 
 
+def test_resuming_on_another_cpu_names_every_fact_that_differs() -> None:
+    here, there = (
+        {"cpu": "AMD EPYC", "cpu_family": family, "cpu_model": model}
+        for family, model in ((26, 2), (25, 17))
+    )
+    with pytest.raises(RequestError) as caught:
+        check_same_environment(here, there)
+    for name in ("cpu_family", "cpu_model"):
+        assert f"{name} is {here[name]} here where the run was begun with {there[name]}" in str(
+            caught.value
+        )
+
+
 def test_a_wave_is_held_that_was_measured_whole_with_no_want_of_memory() -> None:
     began, whole = events.WaveBegan(GROUP, 0, 0), events.WaveEnded(GROUP, 0, 0)
     split = events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory was short")

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from bench.machine import cpu
 from bench.records.record import RunRecord
 from bench.report import circumstances
 from tests.bench import runs
@@ -26,3 +27,13 @@ def test_both_knobs_are_shown_as_they_stood_while_each_dtype_ran() -> None:
 
 def test_a_cpu_has_no_such_knobs() -> None:
     assert not [name for name in circumstances.facts(runs.small()) if "TF32" in name]
+
+
+def test_what_a_system_told_of_its_cpu_is_shown_and_nothing_else() -> None:
+    run = runs.small()
+    of_cpu = {**dict.fromkeys(cpu.IDENTITY), "cpu_family": 25, "cpu_stepping": 0}
+    facts = circumstances.facts(replace(run, environment={**run.environment, **of_cpu}))
+    assert {name: facts[name] for name in cpu.IDENTITY if name in facts} == {
+        "cpu_family": 25,
+        "cpu_stepping": 0,
+    }

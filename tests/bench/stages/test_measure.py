@@ -9,7 +9,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.engine.launch import Launcher, Spawner
-from bench.machine import environment
+from bench.machine import cpu, environment
 from bench.names import RequestError
 from bench.stages import measure
 from bench.stages.measure import Request
@@ -56,7 +56,7 @@ def test_networks_are_taken_apart_in_sets_of_fresh_workers(spawner: Launcher) ->
     for found in (plain, sleeps):
         assert found.image_size == SIZE
         assert found.circumstances.torch.startswith(version("torch"))
-        assert found.circumstances.device_name == environment.cpu_name()
+        assert found.circumstances.device_name == cpu.describe()["cpu"]
         age = datetime.now(UTC) - datetime.fromisoformat(found.circumstances.measured_at)
         assert timedelta(0) < age < timedelta(minutes=10)
         assert found.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
