@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.cells.cell import Cell
 from bench.gate import figures
-from bench.gate.compare import DRIFT, Basis, Compared, Comparison
+from bench.gate.compared import DRIFT, Basis, Compared, Comparison
 from bench.gate.figures import FIGURES, Row
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
@@ -21,21 +21,25 @@ from bench.records.record import RunRecord
 from bench.report import trust
 from bench.tables import FORMATS, IN_FULL, Column, escaped, filled, scaled, terminal_console
 
+_TOGETHER = (
+    "measure both sides in the same sets: nox -s gate -- --base REV, or --base-python PATH for "
+    "another torch."
+)
 NOT_TOGETHER = (
     "Not measured together: this is advice, as a machine is not the same from one run to the next. "
-    "To be sure, measure both sides in the same sets: nox -s gate -- --base REV, or "
-    "--base-python PATH for another torch."
+    f"To be sure, {_TOGETHER}"
 )
 _DELTA = f"{LEAST_EFFECT * 100:.0f} %"
+_DRIFT = f"{DRIFT * 100:.0f} %"
 HOW_TO_READ = (
     "B/A over 1 is slower in B; in brackets the 95 % interval over sets (Welch). regressed: slower "
     f"for sure, with all cells compared in mind, and by {_DELTA} or more; improved: the mirror "
-    f"image; unchanged: not slower by {_DELTA}, at 95 %; inconclusive: anything else, and whatever "
-    "a run says not to trust."
+    f"image; unchanged: not slower by {_DELTA}, at 95 %; inconclusive: anything else, whatever a "
+    f"run says not to trust, and every cell where a reference changed by more than {_DRIFT}."
 )
 BY_LATENCY = (
     "Advice goes by the latency, and machines drift from run to run: only what is sure to be more "
-    f"than {DRIFT * 100:.0f} % counts as a change."
+    f"than {_DRIFT} counts as a change."
 )
 
 
@@ -76,9 +80,26 @@ def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> It
         yield f"Allowed to differ: {'; '.join(map(str, compared.passed))}."
     if compared.unknown:
         yield f"Only one of the runs tells, so that it may differ: {', '.join(compared.unknown)}."
+    if compared.beyond_drift:
+        yield _beyond_drift(compared)
     for name, (_, run) in runs.items():
         for sentence in trust.warnings(run):
             yield f"Warning, {name}: {sentence}"
+
+
+def _beyond_drift(compared: Compared) -> str:
+    """Why every verdict is inconclusive, and what to do."""
+    changed = "; ".join(
+        f"{_named(found.a.cell)} ({_title(found)}) takes {found.latency.estimate:.3f} times as "
+        "long in B as in A"
+        for found in compared.beyond_drift
+    )
+    allowed = ", or what was allowed to differ acts on it" if compared.passed else ""
+    return (
+        f"Every verdict is inconclusive, because a reference changed by more than the {_DRIFT} "
+        f"that a machine drifts: {changed}. The machine is another one, or the reference's code "
+        f"changed{allowed}; these two runs cannot tell which. To decide, {_TOGETHER}"
+    )
 
 
 def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[Table]:
@@ -153,6 +174,8 @@ def _title(found: Comparison) -> str:
 def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
     """What the advice in a table goes by, and why."""
     if not _goes_by_ratio(group):
+        if compared.beyond_drift:
+            return "No advice, because a reference changed by more than drift."
         differ = compared.passed or group[0].a.cell != group[0].b.cell
         why = (
             "What differs between the runs acts on the reference too."
@@ -161,16 +184,13 @@ def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
         )
         return f"{why} {BY_LATENCY}"
     reference = next(found for found in group if found.is_reference)
-    of_drift = (
-        "that is taken for the machine's drift"
-        if reference.advice not in {Verdict.REGRESSED, Verdict.IMPROVED}
-        else "that is more than drift explains: if it is the network that changed, and not the "
-        "machine, the ratios mislead"
+    beside = (
+        f"the ratio to {_named(reference.a.cell)}, whose own latency in B is "
+        f"{reference.latency.estimate:.3f} of that in A"
     )
-    return (
-        f"Advice goes by the ratio to {_named(reference.a.cell)}, whose own latency in B is "
-        f"{reference.latency.estimate:.3f} of that in A: {of_drift}."
-    )
+    if compared.beyond_drift:
+        return f"No advice, because a reference changed by more than drift; shown is {beside}."
+    return f"Advice goes by {beside}: that is taken for the machine's drift."
 
 
 def _missing_table(rows: Sequence[Row]) -> Iterator[Table]:

@@ -11,100 +11,30 @@ So advice goes by this ratio of ratios wherever it can answer. It cannot
 
 There advice goes by the latency, and takes nothing for a change that drift could have made.
 
-Neither tells a reference that changed from a machine that did. A gate does, which measures both
-sides in the same sets (bench/gate/judge.py).
+A reference whose own latency changed by more than ``DRIFT``, up or down, means that the machine is
+another one, or that the reference changed. Two runs cannot tell which, and ratios differ from
+machine to machine. So every cell of such runs is ``inconclusive``, in whatever group it is and
+whatever it goes by. A gate can tell, because it measures both sides in the same sets
+(bench/gate/judge.py).
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from enum import StrEnum
 from operator import attrgetter
-from types import MappingProxyType
 
 from bench import means, stats
 from bench.cells.cell import Cell
-from bench.exits import Exit
+from bench.gate.compared import DRIFT, Basis, Compared, Comparison, Missing
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
-from bench.means import Interval, Mean
+from bench.means import Mean
 from bench.names import RequestError, choose
-from bench.records.circumstances import CIRCUMSTANCES, Difference, differences, refuse
+from bench.records.circumstances import CIRCUMSTANCES, differences, refuse
 from bench.records.record import CellRecord, RunRecord
 from bench.report import trust
 from bench.stats import ByVisit
-
-# Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time, which nothing in
-# the figures of such a spell shows.
-DRIFT = 0.2
-FAILS: Mapping[str, int] = MappingProxyType(
-    {Verdict.REGRESSED.value: Exit.FAILED, Verdict.INCONCLUSIVE.value: Exit.UNDECIDED}
-)
-"""The advice that a caller may want to fail on, and the exit codes; the first that applies."""
-
-
-class Basis(StrEnum):
-    """What advice goes by."""
-
-    RATIO = "ratio"
-    LATENCY = "latency"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A cell with figures in both runs."""
-
-    a: CellRecord
-    b: CellRecord
-    latency: Interval
-    """B's latency over A's, at 95 % over the sets: bounds that know of no drift between the runs.
-    """
-    ratio: Interval
-    """B's ratio to the reference over A's, at 95 %, above 1 where it is slower; NaN without one."""
-    reference: Cell | None
-    """A's reference, where B's is the same arch in the same mode and both have figures."""
-    basis: Basis
-    advice: Verdict | None
-    """None for a reference whose change is taken for the machine's."""
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it is what the other cells' ratios are to."""
-        return self.a.cell == self.reference
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """A cell that is not compared, for want of figures in one of the runs."""
-
-    cell: Cell
-    run: str
-    """The one that lacks it: ``A`` or ``B``."""
-    is_known: bool
-    """Whether that run has the cell, without figures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """What can be said of two runs."""
-
-    cells: tuple[Comparison, ...]
-    missing: tuple[Missing, ...]
-    passed: tuple[Difference, ...]
-    """What differs, and was allowed to."""
-    unknown: tuple[str, ...]
-    """Facts that only one of the runs tells."""
-
-    def exit_code(self, fail_on: Collection[str]) -> int:
-        """The exit code of the first advice in ``FAILS`` that was given and is to fail; else 0.
-
-        A cell that one of the runs has without figures is inconclusive.
-        """
-        given = {comparison.advice for comparison in self.cells}
-        if any(missing.is_known for missing in self.missing):
-            given.add(Verdict.INCONCLUSIVE)
-        return next((code for word, code in FAILS.items() if word in fail_on and word in given), 0)
 
 
 def compare(a: RunRecord, b: RunRecord, across: Collection[str] = ()) -> Compared:
@@ -122,7 +52,7 @@ def compare(a: RunRecord, b: RunRecord, across: Collection[str] = ()) -> Compare
         raise RequestError(_nothing_in_common(a, b))
     measured = [pair for pair in pairs if all(record.has_figures for record in pair)]
     sides = _Side.of(a), _Side.of(b)
-    return Compared(
+    compared = Compared(
         cells=_excused(
             [
                 _compare_cell(pair, sides, cells=len(measured), are_alike=not differing)
@@ -133,6 +63,7 @@ def compare(a: RunRecord, b: RunRecord, across: Collection[str] = ()) -> Compare
         passed=tuple(differing),
         unknown=tuple(unknown),
     )
+    return _all_inconclusive(compared) if compared.beyond_drift else compared
 
 
 def _pairs(
@@ -278,3 +209,8 @@ def _excused(cells: Sequence[Comparison]) -> tuple[Comparison, ...]:
         else found
         for found in cells
     )
+
+
+def _all_inconclusive(compared: Compared) -> Compared:
+    cells = (replace(found, advice=Verdict.INCONCLUSIVE) for found in compared.cells)
+    return replace(compared, cells=tuple(cells))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from bench.cells.cell import Cell
-from bench.gate.compare import Compared
+from bench.gate.compared import Compared
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.tables import BLANK, bounded, milliseconds, scaled
@@ -48,6 +48,7 @@ def rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
             "advice": found.advice or "reference",
             "advice_by": found.basis,
             "reference": found.reference and found.reference.id,
+            "reference_beyond_drift": bool(compared.beyond_drift),
             **bounded("ratio_b_over_a", found.ratio),
             **bounded("latency_b_over_a", found.latency),
             **{

@@ -109,6 +109,7 @@ def test_every_figure_is_in_the_rows(capsys: Capture, written: Written) -> None:
         "ratio",
         False,
     )
+    assert row["reference_beyond_drift"] is False
     assert row["reference"] == runs.REFERENCE_EAGER.id
     assert row["ratio_b_over_a"] == pytest.approx(SLOWER)
     assert row["latency_b_over_a"] == pytest.approx(SLOWER * DRIFT)
@@ -138,6 +139,51 @@ def test_it_fails_only_where_asked_to(
     a, b = written(runs.small(), later(runs.small()))
     told(capsys, a, b, *(["--fail-on", fail_on] if fail_on else []), code=code)
     told(capsys, a, a, *(["--fail-on", "regressed"] if fail_on else []), code=0)
+
+
+def on_another_machine(run: RunRecord, factor: float) -> RunRecord:
+    """The same code, where all of it takes this many times as long."""
+    cells, controls = (
+        tuple(scaled(record, factor) for record in found) for found in (run.cells, run.controls)
+    )
+    return replace(later(run), cells=cells, controls=controls)
+
+
+@pytest.mark.parametrize("factor", [1.5, 1 / 1.5])
+def test_a_reference_beyond_drift_is_told_with_its_figure_and_never_fails_as_regressed(
+    capsys: Capture, written: Written, factor: float
+) -> None:
+    a, b = written(runs.small(), on_another_machine(runs.small(), factor))
+    for fail_on, code in (("regressed", 0), ("inconclusive", 3), ("regressed,inconclusive", 3)):
+        told(capsys, a, b, "--fail-on", fail_on, code=code)
+    text = " ".join(told(capsys, a, b).split())
+    (why,) = (part for part in text.split(". ") if part.startswith("Every verdict is inconclusive"))
+    for batch_size in (1, 8):
+        reference = f"torchvision eager (fp32, batch {batch_size}, infer, cpu)"
+        assert f"{reference} takes {factor:.3f} times as long in B as in A" in why
+    after = text[text.index(why) + len(why) :]
+    assert after.index("nox -s gate -- --base REV") < after.index("fp32, batch 1, infer, cpu")
+    assert "Advice goes by" not in text
+    assert "Cells compared: 5 inconclusive." in text
+    rows = json.loads(told(capsys, a, b, "--format", "json"))
+    compared = [row for row in rows if row["status"] == "compared"]
+    assert all(row["reference_beyond_drift"] for row in compared)
+    assert {row["advice"] for row in compared} == {"inconclusive"}
+
+
+def test_another_cpu_of_the_same_brand_is_refused_unless_it_may_differ(
+    capsys: Capture, written: Written
+) -> None:
+    run = runs.small()
+    a, b = written(
+        *(
+            replace(run, environment={**run.environment, "cpu": "AMD EPYC", "cpu_family": family})
+            for family in (26, 25)
+        )
+    )
+    sentence = "cpu_family is 26 in A and 25 in B"
+    assert f"{sentence}. To compare them nevertheless: --across machine" in refused(capsys, a, b)
+    assert f"Allowed to differ: {sentence}." in told(capsys, a, b, "--across", "machine")
 
 
 def test_what_may_differ_is_told(capsys: Capture, written: Written) -> None:

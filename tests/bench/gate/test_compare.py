@@ -9,7 +9,8 @@ from scipy.stats import ttest_ind
 
 from bench import means, stats
 from bench.cells.cell import Cell
-from bench.gate.compare import DRIFT, Basis, Compared, Comparison, compare
+from bench.gate.compare import compare
+from bench.gate.compared import DRIFT, Basis, Compared, Comparison
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
@@ -55,6 +56,16 @@ def run(cells: Mapping[Cell, Logs], *, to: Cell = TO, **about: Any) -> RunRecord
         controls=(control,),
         rounds=(),
         environment=ABOUT | about,
+    )
+
+
+def run_of_two_groups(one: Mapping[Cell, Logs], other: Mapping[Cell, Logs]) -> RunRecord:
+    """The first cell of each group is its reference."""
+    runs_of = [run(cells, to=next(iter(cells))) for cells in (one, other)]
+    return replace(
+        runs_of[0],
+        cells=tuple(record for found in runs_of for record in found.cells),
+        controls=tuple(control for found in runs_of for control in found.controls),
     )
 
 
@@ -133,7 +144,7 @@ def test_a_sure_change_that_is_too_small_to_matter_is_none(factor: float) -> Non
 def test_drift_cancels_in_the_ratio_of_ratios_and_not_in_the_latency() -> None:
     a = {TO: [0.0, 0.1, 0.2], EAGER: [-0.20, -0.11, 0.01]}
     b = {TO: [0.1, 0.0, 0.2], EAGER: [-0.10, -0.19, 0.01]}
-    drift = np.log([1.5, 1.2, 1.3])
+    drift = np.log([1.3, 1.05, 1.1])
     drifted = {cell: list(np.add(logs, drift)) for cell, logs in b.items()}
     still, moved = (of(compare(run(a), run(then)), EAGER) for then in (b, drifted))
     assert bounds(moved.ratio) == pytest.approx(bounds(still.ratio), abs=1e-12)
@@ -144,7 +155,7 @@ def test_drift_cancels_in_the_ratio_of_ratios_and_not_in_the_latency() -> None:
 
 @pytest.mark.parametrize(
     ("factor", "advice"),
-    [(1.0, UNCHANGED), (1.1, None), (1.3, REGRESSED), (1 / 1.1, None), (1 / 1.3, IMPROVED)],
+    [(1.0, UNCHANGED), (1.1, None), (1.3, INCONCLUSIVE), (1 / 1.1, None), (1 / 1.3, INCONCLUSIVE)],
 )
 def test_the_reference_is_taken_to_have_drifted_where_it_can_have(
     factor: float, advice: Verdict | None
@@ -154,6 +165,54 @@ def test_the_reference_is_taken_to_have_drifted_where_it_can_have(
     found = of(compare(a, b), TO)
     assert (found.is_reference, found.basis, found.advice) == (True, Basis.LATENCY, advice)
     assert found.ratio.estimate == 1
+
+
+# The bound of drift is the same either way: 1.2 times as long, or as short.
+@pytest.mark.parametrize("factor", [1.001 * (1 + DRIFT), 1 / (1.001 * (1 + DRIFT))])
+def test_a_reference_beyond_drift_leaves_every_group_inconclusive(factor: float) -> None:
+    other_to, other = replace(TO, batch_size=8), replace(EAGER, batch_size=8)
+    a = run_of_two_groups({TO: STEADY, EAGER: STEADY}, {other_to: STEADY, other: STEADY})
+    # The other group's reference stands still, and a cell beside it is slower for sure.
+    b = run_of_two_groups(
+        {TO: shifted(STEADY, factor), EAGER: shifted(STEADY, factor)},
+        {other_to: STEADY, other: shifted(STEADY, 1.5)},
+    )
+    compared = compare(a, b)
+    assert [found.a.cell for found in compared.beyond_drift] == [TO]
+    assert {found.advice for found in compared.cells} == {INCONCLUSIVE}
+    assert of(compared, other).ratio.estimate == pytest.approx(1.5)  # the figures stay
+    for fail_on, code in (((), 0), (("regressed",), 0), (("inconclusive",), 3)):
+        assert compared.exit_code(fail_on) == code
+    assert compared.exit_code(("regressed", "inconclusive")) == 3
+
+
+@pytest.mark.parametrize("factor", [0.999 * (1 + DRIFT), 1 / (0.999 * (1 + DRIFT))])
+def test_a_reference_just_within_drift_leaves_verdicts_as_they_are(factor: float) -> None:
+    a = run({TO: STEADY, EAGER: STEADY, COMPILED: STEADY})
+    b = run(
+        {
+            TO: shifted(STEADY, factor),
+            EAGER: shifted(STEADY, factor * 1.5),
+            COMPILED: shifted(STEADY, factor / 1.5),
+        }
+    )
+    compared = compare(a, b)
+    assert compared.beyond_drift == ()
+    assert [found.advice for found in compared.cells] == [None, REGRESSED, IMPROVED]
+    assert compared.exit_code(["regressed"]) == 1
+
+
+def test_one_set_is_enough_to_see_a_reference_beyond_drift() -> None:
+    a, b = run({TO: [0.0], EAGER: [0.0]}), run({TO: shifted([0.0], 1.5), EAGER: [0.0]})
+    assert [found.a.cell for found in compare(a, b).beyond_drift] == [TO]
+
+
+def test_a_reference_beyond_drift_decides_nothing_where_circumstances_may_differ() -> None:
+    a = run(CELLS, cpu_family=26)
+    b = run({cell: shifted(logs, 1.5) for cell, logs in CELLS.items()}, cpu_family=25)
+    compared = compare(a, b, ["machine"])
+    assert [found.advice for found in compared.cells] == [INCONCLUSIVE, INCONCLUSIVE]
+    assert compared.exit_code(["regressed"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -168,8 +227,8 @@ def test_the_reference_is_taken_to_have_drifted_where_it_can_have(
     ],
 )
 def test_by_latency_alone_only_more_than_drift_is_a_change(factor: float, advice: Verdict) -> None:
-    logs = [0.0, 1e-3, 2e-3]
-    found = of(compare(run({TO: logs}), run({TO: shifted(logs, factor)})), TO)
+    logs = [0.0, 1e-3, 2e-3]  # of a cell whose reference has no figures
+    found = of(compare(run({EAGER: logs}), run({EAGER: shifted(logs, factor)})), EAGER)
     assert (found.basis, found.advice) == (Basis.LATENCY, advice)
 
 
