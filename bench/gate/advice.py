@@ -97,7 +97,7 @@ def _beyond_drift(compared: Compared) -> str:
     allowed = ", or what was allowed to differ acts on it" if compared.passed else ""
     return (
         f"Every verdict is inconclusive, because a reference changed by more than the {_DRIFT} "
-        f"that a machine drifts: {changed}. The machine is another one, or the reference's code "
+        f"that a machine drifts: {changed}. The machine is not the same, or the reference's code "
         f"changed{allowed}; these two runs cannot tell which. To decide, {_TOGETHER}"
     )
 

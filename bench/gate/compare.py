@@ -12,7 +12,7 @@ So advice goes by this ratio of ratios wherever it can answer. It cannot
 There advice goes by the latency, and takes nothing for a change that drift could have made.
 
 A reference whose own latency changed by more than ``DRIFT``, up or down, means that the machine is
-another one, or that the reference changed. Two runs cannot tell which, and ratios differ from
+not the same, or that the reference changed. Two runs cannot tell which, and ratios differ from
 machine to machine. So every cell of such runs is ``inconclusive``, in whatever group it is and
 whatever it goes by. A gate can tell, because it measures both sides in the same sets
 (bench/gate/judge.py).
