@@ -17,6 +17,7 @@ from bench.gate.figures import FIGURES, Row
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Interval
+from bench.records.counted import counter
 from bench.records.record import RunRecord
 from bench.report import trust
 from bench.tables import FORMATS, IN_FULL, Column, escaped, filled, scaled, terminal_console
@@ -80,6 +81,12 @@ def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> It
         yield f"Allowed to differ: {'; '.join(map(str, compared.passed))}."
     if compared.unknown:
         yield f"Only one of the runs tells, so that it may differ: {', '.join(compared.unknown)}."
+    counters = [counter(record.cost for record in run.cells) for _, run in runs.values()]
+    if all(counters) and counters[0] != counters[1]:
+        yield (
+            f"MACs were counted by {counters[0]} in A and by {counters[1]} in B, which alone may "
+            "explain a difference in MACs."
+        )
     if compared.beyond_drift:
         yield _beyond_drift(compared)
     for name, (_, run) in runs.items():

@@ -4,8 +4,16 @@ The keys are those of ``Cost.per_image`` (bench/worker/cost.py); files from befo
 counts alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+FIRST_COUNTER = "fvcore, with tables of this suite's"  # of files that name no counter
+
+
+def counter(costs: Iterable[Mapping[str, Any]]) -> str:
+    """What counted the MACs of a run's archs; empty where nothing was counted."""
+    counters = (cost.get("counter", FIRST_COUNTER) for cost in costs if "macs_per_image" in cost)
+    return " and ".join(dict.fromkeys(counters))
 
 
 def is_lower_bound(cost: Mapping[str, Any]) -> bool:

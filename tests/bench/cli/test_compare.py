@@ -197,6 +197,17 @@ def test_what_may_differ_is_told(capsys: Capture, written: Written) -> None:
     assert "What differs between the runs acts on the reference too. Advice goes by the" in text
 
 
+def test_another_counter_of_macs_is_told(capsys: Capture, written: Written) -> None:
+    run = runs.small()
+    cells = (
+        replace(one, cost={**one.cost, "counter": "formulas 1"} if one.has_figures else one.cost)
+        for one in run.cells
+    )
+    a, b = written(run, replace(run, cells=tuple(cells)))
+    assert "formulas 1 in B" in told(capsys, a, b, "--format", "markdown")
+    assert "formulas 1" not in told(capsys, a, a, "--format", "markdown")
+
+
 def test_dtypes_are_compared_side_by_side(capsys: Capture, written: Written) -> None:
     run = runs.small()
     cells, controls = (

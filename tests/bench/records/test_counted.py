@@ -1,4 +1,4 @@
-from bench.records.counted import is_lower_bound, not_counted, notes_on
+from bench.records.counted import FIRST_COUNTER, counter, is_lower_bound, not_counted, notes_on
 
 COUNTED = {"macs_per_image": 1_000}  # all that earlier files have
 
@@ -23,3 +23,10 @@ def test_what_a_reader_must_know_is_a_sentence_each() -> None:
     assert "2,000" in images
     assert len(fvcore) == 2
     assert is_lower_bound(cost)
+
+
+def test_the_counter_of_a_run_is_named_once() -> None:
+    ours = {**COUNTED, "counter": "FlopCounterMode"}
+    assert counter([ours, ours, {"error": "no such layer"}]) == "FlopCounterMode"
+    assert counter([COUNTED]) == FIRST_COUNTER
+    assert counter([{}]) == ""

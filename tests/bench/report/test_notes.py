@@ -56,3 +56,12 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
         "googlenet-pool2 in eager to googlenet in eager",
     ]
     assert not [note for note in notes.of(run) if "trimmed" in note]
+
+
+def test_an_arch_whose_macs_are_a_lower_bound_is_named_once() -> None:
+    run = runs.small()
+    cost = {**runs.COST, "uncounted": {"aten::foo": 3}}
+    found = notes.of(replace(run, cells=tuple(replace(one, cost=cost) for one in run.cells)))
+    archs = {record.cell.arch for record in run.cells}
+    bounds = [note for note in found if "3 × aten::foo, not counted" in note]
+    assert sorted(note.partition(":")[0] for note in bounds) == sorted(archs)
