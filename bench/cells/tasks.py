@@ -11,20 +11,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.cells import archs
+from bench.cells import archs, leaves, module
 from bench.cells.dtypes import Dtype
 from bench.cells.inputs import Batch
+from bench.cells.leaves import Leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Everything that a wrong execution would get wrong, as flat fp32 vectors on the CPU."""
+    """Everything that a wrong execution would get wrong: leaves on the CPU, by their names."""
 
-    outputs: Tensor
-    gradients: Tensor | None
-    """Of a training step; None for inference."""
+    outputs: Leaves
+    """Of the output, and of a training step the loss."""
+    gradients: Leaves | None
+    """Of a training step, by parameter; None for inference."""
 
 
+_COMPILED = "_orig_mod."  # what torch.compile puts before the names of a network's parameters
+# By name, for a ScriptModule has no class of its own. The last two are torchvision's and timm's.
+_RANDOM = frozenset(kind.__name__ for kind in nn.modules.dropout._DropoutNd.__subclasses__()) | {
+    "StochasticDepth",
+    "DropPath",
+}
 LEARNING_RATE = 1e-3  # small, so that hundreds of steps on one batch stay finite
 
 
@@ -45,7 +53,7 @@ class Task(ABC):
     @staticmethod
     @abstractmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
-        """What the network is to say of images, for the task to be made with; N, or none."""
+        """Target class indices, shape (N,); empty for inference."""
 
     @abstractmethod
     def context(self) -> AbstractContextManager[Any]:
@@ -56,8 +64,8 @@ class Task(ABC):
         """One iteration."""
 
     @abstractmethod
-    def answer(self) -> Answer:
-        """Run once, changing no weight, and return what can be checked."""
+    def answer(self, batch: Batch | None = None) -> Answer:
+        """Run once on a batch, by default the one that is checked; changes no weight."""
 
 
 class Inference(Task):
@@ -65,7 +73,8 @@ class Inference(Task):
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
         in_dtype = dtype.torch_dtype
-        super().__init__(model.eval().to(in_dtype), images.to(in_dtype), targets, dtype)
+        cast = module.cast(module.to_eval(model), in_dtype)
+        super().__init__(cast, images.to(in_dtype), targets, dtype)
 
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
@@ -81,9 +90,10 @@ class Inference(Task):
         """Forward."""
         return self.model(next(self._turns).images)
 
-    def answer(self) -> Answer:
+    def answer(self, batch: Batch | None = None) -> Answer:
         """The output."""
-        return Answer(outputs=_flat(_tensors(self.model(self.batch.images))), gradients=None)
+        output = self.model((batch or self.batch).images)
+        return Answer(outputs=leaves.of(output, "output"), gradients=None)
 
 
 class Training(Task):
@@ -95,18 +105,17 @@ class Training(Task):
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
         super().__init__(model.train(), images, targets, dtype)
-        for module in model.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd) or is_stochastic_depth(module):
-                module.eval()
+        for part in model.modules():
+            if is_random(part):
+                part.training = False
         self.optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
-        """Of chance, of as many classes as the network tells apart, which it is asked."""
-        was_training = model.training
-        with torch.no_grad():
-            output = model.eval()(images[:1])  # in training batch norm may not take one image
-        model.train(was_training)
+        """Random class indices in ``range(num_classes)``; asks the network for ``num_classes``."""
+        # In training batch norm may not take one image; and a network may write into its images.
+        with torch.no_grad(), module.in_eval(model):
+            output = model(images[:1].clone())
         return torch.randint(archs.classes(output), (len(images),)).to(images.device)
 
     def context(self) -> AbstractContextManager[Any]:
@@ -121,13 +130,20 @@ class Training(Task):
         self.optimizer.step()
         return loss
 
-    def answer(self) -> Answer:
+    def answer(self, batch: Batch | None = None) -> Answer:
         """Outputs and loss of a forward pass, and every gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        output, loss = self._forward(self.batch)
+        output, loss = self._forward(batch or self.batch)
         loss.backward()
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        return Answer(outputs=_flat([*_tensors(output), loss]), gradients=_flat(gradients))
+        gradients = {
+            name.replace(_COMPILED, ""): _gradient(parameter)
+            for name, parameter in self.model.named_parameters()
+            if parameter.requires_grad
+        }
+        return Answer(
+            outputs={**leaves.of(output, "output"), **leaves.of(loss, "loss")},
+            gradients=leaves.of(gradients, "gradient"),
+        )
 
     def _forward(self, batch: Batch) -> tuple[Any, Tensor]:
         narrow = self.dtype is not torch.float32
@@ -136,24 +152,14 @@ class Training(Task):
             return output, archs.loss(output, batch.targets)
 
 
-def is_stochastic_depth(module: nn.Module) -> bool:
-    """Whether a module drops whole branches at random, as torchvision's and timm's do."""
-    return type(module).__name__ in {"StochasticDepth", "DropPath"}
+def is_random(part: nn.Module) -> bool:
+    """Whether a module drops values or whole branches at random in training."""
+    return isinstance(part, nn.modules.dropout._DropoutNd) or module.kind(part) in _RANDOM
 
 
 TASKS: Mapping[str, type[Task]] = MappingProxyType({"infer": Inference, "train": Training})
 
 
-def _tensors(output: Any) -> list[Tensor]:
-    """The tensors of an output: one, or a sequence or mapping of them and of None."""
-    if isinstance(output, Tensor):
-        return [output]
-    if isinstance(output, Mapping):
-        output = list(output.values())
-    if isinstance(output, list | tuple):
-        return [tensor for value in output if value is not None for tensor in _tensors(value)]
-    raise TypeError(f"cannot compare an output of type {type(output).__name__}: expected tensors")
-
-
-def _flat(tensors: list[Tensor]) -> Tensor:
-    return torch.cat([tensor.detach().float().flatten().cpu() for tensor in tensors])
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    """A parameter's gradient; zeros where it took no part, as some compilers say it."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,100 +1,217 @@
-"""Answers: how far a network's are from fp32 eager's, and weights that hide no wrong one."""
+"""Answers: how far a network's are from fp32 eager's, leaf by leaf."""
 
 import math
 import sys
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.cells import inputs
 from bench.cells.dtypes import Dtype
-from bench.cells.tasks import Answer, Task
+from bench.cells.leaves import Leaf, Leaves
+from bench.cells.tasks import Answer
+from bench.names import RequestError
 
-# Two images at least: batch norm cannot take statistics of one value.
-CALIBRATION_IMAGES = 2
+# A leaf's norm counts as at least this share of the root mean square over all leaves. Measured in
+# fp32, gradients of biases before a batch norm, which are zero but for rounding, are 1e-7 of the
+# others and wholly apart; the smallest that mean something are 1e-3 (Swin), and a third of this
+# share (1e-4 measured at 3 %, 1e-5 at 33 %) would come close to the bound of 20 %.
+FLOOR = 1e-3
+SHOWN = 40  # characters of a value in a message
+
+
+Errors = tuple[float, float | None]
+"""Of the outputs, and of the gradients of a training step."""
 
 
 class WrongAnswerError(ValueError):
     """The cell's answer is further from fp32 eager's than its dtype explains."""
 
 
-def draw_zeros(model: nn.Module) -> None:
-    """Draw matrices and kernels that are all zero, as PyTorch draws those of linear layers.
+def check(found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool = False) -> Errors:
+    """Errors of outputs and gradients, each the largest over its leaves.
 
-    A classifier that begins at zero, as ViT's does, answers zero whatever comes before it.
+    ``is_reference``: what was found is fp32 eager's answer too, of another call. Raises
+    ``WrongAnswerError`` where one is past its bound, and ``RequestError`` for what cannot be
+    compared.
     """
-    for parameter in model.parameters():
-        if parameter.ndim > 1 and parameter.is_floating_point() and not parameter.any():
-            nn.init.kaiming_uniform_(parameter, a=math.sqrt(5))
-
-
-def calibrate(model: nn.Module, images: Tensor) -> None:
-    """Give batch norms the statistics of random images.
-
-    An untrained batch norm has mean 0 and variance 1: almost the identity, which would hide a
-    compiler that folds it wrongly.
-    """
-    norms = [part for part in model.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the statistics of this batch, not a step towards them
-        norm.train()
-    batch = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1])
-    with torch.no_grad():
-        model.train()(batch.to(images))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-def of(task: Task) -> Answer:
-    """A task's answer."""
-    with task.context():
-        return task.answer()
-
-
-def check(
-    found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool = False
-) -> tuple[float, float | None]:
-    """Errors of outputs and gradients; raises ``WrongAnswerError`` where one is past its bound.
-
-    ``is_reference``: what was found is fp32 eager's answer too, of another call.
-    """
-    bounded = partial(_bounded, dtype=dtype, is_reference=is_reference)
-    output_error = bounded("output", found.outputs, expected.outputs, dtype.error_bound)
-    if found.gradients is None or expected.gradients is None:
-        return output_error, None
-    # Where rounding decorrelates gradients, they must at least be of some size: no NaN.
-    bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
-    return output_error, bounded("gradient", found.gradients, expected.gradients, bound)
-
-
-def _bounded(
-    what: str, found: Tensor, expected: Tensor, bound: float, *, dtype: Dtype, is_reference: bool
-) -> float:
-    error = relative_error(found, expected)
-    if error <= bound:  # not "error > bound" below: a NaN must not pass
-        return error
-    if not found.isfinite().all():
-        raise WrongAnswerError(f"the {what} has NaNs or infinities in it")
-    if is_reference:
-        raise WrongAnswerError(
-            f"the {what} differs from call to call, by {error:.2g} (relative L2 distance): this is "
-            "fp32 eager, and nothing can be compared with what is not the same twice"
+    if not any(isinstance(leaf, Tensor) for leaf in expected.outputs.values()):
+        raise RequestError(
+            "the network's output has no tensor in it, so that its answer cannot be checked: "
+            f"it is {_shown(list(expected.outputs.values()))}; return tensors, nested as you like"
         )
-    raise WrongAnswerError(
-        f"the {what} is {error:.2g} away from fp32 eager's (relative L2 distance); "
-        f"{dtype.name} explains {bound:g} at the most"
+    largest = partial(_largest_error, dtype=dtype, is_reference=is_reference)
+    if found.gradients is None or expected.gradients is None:
+        return largest(found.outputs, expected.outputs, dtype.error_bound), None
+    output_error = largest(found.outputs, expected.outputs, dtype.training_bound)
+    # Where rounding decorrelates gradients, they must at least be finite.
+    bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
+    return output_error, largest(found.gradients, expected.gradients, bound)
+
+
+def are_close(found: Answer, expected: Answer, dtype: Dtype) -> bool:
+    """Whether an answer is within its dtype's bounds."""
+    try:
+        check(found, expected, dtype)
+    except WrongAnswerError:
+        return False
+    return True
+
+
+def check_finite(found: Answer, first: Answer) -> None:
+    """Raise ``WrongAnswerError`` for an answer that is not finite where the first one was."""
+    for leaves, others in (
+        (found.outputs, first.outputs),
+        (found.gradients or {}, first.gradients or {}),
+    ):
+        for name in leaves.keys() & others.keys():
+            leaf, other = _as_tensor(leaves[name]), _as_tensor(others[name])
+            if isinstance(leaf, Tensor) and isinstance(other, Tensor):
+                finite = other.isfinite() if leaf.shape == other.shape else other.isfinite().all()
+                if (finite & ~leaf.isfinite()).any():
+                    raise WrongAnswerError(f"the {name} {_NOT_FINITE}")
+
+
+def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> float:
+    """L2 distance over the L2 norm of what was expected, or over ``least_norm`` if that is more.
+
+    For integers and truth values, the share that differs. What is not finite must be the same in
+    the same places, and something must be finite; otherwise, and for another shape or another kind
+    of number, the error is infinite.
+    """
+    if found.shape != expected.shape or _is_float(found) is not _is_float(expected):
+        return math.inf
+    if not expected.numel():
+        return 0.0
+    if not _is_float(expected):
+        return float((found != expected).double().mean())
+    if not expected.isfinite().any() or not _is_as_finite(found, expected):
+        return math.inf
+    found, expected = _finite(found), _finite(expected)
+    distance, norm = _norm(found - expected), max(_norm(expected), least_norm)
+    # The same zeros are no distance apart; any other distance from zeros is infinite.
+    return (distance / norm if norm else math.inf) if distance else 0.0
+
+
+_NOT_FINITE = "has NaNs or infinities in it"
+
+
+def _largest_error(
+    found: Leaves, expected: Leaves, bound: float, *, dtype: Dtype, is_reference: bool
+) -> float:
+    if found.keys() != expected.keys():
+        odd = ", ".join(sorted(found.keys() ^ expected.keys()))
+        raise WrongAnswerError(f"{odd} is not both in this answer and in fp32 eager's")
+    floor = FLOOR * _rms(expected)
+    largest = 0.0
+    for name, leaf in expected.items():
+        one, other = _as_tensor(found[name]), _as_tensor(leaf)
+        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+            _check_equal(name, found[name], leaf)
+            continue
+        error = relative_error(one, other, floor * math.sqrt(other.numel()))
+        if not error <= bound:
+            if not isinstance(leaf, Tensor):
+                raise _unequal(name, found[name], leaf)
+            raise WrongAnswerError(
+                f"the {name} {_why(one, other, error, bound, dtype, is_reference)}"
+            )
+        largest = max(largest, error)
+    return largest
+
+
+def _why(
+    found: Tensor, expected: Tensor, error: float, bound: float, dtype: Dtype, is_reference: bool
+) -> str:
+    """Why a leaf is wrong: what follows its name in a sentence."""
+    if found.shape != expected.shape:
+        return f"has the shape {_shape(found)}, and fp32 eager's has {_shape(expected)}"
+    if _is_float(found) is not _is_float(expected):
+        return f"is of {found.dtype}, and fp32 eager's of {expected.dtype}"
+    if not expected.isfinite().any():
+        return "has no finite value in fp32 eager's answer, so that nothing can be compared"
+    if not _is_as_finite(found, expected):
+        is_finite = bool(found.isfinite().all())
+        return f"is finite where fp32 eager's {_NOT_FINITE}" if is_finite else _NOT_FINITE
+    how = "relative L2 distance" if _is_float(found) else "share of values that differ"
+    if is_reference:
+        return (
+            f"differs from call to call, by {error:.2g} ({how}): this is fp32 eager, and nothing "
+            "can be compared with what is not the same twice"
+        )
+    return f"is {error:.2g} away from fp32 eager's ({how}); {dtype.name} explains at most {bound:g}"
+
+
+def _check_equal(name: str, found: Leaf, expected: Leaf) -> None:
+    """Raise where two values that are not both tensors differ, or cannot be compared."""
+    if found is expected:
+        return
+    try:
+        is_equal = bool(found == expected)
+    except Exception as error:
+        raise _incomparable(name, expected) from error
+    if is_equal:
+        return
+    comparison: object = type(expected).__eq__
+    if type(found) is type(expected) and comparison is object.__eq__:
+        raise _incomparable(name, expected)
+    raise _unequal(name, found, expected)
+
+
+def _incomparable(name: str, leaf: Leaf) -> RequestError:
+    return RequestError(
+        f"the {name} is of type {type(leaf).__name__}, and two of them cannot be compared: return "
+        "tensors, nested as you like, or give the type an __eq__ that returns a bool"
     )
 
 
-def relative_error(found: Tensor, expected: Tensor) -> float:
-    """L2 distance over the L2 norm of what was expected; infinite for another shape."""
-    if found.shape != expected.shape:
-        return float("inf")
-    distance = torch.linalg.vector_norm(found - expected)
-    # The same zeros are no distance apart; a NaN is no zero.
-    return float(distance / torch.linalg.vector_norm(expected)) if distance else 0.0
+def _unequal(name: str, found: Leaf, expected: Leaf) -> WrongAnswerError:
+    return WrongAnswerError(
+        f"the {name} is {_shown(found)}, and fp32 eager's is {_shown(expected)}"
+    )
+
+
+def _shown(leaf: Leaf) -> str:
+    return repr(leaf) if len(repr(leaf)) <= SHOWN else f"{repr(leaf)[:SHOWN]}…"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "of one number"
+
+
+def _as_tensor(leaf: Leaf) -> Leaf:
+    """A float as a tensor of one; any other leaf as it is."""
+    if isinstance(leaf, complex):
+        leaf = [leaf.real, leaf.imag]
+    elif not isinstance(leaf, float):
+        return leaf
+    return torch.tensor(leaf, dtype=torch.float64)
+
+
+def _is_float(tensor: Tensor) -> bool:
+    return tensor.is_floating_point()
+
+
+def _is_as_finite(found: Tensor, expected: Tensor) -> bool:
+    """Whether NaNs, and infinities of either sign, are in the same places."""
+    if found.isfinite().all() and expected.isfinite().all():
+        return True
+    kinds = (torch.isnan, torch.isposinf, torch.isneginf)
+    return all(torch.equal(is_one(found), is_one(expected)) for is_one in kinds)
+
+
+def _finite(tensor: Tensor) -> Tensor:
+    """A tensor with zeros in place of what is not finite."""
+    return tensor.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _norm(tensor: Tensor) -> float:
+    """The L2 norm, in fp64: squares of fp32 overflow early."""
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
+
+
+def _rms(leaves: Leaves) -> float:
+    """The root mean square of all numbers in floating-point leaves that are finite."""
+    tensors = [leaf for leaf in leaves.values() if isinstance(leaf, Tensor) and _is_float(leaf)]
+    count = sum(tensor.numel() for tensor in tensors)
+    return math.hypot(*(_norm(_finite(tensor)) for tensor in tensors)) / math.sqrt(max(count, 1))

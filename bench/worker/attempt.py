@@ -11,6 +11,7 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import IMAGE_CHANNELS
 from bench.cells.tasks import TASKS
+from bench.worker import network
 
 ITERATIONS = 3  # an optimiser's state is there from the first on, and a steady heap from the second
 
@@ -19,7 +20,9 @@ def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
     """Build a cell's network and iterate it; raises whatever that raises."""
     torch.manual_seed(seed)
     device, dtype, is_training = torch.device(cell.device), DTYPES[cell.dtype], cell.task == "train"
-    model = archs.find(cell.arch).build(is_training).to(device)
+    built = network.build(archs.find(cell.arch), aux=is_training, image_size=image_size)
+    network.check_mode(built, cell)
+    model = built.to(device)
     # Where and as what they are needed: copies on the way would be the larger part of a batch.
     images = torch.randn(
         (cell.batch_size, IMAGE_CHANNELS, image_size, image_size),

@@ -14,7 +14,8 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import TASKS, Task
 from bench.machine import resident
-from bench.worker import answers, memory
+from bench.worker import memory, network
+from bench.worker.checks import Checks
 from bench.worker.clock import Clock, Step
 
 WARM_UP_WINDOW = 3  # iterations whose medians are compared; a network is within 1 % from the third
@@ -38,7 +39,7 @@ class Setup:
     weights_bytes: int
     """Parameters and buffers, in the cell's dtype."""
     output_error: float
-    """Relative L2 distance to fp32 eager's output of the same weights and images."""
+    """Distance to fp32 eager's output of the same weights and images (bench/worker/answers.py)."""
     error_bound: float
     tf32_convolutions: bool
     tf32_products: bool
@@ -59,6 +60,7 @@ class Subject:
 
     task: Task
     setup: Setup
+    checks: Checks
     flush: Step | None = None
     """Empties the cache before an iteration; None where that is left alone."""
     apparatus: memory.Held = memory.NOTHING
@@ -73,8 +75,8 @@ def prepare(
     All but compiling is done in ``threads``, so that several workers can do it at once. ``l2`` is
     how iterations are to find a GPU's cache (bench/cells/inputs.py).
 
-    Raises ``WrongAnswerError`` where they are too far apart, and whatever building, compiling and
-    running raise.
+    Raises ``WrongAnswerError`` where they are too far apart, ``RequestError`` for a network that
+    cannot be measured honestly, and whatever building, compiling and running raise.
     """
     torch.manual_seed(seed)
     device = torch.device(cell.device)
@@ -85,13 +87,15 @@ def prepare(
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
-    model = archs.find(cell.arch).build(cell.task == "train").to(device)
+    built = network.build(archs.find(cell.arch), aux=cell.task == "train", image_size=image_size)
+    network.check_mode(built, cell)
+    model = built.to(device)
     images = inputs.random_images(cell.batch_size, image_size).to(device)
-    answers.draw_zeros(model)
-    answers.calibrate(model, images)
+    network.draw_zeros(model)
+    network.calibrate(model, images)
     targets = make.targets(model, images)
-    DTYPES["fp32"].pin_precision()
-    expected = answers.of(make(model, images, targets, DTYPES["fp32"]))
+    checks = Checks(cell, model)
+    checks.ask_eager(images, targets)
     build_s = time.perf_counter() - start
     if device.type == "cuda":
         forget_workspaces()
@@ -103,17 +107,15 @@ def prepare(
         images = images.contiguous(memory_format=torch.channels_last)
     start = time.perf_counter()
     task = make(modes.apply(cell.mode, model), images, targets, dtype)
-    found = answers.of(task)
+    first = checks.first_call(task)
     first_call_s = time.perf_counter() - start
-    for _ in range(modes.calls(cell.mode) - 1):
-        found = answers.of(task)
+    output_error, gradient_error = checks.before_rounds(task, first)
     torch.set_num_threads(own_threads)
-    is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
-    output_error, gradient_error = answers.check(found, expected, dtype, is_reference=is_reference)
     graphs, graph_breaks = compiled_graphs()
     batches, flush, apparatus = _set_up_cache(task, device, l2)
     return Subject(
         task=task,
+        checks=checks,
         flush=flush,
         apparatus=apparatus,
         setup=Setup(
@@ -124,7 +126,7 @@ def prepare(
             graph_breaks=graph_breaks,
             weights_bytes=memory.of_weights(model),
             output_error=output_error,
-            error_bound=dtype.error_bound,
+            error_bound=(dtype.training_bound if cell.task == "train" else dtype.error_bound),
             tf32_convolutions=torch.backends.cudnn.allow_tf32,
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,

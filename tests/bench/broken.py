@@ -32,8 +32,8 @@ class Net(nn.Module):
         """What a subclass does at each call."""
 
 
-CALLS_OF_PREPARING = 3  # calibration, reference, check
-CALLS_OF_WARMING_UP = 56  # with preparing, at the most: a call later is a measured one
+CALLS_OF_PREPARING = 5  # calibration, and on two batches the reference and the check
+CALLS_OF_WARMING_UP = 58  # with preparing, at the most: a call later is a measured one
 
 
 def works() -> nn.Module:
@@ -147,6 +147,28 @@ class _Drifts(Net):
 
 def answers_wrongly() -> nn.Module:
     return _Drifts()
+
+
+class _AnswersWronglyLater(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        return -logits if self.calls > CALLS_OF_WARMING_UP else logits
+
+
+def answers_wrongly_later() -> nn.Module:
+    return _AnswersWronglyLater()
+
+
+class _Diverges(Net):
+    """Has infinite weights once it is measured."""
+
+    def act(self) -> None:
+        if self.calls > CALLS_OF_WARMING_UP:
+            self.fc.weight.data.fill_(torch.inf)
+
+
+def diverges() -> nn.Module:
+    return _Diverges()
 
 
 class _Greedy(Net):

@@ -1,23 +1,29 @@
 import math
-from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.cells import inputs
+from bench.cells import leaves
 from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import Answer
+from bench.names import RequestError
 from bench.worker import answers
-from bench.worker.answers import WrongAnswerError
-from tests.bench import tiny
+from bench.worker.answers import FLOOR, WrongAnswerError
 
 FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
-IMAGE_SIZE = 16
 
 
 def vector(*values: float) -> Tensor:
     return torch.tensor(values)
+
+
+def answer(output: Any, gradient: Tensor | None = None) -> Answer:
+    return Answer(
+        outputs=leaves.of(output, "output"),
+        gradients=None if gradient is None else leaves.of(gradient, "gradient"),
+    )
 
 
 def test_relative_error_is_a_distance_over_a_norm() -> None:
@@ -30,7 +36,7 @@ def test_zeros_are_only_themselves() -> None:
     zeros = vector(0.0, 0.0)
     assert answers.relative_error(zeros, zeros) == 0
     assert answers.relative_error(vector(0.0, 1e-9), zeros) == math.inf
-    assert math.isnan(answers.relative_error(vector(0.0, math.nan), zeros))
+    assert answers.relative_error(vector(0.0, math.nan), zeros) == math.inf
 
 
 def test_relative_error_of_another_shape_is_infinite() -> None:
@@ -38,15 +44,15 @@ def test_relative_error_of_another_shape_is_infinite() -> None:
 
 
 def test_check_returns_the_errors() -> None:
-    expected = Answer(outputs=vector(3.0, 4.0), gradients=vector(1.0))
-    found = Answer(outputs=vector(3.0, 4.0 + 5e-4), gradients=vector(1.1))
+    expected = answer(vector(3.0, 4.0), vector(1.0))
+    found = answer(vector(3.0, 4.0 + 5e-4), vector(1.1))
     output_error, gradient_error = answers.check(found, expected, FP32)
     assert output_error == pytest.approx(1e-4, rel=1e-2)
     assert gradient_error == pytest.approx(0.1, rel=1e-5)
 
 
 def test_inference_has_no_gradient_error() -> None:
-    same = Answer(outputs=vector(1.0), gradients=None)
+    same = answer(vector(1.0))
     assert answers.check(same, same, FP32) == (0.0, None)
 
 
@@ -57,114 +63,154 @@ NO_NUMBER = "has NaNs or infinities in it"
 @pytest.mark.parametrize(
     ("outputs", "says"),
     [
-        (vector(1.0 + 2 * FP32.error_bound), rf"{AWAY} .*; fp32 explains 0\.001"),
-        (vector(1.0, 1.0), AWAY),
+        (vector(1.0 + 2 * FP32.error_bound), rf"{AWAY} .*; fp32 explains at most 0\.001"),
+        (vector(1.0, 1.0), "has the shape 2"),
         (vector(math.nan), NO_NUMBER),
         (vector(math.inf), NO_NUMBER),
     ],
 )
 def test_a_wrong_output_is_refused(outputs: Tensor, says: str) -> None:
-    found = Answer(outputs=outputs, gradients=None)
-    expected = Answer(outputs=vector(1.0), gradients=None)
+    found = answer(outputs)
+    expected = answer(vector(1.0))
     with pytest.raises(WrongAnswerError, match=f"the output {says}"):
         answers.check(found, expected, FP32)
 
 
 @pytest.mark.parametrize(("gradient", "says"), [(1.5, AWAY), (math.nan, NO_NUMBER)])
 def test_a_wrong_gradient_is_refused(gradient: float, says: str) -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(gradient))
+    expected = answer(vector(1.0), vector(1.0))
+    found = answer(vector(1.0), vector(gradient))
     with pytest.raises(WrongAnswerError, match=f"the gradient {says}"):
         answers.check(found, expected, FP32)
 
 
 def test_a_gradient_that_rounding_explains_is_only_reported() -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(1.5))
+    expected = answer(vector(1.0), vector(1.0))
+    found = answer(vector(1.0), vector(1.5))
     assert BF16.gradient_bound is None
     assert answers.check(found, expected, BF16) == (0.0, 0.5)
 
 
 def test_a_gradient_that_is_no_number_is_refused_in_every_dtype() -> None:
-    expected = Answer(outputs=vector(1.0), gradients=vector(1.0))
-    found = replace(expected, gradients=vector(math.nan))
+    expected = answer(vector(1.0), vector(1.0))
+    found = answer(vector(1.0), vector(math.nan))
     with pytest.raises(WrongAnswerError):
         answers.check(found, expected, BF16)
 
 
 def test_each_dtype_has_its_own_bound() -> None:
     error = (FP32.error_bound + BF16.error_bound) / 2
-    found = Answer(outputs=vector(1 + error), gradients=None)
-    expected = Answer(outputs=vector(1.0), gradients=None)
+    found = answer(vector(1 + error))
+    expected = answer(vector(1.0))
     assert answers.check(found, expected, BF16)[0] == pytest.approx(error, rel=1e-5)
     with pytest.raises(WrongAnswerError):
         answers.check(found, expected, FP32)
 
 
-def images(seed: int) -> Tensor:
-    torch.manual_seed(seed)
-    return inputs.random_images(2, IMAGE_SIZE)
+NAN, INF = math.nan, math.inf
 
 
-def norm_of(model: nn.Module) -> nn.BatchNorm2d:
-    (norm,) = (part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
-    return norm
+@pytest.mark.parametrize(
+    ("found", "expected", "error"),
+    [
+        ((NAN, 3.0, 5.0), (NAN, 3.0, 4.0), 1 / 5),
+        ((INF, -INF, 1.0), (INF, -INF, 1.0), 0.0),
+        ((INF, 1.0), (-INF, 1.0), INF),
+        ((NAN, 1.0), (INF, 1.0), INF),
+        ((1.0, NAN), (NAN, 1.0), INF),
+        ((1.0, 1.0), (NAN, 1.0), INF),
+        ((NAN, NAN), (NAN, NAN), INF),  # nothing is left to be compared
+    ],
+)
+def test_what_is_not_finite_must_be_the_same_in_the_same_places(
+    found: tuple[float, ...], expected: tuple[float, ...], error: float
+) -> None:
+    assert answers.relative_error(vector(*found), vector(*expected)) == pytest.approx(error)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2])
-def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
-    torch.manual_seed(0)
-    model = tiny.net()
-    norm = norm_of(model)
-    norm.momentum = 0.25
-    answers.calibrate(model, inputs.random_images(batch_size, IMAGE_SIZE))
-    assert norm.momentum == 0.25
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.running_mean.abs().min() > 0
-    assert (norm.running_var - 1).abs().min() > 1e-3
-    assert norm.num_batches_tracked == 1
+def test_the_error_of_integers_is_the_share_that_differs() -> None:
+    expected = torch.tensor([[1, 2], [3, 4]])
+    assert answers.relative_error(torch.tensor([[1, 2], [3, 999]]), expected) == 1 / 4
+    truths = torch.tensor([True, False])
+    assert answers.relative_error(~truths, truths) == 1
+    assert answers.relative_error(expected.float(), expected) == math.inf
 
 
-def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
-    """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
-    torch.manual_seed(0)
-    model = tiny.net()
-    images = inputs.random_images(2, IMAGE_SIZE)
-    state = torch.get_rng_state()
-    answers.calibrate(model, images)
-    torch.set_rng_state(state)
-    batch = inputs.random_images(2, IMAGE_SIZE)
-    assert isinstance(model, nn.Sequential)
-    with torch.no_grad():
-        out = model.eval()[:2](batch)
-    assert out.mean(dim=(0, 2, 3)).abs().max() < 1e-5
-    assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
+def test_norms_do_not_overflow() -> None:
+    huge = vector(3e30, 4e30)
+    assert answers.relative_error(0.5 * huge, huge) == pytest.approx(0.5)
 
 
-def test_a_network_without_batch_norm_is_left_alone() -> None:
-    model = nn.Flatten().eval()
-    answers.calibrate(model, images(0))
-    assert not model.training
+def test_the_error_is_the_largest_over_leaves() -> None:
+    """Over all numbers together it would be about 0.5e-6."""
+    expected = answer({"boxes": vector(1e3, 0.0), "scores": vector(1.0)})
+    found = answer({"boxes": vector(1e3, 0.0), "scores": vector(1.0 + 5e-4)})
+    assert answers.check(found, expected, FP32)[0] == pytest.approx(5e-4, rel=1e-3)
+    wrong = answer({"boxes": vector(1e3, 0.0), "scores": vector(2.0)})
+    with pytest.raises(WrongAnswerError, match=r"the output\['scores'\] is 1 away"):
+        answers.check(wrong, expected, BF16)
 
 
-def test_matrices_of_zeros_are_drawn_and_nothing_else() -> None:
-    torch.manual_seed(0)
-    head = nn.Linear(5, 6)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LayerNorm(4), nn.Linear(4, 5), head)
-    before = {name: value.clone() for name, value in model.named_parameters()}
-    answers.draw_zeros(model)
-    changed = [
-        name for name, value in model.named_parameters() if not torch.equal(value, before[name])
-    ]
-    assert changed == ["3.weight"]
-    assert head.weight.count_nonzero() == head.weight.numel()
-    assert head.weight.abs().max() <= 1 / math.sqrt(5)  # as nn.Linear's own
+def test_a_leaf_that_is_nearly_zero_is_measured_against_the_others() -> None:
+    """Of the numbers 1 and 0 the root mean square is 1 / sqrt(2)."""
+    expected, found = answer((vector(1.0), vector(0.0))), answer((vector(1.0), vector(1e-7)))
+    error, _ = answers.check(found, expected, FP32)
+    assert error == pytest.approx(1e-7 * math.sqrt(2) / FLOOR)
 
 
-def test_what_takes_its_shape_from_the_first_images_is_left_to_them() -> None:
-    model = nn.LazyConv2d(4, 3)
-    answers.draw_zeros(model)
-    assert model(images(0)).shape[1] == 4
+def test_a_wrong_imaginary_part_is_found() -> None:
+    expected = answer(torch.complex(vector(3.0), vector(4.0)))
+    conjugate = answer(torch.complex(vector(3.0), vector(4.0)).conj())
+    assert answers.check(expected, expected, FP32)[0] == 0
+    with pytest.raises(WrongAnswerError, match=rf"is {8 / 5} away"):
+        answers.check(conjugate, expected, FP32)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "says"),
+    [
+        ("dog", "cat", r"the output\[1\] is 'dog', and fp32 eager's is 'cat'"),
+        (3, 4, r"the output\[1\] is 3, and fp32 eager's is 4"),
+        (2.0, 1.0, r"the output\[1\] is 2.0, and fp32 eager's is 1.0"),
+        (None, 1, r"the output\[1\] is None, and fp32 eager's is 1"),
+        (vector(1.0), None, r"the output\[1\] is tensor\(\[1.\]\), and fp32 eager's is None"),
+        (vector(1.0, 1.0), vector(1.0), r"the output\[1\] has the shape 2, .* eager's has 1"),
+        (vector(1.0), torch.tensor([1]), r"the output\[1\] is of torch.float32, .* torch.int64"),
+        ({"a": 1}, {"b": 1}, r"output\[1\]\['a'\], output\[1\]\['b'\]"),
+    ],
+)
+def test_a_leaf_that_differs_is_named(found: Any, expected: Any, says: str) -> None:
+    ones = vector(1.0)
+    with pytest.raises(WrongAnswerError, match=says):
+        answers.check(answer((ones, found)), answer((ones, expected)), FP32)
+
+
+def test_floats_are_compared_as_tensors_and_other_values_must_be_equal() -> None:
+    found = answer({"x": vector(1.0), "float": 1.0 + 1e-4, "name": "cat", "none": None, "int": 3})
+    expected = answer({"x": vector(1.0), "float": 1.0, "name": "cat", "none": None, "int": 3})
+    assert answers.check(found, expected, FP32)[0] == pytest.approx(1e-4)
+
+
+class Opaque:
+    """A value that only is equal to itself."""
+
+
+def test_what_cannot_be_compared_is_refused_with_its_type() -> None:
+    with pytest.raises(RequestError, match=r"the output\[1\] is of type Opaque, .* __eq__"):
+        answers.check(answer((vector(1.0), Opaque())), answer((vector(1.0), Opaque())), FP32)
+
+
+@pytest.mark.parametrize("output", [(), 3, {"label": "cat"}])
+def test_an_output_without_a_tensor_is_refused(output: Any) -> None:
+    with pytest.raises(RequestError, match="has no tensor in it"):
+        answers.check(answer(output), answer(output), FP32)
+
+
+def test_an_answer_must_be_finite_where_the_first_was() -> None:
+    first = answer(vector(NAN, 1.0, 2.0), vector(1.0))
+    answers.check_finite(answer(vector(NAN, 9.0, 9.0), vector(9.0)), first)
+    answers.check_finite(answer(vector(1.0, 9.0, 9.0), vector(9.0)), first)
+    with pytest.raises(WrongAnswerError, match="the output has NaNs or infinities in it"):
+        answers.check_finite(answer(vector(NAN, NAN, 2.0), vector(1.0)), first)
+    with pytest.raises(WrongAnswerError, match="the gradient has NaNs or infinities in it"):
+        answers.check_finite(answer(vector(NAN, 1.0, 2.0), vector(INF)), first)

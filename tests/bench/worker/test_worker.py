@@ -10,7 +10,6 @@ from torch.cuda._utils import _get_device_index
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.machine import environment
-from bench.worker import subject
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
 from bench.worker.worker import Worker, replays
 
@@ -90,7 +89,7 @@ def test_a_cache_is_emptied_before_each_iteration_where_there_is_how(compiled: W
 
     def flush() -> None: ...
 
-    compiled.subject = subject.Subject(task=ready.task, setup=ready.setup, flush=flush)
+    compiled.subject = replace(ready, flush=flush)
     compiled.device = torch.device("cuda")
     own = compiled._clock()
     assert isinstance(own, CudaClock)

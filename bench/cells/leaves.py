@@ -1,0 +1,89 @@
+"""The leaves of an output: everything in it that can be compared, each under its path.
+
+A path is written as in Python: ``['logits']``, ``.aux1``, ``[0]``.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+Leaf = Any
+"""A dense tensor on the CPU, or any value that is compared with ``==``."""
+Leaves = Mapping[str, Leaf]
+
+
+def of(output: Any, name: str = "") -> dict[str, Leaf]:
+    """Copy an output's leaves; their paths begin with ``name``.
+
+    Tensors and arrays may be nested in mappings, sequences, named tuples, dataclasses and types
+    that PyTorch's pytree knows. Whatever else is found is a leaf as it is.
+    """
+    return dict(_leaves(output, name))
+
+
+def _leaves(output: Any, path: str) -> Iterator[tuple[str, Leaf]]:
+    inside = _children(output)
+    if inside is None:
+        yield path, _copied(output)
+        return
+    for key, child in inside:
+        yield from _leaves(child, path + key)
+
+
+def _children(output: Any) -> list[tuple[str, Any]] | None:
+    """What is one level further down, by key; None for a leaf."""
+    if isinstance(output, Tensor):
+        nested = output.unbind() if output.is_nested else None
+        return None if nested is None else _numbered(nested)
+    if isinstance(output, str | bytes | np.ndarray):
+        return None
+    if type(output) in pytree.SUPPORTED_NODES or pytree.is_namedtuple_instance(output):
+        return _registered(output)
+    if isinstance(output, Mapping):
+        return [(f"[{key!r}]", value) for key, value in output.items()]
+    if dataclasses.is_dataclass(output) and not isinstance(output, type):
+        fields = dataclasses.fields(output)
+        return [(f".{field.name}", getattr(output, field.name)) for field in fields]
+    if isinstance(output, Sequence):
+        return _numbered(output)
+    return None
+
+
+def _numbered(values: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(f"[{index}]", value) for index, value in enumerate(values)]
+
+
+def _registered(output: Any) -> list[tuple[str, Any]]:
+    """One level of what PyTorch's pytree takes apart; types registered without keys are counted."""
+
+    def is_child(value: Any) -> bool:
+        return value is not output
+
+    if pytree.SUPPORTED_NODES[pytree._get_node_type(output)].flatten_with_keys_fn is None:
+        return _numbered(pytree.tree_leaves(output, is_leaf=is_child))
+    found, _ = pytree.tree_flatten_with_path(output, is_leaf=is_child)
+    return [(pytree.keystr(path), child) for path, child in found]
+
+
+def _copied(leaf: Any) -> Leaf:
+    """A tensor or an array as a dense tensor on the CPU that nothing else writes to."""
+    if isinstance(leaf, np.ndarray):
+        return torch.from_numpy(leaf.copy()) if leaf.dtype.kind in "biufc" else leaf.tolist()
+    if not isinstance(leaf, Tensor):
+        return leaf.item() if isinstance(leaf, np.generic) else leaf
+    dense = leaf.detach()
+    if dense.is_quantized:
+        dense = dense.dequantize()
+    elif dense.layout is not torch.strided:
+        dense = dense.to_dense()
+    dense = dense.resolve_conj().resolve_neg()
+    if dense.is_complex():
+        dense = torch.view_as_real(dense)
+    if dense.is_floating_point() and dense.dtype is not torch.float64:
+        dense = dense.float()
+    return dense.to("cpu", copy=True)

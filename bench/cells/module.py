@@ -1,0 +1,57 @@
+"""What tasks do to any ``nn.Module``: put it into ``eval()``, and cast its weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+def to_eval(model: nn.Module) -> nn.Module:
+    """Put a network into eval mode, and return it.
+
+    A ``train()`` of its own may raise, as an exported program's does, or do nothing. Then each
+    module's ``training`` is set instead.
+    """
+    try:
+        model.eval()
+    except Exception:  # noqa: BLE001 - whatever train() raises, there is another way
+        is_done = False
+    else:
+        is_done = not is_training(model)
+    if not is_done:
+        for part in model.modules():
+            if is_training(part):
+                part.training = False
+    return model
+
+
+def is_training(part: nn.Module) -> bool:
+    """Whether a module is in training mode; frozen TorchScript has none."""
+    return getattr(part, "training", False)
+
+
+@contextmanager
+def in_eval(model: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode for a block, and give each module its own mode back."""
+    trained = [part for part in model.modules() if is_training(part)]
+    to_eval(model)
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True
+
+
+def cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Convert floating-point parameters and buffers in place, and return the network.
+
+    ``nn.Module.to(dtype)`` converts complex ones as well, and drops their imaginary parts.
+    """
+    model._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+    return model
+
+
+def kind(part: nn.Module) -> str:
+    """The name of a module's class, which a ``ScriptModule`` remembers."""
+    return str(getattr(part, "original_name", type(part).__name__))

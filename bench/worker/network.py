@@ -1,0 +1,155 @@
+"""A network as a worker builds it: an arch's, once it is known that it can be measured honestly."""
+
+import math
+import sys
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from bench.cells import inputs, modes, module
+from bench.cells.archs import Arch
+from bench.cells.cell import Cell
+from bench.names import RequestError
+
+# Two images at least: batch norm cannot take statistics of one value.
+CALIBRATION_IMAGES = 2
+State = Mapping[str, Tensor]
+"""Copies of parameters and buffers on the CPU, by name."""
+
+
+def build(arch: Arch, *, aux: bool, image_size: int) -> nn.Module:
+    """Build an arch's network on the CPU, in fp32, with every parameter in its shape.
+
+    ``aux`` is whether to add auxiliary heads. ``image_size`` in pixels is what lazy modules take
+    their shapes from. Raises ``RequestError`` for a network that is compiled already, and where a
+    lazy module takes no shape; and whatever building raises.
+    """
+    model = arch.build(aux)
+    _refuse_compiled(arch, model)
+    model._apply(_as_fp32)
+    _materialise(arch, model, image_size)
+    return model
+
+
+def check_mode(model: nn.Module, cell: Cell) -> None:
+    """Raise ``RequestError`` where a cell's network is TorchScript that its cell cannot run.
+
+    torch.compile runs TorchScript as it is, and says nothing; a frozen one has no weights.
+    """
+    scripted = [part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)]
+    if not scripted:
+        return
+    what = f"{cell.arch} is TorchScript ({module.kind(scripted[0])})"
+    if modes.is_compiled(cell.mode):
+        raise RequestError(
+            f"{what}, which torch.compile does not compile: return the network itself, or choose "
+            "the mode eager"
+        )
+    is_frozen = not any(True for part in scripted for _ in part.parameters())
+    if is_frozen and (cell.task, cell.dtype) not in {("infer", "fp32"), ("infer", "tf32")}:
+        raise RequestError(
+            f"{what} with constants for weights, as torch.jit.freeze makes them: no dtype converts "
+            "them, and no step trains them; return the network itself"
+        )
+
+
+def draw_zeros(model: nn.Module) -> None:
+    """Draw matrices and kernels that are all zero, as PyTorch draws those of linear layers.
+
+    A classifier that begins at zero, as ViT's does, answers zero whatever comes before it.
+    """
+    for parameter in model.parameters():
+        if parameter.ndim > 1 and parameter.is_floating_point() and not parameter.any():
+            nn.init.kaiming_uniform_(parameter, a=math.sqrt(5))
+
+
+def calibrate(model: nn.Module, images: Tensor) -> None:
+    """Give batch norms the statistics of random images of the size and on the device of others.
+
+    The network is left in eval mode, and is in it meanwhile, except for the batch norms.
+    An untrained batch norm has mean 0 and variance 1: almost the identity, which would hide a
+    compiler that folds it wrongly.
+    """
+    module.to_eval(model)
+    norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
+    norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]  # wants other GPUs
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the statistics of this batch, not a step towards them
+        norm.training = True
+    with torch.no_grad():
+        model(inputs.random_images(CALIBRATION_IMAGES, images.shape[-1]).to(images))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.training = False
+
+
+def state(model: nn.Module) -> State:
+    """Copy a network's parameters and buffers to the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in _tensors(model)}
+
+
+def restore(model: nn.Module, kept: State) -> None:
+    """Write what ``state`` copied back into a network's own parameters and buffers."""
+    with torch.no_grad():
+        for name, tensor in _tensors(model):
+            tensor.copy_(kept[name])
+
+
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _refuse_compiled(arch: Arch, model: nn.Module) -> None:
+    for name, part in model.named_modules():
+        if _is_compiled(part):
+            what = f"a part of {arch.name}, {name}," if name else arch.name
+            raise RequestError(
+                f"{what} is compiled already, so that no mode of it would be what it says: return "
+                "the network itself, and choose the mode compile"
+            )
+
+
+def _is_compiled(part: nn.Module) -> bool:
+    if part._compiled_call_impl is not None or _is_compiled_function(part.forward):
+        return True
+    # Importing it takes seconds, and where nothing has, nothing is compiled.
+    dynamo = sys.modules.get("torch._dynamo")
+    return dynamo is not None and isinstance(part, dynamo.OptimizedModule)
+
+
+def _is_compiled_function(function: object) -> bool:
+    """Whether torch.compile made a function; torch.compiler.disable leaves the same mark."""
+    is_marked = hasattr(function, "_torchdynamo_orig_callable")
+    return is_marked and not hasattr(function, "_torchdynamo_disable")
+
+
+def _as_fp32(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(torch.complex64)
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _materialise(arch: Arch, model: nn.Module, image_size: int) -> None:
+    """Have lazy modules take their shapes from an image, drawn apart from all that follows."""
+    if not _lazy(model):
+        return
+    drawn = torch.Generator().manual_seed(0)
+    with torch.no_grad(), module.in_eval(model):
+        model(torch.randn(1, inputs.IMAGE_CHANNELS, image_size, image_size, generator=drawn))
+    if left := _lazy(model):
+        raise RequestError(
+            f"{arch.name} has lazy modules that no forward in eval() reaches, and that have no "
+            f"shape therefore: {', '.join(left)}; give them their sizes"
+        )
+
+
+def _lazy(model: nn.Module) -> list[str]:
+    """The names of lazy modules; one that took its shape has another class."""
+    return [name for name, part in model.named_modules() if isinstance(part, LazyModuleMixin)]

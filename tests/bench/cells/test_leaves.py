@@ -1,0 +1,119 @@
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from bench.cells import leaves
+
+X = torch.tensor([1.0, 2.0])
+
+
+class Named(NamedTuple):
+    logits: Tensor
+    aux1: Tensor | None
+
+
+@dataclass
+class Data:
+    boxes: Tensor
+    others: list[Tensor]
+
+
+class Table(Mapping[str, Tensor]):
+    """A mapping that is no dict."""
+
+    def __getitem__(self, key: str) -> Tensor:
+        return {"a": X}[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Registered:
+    """A type of a user's own that is registered with PyTorch's pytree, without names of keys."""
+
+    def __init__(self, one: Any, other: Any) -> None:
+        self.both = [one, other]
+
+
+pytree.register_pytree_node(
+    Registered, lambda found: (found.both, None), lambda both, _: Registered(*both)
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "paths"),
+    [
+        (X, [""]),
+        ([X, (X, X)], ["[0]", "[1][0]", "[1][1]"]),
+        ({"logits": X, 3: X}, ["['logits']", "[3]"]),
+        (OrderedDict(a=X), ["['a']"]),
+        (deque([X]), ["[0]"]),
+        (Named(X, None), [".logits", ".aux1"]),
+        (Data(X, [X, X]), [".boxes", ".others[0]", ".others[1]"]),
+        (Table(), ["['a']"]),
+        (Registered(X, {"b": X}), ["[0]", "[1]['b']"]),
+        (nn.ParameterDict({"w": nn.Parameter(X)}), [""]),
+        ("text", [""]),
+        (Data, [""]),
+        ([], []),
+        (torch.nested.nested_tensor([X, X[:1]], layout=torch.jagged), ["[0]", "[1]"]),
+    ],
+)
+def test_leaves_have_paths(output: Any, paths: list[str]) -> None:
+    assert list(leaves.of(output)) == paths
+
+
+def test_paths_begin_with_a_name() -> None:
+    assert list(leaves.of(Named(X, X), "output")) == ["output.logits", "output.aux1"]
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        X,
+        X.numpy(),
+        X.to_sparse(),
+        X.double(),
+        X.bfloat16(),
+        nn.Parameter(X),
+    ],
+)
+def test_tensors_of_every_kind_are_dense_copies(leaf: Any) -> None:
+    (found,) = leaves.of(leaf).values()
+    assert torch.equal(found.float(), X)
+    assert not found.requires_grad
+    found.zero_()
+    (again,) = leaves.of(leaf).values()
+    assert torch.equal(again.float(), X)
+
+
+def test_complex_numbers_keep_both_parts() -> None:
+    (found,) = leaves.of(torch.complex(X, -X).conj()).values()
+    assert torch.equal(found, torch.stack((X, X), dim=-1))
+
+
+@pytest.mark.parametrize("value", [3, True, 0.5, "a", None, b"a"])
+def test_other_values_are_leaves_as_they_are(value: object) -> None:
+    assert leaves.of([value]) == {"[0]": value}
+
+
+def test_arrays_of_numbers_are_tensors_and_other_arrays_are_lists() -> None:
+    assert leaves.of(np.float32(0.5)) == {"": 0.5}
+    assert leaves.of(np.array(["a", "b"])) == {"": ["a", "b"]}
+    assert leaves.of(np.array([1, 2]))[""].dtype is torch.int64
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+def test_quantised_tensors_are_what_they_stand_for() -> None:
+    quantised = torch.quantize_per_tensor(X, scale=0.5, zero_point=0, dtype=torch.qint8)
+    assert torch.equal(leaves.of(quantised)[""], X)

@@ -1,0 +1,120 @@
+"""Networks that were measured wrongly once, and unusual ones, through the worker's own code."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from bench.cells import inputs
+from bench.cells.cell import Cell
+from bench.names import RequestError
+from bench.worker import subject
+from bench.worker.answers import WrongAnswerError
+from tests.bench import cases
+
+CELL = Cell(arch="", mode="eager", dtype="fp32", batch_size=2, task="infer", device="cpu")
+may_warn = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:The .* argument is deprecated")
+
+
+def prepared(
+    arch: str, *, mode: str = "eager", task: str = "infer", dtype: str = "fp32"
+) -> subject.Subject:
+    cell = replace(CELL, arch=f"tests.bench.{arch}", mode=mode, task=task, dtype=dtype)
+    return subject.prepare(cell, image_size=cases.IMAGE_SIZE, seed=0)
+
+
+@pytest.fixture
+def _captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modes are what Dynamo captures, run without Inductor, which takes half a minute."""
+
+    def apply(_mode: str, model: nn.Module) -> nn.Module:
+        return torch.compile(model, backend="eager", dynamic=False)  # type: ignore[return-value]
+
+    torch._dynamo.reset()
+    monkeypatch.setattr("bench.cells.modes.apply", apply)
+    yield
+    torch._dynamo.reset()
+
+
+RIGHT = [*cases.MACS, *(cases.Prints, cases.TiedAcrossStages, cases.SharedChild)]
+RIGHT += [cases.NeedsTargetsInTraining, cases.OrdinaryOperators, cases.WrongImaginaryPart]
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_network_that_is_right_in_eager_is_measured(case: type[nn.Module]) -> None:
+    made = prepared(f"cases:{case.__name__}")
+    assert made.setup.output_error == 0
+    made.checks.after_rounds(made.task)
+
+
+@pytest.mark.usefixtures("_captured")
+def test_a_wrong_imaginary_part_is_a_wrong_answer() -> None:
+    with pytest.raises(WrongAnswerError, match=r"the output is .* away"):
+        prepared("cases:WrongImaginaryPart", mode="compile")
+
+
+@pytest.mark.parametrize(
+    ("case", "task"),
+    [("WritesIntoImages", "infer"), ("NormalisesInPlace", "infer"), ("NormalisesInPlace", "train")],
+)
+def test_a_network_that_writes_into_its_images_is_refused(case: str, task: str) -> None:
+    with pytest.raises(RequestError, match=rf"{case} writes into its input.* work on a copy"):
+        prepared(f"cases:{case}", task=task)
+
+
+KEEPS = r"the images that were in the same tensor before: the network keeps outputs"
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("eager", "fp32"), ("channels_last", "bf16")])
+def test_an_output_that_is_kept_by_its_input_s_identity_is_noticed(mode: str, dtype: str) -> None:
+    with pytest.raises(WrongAnswerError, match=KEEPS):
+        prepared("odd:KeepsByIdentity", mode=mode, dtype=dtype)
+
+
+def test_the_first_images_are_what_is_timed() -> None:
+    """Whatever else was written into their tensor: they are the first that the seed draws."""
+    made = prepared("odd:draws_nothing")
+    torch.manual_seed(0)
+    images = inputs.random_images(CELL.batch_size, cases.IMAGE_SIZE)
+    assert torch.equal(made.task.batch.images, images)
+
+
+@may_warn
+@pytest.mark.parametrize("task", ["infer", "train"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "arch", ["half", "double", "lazy", "scripted", "scripted_with_dropout", "traced", "UnusedNaNs"]
+)
+def test_an_unusual_network_is_measured(arch: str, task: str, dtype: str) -> None:
+    made = prepared(f"odd:{arch}", task=task, dtype=dtype)
+    assert (made.setup.output_error == 0) is (dtype == "fp32")
+    made.task.step()
+    made.checks.after_rounds(made.task)
+
+
+@may_warn
+@pytest.mark.parametrize("arch", ["TrainsNothing", "exported", "ManyKinds"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_an_unusual_network_infers(arch: str, dtype: str) -> None:
+    made = prepared(f"odd:{arch}", dtype=dtype)
+    assert (made.setup.output_error == 0) is (dtype == "fp32")
+
+
+def test_complex_weights_keep_their_imaginary_parts_in_a_narrower_dtype() -> None:
+    assert 0 < prepared("odd:ComplexWeights", dtype="bf16").setup.output_error < 0.01
+
+
+@may_warn
+@pytest.mark.parametrize(
+    ("arch", "mode", "says"),
+    [
+        ("compiled", "eager", "return the network itself, and choose the mode compile"),
+        ("scripted", "compile", "torch.compile does not compile: return the network itself"),
+        ("traced", "compile", "torch.compile does not compile: return the network itself"),
+    ],
+)
+def test_what_is_compiled_otherwise_is_refused(arch: str, mode: str, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        prepared(f"odd:{arch}", mode=mode)
