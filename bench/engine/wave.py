@@ -18,6 +18,7 @@ from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import BackToBack, Failure
 
+FINISHING_ANSWERS = 2  # that a worker is checked by after its rounds; inference has one
 MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
 
 
@@ -133,13 +134,14 @@ class LiveWave:
         """Ask each worker what its whole life showed, and end it."""
         for cell in self._live:
             with self._live.may_fail(cell, "finishing"):
-                facts = self._live[cell].request("finish", limit_s=limits.SHORT_S)
+                answering_s = FINISHING_ANSWERS * self._latency_s.get(cell, 0.0)
+                facts = self._live[cell].request(
+                    "finish", limit_s=limits.SHORT_S + limits.of_visit(answering_s)
+                )
                 self._live.learn(cell, **facts)
                 self._live.close(cell)
-                if changed := changed_code(facts):
-                    self._live.fail(
-                        cell, Failure(phase="measuring", set_index=self._set, **changed)
-                    )
+                if found := changed_code(facts) or wrong_answer(facts):
+                    self._live.fail(cell, Failure(phase="measuring", set_index=self._set, **found))
 
     def kill(self) -> None:
         """End whatever is still alive."""
@@ -225,7 +227,7 @@ class LiveWave:
 
 
 def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
-    """Of what finishing showed: why rounds timed more than one program; None where they did not."""
+    """Why rounds timed more than one program, by a worker's last facts; None where they did not."""
     counted = {
         "compiled {} more graphs": facts["recompiled_graphs"],
         "broke its graph {} more times": facts["late_graph_breaks"],
@@ -237,3 +239,12 @@ def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
         f"it {' and '.join(found)} during the rounds, so that they timed more than one program"
     )
     return {"kind": "recompiled", "message": message}
+
+
+def wrong_answer(facts: Mapping[str, Any]) -> dict[str, str] | None:
+    """Why rounds timed wrong answers, by a worker's last facts; None where they were right.
+
+    Workers of a gate's base may be of a revision that does not look.
+    """
+    why = facts.get("late_wrong_answer")
+    return {"kind": "wrong_answer", "message": f"after the rounds {why}"} if why else None

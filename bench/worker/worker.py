@@ -37,6 +37,7 @@ from bench.worker import (
     subject,
     sustain,
 )
+from bench.worker.answers import WrongAnswerError
 
 Operation = Callable[..., dict[str, Any]]
 
@@ -144,7 +145,10 @@ class Worker:
             return asdict(sustain.sustain(task.step, seconds, self.device))
 
     def finish(self) -> dict[str, Any]:
-        """What the whole visit to this process showed: memory, and whether it compiled again."""
+        """What the whole visit to this process showed, by instruments first and then by an answer.
+
+        Memory, whether it compiled again, and why the answer after the rounds is wrong, if it is.
+        """
         graphs, breaks = subject.compiled_graphs()
         ready = self._ready()
         setup = ready.setup
@@ -166,6 +170,7 @@ class Worker:
             "recompiled_in_warm_up": steady_graphs - setup.graphs,
             "recompiled_graphs": graphs - steady_graphs,
             "late_graph_breaks": breaks - steady_breaks,
+            "late_wrong_answer": _wrong_answer(ready),
         }
 
     def operations(self) -> dict[str, Operation]:
@@ -213,6 +218,15 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def _wrong_answer(ready: subject.Subject) -> str | None:
+    """Why a subject's answer is wrong by now; None where it is right."""
+    try:
+        ready.checks.after_rounds(ready.task)
+    except WrongAnswerError as error:
+        return str(error)
+    return None
 
 
 def _compile_alone() -> None:

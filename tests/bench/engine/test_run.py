@@ -150,6 +150,25 @@ def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
     assert len(visited(outcome, works)) == 12
 
 
+@pytest.mark.parametrize(
+    ("factory", "task"), [("answers_wrongly_later", "infer"), ("diverges", "train")]
+)
+def test_a_wrong_answer_after_the_rounds_fails_the_cell_and_keeps_its_samples(
+    fork_server: Launcher, factory: str, task: str
+) -> None:
+    works, fails = (replace(cell(name), task=task, batch_size=2) for name in ("works", factory))
+    rounds = CALLS_OF_WARMING_UP // 3  # three calls a visit at the least
+    outcome = run(plan(works, fails, sets=2, rounds=rounds), fork_server).measure()
+    record = record_of(outcome, fails)
+    assert record.failure is not None
+    assert (record.failure.kind, record.failure.phase) == ("wrong_answer", "measuring")
+    assert record.failure.message.startswith("after the rounds the ")
+    assert visited(outcome, fails) == [(0, index) for index in range(rounds)]
+    assert not record.has_figures
+    assert record_of(outcome, works).has_figures
+    assert len(visited(outcome, works)) == 2 * rounds
+
+
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from bench.engine.wave import changed_code
+from bench.engine.wave import changed_code, wrong_answer
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,13 @@ def test_code_that_changed_during_the_rounds_is_a_failure(
             "kind": "recompiled",
             "message": f"{message}, so that they timed more than one program",
         }
+
+
+def test_a_wrong_answer_after_the_rounds_is_a_failure() -> None:
+    why = "the output has NaNs or infinities in it"
+    assert wrong_answer({"late_wrong_answer": why}) == {
+        "kind": "wrong_answer",
+        "message": f"after the rounds {why}",
+    }
+    assert wrong_answer({"late_wrong_answer": None}) is None
+    assert wrong_answer({}) is None  # of a base that does not look

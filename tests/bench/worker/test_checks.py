@@ -12,7 +12,9 @@ from bench.cells.cell import Cell
 from bench.names import RequestError
 from bench.worker import subject
 from bench.worker.answers import WrongAnswerError
+from bench.worker.worker import Worker
 from tests.bench import cases
+from tests.bench.broken import CALLS_OF_WARMING_UP
 
 CELL = Cell(arch="", mode="eager", dtype="fp32", batch_size=2, task="infer", device="cpu")
 may_warn = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:The .* argument is deprecated")
@@ -118,3 +120,46 @@ def test_complex_weights_keep_their_imaginary_parts_in_a_narrower_dtype() -> Non
 def test_what_is_compiled_otherwise_is_refused(arch: str, mode: str, says: str) -> None:
     with pytest.raises(RequestError, match=says):
         prepared(f"odd:{arch}", mode=mode)
+
+
+def worker_of(arch: str, task: str) -> Worker:
+    worker = Worker()
+    cell = {"arch": arch, "mode": "eager", "dtype": "fp32", "batch_size": 2}
+    worker.prepare({**cell, "task": task, "device": "cpu"}, image_size=32, seed=0)
+    return worker
+
+
+def rest(worker: Worker) -> str | None:
+    """Let a network be called until it is as after its rounds; why its answer is wrong then."""
+    worker.measure(CALLS_OF_WARMING_UP)
+    found: str | None = worker.finish()["late_wrong_answer"]
+    return found
+
+
+@pytest.mark.parametrize("task", ["infer", "train"])
+def test_a_right_answer_is_right_after_the_rounds(task: str) -> None:
+    assert rest(worker_of("tests.bench.broken:works", task)) is None
+
+
+@pytest.mark.parametrize("task", ["infer", "train"])
+def test_an_answer_that_turns_wrong_in_the_rounds_is_noticed(task: str) -> None:
+    """Its sign changes, which is a relative distance of two."""
+    found = rest(worker_of("tests.bench.broken:answers_wrongly_later", task))
+    assert found is not None
+    assert found.startswith("the output differs from call to call, by 2 ")
+
+
+def test_training_that_diverges_in_the_rounds_is_noticed() -> None:
+    found = rest(worker_of("tests.bench.broken:diverges", "train"))
+    assert found is not None
+    assert found.endswith("has NaNs or infinities in it")
+
+
+def test_training_is_checked_at_its_first_weights() -> None:
+    worker = worker_of("tests.bench.broken:works", "train")
+    weight = next(worker._ready().task.model.parameters())
+    before = weight.detach().clone()
+    worker.measure(3)
+    assert not torch.equal(weight, before)
+    assert worker.finish()["late_wrong_answer"] is None
+    assert torch.equal(weight, before)
