@@ -23,8 +23,9 @@ class Dtype:
     devices: frozenset[str]
     error_bound: float
     """Largest relative L2 distance of outputs from fp32 eager's that is not a wrong answer."""
-    training_bound: float
-    """The same for outputs and loss of a training step."""
+    training_leaf_bound: float
+    """The same for each tensor that a training step puts out; together they keep ``error_bound``.
+    """
     gradient_bound: float | None
     """The same for a training step's gradients; None where rounding alone decorrelates them."""
 
@@ -63,7 +64,7 @@ _ALL = (
         tf32=False,
         devices=_EVERYWHERE,
         error_bound=1e-3,
-        training_bound=1e-3,
+        training_leaf_bound=1e-3,
         gradient_bound=0.2,
     ),
     Dtype(
@@ -72,7 +73,7 @@ _ALL = (
         tf32=True,
         devices=_CUDA,
         error_bound=5e-2,
-        training_bound=1e-1,
+        training_leaf_bound=1e-1,
         gradient_bound=None,
     ),
     Dtype(
@@ -81,7 +82,7 @@ _ALL = (
         tf32=False,
         devices=_EVERYWHERE,
         error_bound=2e-1,
-        training_bound=5e-1,
+        training_leaf_bound=5e-1,
         gradient_bound=None,
     ),
     Dtype(
@@ -90,7 +91,7 @@ _ALL = (
         tf32=False,
         devices=_CUDA,
         error_bound=5e-2,
-        training_bound=1e-1,
+        training_leaf_bound=1e-1,
         gradient_bound=None,
     ),
 )

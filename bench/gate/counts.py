@@ -32,7 +32,7 @@ from bench.cells.dtypes import DTYPES
 from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
 from bench.gate.baseline import UNCOUNTED, Counts
-from bench.worker import cost, memory, subject
+from bench.worker import cost, memory, network, subject
 
 SEED = 0  # of weights and images, for networks that look into them
 ITERATIONS = 2  # after the first of them an optimizer has its momenta
@@ -162,7 +162,9 @@ def _graphs(cell: Cell, image_size: int) -> Counts:
 def _task(cell: Cell, image_size: int) -> Task:
     """A cell's task as the suite makes it, but that ``capturing`` stands for compilation."""
     torch.manual_seed(SEED)
-    model = archs.find(cell.arch).build(cell.task == "train")
+    arch = archs.find(cell.arch)
+    model = network.build(arch, aux=cell.task == "train", image_size=image_size)
+    network.check_mode(model, cell)
     images = inputs.random_images(cell.batch_size, image_size)
     targets = TASKS[cell.task].targets(model, images)
     model = modes.apply(in_eager(cell).mode, model)

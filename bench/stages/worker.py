@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from bench.cells import archs, inputs
+from bench.cells.module import to_eval
 from bench.stages import partition, spans
 from bench.stages.vocabulary import Key, Part
-from bench.worker import clock
+from bench.worker import clock, network
 from bench.worker.attribution import attributed
 from bench.worker.lifeline import die_with
 from bench.worker.mac_counter import MacCounter
@@ -31,7 +32,7 @@ class StagedWorker(Worker):
         They are split as seconds are, by the calls of modules, branches in a forward of their own.
         """
         torch.manual_seed(seed)
-        model = archs.find(arch).build(False).eval()
+        model = to_eval(network.build(archs.find(arch), aux=False, image_size=image_size))
         image = inputs.random_images(1, image_size)
         parts = partition.of(model)
         whole, macs = 0, dict[Key, int]()

@@ -43,7 +43,8 @@ def check(found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool =
     largest = partial(_largest_error, dtype=dtype, is_reference=is_reference)
     if found.gradients is None or expected.gradients is None:
         return largest(found.outputs, expected.outputs, dtype.error_bound), None
-    output_error = largest(found.outputs, expected.outputs, dtype.training_bound)
+    output_error = largest(found.outputs, expected.outputs, dtype.training_leaf_bound)
+    _check_together(found.outputs, expected.outputs, dtype)
     # Where rounding decorrelates gradients, they must at least be finite.
     bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
     return output_error, largest(found.gradients, expected.gradients, bound)
@@ -118,6 +119,24 @@ def _largest_error(
             )
         largest = max(largest, error)
     return largest
+
+
+def _check_together(found: Leaves, expected: Leaves, dtype: Dtype) -> None:
+    """Hold all floating-point leaves together, as one vector, to the bound of outputs."""
+    pairs = [
+        (_finite(one), _finite(other))
+        for one, other in (
+            (_as_tensor(found[name]), _as_tensor(expected[name])) for name in expected
+        )
+        if isinstance(one, Tensor) and _is_float(one)
+    ]
+    norm = math.hypot(*(_norm(other) for _, other in pairs))
+    error = math.hypot(*(_norm(one - other) for one, other in pairs)) / (norm or math.inf)
+    if error > dtype.error_bound:
+        raise WrongAnswerError(
+            f"the outputs and the loss together are {error:.2g} away from fp32 eager's (relative "
+            f"L2 distance); {dtype.name} explains at most {dtype.error_bound:g}"
+        )
 
 
 def _why(

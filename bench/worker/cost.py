@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from bench.cells import inputs
 from bench.cells.archs import Arch
-from bench.worker import fvcore_count
+from bench.cells.module import to_eval
+from bench.worker import fvcore_count, network
 from bench.worker.attribution import Part, attributed
 from bench.worker.formulas import COUNTER
 from bench.worker.fvcore_count import FvcoreCount
@@ -117,7 +118,7 @@ def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int =
     raises for such images.
     """
     torch.manual_seed(seed)
-    model = arch.build(False).eval()
+    model = to_eval(network.build(arch, aux=False, image_size=image_size))
     images, others = (inputs.random_images(batch_size, image_size) for _ in range(2))
     with MacCounter() as counter:
         found = _by_stage(model, images, counter)
@@ -129,7 +130,7 @@ def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int =
         image_size=image_size,
         batch_size=batch_size,
         params=_params(model),
-        params_with_aux=_params(arch.build(True)),
+        params_with_aux=_params(network.build(arch, aux=True, image_size=image_size)),
         stages=tuple(_stages(model, found, theirs)),
         macs_on_other_images=None if on_others.macs == counter.macs else on_others.macs,
         fvcore=theirs,

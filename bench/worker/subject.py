@@ -126,7 +126,7 @@ def prepare(
             graph_breaks=graph_breaks,
             weights_bytes=memory.of_weights(model),
             output_error=output_error,
-            error_bound=(dtype.training_bound if cell.task == "train" else dtype.error_bound),
+            error_bound=(dtype.training_leaf_bound if cell.task == "train" else dtype.error_bound),
             tf32_convolutions=torch.backends.cudnn.allow_tf32,
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,

@@ -45,7 +45,7 @@ def test_only_what_a_cpu_does_natively_runs_there(name: str) -> None:
 @pytest.mark.parametrize("name", DTYPES)
 def test_bounds_are_above_rounding_and_below_a_wrong_answer(name: str) -> None:
     dtype = DTYPES[name]
-    assert 2.0 ** -BITS[name] < dtype.error_bound <= dtype.training_bound < 1
+    assert 2.0 ** -BITS[name] < dtype.error_bound <= dtype.training_leaf_bound < 1
     assert dtype.gradient_bound is None or dtype.error_bound < dtype.gradient_bound < 1
 
 
@@ -53,7 +53,7 @@ def test_fewer_bits_never_have_a_tighter_bound() -> None:
     by_bits = sorted(DTYPES, key=lambda name: BITS[name])
     for bounds in (
         [DTYPES[name].error_bound for name in by_bits],
-        [DTYPES[name].training_bound for name in by_bits],
+        [DTYPES[name].training_leaf_bound for name in by_bits],
     ):
         assert bounds == sorted(bounds, reverse=True)
 

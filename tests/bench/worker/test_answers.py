@@ -214,3 +214,16 @@ def test_an_answer_must_be_finite_where_the_first_was() -> None:
         answers.check_finite(answer(vector(NAN, NAN, 2.0), vector(1.0)), first)
     with pytest.raises(WrongAnswerError, match="the gradient has NaNs or infinities in it"):
         answers.check_finite(answer(vector(NAN, 1.0, 2.0), vector(INF)), first)
+
+
+def test_a_training_steps_outputs_keep_the_bound_of_outputs_together() -> None:
+    far = (BF16.error_bound + BF16.training_leaf_bound) / 2
+    gradient = vector(1.0)
+    expected = answer([vector(1.0, 0.0), vector(0.1, 0.0)], gradient)
+    small_is_far = answer([vector(1.0, 0.0), vector(0.1, 0.1 * far)], gradient)
+    output_error, gradient_error = answers.check(small_is_far, expected, BF16)
+    assert output_error == pytest.approx(far)
+    assert gradient_error == 0
+    both_are_far = answer([vector(1.0, far), vector(0.1, 0.1 * far)], gradient)
+    with pytest.raises(WrongAnswerError, match=f"{far:.2g} away"):
+        answers.check(both_are_far, expected, BF16)
