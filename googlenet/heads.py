@@ -2,11 +2,16 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import has_side_effect
 
 from googlenet.blocks import ConvUnit
 from googlenet.config import GoogLeNetConfig
+from googlenet.images import shape_of
+
+torch.fx.wrap("check_sides")  # torch.fx traces without shapes: it keeps the check as one call
 
 AUX_LOSS_WEIGHT = (
     0.3  # the paper, section 5: "losses of the auxiliary classifiers … weighted by 0.3"
@@ -22,6 +27,25 @@ class GoogLeNetOutput(NamedTuple):
     """Of the head on 4a."""
     aux2: Tensor
     """Of the head on 4d."""
+
+
+@has_side_effect  # otherwise torch.fx removes the call as dead code, since it returns nothing
+def check_sides(x: Tensor) -> None:
+    """Raise ``ValueError`` unless the 5×5/3 average pool of N × C × H × W gives 4×4.
+
+    The first linear layer of an auxiliary head needs 4×4, which 14 to 16 pixels a side give.
+    ``torch.jit.script`` leaves the check out.
+    """
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        _raise_unless_pooled_to_grid(*shape_of(x)[2:])
+
+
+def _raise_unless_pooled_to_grid(height: int, width: int) -> None:
+    if any((side - 5) // 3 + 1 != AUX_GRID for side in (height, width)):
+        raise ValueError(
+            f"the 5×5/3 average pool of an auxiliary head needs 14 to 16 pixels a side and got "
+            f"{height}×{width}: train on images near 224×224, or choose aux_pool='adaptive4x4'"
+        )
 
 
 class AuxHead(nn.Module):
@@ -41,22 +65,13 @@ class AuxHead(nn.Module):
         self.fc2 = nn.Linear(1024, config.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check(x)
+        if self.averages:
+            check_sides(x)
         x = self.pool(x)  # N in_channels 4 4
         x = self.conv(x).flatten(start_dim=1)  # N 2048
         x = F.relu(self.fc1(x), inplace=True)  # N 1024
         logits: Tensor = self.fc2(self.dropout(x))  # N num_classes
         return logits
-
-    def _check(self, x: Tensor) -> None:
-        """Only 14 to 16 pixels average-pool to the 4×4 that the first linear layer needs."""
-        sides = x.shape[-2:]
-        if self.averages and any((side - 5) // 3 + 1 != AUX_GRID for side in sides):
-            raise ValueError(
-                f"the 5×5/3 average pool of an auxiliary head needs 14 to 16 pixels a side and got "
-                f"{sides[0]}×{sides[1]}: train on images near 224×224, or choose "
-                "aux_pool='adaptive4x4'"
-            )
 
 
 def loss(output: Tensor | GoogLeNetOutput, target: Tensor) -> Tensor:

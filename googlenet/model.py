@@ -3,6 +3,7 @@
 Shapes are N C H W for a 224×224 image. Source: Szegedy et al. 2014 (arXiv:1409.4842), Table 1.
 """
 
+import torch
 from torch import Tensor, nn
 
 from googlenet.blocks import ConvUnit, Inception, stem
@@ -10,18 +11,24 @@ from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig
 from googlenet.heads import AuxHead, GoogLeNetOutput
 from googlenet.images import check_images
 
+torch.fx.wrap("check_images")  # torch.fx traces without shapes: it keeps the check as one call
+
 
 class GoogLeNet(nn.Module):
     """GoogLeNet as configured: logits in ``eval()``, a ``GoogLeNetOutput`` in training with heads.
 
     Takes N × in_channels × H × W of floating point with H and W at least
-    ``config.min_image_size`` and raises ``ValueError`` for anything else.
+    ``config.min_image_size`` and raises ``ValueError`` for anything else. Scripted by
+    ``torch.jit.script`` it checks nothing, and its tuple has the same fields and another class.
     """
 
     def __init__(self, config: GoogLeNetConfig | None = None) -> None:
         super().__init__()
         config = config or GoogLeNetConfig()
         self.config = config
+        # Copies, because TorchScript cannot read a dataclass.
+        self.in_channels = config.in_channels
+        self.min_image_size = config.min_image_size
 
         self.conv1 = stem(config.in_channels, 64, config)
         self.pool1 = _max_pool(3)
@@ -56,7 +63,7 @@ class GoogLeNet(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
-        check_images(x, self.config.in_channels, self.config.min_image_size)
+        check_images(x, self.in_channels, self.min_image_size)
         x = self.conv1(x)  # N 64 112 112
         x = self.lrn1(self.pool1(x))  # N 64 56 56
         x = self.lrn2(self.conv2(x))  # N 192 56 56
@@ -67,11 +74,11 @@ class GoogLeNet(nn.Module):
         x = self.pool3(x)  # N 480 14 14
 
         x = self.inception4a(x)  # N 512 14 14
-        aux1 = self.aux1(x) if self.training and self.aux1 is not None else None
+        aux1 = self.aux1(x) if self.aux1 is not None and self.training else None
         x = self.inception4b(x)
         x = self.inception4c(x)
         x = self.inception4d(x)  # N 528 14 14
-        aux2 = self.aux2(x) if self.training and self.aux2 is not None else None
+        aux2 = self.aux2(x) if self.aux2 is not None and self.training else None
         x = self.inception4e(x)  # N 832 14 14
         x = self.pool4(x)  # N 832 7 7
 

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torchvision.models import GoogLeNet as _TorchvisionGoogLeNet
 
 from googlenet.heads import GoogLeNetOutput
 from googlenet.images import check_images
+
+torch.fx.wrap("check_images")  # torch.fx traces without shapes: it keeps the check as one call
 
 MIN_IMAGE_SIZE = 15  # pixels; GoogLeNet_Weights.IMAGENET1K_V1.meta["min_size"]
 
@@ -28,14 +31,16 @@ class TorchvisionGoogLeNet(_TorchvisionGoogLeNet):  # type: ignore[misc]
     def __init__(self, *, aux: bool = False, num_classes: int = 1000) -> None:
         # Its own initialisation draws truncated normals, which takes seconds.
         super().__init__(num_classes=num_classes, aux_logits=aux, init_weights=False)
+        self.min_image_size = MIN_IMAGE_SIZE  # TorchScript reads no module-level numbers
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
         """Logits N × num_classes, or in training with heads a ``GoogLeNetOutput``."""
-        check_images(x, channels=3, least=MIN_IMAGE_SIZE)
-        output = super().forward(x)
-        if isinstance(output, Tensor):
-            return output
-        return GoogLeNetOutput(output.logits, output.aux_logits1, output.aux_logits2)
+        check_images(x, channels=3, least=self.min_image_size)
+        # What torchvision's own forward calls: TorchScript knows no super().forward.
+        x, aux2, aux1 = self._forward(self._transform_input(x))  # N num_classes
+        if aux1 is None or aux2 is None:
+            return x
+        return GoogLeNetOutput(x, aux1, aux2)
 
 
 def to_torchvision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
