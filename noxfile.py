@@ -67,8 +67,8 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-def classifiers(session: nox.Session) -> None:
-    """Count torchvision's classifiers beside PyTorch's counter and torchvision's own figures."""
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: torchvision's classifiers, every network through ONNX."""
     session.install("-e", ".[measure]", *group("test"))
     session.run("python", "-m", "pytest", "-m", "slow", "-s", *session.posargs)
 

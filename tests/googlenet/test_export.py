@@ -24,13 +24,26 @@ BATCH = torch.export.Dim("batch")
 # other networks differ in sizes alone, and an export to ONNX takes seconds.
 DISTINCT = ["googlenet-separable", "googlenet-caffe", "torchvision"]
 EVERY_NETWORK = [(name, aux) for name in VARIANTS for aux in (False, True)]
-# With heads a network is in training, which is all of its code; without them in eval().
-FEWER_NETWORKS = [(name, aux) for name, aux in EVERY_NETWORK if aux or name in DISTINCT]
 
 
 def label(case: tuple[str, bool]) -> str:
     name, aux = case
     return f"{name}-with-heads" if aux else name
+
+
+def networks(*, quick: bool) -> list[Any]:
+    """Every network; all but the distinct ones, in eval() or where ``quick`` is false, are slow.
+
+    With heads a network is in training, which is all of its code; without them in eval().
+    """
+    return [
+        pytest.param(
+            (name, aux),
+            id=label((name, aux)),
+            marks=() if name in DISTINCT or (aux and quick) else pytest.mark.slow,
+        )
+        for name, aux in EVERY_NETWORK
+    ]
 
 
 torch_jit = pytest.mark.filterwarnings(
@@ -157,7 +170,7 @@ def test_script_takes_a_graph_of_fx_and_can_be_saved() -> None:
 
 
 @torch_jit
-@pytest.mark.parametrize("case", FEWER_NETWORKS, indirect=True, ids=label)
+@pytest.mark.parametrize("case", networks(quick=True), indirect=True)
 def test_trace_is_valid_for_other_batches(case: Case) -> None:
     network = case.network
     with warnings.catch_warnings():
@@ -174,7 +187,7 @@ def test_trace_refuses_wrong_images_in_a_sentence() -> None:
         torch.jit.trace(build("googlenet", False).eval(), torch.randn(2, 3, 30, 64))
 
 
-@pytest.mark.parametrize("case", FEWER_NETWORKS, indirect=True, ids=label)
+@pytest.mark.parametrize("case", networks(quick=True), indirect=True)
 def test_export_takes_any_batch_size(case: Case) -> None:
     network = case.network
     example = (case.images(2),)
@@ -185,9 +198,9 @@ def test_export_takes_any_batch_size(case: Case) -> None:
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("name", DISTINCT)
-def test_onnx_takes_any_batch_size(name: str, tmp_path: Path) -> None:
-    network = build(name, True).eval()
+@pytest.mark.parametrize("case", networks(quick=False), indirect=True)
+def test_onnx_takes_any_batch_size(case: Case, tmp_path: Path) -> None:
+    name, network = case.name, case.network.eval()
     example = (images(name, 2, aux=False),)
     program = torch.onnx.export(
         network, example, dynamo=True, dynamic_shapes=({0: BATCH},), verbose=False

@@ -149,17 +149,17 @@ def test_a_daemon_s_pipe_or_its_clients_are_signs_of_mps(tmp_path: Path) -> None
 
 
 def test_processes_are_told_apart_by_whose_they_are() -> None:
-    fake = FakeNvml()
+    fake, unnamed = FakeNvml(), 2**22 + 1  # Linux gives no process a larger number than 2²²
     fake.cards[0]["processes"] = {
         "Compute": [[10, 100], [11, 200], [4242, 300]],
-        "Graphics": [[12, None], [4242, 300]],
+        "Graphics": [[unnamed, None], [4242, 300]],
         "MPSCompute": [],
     }
     reading = meter(fake, own=frozenset({10, 11})).read()
     assert (reading.own_processes, reading.own_bytes) == (2, 300)
     assert reading.others == (
-        Process(pid=12, name=None, used_bytes=None),
         Process(pid=4242, name="python3", used_bytes=300),
+        Process(pid=unnamed, name=None, used_bytes=None),
     )
     fake.cards[0]["processes"]["Compute"][1][1] = None
     assert meter(fake, own=frozenset({10, 11})).read().own_bytes is None
