@@ -1,4 +1,4 @@
-"""Signals: how a process hears that it should end."""
+"""Signals: how a process hears that it should end, and how one ended."""
 
 import os
 import signal
@@ -71,3 +71,18 @@ def _restored() -> Iterator[None]:
     finally:
         for one, handler in zip(_ALL, before, strict=True):
             signal.signal(one, handler)
+
+
+def ending(status: int) -> str:
+    """How a process ended, by its exit status: a signal's is negative."""
+    if status >= 0:
+        return f"ended with exit status {status}"
+    hint = " (the system may have been out of memory)" if status == -signal.SIGKILL else ""
+    return f"was killed by {_signal_name(-status)}{hint}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time ones have no name
+        return f"signal {number}"

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return Exit.WRONG_REQUEST
+    for sentence in output.errors:
+        print(f"googlenet-bench: {sentence}", file=sys.stderr)
     try:
         if output.text:
             print(output.text, flush=True)

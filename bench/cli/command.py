@@ -15,6 +15,8 @@ class Output:
 
     text: str
     exit_code: int = 0
+    errors: tuple[str, ...] = ()
+    """Sentences on what could not be had beside the text, for standard error."""
 
 
 def folder(text: str) -> Path:

@@ -252,8 +252,8 @@ def _summary(
     left_out: str,
 ) -> str:
     """What all differences come to, and what to do."""
-    made = sum(len(counts.keys() & RULES.keys()) for counts in now.cells.values())
-    left = len(RULES) * len(then.cells) - made
+    made = sum(map(len, now.cells.values()))
+    left = sum(len(RULES.keys() - now.cells.get(cell, {}).keys()) for cell in then.cells)
     worse = sum(difference.change is Change.WORSE for difference in differences)
     sentences = [f"Nothing differs from {path}: {made} counts of {len(now.cells)} cells."]
     if differences:

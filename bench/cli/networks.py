@@ -3,17 +3,21 @@
 import argparse
 import textwrap
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
 from bench.errors import first_line, in_a_line
+from bench.exits import Exit
 from bench.names import RequestError
 from bench.records.counted import not_counted, notes_on
 from bench.standard_output import kept_clean
 from bench.tables import FORMATS, PROSE, Column, escaped, filled, scaled, terminal_console
+
+if TYPE_CHECKING:
+    from bench.worker.cost import Cost, StageCost
 
 COUNT = scaled(1, 0)
 REMARK_WIDTH = 60  # characters
@@ -85,10 +89,11 @@ COST_COLUMNS = (
     Column(name="flops", heading="FLOPs", write=COUNT, rank=2, at_least="macs_is_lower_bound"),
     Column(name="uncounted", heading="not counted", is_text=True, wraps=True),
     Column(name="macs_on_other_images", heading="MACs on other images", write=COUNT, rank=1),
+    Column(name="macs_in_the_next_call", heading="MACs in a later call", write=COUNT, rank=1),
     Column(name="fvcore_total", heading="fvcore total", write=COUNT, rank=4),
     Column(
         name="fvcore_remark",
-        heading="fvcore counts",
+        heading="on fvcore's total",
         is_text=True,
         wraps=True,
         write=_shortened,
@@ -101,38 +106,44 @@ COST_COLUMNS = (
 def _cost(options: argparse.Namespace) -> Output:
     if options.batch_size < 1 or options.image_size < 1:
         raise RequestError("--batch-size and --image-size must be at least 1")
-    counted = [
-        _count(archs.find(name), options.image_size, options.batch_size) for name in options.arch
-    ]
+    counted, errors = [], []
+    for arch in [archs.find(name) for name in options.arch]:
+        try:
+            counted.append(_count(arch, options.image_size, options.batch_size))
+        except RequestError as error:  # the other archs are still counted
+            errors.append(str(error))
+    if not counted:
+        raise RequestError("; ".join(errors))
     rows = [row for cost in counted for row in (_stages if options.stages else _whole)(cost)]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, dtype=object)  # whole numbers stay so beside missing ones
     text = FORMATS[options.format](filled(COST_COLUMNS, table), table)
     notes = [f"{cost.arch}: {note}" for cost in counted for note in notes_on(cost.per_image())]
     if notes and options.format in PROSE:
         prose = partial(textwrap.fill, width=terminal_console().width)
         text = "\n\n".join([text, *map(escaped if options.format == "markdown" else prose, notes)])
-    return Output(text)
+    return Output(text, Exit.WRONG_REQUEST if errors else Exit.FINE, tuple(errors))
 
 
-def _whole(cost: Any) -> list[dict[str, Any]]:
+def _whole(cost: "Cost") -> list[dict[str, Any]]:
     """The one row of a network."""
     return [
         {
             **_row(cost, cost),
             "params_with_aux": cost.params_with_aux,
             "macs_on_other_images": cost.macs_on_other_images,
+            "macs_in_the_next_call": cost.macs_in_the_next_call,
             "fvcore_remark": cost.fvcore.remark or None,
             "fvcore_disagreements": "; ".join(cost.disagreements) or None,
         }
     ]
 
 
-def _stages(cost: Any) -> list[dict[str, Any]]:
+def _stages(cost: "Cost") -> list[dict[str, Any]]:
     """A row for each stage of a network."""
     return [_row(cost, stage, stage=stage.name) for stage in cost.stages]
 
 
-def _row(cost: Any, part: Any, **named: str) -> dict[str, Any]:
+def _row(cost: "Cost", part: "Cost | StageCost", **named: str) -> dict[str, Any]:
     return {
         "arch": cost.arch,
         **named,
@@ -187,7 +198,7 @@ def _table1(options: argparse.Namespace) -> Output:
     return Output(FORMATS[options.format](TABLE1_COLUMNS, pd.DataFrame(rows)))
 
 
-def _count(arch: archs.Arch, image_size: int, batch_size: int) -> Any:
+def _count(arch: archs.Arch, image_size: int, batch_size: int) -> "Cost":
     from bench.worker import cost
 
     try:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from multiprocessing.connection import wait  # select() fails past 1,024 descriptors
 from typing import IO, Any
 
+from bench.signals import ending
+
 STDERR_LINES = 12  # of a failed worker's stderr, kept with its reason
 GRACE_S = 3.0  # a worker that was told to end and did not is killed after this long
 
@@ -173,21 +175,6 @@ def tail(file: IO[bytes]) -> str:
     size = os.fstat(file.fileno()).st_size
     text = os.pread(file.fileno(), 1 << 14, max(0, size - (1 << 14)))
     return "\n".join(text.decode(errors="replace").strip().splitlines()[-STDERR_LINES:])
-
-
-def ending(status: int) -> str:
-    """How a process ended, by its exit status: a signal's is negative."""
-    if status >= 0:
-        return f"ended with exit status {status}"
-    hint = " (the system may have been out of memory)" if status == -signal.SIGKILL else ""
-    return f"was killed by {_signal_name(-status)}{hint}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most of the real-time ones have no name
-        return f"signal {number}"
 
 
 def no_interpreter(python: str, error: OSError) -> WorkerError:

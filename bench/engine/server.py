@@ -12,10 +12,10 @@ from bench.engine.process import (
     Streams,
     WorkerError,
     WorkerProcess,
-    ending,
     no_interpreter,
     tail,
 )
+from bench.signals import ending
 
 FORK, WAIT = b"F", b"W"  # requests
 NUMBER_BYTES = 8

@@ -182,7 +182,7 @@ def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
     """What the advice in a table goes by, and why."""
     if not _goes_by_ratio(group):
         if compared.beyond_drift:
-            return "No advice, because a reference changed by more than drift."
+            return "All is inconclusive, because a reference changed by more than drift."
         differ = compared.passed or group[0].a.cell != group[0].b.cell
         why = (
             "What differs between the runs acts on the reference too."
@@ -191,13 +191,16 @@ def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
         )
         return f"{why} {BY_LATENCY}"
     reference = next(found for found in group if found.is_reference)
-    beside = (
-        f"the ratio to {_named(reference.a.cell)}, whose own latency in B is "
-        f"{reference.latency.estimate:.3f} of that in A"
+    ratio = (
+        f"the ratio to {_named(reference.a.cell)}, which itself takes "
+        f"{reference.latency.estimate:.3f} times as long in B as in A"
     )
     if compared.beyond_drift:
-        return f"No advice, because a reference changed by more than drift; shown is {beside}."
-    return f"Advice goes by {beside}: that is taken for the machine's drift."
+        return (
+            "All is inconclusive, because a reference changed by more than drift. The table shows "
+            f"{ratio}."
+        )
+    return f"Advice goes by {ratio}: that is taken for the machine's drift."
 
 
 def _missing_table(rows: Sequence[Row]) -> Iterator[Table]:

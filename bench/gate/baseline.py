@@ -122,8 +122,8 @@ class Baseline:
     image_size: int
     """Height and width, in pixels."""
     versions: Mapping[str, str]
-    """Of Python, of ``LIBRARIES`` without what a build adds (2.11.0 for 2.11.0+cpu), and of the
-    ``counter`` of MACs."""
+    """Python's version; those of ``LIBRARIES`` without what a build adds (2.11.0 for 2.11.0+cpu);
+    and the ``counter`` of MACs."""
     cells: Mapping[str, Counts]
 
 

@@ -29,10 +29,18 @@ def not_counted(uncounted: Mapping[str, int]) -> str:
 
 def notes_on(cost: Mapping[str, Any]) -> Iterator[str]:
     """What a reader must know of an arch's MACs, in sentences that begin in lower case."""
+    if error := cost.get("error"):
+        yield f"its parameters and MACs are unknown: {error}"
     if is_lower_bound(cost):
         yield (
             f"its MACs are a lower bound: {not_counted(cost['uncounted'])}, not counted; "
-            "torch.utils.flop_counter.register_flop_formula adds a formula for an operator"
+            "torch.utils.flop_counter.register_flop_formula, called in the module that builds the "
+            "network, adds a formula for an operator of yours"
+        )
+    if (again := cost.get("macs_in_the_next_call")) is not None:
+        yield (
+            f"its MACs depend on earlier calls: {cost['macs_per_image']:,} in the second, and "
+            f"{again:,} in the fourth, of the same images"
         )
     if (others := cost.get("macs_on_other_images")) is not None:
         yield (
@@ -40,4 +48,4 @@ def notes_on(cost: Mapping[str, Any]) -> Iterator[str]:
             f"{others:,} on others"
         )
     for disagreement in cost.get("fvcore_disagreements") or ():
-        yield f"fvcore counts other MACs than ran, {disagreement}"
+        yield f"fvcore counts other MACs than PyTorch's counter: {disagreement}"

@@ -39,8 +39,9 @@ def of(run: RunRecord) -> list[str]:
 
 
 def _counts(run: RunRecord) -> Iterator[str]:
-    """How far the counts of each arch can be relied on."""
-    for arch, cost in {record.cell.arch: record.cost for record in run.cells}.items():
+    """How far the counts of each measured arch can be relied on."""
+    measured = (record for record in run.cells if record.has_figures)
+    for arch, cost in {record.cell.arch: record.cost for record in measured}.items():
         yield from (f"{arch}: {note}." for note in notes_on(cost))
 
 

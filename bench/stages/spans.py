@@ -36,9 +36,9 @@ def hooked(
 
 def modules(model: nn.Module, parts: Sequence[Part]) -> dict[Key, attribution.Part]:
     """The first and the last module of each part."""
+    named = dict(model.named_modules(remove_duplicate=False))  # TorchScript has no get_submodule
     return {
-        part.key: attribution.Part(*(model.get_submodule(part.modules[at]) for at in (0, -1)))
-        for part in parts
+        part.key: attribution.Part(*(named[part.modules[at]] for at in (0, -1))) for part in parts
     }
 
 

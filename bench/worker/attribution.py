@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import torch
 from torch import nn
 
 Key = TypeVar("Key")
@@ -36,14 +37,17 @@ def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[
 
     A part begins before its first module and ends after its last, with what is called between
     them. A part that begins while another runs counts for the one that called it: a module that
-    two parts share counts for its caller each time. A part that is not called has no entry.
+    two parts share counts for its caller each time. A part that is not called has no entry, nor
+    has TorchScript, which takes no hooks.
     """
     found: dict[Key, Read] = {}
     running: list[tuple[Key, Read]] = []
+    """The part that runs, as often as it has called itself."""
 
-    def begin(key: Key) -> Callable[..., None]:
+    def begin(key: Key, part: Part) -> Callable[..., None]:
         def before(*_given: object) -> None:
-            if not running:
+            calls_itself = part.first is part.last and running and running[0][0] == key
+            if not running or calls_itself:
                 running.append((key, read()))
 
         return before
@@ -52,13 +56,18 @@ def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[
         def after(*_given: object) -> None:
             until = read()
             if running and running[0][0] == key:
-                grown = until - running.pop()[1]
-                found[key] = found[key] + grown if key in found else grown
+                _, since = running.pop()
+                if not running:
+                    grown = until - since
+                    found[key] = found[key] + grown if key in found else grown
 
         return after
 
     with ExitStack() as hooks:
         for key, part in parts.items():
-            hooks.callback(part.first.register_forward_pre_hook(begin(key)).remove)
-            hooks.callback(part.last.register_forward_hook(end(key)).remove)
+            if any(isinstance(module, torch.jit.ScriptModule) for module in part):
+                continue
+            hooks.callback(part.first.register_forward_pre_hook(begin(key, part)).remove)
+            # A module that raises has ended too, when its caller goes on without it.
+            hooks.callback(part.last.register_forward_hook(end(key), always_call=True).remove)
         yield found

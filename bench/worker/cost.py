@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from bench.cells import inputs
 from bench.cells.archs import Arch
@@ -20,7 +21,7 @@ from bench.worker import fvcore_count, network
 from bench.worker.attribution import Part, attributed
 from bench.worker.formulas import COUNTER
 from bench.worker.fvcore_count import FvcoreCount
-from bench.worker.mac_counter import MacCounter
+from bench.worker.mac_counter import MacCounter, Tally, hidden_operators
 
 OUTSIDE = "(outside)"
 
@@ -33,7 +34,7 @@ class StageCost:
     params: int
     """Parameters that no earlier stage has: stages may share some, or be tied."""
     weights: int
-    """Of these the kernels of convolutions and linear layers: no biases, no batch norm."""
+    """The part of them that are kernels of convolutions and linear layers: no biases, no norms."""
     macs: int
     """MACs of what runs in its calls, modules that it shares with other stages among it."""
     fvcore_total: int | None
@@ -41,7 +42,7 @@ class StageCost:
     cannot trace the network, or stages share a module, which it counts for the first alone."""
     activations: int
     """Elements that convolutions and matrix products put out."""
-    uncounted: Mapping[str, int] = field(default_factory=dict)
+    uncounted: Counter[str] = field(default_factory=Counter)
     """Operators that may multiply and have no formula, by how often they ran."""
 
     @property
@@ -63,6 +64,8 @@ class Cost:
     stages: tuple[StageCost, ...]
     macs_on_other_images: int | None = None
     """MACs for other random images where these differ: the count depends on the images."""
+    macs_in_the_next_call: int | None = None
+    """MACs for the same images where these differ: the count depends on earlier calls."""
     fvcore: FvcoreCount = field(default_factory=FvcoreCount)
     disagreements: tuple[str, ...] = ()
     """Where fvcore counts other MACs, in sentences with the operators."""
@@ -91,9 +94,9 @@ class Cost:
         return sum(stage.activations for stage in self.stages)
 
     @property
-    def uncounted(self) -> Mapping[str, int]:
+    def uncounted(self) -> Counter[str]:
         """Operators that may multiply and have no formula, by how often they ran."""
-        return dict(sum((Counter(stage.uncounted) for stage in self.stages), Counter[str]()))
+        return sum((stage.uncounted for stage in self.stages), Counter[str]())
 
     def per_image(self) -> dict[str, Any]:
         """What a run file keeps of a cost that was counted at batch 1."""
@@ -104,6 +107,7 @@ class Cost:
             "fvcore_total_per_image": self.fvcore_total,
             "activations_per_image": self.activations,
             "macs_on_other_images": self.macs_on_other_images,
+            "macs_in_the_next_call": self.macs_in_the_next_call,
             "uncounted": self.uncounted,
             "fvcore_remark": self.fvcore.remark,
             "fvcore_disagreements": self.disagreements,
@@ -114,25 +118,29 @@ class Cost:
 def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int = 0) -> Cost:
     """Count a fresh, uncompiled copy of ``arch`` on square images of ``image_size`` pixels.
 
-    Weights and images are those of ``seed``, as a worker draws them. Raises whatever the network
-    raises for such images.
+    Weights and images are those of ``seed``, as a worker draws them. A first call, which may make
+    what later ones keep, is not counted. Raises whatever the network raises for such images.
     """
     torch.manual_seed(seed)
     model = to_eval(network.build(arch, aux=False, image_size=image_size))
     images, others = (inputs.random_images(batch_size, image_size) for _ in range(2))
-    with MacCounter() as counter:
-        found = _by_stage(model, images, counter)
-    with MacCounter() as on_others:
-        model(others)
+    with torch.no_grad():
+        model(images.clone())
+    parts, counter = _by_stage(model, images)
+    whole = parts[""].macs
+    on_others, again = _macs(model, others), whole
+    if on_others != whole:
+        again = _macs(model, images)
     theirs = fvcore_count.count(model, images.clone())
     return Cost(
         arch=arch.name,
         image_size=image_size,
         batch_size=batch_size,
-        params=_params(model),
-        params_with_aux=_params(network.build(arch, aux=True, image_size=image_size)),
-        stages=tuple(_stages(model, found, theirs)),
-        macs_on_other_images=None if on_others.macs == counter.macs else on_others.macs,
+        params=_numel(model.parameters()),
+        params_with_aux=_numel(network.build(arch, aux=True, image_size=image_size).parameters()),
+        stages=tuple(_stages(model, parts, theirs)),
+        macs_on_other_images=on_others if on_others != whole == again else None,
+        macs_in_the_next_call=again if again != whole else None,
         fvcore=theirs,
         disagreements=theirs.disagreements(counter.macs_by_operator),
     )
@@ -140,58 +148,57 @@ def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int =
 
 def stages(model: nn.Module, images: Tensor) -> tuple[StageCost, ...]:
     """Cost of each direct child, and of what runs outside them where that costs anything."""
+    parts, _ = _by_stage(model, images)
+    return tuple(_stages(model, parts, fvcore_count.count(model, images.clone())))
+
+
+def _macs(model: nn.Module, images: Tensor) -> int:
     with MacCounter() as counter:
-        found = _by_stage(model, images, counter)
-    return tuple(_stages(model, found, fvcore_count.count(model, images.clone())))
-
-
-def _by_stage(model: nn.Module, images: Tensor, counter: MacCounter) -> dict[str, Counter[str]]:
-    """What each direct child counts when it is called, and the whole under ""."""
-    children = {name: Part(child, child) for name, child in model.named_children()}
-    with attributed(children, counter.read) as found:
         model(images.clone())
-    return {**found, "": counter.read()}
+    return counter.macs
+
+
+def _by_stage(model: nn.Module, images: Tensor) -> tuple[dict[str, Tally], MacCounter]:
+    """What each direct child counts when it is called, and the whole under ""; the counter."""
+    children = {name: Part(child, child) for name, child in model.named_children()}
+    with MacCounter() as counter, attributed(children, counter.read) as found:
+        model(images.clone())
+    return {**found, "": counter.read() + Tally(uncounted=hidden_operators(model))}, counter
 
 
 def _stages(
-    model: nn.Module, found: Mapping[str, Counter[str]], theirs: FvcoreCount
+    model: nn.Module, parts: Mapping[str, Tally], theirs: FvcoreCount
 ) -> Iterator[StageCost]:
     seen: set[nn.Parameter] = set()
-    none: Counter[str] = Counter()
     children = dict(model.named_children())
-    fvcore_knows = theirs.by_module if theirs.by_module and _are_apart(children.values()) else None
+    fvcore = theirs.by_module if theirs.by_module and _are_apart(children.values()) else None
+    left = parts[""]
     for name, child in children.items():
-        own = _unseen(child.parameters(), seen)
-        counted = found.get(name, none)
+        own, tally = _unseen(child.parameters(), seen), parts.get(name, Tally())
         yield StageCost(
             name=name,
             params=_numel(own),
             weights=_numel(_unseen(_kernels(child), seen)),
-            macs=counted["macs"],
-            fvcore_total=None if fvcore_knows is None else fvcore_knows.get(name, 0),
-            activations=counted["activations"],
-            uncounted=_uncounted(counted),
+            macs=tally.macs,
+            fvcore_total=None if fvcore is None else fvcore.get(name, 0),
+            activations=tally.activations,
+            uncounted=tally.uncounted,
         )
         seen |= own
-    in_children = sum((found.get(name, none) for name in children), none)
-    left = found[""] - in_children
+        left -= tally
     outside = StageCost(
         name=OUTSIDE,
         params=_numel(_unseen(model.parameters(), seen)),
         weights=0,
-        macs=left["macs"],
+        macs=left.macs,
         fvcore_total=None
-        if fvcore_knows is None
-        else fvcore_knows[""] - sum(fvcore_knows.get(name, 0) for name in children),
-        activations=left["activations"],
-        uncounted=_uncounted(left),
+        if fvcore is None
+        else fvcore[""] - sum(fvcore.get(name, 0) for name in children),
+        activations=left.activations,
+        uncounted=left.uncounted,
     )
-    if outside.params or outside.fvcore_total or left:
+    if outside.params or outside.fvcore_total or left != Tally():
         yield outside
-
-
-def _uncounted(counted: Counter[str]) -> dict[str, int]:
-    return {name: ran for name, ran in counted.items() if "::" in name}
 
 
 def _are_apart(children: Iterable[nn.Module]) -> bool:
@@ -205,10 +212,6 @@ def _unseen(parameters: Iterable[nn.Parameter], seen: set[nn.Parameter]) -> set[
     return set(parameters) - seen
 
 
-def _params(module: nn.Module) -> int:
-    return _numel(module.parameters())
-
-
 def _numel(parameters: Iterable[nn.Parameter]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
@@ -217,5 +220,5 @@ def _kernels(module: nn.Module) -> Iterator[nn.Parameter]:
     return (
         part.weight
         for part in module.modules()
-        if isinstance(part, nn.Conv2d | nn.Linear) and isinstance(part.weight, nn.Parameter)
+        if isinstance(part, _ConvNd | nn.Linear) and isinstance(part.weight, nn.Parameter)
     )

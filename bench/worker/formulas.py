@@ -31,9 +31,14 @@ def dot(left: Shape, _right: Shape, **_: Any) -> int:
     return 2 * prod(left)
 
 
-def summed_batches(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
-    """B × M × K by B × K × N, summed over B."""
+def added_product(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
+    """… × M × K by … × K × N, added to a tensor; summed over a batch or not."""
     return 2 * prod(left) * right[-1]
+
+
+def outer(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
+    """M by N, added to a matrix."""
+    return 2 * prod(left) * prod(right)
 
 
 def trilinear(
@@ -58,7 +63,7 @@ def trilinear(
 def attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
     """Queries … × L × E by keys … × S × E, and the scores by values … × S × V.
 
-    What a mask leaves out is counted too. Before 2.15 PyTorch counts 0 for it on a CPU.
+    Scores that a mask leaves out are counted too. PyTorch before 2.15 counts 0 on a CPU.
     """
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
@@ -70,6 +75,13 @@ def linear(inputs: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
 
 def convolution(_inputs: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """Weights of output channels × input channels of a group × kernel."""
+    return 2 * prod(out_shape) * prod(weight[1:])
+
+
+def quantised_convolution(
+    _inputs: Shape, _scale: Any, _zero: Any, weight: Shape, *_: Any, out_shape: Shape, **__: Any
+) -> int:
+    """Weights come after the scale and the zero point of the inputs."""
     return 2 * prod(out_shape) * prod(weight[1:])
 
 
@@ -88,13 +100,20 @@ def _expanded(shape: Shape, at: list[int]) -> Shape:
     return tuple(sizes)
 
 
-# By the operators' names; those that an installed PyTorch does not have are passed over.
+# The names are the operators'; those that an installed PyTorch does not have are passed over.
 FORMULAS: Mapping[str, Formula] = {
     "aten::mv": matrix_vector,
     "aten::addmv": added_matrix_vector,
     "aten::dot": dot,
     "aten::vdot": dot,
-    "aten::addbmm": summed_batches,
+    "aten::addbmm": added_product,
+    "aten::addr": outer,
+    # PyTorch has formulas for the forms that are not in place.
+    "aten::addmm_": added_product,
+    "aten::baddbmm_": added_product,
+    "aten::addbmm_": added_product,
+    "aten::addmv_": added_matrix_vector,
+    "aten::addr_": outer,
     "aten::_trilinear": trilinear,
     "aten::_scaled_dot_product_flash_attention_for_cpu": attention,
     "aten::_scaled_dot_product_fused_attention_overrideable": attention,
@@ -108,6 +127,11 @@ FORMULAS: Mapping[str, Formula] = {
     "mkldnn::_linear_pointwise": linear,
     "mkldnn::_convolution_pointwise": convolution,
     "mkldnn::_convolution_pointwise_": lambda _added, *given, **named: convolution(*given, **named),
+    "onednn::qlinear_pointwise": linear,
+    "onednn::qconv1d_pointwise": quantised_convolution,
+    "onednn::qconv2d_pointwise": quantised_convolution,
+    "onednn::qconv3d_pointwise": quantised_convolution,
+    "onednn::qconv_pointwise": quantised_convolution,
     "quantized::linear": linear,
     "quantized::linear_relu": linear,
     "quantized::linear_dynamic": linear,
@@ -134,7 +158,7 @@ def known() -> dict[Any, Formula]:
     return found
 
 
-# Of PyTorch's own operators: words in the names of those that multiply matrices, or do as much.
+# Words in the names of PyTorch's own operators that multiply matrices, or do as much.
 _MULTIPLYING = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "addbmm", "hspmm", "sspaddmm", "matmul", "einsum"),
@@ -145,18 +169,29 @@ _MULTIPLYING = frozenset(
     }
 )
 # They have such a word, and move, check or add up elements.
-_HARMLESS = re.compile(r"upsample|reorder|flatten_weight|lu_unpack|check_errors|vector_norm|cross")
-_OWN = frozenset({"aten", "quantized", "mkldnn", "onednn", "mkl", "torchvision"})
-_WITHOUT_ARITHMETIC = frozenset({"prim", "prims", "profiler", "inductor", "streams"})
+_HARMLESS = re.compile(
+    r"upsample|reorder|flatten_weight|lu_unpack|check_errors|vector_norm|cross|pack$|fftfreq|"
+    r"batch_norm"
+)
+_OWN = frozenset(
+    {
+        *("aten", "prim", "prims", "quantized", "mkldnn", "mkldnn_prepacked", "onednn", "mkl"),
+        *("inductor", "torchvision", "profiler", "streams"),
+    }
+)
 
 
 def multiplies(name: str) -> bool:
     """Whether an operator, ``namespace::name``, may multiply and accumulate.
 
-    Of PyTorch's own operators the names tell. Nothing is known of anybody else's: they may.
+    The names of PyTorch's own operators tell. Nothing is known about anybody else's: they may.
     """
     namespace, _, operator = name.partition("::")
     if namespace not in _OWN:
-        return namespace not in _WITHOUT_ARITHMETIC
-    words = {re.sub(r"\d+d?$", "", word) for word in operator.lower().split("_")}
+        return True
+    # qconv2d is a quantised conv, int4mm a product of matrices of int4.
+    words = {
+        re.sub(r"^(q|int\d)(?=conv|linear|mm)|(\d+d?)$", "", word)
+        for word in operator.lower().split("_")
+    }
     return bool(words & _MULTIPLYING) and not _HARMLESS.search(operator)

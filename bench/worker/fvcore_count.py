@@ -4,17 +4,27 @@ fvcore traces a network and calls its total "flops". It means multiply-accumulat
 and matrix products, plus the operations of norms, average pooling and interpolation.
 """
 
+import multiprocessing
+import os
+import platform
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from bench.errors import in_a_line
+from bench.signals import ending
 from bench.worker import formulas
+from bench.worker.lifeline import die_with
 
+LIMIT_S = 90.0  # tracing takes about as long as two forwards
 CONVOLUTIONS = frozenset({"conv"})
 PRODUCTS = frozenset({"linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "einsum"})
 
@@ -34,7 +44,7 @@ class FvcoreCount:
 
     @property
     def total(self) -> int | None:
-        """Of the whole network; None after an error."""
+        """The whole network's; None after an error."""
         return self.by_module.get("")
 
     @property
@@ -42,7 +52,9 @@ class FvcoreCount:
         """What the total lacks, or why there is none; empty where it is complete."""
         if self.error:
             return self.error
-        names = ", ".join(f"{count} × {name}" for name, count in self.unknown.items())
+        # Those that multiply come first: a table may cut the rest off.
+        in_order = sorted(self.unknown, key=lambda name: not formulas.multiplies(name))
+        names = ", ".join(f"{self.unknown[name]} × {name}" for name in in_order)
         return f"without {names}" if names else ""
 
     def disagreements(self, macs_by_operator: Mapping[str, int]) -> tuple[str, ...]:
@@ -65,7 +77,50 @@ class FvcoreCount:
 
 
 def count(model: nn.Module, images: Tensor) -> FvcoreCount:
-    """Count ``model`` in ``eval()`` on ``images``, N × 3 × H × W; a failure is in ``error``."""
+    """Count ``model`` in ``eval()`` on ``images``, N × 3 × H × W; a failure is in ``error``.
+
+    fvcore counts in a child process where that can be forked: tracing some networks, such as one
+    that catches a module's exception, aborts the process.
+    """
+    if platform.system() != "Linux":
+        return _here(model, images)
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=_in_a_child, args=(model, images, sending, os.getpid()))
+    with warnings.catch_warnings():
+        # Python 3.12 warns of other threads: they compute, and the child has one thread.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    sending.close()
+    try:
+        return _received(receiving, child)
+    finally:
+        child.kill()
+        child.join()
+        receiving.close()
+
+
+def _received(receiving: Connection, child: BaseProcess) -> FvcoreCount:
+    if not receiving.poll(LIMIT_S):
+        return FvcoreCount(error=f"cannot trace it: not done after {LIMIT_S:.0f} s")
+    try:
+        found: FvcoreCount = receiving.recv()
+    except EOFError:
+        child.join()
+        return FvcoreCount(error=f"cannot trace it: its process {ending(child.exitcode or 0)}")
+    return found
+
+
+def _in_a_child(model: nn.Module, images: Tensor, sending: Connection, parent: int) -> None:
+    die_with(parent)
+    torch.set_num_threads(1)  # those of the parent are not here
+    with Path(os.devnull).open("w") as nothing:  # what a network prints, it has printed
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    sending.send(_here(model, images))
+
+
+def _here(model: nn.Module, images: Tensor) -> FvcoreCount:
     was_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # attention's would be one operator
     try:
@@ -103,7 +158,7 @@ def _disagreement(
 ) -> str:
     """Both counts with their operators, and the operators that fvcore does not know."""
     unknown = f"; it does not know {', '.join(missed)}" if missed else ""
-    return f"{family}: {_listed(ran)} ran where fvcore counts {_listed(counted)}{unknown}"
+    return f"{_listed(ran)} MACs of {family} ran, and fvcore counts {_listed(counted)}{unknown}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

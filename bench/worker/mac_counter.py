@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.worker import formulas
+from bench.worker.formulas import multiplies
 
 # Operators on functions, such as cond: without this one that has no formula could not run.
 _SKIPPING: dict[str, Any] = (
@@ -23,15 +25,42 @@ _SKIPPING: dict[str, Any] = (
 )
 
 
-class MacCounter:
-    """Counts what runs inside ``with MacCounter() as counter:``; no gradients are made there.
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts until now, or between two times."""
 
-    oneDNN is off meanwhile, and attention's fast path: they run an LSTM, or a transformer's layer,
-    as one operator. Whatever runs is the same.
+    macs: int = 0
+    activations: int = 0
+    """Elements that the counted operators put out; of attention, its scores too."""
+    uncounted: Counter[str] = field(default_factory=Counter)
+    """How often operators ran that may multiply and have no formula, ``namespace::name``."""
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.macs + other.macs,
+            self.activations + other.activations,
+            self.uncounted + other.uncounted,
+        )
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.macs - other.macs,
+            self.activations - other.activations,
+            self.uncounted - other.uncounted,
+        )
+
+
+class MacCounter:
+    """Counts what runs inside ``with MacCounter() as counter:``, without gradients.
+
+    oneDNN and attention's fast path are off there, since they run an LSTM, or a transformer's
+    layer, as one operator. What a network computes in NumPy, or in threads of its own, is not seen.
     """
 
     def __init__(self) -> None:
         self._flops = FlopCounterMode(display=False, custom_mapping=formulas.known(), **_SKIPPING)
+        # Its own tracks modules with hooks on gradients, which autograd inside a forward breaks.
+        self._flops.mod_tracker = _NoTracker()  # type: ignore[assignment]
         self._operators = _Operators(self._flops.flop_registry)
         self._closing = ExitStack()
 
@@ -51,26 +80,52 @@ class MacCounter:
         return self._flops.get_total_flops() // 2
 
     @property
-    def activations(self) -> int:
-        """Elements that the counted operators put out until now; of attention, its scores too."""
-        return self._operators.activations
-
-    @property
     def macs_by_operator(self) -> Mapping[str, int]:
         """Multiply-accumulates of each operator, ``namespace::name``."""
         counted = self._flops.get_flop_counts().get("Global", {})
         return {_name(packet): flops // 2 for packet, flops in counted.items()}
 
     @property
-    def uncounted(self) -> Mapping[str, int]:
-        """How often operators ran that may multiply, and that nobody has a formula for."""
+    def uncounted(self) -> Counter[str]:
+        """How often operators ran until now that may multiply and have no formula."""
+        return self.read().uncounted
+
+    def read(self) -> Tally:
+        """All counts until now."""
         skipped: Counter[str] = getattr(self._flops, "get_unsupported_ops", Counter)()
         on_functions = Counter({f"higher_order::{name}": ran for name, ran in skipped.items()})
-        return dict(sorted((self._operators.uncounted + on_functions).items()))
+        operators = self._operators
+        return Tally(self.macs, operators.activations, operators.uncounted + on_functions)
 
-    def read(self) -> Counter[str]:
-        """All counts until now, to be subtracted from each other: uncounted operators by name."""
-        return Counter({"macs": self.macs, "activations": self.activations, **self.uncounted})
+
+class _NoTracker:
+    """Stands for a ``ModuleTracker``: all is counted for the whole."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def hidden_operators(model: nn.Module) -> Counter[str]:
+    """What multiplies in TorchScript's graphs and never passes PyTorch's dispatcher.
+
+    ``torch.jit.optimize_for_inference`` puts such operators there; each counts once.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        kinds = (node.kind() for node in _nodes(model.inlined_graph))
+        return Counter(kind for kind in kinds if kind.startswith("prim::") and multiplies(kind))
+    return sum(map(hidden_operators, model.children()), Counter[str]())
+
+
+def _nodes(block: Any) -> Iterator[Any]:
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)
 
 
 class _Operators(TorchDispatchMode):
@@ -102,7 +157,7 @@ class _Operators(TorchDispatchMode):
         name = _name(packet)
         if packet in self._counted:
             self.activations += _elements(name, args, result)
-        elif isinstance(func, OpOverload) and formulas.multiplies(name) and _has_tensors(result):
+        elif isinstance(func, OpOverload) and multiplies(name) and _has_tensors(result):
             self.uncounted[name] += 1
         return result
 

@@ -79,7 +79,7 @@ def test_cost_of_torchvisions_as_json(capsys: Capture) -> None:
     assert row["fvcore_remark"] == "without 13 × aten::max_pool2d"  # FACTS.md
     assert not row["macs_is_lower_bound"]
     assert {name for name, value in row.items() if value is None} == {
-        *("uncounted", "macs_on_other_images", "fvcore_disagreements")
+        *("uncounted", "macs_on_other_images", "macs_in_the_next_call", "fvcore_disagreements")
     }
 
 
@@ -100,6 +100,22 @@ def test_what_is_not_counted_stands_beside_the_count_and_the_other_archs(
     shown = capfd.readouterr().out
     assert "≥ 3,000" in shown
     assert "tests.bench.factories:distances: its MACs are a lower bound: plus 1 ×" in shown
+
+
+def test_one_network_that_fails_leaves_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    archs = ("tests.bench.broken:raises_when_called", "tests.bench.cases:MatmulLeft")
+    assert main(["cost", *archs, "--image-size", "32", "--format", "json"]) == 2
+    out, err = capfd.readouterr()
+    assert [row["macs"] for row in json.loads(out)] == [cases.MACS[cases.MatmulLeft]]
+    assert "raises_when_called at 32×32: IndexError: no such layer" in err
+
+
+def test_counts_stay_whole_numbers_beside_unknown_ones(capfd: pytest.CaptureFixture[str]) -> None:
+    archs = ("tests.bench.cases:MatrixVector", "tests.bench.cases:MatmulLeft")
+    assert main(["cost", *archs, "--image-size", "32", "--format", "json"]) == 0
+    text = capfd.readouterr().out
+    assert [row["fvcore_total"] for row in json.loads(text)] == [None, 16_384]
+    assert "16384.0" not in text
 
 
 def test_what_a_network_prints_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

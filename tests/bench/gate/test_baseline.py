@@ -150,7 +150,8 @@ def test_a_count_that_is_no_whole_number_is_refused(
     path: Path, content: dict[str, Any], value: Any
 ) -> None:
     content["cells"][A]["params"] = value
-    assert "is damaged: " in refused(put(path, content))
+    reason = f"params of {A} is null" if value is None else "Expected `int | null`"
+    assert f"is damaged: {reason}" in refused(put(path, content))
 
 
 def test_only_fvcores_total_may_be_unknown(path: Path, content: dict[str, Any]) -> None:

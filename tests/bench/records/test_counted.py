@@ -25,6 +25,11 @@ def test_what_a_reader_must_know_is_a_sentence_each() -> None:
     assert is_lower_bound(cost)
 
 
+def test_why_nothing_was_counted_is_told() -> None:
+    (note,) = notes_on({"error": "no such layer"})
+    assert note.endswith("no such layer")
+
+
 def test_the_counter_of_a_run_is_named_once() -> None:
     ours = {**COUNTED, "counter": "FlopCounterMode"}
     assert counter([ours, ours, {"error": "no such layer"}]) == "FlopCounterMode"

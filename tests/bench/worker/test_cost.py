@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -233,10 +235,118 @@ def test_what_fvcore_lacks_leaves_no_count_blank() -> None:
 
 
 def test_a_network_that_writes_into_its_images_is_counted_on_the_images() -> None:
-    for network in (cases.WritesIntoImages, cases.NormalisesInPlace):
+    for network, macs in (
+        (cases.WritesIntoImages, 16**2 * 16 * 27 + 16 * 10),
+        (cases.NormalisesInPlace, 30**2 * 16 * 27 + 16 * 10),
+    ):
         found = case(network)
-        assert found.macs > 0
-        assert found.macs_on_other_images is None
+        assert (found.macs, found.macs_on_other_images) == (macs, None)
+
+
+class _Grows(nn.Module):
+    """Each call is one product longer than the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.calls = nn.Linear(3, 3, bias=False), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        out = x.mean((2, 3))
+        for _ in range(self.calls):
+            out = self.fc(out)
+        return out
+
+
+def test_a_count_that_depends_on_earlier_calls_says_so() -> None:
+    found = cost.count(archs.find(f"{__name__}:_Grows"), image_size=8)
+    assert (found.macs, found.macs_in_the_next_call) == (2 * 9, 4 * 9)
+    assert found.macs_on_other_images is None
+    assert found.per_image()["macs_in_the_next_call"] == 4 * 9
+
+
+class _MadeOnce(_Grows):
+    """The first call makes what all later ones use."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls = min(self.calls, 0) - 1 if self.calls <= 0 else 0
+        out: torch.Tensor = self.fc(x.mean((2, 3)))
+        return self.fc(out) if self.calls == -1 else out
+
+
+def test_the_first_call_is_not_counted() -> None:
+    found = cost.count(archs.find(f"{__name__}:_MadeOnce"), image_size=8)
+    assert (found.macs, found.macs_on_other_images, found.macs_in_the_next_call) == (9, None, None)
+
+
+class LeavesEarly(nn.Module):
+    """A child raises, and the network goes on without it; fvcore's trace of it aborts."""
+
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise LookupError(self.conv(x))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = self.Body(), nn.Conv2d(3, 5, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with contextlib.suppress(LookupError):
+            self.body(x)
+        out: torch.Tensor = self.head(x)
+        return out
+
+
+def test_a_trace_that_aborts_leaves_no_count_blank() -> None:
+    found = cost.count(archs.find(f"{__name__}:LeavesEarly"), image_size=8)
+    assert {stage.name: stage.macs for stage in found.stages} == {"body": 64 * 9, "head": 64 * 15}
+    assert found.fvcore_total is None
+    assert "was killed by SIG" in found.fvcore.remark
+
+
+class CallsItself(nn.Module):
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1, bias=False)
+
+        def forward(self, x: torch.Tensor, depth: int = 3) -> torch.Tensor:
+            out: torch.Tensor = self.conv(x)
+            return self(out, depth - 1) if depth > 1 else out
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = self.Block()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.block(x)
+        return out
+
+
+def test_a_stage_that_calls_itself_has_all_of_it() -> None:
+    found = cost.count(archs.find(f"{__name__}:CallsItself"), image_size=8)
+    assert [(stage.name, stage.macs) for stage in found.stages] == [("block", 3 * 64 * 9)]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("name", ["scripted", "traced", "lazy", "half", "double", "exported"])
+def test_whatever_form_a_network_has_it_is_counted(name: str) -> None:
+    found = cost.count(archs.find(f"tests.bench.odd:{name}"), image_size=32, batch_size=2)
+    assert found.macs > 0
+    assert found.uncounted == {}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_what_torchscript_hides_makes_a_lower_bound() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.Flatten(), nn.Linear(8 * 36, 5))
+    scripted = torch.jit.optimize_for_inference(torch.jit.script(network.eval()))
+    (outside,) = cost.stages(scripted, torch.randn(1, 3, 8, 8))
+    assert outside.macs == 8 * 36 * 5
+    assert outside.uncounted == {"prim::mkldnn_convolution": 1}
 
 
 class _Pooled(nn.Sequential):

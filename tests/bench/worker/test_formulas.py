@@ -27,6 +27,14 @@ def test_products_that_are_summed_over_the_batch() -> None:
     assert macs(torch.addbmm, torch.randn(5, 2), left, right) == 3 * 5 * 7 * 2
 
 
+def test_forms_in_place_and_outer_products() -> None:
+    left, right, bias = torch.randn(5, 7), torch.randn(7, 2), torch.randn(5, 2)
+    assert macs(bias.addmm_, left, right) == 5 * 7 * 2
+    assert macs(torch.addr, torch.randn(5, 2), torch.randn(5), torch.randn(2)) == 5 * 2
+    batches = torch.randn(3, 5, 2)
+    assert macs(batches.baddbmm_, left.expand(3, 5, 7), right.expand(3, 7, 2)) == 3 * 5 * 7 * 2
+
+
 def test_a_bilinear_layer() -> None:
     left, right, weight = torch.randn(4, 5), torch.randn(4, 7), torch.randn(3, 5, 7)
     assert macs(F.bilinear, left, right, weight) == 4 * 3 * 5 * 7
@@ -90,7 +98,9 @@ def test_every_name_has_a_namespace() -> None:
     [
         *("aten::_fft_r2c", "aten::_cdist_forward", "aten::linalg_inv_ex", "aten::_sparse_mm"),
         *("aten::conv3d", "aten::_weight_int3pack_mm", "aten::lstm", "aten::_cudnn_rnn"),
-        *("mine::scale", "mkldnn::_linear_pointwise"),
+        *("mine::scale", "mkldnn::_linear_pointwise", "onednn::qconv2d_pointwise"),
+        *("quantized::int4mm_packed_weight_cpu", "inductor::_mm_plus_mm", "prims::svd"),
+        *("prims::fft_c2c", "prim::mkldnn_convolution", "onednn::qlinear_pointwise"),
     ],
 )
 def test_what_may_multiply_is_told_by_its_name(name: str) -> None:

@@ -34,10 +34,10 @@ def test_a_network_that_fvcore_cannot_trace_has_a_reason_and_no_total() -> None:
     ("network", "parts"),
     [
         # Figures are fvcore's, as issue reports have them.
-        (cases.MatmulLeft, ["matrix products: 49,152 (aten::mm ", "counts 16,384 (matmul "]),
-        (cases.EinsumChain, ["matrix products: 5,850 (aten::bmm ", "counts 32,705 (einsum "]),
-        (cases.SamePadding, ["convolutions: 221,184 ", "does not know aten::_convolution_mode"]),
-        (cases.Recurrent, ["matrix products: 696,720 ", "does not know aten::lstm"]),
+        (cases.MatmulLeft, ["49,152 (aten::mm ", "MACs of matrix products", "16,384 (matmul "]),
+        (cases.EinsumChain, ["5,850 (aten::bmm ", "counts 32,705 (einsum "]),
+        (cases.SamePadding, ["221,184 (", "convolutions", "not know aten::_convolution_mode"]),
+        (cases.Recurrent, ["696,720 (", "does not know aten::lstm"]),
     ],
 )
 def test_a_disagreement_names_both_counts_and_the_operators(

@@ -1,9 +1,11 @@
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.worker.mac_counter import MacCounter
+from bench.worker.mac_counter import MacCounter, Tally
 from tests.bench import cases, factories
 from tests.bench.cases import MACS
 
@@ -69,6 +71,28 @@ def test_an_operator_of_the_users_own_counts_by_the_formula_they_register(
     found = counted(Doubles(), random(1))
     assert found.uncounted == {}
     assert found.macs == 2 * 3 * cases.IMAGE_SIZE**2
+
+
+def test_autograd_inside_a_forward_is_no_obstacle() -> None:
+    class Gradient(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 1, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(self.conv(x).sum(), x)
+            return gradient
+
+    forward = 3 * 8 * cases.IMAGE_SIZE**2
+    assert counted(Gradient(), random(1)).macs == 2 * forward  # the gradient is as large
+
+
+def test_tallies_are_added_and_subtracted() -> None:
+    one, other = Tally(3, 5, Counter(a=2)), Tally(1, 1, Counter(a=1, b=1))
+    assert one + other == Tally(4, 6, Counter(a=3, b=1))
+    assert (one + other) - other == one
 
 
 def test_it_counts_what_pytorchs_counter_counts() -> None:
