@@ -1,4 +1,4 @@
-"""Answers: how far a network's are from fp32 eager's, leaf by leaf."""
+"""Answers: how far a network's answer is from fp32 eager's, leaf by leaf."""
 
 import math
 import sys
@@ -12,16 +12,20 @@ from bench.cells.leaves import Leaf, Leaves
 from bench.cells.tasks import Answer
 from bench.names import RequestError
 
-# The least root mean square that a leaf's error is relative to, as a share of that of all leaves.
-# Measured on gradients in fp32 (bound 0.2): biases before a batch norm have none but rounding, 1e-7
-# of the others (mobilenet_v3_small); their errors are 1 at a floor of 1e-5, 0.1 at 1e-4 and 0.01 at
+# Floors: the least root mean square that a leaf's error is relative to, as a share of that of all
+# leaves together.
+# Measured on gradients in fp32 (bound 0.2): biases before a batch norm have only rounding, 1e-7 of
+# the others (mobilenet_v3_small); their errors are 1 at a floor of 1e-5, 0.1 at 1e-4 and 0.01 at
 # 1e-3. The smallest gradients that are more than rounding are 1e-3 of the others (swin_t).
-FLOOR = 1e-3
+GRADIENT_FLOOR = 1e-3
+# Outputs differ in scale on purpose: boxes in hundreds of pixels beside scores of 1e-4. Only what
+# is less than one rounding step of fp32 beside the others is measured against them.
+OUTPUT_FLOOR = torch.finfo(torch.float32).eps  # 1.2e-7
 SHOWN = 40  # characters of a value in a message
 
 
 Errors = tuple[float, float | None]
-"""Of the outputs, and of the gradients of a training step."""
+"""Error of the outputs, and error of a training step's gradients; None for inference."""
 
 
 class WrongAnswerError(ValueError):
@@ -42,12 +46,12 @@ def check(found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool =
         )
     largest = partial(_largest_error, dtype=dtype, is_reference=is_reference)
     if found.gradients is None or expected.gradients is None:
-        return largest(found.outputs, expected.outputs, dtype.error_bound), None
-    output_error = largest(found.outputs, expected.outputs, dtype.training_leaf_bound)
+        return largest(found.outputs, expected.outputs, dtype.error_bound, OUTPUT_FLOOR), None
+    output_error = largest(found.outputs, expected.outputs, dtype.training_leaf_bound, OUTPUT_FLOOR)
     _check_together(found.outputs, expected.outputs, dtype)
     # Where rounding decorrelates gradients, they must at least be finite.
     bound = sys.float_info.max if dtype.gradient_bound is None else dtype.gradient_bound
-    return output_error, largest(found.gradients, expected.gradients, bound)
+    return output_error, largest(found.gradients, expected.gradients, bound, GRADIENT_FLOOR)
 
 
 def are_close(found: Answer, expected: Answer, dtype: Dtype) -> bool:
@@ -80,11 +84,14 @@ def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> 
     the same places, and something must be finite; otherwise, and for another shape or another kind
     of number, the error is infinite.
     """
-    if found.shape != expected.shape or _is_float(found) is not _is_float(expected):
+    if (
+        found.shape != expected.shape
+        or found.is_floating_point() is not expected.is_floating_point()
+    ):
         return math.inf
     if not expected.numel():
         return 0.0
-    if not _is_float(expected):
+    if not expected.is_floating_point():
         return float((found != expected).double().mean())
     if not expected.isfinite().any() or not _is_as_finite(found, expected):
         return math.inf
@@ -98,19 +105,25 @@ _NOT_FINITE = "has NaNs or infinities in it"
 
 
 def _largest_error(
-    found: Leaves, expected: Leaves, bound: float, *, dtype: Dtype, is_reference: bool
+    found: Leaves,
+    expected: Leaves,
+    bound: float,
+    floor: float,
+    *,
+    dtype: Dtype,
+    is_reference: bool,
 ) -> float:
     if found.keys() != expected.keys():
         odd = ", ".join(sorted(found.keys() ^ expected.keys()))
         raise WrongAnswerError(f"{odd} is not both in this answer and in fp32 eager's")
-    floor = FLOOR * _rms(expected)
+    least_rms = floor * _rms(expected)
     largest = 0.0
     for name, leaf in expected.items():
         one, other = _as_tensor(found[name]), _as_tensor(leaf)
         if not isinstance(one, Tensor) or not isinstance(other, Tensor):
             _check_equal(name, found[name], leaf)
             continue
-        error = relative_error(one, other, floor * math.sqrt(other.numel()))
+        error = relative_error(one, other, least_rms * math.sqrt(other.numel()))
         if not error <= bound:
             if not isinstance(leaf, Tensor):
                 raise _unequal(name, found[name], leaf)
@@ -128,7 +141,7 @@ def _check_together(found: Leaves, expected: Leaves, dtype: Dtype) -> None:
         for one, other in (
             (_as_tensor(found[name]), _as_tensor(expected[name])) for name in expected
         )
-        if isinstance(one, Tensor) and _is_float(one)
+        if isinstance(one, Tensor) and one.is_floating_point()
     ]
     norm = math.hypot(*(_norm(other) for _, other in pairs))
     error = math.hypot(*(_norm(one - other) for one, other in pairs)) / (norm or math.inf)
@@ -145,14 +158,14 @@ def _why(
     """Why a leaf is wrong: what follows its name in a sentence."""
     if found.shape != expected.shape:
         return f"has the shape {_shape(found)}, and fp32 eager's has {_shape(expected)}"
-    if _is_float(found) is not _is_float(expected):
+    if found.is_floating_point() is not expected.is_floating_point():
         return f"is of {found.dtype}, and fp32 eager's of {expected.dtype}"
     if not expected.isfinite().any():
         return "has no finite value in fp32 eager's answer, so that nothing can be compared"
     if not _is_as_finite(found, expected):
         is_finite = bool(found.isfinite().all())
         return f"is finite where fp32 eager's {_NOT_FINITE}" if is_finite else _NOT_FINITE
-    how = "relative L2 distance" if _is_float(found) else "share of values that differ"
+    how = "relative L2 distance" if found.is_floating_point() else "share of values that differ"
     if is_reference:
         return (
             f"differs from call to call, by {error:.2g} ({how}): this is fp32 eager, and nothing "
@@ -207,10 +220,6 @@ def _as_tensor(leaf: Leaf) -> Leaf:
     return torch.tensor(leaf, dtype=torch.float64)
 
 
-def _is_float(tensor: Tensor) -> bool:
-    return tensor.is_floating_point()
-
-
 def _is_as_finite(found: Tensor, expected: Tensor) -> bool:
     """Whether NaNs, and infinities of either sign, are in the same places."""
     if found.isfinite().all() and expected.isfinite().all():
@@ -231,6 +240,8 @@ def _norm(tensor: Tensor) -> float:
 
 def _rms(leaves: Leaves) -> float:
     """The root mean square of all numbers in floating-point leaves that are finite."""
-    tensors = [leaf for leaf in leaves.values() if isinstance(leaf, Tensor) and _is_float(leaf)]
+    tensors = [
+        leaf for leaf in leaves.values() if isinstance(leaf, Tensor) and leaf.is_floating_point()
+    ]
     count = sum(tensor.numel() for tensor in tensors)
     return math.hypot(*(_norm(_finite(tensor)) for tensor in tensors)) / math.sqrt(max(count, 1))

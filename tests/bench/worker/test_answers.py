@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,11 +7,11 @@ import torch
 from torch import Tensor
 
 from bench.cells import leaves
-from bench.cells.dtypes import DTYPES
+from bench.cells.dtypes import DTYPES, Dtype
 from bench.cells.tasks import Answer
 from bench.names import RequestError
 from bench.worker import answers
-from bench.worker.answers import FLOOR, WrongAnswerError
+from bench.worker.answers import GRADIENT_FLOOR, OUTPUT_FLOOR, WrongAnswerError
 
 FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
 
@@ -151,11 +152,31 @@ def test_the_error_is_the_largest_over_leaves() -> None:
         answers.check(wrong, expected, BF16)
 
 
-def test_a_leaf_that_is_nearly_zero_is_measured_against_the_others() -> None:
-    """Of the numbers 1 and 0 the root mean square is 1 / sqrt(2)."""
-    expected, found = answer((vector(1.0), vector(0.0))), answer((vector(1.0), vector(1e-7)))
+@pytest.mark.parametrize("dtype", [FP32, BF16])
+@pytest.mark.parametrize("gradient", [None, vector(1.0)])
+def test_a_small_output_that_is_wrong_is_found_beside_a_large_one(
+    dtype: Dtype, gradient: Tensor | None
+) -> None:
+    boxes, scores = torch.full((2, 4), 640.0), vector(1e-4, 2e-4)
+    expected = answer({"boxes": boxes, "scores": scores}, gradient)
+    for wrong in (3 * scores.flip(0), 500 * scores, torch.zeros(2)):
+        with pytest.raises(WrongAnswerError, match=r"the output\['scores'\] is .* away"):
+            answers.check(answer({"boxes": boxes, "scores": wrong}, gradient), expected, dtype)
+
+
+def test_an_output_that_is_nearly_zero_is_measured_against_the_others() -> None:
+    """The root mean square of 1 and 0 is 1 / sqrt(2)."""
+    expected, found = answer((vector(1.0), vector(0.0))), answer((vector(1.0), vector(1e-11)))
     error, _ = answers.check(found, expected, FP32)
-    assert error == pytest.approx(1e-7 * math.sqrt(2) / FLOOR)
+    assert error == pytest.approx(1e-11 * math.sqrt(2) / OUTPUT_FLOOR)
+
+
+def test_a_gradient_that_is_nearly_zero_is_measured_against_the_others() -> None:
+    one = vector(1.0)
+    expected = Answer(outputs={"output": one}, gradients={"w": one, "bias": vector(0.0)})
+    found = replace(expected, gradients={"w": one, "bias": vector(1e-7)})
+    _, error = answers.check(found, expected, FP32)
+    assert error == pytest.approx(1e-7 * math.sqrt(2) / GRADIENT_FLOOR)
 
 
 def test_a_wrong_imaginary_part_is_found() -> None:
