@@ -81,8 +81,8 @@ def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> 
     """L2 distance over the L2 norm of what was expected, or over ``least_norm`` if that is more.
 
     For integers and truth values, the share that differs. What is not finite must be the same in
-    the same places, and something must be finite; otherwise, and for another shape or another kind
-    of number, the error is infinite.
+    the same places; otherwise, and for another shape or another kind of number, the error is
+    infinite.
     """
     if (
         found.shape != expected.shape
@@ -93,7 +93,7 @@ def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> 
         return 0.0
     if not expected.is_floating_point():
         return float((found != expected).double().mean())
-    if not expected.isfinite().any() or not _is_as_finite(found, expected):
+    if not _is_as_finite(found, expected):
         return math.inf
     found, expected = _finite(found), _finite(expected)
     distance, norm = _norm(found - expected), max(_norm(expected), least_norm)
@@ -116,6 +116,7 @@ def _largest_error(
     if found.keys() != expected.keys():
         odd = ", ".join(sorted(found.keys() ^ expected.keys()))
         raise WrongAnswerError(f"{odd} is not both in this answer and in fp32 eager's")
+    _refuse_without_finite(expected)
     least_rms = floor * _rms(expected)
     largest = 0.0
     for name, leaf in expected.items():
@@ -132,6 +133,17 @@ def _largest_error(
             )
         largest = max(largest, error)
     return largest
+
+
+def _refuse_without_finite(expected: Leaves) -> None:
+    """Raise where fp32 eager has floating-point tensors, and no finite value in any of them."""
+    floats = {name: leaf for name, leaf in _floats(expected).items() if leaf.numel()}
+    if floats and not any(leaf.isfinite().any() for leaf in floats.values()):
+        raise WrongAnswerError(
+            f"the {next(iter(floats))} and all other floating-point tensors of fp32 eager's answer "
+            "have no finite value, so that nothing can be compared: give the network weights with "
+            "which it answers finite values"
+        )
 
 
 def _check_together(found: Leaves, expected: Leaves, dtype: Dtype) -> None:
@@ -160,8 +172,6 @@ def _why(
         return f"has the shape {_shape(found)}, and fp32 eager's has {_shape(expected)}"
     if found.is_floating_point() is not expected.is_floating_point():
         return f"is of {found.dtype}, and fp32 eager's of {expected.dtype}"
-    if not expected.isfinite().any():
-        return "has no finite value in fp32 eager's answer, so that nothing can be compared"
     if not _is_as_finite(found, expected):
         is_finite = bool(found.isfinite().all())
         return f"is finite where fp32 eager's {_NOT_FINITE}" if is_finite else _NOT_FINITE
@@ -240,8 +250,15 @@ def _norm(tensor: Tensor) -> float:
 
 def _rms(leaves: Leaves) -> float:
     """The root mean square of all numbers in floating-point leaves that are finite."""
-    tensors = [
-        leaf for leaf in leaves.values() if isinstance(leaf, Tensor) and leaf.is_floating_point()
-    ]
+    tensors = _floats(leaves).values()
     count = sum(tensor.numel() for tensor in tensors)
     return math.hypot(*(_norm(_finite(tensor)) for tensor in tensors)) / math.sqrt(max(count, 1))
+
+
+def _floats(leaves: Leaves) -> dict[str, Tensor]:
+    """The leaves that are floating-point tensors."""
+    return {
+        name: leaf
+        for name, leaf in leaves.items()
+        if isinstance(leaf, Tensor) and leaf.is_floating_point()
+    }

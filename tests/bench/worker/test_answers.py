@@ -120,13 +120,33 @@ NAN, INF = math.nan, math.inf
         ((NAN, 1.0), (INF, 1.0), INF),
         ((1.0, NAN), (NAN, 1.0), INF),
         ((1.0, 1.0), (NAN, 1.0), INF),
-        ((NAN, NAN), (NAN, NAN), INF),  # nothing is left to be compared
+        ((NAN, -INF), (NAN, -INF), 0.0),
     ],
 )
 def test_what_is_not_finite_must_be_the_same_in_the_same_places(
     found: tuple[float, ...], expected: tuple[float, ...], error: float
 ) -> None:
     assert answers.relative_error(vector(*found), vector(*expected)) == pytest.approx(error)
+
+
+@pytest.mark.parametrize("other", [torch.full((3,), -INF), torch.full((3,), NAN), NAN])
+def test_a_leaf_without_finite_values_is_right_where_both_have_the_same(other: Any) -> None:
+    y = vector(1.0, 2.0)
+    expected = answer((y, other))
+    assert answers.check(answer((y, other)), expected, FP32) == (0.0, None)
+    with pytest.raises(WrongAnswerError, match=r"the output\[1\] is "):
+        answers.check(answer((y, 1.0 if other is NAN else other.nan_to_num())), expected, FP32)
+
+
+def test_an_answer_without_any_finite_value_is_refused() -> None:
+    expected = answer((vector(NAN, NAN), vector(-INF), torch.tensor([1])))
+    with pytest.raises(WrongAnswerError, match=r"the output\[0\] and all other .* no finite value"):
+        answers.check(expected, expected, FP32)
+
+
+def test_empty_tensors_need_no_finite_value() -> None:
+    nothing = answer((torch.empty(0, 4), torch.empty(0).long()))
+    assert answers.check(nothing, nothing, FP32) == (0.0, None)
 
 
 def test_the_error_of_integers_is_the_share_that_differs() -> None:
