@@ -12,6 +12,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from bench.cells import inputs, modes, module
 from bench.cells.archs import Arch
 from bench.cells.cell import Cell
+from bench.errors import first_line
 from bench.names import RequestError
 
 # Two images at least: batch norm cannot take statistics of one value.
@@ -67,27 +68,45 @@ def draw_zeros(model: nn.Module) -> None:
 
 
 def calibrate(model: nn.Module, images: Tensor) -> None:
-    """Give batch norms the statistics of random images of the size and on the device of others.
+    """Give batch norms the statistics of random images of the same size and device.
 
-    The network is left in eval mode, and is in it meanwhile, except for the batch norms.
-    An untrained batch norm has mean 0 and variance 1: almost the identity, which would hide a
-    compiler that folds it wrongly.
+    A network that raises on two images gets the statistics of its own; one that raises on these as
+    well keeps mean 0 and variance 1. The network is in eval mode meanwhile and afterwards, except
+    for the batch norms, which are in training mode meanwhile.
+
+    An untrained batch norm is almost the identity, which would hide a compiler that folds it
+    wrongly.
     """
     module.to_eval(model)
     norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
     norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]  # wants other GPUs
     if not norms:
         return
+    drawn = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1]).to(images)
+    if not _take_statistics(model, norms, drawn):
+        # A network may write into its images, and those that are timed must stay the same.
+        _take_statistics(model, norms, images.clone())
+
+
+def _take_statistics(model: nn.Module, norms: list[_BatchNorm], images: Tensor) -> bool:
+    """Give batch norms the statistics of images; return whether the network can take them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the statistics of this batch, not a step towards them
         norm.training = True
-    with torch.no_grad():
-        model(inputs.random_images(CALIBRATION_IMAGES, images.shape[-1]).to(images))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.training = False
+    try:
+        with torch.no_grad():
+            model(images)
+    except Exception:  # noqa: BLE001 - what a network raises on its own images, it raises again
+        for norm in norms:
+            norm.reset_running_stats()  # some may have the statistics of these images
+        return False
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.training = False
+    return True
 
 
 def state(model: nn.Module) -> State:
@@ -96,10 +115,31 @@ def state(model: nn.Module) -> State:
 
 
 def restore(model: nn.Module, kept: State) -> None:
-    """Write what ``state`` copied back into a network's own parameters and buffers."""
+    """Write what ``state`` copied back into a network's own parameters and buffers.
+
+    Raises ``RequestError`` for one that has changed and cannot be written to.
+    """
     with torch.no_grad():
         for name, tensor in _tensors(model):
-            tensor.copy_(kept[name])
+            before = kept[name].to(tensor.device)
+            try:
+                tensor.copy_(before)
+            except RuntimeError as error:
+                # Nothing can be written to an expanded buffer, for one, which rarely changes.
+                if not _is_same(tensor, before):
+                    raise RequestError(
+                        f"the network changes {name}, and the value that it had before the first "
+                        f"step cannot be written back ({first_line(str(error))}): keep it in a "
+                        "tensor of its own, as clone() makes one, and in one shape"
+                    ) from error
+
+
+def _is_same(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal, and have NaNs in the same places."""
+    if tensor.shape != other.shape:
+        return False
+    are_nan = (tensor != tensor) & (other != other)
+    return bool(((tensor == other) | are_nan).all())
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:

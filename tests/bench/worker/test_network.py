@@ -228,6 +228,66 @@ def test_a_state_is_put_back_into_the_same_tensors() -> None:
     assert norm_of(model).num_batches_tracked == 0
 
 
+class WithBuffer(nn.Module):
+    """Has one buffer, which a step may replace."""
+
+    def __init__(self, buffer: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("constant", buffer)
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, 1, True, 1j])
+def test_an_expanded_buffer_that_stays_the_same_is_left_alone(value: complex) -> None:
+    model = WithBuffer(torch.tensor([value]).expand(5))
+    network.restore(model, network.state(model))
+
+
+@pytest.mark.parametrize("buffer", [torch.ones(1).expand(5), torch.zeros(3)])
+def test_a_changed_buffer_that_cannot_be_written_to_is_refused(buffer: Tensor) -> None:
+    model = WithBuffer(torch.zeros(1).expand(5))
+    kept = network.state(model)
+    model.constant = buffer
+    with pytest.raises(RequestError, match=r"changes constant, .* cannot be written back"):
+        network.restore(model, kept)
+
+
+class TakesOne(nn.Module):
+    """Takes exactly one image, and writes into it; its first norm comes before it finds out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn, self.net = nn.BatchNorm2d(3), tiny.net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.net(self.bn(x).reshape(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        x.zero_()
+        return out  # type: ignore[no-any-return]
+
+
+def test_a_network_that_takes_one_image_gets_the_statistics_of_its_own() -> None:
+    torch.manual_seed(0)
+    model = TakesOne()
+    image = inputs.random_images(1, IMAGE_SIZE)
+    before = image.clone()
+    network.calibrate(model, image)
+    assert torch.equal(image, before)
+    assert model.bn.running_mean is not None
+    torch.testing.assert_close(model.bn.running_mean, image.mean((0, 2, 3)))
+    assert model.bn.momentum == 0.1
+    assert not model.bn.training
+
+
+def test_norms_stay_as_they_began_where_the_network_cannot_take_their_statistics() -> None:
+    model = TakesOne()
+    network.calibrate(model, images(0))
+    assert model.bn.running_mean is not None
+    assert model.bn.running_var is not None
+    assert torch.equal(model.bn.running_mean, torch.zeros(3))
+    assert torch.equal(model.bn.running_var, torch.ones(3))
+    assert model.bn.momentum == 0.1
+    assert not any(part.training for part in model.modules())
+
+
 def test_calibration_keeps_the_network_in_eval() -> None:
     seen: list[tuple[bool, bool]] = []
     model = tiny.net()
