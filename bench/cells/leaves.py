@@ -21,7 +21,7 @@ def of(output: Any, name: str = "") -> dict[str, Leaf]:
     """Copy an output's leaves; their paths begin with ``name``.
 
     Tensors and arrays may be nested in mappings, sequences, named tuples, dataclasses and types
-    that PyTorch's pytree knows. Whatever else is found is a leaf as it is.
+    that PyTorch's pytree knows. Any other value is a leaf as it is.
     """
     return dict(_leaves(output, name))
 
@@ -36,7 +36,7 @@ def _leaves(output: Any, path: str) -> Iterator[tuple[str, Leaf]]:
 
 
 def _children(output: Any) -> list[tuple[str, Any]] | None:
-    """What is one level further down, by key; None for a leaf."""
+    """Return the values one level further down, with their keys; None for a leaf."""
     if isinstance(output, Tensor):
         nested = output.unbind() if output.is_nested else None
         return None if nested is None else _numbered(nested)
@@ -44,11 +44,10 @@ def _children(output: Any) -> list[tuple[str, Any]] | None:
         return None
     if type(output) in pytree.SUPPORTED_NODES or pytree.is_namedtuple_instance(output):
         return _registered(output)
+    if dataclasses.is_dataclass(output) and not isinstance(output, type):
+        return _fields(output)
     if isinstance(output, Mapping):
         return [(f"[{key!r}]", value) for key, value in output.items()]
-    if dataclasses.is_dataclass(output) and not isinstance(output, type):
-        fields = dataclasses.fields(output)
-        return [(f".{field.name}", getattr(output, field.name)) for field in fields]
     if isinstance(output, Sequence):
         return _numbered(output)
     return None
@@ -58,8 +57,18 @@ def _numbered(values: Sequence[Any]) -> list[tuple[str, Any]]:
     return [(f"[{index}]", value) for index, value in enumerate(values)]
 
 
+def _fields(output: Any) -> list[tuple[str, Any]]:
+    """A dataclass's fields; of one that is a mapping too, also the items under other names."""
+    names = [field.name for field in dataclasses.fields(output)]
+    items = output.items() if isinstance(output, Mapping) else ()
+    return [
+        *((f".{name}", getattr(output, name)) for name in names),
+        *((f"[{key!r}]", value) for key, value in items if key not in names),
+    ]
+
+
 def _registered(output: Any) -> list[tuple[str, Any]]:
-    """One level of what PyTorch's pytree takes apart; types registered without keys are counted."""
+    """One level of what PyTorch's pytree takes apart; indices where a type has no keys."""
 
     def is_child(value: Any) -> bool:
         return value is not output
@@ -71,12 +80,31 @@ def _registered(output: Any) -> list[tuple[str, Any]]:
 
 
 def _copied(leaf: Any) -> Leaf:
-    """A tensor or an array as a dense tensor on the CPU that nothing else writes to."""
+    """Copy a tensor or an array of numbers to a dense tensor on the CPU."""
     if isinstance(leaf, np.ndarray):
-        return torch.from_numpy(leaf.copy()) if leaf.dtype.kind in "biufc" else leaf.tolist()
-    if not isinstance(leaf, Tensor):
-        return leaf.item() if isinstance(leaf, np.generic) else leaf
-    dense = leaf.detach()
+        numbers = _numbers(leaf)
+        return leaf.tolist() if numbers is None else _dense(torch.from_numpy(numbers))
+    if isinstance(leaf, np.generic):
+        scalar = _numbers(np.asarray(leaf))
+        return leaf.item() if scalar is None else scalar.item()
+    return _dense(leaf) if isinstance(leaf, Tensor) else leaf
+
+
+def _numbers(array: np.ndarray) -> np.ndarray | None:
+    """Copy an array of numbers in a type that PyTorch has too; None for an array of others.
+
+    PyTorch has neither the other byte order nor numbers of more than 64 bits.
+    """
+    if array.dtype.kind not in "biufc":
+        return None
+    widest = {"f": "float64", "c": "complex128"}.get(array.dtype.kind)
+    is_wider = widest is not None and array.itemsize > np.dtype(widest).itemsize
+    return array.astype(widest if is_wider else array.dtype.newbyteorder("="))
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """Copy a tensor to a dense one on the CPU; complex numbers as pairs of real ones."""
+    dense = tensor.detach()
     if dense.is_quantized:
         dense = dense.dequantize()
     elif dense.layout is not torch.strided:

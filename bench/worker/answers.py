@@ -42,7 +42,8 @@ def check(found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool =
     if not any(isinstance(leaf, Tensor) for leaf in expected.outputs.values()):
         raise RequestError(
             "the network's output has no tensor in it, so that its answer cannot be checked: "
-            f"it is {_shown(list(expected.outputs.values()))}; return tensors, nested as you like"
+            f"it is {_shown(list(expected.outputs.values()))}; return tensors, in mappings, "
+            "sequences, named tuples or dataclasses as you like"
         )
     largest = partial(_largest_error, dtype=dtype, is_reference=is_reference)
     if found.gradients is None or expected.gradients is None:

@@ -38,6 +38,13 @@ class Table(Mapping[str, Tensor]):
         return 1
 
 
+@dataclass
+class DataTable(Table):
+    """A dataclass that is a mapping as well."""
+
+    boxes: Tensor
+
+
 class Registered:
     """A type of a user's own that is registered with PyTorch's pytree, without names of keys."""
 
@@ -61,6 +68,7 @@ pytree.register_pytree_node(
         (Named(X, None), [".logits", ".aux1"]),
         (Data(X, [X, X]), [".boxes", ".others[0]", ".others[1]"]),
         (Table(), ["['a']"]),
+        (DataTable(X), [".boxes", "['a']"]),
         (Registered(X, {"b": X}), ["[0]", "[1]['b']"]),
         (nn.ParameterDict({"w": nn.Parameter(X)}), [""]),
         ("text", [""]),
@@ -82,6 +90,10 @@ def test_paths_begin_with_a_name() -> None:
     [
         X,
         X.numpy(),
+        X.numpy().astype(">f4"),
+        X.numpy().astype(">i2"),
+        X.numpy().astype(np.float16),
+        X.numpy().astype(np.longdouble),
         X.to_sparse(),
         X.double(),
         X.bfloat16(),
@@ -102,13 +114,22 @@ def test_complex_numbers_keep_both_parts() -> None:
     assert torch.equal(found, torch.stack((X, X), dim=-1))
 
 
+@pytest.mark.parametrize("dtype", [np.complex64, ">c16", np.clongdouble])
+def test_complex_arrays_keep_both_parts(dtype: Any) -> None:
+    array = (X + 1j * X).numpy().astype(dtype)
+    (found,) = leaves.of(array).values()
+    assert torch.equal(found.float(), torch.stack((X, X), dim=-1))
+
+
 @pytest.mark.parametrize("value", [3, True, 0.5, "a", None, b"a"])
 def test_other_values_are_leaves_as_they_are(value: object) -> None:
     assert leaves.of([value]) == {"[0]": value}
 
 
 def test_arrays_of_numbers_are_tensors_and_other_arrays_are_lists() -> None:
-    assert leaves.of(np.float32(0.5)) == {"": 0.5}
+    for scalar in (np.float32(0.5), np.longdouble(0.5)):
+        found = leaves.of(scalar)[""]
+        assert (type(found), found) == (float, 0.5)
     assert leaves.of(np.array(["a", "b"])) == {"": ["a", "b"]}
     assert leaves.of(np.array([1, 2]))[""].dtype is torch.int64
 
