@@ -78,6 +78,19 @@ def check_finite(found: Answer, first: Answer) -> None:
                     raise WrongAnswerError(f"the {name} {_NOT_FINITE}")
 
 
+def check_different(answer: Answer, other: Answer) -> None:
+    """Raise ``WrongAnswerError`` where the outputs for two batches of images are the same.
+
+    Class indices may be, and zeros behind a ReLU: it takes a floating-point value other than zero.
+    """
+    is_nonzero = any(_finite(leaf).any() for leaf in _floats(answer.outputs).values())
+    if is_nonzero and _are_equal(answer.outputs, other.outputs):
+        raise WrongAnswerError(
+            "the output is the same for different images: either the network keeps it from an "
+            "earlier call, or it is constant; have the network compute it anew from each input"
+        )
+
+
 def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> float:
     """L2 distance over the L2 norm of what was expected, or over ``least_norm`` if that is more.
 
@@ -121,19 +134,23 @@ def _largest_error(
     least_rms = floor * _rms(expected)
     largest = 0.0
     for name, leaf in expected.items():
-        one, other = _as_tensor(found[name]), _as_tensor(leaf)
-        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-            _check_equal(name, found[name], leaf)
-            continue
-        error = relative_error(one, other, least_rms * math.sqrt(other.numel()))
+        error = _error(name, found[name], leaf, least_rms)
         if not error <= bound:
             if not isinstance(leaf, Tensor):
                 raise _unequal(name, found[name], leaf)
-            raise WrongAnswerError(
-                f"the {name} {_why(one, other, error, bound, dtype, is_reference)}"
-            )
+            why = _why(_as_tensor(found[name]), leaf, error, bound, dtype, is_reference)
+            raise WrongAnswerError(f"the {name} {why}")
         largest = max(largest, error)
     return largest
+
+
+def _error(name: str, found: Leaf, expected: Leaf, least_rms: float = 0.0) -> float:
+    """The relative error of numbers, and 0 of other values; raises where the latter differ."""
+    one, other = _as_tensor(found), _as_tensor(expected)
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return relative_error(one, other, least_rms * math.sqrt(other.numel()))
+    _check_equal(name, found, expected)
+    return 0.0
 
 
 def _refuse_without_finite(expected: Leaves) -> None:
@@ -145,6 +162,15 @@ def _refuse_without_finite(expected: Leaves) -> None:
             "have no finite value, so that nothing can be compared: give the network weights with "
             "which it answers finite values"
         )
+
+
+def _are_equal(leaves: Leaves, others: Leaves) -> bool:
+    if leaves.keys() != others.keys():
+        return False
+    try:
+        return all(_error(name, leaves[name], others[name]) == 0 for name in leaves)
+    except WrongAnswerError:
+        return False
 
 
 def _check_together(found: Leaves, expected: Leaves, dtype: Dtype) -> None:

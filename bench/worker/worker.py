@@ -37,7 +37,6 @@ from bench.worker import (
     subject,
     sustain,
 )
-from bench.worker.answers import WrongAnswerError
 
 Operation = Callable[..., dict[str, Any]]
 
@@ -170,7 +169,7 @@ class Worker:
             "recompiled_in_warm_up": steady_graphs - setup.graphs,
             "recompiled_graphs": graphs - steady_graphs,
             "late_graph_breaks": breaks - steady_breaks,
-            "late_wrong_answer": _wrong_answer(ready),
+            "late_wrong_answer": ready.checks.after_rounds(ready.task),
         }
 
     def operations(self) -> dict[str, Operation]:
@@ -218,15 +217,6 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
-
-
-def _wrong_answer(ready: subject.Subject) -> str | None:
-    """Why a subject's answer is wrong by now; None where it is right."""
-    try:
-        ready.checks.after_rounds(ready.task)
-    except WrongAnswerError as error:
-        return str(error)
-    return None
 
 
 def _compile_alone() -> None:

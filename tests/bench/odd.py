@@ -26,6 +26,49 @@ class KeepsByIdentity(nn.Module):
         return self.kept[id(x)][1]
 
 
+class KeepsItsFirstOutput(nn.Module):
+    """Computes one output, and returns it for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.kept: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kept is None:
+            self.kept = self.conv(x).mean((2, 3))
+        return self.kept
+
+
+class KeepsByShape(nn.Module):
+    """Computes one output for each shape of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = tiny.net()
+        self.kept: dict[torch.Size, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape not in self.kept:
+            self.kept[x.shape] = self.net(x)
+        return self.kept[x.shape]
+
+
+class WritesFromItsTenthCall(nn.Module):
+    """Writes into its images from its tenth call on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.calls = tiny.net(), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls >= 10:
+            x.mul_(2)
+        out: Tensor = self.net(x)
+        return out
+
+
 class TrainsNothing(nn.Module):
     """Raises where it is put into either mode."""
 
@@ -88,6 +131,35 @@ class ManyKinds(nn.Module):
 
 def draws_nothing() -> nn.Module:
     return nn.AvgPool2d(2)
+
+
+class AnswersAClass(nn.Module):
+    """Returns a class index alone, which is the same for all images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.bias = tiny.net(10), torch.eye(10)[3] * 1e3
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return (logits + self.bias).argmax(1)
+
+
+class AnswersZeros(nn.Module):
+    """Returns what a ReLU leaves of negative logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = tiny.net(10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return (logits - 1e3).relu()
+
+
+def answers_constantly() -> nn.Module:
+    """A softmax over one class is 1."""
+    return nn.Sequential(tiny.net(1), nn.Softmax(1))
 
 
 def half() -> nn.Module:

@@ -268,3 +268,29 @@ def test_a_training_steps_outputs_keep_the_bound_of_outputs_together() -> None:
     both_are_far = answer([vector(1.0, far), vector(0.1, 0.1 * far)], gradient)
     with pytest.raises(WrongAnswerError, match=f"{far:.2g} away"):
         answers.check(both_are_far, expected, BF16)
+
+
+SAME = "the output is the same for different images: .* compute it anew"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        vector(1.0, 0.0),
+        {"logits": vector(NAN, 1.0), "name": "cat", "index": torch.tensor([3])},
+    ],
+)
+def test_answers_to_different_images_may_not_be_the_same(output: Any) -> None:
+    with pytest.raises(WrongAnswerError, match=SAME):
+        answers.check_different(answer(output), answer(output))
+    answers.check_different(answer((output, "a")), answer((output, "b")))
+    answers.check_different(answer((output, vector(1.0))), answer((output, vector(1.0 + 1e-6))))
+    answers.check_different(answer((output, None)), answer((output, vector(1.0))))
+    answers.check_different(answer([output]), answer([output, output]))
+
+
+@pytest.mark.parametrize(
+    "output", [torch.tensor([3]), vector(0.0, 0.0), (vector(0.0), 0.5), vector(NAN, -INF), "cat"]
+)
+def test_class_indices_and_zeros_may_be_the_same_for_different_images(output: Any) -> None:
+    answers.check_different(answer(output), answer(output))

@@ -48,7 +48,7 @@ RIGHT += [cases.NeedsTargetsInTraining, cases.OrdinaryOperators, cases.WrongImag
 def test_a_network_that_is_right_in_eager_is_measured(case: type[nn.Module]) -> None:
     made = prepared(f"cases:{case.__name__}")
     assert made.setup.output_error == 0
-    made.checks.after_rounds(made.task)
+    assert made.checks.after_rounds(made.task) is None
 
 
 @pytest.mark.usefixtures("_captured")
@@ -75,8 +75,24 @@ def test_an_output_that_is_kept_by_its_input_s_identity_is_noticed(mode: str, dt
         prepared("odd:KeepsByIdentity", mode=mode, dtype=dtype)
 
 
+@pytest.mark.parametrize("case", ["KeepsItsFirstOutput", "KeepsByShape", "answers_constantly"])
+@pytest.mark.parametrize(("mode", "dtype"), [("eager", "fp32"), ("channels_last", "bf16")])
+def test_an_output_that_does_not_depend_on_the_images_is_noticed(
+    case: str, mode: str, dtype: str
+) -> None:
+    with pytest.raises(WrongAnswerError, match="the output is the same for different images"):
+        prepared(f"odd:{case}", mode=mode, dtype=dtype)
+
+
+@pytest.mark.parametrize("arch", ["AnswersAClass", "AnswersZeros"])
+def test_a_class_alone_and_zeros_are_measured(arch: str) -> None:
+    made = prepared(f"odd:{arch}")
+    assert made.setup.output_error == 0
+    assert made.checks.after_rounds(made.task) is None
+
+
 def test_the_first_images_are_what_is_timed() -> None:
-    """Whatever else was written into their tensor: they are the first that the seed draws."""
+    """They are the first that the seed draws, although others were in their tensor meanwhile."""
     made = prepared("odd:draws_nothing")
     torch.manual_seed(0)
     images = inputs.random_images(CELL.batch_size, cases.IMAGE_SIZE)
@@ -93,7 +109,7 @@ def test_an_unusual_network_is_measured(arch: str, task: str, dtype: str) -> Non
     made = prepared(f"odd:{arch}", task=task, dtype=dtype)
     assert (made.setup.output_error == 0) is (dtype == "fp32")
     made.task.step()
-    made.checks.after_rounds(made.task)
+    assert made.checks.after_rounds(made.task) is None
 
 
 @may_warn
@@ -147,6 +163,22 @@ def test_an_answer_that_turns_wrong_in_the_rounds_is_noticed(task: str) -> None:
     found = rest(worker_of("tests.bench.broken:answers_wrongly_later", task))
     assert found is not None
     assert found.startswith("the output differs from call to call, by 2 ")
+
+
+@pytest.mark.parametrize(("task", "calls_before"), [("infer", 5), ("train", 4)])
+@pytest.mark.parametrize("mode", ["eager", "channels_last"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_writing_into_the_images_that_begins_late_is_noticed(
+    task: str, calls_before: int, mode: str, dtype: str
+) -> None:
+    made = prepared("odd:WritesFromItsTenthCall", mode=mode, task=task, dtype=dtype)
+    assert made.task.model.calls == calls_before
+    with made.task.context():
+        for _ in range(10 - calls_before):
+            made.task.step()
+    found = made.checks.after_rounds(made.task)
+    assert found is not None
+    assert found.startswith("tests.bench.odd:WritesFromItsTenthCall writes into its input, ")
 
 
 def test_training_that_diverges_in_the_rounds_is_noticed() -> None:
