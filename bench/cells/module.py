@@ -1,4 +1,4 @@
-"""What tasks do to any ``nn.Module``: put it into ``eval()``, and cast its weights."""
+"""Changes that tasks make to any ``nn.Module``: eval mode, and the dtype of its weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def to_eval(model: nn.Module) -> nn.Module:
     """
     try:
         model.eval()
-    except Exception:  # noqa: BLE001 - whatever train() raises, there is another way
+    except Exception:  # noqa: BLE001 - there is another way for any error of train()
         is_done = False
     else:
         is_done = not is_training(model)

@@ -19,16 +19,16 @@ from bench.cells.leaves import Leaves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Everything that a wrong execution would get wrong: leaves on the CPU, by their names."""
+    """The results of one run that are compared: leaves on the CPU, by name."""
 
     outputs: Leaves
-    """Of the output, and of a training step the loss."""
+    """Leaves of the output; in training also the loss."""
     gradients: Leaves | None
-    """Of a training step, by parameter; None for inference."""
+    """Gradients by parameter; None for inference."""
 
 
 _COMPILED = "_orig_mod."  # what torch.compile puts before the names of a network's parameters
-# By name, for a ScriptModule has no class of its own. The last two are torchvision's and timm's.
+# Names, because a ScriptModule has no class of its own. The last two are torchvision's and timm's.
 _RANDOM = frozenset(kind.__name__ for kind in nn.modules.dropout._DropoutNd.__subclasses__()) | {
     "StochasticDepth",
     "DropPath",
@@ -43,11 +43,11 @@ class Task(ABC):
         self.model = model
         self.dtype = dtype.torch_dtype
         self.batch = Batch(images, targets)
-        """The one that is checked."""
+        """The batch that is checked."""
         self._turns: Iterator[Batch] = cycle((self.batch,))
 
     def rotate(self, others: Iterable[Batch]) -> None:
-        """Have iterations take these batches in turn with their own, which they must be like."""
+        """Have iterations take ``batch`` and these in turn; all have its shape and dtype."""
         self._turns = cycle((self.batch, *others))
 
     @staticmethod
@@ -57,7 +57,7 @@ class Task(ABC):
 
     @abstractmethod
     def context(self) -> AbstractContextManager[Any]:
-        """What the iterations run inside, entered once for a block of them."""
+        """Context manager that is entered once for a block of iterations."""
 
     @abstractmethod
     def step(self) -> object:
@@ -65,7 +65,7 @@ class Task(ABC):
 
     @abstractmethod
     def answer(self, batch: Batch | None = None) -> Answer:
-        """Run once on a batch, by default the one that is checked; changes no weight."""
+        """Run once on a batch, by default on ``self.batch``; changes no weight."""
 
 
 class Inference(Task):
@@ -78,7 +78,7 @@ class Inference(Task):
 
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
-        """None."""
+        """Empty: inference has no targets."""
         del model
         return torch.empty(0, dtype=torch.long, device=images.device)
 
@@ -161,5 +161,5 @@ TASKS: Mapping[str, type[Task]] = MappingProxyType({"infer": Inference, "train":
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
-    """A parameter's gradient; zeros where it took no part, as some compilers say it."""
+    """A parameter's gradient; zeros where it is None, as some compilers also return."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

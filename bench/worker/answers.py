@@ -35,9 +35,9 @@ class WrongAnswerError(ValueError):
 def check(found: Answer, expected: Answer, dtype: Dtype, *, is_reference: bool = False) -> Errors:
     """Errors of outputs and gradients, each the largest over its leaves.
 
-    ``is_reference``: what was found is fp32 eager's answer too, of another call. Raises
-    ``WrongAnswerError`` where one is past its bound, and ``RequestError`` for what cannot be
-    compared.
+    ``is_reference``: ``found`` is fp32 eager's answer too, from another call. Raises
+    ``WrongAnswerError`` where an error is past its bound, and ``RequestError`` for values that
+    cannot be compared.
     """
     if not any(isinstance(leaf, Tensor) for leaf in expected.outputs.values()):
         raise RequestError(

@@ -33,7 +33,7 @@ class Checks:
         self._asked: list[Asked] = []
         """In the order in which the task is asked; those that are timed are the last."""
         self._digest = b""
-        """Of the images that are timed; a copy would take memory during the rounds."""
+        """Digest of the images that are timed; a copy would take memory during the rounds."""
 
     def ask_eager(self, images: Tensor, targets: Tensor) -> None:
         """Ask fp32 eager for its answer on images N × 3 × H × W, and for inference on others too.

@@ -1,4 +1,4 @@
-"""A network as a worker builds it: an arch's, once it is known that it can be measured honestly."""
+"""An arch's network as a worker builds it; one that cannot be measured honestly is refused."""
 
 import math
 import sys
@@ -26,7 +26,7 @@ def build(arch: Arch, *, aux: bool, image_size: int) -> nn.Module:
 
     ``aux`` is whether to add auxiliary heads. ``image_size`` in pixels is what lazy modules take
     their shapes from. Raises ``RequestError`` for a network that is compiled already, and where a
-    lazy module takes no shape; and whatever building raises.
+    lazy module takes no shape; errors of the arch's own code pass through.
     """
     model = arch.build(aux)
     _refuse_compiled(arch, model)

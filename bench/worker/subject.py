@@ -1,4 +1,4 @@
-"""The subject: a cell's network made ready to be timed, once its answer is known to be right."""
+"""The subject: a cell's network, ready to be timed, with an answer that was found right."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ WARM_UP_MOST_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What making a subject ready took and showed; all but the error is about this process."""
+    """Times, counts and errors found while a subject was made ready in this process."""
 
     build_s: float
     first_call_s: float
@@ -39,32 +39,32 @@ class Setup:
     weights_bytes: int
     """Parameters and buffers, in the cell's dtype."""
     output_error: float
-    """Distance to fp32 eager's output of the same weights and images (bench/worker/answers.py)."""
+    """Distance to fp32 eager's output, with the same weights and images (see answers.py)."""
     error_bound: float
     tf32_convolutions: bool
     tf32_products: bool
-    """The two knobs as they stood while the cell ran."""
+    """Both TF32 settings while the cell ran."""
     gradient_error: float | None
-    """The same of a training step's gradients."""
+    """Distance to fp32 eager's gradients; None for inference."""
     resident_before_bytes: int
     """The worker's resident set before it built anything: the interpreter and its libraries."""
     cudagraph_skips: int = 0
     """Graphs that Inductor was asked to replay as CUDA graphs, and does not."""
     batches: int = 1
-    """That iterations take in turn."""
+    """Batches that iterations take in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A task that is ready, with what making it so showed."""
+    """A task that is ready to be timed, with its setup and its checks."""
 
     task: Task
     setup: Setup
     checks: Checks
     flush: Step | None = None
-    """Empties the cache before an iteration; None where that is left alone."""
+    """Empties the cache before an iteration; None where the cache is left alone."""
     apparatus: memory.Held = memory.NOTHING
-    """What of the device's memory serves measuring alone."""
+    """Device memory that only measuring needs."""
 
 
 def prepare(
@@ -72,11 +72,11 @@ def prepare(
 ) -> Subject:
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
-    All but compiling is done in ``threads``, so that several workers can do it at once. ``l2`` is
-    how iterations are to find a GPU's cache (bench/cells/inputs.py).
+    Everything except compilation runs in ``threads`` threads, so that several workers can prepare
+    at once. ``l2`` is the state in which iterations find a GPU's cache (bench/cells/inputs.py).
 
-    Raises ``WrongAnswerError`` where they are too far apart, ``RequestError`` for a network that
-    cannot be measured honestly, and whatever building, compiling and running raise.
+    Raises ``WrongAnswerError`` where the answers are too far apart, and ``RequestError`` for a
+    network that cannot be measured honestly. The network's own errors pass through.
     """
     torch.manual_seed(seed)
     device = torch.device(cell.device)
@@ -142,9 +142,9 @@ def prepare(
 def _set_up_cache(
     task: Task, device: torch.device, l2: str
 ) -> tuple[int, Step | None, memory.Held]:
-    """Make iterations find a GPU's cache as asked for: batches in turn, what empties it, its size.
+    """Set a GPU's cache up as ``l2`` says; return the number of batches, the flush, their memory.
 
-    What was asked of another device is refused before any worker starts (bench/cells/plan.py).
+    ``bench/cells/plan.py`` refuses ``l2`` for other devices before any worker starts.
     """
     if device.type != "cuda" or l2 == "warm":
         return 1, None, memory.NOTHING
@@ -190,8 +190,8 @@ def compiled_graphs() -> tuple[int, int]:
 def cudagraph_skips(graphs: int) -> int:
     """Graphs, of those compiled for it, that Inductor does not replay as CUDA graphs.
 
-    As far as it counts them: not those of which it found no part that could be replayed. But where
-    it manages no replay at all, they are all.
+    Its counter leaves out graphs in which it found no part to replay. Where it replays nothing at
+    all, every graph is skipped.
     """
     if not graphs:
         return 0

@@ -1,8 +1,9 @@
 """The worker: a process that owns one cell and does what it is asked, a JSON line at a time.
 
 Requests come on standard input, ``{"op": NAME, …}``; each is answered on what was standard output
-when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. Whatever a
-network prints goes to standard error, and where it raised. The end of input ends the worker.
+when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. A
+network's own prints, and the frames in which it raised, go to standard error. The end of input ends
+the worker.
 
 ``python -m bench.worker`` starts one by itself; bench/engine/forkserver.py forks them.
 """
@@ -42,7 +43,7 @@ Operation = Callable[..., dict[str, Any]]
 
 
 class Worker:
-    """What a worker keeps between requests."""
+    """State that a worker keeps between requests."""
 
     def __init__(self) -> None:
         self.subject: subject.Subject | None = None
@@ -51,7 +52,7 @@ class Worker:
         """Its resident set when the peak was reset; None where it was not."""
         self.replays = False
         self.compiled: tuple[int, int] | None = None
-        """Graphs and breaks by the end of warming up."""
+        """Graphs and breaks at the end of warm-up."""
 
     def describe(self, device: str) -> dict[str, Any]:
         """The environment, as this process sees it."""
@@ -64,18 +65,18 @@ class Worker:
         return environment.describe(device)
 
     def cost(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
-        """What an arch costs for one image, the first that ``seed`` gives after its weights."""
+        """Costs of an arch for one image, the first that ``seed`` draws after the weights."""
         counted = cost.count(archs.find(arch), image_size=image_size, seed=seed)
         origin.check()
         return counted.per_image()
 
     def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
-        """What the device does at the most in a dtype."""
+        """The device's highest rates in a dtype."""
         self._use(device)
         return ceiling.measure(DTYPES[dtype], self.device)
 
     def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
-        """Iterate a cell unchecked; what this process, or its device, held at the most."""
+        """Iterate a cell without checks; return the peak memory of its device or process."""
         wanted = Cell(**cell)
         self._use(wanted.device)
         before_bytes = resident.now_bytes()
@@ -92,9 +93,9 @@ class Worker:
         l2: str = "warm",
         is_cached: bool = False,
     ) -> dict[str, Any]:
-        """Build, run, check the answer; and say what this process holds by now.
+        """Build a cell, run it and check its answer; return its setup and this process's memory.
 
-        ``is_cached`` is that its code has been compiled before.
+        ``is_cached``: whether the cell's code was compiled before.
         """
         wanted = Cell(**cell)
         self._use(wanted.device)
@@ -121,10 +122,10 @@ class Worker:
         return {"durations_s": durations}
 
     def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
-        """Time iterations one by one, and then so many with no wait between them.
+        """Time ``iterations`` one by one, and then ``back_to_back`` with no wait between them.
 
-        Those ``dropped`` come before, as they are; of the others one that is disturbed gets another
-        try. Back to back only where the device's calls return before their work is done.
+        The ``dropped`` ones come first, and count as they are; of the others, a disturbed one is
+        tried again. Back to back is for devices whose calls return before their work is done.
         """
         task, own = self._ready().task, self._clock()
         with task.context():
@@ -138,15 +139,15 @@ class Worker:
         }
 
     def sustain(self, seconds: float) -> dict[str, Any]:
-        """Iterate for so long, one after the other, with no wait between them."""
+        """Iterate for ``seconds``, with no wait between iterations."""
         task = self._ready().task
         with task.context():
             return asdict(sustain.sustain(task.step, seconds, self.device))
 
     def finish(self) -> dict[str, Any]:
-        """What the whole visit to this process showed, by instruments first and then by an answer.
+        """Facts about the whole visit to this process: memory, recompilations, a late wrong answer.
 
-        Memory, whether it compiled again, and why the answer after the rounds is wrong, if it is.
+        The answer is the last, because it changes what the instruments read.
         """
         graphs, breaks = subject.compiled_graphs()
         ready = self._ready()
@@ -173,7 +174,7 @@ class Worker:
         }
 
     def operations(self) -> dict[str, Operation]:
-        """What can be asked for, by name."""
+        """Operations by the name that a request gives."""
         return {
             "describe": self.describe,
             "cost": self.cost,
@@ -220,10 +221,11 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
 
 
 def _compile_alone() -> None:
-    """Have Inductor start no processes to compile in, as it does on CUDA whatever is cached.
+    """Have Inductor compile in this process, and start no others.
 
-    One imports torch, for each worker, and forks others for all CPUs: none of it would be ours in
-    the accounts of a round. What is compiled is the same, and in the cache under the same key.
+    On CUDA it starts some even if everything is cached: for each worker one that imports torch and
+    forks one per CPU, whose CPU time a round would count as other processes'. The compiled code and
+    its key in the cache stay the same.
     """
     from torch._inductor import config
 
@@ -231,7 +233,7 @@ def _compile_alone() -> None:
 
 
 def replays(cell: Cell, setup: subject.Setup) -> bool:
-    """Whether anything of a cell is replayed as a CUDA graph, and keeps what it works in.
+    """Whether any part of a cell is replayed as a CUDA graph, which keeps its working memory.
 
     A mode asks for it, and Inductor may skip every graph that it was asked to replay.
     """

@@ -159,7 +159,7 @@ def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None
         prepared(CELL)
 
 
-# Of torch 2.11's own autotuning.
+# The warning comes from torch 2.11's own autotuning.
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
     """Without CUDA graphs, of which a CPU has none: nothing is said of them."""
@@ -212,7 +212,7 @@ def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
 def test_graphs_that_inductor_silently_leaves_alone_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a graph without a part to be replayed its own counter says nothing."""
+    """Inductor's own counter leaves out a graph without a part to replay."""
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     assert subject.cudagraph_skips(2) == 2
     assert subject.cudagraph_skips(0) == 0  # captured by us: Inductor has no part in it

@@ -122,7 +122,7 @@ def test_a_device_is_chosen_by_its_index_and_cudnn_pinned(
     monkeypatch: pytest.MonkeyPatch, device: str, index: int
 ) -> None:
     chosen: list[int] = []
-    # What torch.cuda.set_device makes of its argument, without a device to set.
+    # torch.cuda.set_device reads its argument like this, and then needs a device.
     monkeypatch.setattr("torch.cuda.set_device", lambda d: chosen.append(_get_device_index(d)))
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", not environment.CUDNN_BENCHMARK)
     Worker()._use(device)
