@@ -11,6 +11,7 @@ from bench.cells.dtypes import Dtype
 from bench.cells.leaves import Leaf, Leaves
 from bench.cells.tasks import Answer
 from bench.names import RequestError
+from bench.worker import distance
 
 # Floors: the least root mean square that a leaf's error is relative to, as a share of that of all
 # leaves together.
@@ -83,36 +84,14 @@ def check_different(answer: Answer, other: Answer) -> None:
 
     Class indices may be, and zeros behind a ReLU: it takes a floating-point value other than zero.
     """
-    is_nonzero = any(_finite(leaf).any() for leaf in _floats(answer.outputs).values())
+    is_nonzero = any(
+        distance.finite(leaf).any() for leaf in distance.floats(answer.outputs).values()
+    )
     if is_nonzero and _are_equal(answer.outputs, other.outputs):
         raise WrongAnswerError(
             "the output is the same for different images: either the network keeps it from an "
             "earlier call, or it is constant; have the network compute it anew from each input"
         )
-
-
-def relative_error(found: Tensor, expected: Tensor, least_norm: float = 0.0) -> float:
-    """L2 distance over the L2 norm of what was expected, or over ``least_norm`` if that is more.
-
-    For integers and truth values, the share that differs. What is not finite must be the same in
-    the same places; otherwise, and for another shape or another kind of number, the error is
-    infinite.
-    """
-    if (
-        found.shape != expected.shape
-        or found.is_floating_point() is not expected.is_floating_point()
-    ):
-        return math.inf
-    if not expected.numel():
-        return 0.0
-    if not expected.is_floating_point():
-        return float((found != expected).double().mean())
-    if not _is_as_finite(found, expected):
-        return math.inf
-    found, expected = _finite(found), _finite(expected)
-    distance, norm = _norm(found - expected), max(_norm(expected), least_norm)
-    # The same zeros are no distance apart; any other distance from zeros is infinite.
-    return (distance / norm if norm else math.inf) if distance else 0.0
 
 
 _NOT_FINITE = "has NaNs or infinities in it"
@@ -131,7 +110,7 @@ def _largest_error(
         odd = ", ".join(sorted(found.keys() ^ expected.keys()))
         raise WrongAnswerError(f"{odd} is not both in this answer and in fp32 eager's")
     _refuse_without_finite(expected)
-    least_rms = floor * _rms(expected)
+    least_rms = floor * distance.rms(expected)
     largest = 0.0
     for name, leaf in expected.items():
         error = _error(name, found[name], leaf, least_rms)
@@ -148,14 +127,14 @@ def _error(name: str, found: Leaf, expected: Leaf, least_rms: float = 0.0) -> fl
     """The relative error of numbers, and 0 of other values; raises where the latter differ."""
     one, other = _as_tensor(found), _as_tensor(expected)
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return relative_error(one, other, least_rms * math.sqrt(other.numel()))
+        return distance.relative_error(one, other, least_rms * math.sqrt(other.numel()))
     _check_equal(name, found, expected)
     return 0.0
 
 
 def _refuse_without_finite(expected: Leaves) -> None:
     """Raise where fp32 eager has floating-point tensors, and no finite value in any of them."""
-    floats = {name: leaf for name, leaf in _floats(expected).items() if leaf.numel()}
+    floats = {name: leaf for name, leaf in distance.floats(expected).items() if leaf.numel()}
     if floats and not any(leaf.isfinite().any() for leaf in floats.values()):
         raise WrongAnswerError(
             f"the {next(iter(floats))} and all other floating-point tensors of fp32 eager's answer "
@@ -176,14 +155,14 @@ def _are_equal(leaves: Leaves, others: Leaves) -> bool:
 def _check_together(found: Leaves, expected: Leaves, dtype: Dtype) -> None:
     """Hold all floating-point leaves together, as one vector, to the bound of outputs."""
     pairs = [
-        (_finite(one), _finite(other))
+        (distance.finite(one), distance.finite(other))
         for one, other in (
             (_as_tensor(found[name]), _as_tensor(expected[name])) for name in expected
         )
         if isinstance(one, Tensor) and one.is_floating_point()
     ]
-    norm = math.hypot(*(_norm(other) for _, other in pairs))
-    error = math.hypot(*(_norm(one - other) for one, other in pairs)) / (norm or math.inf)
+    norm = math.hypot(*(distance.norm(other) for _, other in pairs))
+    error = math.hypot(*(distance.norm(one - other) for one, other in pairs)) / (norm or math.inf)
     if error > dtype.error_bound:
         raise WrongAnswerError(
             f"the outputs and the loss together are {error:.2g} away from fp32 eager's (relative "
@@ -199,7 +178,7 @@ def _why(
         return f"has the shape {_shape(found)}, and fp32 eager's has {_shape(expected)}"
     if found.is_floating_point() is not expected.is_floating_point():
         return f"is of {found.dtype}, and fp32 eager's of {expected.dtype}"
-    if not _is_as_finite(found, expected):
+    if not distance.is_as_finite(found, expected):
         is_finite = bool(found.isfinite().all())
         return f"is finite where fp32 eager's {_NOT_FINITE}" if is_finite else _NOT_FINITE
     how = "relative L2 distance" if found.is_floating_point() else "share of values that differ"
@@ -255,37 +234,3 @@ def _as_tensor(leaf: Leaf) -> Leaf:
     elif not isinstance(leaf, float):
         return leaf
     return torch.tensor(leaf, dtype=torch.float64)
-
-
-def _is_as_finite(found: Tensor, expected: Tensor) -> bool:
-    """Whether NaNs, and infinities of either sign, are in the same places."""
-    if found.isfinite().all() and expected.isfinite().all():
-        return True
-    kinds = (torch.isnan, torch.isposinf, torch.isneginf)
-    return all(torch.equal(is_one(found), is_one(expected)) for is_one in kinds)
-
-
-def _finite(tensor: Tensor) -> Tensor:
-    """A tensor with zeros in place of what is not finite."""
-    return tensor.nan_to_num(0.0, 0.0, 0.0)
-
-
-def _norm(tensor: Tensor) -> float:
-    """The L2 norm, in fp64: squares of fp32 overflow early."""
-    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
-
-
-def _rms(leaves: Leaves) -> float:
-    """The root mean square of all numbers in floating-point leaves that are finite."""
-    tensors = _floats(leaves).values()
-    count = sum(tensor.numel() for tensor in tensors)
-    return math.hypot(*(_norm(_finite(tensor)) for tensor in tensors)) / math.sqrt(max(count, 1))
-
-
-def _floats(leaves: Leaves) -> dict[str, Tensor]:
-    """The leaves that are floating-point tensors."""
-    return {
-        name: leaf
-        for name, leaf in leaves.items()
-        if isinstance(leaf, Tensor) and leaf.is_floating_point()
-    }
