@@ -17,13 +17,12 @@ ending a graph early: its counter of breaks leaves out branches on a tensor's va
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.cells import archs, inputs, modes
@@ -33,6 +32,7 @@ from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
 from bench.gate.baseline import UNCOUNTED, Counts
 from bench.worker import cost, memory, network, subject
+from bench.worker.watch import Watch
 
 SEED = 0  # of weights and images, for networks that look into them
 ITERATIONS = 2  # after the first of them an optimizer has its momenta
@@ -74,31 +74,19 @@ def capturing(model: nn.Module) -> nn.Module:
     return torch.compile(model, backend=_as_it_is, dynamic=False)  # type: ignore[return-value]
 
 
-class Alive(TorchDispatchMode):
+class Alive(Watch):
     """Bytes of storages that are alive: those it was shown, and those that operators put out."""
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Whether to be hidden from Dynamo: importing it takes 3 s, and nothing compiles here."""
-        return False
-
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.peak_bytes = 0
         self._bytes = 0
         self._places: set[int] = set()
 
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run an operator, and see what it puts out beside what it was given."""
-        result = func(*args, **(kwargs or {}))
+    def ran(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
+        """See what an operator puts out, beside what it was given."""
+        del func, args
         self.see(result)
-        return result
 
     def see(self, tensors: Any) -> None:
         """Count the storages of tensors, each once, until it is freed."""

@@ -1,7 +1,7 @@
 """The counter of multiply-accumulates: PyTorch's own ``FlopCounterMode``, over what really runs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
@@ -10,12 +10,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.worker import formulas
 from bench.worker.formulas import multiplies
+from bench.worker.watch import Watch
 
 # Operators on functions, such as cond: without this one that has no formula could not run.
 _SKIPPING: dict[str, Any] = (
@@ -128,38 +128,23 @@ def _nodes(block: Any) -> Iterator[Any]:
             yield from _nodes(inner)
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(Watch):
     """Watches every operator below ``FlopCounterMode``, which has taken composite ones apart."""
 
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Whether to be hidden from Dynamo: importing it takes 3 s, and nothing compiles here."""
-        return False
-
     def __init__(self, counted: Mapping[Any, Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.activations = 0
         self.uncounted: Counter[str] = Counter()
         self._counted = counted
 
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Run an operator, and note what it puts out, or that it is not counted."""
-        result = func(*args, **(kwargs or {}))
+    def ran(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
+        """Note what an operator puts out, or that it is not counted."""
         packet = getattr(func, "_overloadpacket", func)
         name = _name(packet)
         if packet in self._counted:
             self.activations += _elements(name, args, result)
         elif isinstance(func, OpOverload) and multiplies(name) and _has_tensors(result):
             self.uncounted[name] += 1
-        return result
 
 
 def _elements(name: str, args: tuple[Any, ...], result: Any) -> int:

@@ -240,6 +240,7 @@ class WithBuffer(nn.Module):
 def test_an_expanded_buffer_that_stays_the_same_is_left_alone(value: complex) -> None:
     model = WithBuffer(torch.tensor([value]).expand(5))
     network.restore(model, network.state(model))
+    assert model.get_buffer("constant").stride() == (0,)
 
 
 @pytest.mark.parametrize("buffer", [torch.ones(1).expand(5), torch.zeros(3)])
