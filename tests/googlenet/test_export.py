@@ -31,19 +31,20 @@ def label(case: tuple[str, bool]) -> str:
     return f"{name}-with-heads" if aux else name
 
 
-def networks(*, quick: bool) -> list[Any]:
-    """Every network; all but the distinct ones, in eval() or where ``quick`` is false, are slow.
+SLOW = pytest.mark.slow
 
-    With heads a network is in training, which is all of its code; without them in eval().
-    """
+
+def networks(quick: Callable[[str, bool], bool]) -> list[Any]:
+    """Every network; those that are not ``quick`` are tested by ``nox -s slow``."""
     return [
-        pytest.param(
-            (name, aux),
-            id=label((name, aux)),
-            marks=() if name in DISTINCT or (aux and quick) else pytest.mark.slow,
-        )
+        pytest.param((name, aux), id=label((name, aux)), marks=() if quick(name, aux) else SLOW)
         for name, aux in EVERY_NETWORK
     ]
+
+
+# With heads a network is in training, which is all of its code; without them in eval().
+SOME = networks(lambda name, _aux: name in DISTINCT)
+ONE = networks(lambda name, aux: (name, aux) == ("googlenet", True))
 
 
 torch_jit = pytest.mark.filterwarnings(
@@ -170,7 +171,7 @@ def test_script_takes_a_graph_of_fx_and_can_be_saved() -> None:
 
 
 @torch_jit
-@pytest.mark.parametrize("case", networks(quick=True), indirect=True)
+@pytest.mark.parametrize("case", SOME, indirect=True)
 def test_trace_is_valid_for_other_batches(case: Case) -> None:
     network = case.network
     with warnings.catch_warnings():
@@ -187,7 +188,7 @@ def test_trace_refuses_wrong_images_in_a_sentence() -> None:
         torch.jit.trace(build("googlenet", False).eval(), torch.randn(2, 3, 30, 64))
 
 
-@pytest.mark.parametrize("case", networks(quick=True), indirect=True)
+@pytest.mark.parametrize("case", SOME, indirect=True)
 def test_export_takes_any_batch_size(case: Case) -> None:
     network = case.network
     example = (case.images(2),)
@@ -198,7 +199,7 @@ def test_export_takes_any_batch_size(case: Case) -> None:
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("case", networks(quick=False), indirect=True)
+@pytest.mark.parametrize("case", ONE, indirect=True)
 def test_onnx_takes_any_batch_size(case: Case, tmp_path: Path) -> None:
     name, network = case.name, case.network.eval()
     example = (images(name, 2, aux=False),)
