@@ -66,7 +66,8 @@ class MacCounter:
 
     def __enter__(self) -> Self:
         with self._closing:
-            for context in (torch.no_grad(), _decomposed(), self._operators, self._flops):
+            contexts = (torch.no_grad(), _decomposed(), _seen_by_dynamo())
+            for context in (*contexts, self._operators, self._flops):
                 self._closing.enter_context(context)
             self._closing = self._closing.pop_all()
         return self
@@ -164,6 +165,24 @@ def _name(packet: Any) -> str:
     """``aten::mm``; of an operator on functions its own name."""
     qualified = getattr(packet, "_qualified_op_name", None)
     return str(qualified or packet)
+
+
+@contextmanager
+def _seen_by_dynamo() -> Iterator[None]:
+    """Take the wrapper off the counter that hides it from Dynamo, as bench/worker/watch.py does.
+
+    It imports Dynamo, which takes 2 to 3 s, and nothing compiles here.
+    """
+    mode: Any = getattr(torch.utils.flop_counter, "_FlopCounterMode", None)
+    hidden: Any = getattr(mode, "__torch_dispatch__", None)
+    if not hasattr(hidden, "__wrapped__"):  # it is PyTorch's own affair, and may change
+        yield
+        return
+    mode.__torch_dispatch__ = hidden.__wrapped__
+    try:
+        yield
+    finally:
+        mode.__torch_dispatch__ = hidden
 
 
 @contextmanager

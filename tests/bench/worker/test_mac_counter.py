@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -100,3 +102,19 @@ def test_it_counts_what_pytorchs_counter_counts() -> None:
     with torch.no_grad(), FlopCounterMode(display=False) as plain:
         model(random(2))
     assert 2 * counted(model, random(2)).macs == plain.get_total_flops()
+
+
+def test_counting_imports_no_dynamo() -> None:
+    program = (
+        "import sys, torch; from bench.worker.mac_counter import MacCounter\n"
+        "with MacCounter() as counter: torch.ones(2, 3) @ torch.ones(3, 4)\n"
+        "assert counter.macs == 24 and 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_pytorchs_counter_is_as_it_was() -> None:
+    mode = torch.utils.flop_counter._FlopCounterMode
+    before = mode.__torch_dispatch__
+    counted(nn.Conv2d(3, 8, 3), random(1))
+    assert mode.__torch_dispatch__ is before
