@@ -41,8 +41,7 @@ def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[
     has TorchScript, which takes no hooks.
     """
     found: dict[Key, Read] = {}
-    running: list[tuple[Key, Read]] = []
-    """The part that runs, as often as it has called itself."""
+    running: list[tuple[Key, Read]] = []  # the part that runs, as often as it has called itself
 
     def begin(key: Key, part: Part) -> Callable[..., None]:
         def before(*_given: object) -> None:
