@@ -33,7 +33,7 @@ class Net(nn.Module):
 
 
 CALLS_OF_PREPARING = 5  # calibration, and on two batches the reference and the check
-CALLS_OF_WARMING_UP = 58  # with preparing, at the most: a call later is a measured one
+CALLS_OF_WARMING_UP = 58  # with preparing, at most: a call later is a measured one
 
 
 def works() -> nn.Module:

@@ -191,7 +191,7 @@ def test_a_module_that_stages_share_counts_for_its_caller() -> None:
         ("right", one),
     ]
     assert [stage.params for stage in found.stages] == [found.params, 0]
-    # fvcore counts such a module for the first stage that has it, whoever calls it.
+    # fvcore counts such a module for the first stage that has it, not for its caller.
     assert [stage.fvcore_total for stage in found.stages] == [None, None]
     assert found.fvcore_total == 3 * one
 
