@@ -34,8 +34,8 @@ class Plan:
     cells: tuple[Cell, ...]
     sets: int
     """Of fresh workers, at the least."""
-    rounds: int
-    """Valid visits to every worker in a set."""
+    rounds: int | None
+    """Valid visits to every worker in a set; None for as many as suit what they cost."""
     precision: float
     """Sets are added until every ratio's half-width is this at the most; 0.02 is 2 %."""
     extra_s: float

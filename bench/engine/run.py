@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.engine import allocation
 from bench.engine.context import Context, Progress
 from bench.engine.inquiry import Inquiry
 from bench.engine.launch import Launcher
@@ -206,11 +207,13 @@ class Run:
         whether all rounds were measured.
         """
         context = self._context
+        start_s = self._not_compiling_s()
         live = self._prepared(group, set_index, wave_index, cells)
         self._tell_of_memory(group, live.held_bytes)
         with context.timed("warming up"):
             live.warm_up()
-        whole = live.visit_in_rounds(self._over_budget)
+        rounds = self._allot(group, live, set_s=self._not_compiling_s() - start_s)
+        whole = live.visit_in_rounds(rounds, self._over_budget)
         if self._plan.energy and set_index < self._plan.sets:
             with context.timed("measuring energy"):
                 live.measure_energy(self._over_budget)
@@ -228,6 +231,18 @@ class Run:
                 for cell, failure in live.without_memory.items():
                     self._fail(cell, failure)
         return again, whole
+
+    def _allot(self, group: str, live: LiveWave, *, set_s: float) -> int:
+        """The rounds of each of a group's sets: as planned, or by what its first wave took."""
+        if group not in self.outcome.allotted:
+            chosen = allocation.rounds(set_s=set_s, round_s=live.round_s)
+            rounds = chosen if self._plan.rounds is None else self._plan.rounds
+            self._tell(events.Allotted(group=group, rounds=rounds))
+        return self.outcome.allotted[group]
+
+    def _not_compiling_s(self) -> float:
+        """A clock that stands still while a cache is filled."""
+        return self._context.now() - self.outcome.phases_s.get("compiling", 0.0)
 
     def _prepared(
         self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]

@@ -1,16 +1,50 @@
-"""Visiting: what a visit to a worker is, in pauses and iterations."""
+"""Visiting: the pause before a visit to a worker, and its dropped and timed iterations."""
 
-# libgomp's threads spin for some milliseconds after a visit, in the way of the next worker's: the
-# first iteration after them took 26.7 % longer. After a pause of 5 ms it took 7.7 %, and after four
-# such pauses still 4.5 % (GoogLeNet at batch 1: reports/cpu-amd-epyc-2-cores/selfcheck.md).
-HANDOVER_S = 0.005
-# So the first is dropped, however slow the network; the second took 0.1 % longer.
-DROPPED = 1
-VISIT_S = 0.16  # what a visit's timed iterations should take together: 3 of 50 ms have a median
+import math
+from dataclasses import dataclass
+
 MOST_ITERATIONS = 20
 LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 
 
-def timed_iterations(latency_s: float) -> int:
-    """Timed iterations of a visit: many of a fast network, one of a slow one."""
-    return max(1, min(MOST_ITERATIONS, round(VISIT_S / max(latency_s, 1e-6))))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visiting:
+    """One way to visit workers."""
+
+    pause_s: float
+    """Before a visit."""
+    visit_s: float
+    """What a visit's timed iterations should take together."""
+    drop_below_s: float
+    """The first iteration is dropped where an iteration takes less than this."""
+
+    def dropped(self, latency_s: float) -> int:
+        """Iterations that are run and not timed."""
+        return 1 if latency_s < self.drop_below_s else 0
+
+    def timed(self, latency_s: float) -> int:
+        """Timed iterations: many of a fast network, one of a slow one."""
+        return max(1, min(MOST_ITERATIONS, round(self.visit_s / max(latency_s, 1e-6))))
+
+    def expected_s(self, latency_s: float) -> float:
+        """Seconds of a visit, without its pause."""
+        return (self.dropped(latency_s) + self.timed(latency_s)) * latency_s
+
+
+# The machine's noise is alike at every time scale from 0.02 to 3 s, so precision comes from the
+# number of alternations and not from their length (docs/sharpness.md). The first iteration finds
+# another network's data in the caches and takes about 1 ms more: 11 % at 8 ms, 2 % at 50 ms, not
+# seen at 150 ms. It is also the noisiest: without it, half as many visits are as precise.
+SHORT = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.1)
+# Where OpenMP's threads spin for milliseconds after a visit, they disturb the next worker: after a
+# pause of 5 ms its first iteration took 7.7 % longer, and the second 0.1 %. What one process costs
+# the next on a GPU has not been measured: none was at hand.
+BLOCKS = Visiting(pause_s=0.005, visit_s=0.16, drop_below_s=math.inf)
+
+
+def of(device: str, environment: str) -> Visiting:
+    """How to visit workers on a device that run in an environment of bench/machine/environment.py.
+
+    Only the pinned one keeps OpenMP's threads from spinning into the next visit.
+    """
+    return SHORT if device == "cpu" and environment == "pinned" else BLOCKS

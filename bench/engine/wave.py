@@ -1,5 +1,6 @@
 """A live wave: the workers of one wave in one set, from their start to their end."""
 
+import math
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +21,9 @@ from bench.records.record import BackToBack, Failure
 
 FINISHING_ANSWERS = 2  # that a worker is checked by after its rounds; inference has one
 MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
+# Rounds that are judged together, where there is no card whose state is read around each. Linux
+# counts CPU time in ticks of 10 ms: in 0.1 s, a few of them look like load.
+STRETCH_S = 1.0
 
 
 class LiveWave:
@@ -48,6 +52,7 @@ class LiveWave:
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}
+        self._visiting = visiting.of(device, context.plan.environment)
 
     @property
     def without_memory(self) -> Mapping[Cell, Failure]:
@@ -85,20 +90,32 @@ class LiveWave:
                 self._latency_s[cell] = min(durations_s)
             self._context.progress.advance(cell.id)
 
-    def visit_in_rounds(self, over_budget: Callable[[], bool]) -> bool:
-        """Visit every worker in every round; whether all rounds wanted were at least tried."""
-        plan, progress = self._context.plan, self._context.progress
-        progress.phase(f"set {self._set + 1}: measuring", plan.rounds * len(self._live))
-        valid = 0
-        for round_index in range(MOST_ATTEMPTS * plan.rounds):
-            if valid == plan.rounds or not self._live:
-                break
-            if over_budget():
-                return False
-            if self._round(round_index):
-                valid += 1
+    @property
+    def round_s(self) -> float:
+        """Seconds that a round should take, by what warming up showed."""
+        return sum(
+            self._visiting.pause_s + self._visiting.expected_s(self._latency_s[cell])
+            for cell in self._live
+        )
+
+    def visit_in_rounds(self, rounds: int, over_budget: Callable[[], bool]) -> bool:
+        """Visit every worker in every round; return whether ``rounds`` valid ones were tried."""
+        progress = self._context.progress
+        progress.phase(f"set {self._set + 1}: measuring", rounds * len(self._live))
+        valid = tried = 0
+        while valid < rounds and tried < MOST_ATTEMPTS * rounds and self._live:
+            wanted = min(rounds - valid, MOST_ATTEMPTS * rounds - tried)
+            together = 1 if self._card else stretch(wanted, self.round_s)
+            indices = range(tried, tried + together)
+            done = self._stretch(indices, over_budget)
+            tried += done
+            if not self._why_void:
+                valid += done
             else:
-                progress.more(len(self._live), f"a round was voided: {self._why_void}")
+                which = "a round was" if done == 1 else f"{done} rounds were"
+                progress.more(done * len(self._live), f"{which} voided: {self._why_void}")
+            if done < len(indices) and self._live:
+                return False
         return True
 
     def measure_energy(self, over_budget: Callable[[], bool]) -> None:
@@ -159,50 +176,62 @@ class LiveWave:
         random.Random(repr(key)).shuffle(order)
         return order
 
-    def _round(self, round_index: int) -> bool:
-        """A round; whether it is valid. One that is interrupted is judged as far as it went."""
+    def _stretch(self, indices: Iterable[int], over_budget: Callable[[], bool]) -> int:
+        """Rounds that are judged together; return how many were begun.
+
+        One that is interrupted is judged as far as it went.
+        """
         context = self._context
-        order = self._shuffled(self._alive, round_index)
+        walls_s: dict[int, float] = {}
         pids = [*context.pids, *self._live.pids]
         allowed = self._card.allowed if self._card else ()
         card_before = self._card.meter.read() if self._card else None
         before = context.meter.read(pids)
-        reasons: tuple[str, ...] = ()
         try:
-            for cell in order:
-                with self._live.may_fail(cell, "measuring"):
-                    self._visit(cell, round_index)
-                context.progress.advance(cell.id)
+            for round_index in indices:
+                if not self._live or over_budget():
+                    break
+                start = context.now()
+                try:
+                    self._round(round_index)
+                finally:
+                    walls_s[round_index] = context.now() - start
         finally:
             after = context.meter.read(pids)
             around = self._around(card_before)
             foreign = foreign_cpus(before, after)
             reasons = voiding.reasons(foreign, context.plan.foreign_cpus, around, allowed)
             self._why_void = voiding.in_words(reasons)
-            context.tell(
-                events.RoundEnded(
-                    group=self._group,
-                    **self._live.where,
-                    round_index=round_index,
-                    wall_s=after.at_s - before.at_s,
-                    foreign_cpus=foreign,
-                    voided=bool(reasons),
-                    reasons=reasons,
-                    card=around,
+            for round_index, wall_s in walls_s.items():
+                context.tell(
+                    events.RoundEnded(
+                        group=self._group,
+                        **self._live.where,
+                        round_index=round_index,
+                        wall_s=wall_s,
+                        foreign_cpus=foreign,
+                        voided=bool(reasons),
+                        reasons=reasons,
+                        card=around,
+                    )
                 )
-            )
-        return not reasons
+        return len(walls_s)
+
+    def _round(self, round_index: int) -> None:
+        for cell in self._shuffled(self._alive, round_index):
+            with self._live.may_fail(cell, "measuring"):
+                self._visit(cell, round_index)
+            self._context.progress.advance(cell.id)
 
     def _visit(self, cell: Cell, round_index: int) -> None:
-        context = self._context
-        timed = visiting.timed_iterations(self._latency_s[cell])
-        expected_s = (visiting.DROPPED + timed) * self._latency_s[cell]
-        context.sleep(visiting.HANDOVER_S)
+        context, latency_s = self._context, self._latency_s[cell]
+        timed = self._visiting.timed(latency_s)
+        context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
             "measure",
-            limit_s=limits.of_visit(expected_s),
+            limit_s=limits.of_visit(self._visiting.expected_s(latency_s)),
             iterations=timed,
-            dropped=visiting.DROPPED,
+            dropped=self._visiting.dropped(latency_s),
             back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
@@ -224,6 +253,12 @@ class LiveWave:
         if before is None or self._card is None:
             return None
         return Around(before=before, after=self._card.meter.read())
+
+
+def stretch(rounds: int, round_s: float) -> int:
+    """How many of ``rounds`` are judged together next, so that none of them are left too few."""
+    each = max(1, math.ceil(STRETCH_S / max(round_s, 1e-6)))
+    return rounds if rounds < 1.5 * each else each
 
 
 def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:

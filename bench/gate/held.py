@@ -51,7 +51,7 @@ class Pair:
         """
         head, base = map(stats.log_latencies, (self.head, self.base))
         found = stats.by_set(stats.log_ratios(base, head))
-        least = stats.LEAST_SHARE * self.rounds
+        least = max(1, stats.LEAST_SHARE * self.rounds)
         return tuple(
             median(ratios) if len(ratios := found.get(index, ())) >= least else math.nan
             for index in sorted({visit.set_index for visit in self.head.visits})
@@ -101,7 +101,7 @@ class Gate:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """The cells, in the order of the plan."""
-        return pairs(self.run.cells, self.run.bases, int(self.run.plan["rounds"]))
+        return pairs(self.run.cells, self.run.bases, self.run.allotted)
 
     @cached_property
     def judgements(self) -> Mapping[str, Judgement]:
@@ -129,7 +129,7 @@ class UntilJudged:
 
     def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
         """A group's undecided cells with their bases; the control with what it is a control of."""
-        found = pairs(outcome.records(), outcome.bases(), outcome.plan.rounds)
+        found = pairs(outcome.records(), outcome.bases(), outcome.allotted)
         history = _history(found)
         judgements = judge.judge(history, self._settings, is_over=False)
         whole = outcome.waves[group][0]
@@ -145,11 +145,12 @@ class UntilJudged:
 
 
 def pairs(
-    heads: Iterable[CellRecord], bases: Iterable[CellRecord], rounds: int
+    heads: Iterable[CellRecord], bases: Iterable[CellRecord], allotted: Mapping[str, int]
 ) -> tuple[Pair, ...]:
-    """Each cell of head with the base's, both in the same order."""
+    """Each cell of head with the base's, both in the same order; ``allotted``: rounds by group."""
     return tuple(
-        Pair(head=head, base=base, rounds=rounds) for head, base in zip(heads, bases, strict=True)
+        Pair(head=head, base=base, rounds=allotted.get(head.cell.group, 0))
+        for head, base in zip(heads, bases, strict=True)
     )
 
 

@@ -6,7 +6,7 @@ What was collected before is kept, and added to: figures grow over days.
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -27,7 +27,6 @@ from bench.power.cases import PLANS, Case
 from bench.power.held import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
-from bench.suite.profiles import GATE_ROUNDS
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 
@@ -110,7 +109,7 @@ def _amounts(
     cases: Sequence[Case], before: Sequence[SetRow], progress: Progress
 ) -> Mapping[Case, int]:
     """Units of each case: those of the sets that are there already, if these add up with them."""
-    known = {row.case: row.amount for row in _of_now(before)}
+    known = {row.case: row.amount for row in before}
     new = [case for case in cases if case not in known]
     found: Mapping[Case, int] = {}
     if any(not case.is_same for case in new):
@@ -124,7 +123,7 @@ def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Ma
     """Units of what slows gates down: by the sets there are, which tell what theirs took."""
     if False not in _HELD[load]:
         return {}
-    told = {case: calibration.of_sets(case, _of_now(before)) for case in _HELD_CASES}
+    told = {case: calibration.of_sets(case, before) for case in _HELD_CASES}
     unknown = [case for case, amount in told.items() if amount is None]
     amounts = {case: amount for case, amount in told.items() if amount is not None}
     if unknown:
@@ -135,11 +134,6 @@ def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Ma
 def _injected(amounts: Mapping[Case, int]) -> str:
     parts = [f"{amount} of {case.kind} in {case.mode}" for case, amount in amounts.items()]
     return f"injected: {', '.join(parts) or 'nothing'}"
-
-
-def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
-    """Those of sets that have as many rounds as the gate's have now."""
-    return [row for row in rows if row.rounds == GATE_ROUNDS]
 
 
 def _competing(loaded: bool) -> AbstractContextManager[None]:

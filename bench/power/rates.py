@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import stdev
-from typing import NamedTuple
 
 from scipy.stats import binomtest
 
@@ -18,7 +17,6 @@ from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, Verdict
 from bench.power.cases import Case
 from bench.power.sets import SetRow
-from bench.suite.profiles import GATE_ROUNDS
 
 CELLS = 6  # of a quick gate
 _CONFIDENCE = 0.95
@@ -40,25 +38,12 @@ class Rate:
         return float(found.low), float(found.high)
 
 
-class Series(NamedTuple):
-    """Sets under one load and of so many rounds, which add up."""
-
-    load: str
-    rounds: int
-    """Of a set. The gate's own are ``GATE_ROUNDS`` now; what it had before stays on record."""
-
-    @property
-    def is_before(self) -> bool:
-        """Whether the gate measures its sets in another way by now."""
-        return self.rounds != GATE_ROUNDS
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """What the gate says of a case, by the sets of it."""
 
     case: Case
-    series: Series
+    load: str
     log_ratios: tuple[float, ...]
     judgements: tuple[Judgement, ...]
     """Of gates held on groups of the sets that share none."""
@@ -89,27 +74,23 @@ class Power:
 
 
 def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
-    """Each case of each series, judged; in a series A/A first, then by mode, kind and size.
-
-    The gate's own protocol comes before what it was, and a quiet machine before a loaded one.
-    """
-    found: dict[tuple[Series, Case], list[float]] = {}
+    """Each case under each load, judged: A/A first, then by mode, kind and size; quiet first."""
+    found: dict[tuple[str, Case], list[float]] = {}
     for row in rows:
-        series = Series(load=row.load, rounds=row.rounds)
-        found.setdefault((series, row.case), []).append(row.log_ratio)
+        found.setdefault((row.load, row.case), []).append(row.log_ratio)
     return tuple(
         Power(
             case=case,
-            series=series,
+            load=load,
             log_ratios=tuple(values),
             judgements=tuple(gates(values, settings)),
         )
-        for (series, case), values in sorted(found.items(), key=lambda item: _order(*item[0]))
+        for (load, case), values in sorted(found.items(), key=lambda item: _order(*item[0]))
     )
 
 
-def _order(series: Series, case: Case) -> tuple[object, ...]:
-    return series.is_before, series.load != "quiet", series, not case.is_same, case
+def _order(load: str, case: Case) -> tuple[object, ...]:
+    return load != "quiet", load, not case.is_same, case
 
 
 def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement]:

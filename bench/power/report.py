@@ -1,8 +1,7 @@
 """The gate's error rates in Markdown: ``gate-power.md``. Pure: rows in, text out."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from statistics import mean, median
@@ -13,7 +12,7 @@ import pandas as pd
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power.held import ARCH, GateRow
-from bench.power.rates import CELLS, Power, Rate, Series, powers
+from bench.power.rates import CELLS, Power, Rate, powers
 from bench.power.sets import SetRow
 from bench.tables import Column, as_markdown, scaled
 
@@ -95,7 +94,7 @@ def render(
         parts += [
             "## Sets, judged in groups",
             SETS.format(cells=CELLS),
-            *_by_series(found, sets),
+            *_by_load(found, sets),
             f"Raw: [{SETS_FILE}]({SETS_FILE}).",
         ]
     if gates:
@@ -111,10 +110,9 @@ def render(
 
 def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> list[str]:
     """The rates that a team asks for first, in sentences: those of the gate as it is now."""
-    now = [power for power in found if not power.series.is_before]
     sentences = []
-    for series, of_series in groupby(now, key=lambda power: power.series):
-        powers_of = list(of_series)
+    for load, of_load in groupby(found, key=lambda power: power.load):
+        powers_of = list(of_load)
         same = [power for power in powers_of if power.case.is_same]
         if _sum(power.rate(Verdict.REGRESSED) for power in same).of:
             regressed, undecided = (
@@ -122,7 +120,7 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> 
                 for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
             )
             sentences.append(
-                f"A/A, {series.load}: {regressed} of verdicts on a cell were `regressed`, and "
+                f"A/A, {load}: {regressed} of verdicts on a cell were `regressed`, and "
                 f"{undecided} inconclusive."
             )
         slowed = [power for power in powers_of if power.judgements and not power.case.is_same]
@@ -142,7 +140,7 @@ def _found(power: Power, delta: float) -> str:
     below = ", below δ" if share < delta else ""
     return (
         f"{what}, {case.percent:g} % meant in {case.mode}{_measured(share)}{below}, "
-        f"{power.series.load}: found in {rate(power.rate(Verdict.REGRESSED))}."
+        f"{power.load}: found in {rate(power.rate(Verdict.REGRESSED))}."
     )
 
 
@@ -163,17 +161,22 @@ def rate(found: Rate) -> str:
     return f"{share:.0%} ({low:.0%}–{high:.0%}; {found.count} of {found.of})"
 
 
-def _by_series(found: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
-    counted = Counter(
-        Series(load=load, rounds=rounds)
-        for load, rounds, _ in {(row.load, row.rounds, row.began) for row in sets}
-    )
+def _by_load(found: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
+    rounds: dict[str, dict[str, int]] = {}
+    for row in sets:
+        rounds.setdefault(row.load, {})[row.began] = row.rounds
     parts = []
-    for series, powers_of in groupby(found, key=lambda power: power.series):
-        title = f"{series.load[0].upper()}{series.load[1:]}, {counted[series]:,} sets of "
-        title += f"{series.rounds} rounds" + (", as the gate had before" * series.is_before)
+    for load, powers_of in groupby(found, key=lambda power: power.load):
+        of_sets = rounds[load].values()
+        title = f"{load[0].upper()}{load[1:]}, {len(of_sets):,} sets of {spread(of_sets)} rounds"
         parts += [f"**{title}**", as_markdown(_SETS_COLUMNS, pd.DataFrame(map(_row, powers_of)))]
     return parts
+
+
+def spread(numbers: Collection[int]) -> str:
+    """The smallest and the largest of whole numbers, or the one that they all are."""
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least}–{most}"
 
 
 def _row(power: Power) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bench.power.cases import Case
 from bench.power.injected import arch
 from bench.records import events
 from bench.records.outcome import Outcome
-from bench.suite.profiles import GATE_ROUNDS, PRECISION
+from bench.suite.profiles import PRECISION
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # a second worker of the same network
@@ -92,7 +92,7 @@ def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:
     return Plan(
         cells=(*bases, *(_cell(case, amount) for case, amount in amounts.items())),
         sets=sets,
-        rounds=GATE_ROUNDS,
+        rounds=None,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,
@@ -118,7 +118,8 @@ def _rows(
         )
         if head.failure or base.failure:
             continue
-        ratios = Pair(head=head, base=base, rounds=outcome.plan.rounds).log_ratios
+        rounds = outcome.allotted[head.cell.group]
+        ratios = Pair(head=head, base=base, rounds=rounds).log_ratios
         yield SetRow(
             began=now,
             load=load,
@@ -126,7 +127,7 @@ def _rows(
             kind=case.kind,
             percent=case.percent,
             amount=amount,
-            rounds=outcome.plan.rounds,
+            rounds=rounds,
             log_ratio=round(next(iter(ratios), math.nan), 6),
             base_s=round(median(base.host_s), 6) if base.host_s else math.nan,
             torch=str(outcome.environment["torch"]),

@@ -75,6 +75,13 @@ class WaveBegan(_Event, frozen=True):
     wave_index: int
 
 
+class Allotted(_Event, frozen=True, kw_only=True):
+    """How many valid rounds each set of a group is to have."""
+
+    group: str
+    rounds: int
+
+
 class Learned(_Event, frozen=True, kw_only=True):
     """What preparing, warming up or finishing a worker showed."""
 
@@ -158,6 +165,7 @@ Event: TypeAlias = (
     | Fitted
     | Compiled
     | WaveBegan
+    | Allotted
     | Learned
     | Visited
     | RoundEnded

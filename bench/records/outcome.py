@@ -56,6 +56,8 @@ class Outcome:
         self.phases_s: dict[str, float] = {}
         self.ended: set[_WaveKey] = set()
         self.rounds: dict[_WaveKey, list[Round]] = {}
+        self.allotted: dict[str, int] = {}
+        """Valid rounds that each set of a group is to have."""
         self.notes: list[str] = []
         self.measured_anything = False
         """Whether there is a sample to lose."""
@@ -108,6 +110,7 @@ class Outcome:
             controls=self.controls(),
             bases=self.bases(),
             rounds=tuple(found for rounds in self.rounds.values() for found in rounds),
+            allotted=self.allotted,
             environment=self.environment,
             base_environment=self.base_environment,
             ceilings=self.ceilings,
@@ -170,6 +173,10 @@ class Outcome:
         key = (event.group, event.set_index, event.wave_index)
         self.rounds.pop(key, None)
         self._told[event.group].pop(key, None)
+
+    @apply.register
+    def _(self, event: events.Allotted) -> None:
+        self.allotted[event.group] = event.rounds
 
     @apply.register
     def _(self, event: events.Learned) -> None:

@@ -190,6 +190,8 @@ class RunRecord:
     bases: tuple[CellRecord, ...] = ()
     """Of a gate: each cell of the base, in the order of ``cells``."""
     rounds: tuple[Round, ...] = ()
+    allotted: Mapping[str, int] = field(default_factory=dict)
+    """Valid rounds that each set was to have, by group."""
     environment: Mapping[str, Any]
     """As workers saw it (bench/machine/environment.py, ``describe``)."""
     base_environment: Mapping[str, Any] | None = None

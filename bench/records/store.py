@@ -79,6 +79,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "controls": [_info(control) for control in run.controls],
                 "bases": [_info(base) for base in run.bases],
                 "rounds": msgspec.to_builtins(flat.of_rounds(run.rounds)),
+                "allotted": dict(run.allotted),
                 "notes": list(run.notes),
                 "gate": run.gate and dict(run.gate),
             },
@@ -117,6 +118,7 @@ def from_json(content: Any) -> RunRecord:
             **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
             # Of version 2 too, but not from its beginning.
             **{name: ours.get(name, {}) for name in ("ceilings", "shared")},
+            "allotted": ours.get("allotted") or _as_planned(ours),
             "gate": ours.get("gate"),
             "fits": ours.get("fits", []),
             "machine_info": machine_info,
@@ -127,6 +129,11 @@ def from_json(content: Any) -> RunRecord:
     if not isinstance(run.plan["precision"], float):
         raise TypeError("precision is no number")
     return run
+
+
+def _as_planned(ours: Mapping[str, Any]) -> dict[str, int]:
+    """The rounds of each group's sets, in files of a time when every plan said how many."""
+    return dict.fromkeys(ours["rounds"]["group"], ours["plan"]["rounds"])
 
 
 def _benchmark(record: CellRecord) -> dict[str, Any]:

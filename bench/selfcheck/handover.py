@@ -13,9 +13,9 @@ from bench.cells.plan import IMAGE_SIZE
 from bench.engine import limits
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerProcess
-from bench.engine.visiting import HANDOVER_S
+from bench.engine.visiting import BLOCKS
 
-PAUSES_S = (0.0, HANDOVER_S, 4 * HANDOVER_S)
+PAUSES_S = (0.0, BLOCKS.pause_s, 4 * BLOCKS.pause_s)
 VISITS = 12  # of each kind
 ITERATIONS = 6  # of a visit: two that show what the hand-over cost, and four to hold them against
 IDLE_S = 2.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.visiting import HANDOVER_S
+from bench.engine.visiting import BLOCKS
 from bench.exits import Exit
 from bench.selfcheck import scale
 from bench.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
@@ -138,7 +138,7 @@ def _handover_part(handovers: Sequence[Handover], idleness: Idleness | None) -> 
         return
     yield "## Hand-over"
     yield HANDOVER.format(
-        pause_ms=HANDOVER_S * 1e3,
+        pause_ms=BLOCKS.pause_s * 1e3,
         exchange_ms=idleness.exchange_s * 1e3,
         workers=idleness.workers,
         cpu_share=idleness.cpu_share,

@@ -14,7 +14,7 @@ from bench.engine.launch import Launcher
 from bench.engine.run import Run
 from bench.records.record import RunRecord
 from bench.selfcheck.same import ARCHS
-from bench.suite.profiles import GATE_ROUNDS, PRECISION
+from bench.suite.profiles import PRECISION
 
 ONCE = ("importing", "counting")  # phases of a run, whatever the number of its sets
 
@@ -55,7 +55,7 @@ def plan(device: str, *, seed: int) -> Plan:
     return Plan(
         cells=cells,
         sets=1,
-        rounds=GATE_ROUNDS,
+        rounds=None,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,

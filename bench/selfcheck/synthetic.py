@@ -21,13 +21,14 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION
-from bench.suite.profiles import GATE_ROUNDS, PRECISION
+from bench.suite.profiles import PRECISION
 
 MODES = ("eager", "compile")
 SETS = 3
 AT_ONCE = 16  # workers of half a gigabyte in 8 GiB
 LATENCY_S, SPREAD = 0.03, 0.05  # median, and standard deviation of the logarithm
-ITERATIONS = 5  # of a visit: 0.16 s of these
+ROUNDS = 40  # of a set
+ITERATIONS = 1  # of a visit
 VOIDED_SHARE = 0.02  # of the rounds
 ENVIRONMENT = {
     "torch": "2.11.0",
@@ -104,7 +105,7 @@ def plan_of(size: Size) -> Plan:
     return Plan(
         cells=cells,
         sets=SETS,
-        rounds=GATE_ROUNDS,
+        rounds=ROUNDS,
         precision=PRECISION,
         extra_s=3600.0,
         budget_s=None,
@@ -130,7 +131,7 @@ def sets(of: Plan, samples: int) -> Iterator[Iterator[Event]]:
     for set_index in itertools.count():
         if not latencies.left:
             return
-        yield _set(of, waves, set_index, latencies)
+        yield _set(waves, set_index, latencies)
 
 
 class _Latencies:
@@ -157,16 +158,14 @@ def _beginning(of: Plan) -> Iterator[Event]:
             yield events.Compiled(cell=cell.id, seconds=30.0)
 
 
-def _set(
-    of: Plan, waves: Mapping[str, list[Wave]], set_index: int, latencies: _Latencies
-) -> Iterator[Event]:
+def _set(waves: Mapping[str, list[Wave]], set_index: int, latencies: _Latencies) -> Iterator[Event]:
     for group, known in waves.items():
         for wave_index in itertools.count():
             if wave_index == len(known) or not latencies.left:
                 break
             where = {"set_index": set_index, "wave_index": wave_index}
             yield events.WaveBegan(group, **where)
-            yield from _wave(known[wave_index].cells[:AT_ONCE], of.rounds, where, latencies)
+            yield from _wave(known[wave_index].cells[:AT_ONCE], where, latencies)
             if len(known[wave_index].cells) > AT_ONCE:
                 known[wave_index:] = _split(known[wave_index])
                 yield _told(group, known)
@@ -174,12 +173,12 @@ def _set(
 
 
 def _wave(
-    live: tuple[Cell, ...], rounds: int, where: Mapping[str, int], latencies: _Latencies
+    live: tuple[Cell, ...], where: Mapping[str, int], latencies: _Latencies
 ) -> Iterator[Event]:
     for facts in (PREPARED, WARMED_UP):
         for cell in live:
             yield events.Learned(cell=cell.id, **where, facts=dict(facts))
-    for round_index in range(rounds):
+    for round_index in range(ROUNDS):
         if latencies.left:
             yield from _round(live, {**where, "round_index": round_index}, latencies)
     for cell in live:

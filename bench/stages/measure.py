@@ -17,7 +17,7 @@ from bench.engine import limits
 from bench.engine.context import Progress
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
-from bench.engine.visiting import DROPPED, HANDOVER_S, timed_iterations
+from bench.engine.visiting import BLOCKS
 from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
@@ -131,17 +131,18 @@ class _Set:
         self._latency_s[cell] = min(durations_s)
 
     def _visit(self, cell: Cell, *, seed: int) -> Visit:
-        iterations = DROPPED + timed_iterations(self._latency_s[cell])
-        expected_s = PASSES * iterations * self._latency_s[cell]
-        limit_s = limits.of_visit(expected_s)
-        time.sleep(HANDOVER_S)
+        latency_s = self._latency_s[cell]
+        dropped = BLOCKS.dropped(latency_s)
+        iterations = dropped + BLOCKS.timed(latency_s)
+        limit_s = limits.of_visit(PASSES * BLOCKS.expected_s(latency_s))
+        time.sleep(BLOCKS.pause_s)
         reply = self._ask(cell, "stages", limit_s, iterations=iterations, seed=seed)
         return Visit(
-            whole_s=tuple(reply["whole_s"][DROPPED:]),
-            hooked_s=tuple(reply["hooked_s"][DROPPED:]),
+            whole_s=tuple(reply["whole_s"][dropped:]),
+            hooked_s=tuple(reply["hooked_s"][dropped:]),
             pair_s=reply["pair_s"],
             parts_s={
-                (part["stage"], part["branch"]): tuple(part["seconds"][DROPPED:])
+                (part["stage"], part["branch"]): tuple(part["seconds"][dropped:])
                 for part in reply["parts"]
             },
         )

@@ -30,7 +30,6 @@ class Defaults:
     batch_sizes: tuple[int, ...]
     tasks: tuple[str, ...] = ("infer",)
     sets: int
-    rounds: int
     extra_s: float
     ceiling: bool = False
     energy: bool = False
@@ -47,7 +46,6 @@ def of_profile(config: pytest.Config, otherwise: str = "default") -> Defaults:
         modes=profile.modes,
         batch_sizes=profile.batch_sizes(_device(config)),
         sets=profile.sets,
-        rounds=profile.rounds,
         extra_s=profile.extra_s,
         ceiling=profile.ceiling,
         energy=profile.energy,
@@ -75,7 +73,7 @@ def make_plan(config: pytest.Config, defaults: Defaults | None = None) -> plan.P
         l2=plan.l2(config.getoption("--l2"), device),
         devices=plan.devices(device),
         sets=values.at_least(1, config, "--sets", given.sets),
-        rounds=values.at_least(1, config, "--rounds", given.rounds),
+        rounds=values.at_least_if_given(1, config, "--rounds"),
         precision=values.share(config, "--precision") or PRECISION,
         budget_s=budget_s,
         extra_s=given.extra_s if budget_s is None else budget_s,

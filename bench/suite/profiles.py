@@ -20,10 +20,6 @@ SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 8, 32, 128, 256)}
 )
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
-# Rounds of a set: their median is one value of an interval, and another set tells more than more
-# of them. Four sets of 3 take hardly longer than three of 5, and their intervals are a quarter
-# narrower. With 5 a gate's error rates were counted, which is what quick is for.
-ROUNDS, GATE_ROUNDS = 3, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +32,6 @@ class Profile:
     throughput: bool
     """Whether to measure a throughput batch besides batch 1."""
     sets: int
-    rounds: int
     extra_s: float
     """Seconds for which sets are added where the ratios are not precise enough yet."""
     ceiling: bool
@@ -62,7 +57,6 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             modes=MODES,
             throughput=False,
             sets=3,
-            rounds=GATE_ROUNDS,
             extra_s=45.0,
             ceiling=False,
             energy=False,
@@ -73,7 +67,6 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             modes=MODES,
             throughput=True,
             sets=3,
-            rounds=ROUNDS,
             extra_s=285.0,
             ceiling=True,
             energy=True,
@@ -84,7 +77,6 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             modes=MODES,
             throughput=True,
             sets=3,
-            rounds=ROUNDS,
             extra_s=285.0,
             ceiling=True,
             energy=False,
@@ -96,7 +88,6 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             modes=(*MODES, "compile+channels_last"),
             throughput=True,
             sets=8,
-            rounds=12,
             extra_s=3600.0,
             ceiling=True,
             energy=True,

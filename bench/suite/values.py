@@ -30,6 +30,11 @@ def at_least(least: int, config: pytest.Config, option: str, default: int) -> in
     return value
 
 
+def at_least_if_given(least: int, config: pytest.Config, option: str) -> int | None:
+    """The same of an option that may be left out; None where it was."""
+    return None if config.getoption(option) is None else at_least(least, config, option, least)
+
+
 def positive(config: pytest.Config, option: str, unit: str = "") -> float | None:
     """A positive number that an option takes; None where it was not given."""
     text = config.getoption(option)

@@ -177,6 +177,7 @@ def small(status: str = "over_budget") -> RunRecord:
             measured(replace(of, control=True)) for of in (REFERENCE_EAGER, REFERENCE_BATCH)
         ),
         rounds=(*rounds(REFERENCE_EAGER), *rounds(REFERENCE_BATCH)),
+        allotted={of.group: ROUNDS for of in (REFERENCE_EAGER, REFERENCE_BATCH)},
         notes=("it was cut off, and resumed",),
         environment={
             "python": "3.11.9",
@@ -248,6 +249,7 @@ def gpu(busy_share: float = 0.25) -> RunRecord:
         cells=(record,),
         controls=(replace(record, cell=replace(record.cell, control=True)),),
         rounds=rounds(record.cell),
+        allotted={record.cell.group: ROUNDS},
         environment={**small_run.environment, "device": "cuda", "device_name": "NVIDIA"},
     )
 

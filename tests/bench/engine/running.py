@@ -91,7 +91,7 @@ def cell(factory: str, batch_size: int = 1) -> Cell:
     )
 
 
-def plan(*cells: Cell, sets: int = 1, rounds: int = 3, **given: Any) -> Plan:
+def plan(*cells: Cell, sets: int = 1, rounds: int | None = 3, **given: Any) -> Plan:
     """A plan that adds no sets for precision."""
     return Plan(
         cells=cells,

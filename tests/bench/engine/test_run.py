@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from bench import stats
-from bench.engine import limits, wave
+from bench.engine import allocation, limits, wave
 from bench.engine.launch import Launcher
-from bench.engine.visiting import VISIT_S
+from bench.engine.visiting import SHORT
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
@@ -73,7 +73,7 @@ def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> Non
     (first, *_) = [event for event in told if isinstance(event, events.Visited)]
     # An iteration takes 50 ms and a little, on a loaded machine a little more.
     assert min(first.dropped_s, *visit.host_s) >= 0.05
-    assert 1 <= len(visit.host_s) <= VISIT_S // 0.05
+    assert 1 <= len(visit.host_s) <= max(1, SHORT.visit_s // 0.05)
 
 
 def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
@@ -229,9 +229,39 @@ def test_a_run_that_has_enough_is_complete_though_its_budget_is_used_up(
     assert outcome.status == "complete"
 
 
-def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
+def test_without_a_number_of_rounds_sets_have_what_their_start_costs(
     fork_server: Launcher,
 ) -> None:
+    found = cell("works")
+    outcome = run(plan(found, rounds=None, sets=2), fork_server).measure()
+    rounds = outcome.allotted[found.group]
+    assert allocation.LEAST <= rounds <= allocation.MOST
+    assert outcome.run_record().allotted == {found.group: rounds}
+    assert visited(outcome, found) == [(s, r) for s in range(2) for r in range(rounds)]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "round_s", "expected"),
+    [(40, 0.25, 4), (5, 0.25, 5), (6, 0.25, 4), (40, 0.3, 4), (40, 5.0, 1), (2, 5.0, 1)],
+)
+def test_rounds_of_a_second_are_judged_together(rounds: int, round_s: float, expected: int) -> None:
+    assert wave.stretch(rounds, round_s) == expected
+
+
+def test_rounds_that_are_judged_together_are_voided_together(fork_server: Launcher) -> None:
+    found, watcher = cell("works"), Watcher()
+    outcome = run(plan(found), fork_server, watcher, meter=Busy([True, False])).measure()
+    visits = record_of(outcome, found).visits
+    assert [visit.voided for visit in visits] == [True] * 3 + [False] * 3
+    assert [steps for steps, _ in watcher.extended] == [3 * 2]  # rounds, and workers
+    (rounds,) = outcome.rounds.values()
+    assert {found.foreign_cpus for found in rounds if found.voided} == {0.95}
+
+
+def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wave, "STRETCH_S", 0.0)  # each by itself
     found, watcher = cell("works"), Watcher()
     busy = Busy([False, True, False, True, True, False])
     outcome = run(plan(found), fork_server, watcher, meter=busy).measure()
@@ -259,7 +289,7 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
     # No ratio is ever this precise: sets are added for as long as there is time. A clock that moves
     # a second at each reading makes that a number of sets.
     seconds = count()
-    strict = plan(first, second, sets=2, precision=1e-12, extra_s=60.0)
+    strict = plan(first, second, sets=2, precision=1e-12, extra_s=150.0)
     outcome = run(strict, fork_server, now=lambda: float(next(seconds))).measure()
     assert len(record_of(outcome, second).setups) > 2
     assert outcome.status == "complete"

@@ -41,6 +41,7 @@ def run(log_ratios: Mapping[Cell, Sequence[float]]) -> RunRecord:
         bases=tuple(bases),
         controls=(),
         rounds=(),
+        allotted={cell.group: 1 for cell in log_ratios},
         base_environment=small.environment,
     )
 

@@ -17,7 +17,6 @@ from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
 from bench.power.cases import Case
 from bench.power.sets import SetRow
-from bench.suite.profiles import GATE_ROUNDS
 from tests.bench.engine.running import Watcher
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
@@ -52,7 +51,7 @@ def row(amount: int, log_ratio: float, case: Case = EAGER) -> SetRow:
         kind=case.kind,
         percent=case.percent,
         amount=amount,
-        rounds=GATE_ROUNDS,
+        rounds=20,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",

@@ -5,18 +5,15 @@ import pytest
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power.cases import Case
-from bench.power.rates import Rate, Series, gates, powers
+from bench.power.rates import Rate, gates, powers
 from bench.power.sets import SetRow
-from bench.suite.profiles import GATE_ROUNDS
 
 SAME = [0.001, -0.001, 0.000]
 SLOWER = [0.080, 0.081, 0.079]
 CASE = Case(mode="eager", kind="conv", percent=8.0)
 
 
-def row(
-    log_ratio: float, case: Case = CASE, load: str = "quiet", rounds: int = GATE_ROUNDS
-) -> SetRow:
+def row(log_ratio: float, case: Case = CASE, load: str = "quiet") -> SetRow:
     return SetRow(
         began="2026-01-01T00:00:00+00:00",
         load=load,
@@ -24,7 +21,7 @@ def row(
         kind=case.kind,
         percent=case.percent,
         amount=7,
-        rounds=rounds,
+        rounds=20,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",
@@ -50,26 +47,19 @@ def test_a_gate_without_numbers_gives_up_undecided() -> None:
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
-def test_cases_are_told_apart_by_what_was_added_and_by_series() -> None:
+def test_cases_are_told_apart_by_what_was_added_and_by_the_load() -> None:
     same = Case(mode="eager", kind="none", percent=0.0)
-    rows = [row(value, rounds=GATE_ROUNDS + 1) for value in SLOWER]
-    rows += [row(math.nan, same, "loaded")]
+    rows = [row(math.nan, same, "loaded")]
     rows += [row(value) for value in SLOWER * 2]
     rows += [row(value, same) for value in SAME]
-    found = {(power.series, power.case): power for power in powers(rows, Settings())}
-    quiet, loaded, before = (
-        Series("quiet", GATE_ROUNDS),
-        Series("loaded", GATE_ROUNDS),
-        Series("quiet", 6),
-    )
-    # A/A first in each; what was, last.
-    assert list(found) == [(quiet, same), (quiet, CASE), (loaded, same), (before, CASE)]
-    assert found[quiet, CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
-    assert found[quiet, same].rate(Verdict.UNCHANGED) == Rate(count=1, of=1)
-    assert found[before, CASE].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
-    assert found[loaded, same].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
-    assert found[loaded, same].voided == 1
-    assert found[quiet, CASE].effect.estimate == pytest.approx(math.exp(0.08))
+    found = {(power.load, power.case): power for power in powers(rows, Settings())}
+    # A/A first in each.
+    assert list(found) == [("quiet", same), ("quiet", CASE), ("loaded", same)]
+    assert found["quiet", CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
+    assert found["quiet", same].rate(Verdict.UNCHANGED) == Rate(count=1, of=1)
+    assert found["loaded", same].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
+    assert found["loaded", same].voided == 1
+    assert found["quiet", CASE].effect.estimate == pytest.approx(math.exp(0.08))
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,12 @@ def test_ceilings_survive(path: Path) -> None:
     assert store.read(path) == run
 
 
+def test_a_file_in_which_the_plan_says_how_many_rounds_is_read() -> None:
+    content = store.to_json(runs.small())
+    del content["machine_info"][store.OURS]["allotted"]
+    assert store.from_json(content).allotted == runs.small().allotted
+
+
 def test_a_file_from_before_there_were_ceilings_is_read(
     path: Path, content: dict[str, Any]
 ) -> None:

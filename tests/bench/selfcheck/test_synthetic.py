@@ -9,8 +9,7 @@ from bench.records import events
 from bench.records.events import Event
 from bench.records.outcome import Outcome
 from bench.selfcheck import synthetic
-from bench.selfcheck.synthetic import AT_ONCE, ITERATIONS, MODES, Size
-from bench.suite.profiles import GATE_ROUNDS
+from bench.selfcheck.synthetic import AT_ONCE, ITERATIONS, MODES, ROUNDS, Size
 
 # With its control more than AT_ONCE: a group that is measured in waves.
 ONE_GROUP = Size(cells=2 * AT_ONCE, groups=1, samples=5_000)
@@ -73,8 +72,8 @@ def test_a_set_is_rounds_of_every_cell_the_reference_and_its_control_in_each_wav
     (reference,), (control,) = outcome.plan.references.values(), outcome.plan.controls
     for cell in outcome.plan.cells:
         rides_in = sum(cell in wave.cells for wave in waves)
-        assert visits[cell] == rides_in * GATE_ROUNDS
-    assert visits[control] == visits[reference] == len(waves) * GATE_ROUNDS
+        assert visits[cell] == rides_in * ROUNDS
+    assert visits[control] == visits[reference] == len(waves) * ROUNDS
 
 
 def test_a_groups_modes_are_of_the_same_archs() -> None:

@@ -1,0 +1,20 @@
+import pytest
+
+from bench.engine import allocation
+
+
+def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
+    assert allocation.rounds(set_s=6.0, round_s=0.3) == 20
+
+
+@pytest.mark.parametrize(
+    ("set_s", "round_s", "expected"),
+    [
+        (0.0, 1.0, allocation.LEAST),
+        (6.0, 60.0, allocation.LEAST),
+        (6.0, 0.0, allocation.MOST),
+        (6.0, 1e-5, allocation.MOST),
+    ],
+)
+def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
+    assert allocation.rounds(set_s=set_s, round_s=round_s) == expected
