@@ -54,6 +54,12 @@ def gate_power(session: nox.Session) -> None:
 
 
 @nox.session
+def sharpness(session: nox.Session) -> None:
+    """Measure what disturbs the ratio of two networks, and what sharpens it."""
+    measure(session, "bench.sharpness")
+
+
+@nox.session
 def selfcheck(session: nox.Session) -> None:
     """Measure what the suite can say of itself: bias, overhead, start-up, hand-over, scale."""
     measure(session, "bench.selfcheck")

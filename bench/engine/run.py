@@ -235,7 +235,7 @@ class Run:
     def _allot(self, group: str, live: LiveWave, *, set_s: float) -> int:
         """The rounds of each of a group's sets: as planned, or by what its first wave took."""
         if group not in self.outcome.allotted:
-            chosen = allocation.rounds(set_s=set_s, round_s=live.round_s)
+            chosen = allocation.rounds(self._plan.effort, set_s=set_s, round_s=live.round_s)
             rounds = chosen if self._plan.rounds is None else self._plan.rounds
             self._tell(events.Allotted(group=group, rounds=rounds))
         return self.outcome.allotted[group]

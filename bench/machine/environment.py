@@ -28,6 +28,8 @@ class Setting:
     reason: str
 
 
+SPIN_COUNT = "10000"
+
 # sd of the log-ratio of two live workers with the same cell, GoogLeNet in eager at batch 1 on two
 # cores, over 7 sets of 4 workers in each of 5 environments in turn: 1.0 % with these, 3.2 % with
 # none of them, 2.3 % where threads are bound to cores besides.
@@ -62,10 +64,10 @@ _PINNED = (
     ),
     Setting(
         name="GOMP_SPINCOUNT",
-        value="10000",
-        reason="OpenMP's threads wait for more work for about 0.2 ms: longer than the gaps inside "
-        "a network, shorter than going from one worker to the next. By default they wait for some "
-        "5 ms, on the cores that the next worker needs",
+        value=SPIN_COUNT,
+        reason="GNU OpenMP's threads spin a thirtieth of the default 300,000 times while they wait "
+        "for work: long enough for the gaps inside a network, whose latency stays as it is, and "
+        "short enough to leave their cores to the next worker",
     ),
     Setting(
         name="OMP_NUM_THREADS",

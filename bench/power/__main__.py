@@ -6,7 +6,7 @@ What was collected before is kept, and added to: figures grow over days.
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -23,7 +23,7 @@ from bench.gate.judge import Settings
 from bench.machine import environment
 from bench.names import RequestError, choose
 from bench.power import calibration, held, report, sets, table
-from bench.power.cases import PLANS, Case
+from bench.power.cases import PLANS, PROTOCOL, Case
 from bench.power.held import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
@@ -109,7 +109,7 @@ def _amounts(
     cases: Sequence[Case], before: Sequence[SetRow], progress: Progress
 ) -> Mapping[Case, int]:
     """Units of each case: those of the sets that are there already, if these add up with them."""
-    known = {row.case: row.amount for row in before}
+    known = {row.case: row.amount for row in _of_now(before)}
     new = [case for case in cases if case not in known]
     found: Mapping[Case, int] = {}
     if any(not case.is_same for case in new):
@@ -123,7 +123,7 @@ def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Ma
     """Units of what slows gates down: by the sets there are, which tell what theirs took."""
     if False not in _HELD[load]:
         return {}
-    told = {case: calibration.of_sets(case, before) for case in _HELD_CASES}
+    told = {case: calibration.of_sets(case, _of_now(before)) for case in _HELD_CASES}
     unknown = [case for case, amount in told.items() if amount is None]
     amounts = {case: amount for case, amount in told.items() if amount is not None}
     if unknown:
@@ -134,6 +134,11 @@ def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Ma
 def _injected(amounts: Mapping[Case, int]) -> str:
     parts = [f"{amount} of {case.kind} in {case.mode}" for case, amount in amounts.items()]
     return f"injected: {', '.join(parts) or 'nothing'}"
+
+
+def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
+    """Those of sets that were measured as the gate measures now."""
+    return [row for row in rows if row.protocol == PROTOCOL]
 
 
 def _competing(loaded: bool) -> AbstractContextManager[None]:

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# How the gate visits its workers now. Sets and gates of another way stay on record, and say nothing
+# of the gate as it is.
+PROTOCOL = "visits of one iteration"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Case:

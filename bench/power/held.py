@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.engine.launch import ROOT
 from bench.gate import files
 from bench.names import RequestError
+from bench.power.cases import PROTOCOL
 
 ARCH = "network:network"
 LIMIT_S = 1800.0
@@ -40,6 +41,8 @@ class GateRow:
     began: str
     """When, in UTC: rows with the same are of one gate."""
     load: str
+    protocol: str
+    """How the gate visited its workers."""
     percent: float
     """By which head was made slower; 0 where nothing but a comment changed."""
     amount: int
@@ -80,6 +83,7 @@ def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
         GateRow(
             began=began,
             load=load,
+            protocol=PROTOCOL,
             percent=percent,
             amount=amount,
             seconds=round(seconds, 1),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import stdev
+from typing import NamedTuple
 
 from scipy.stats import binomtest
 
@@ -15,7 +16,7 @@ from bench import means
 from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Judgement, Verdict
-from bench.power.cases import Case
+from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
 
 CELLS = 6  # of a quick gate
@@ -38,12 +39,24 @@ class Rate:
         return float(found.low), float(found.high)
 
 
+class Series(NamedTuple):
+    """Sets under one load and of one protocol, which add up."""
+
+    load: str
+    protocol: str
+
+    @property
+    def is_before(self) -> bool:
+        """Whether the gate measures its sets in another way by now."""
+        return self.protocol != PROTOCOL
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """What the gate says of a case, by the sets of it."""
 
     case: Case
-    load: str
+    series: Series
     log_ratios: tuple[float, ...]
     judgements: tuple[Judgement, ...]
     """Of gates held on groups of the sets that share none."""
@@ -74,23 +87,27 @@ class Power:
 
 
 def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
-    """Each case under each load, judged: A/A first, then by mode, kind and size; quiet first."""
-    found: dict[tuple[str, Case], list[float]] = {}
+    """Each case of each series, judged; in a series A/A first, then by mode, kind and size.
+
+    The gate's own protocol comes before what it was, and a quiet machine before a loaded one.
+    """
+    found: dict[tuple[Series, Case], list[float]] = {}
     for row in rows:
-        found.setdefault((row.load, row.case), []).append(row.log_ratio)
+        series = Series(load=row.load, protocol=row.protocol)
+        found.setdefault((series, row.case), []).append(row.log_ratio)
     return tuple(
         Power(
             case=case,
-            load=load,
+            series=series,
             log_ratios=tuple(values),
             judgements=tuple(gates(values, settings)),
         )
-        for (load, case), values in sorted(found.items(), key=lambda item: _order(*item[0]))
+        for (series, case), values in sorted(found.items(), key=lambda item: _order(*item[0]))
     )
 
 
-def _order(load: str, case: Case) -> tuple[object, ...]:
-    return load != "quiet", load, not case.is_same, case
+def _order(series: Series, case: Case) -> tuple[object, ...]:
+    return series.is_before, series.load != "quiet", series, not case.is_same, case
 
 
 def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement]:

@@ -1,7 +1,8 @@
 """The gate's error rates in Markdown: ``gate-power.md``. Pure: rows in, text out."""
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from statistics import mean, median
@@ -11,8 +12,9 @@ import pandas as pd
 
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
+from bench.power.cases import PROTOCOL
 from bench.power.held import ARCH, GateRow
-from bench.power.rates import CELLS, Power, Rate, powers
+from bench.power.rates import CELLS, Power, Rate, Series, powers
 from bench.power.sets import SetRow
 from bench.tables import Column, as_markdown, scaled
 
@@ -67,6 +69,7 @@ _SETS_COLUMNS = (
 _GATES_COLUMNS = (
     Column(name="load", heading="machine", is_text=True),
     Column(name="mode", heading="mode", is_text=True),
+    Column(name="protocol", heading="protocol", is_text=True),
     Column(name="percent", heading="meant %", write=lambda value: f"{value:g}"),
     Column(name="measured", heading="measured %", write=PERCENT),
     Column(name="gates", heading="gates"),
@@ -94,7 +97,7 @@ def render(
         parts += [
             "## Sets, judged in groups",
             SETS.format(cells=CELLS),
-            *_by_load(found, sets),
+            *_by_series(found, sets),
             f"Raw: [{SETS_FILE}]({SETS_FILE}).",
         ]
     if gates:
@@ -110,9 +113,10 @@ def render(
 
 def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> list[str]:
     """The rates that a team asks for first, in sentences: those of the gate as it is now."""
+    now = [power for power in found if not power.series.is_before]
     sentences = []
-    for load, of_load in groupby(found, key=lambda power: power.load):
-        powers_of = list(of_load)
+    for series, of_series in groupby(now, key=lambda power: power.series):
+        powers_of = list(of_series)
         same = [power for power in powers_of if power.case.is_same]
         if _sum(power.rate(Verdict.REGRESSED) for power in same).of:
             regressed, undecided = (
@@ -120,7 +124,7 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> 
                 for verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
             )
             sentences.append(
-                f"A/A, {load}: {regressed} of verdicts on a cell were `regressed`, and "
+                f"A/A, {series.load}: {regressed} of verdicts on a cell were `regressed`, and "
                 f"{undecided} inconclusive."
             )
         slowed = [power for power in powers_of if power.judgements and not power.case.is_same]
@@ -129,7 +133,7 @@ def findings(found: Iterable[Power], gates: Iterable[GateRow], delta: float) -> 
         f"End to end, {row['load']}, {row['percent']:g} % meant in {row['mode']}"
         f"{_measured(row['measured'])}: exit code 1 in {row['exit_1']}, "
         f"0 in {row['exit_0']}, 3 in {row['exit_3']}."
-        for row in _held(gates)
+        for row in _held(gate for gate in gates if gate.protocol == PROTOCOL)
     ]
 
 
@@ -140,7 +144,7 @@ def _found(power: Power, delta: float) -> str:
     below = ", below δ" if share < delta else ""
     return (
         f"{what}, {case.percent:g} % meant in {case.mode}{_measured(share)}{below}, "
-        f"{power.load}: found in {rate(power.rate(Verdict.REGRESSED))}."
+        f"{power.series.load}: found in {rate(power.rate(Verdict.REGRESSED))}."
     )
 
 
@@ -161,22 +165,17 @@ def rate(found: Rate) -> str:
     return f"{share:.0%} ({low:.0%}–{high:.0%}; {found.count} of {found.of})"
 
 
-def _by_load(found: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
-    rounds: dict[str, dict[str, int]] = {}
-    for row in sets:
-        rounds.setdefault(row.load, {})[row.began] = row.rounds
+def _by_series(found: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
+    counted = Counter(
+        Series(load=load, protocol=protocol)
+        for load, protocol, _ in {(row.load, row.protocol, row.began) for row in sets}
+    )
     parts = []
-    for load, powers_of in groupby(found, key=lambda power: power.load):
-        of_sets = rounds[load].values()
-        title = f"{load[0].upper()}{load[1:]}, {len(of_sets):,} sets of {spread(of_sets)} rounds"
+    for series, powers_of in groupby(found, key=lambda power: power.series):
+        title = f"{series.load[0].upper()}{series.load[1:]}, {counted[series]:,} sets, "
+        title += series.protocol + (", as the gate had before" * series.is_before)
         parts += [f"**{title}**", as_markdown(_SETS_COLUMNS, pd.DataFrame(map(_row, powers_of)))]
     return parts
-
-
-def spread(numbers: Collection[int]) -> str:
-    """The smallest and the largest of whole numbers, or the one that they all are."""
-    least, most = min(numbers), max(numbers)
-    return str(least) if least == most else f"{least}–{most}"
 
 
 def _row(power: Power) -> dict[str, Any]:
@@ -200,7 +199,7 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
     """A row for each load, size and mode: quiet before loaded, A/A before the rest."""
     rows = sorted(gates, key=lambda row: (*_kind(row), row.began))
     found = []
-    for (_, percent, mode), of_kind in groupby(rows, key=_kind):
+    for (*_, percent, mode), of_kind in groupby(rows, key=_kind):
         cells = list(of_kind)
         held = {row.began: row for row in cells}
         codes = [row.exit_code for row in held.values()]
@@ -209,6 +208,7 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
             {
                 "load": cells[0].load,
                 "mode": mode,
+                "protocol": cells[0].protocol,
                 "percent": percent,
                 "measured": math.expm1(mean(logs)) if logs else math.nan,
                 "gates": len(held),
@@ -223,10 +223,10 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
     return found
 
 
-def _kind(row: GateRow) -> tuple[bool, float, str]:
+def _kind(row: GateRow) -> tuple[bool, str, bool, float, str]:
     """What gates add up by; the mode decides what an amount turns out to cost."""
     mode = row.cell.removeprefix(f"{ARCH}/").partition("/")[0]
-    return row.load != "quiet", row.percent, mode
+    return row.protocol != PROTOCOL, row.protocol, row.load != "quiet", row.percent, mode
 
 
 def _sum(rates: Iterable[Rate]) -> Rate:

@@ -13,11 +13,11 @@ from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError
 from bench.engine.run import Run
 from bench.gate.held import Pair
-from bench.power.cases import Case
+from bench.power.cases import PROTOCOL, Case
 from bench.power.injected import arch
 from bench.records import events
 from bench.records.outcome import Outcome
-from bench.suite.profiles import PRECISION
+from bench.suite.profiles import GATE_EFFORT, PRECISION
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # a second worker of the same network
@@ -43,6 +43,8 @@ class SetRow:
     """Units that were injected."""
     rounds: int
     """Rounds of the set."""
+    protocol: str
+    """How its workers were visited: ``PROTOCOL``, or what that was."""
     log_ratio: float
     """Of latencies, to the network without it; NaN where too many rounds were voided."""
     base_s: float
@@ -93,6 +95,7 @@ def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:
         cells=(*bases, *(_cell(case, amount) for case, amount in amounts.items())),
         sets=sets,
         rounds=None,
+        effort=GATE_EFFORT,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,
@@ -128,6 +131,7 @@ def _rows(
             percent=case.percent,
             amount=amount,
             rounds=rounds,
+            protocol=PROTOCOL,
             log_ratio=round(next(iter(ratios), math.nan), 6),
             base_s=round(median(base.host_s), 6) if base.host_s else math.nan,
             torch=str(outcome.environment["torch"]),

@@ -18,7 +18,7 @@ from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
 from bench.suite import planning, values
-from bench.suite.profiles import PROFILES
+from bench.suite.profiles import GATE_EFFORT, PROFILES
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
@@ -96,7 +96,14 @@ def ask(config: pytest.Config) -> Asked:
     deltas = {name: max(delta, asked.delta) for name, delta in excepted.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return Asked(
-        plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
+        plan=replace(
+            plan,
+            against_base=True,
+            ceiling=False,
+            energy=False,
+            budget_s=budget_s,
+            effort=GATE_EFFORT,
+        ),
         settings=replace(asked, deltas=deltas),
         base=config.getoption("--base"),
         base_python=config.getoption("--base-python"),

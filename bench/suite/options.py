@@ -46,7 +46,12 @@ def add(parser: pytest.Parser) -> None:
         + " (default: cold on CUDA, as images that are served; a CPU takes warm only)",
     )
     group.addoption("--sets", metavar="N", help="sets of fresh workers, at the least")
-    group.addoption("--rounds", metavar="N", help="visits to each worker in a set")
+    group.addoption(
+        "--rounds",
+        metavar="N",
+        help="rounds in a set, each of one visit to every worker (default: as many as take the "
+        "time that starting the set took, in a gate twice that)",
+    )
     group.addoption(
         "--precision",
         metavar="SHARE",

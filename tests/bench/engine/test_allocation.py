@@ -3,8 +3,11 @@ import pytest
 from bench.engine import allocation
 
 
-def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
-    assert allocation.rounds(set_s=6.0, round_s=0.3) == 20
+@pytest.mark.parametrize(("effort", "expected"), [(1.0, 20), (2.0, 40)])
+def test_a_set_measures_for_a_multiple_of_what_it_took_to_start(
+    effort: float, expected: int
+) -> None:
+    assert allocation.rounds(effort, set_s=6.0, round_s=0.3) == expected
 
 
 @pytest.mark.parametrize(
@@ -17,4 +20,4 @@ def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
     ],
 )
 def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
-    assert allocation.rounds(set_s=set_s, round_s=round_s) == expected
+    assert allocation.rounds(1.0, set_s=set_s, round_s=round_s) == expected

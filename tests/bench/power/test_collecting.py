@@ -15,7 +15,7 @@ from bench.engine.launch import Launcher, Spawner
 from bench.exits import Exit
 from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
-from bench.power.cases import Case
+from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
 from tests.bench.engine.running import Watcher
 
@@ -52,6 +52,7 @@ def row(amount: int, log_ratio: float, case: Case = EAGER) -> SetRow:
         percent=case.percent,
         amount=amount,
         rounds=20,
+        protocol=PROTOCOL,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",

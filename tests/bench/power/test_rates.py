@@ -4,8 +4,8 @@ import pytest
 
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
-from bench.power.cases import Case
-from bench.power.rates import Rate, gates, powers
+from bench.power.cases import PROTOCOL, Case
+from bench.power.rates import Rate, Series, gates, powers
 from bench.power.sets import SetRow
 
 SAME = [0.001, -0.001, 0.000]
@@ -13,7 +13,9 @@ SLOWER = [0.080, 0.081, 0.079]
 CASE = Case(mode="eager", kind="conv", percent=8.0)
 
 
-def row(log_ratio: float, case: Case = CASE, load: str = "quiet") -> SetRow:
+def row(
+    log_ratio: float, case: Case = CASE, load: str = "quiet", protocol: str = PROTOCOL
+) -> SetRow:
     return SetRow(
         began="2026-01-01T00:00:00+00:00",
         load=load,
@@ -22,6 +24,7 @@ def row(log_ratio: float, case: Case = CASE, load: str = "quiet") -> SetRow:
         percent=case.percent,
         amount=7,
         rounds=20,
+        protocol=protocol,
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",
@@ -47,19 +50,26 @@ def test_a_gate_without_numbers_gives_up_undecided() -> None:
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
-def test_cases_are_told_apart_by_what_was_added_and_by_the_load() -> None:
+def test_cases_are_told_apart_by_what_was_added_and_by_series() -> None:
     same = Case(mode="eager", kind="none", percent=0.0)
-    rows = [row(math.nan, same, "loaded")]
+    rows = [row(value, protocol="blocks") for value in SLOWER]
+    rows += [row(math.nan, same, "loaded")]
     rows += [row(value) for value in SLOWER * 2]
     rows += [row(value, same) for value in SAME]
-    found = {(power.load, power.case): power for power in powers(rows, Settings())}
-    # A/A first in each.
-    assert list(found) == [("quiet", same), ("quiet", CASE), ("loaded", same)]
-    assert found["quiet", CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
-    assert found["quiet", same].rate(Verdict.UNCHANGED) == Rate(count=1, of=1)
-    assert found["loaded", same].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
-    assert found["loaded", same].voided == 1
-    assert found["quiet", CASE].effect.estimate == pytest.approx(math.exp(0.08))
+    found = {(power.series, power.case): power for power in powers(rows, Settings())}
+    quiet, loaded, before = (
+        Series("quiet", PROTOCOL),
+        Series("loaded", PROTOCOL),
+        Series("quiet", "blocks"),
+    )
+    # A/A first in each; what was, last.
+    assert list(found) == [(quiet, same), (quiet, CASE), (loaded, same), (before, CASE)]
+    assert found[quiet, CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
+    assert found[quiet, same].rate(Verdict.UNCHANGED) == Rate(count=1, of=1)
+    assert found[before, CASE].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
+    assert found[loaded, same].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
+    assert found[loaded, same].voided == 1
+    assert found[quiet, CASE].effect.estimate == pytest.approx(math.exp(0.08))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import math
 
 from bench.gate.judge import Settings
 from bench.power import report
-from bench.power.cases import Case
+from bench.power.cases import PROTOCOL, Case
 from bench.power.held import ARCH, GateRow
 from tests.bench.power.test_rates import row
 
@@ -12,6 +12,7 @@ def gate(mode: str, ratio: float, percent: float = 5.0, load: str = "quiet") -> 
     return GateRow(
         began=f"{mode} {ratio}",
         load=load,
+        protocol=PROTOCOL,
         percent=percent,
         amount=11,
         seconds=30.0,

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from bench.exits import Exit
+from bench.sharpness import __main__ as main
+from bench.sharpness import experiments, live, report
+from bench.sharpness.experiments import EXPERIMENTS
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "IMAGE_SIZE", 32)
+    monkeypatch.setattr(main, "REFERENCE_ARCH", "tests.bench.broken:works")
+    monkeypatch.setattr(experiments, "REFERENCE_ARCH", "tests.bench.broken:works")
+    monkeypatch.setattr(experiments, "FAST", ("tests.bench.broken:prints",))
+    monkeypatch.setattr(experiments, "SPINS", ("default", "3000"))
+    monkeypatch.setattr(experiments, "MODES", ("eager", "channels_last", "compile"))
+
+
+def test_a_page_and_every_iteration_are_written(tmp_path: Path) -> None:
+    asked = ["--experiments=first", "--repetitions=1", "--seconds=1", f"--report-dir={tmp_path}"]
+    assert main.main(asked) == Exit.FINE
+    first = report.read(tmp_path / report.RAW_FILE)
+    assert set(first["experiment"]) == {"first"}
+    assert main.main(asked) == Exit.FINE
+    again = report.read(tmp_path / report.RAW_FILE)
+    assert set(again["experiment"]) == {"first"}
+    assert not again["seconds"].equals(first["seconds"])
+    assert (tmp_path / report.FILE).read_text().startswith("# What sharpens a ratio")
+
+
+def test_an_unknown_experiment_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--experiments=spn"]) == Exit.WRONG_REQUEST
+    assert "no experiment is called 'spn'" in capsys.readouterr().err
+    assert EXPERIMENTS.keys() == {"spin", "first", "processes"}
+
+
+@pytest.mark.parametrize("option", ["--repetitions=0", "--seconds=x"])
+def test_a_wrong_number_is_refused(option: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([option])
+    assert ended.value.code == Exit.WRONG_REQUEST

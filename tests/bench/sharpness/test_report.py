@@ -1,0 +1,130 @@
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.names import RequestError
+from bench.sharpness import report
+from bench.sharpness.live import Row
+from bench.suite.profiles import MODES
+
+ROW = Row(
+    experiment="spin",
+    arm="10000",
+    repetition=0,
+    way="one",
+    round=0,
+    place=0,
+    server=0,
+    worker=0,
+    network="net",
+    mode="eager",
+    iteration=0,
+    seconds=0.1,
+)
+LATENCY_S = {"eager": 0.04, "channels_last": 0.02, "compile": 0.01}
+ROUNDS = 40
+
+
+def frame(rows: Iterator[Row]) -> pd.DataFrame:
+    return pd.DataFrame(map(asdict, rows))
+
+
+def spin(noise: float, drift: float = 0.0) -> Iterator[Row]:
+    """Two workers a mode, each twice in 40 rounds; ``drift`` slows each round by more."""
+    drawn = random.Random(1)
+    for _ in range(2):
+        for number in range(ROUNDS):
+            for mode in MODES:
+                for worker in range(2):
+                    slower = math.exp(drawn.gauss(0, noise) + drift * number)
+                    seconds = LATENCY_S[mode] * slower
+                    yield replace(ROW, round=number, mode=mode, worker=worker, seconds=seconds)
+
+
+def test_drift_cancels_and_noise_does_not() -> None:
+    (one,) = report._spin(frame(spin(noise=0.0, drift=0.01)))
+    assert one["se"] == one["same"] == pytest.approx(0.0, abs=1e-12)
+    assert one["compile"] == pytest.approx(math.log(0.01 / 0.04))
+    assert one["rounds"] == 2 * ROUNDS
+
+
+def test_the_error_is_that_of_a_median() -> None:
+    noise = 0.05
+    (one,) = report._spin(frame(spin(noise=noise)))
+    expected = math.sqrt(math.pi / 2) * math.sqrt(2) * noise / math.sqrt(2 * ROUNDS)
+    assert one["se"] == pytest.approx(expected, rel=0.35)
+
+
+def first(above: tuple[float, ...]) -> Iterator[Row]:
+    for number in range(8):
+        for iteration, share in enumerate((*above, 0.0, 0.0, 0.0, 0.0)):
+            yield replace(
+                ROW,
+                experiment="first",
+                round=number,
+                iteration=iteration,
+                seconds=0.02 * math.exp(share),
+            )
+
+
+def test_first_iterations_are_held_against_the_later_ones() -> None:
+    (found,) = report._first(frame(first((0.1, 0.02))))
+    assert (found["first"], found["second"]) == pytest.approx((0.1, 0.02))
+    assert found["latency_s"] == pytest.approx(0.02)
+
+
+def processes(*, within: float, servers: float) -> Iterator[Row]:
+    """Workers that differ by ``within``, and networks whose ratio does by ``servers``."""
+    for number in range(12):
+        for server in range(2):
+            for network in ("a", "b"):
+                for worker in range(2):
+                    share = within * (worker - 0.5) + servers * server * (network == "b")
+                    yield replace(
+                        ROW,
+                        experiment="processes",
+                        arm="eager",
+                        round=number,
+                        server=server,
+                        network=network,
+                        worker=worker,
+                        iteration=1,
+                        seconds=0.02 * math.exp(share),
+                    )
+
+
+def test_what_processes_and_servers_differ_by() -> None:
+    (found,) = report._processes(frame(processes(within=0.01, servers=0.03)))
+    assert found["within"] == found["expected"] == pytest.approx(0.01 / math.sqrt(2))
+    assert found["servers"] == pytest.approx(0.03 / math.sqrt(2))
+    (same,) = report._processes(frame(processes(within=0.01, servers=0.0)))
+    assert same["servers"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_page_has_what_was_measured_and_no_more() -> None:
+    page = report.render("AMD EPYC", "2.15.0", frame(first((0.1, 0.02))))
+    assert "## The first iterations of a visit" in page
+    row = next(line for line in page.splitlines() if line.startswith("| net "))
+    assert row.replace(" ", "") == "|net|eager|20.0|10.00|0.00|2.00|0.00|"
+    assert "## Processes" not in page
+
+
+def test_rows_survive(tmp_path: Path) -> None:
+    path = tmp_path / report.RAW_FILE
+    kept = frame(spin(noise=0.01))
+    kept.to_csv(path, index=False, compression="gzip")
+    pd.testing.assert_frame_equal(report.read(path), kept)
+    assert report.read(tmp_path / "none.csv.gz").empty
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / report.RAW_FILE
+    pd.Series(content.splitlines()).to_csv(path, index=False, header=False, compression="gzip")
+    with pytest.raises(RequestError, match=r"sharpness\.csv\.gz is no study"):
+        report.read(path)
