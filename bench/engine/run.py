@@ -234,6 +234,8 @@ class Run:
 
     def _allot(self, group: str, live: LiveWave, *, set_s: float) -> int:
         """The rounds of each of a group's sets: as planned, or by what its first wave took."""
+        if not live.round_s:  # none is left, and memory may hold fewer
+            return allocation.LEAST
         if group not in self.outcome.allotted:
             chosen = allocation.rounds(self._plan.effort, set_s=set_s, round_s=live.round_s)
             rounds = chosen if self._plan.rounds is None else self._plan.rounds

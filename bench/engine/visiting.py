@@ -1,6 +1,7 @@
 """Visiting: the pause before a visit to a worker, and its dropped and timed iterations."""
 
 import math
+import platform
 from dataclasses import dataclass
 
 MOST_ITERATIONS = 20
@@ -16,25 +17,30 @@ class Visiting:
     visit_s: float
     """What a visit's timed iterations should take together."""
     drop_below_s: float
-    """The first iteration is dropped where an iteration takes less than this."""
+    """The first iteration of each visit is dropped where the fastest worker takes less than this.
+    """
 
-    def dropped(self, latency_s: float) -> int:
-        """Iterations that are run and not timed."""
-        return 1 if latency_s < self.drop_below_s else 0
+    def dropped(self, fastest_s: float) -> int:
+        """Iterations of each visit that are run and not timed: as many for every worker of a wave.
+
+        ``fastest_s`` is the latency of the fastest of them.
+        """
+        return 1 if fastest_s < self.drop_below_s else 0
 
     def timed(self, latency_s: float) -> int:
         """Timed iterations: many of a fast network, one of a slow one."""
         return max(1, min(MOST_ITERATIONS, round(self.visit_s / max(latency_s, 1e-6))))
 
-    def expected_s(self, latency_s: float) -> float:
+    def expected_s(self, latency_s: float, *, dropped: int) -> float:
         """Seconds of a visit, without its pause."""
-        return (self.dropped(latency_s) + self.timed(latency_s)) * latency_s
+        return (dropped + self.timed(latency_s)) * latency_s
 
 
 # The machine's noise is alike at every time scale from 0.02 to 3 s, so precision comes from the
 # number of alternations and not from their length (docs/sharpness.md). The first iteration finds
-# another network's data in the caches and takes about 1 ms more: 11 % at 8 ms, 2 % at 50 ms, not
-# seen at 150 ms. It is also the noisiest: without it, half as many visits are as precise.
+# another network's data in the caches and takes about 1 ms more: 15 % at 6 ms, 1 to 4 % at 25 to
+# 40 ms, at most 1 % from 100 ms on. It is also the noisiest: without it, half as many visits are as
+# precise.
 SHORT = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.1)
 # Where OpenMP's threads spin for milliseconds after a visit, they disturb the next worker: after a
 # pause of 5 ms its first iteration took 7.7 % longer, and the second 0.1 %. What one process costs
@@ -42,9 +48,11 @@ SHORT = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.1)
 BLOCKS = Visiting(pause_s=0.005, visit_s=0.16, drop_below_s=math.inf)
 
 
-def of(device: str, environment: str) -> Visiting:
+def of(device: str, environment: str, system: str = platform.system()) -> Visiting:
     """How to visit workers on a device that run in an environment of bench/machine/environment.py.
 
-    Only the pinned one keeps OpenMP's threads from spinning into the next visit.
+    Only the pinned one keeps the threads of GNU OpenMP, which PyTorch has on Linux, from spinning
+    into the next visit.
     """
-    return SHORT if device == "cpu" and environment == "pinned" else BLOCKS
+    may_be_short = device == "cpu" and environment == "pinned" and system == "Linux"
+    return SHORT if may_be_short else BLOCKS

@@ -93,29 +93,35 @@ class LiveWave:
     @property
     def round_s(self) -> float:
         """Seconds that a round should take, by what warming up showed."""
-        return sum(
-            self._visiting.pause_s + self._visiting.expected_s(self._latency_s[cell])
-            for cell in self._live
-        )
+        return sum(self._visiting.pause_s + self._visit_s(cell) for cell in self._live)
+
+    @property
+    def _dropped(self) -> int:
+        return self._visiting.dropped(min(self._latency_s.values()))
+
+    def _visit_s(self, cell: Cell) -> float:
+        return self._visiting.expected_s(self._latency_s[cell], dropped=self._dropped)
 
     def visit_in_rounds(self, rounds: int, over_budget: Callable[[], bool]) -> bool:
-        """Visit every worker in every round; return whether ``rounds`` valid ones were tried."""
+        """Visit every worker in every round until ``rounds`` are valid, or too many were voided.
+
+        Return False where the budget ended it.
+        """
         progress = self._context.progress
         progress.phase(f"set {self._set + 1}: measuring", rounds * len(self._live))
         valid = tried = 0
         while valid < rounds and tried < MOST_ATTEMPTS * rounds and self._live:
+            if over_budget():
+                return False
             wanted = min(rounds - valid, MOST_ATTEMPTS * rounds - tried)
             together = 1 if self._card else stretch(wanted, self.round_s)
-            indices = range(tried, tried + together)
-            done = self._stretch(indices, over_budget)
+            done = self._stretch(range(tried, tried + together), over_budget)
             tried += done
             if not self._why_void:
                 valid += done
             else:
                 which = "a round was" if done == 1 else f"{done} rounds were"
                 progress.more(done * len(self._live), f"{which} voided: {self._why_void}")
-            if done < len(indices) and self._live:
-                return False
         return True
 
     def measure_energy(self, over_budget: Callable[[], bool]) -> None:
@@ -179,9 +185,10 @@ class LiveWave:
     def _stretch(self, indices: Iterable[int], over_budget: Callable[[], bool]) -> int:
         """Rounds that are judged together; return how many were begun.
 
-        One that is interrupted is judged as far as it went.
+        They end early where the budget does, or where a worker dies: what CPU time it had spent is
+        then not known. A round that is interrupted is judged as far as it went.
         """
-        context = self._context
+        context, alive = self._context, len(self._live)
         walls_s: dict[int, float] = {}
         pids = [*context.pids, *self._live.pids]
         allowed = self._card.allowed if self._card else ()
@@ -189,7 +196,7 @@ class LiveWave:
         before = context.meter.read(pids)
         try:
             for round_index in indices:
-                if not self._live or over_budget():
+                if len(self._live) < alive or (walls_s and over_budget()):
                     break
                 start = context.now()
                 try:
@@ -229,9 +236,9 @@ class LiveWave:
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
             "measure",
-            limit_s=limits.of_visit(self._visiting.expected_s(latency_s)),
+            limit_s=limits.of_visit(self._visit_s(cell)),
             iterations=timed,
-            dropped=self._visiting.dropped(latency_s),
+            dropped=self._dropped,
             back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]

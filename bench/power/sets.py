@@ -44,7 +44,7 @@ class SetRow:
     rounds: int
     """Rounds of the set."""
     protocol: str
-    """How its workers were visited: ``PROTOCOL``, or what that was."""
+    """How its workers were visited: ``PROTOCOL``, or what that was when the set was measured."""
     log_ratio: float
     """Of latencies, to the network without it; NaN where too many rounds were voided."""
     base_s: float

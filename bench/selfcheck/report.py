@@ -41,8 +41,9 @@ both ways are measured in turn. As all workers are the same, the log-ratio of tw
 0; its standard deviation is what a set adds to the noise of a ratio.
 """
 HANDOVER = """\
-Iterations of a visit that follows another worker's, held against the rest of that visit; a run
-pauses {pause_ms:.0f} ms and drops the first. The second is the first that counts. A visit
+Iterations of a visit that follows another worker's, held against the rest of that visit. A run
+drops the first of fast networks; on a GPU, and where `--environment default` lets threads spin, it
+pauses {pause_ms:.0f} ms before each visit and drops the first of all networks. A visit
 without an iteration takes {exchange_ms:.2f} ms: request, reply, and nothing between them.
 {workers} idle workers together keep {cpu_share:.3f} CPUs busy, counted from right after a visit.
 """

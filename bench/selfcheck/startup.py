@@ -16,6 +16,7 @@ from bench.records.record import RunRecord
 from bench.selfcheck.same import ARCHS
 from bench.suite.profiles import PRECISION
 
+ROUNDS = 20  # of a set, whichever way its workers start: as many as a quick set has
 ONCE = ("importing", "counting")  # phases of a run, whatever the number of its sets
 
 
@@ -55,7 +56,7 @@ def plan(device: str, *, seed: int) -> Plan:
     return Plan(
         cells=cells,
         sets=1,
-        rounds=None,
+        rounds=ROUNDS,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,

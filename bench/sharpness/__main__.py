@@ -48,6 +48,7 @@ def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) 
         about = clerk.process.request("describe", limit_s=limits.SHORT_S, device="cpu")
     folder = options.report_dir or Path("reports") / environment.machine_slug(about)
     path = folder / report.RAW_FILE
+    others = report.read(path)
     with TerminalProgress(console) as progress:
         rows: list[live.Row] = []
         for name in chosen:
@@ -55,10 +56,11 @@ def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) 
             for repetition in range(options.repetitions):
                 rows += EXPERIMENTS[name](options.seconds, repetition, progress)
     new = pd.DataFrame(map(asdict, rows), columns=list(live.Row.__dataclass_fields__))
-    others = report.read(path)
     frame = pd.concat([others[~others["experiment"].isin(chosen)], new], ignore_index=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False, compression={"method": "gzip", "mtime": 1})
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}")
+    frame.to_csv(beside, index=False, compression={"method": "gzip", "mtime": 1})
+    beside.replace(path)
     page = report.render(str(about["device_name"]), str(about["torch"]), report.read(path))
     write_text(folder / report.FILE, page)
     console.print(page, markup=False, highlight=False, soft_wrap=True)
@@ -86,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=SECONDS,
         metavar="S",
-        help=f"of each way to visit, in each repetition ({SECONDS:g})",
+        help=f"of each way to visit in each repetition; twice that for first iterations, four "
+        f"times for processes ({SECONDS:g})",
     )
     parser.add_argument(
         "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"

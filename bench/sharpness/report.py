@@ -117,7 +117,8 @@ def by_round(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _segments(rows: pd.DataFrame) -> Sequence[int]:
     """Which stretch of rounds a row is of: their numbers begin anew with each."""
-    return np.cumsum(np.diff(rows["round"], prepend=0) < 0).tolist()  # type: ignore[no-any-return]
+    places = rows["round"] * 1_000_000 + rows["place"] * 1_000 + rows["iteration"]
+    return np.cumsum(np.diff(places, prepend=-1) <= 0).tolist()  # type: ignore[no-any-return]
 
 
 def error(values: "np.ndarray[Any, Any]") -> float:

@@ -134,7 +134,7 @@ class _Set:
         latency_s = self._latency_s[cell]
         dropped = BLOCKS.dropped(latency_s)
         iterations = dropped + BLOCKS.timed(latency_s)
-        limit_s = limits.of_visit(PASSES * BLOCKS.expected_s(latency_s))
+        limit_s = limits.of_visit(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
         time.sleep(BLOCKS.pause_s)
         reply = self._ask(cell, "stages", limit_s, iterations=iterations, seed=seed)
         return Visit(

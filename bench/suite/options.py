@@ -45,7 +45,7 @@ def add(parser: pytest.Parser) -> None:
         + "; ".join(f"{name}: {what}" for name, what in plan.L2.items())
         + " (default: cold on CUDA, as images that are served; a CPU takes warm only)",
     )
-    group.addoption("--sets", metavar="N", help="sets of fresh workers, at the least")
+    group.addoption("--sets", metavar="N", help="sets of fresh workers, at least")
     group.addoption(
         "--rounds",
         metavar="N",

@@ -240,6 +240,13 @@ def test_without_a_number_of_rounds_sets_have_what_their_start_costs(
     assert visited(outcome, found) == [(s, r) for s in range(2) for r in range(rounds)]
 
 
+def test_a_wave_of_which_no_worker_is_left_decides_on_no_rounds(fork_server: Launcher) -> None:
+    found = cell("raises_when_warmed_up")
+    outcome = run(plan(found, rounds=None), fork_server).measure()
+    assert outcome.failures[found.id].phase == "warming up"
+    assert outcome.allotted == {}
+
+
 @pytest.mark.parametrize(
     ("rounds", "round_s", "expected"),
     [(40, 0.25, 4), (5, 0.25, 5), (6, 0.25, 4), (40, 0.3, 4), (40, 5.0, 1), (2, 5.0, 1)],

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 
 from bench.engine import visiting
@@ -21,9 +19,9 @@ def test_the_first_iteration_is_dropped_where_it_costs_a_share_that_counts() -> 
 
 
 def test_a_visit_should_take_what_its_iterations_take() -> None:
-    assert SHORT.expected_s(0.02) == pytest.approx(2 * 0.02)
-    assert SHORT.expected_s(0.3) == 0.3
-    assert BLOCKS.expected_s(0.08) == pytest.approx(3 * 0.08)
+    assert SHORT.expected_s(0.02, dropped=1) == pytest.approx(2 * 0.02)
+    assert SHORT.expected_s(0.3, dropped=0) == 0.3
+    assert BLOCKS.expected_s(0.08, dropped=1) == pytest.approx(3 * 0.08)
 
 
 @pytest.mark.parametrize(
@@ -33,14 +31,10 @@ def test_a_visit_should_take_what_its_iterations_take() -> None:
 def test_visits_are_short_where_threads_do_not_spin(
     device: str, name: str, expected: Visiting
 ) -> None:
-    assert visiting.of(device, name) is expected
+    assert visiting.of(device, name, "Linux") is expected
+    assert visiting.of(device, name, "Darwin") is BLOCKS
 
 
 def test_the_pinned_environment_keeps_threads_from_spinning() -> None:
     assert "GOMP_SPINCOUNT" in environment.for_workers({})
     assert "GOMP_SPINCOUNT" not in environment.for_workers({}, "default")
-
-
-def test_a_pause_is_where_threads_spin() -> None:
-    assert SHORT.pause_s == 0 < BLOCKS.pause_s
-    assert math.isinf(BLOCKS.drop_below_s)

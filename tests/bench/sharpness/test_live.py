@@ -1,10 +1,14 @@
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from bench.sharpness import live
+from bench.cells.cell import Cell
+from bench.sharpness import experiments, live
 from bench.sharpness.experiments import AFTER_ONE, EXPERIMENTS, LONG, STEPS
+from tests.bench.engine.running import Watcher
 
 NETS = ("tests.bench.broken:works", "tests.bench.broken:prints")
 
@@ -44,5 +48,19 @@ def test_the_spin_count_is_what_workers_start_with(monkeypatch: pytest.MonkeyPat
         assert about["variables"].get(live.SPIN) == expected
 
 
-def test_each_experiment_says_how_many_steps_it_has() -> None:
-    assert STEPS.keys() == EXPERIMENTS.keys()
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_each_experiment_takes_the_steps_that_it_says(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    @contextmanager
+    def no_workers(cells: Sequence[Cell], **_: object) -> Iterator[list[live.Live]]:
+        started.append(len(cells))
+        yield []
+
+    monkeypatch.setattr(experiments, "workers", no_workers)
+    progress = Watcher()
+    progress.phase(name, STEPS[name])
+    assert list(EXPERIMENTS[name](0.01, 0, progress)) == []
+    assert len(progress.advances[-1]) == len(started) == STEPS[name]

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.exits import Exit
@@ -14,8 +15,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "REFERENCE_ARCH", "tests.bench.broken:works")
     monkeypatch.setattr(experiments, "REFERENCE_ARCH", "tests.bench.broken:works")
     monkeypatch.setattr(experiments, "FAST", ("tests.bench.broken:prints",))
-    monkeypatch.setattr(experiments, "SPINS", ("default", "3000"))
-    monkeypatch.setattr(experiments, "MODES", ("eager", "channels_last", "compile"))
 
 
 def test_a_page_and_every_iteration_are_written(tmp_path: Path) -> None:
@@ -23,10 +22,16 @@ def test_a_page_and_every_iteration_are_written(tmp_path: Path) -> None:
     assert main.main(asked) == Exit.FINE
     first = report.read(tmp_path / report.RAW_FILE)
     assert set(first["experiment"]) == {"first"}
+    # Another experiment's rows are kept, its own are measured anew.
+    earlier = first.assign(experiment="other")
+    pd.concat([first, earlier]).to_csv(tmp_path / report.RAW_FILE, index=False)
     assert main.main(asked) == Exit.FINE
     again = report.read(tmp_path / report.RAW_FILE)
-    assert set(again["experiment"]) == {"first"}
-    assert not again["seconds"].equals(first["seconds"])
+    assert set(again["experiment"]) == {"first", "other"}
+    kept = again[again["experiment"] == "other"]
+    assert kept["seconds"].to_list() == earlier["seconds"].to_list()
+    anew = again[again["experiment"] == "first"]
+    assert anew["seconds"].to_list() != first["seconds"].to_list()
     assert (tmp_path / report.FILE).read_text().startswith("# What sharpens a ratio")
 
 

@@ -43,7 +43,10 @@ def spin(noise: float, drift: float = 0.0) -> Iterator[Row]:
                 for worker in range(2):
                     slower = math.exp(drawn.gauss(0, noise) + drift * number)
                     seconds = LATENCY_S[mode] * slower
-                    yield replace(ROW, round=number, mode=mode, worker=worker, seconds=seconds)
+                    place = 2 * MODES.index(mode) + worker
+                    yield replace(
+                        ROW, round=number, place=place, mode=mode, worker=worker, seconds=seconds
+                    )
 
 
 def test_drift_cancels_and_noise_does_not() -> None:
@@ -51,6 +54,12 @@ def test_drift_cancels_and_noise_does_not() -> None:
     assert one["se"] == one["same"] == pytest.approx(0.0, abs=1e-12)
     assert one["compile"] == pytest.approx(math.log(0.01 / 0.04))
     assert one["rounds"] == 2 * ROUNDS
+
+
+def test_stretches_of_a_single_round_stay_apart() -> None:
+    stretch = [replace(ROW, place=place, worker=place, seconds=0.1) for place in range(2)]
+    slower = [replace(row, seconds=0.2) for row in stretch]
+    assert len(report.by_round(frame(iter([*stretch, *slower])))) == 2
 
 
 def test_the_error_is_that_of_a_median() -> None:
@@ -90,6 +99,7 @@ def processes(*, within: float, servers: float) -> Iterator[Row]:
                         experiment="processes",
                         arm="eager",
                         round=number,
+                        place=4 * server + 2 * (network == "b") + worker,
                         server=server,
                         network=network,
                         worker=worker,
