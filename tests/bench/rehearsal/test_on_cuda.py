@@ -148,6 +148,6 @@ def test_our_events_stand_beside_do_bench_s(monkeypatch: pytest.MonkeyPatch) -> 
     (found,) = bias.measure([cell], launcher, seed=0)
     assert found.on_device is not None
     assert found.on_device.ratio.sets == 3
-    # Of clocks that do not wait for a device half as fast, ratios would be 0.5 or less.
-    assert 0.6 < found.on_device.ratio.estimate < 1.6
-    assert 0.6 < found.ratio.estimate < 1.6
+    # If one clock did not wait for a device half as fast, ratios would be below 0.5, or above 2.
+    assert 0.5 < found.on_device.ratio.estimate < 2
+    assert 0.5 < found.ratio.estimate < 2
