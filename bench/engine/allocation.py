@@ -11,10 +11,15 @@ measure for about as long as they took to start.
 LEAST = 5  # rounds: the median of fewer is no middle
 MOST = 400  # rounds: of networks of 1 ms, whose visits the parent's own work would fill
 
+# Seconds of starting a worker that count. The first set in a new environment reads PyTorch from
+# disk for the first time: it took 30 s for 7 workers where the next ones took 5.
+MOST_START_S = 1.5
 
-def rounds(effort: float, *, set_s: float, round_s: float) -> int:
+
+def rounds(effort: float, *, set_s: float, round_s: float, workers: int) -> int:
     """The rounds of a set that takes ``set_s`` to prepare and warm up, and ``round_s`` a round.
 
-    ``effort``: seconds of measuring for each second of starting.
+    ``effort``: seconds of measuring for each second of starting. ``workers``: how many it starts.
     """
-    return max(LEAST, min(MOST, round(effort * set_s / max(round_s, 1e-6))))
+    start_s = min(set_s, MOST_START_S * workers)
+    return max(LEAST, min(MOST, round(effort * start_s / max(round_s, 1e-6))))

@@ -237,7 +237,12 @@ class Run:
         if not live.round_s:  # none is left, and memory may hold fewer
             return allocation.LEAST
         if group not in self.outcome.allotted:
-            chosen = allocation.rounds(self._plan.effort, set_s=set_s, round_s=live.round_s)
+            chosen = allocation.rounds(
+                self._plan.effort,
+                set_s=set_s,
+                round_s=live.round_s,
+                workers=live.workers,
+            )
             rounds = chosen if self._plan.rounds is None else self._plan.rounds
             self._tell(events.Allotted(group=group, rounds=rounds))
         return self.outcome.allotted[group]

@@ -91,6 +91,11 @@ class LiveWave:
             self._context.progress.advance(cell.id)
 
     @property
+    def workers(self) -> int:
+        """How many are alive."""
+        return len(self._live)
+
+    @property
     def round_s(self) -> float:
         """Seconds that a round should take, by what warming up showed."""
         return sum(self._visiting.pause_s + self._visit_s(cell) for cell in self._live)

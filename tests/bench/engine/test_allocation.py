@@ -7,7 +7,7 @@ from bench.engine import allocation
 def test_a_set_measures_for_a_multiple_of_what_it_took_to_start(
     effort: float, expected: int
 ) -> None:
-    assert allocation.rounds(effort, set_s=6.0, round_s=0.3) == expected
+    assert allocation.rounds(effort, set_s=6.0, round_s=0.3, workers=7) == expected
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,9 @@ def test_a_set_measures_for_a_multiple_of_what_it_took_to_start(
     ],
 )
 def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
-    assert allocation.rounds(1.0, set_s=set_s, round_s=round_s) == expected
+    assert allocation.rounds(1.0, set_s=set_s, round_s=round_s, workers=99) == expected
+
+
+def test_a_slow_start_counts_in_part() -> None:
+    found = allocation.rounds(1.0, set_s=100.0, round_s=0.5, workers=7)
+    assert found == round(7 * allocation.MOST_START_S / 0.5)
