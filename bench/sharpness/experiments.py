@@ -20,7 +20,7 @@ AFTER_ONE = Way(name="second", raw=1, timed=1)
 PARTS = 2  # of an experiment's seconds: one way after the other, twice
 FAST = ("torchvision:mobilenet_v3_small", "torchvision:squeezenet1_1", "torchvision:resnet18")
 INJECTED = (arch("none", 0), arch("conv", 40))
-# Networks that differ, so that where they lie in memory may favour one of them.
+# Two networks that differ: their places in memory may favour one of them.
 PAIRS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "eager": INJECTED,

@@ -1,4 +1,4 @@
-"""The study's page: ``sharpness.md``. Pure but for ``read``: rows in, text out."""
+"""The study's page: ``sharpness.md``. Pure, except ``read``: rows in, text out."""
 
 import math
 from collections.abc import Iterator, Sequence

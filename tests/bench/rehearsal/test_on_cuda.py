@@ -140,14 +140,14 @@ def test_stages_are_timed_to_the_end_of_their_work(tmp_path: Path) -> None:
 
 
 def test_our_events_stand_beside_do_bench_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 3)
+    monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 9)  # beside other load, one of three pairs decides
     monkeypatch.setattr(bias, "BLOCK_ON_CUDA_S", 0.02)
     variables = environment.for_workers(rehearsal.environment(speed=0.5))
     launcher = Spawner(variables, module="bench.selfcheck.worker")
     cell = replace(runs.EAGER, arch=NET, device="cuda", batch_size=2)
     (found,) = bias.measure([cell], launcher, seed=0)
     assert found.on_device is not None
-    assert found.on_device.ratio.sets == 3
-    # If one clock did not wait for a device half as fast, ratios would be below 0.5, or above 2.
-    assert 0.5 < found.on_device.ratio.estimate < 2
-    assert 0.5 < found.ratio.estimate < 2
+    assert found.on_device.ratio.sets == 9
+    # Of clocks that do not wait for a device half as fast, ratios would be 0.5 or less.
+    assert 0.6 < found.on_device.ratio.estimate < 1.6
+    assert 0.6 < found.ratio.estimate < 1.6
