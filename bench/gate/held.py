@@ -89,8 +89,11 @@ class Gate:
             told = msgspec.convert(run.gate, _Told)
         except msgspec.ValidationError as error:
             raise RequestError(f"what this run says of its gate is damaged: {error}") from error
-        judge.check(told.settings)
-        return cls(run=run, sides=told.sides, settings=told.settings)
+        # Older files may allow more sets than are looked at.
+        most_sets = min(told.settings.most_sets, judge.MOST_SETS)
+        settings = replace(told.settings, most_sets=most_sets)
+        judge.check(settings)
+        return cls(run=run, sides=told.sides, settings=settings)
 
     @property
     def kept(self) -> RunRecord:
@@ -137,7 +140,7 @@ class UntilJudged:
             cell
             for cell in whole.group
             if judgements[cell.id].wants_set
-            and not judge.is_hopeless(history[cell.id], set_index, self._settings)
+            and not judge.is_hopeless(history[cell.id], set_index)
             and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
         ]
         control = (waves.control(whole.reference),) if whole.reference in wanted else ()

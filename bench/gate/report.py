@@ -37,9 +37,9 @@ COLUMNS = (
 HOW = """\
 A ratio is head's latency over the base's: over 1 is slower. Both sides were measured in the same
 sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
-*Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, which fresh sets had to
-confirm. *Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets
-allowed. Of gates of unchanged code, {alpha:g} % at most call any cell regressed.
+*Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, over at least 6 sets.
+*Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets allowed. Of
+gates of unchanged code, {alpha:g} % at most call any cell regressed.
 """
 
 

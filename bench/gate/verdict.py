@@ -24,18 +24,9 @@ class Judgement:
     verdict: Verdict | None
     """None while it is open."""
     interval: Interval
-    """Head's latency over base's, at 95 %: of the fresh sets where these confirmed, else of all."""
+    """Head's latency over base's, at 95 %."""
     sets: int
     """How many sets were used, those that gave the cell no number not among them."""
-    flagged: Verdict | None = None
-    """``regressed`` or ``improved`` where screening took it for that."""
-    fresh_from: int | None = None
-    """The index in the cell's history of the first set that could confirm the flag."""
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether fresh sets said what the flag did."""
-        return self.flagged is not None and self.verdict is self.flagged
 
     @property
     def wants_set(self) -> bool:

@@ -126,5 +126,5 @@ def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement
 def _judged(log_ratios: Sequence[float], settings: Settings) -> Judgement:
     """What a gate says of one of its cells after these sets."""
     others: dict[str, Sequence[float]] = {str(other): () for other in range(CELLS - 1)}
-    is_over = judge.is_hopeless(log_ratios, len(log_ratios), settings)
+    is_over = judge.is_hopeless(log_ratios, len(log_ratios))
     return judge.judge({"cell": log_ratios, **others}, settings, is_over=is_over)["cell"]

@@ -91,7 +91,7 @@ def ask(config: pytest.Config) -> Asked:
         most_sets=values.at_least(1, config, "--most-sets", table.most_sets),
     )
     judge.check(asked)
-    plan = planning.make_plan(config, _defaults(config, table, asked))
+    plan = planning.make_plan(config, _defaults(config, table))
     excepted = _excepted(table, plan.cells)
     deltas = {name: max(delta, asked.delta) for name, delta in excepted.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
@@ -110,7 +110,7 @@ def ask(config: pytest.Config) -> Asked:
     )
 
 
-def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> planning.Defaults:
+def _defaults(config: pytest.Config, table: GateTable) -> planning.Defaults:
     """The profile's, but for what the settings say where no profile was asked for."""
     profile = planning.of_profile(config, PROFILE)
     said = GateTable() if config.getoption("--profile") else table
@@ -121,7 +121,7 @@ def _defaults(config: pytest.Config, table: GateTable, asked: Settings) -> plann
         dtypes=said.dtypes or profile.dtypes,
         batch_sizes=said.batch_sizes or profile.batch_sizes,
         tasks=said.tasks or profile.tasks,
-        sets=asked.looks[0],
+        sets=judge.FIRST_LOOK,
         extra_s=table.budget or BUDGET_S,
     )
 

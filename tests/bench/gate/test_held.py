@@ -7,7 +7,7 @@ import pytest
 
 from bench.cells import waves
 from bench.cells.plan import Plan
-from bench.gate import files, report
+from bench.gate import files, judge, report
 from bench.gate.held import Gate, UntilJudged
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
@@ -111,6 +111,16 @@ def test_a_run_file_is_enough_to_hold_the_gate_again(tmp_path: Path) -> None:
     assert report.as_json(again) == written.read_text()
 
 
+def test_a_file_of_a_gate_that_could_have_more_sets_is_still_read() -> None:
+    kept = gates.gate({runs.EAGER: gates.SAME}).kept
+    earlier = {"most_sets": 24, "looks": [3, 5, 8, 12], "confirmation": [3, 6], "miss": 0.1}
+    assert kept.gate is not None
+    told = {**kept.gate, "settings": {**kept.gate["settings"], **earlier}}
+    gate = Gate.of(replace(kept, gate=told))
+    assert gate.settings.most_sets == judge.MOST_SETS
+    assert gate.exit_code == 0
+
+
 def test_a_run_that_was_no_gate_or_says_nonsense_of_it_is_refused() -> None:
     with pytest.raises(RequestError, match="was no gate"):
         Gate.of(runs.small())
@@ -173,7 +183,7 @@ def test_every_cell_wants_sets_until_it_is_judged(outcome: Outcome) -> None:
     for set_index in range(3):
         assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.1)
-    # The reference is as it was, and needs no more; the other is flagged, and must be confirmed.
+    # The reference is as it was, and needs no more; a change takes six sets.
     for set_index in range(3, 6):
         assert set(rule.wanted(outcome, GROUP, set_index)) == {runs.EAGER, BASE}
         measure(outcome, set_index, 0.1)

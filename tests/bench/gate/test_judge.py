@@ -1,11 +1,12 @@
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from bench import means
 from bench.gate import judge as gate
@@ -22,133 +23,100 @@ FASTER = [-value for value in SLOWER]
 SAME = [-0.001, 0.000, 0.001]
 SHAKY = [-0.200, 0.000, 0.210]  # an interval over any δ, at every level
 
+MISS = {look.sets: look.miss for look in gate.LOOKS}
+JUST_UNDER, JUST_OVER = 1 - 1e-9, 1 + 1e-9
+
 
 def judge(sets: Sequence[float], *, is_over: bool = False, **settings: Any) -> Judgement:
     """What is said of the only cell of a gate."""
     return gate.judge({"cell": sets}, Settings(**settings), is_over=is_over)["cell"]
 
 
-def three(mean: float, reach: float, level: float) -> list[float]:
-    """Three sets whose one-sided bounds at this level lie ``reach`` from their mean.
-
-    Student's t has a closed form for two degrees of freedom, and their sd is the step.
-    """
-    student = (1 - 2 * level) / math.sqrt(2 * level * (1 - level))
-    step = reach * math.sqrt(3) / student
-    return [mean - step, mean, mean + step]
+def spread(mean: float, reach: float, level: float, sets: int) -> list[float]:
+    """Sets whose one-sided bounds at this level lie ``reach`` from their mean."""
+    steps = np.linspace(-1, 1, sets)
+    error = float(np.std(steps, ddof=1)) / math.sqrt(sets)
+    scale = reach / (float(student.isf(level, sets - 1)) * error)
+    return [mean + scale * float(step) for step in steps]
 
 
-MISS_FIRST = gate.MISS / 2
-JUST_UNDER, JUST_OVER = 1 - 1e-9, 1 + 1e-9
-
-
-def alpha_first(cells: int) -> float:
-    """The level of the first look, of screening or confirmation, in a gate of so many cells."""
-    return math.sqrt(gate.ALPHA / cells) / 2
-
-
-def test_unchanged_is_an_upper_bound_below_delta() -> None:
-    below = three(0.001, (DELTA - 0.001) * JUST_UNDER, MISS_FIRST)
-    above = three(0.001, (DELTA - 0.001) * JUST_OVER, MISS_FIRST)
-    assert judge(below).verdict is UNCHANGED
-    assert judge(above).verdict is None
+@pytest.mark.parametrize("look", gate.LOOKS)
+def test_unchanged_is_an_upper_bound_below_delta(look: gate.Look) -> None:
+    room = DELTA - 0.001
+    below, above = (
+        spread(0.001, room * by, look.miss, look.sets) for by in (JUST_UNDER, JUST_OVER)
+    )
+    assert look.says(below, DELTA, gate.ALPHA) is UNCHANGED
+    assert look.says(above, DELTA, gate.ALPHA) is None
+    if look.sets == gate.FIRST_LOOK:
+        assert judge(below).verdict is UNCHANGED
+        assert judge(above).verdict is None
 
 
 def test_unchanged_may_be_faster_by_an_unclear_amount() -> None:
-    assert judge([-0.09, -0.05, -0.01]).verdict is UNCHANGED
+    assert judge([-0.05, -0.025, 0.0]).verdict is UNCHANGED
+    assert judge(2 * [-0.09, -0.05, -0.01]).verdict is UNCHANGED
 
 
-@pytest.mark.parametrize(("sign", "flag"), [(1, REGRESSED), (-1, IMPROVED)])
+def test_a_cell_that_may_be_faster_by_delta_waits_for_the_look_that_can_say_so() -> None:
+    assert judge(FASTER).verdict is None
+    assert judge(FASTER, is_over=True).verdict is UNCHANGED
+    assert judge(FASTER + FASTER).verdict is IMPROVED
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, REGRESSED), (-1, IMPROVED)])
+@pytest.mark.parametrize("look", [look for look in gate.LOOKS if look.alpha])
+def test_a_change_needs_a_bound_beyond_zero(sign: int, verdict: Verdict, look: gate.Look) -> None:
+    def said(reach: float) -> Verdict | None:
+        return look.says(spread(sign * 0.1, reach, 0.01 * look.alpha, look.sets), DELTA, 0.01)
+
+    assert said(0.1 * JUST_UNDER) is verdict
+    assert said(0.1 * JUST_OVER) is not verdict
+
+
 @pytest.mark.parametrize("cells", [1, 6, 40])
-def test_a_flag_needs_a_bound_beyond_zero_at_the_level_of_one_of_the_cells(
-    sign: int, flag: Verdict, cells: int
-) -> None:
+def test_each_cell_has_its_share_of_alpha(cells: int) -> None:
     others: dict[str, list[float]] = {f"failed {index}": [] for index in range(1, cells)}
+    level = gate.ALPHA / cells * next(look.alpha for look in gate.LOOKS if look.sets == 6)
 
-    def flagged(reach: float) -> Verdict | None:
-        sets = three(sign * 0.1, reach, alpha_first(cells))
-        return gate.judge({"cell": sets, **others}, Settings(), is_over=False)["cell"].flagged
+    def said(reach: float) -> Verdict | None:
+        sets = spread(0.1, reach, level, 6)
+        return gate.judge({"cell": sets, **others}, Settings(), is_over=False)["cell"].verdict
 
-    assert flagged(0.1 * JUST_UNDER) is flag
-    assert flagged(0.1 * JUST_OVER) is None
-
-
-@pytest.mark.parametrize(("sign", "flag"), [(1, REGRESSED), (-1, IMPROVED)])
-def test_a_flag_needs_an_estimate_of_delta(sign: int, flag: Verdict) -> None:
-    assert judge(three(sign * DELTA * JUST_OVER, 0.001, alpha_first(1))).flagged is flag
-    assert judge(three(sign * DELTA * JUST_UNDER, 0.001, alpha_first(1))).flagged is None
+    assert said(0.1 * JUST_UNDER) is REGRESSED
+    assert said(0.1 * JUST_OVER) is None
 
 
-@pytest.mark.parametrize(("sets", "flag"), [(SLOWER, REGRESSED), (FASTER, IMPROVED)])
-def test_a_flag_is_no_verdict(sets: list[float], flag: Verdict) -> None:
-    found = judge(sets)
-    assert (found.verdict, found.flagged, found.fresh_from) == (None, flag, 3)
-    assert found.wants_set
-    assert judge(sets + sets[:2]).verdict is None
+@pytest.mark.parametrize(("sign", "verdict"), [(1, REGRESSED), (-1, IMPROVED)])
+def test_a_change_needs_an_estimate_of_delta(sign: int, verdict: Verdict) -> None:
+    def said(estimate: float) -> Verdict | None:
+        return judge([sign * (estimate + value) for value in (0.01, -0.01, 0.0) * 2]).verdict
+
+    assert said(DELTA * JUST_OVER) is verdict
+    assert said(DELTA * JUST_UNDER) is not verdict
 
 
-@pytest.mark.parametrize(("sets", "verdict"), [(SLOWER, REGRESSED), (FASTER, IMPROVED)])
-def test_fresh_sets_that_say_the_same_confirm_it(sets: list[float], verdict: Verdict) -> None:
-    fresh = [1.2 * value for value in sets]
-    found = judge(sets + fresh)
-    assert (found.verdict, found.is_confirmed, found.sets) == (verdict, True, 6)
-    assert found.interval == means.exponential(means.interval(fresh))
-
-
-def test_the_confirmation_is_at_the_level_of_a_fresh_look() -> None:
-    under = three(0.1, 0.1 * JUST_UNDER, alpha_first(1))
-    over = three(0.1, 0.1 * JUST_OVER, alpha_first(1))
-    assert judge(SLOWER + under).verdict is REGRESSED
-    assert judge(SLOWER + over).verdict is None
-
-
-def test_the_confirmation_needs_an_estimate_of_delta_too() -> None:
-    less = [value - 0.021 for value in SLOWER]
-    assert means.interval(SLOWER + less).estimate > DELTA
-    assert judge(SLOWER + less).verdict is None
-
-
-def test_with_an_outlier_the_confirmation_takes_a_second_look() -> None:
-    first = [0.05, 0.05, 0.25]
-    assert judge(SLOWER + first).verdict is None
-    found = judge(SLOWER + first + [0.15, 0.15, 0.15])
-    assert (found.verdict, found.sets) == (REGRESSED, 9)
-
-
-def test_fresh_sets_that_say_the_opposite_confirm_nothing() -> None:
-    found = judge(SLOWER + FASTER + FASTER)
-    assert (found.verdict, found.sets) == (UNCHANGED, 9)  # not slower by δ, in all
-    assert judge(FASTER + SLOWER + SLOWER).verdict is INCONCLUSIVE
-
-
-def test_where_the_confirmation_fails_all_sets_may_still_say_unchanged() -> None:
-    sets = [0.031, 0.032, 0.033] + 2 * [-0.011, -0.010, -0.009]
-    assert judge(sets[:-1]).verdict is None
-    found = judge(sets)
-    assert (found.verdict, found.flagged, found.sets) == (UNCHANGED, REGRESSED, 9)
-    assert found.interval == means.exponential(means.interval(sets))
-
-
-def test_there_is_one_flag_only() -> None:
-    failed = [0.031, 0.032, 0.033] + 2 * SHAKY
-    found = judge(failed + 3 * SLOWER)
-    assert (found.verdict, found.sets) == (INCONCLUSIVE, 9)
+def test_a_change_is_named_from_six_sets_on() -> None:
+    assert judge((SLOWER + SLOWER)[:5]).verdict is None
+    found = judge(SLOWER + SLOWER)
+    assert (found.verdict, found.sets) == (REGRESSED, 6)
+    assert found.interval == means.exponential(means.interval(SLOWER + SLOWER))
 
 
 @pytest.mark.parametrize(
     ("sets", "verdict"),
     [(SLOWER, INCONCLUSIVE), (SLOWER + SLOWER[:2], INCONCLUSIVE), (FASTER, UNCHANGED)],
 )
-def test_cut_short_a_flag_is_still_no_verdict(sets: list[float], verdict: Verdict) -> None:
-    found = judge(sets, is_over=True)
-    assert (found.verdict, found.is_confirmed) == (verdict, False)
+def test_cut_short_a_cell_is_no_change(sets: list[float], verdict: Verdict) -> None:
+    assert judge(sets, is_over=True).verdict is verdict
 
 
 def test_between_looks_nothing_is_said() -> None:
-    sets = [*three(0.0, DELTA * 1.05, MISS_FIRST), 0.0]
-    assert judge(sets, looks=(4, 5)).verdict is UNCHANGED
-    assert judge(sets, looks=(3, 5)).verdict is None
-    assert judge([*sets, 0.0], looks=(3, 5)).verdict is UNCHANGED
+    sets = 2 * [0.03, -0.03, 0.0]
+    assert judge(sets).verdict is None
+    assert judge([*sets, 0.0]).verdict is None
+    assert judge([*sets, 0.0], is_over=True).verdict is UNCHANGED
+    assert judge([*sets, 0.0, 0.0]).verdict is UNCHANGED
 
 
 @pytest.mark.parametrize("sets", [SAME[:2], SAME[:1], []])
@@ -159,33 +127,29 @@ def test_too_few_sets_say_nothing(sets: list[float]) -> None:
 
 def test_a_cell_without_sets_has_no_interval() -> None:
     found = judge([], is_over=True)
-    assert (found.sets, found.flagged, found.fresh_from) == (0, None, None)
+    assert found.sets == 0
     assert math.isnan(found.interval.estimate)
 
 
-# Student's t, from any textbook's table: 0.975 of three degrees of freedom.
-T_3 = 3.182446
-
-
 def test_cut_off_between_looks_it_is_judged_by_the_look_it_did_not_get() -> None:
-    # Of four, two at a distance to either side have a sd of 2/√3 times that. A quarter of MISS.
     def over(reach: float) -> Verdict | None:
-        step = reach * math.sqrt(3) / T_3
-        return judge([-step, step, -step, step], is_over=True, looks=(2, 5, 8)).verdict
+        sets = spread(0.0, reach, MISS[8], 7)
+        outer_first = sorted(sets, key=abs, reverse=True)
+        return judge(outer_first, is_over=True).verdict
 
-    assert over(DELTA * (1 - 1e-6)) is UNCHANGED
-    assert over(DELTA * (1 + 1e-6)) is INCONCLUSIVE
+    assert over(DELTA * JUST_UNDER) is UNCHANGED
+    assert over(DELTA * JUST_OVER) is INCONCLUSIVE
 
 
 def test_after_its_last_look_a_cell_is_inconclusive() -> None:
-    sets = 4 * SHAKY
+    sets = [*(5 * SHAKY), SHAKY[0]]
     assert judge(sets[:-1]).verdict is None
     found = judge(sets)
-    assert (found.verdict, found.sets) == (INCONCLUSIVE, 12)
+    assert (found.verdict, found.sets) == (INCONCLUSIVE, 16)
     assert judge(sets + 9 * SAME) == found
 
 
-def test_after_the_most_sets_it_is_too_flagged_or_not() -> None:
+def test_after_the_most_sets_it_is_inconclusive() -> None:
     assert judge(2 * SHAKY, most_sets=6).verdict is INCONCLUSIVE
     assert judge([*SLOWER, *SHAKY[:2]], most_sets=5).verdict is INCONCLUSIVE
     assert judge([*SHAKY, NAN, NAN, NAN], most_sets=6).verdict is INCONCLUSIVE
@@ -195,23 +159,17 @@ def test_after_the_most_sets_it_is_too_flagged_or_not() -> None:
 @pytest.mark.parametrize("missing", [NAN, math.inf, -math.inf])
 def test_a_set_without_a_number_says_nothing(missing: float) -> None:
     sets = [SLOWER[0], missing, *SLOWER[1:], missing, *SLOWER]
-    found = judge(sets)
-    assert replace(found, fresh_from=3) == judge(SLOWER + SLOWER)
-    assert found.fresh_from == 4
+    assert judge(sets) == judge(SLOWER + SLOWER)
     assert judge([*SAME[:2], missing]).verdict is None
 
 
 def test_an_exception_has_a_delta_of_its_own() -> None:
     settings = Settings(deltas={"noisy": 0.08})
-    told = gate.judge(
-        {"noisy": SLOWER, "steady": SLOWER, "slow": [2 * value for value in SLOWER]},
-        settings,
-        is_over=False,
-    )
+    told = gate.judge({"noisy": 2 * SLOWER, "steady": 2 * SLOWER}, settings, is_over=False)
     assert told["noisy"].verdict is UNCHANGED
-    assert told["steady"].flagged is REGRESSED
-    slow = {"noisy": [2 * value for value in SLOWER]}
-    assert gate.judge(slow, settings, is_over=False)["noisy"].flagged is REGRESSED
+    assert told["steady"].verdict is REGRESSED
+    slow = {"noisy": 2 * [2 * value for value in SLOWER]}
+    assert gate.judge(slow, settings, is_over=False)["noisy"].verdict is REGRESSED
 
 
 @pytest.mark.parametrize(
@@ -225,13 +183,8 @@ def test_an_exception_has_a_delta_of_its_own() -> None:
         ({"deltas": {"sell": 0.05}}, "'sell', which is no cell here"),
         ({"alpha": 0}, "alpha is above 0 and at most 0.25, not 0"),
         ({"alpha": 0.3}, "alpha is above 0 and at most 0.25, not 0.3"),
-        ({"miss": 0}, "miss is above 0 and at most 0.5, not 0"),
-        ({"miss": 0.6}, "miss is above 0 and at most 0.5, not 0.6"),
-        ({"looks": ()}, "ascending, not at ()"),
-        ({"looks": (1, 3)}, "2 sets or more"),
-        ({"looks": (3, 3)}, "ascending, not at (3, 3)"),
-        ({"confirmation": (6, 3)}, "ascending, not at (6, 3)"),
-        ({"most_sets": 2}, "at most 2 sets"),
+        ({"most_sets": 2}, "at 3 to 16 sets of a cell, so it cannot end after 2"),
+        ({"most_sets": 17}, "at 3 to 16 sets of a cell, so it cannot end after 17"),
     ],
 )
 def test_settings_that_make_no_sense_get_a_sentence(settings: Any, sentence: str) -> None:
@@ -240,12 +193,23 @@ def test_settings_that_make_no_sense_get_a_sentence(settings: Any, sentence: str
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize("looks", [(3,), (3, 6), (3, 5, 8), (3, 5, 8, 12)])
-def test_a_stage_spends_its_levels_and_no_more(looks: tuple[int, ...]) -> None:
-    split = gate._split(looks, DELTA, 0.04, 0.1)
-    assert math.fsum(look.alpha for look in split) == pytest.approx(0.04, rel=1e-15)
-    assert math.fsum(look.miss for look in split) == pytest.approx(0.1, rel=1e-15)
-    assert split[0].alpha == (0.04 if len(looks) == 1 else 0.02)
+def test_the_looks_share_alpha_and_go_up() -> None:
+    sets = [look.sets for look in gate.LOOKS]
+    assert sets == sorted(set(sets))
+    assert 0.9 < math.fsum(look.alpha for look in gate.LOOKS) <= 1
+
+
+def test_the_levels_of_a_miss_are_together_as_large_as_they_may_be() -> None:
+    # With a cell slower by just δ, whatever its noise: how often a bound is below δ at any look.
+    drawn = np.random.default_rng(2).standard_normal((200_000, gate.MOST_SETS))
+    passed = np.zeros(len(drawn), bool)
+    for look in gate.LOOKS:
+        seen = drawn[:, : look.sets]
+        error = seen.std(axis=1, ddof=1) / math.sqrt(look.sets)
+        passed |= seen.mean(axis=1) < -student.isf(look.miss, look.sets - 1) * error
+    low, high = bounds(int(passed.sum()), len(passed))
+    assert high < gate.MISS
+    assert low > 0.85 * gate.MISS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +311,7 @@ def test_code_slower_by_5_percent_does_not_pass(machine: Machine, most: float) -
 
 @pytest.mark.parametrize("machine", [QUIET, LOADED])
 def test_code_slower_by_just_delta_passes_as_often_as_it_may(machine: Machine) -> None:
-    told = judged(machine.gates(3_000, cells=1, slower=gate.LEAST_EFFECT), ONE_OF_SIX)
+    told = judged(machine.gates(10_000, cells=1, slower=gate.LEAST_EFFECT), ONE_OF_SIX)
     low, high = bounds(with_any(told, UNCHANGED), len(told))
     assert high < gate.MISS
     assert low > gate.MISS / 2  # else the level is not spent

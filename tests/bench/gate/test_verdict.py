@@ -6,8 +6,8 @@ from bench.gate.verdict import Judgement, Verdict, exit_code
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict
 
 
-def judgement(verdict: Verdict | None, flagged: Verdict | None = None) -> Judgement:
-    return Judgement(verdict=verdict, interval=means.NOTHING, sets=0, flagged=flagged)
+def judgement(verdict: Verdict | None) -> Judgement:
+    return Judgement(verdict=verdict, interval=means.NOTHING, sets=0)
 
 
 @pytest.mark.parametrize(
@@ -24,13 +24,6 @@ def judgement(verdict: Verdict | None, flagged: Verdict | None = None) -> Judgem
 def test_a_regression_is_told_before_a_doubt(verdicts: list[Verdict | None], code: int) -> None:
     told = {str(index): judgement(verdict) for index, verdict in enumerate(verdicts)}
     assert exit_code(told) == code
-
-
-def test_only_a_verdict_that_says_what_the_flag_did_is_confirmed() -> None:
-    assert judgement(REGRESSED, flagged=REGRESSED).is_confirmed
-    assert not judgement(UNCHANGED, flagged=IMPROVED).is_confirmed
-    assert not judgement(None, flagged=REGRESSED).is_confirmed
-    assert not judgement(None).is_confirmed
 
 
 def test_an_open_cell_wants_another_set() -> None:

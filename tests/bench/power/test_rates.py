@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from bench.gate import judge
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power.cases import PROTOCOL, Case
@@ -35,7 +36,7 @@ def test_a_gate_takes_the_sets_it_needs_and_leaves_the_rest_to_the_next() -> Non
     found = list(gates([*SAME, *SLOWER, *SLOWER, *SAME], Settings()))
     assert [judgement.verdict for judgement in found] == [
         Verdict.UNCHANGED,
-        Verdict.REGRESSED,  # of six: three that flagged it, and three that confirmed
+        Verdict.REGRESSED,  # of six, the fewest that a change is named by
         Verdict.UNCHANGED,
     ]
     assert [judgement.sets for judgement in found] == [3, 6, 3]
@@ -46,7 +47,7 @@ def test_what_is_left_is_not_judged() -> None:
 
 
 def test_a_gate_without_numbers_gives_up_undecided() -> None:
-    (found,) = gates([math.nan] * Settings().looks[0], Settings())
+    (found,) = gates([math.nan] * judge.FIRST_LOOK, Settings())
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
