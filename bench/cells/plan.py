@@ -35,7 +35,7 @@ class Plan:
     sets: int
     """Of fresh workers, at the least."""
     rounds: int | None
-    """Valid visits to every worker in a set; None for as many as ``effort`` gives."""
+    """Valid visits to every worker in a set; None for as many as starting it took time for."""
     precision: float
     """Sets are added until every ratio's half-width is this at the most; 0.02 is 2 %."""
     extra_s: float
@@ -58,8 +58,6 @@ class Plan:
     image_size: int = IMAGE_SIZE
     l2: str = "warm"
     """How iterations find a GPU's L2 cache: a name of ``L2``."""
-    effort: float = 1.0
-    """Seconds that a set measures for each second of starting it, where ``rounds`` is None."""
     reference_arch: str = ""
     reference_mode: str = "eager"
     """Ratios are taken to this arch and mode; in a group without, to its first cell."""

@@ -5,21 +5,24 @@ from round to round and from set to set, an interval of many sets is narrowest f
 R / S · √c rounds in each (Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM
 2013). Student's t asks for more sets than that: with R 5 %, S 0.5 % and c 11, ±2 % takes the time
 of 222 rounds in 3 sets of 63 rounds, of 110 in 5 sets of 11, and of 128 in 8 sets of 5. So sets
-measure for about as long as they took to start.
+measure for about as long as they took to start. A gate of six cells takes the least time so too:
+with R 4 to 9 %, simulated with what a set of 13 workers costs on two cores.
 """
 
 LEAST = 5  # rounds: the median of fewer is no middle
 MOST = 400  # rounds: of networks of 1 ms, whose visits the parent's own work would fill
 
-# Seconds of starting a worker that count. The first set in a new environment reads PyTorch from
-# disk for the first time: it took 30 s for 7 workers where the next ones took 5.
+# Seconds that count of importing PyTorch, and of starting a worker. The first set in a new
+# environment reads PyTorch from disk: it took 30 s to start 7 workers where the next ones took 5.
+MOST_IMPORT_S = 5.0
 MOST_START_S = 1.5
 
 
-def rounds(effort: float, *, set_s: float, round_s: float, workers: int) -> int:
-    """The rounds of a set that takes ``set_s`` to prepare and warm up, and ``round_s`` a round.
+def rounds(*, importing_s: float, set_s: float, round_s: float, workers: int) -> int:
+    """The rounds of a set of so many workers, of which one round takes ``round_s``.
 
-    ``effort``: seconds of measuring for each second of starting. ``workers``: how many it starts.
+    ``importing_s`` is the group's share of the time that a set's fork server takes to import
+    PyTorch, ``set_s`` the time of preparing and warming up.
     """
-    start_s = min(set_s, MOST_START_S * workers)
-    return max(LEAST, min(MOST, round(effort * start_s / max(round_s, 1e-6))))
+    start_s = min(importing_s, MOST_IMPORT_S) + min(set_s, MOST_START_S * workers)
+    return max(LEAST, min(MOST, round(start_s / max(round_s, 1e-6))))

@@ -237,8 +237,9 @@ class Run:
         if not live.round_s:  # none is left, and memory may hold fewer
             return allocation.LEAST
         if group not in self.outcome.allotted:
+            importing_s = self.outcome.phases_s.get("importing", 0.0)
             chosen = allocation.rounds(
-                self._plan.effort,
+                importing_s=importing_s / len(self.outcome.waves),
                 set_s=set_s,
                 round_s=live.round_s,
                 workers=live.workers,

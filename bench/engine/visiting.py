@@ -1,10 +1,17 @@
-"""Visiting: the pause before a visit to a worker, and its dropped and timed iterations."""
+"""Visiting: in which order workers are visited, after what pause, and for how many iterations."""
 
 import math
 import platform
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.cells.cell import Cell
+
 MOST_ITERATIONS = 20
+# Visits of which one iteration more is dropped, at random. Else of a network that is slow every
+# second time, or every tenth, slow iterations would all be dropped ones, or none of them.
+EXTRA_DROPPED = 0.1
 LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 
 
@@ -56,3 +63,20 @@ def of(device: str, environment: str, system: str = platform.system()) -> Visiti
     """
     may_be_short = device == "cpu" and environment == "pinned" and system == "Linux"
     return SHORT if may_be_short else BLOCKS
+
+
+def order(cells: Iterable[Cell], chance: random.Random, *, against_base: bool) -> list[Cell]:
+    """The order of a round: random, but with those next to each other that are compared first.
+
+    These are head and base of a gate's cell, and otherwise the cells of one mode. The machine's
+    noise changes from one visit to the next: on two cores the log-ratio of two workers scattered by
+    5.7 % where they were neighbours, and by 9 % where five others were visited between them.
+    """
+    blocks: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        blocks.setdefault((cell.arch if against_base else "", cell.mode), []).append(cell)
+    shuffled = list(blocks.values())
+    chance.shuffle(shuffled)
+    for block in shuffled:
+        chance.shuffle(block)
+    return [cell for block in shuffled for cell in block]

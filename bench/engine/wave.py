@@ -8,6 +8,7 @@ from typing import Any
 
 from bench import energy
 from bench.cells.cell import Cell
+from bench.cells.modes import is_compiled
 from bench.cells.waves import Wave
 from bench.engine import limits, visiting
 from bench.engine.context import Context
@@ -48,7 +49,7 @@ class LiveWave:
         device = context.plan.device_of(set_index)
         self._card: Card | None = context.cards.get(device)
         self._live = Pool(context, set_index=set_index, wave_index=wave_index)
-        order = self._shuffled(cells, "starting") if in_any_order else cells
+        order = self._longest_first(cells) if in_any_order else cells
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}
@@ -180,12 +181,25 @@ class LiveWave:
         """The cells that are alive, in the wave's own order, whatever they started in."""
         return [cell for cell in self._wave.cells if cell in self._live]
 
-    def _shuffled(self, cells: Iterable[Cell], what: str | int) -> list[Cell]:
-        """An order of chance, of its own seed: a run that was cut off goes on as it would have."""
+    def _longest_first(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells in random order, but first those that are compiled, which takes the longest.
+
+        So no core is left without work while another compiles the last one.
+        """
+        return sorted(
+            self._shuffled(cells, "starting"), key=lambda cell: not is_compiled(cell.mode)
+        )
+
+    def _shuffled(self, cells: Iterable[Cell], what: str) -> list[Cell]:
+        """The cells in random order."""
         order = list(cells)
-        key = (self._context.plan.seed, self._group, *self._live.where.values(), what)
-        random.Random(repr(key)).shuffle(order)
+        self._chance(what).shuffle(order)
         return order
+
+    def _chance(self, what: str | int) -> random.Random:
+        """Of its own seed each time: a run that was cut off goes on as it would have."""
+        key = (self._context.plan.seed, self._group, *self._live.where.values(), what)
+        return random.Random(repr(key))
 
     def _stretch(self, indices: Iterable[int], over_budget: Callable[[], bool]) -> int:
         """Rounds that are judged together; return how many were begun.
@@ -230,20 +244,25 @@ class LiveWave:
         return len(walls_s)
 
     def _round(self, round_index: int) -> None:
-        for cell in self._shuffled(self._alive, round_index):
+        order = visiting.order(
+            self._alive, self._chance(round_index), against_base=self._wave.against_base
+        )
+        for cell in order:
             with self._live.may_fail(cell, "measuring"):
                 self._visit(cell, round_index)
             self._context.progress.advance(cell.id)
 
     def _visit(self, cell: Cell, round_index: int) -> None:
         context, latency_s = self._context, self._latency_s[cell]
-        timed = self._visiting.timed(latency_s)
+        timed, dropped = self._visiting.timed(latency_s), self._dropped
+        if self._chance(f"{round_index}: {cell.id}").random() < visiting.EXTRA_DROPPED * dropped:
+            dropped += 1
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
             "measure",
             limit_s=limits.of_visit(self._visit_s(cell)),
             iterations=timed,
-            dropped=self._dropped,
+            dropped=dropped,
             back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]

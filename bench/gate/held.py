@@ -1,7 +1,7 @@
 """A gate that is held: which cells want another set, and what is said of each in the end."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
@@ -9,16 +9,18 @@ from typing import Self
 
 import msgspec
 
-from bench import stats
+from bench import means, stats
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.exits import Exit
 from bench.gate import judge
-from bench.gate.judge import Settings
+from bench.gate.judge import History, Settings
 from bench.gate.verdict import Judgement, exit_code
 from bench.names import RequestError
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure, RunRecord
+
+TAIL = 90  # percent of iterations that take no longer: a percentile that one slow in ten moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +51,27 @@ class Pair:
 
         What is most does not depend on later sets, so that no look at the first few is undone.
         """
+        return tuple(median(ratios) if ratios else math.nan for ratios in self._by_set.values())
+
+    @property
+    def tail_log_ratios(self) -> tuple[float, ...]:
+        """log(head's 90th percentile of iterations / base's), of the same sets."""
+        head, base = (_log_tails(record) for record in (self.head, self.base))
+        return tuple(
+            head[index] - base[index] if ratios else math.nan
+            for index, ratios in self._by_set.items()
+        )
+
+    @property
+    def _by_set(self) -> Mapping[int, Sequence[float]]:
+        """The log-ratio of each round, by the set; none of a set that lost most of its rounds."""
         head, base = map(stats.log_latencies, (self.head, self.base))
         found = stats.by_set(stats.log_ratios(base, head))
         least = max(1, stats.LEAST_SHARE * self.rounds)
-        return tuple(
-            median(ratios) if len(ratios := found.get(index, ())) >= least else math.nan
+        return {
+            index: ratios if len(ratios := found.get(index, ())) >= least else ()
             for index in sorted({visit.set_index for visit in self.head.visits})
-        )
+        }
 
     @property
     def failures(self) -> Mapping[str, Failure]:
@@ -140,7 +156,7 @@ class UntilJudged:
             cell
             for cell in whole.group
             if judgements[cell.id].wants_set
-            and not judge.is_hopeless(history[cell.id], set_index)
+            and not judge.is_hopeless(history[cell.id].medians, set_index)
             and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
         ]
         control = (waves.control(whole.reference),) if whole.reference in wanted else ()
@@ -157,6 +173,19 @@ def pairs(
     )
 
 
-def _history(found: Iterable[Pair]) -> dict[str, tuple[float, ...]]:
+def _history(found: Iterable[Pair]) -> dict[str, History]:
     """The log-ratios of each cell; none of one that failed, whatever it gave before."""
-    return {pair.cell.id: () if pair.failures else pair.log_ratios for pair in found}
+    return {
+        pair.cell.id: History((), ())
+        if pair.failures
+        else History(pair.log_ratios, pair.tail_log_ratios)
+        for pair in found
+    }
+
+
+def _log_tails(record: CellRecord) -> Mapping[int, float]:
+    """By the set, the logarithm of the 90th percentile of a cell's iterations in seconds."""
+    by_set: dict[int, list[float]] = {}
+    for visit in record.valid:
+        by_set.setdefault(visit.set_index, []).extend(visit.host_s)
+    return {index: math.log(means.percentile(found, TAIL)) for index, found in by_set.items()}

@@ -4,10 +4,16 @@ Each set gives a cell one number: log(head's latency / base's), positive where h
 verdict comes from Student's t over a cell's sets, looked at after 3, 4, 5, 6, 8, 10, 12 and 16 of
 them (a group-sequential test).
 
+Latencies are medians, which do not see one slow iteration in ten. So a set gives a second number,
+log(head's 90th percentile / base's), and a cell that is not slower by its medians gets a second
+verdict, of its **tail**. Percentiles scatter more than medians, so the tail's δ is larger, and it
+asks for more sets only where head's tail looks slower already.
+
 **Alpha** is the probability that a gate says ``regressed`` of any of its m cells though none
-changed; where some did, of any other. Each cell has alpha / m of it, and each look of a cell a
-share of that, so that by Bonferroni's inequality nothing has to be known of how cells or looks
-depend on each other. ``improved`` is the mirror image, with an alpha of its own.
+changed; where some did, of any other. Each cell has alpha / m of it, of which its tail has a fifth,
+and each look of a cell a share of that, so that by Bonferroni's inequality nothing has to be known
+of how cells or looks depend on each other. ``improved`` is the mirror image, with an alpha of its
+own.
 
 **Unchanged** means not slower by δ: the upper bound is below it. Nothing bounds it from below, so
 that a cell which is faster by an unclear amount can end. A gate lets a slower cell pass only by
@@ -21,11 +27,11 @@ much noisier than the rest. ``docs/sharpness.md`` compares these looks with othe
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bench import means
-from bench.gate.verdict import Judgement, Verdict
+from bench.gate.verdict import Judgement, Tail, Verdict
 from bench.names import RequestError
 
 LEAST_EFFECT = 0.03  # six times the standard deviation of an A/A set on a quiet machine
@@ -77,6 +83,9 @@ LOOKS = (
     Look(12, alpha=0.15, miss=0.012),
     Look(16, alpha=0.1, miss=0.015),
 )
+TAIL_EFFECT = 0.1  # the least effect on the 90th percentile that matters, as a share
+TAIL_ALPHA = 0.2  # of a cell's alpha
+TAIL_DOUBT = 0.1  # the level at which a tail that is slower by TAIL_EFFECT asks for more sets
 FIRST_LOOK = LOOKS[0].sets
 MOST_SETS = LOOKS[-1].sets
 LEAST_NUMBERED = 0.25  # of the sets must have a number; the first look's three then take twelve
@@ -116,26 +125,34 @@ def check(settings: Settings) -> None:
         )
 
 
-def judge(
-    history: Mapping[str, Sequence[float]], settings: Settings, *, is_over: bool
-) -> Mapping[str, Judgement]:
-    """Judge each cell of a gate by the log-ratios of all its sets, in the order measured.
+class History(NamedTuple):
+    """The log-ratios of all sets of a cell, in the order measured; NaN where a set gave none."""
 
-    NaN stands for a set that gave the cell no number. Cells that have no set, or will get no more,
-    must be there too: alpha is split over all. Nothing else of one cell bears on another, and no
-    set after a verdict changes it. ``is_over`` says that no more sets will come, for a reason that
-    is not in the figures; no cell is open then. Raises ``RequestError`` where the settings make no
-    sense.
+    medians: Sequence[float]
+    tails: Sequence[float]
+    """Of 90th percentiles, of the same sets; where fewer have a number there is no verdict of them.
+    """
+
+
+def judge(
+    history: Mapping[str, History], settings: Settings, *, is_over: bool
+) -> Mapping[str, Judgement]:
+    """Judge each cell of a gate by the log-ratios of all its sets.
+
+    Cells that have no set, or will get no more, must be there too: alpha is split over all. Nothing
+    else of one cell bears on another, and no set after a verdict changes it. ``is_over`` says that
+    no more sets will come, for a reason that is not in the figures; no cell is open then. Raises
+    ``RequestError`` where the settings make no sense.
     """
     check(settings)
     if unknown := settings.deltas.keys() - history.keys():
         raise RequestError(f"there is a least effect for {min(unknown)!r}, which is no cell here")
     return {
         name: _judge_cell(
-            [value for value in sets[: settings.most_sets] if math.isfinite(value)],
+            History(*(_finite(values[: settings.most_sets]) for values in sets)),
             delta=math.log1p(settings.deltas.get(name, settings.delta)),
             alpha=settings.alpha / len(history),
-            is_over=is_over or len(sets) >= settings.most_sets,
+            is_over=is_over or len(sets.medians) >= settings.most_sets,
         )
         for name, sets in history.items()
     }
@@ -150,19 +167,60 @@ def is_hopeless(log_ratios: Sequence[float], sets: int) -> bool:
     return sets >= FIRST_LOOK and numbered < LEAST_NUMBERED * sets
 
 
-def _judge_cell(values: Sequence[float], *, delta: float, alpha: float, is_over: bool) -> Judgement:
+def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) -> Judgement:
+    values = history.medians
     for look in LOOKS:
         seen = values[: look.sets]
         if len(seen) < look.sets:
             verdict = _cut_off(seen, look, delta) if is_over else None
             break
-        verdict = look.says(seen, delta, alpha)
+        verdict = look.says(seen, delta, alpha * (1 - TAIL_ALPHA))
         if verdict:
             break
     else:
         verdict = Verdict.INCONCLUSIVE
-    return Judgement(
+    found = Judgement(
         verdict=verdict, interval=means.exponential(means.interval(seen)), sets=len(seen)
+    )
+    if verdict is not Verdict.UNCHANGED or len(history.tails) < len(values):
+        return found
+    tail = _judge_tail(
+        history.tails,
+        len(seen),
+        delta=max(delta, math.log1p(TAIL_EFFECT)),
+        alpha=alpha * TAIL_ALPHA,
+        is_over=is_over,
+    )
+    return replace(found, verdict=None if tail.is_open else verdict, tail=tail)
+
+
+def _judge_tail(
+    values: Sequence[float], sets: int, *, delta: float, alpha: float, is_over: bool
+) -> Tail:
+    """What the tails show of a cell whose medians were found unchanged after so many sets."""
+    for look in LOOKS:
+        if look.sets < sets:
+            continue
+        seen = values[: look.sets]
+        is_reached = len(seen) == look.sets
+        if not is_reached and not is_over:
+            return _tail(Verdict.INCONCLUSIVE, seen, is_open=True)
+        if is_reached and look.says(seen, delta, alpha) is Verdict.REGRESSED:
+            return _tail(Verdict.REGRESSED, seen)
+        doubt = means.interval(seen, confidence=1 - 2 * TAIL_DOUBT)
+        if not (doubt.low > 0 and doubt.estimate >= delta):
+            return _tail(Verdict.UNCHANGED if look.is_unchanged(seen, delta) else None, seen)
+        if not is_reached:
+            break
+    return _tail(Verdict.INCONCLUSIVE, seen)
+
+
+def _tail(verdict: Verdict | None, seen: Sequence[float], *, is_open: bool = False) -> Tail:
+    return Tail(
+        verdict=verdict,
+        interval=means.exponential(means.interval(seen)),
+        sets=len(seen),
+        is_open=is_open,
     )
 
 
@@ -170,3 +228,7 @@ def _cut_off(values: Sequence[float], look: Look, delta: float) -> Verdict:
     """What becomes of a cell that does not get its next look: it may pass, but is not changed."""
     may_pass = len(values) >= FIRST_LOOK and look.is_unchanged(values, delta)
     return Verdict.UNCHANGED if may_pass else Verdict.INCONCLUSIVE
+
+
+def _finite(values: Sequence[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]

@@ -9,6 +9,7 @@ import msgspec
 import pandas as pd
 
 from bench import means, stats
+from bench.gate import judge
 from bench.gate.held import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.report import card, markdown, trust
@@ -28,6 +29,7 @@ COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="verdict", heading="verdict", is_text=True),
     Column(name="ratio", heading="head / base", write=scaled(1, 3), bounded=True),
+    Column(name="tail", heading="p90 head / base", write=scaled(1, 2), bounded=True),
     Column(name="base_s", heading="base ms", write=milliseconds),
     Column(name="head_s", heading="head ms", write=milliseconds),
     Column(name="sets", heading="sets"),
@@ -38,8 +40,10 @@ HOW = """\
 A ratio is head's latency over the base's: over 1 is slower. Both sides were measured in the same
 sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
 *Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, over at least 6 sets.
-*Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets allowed. Of
-gates of unchanged code, {alpha:g} % at most call any cell regressed.
+*Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets allowed. A
+cell whose median is unchanged may have *regressed by p90* all the same: the 90th percentile of its
+iterations is slower beyond doubt, and by {tail:.0%} or more. Of gates of unchanged code, at most
+{alpha:g} % call any cell regressed.
 """
 
 
@@ -61,7 +65,9 @@ def render(gate: Gate) -> str:
         *(f"**Mind:** {escaped(condition)}" for condition in conditions(gate)),
         as_markdown(COLUMNS, frame(gate)),
         *_failures(gate),
-        _folded("How to read this", HOW.format(alpha=gate.settings.alpha * 100)),
+        _folded(
+            "How to read this", HOW.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT)
+        ),
         _folded("Each set", as_markdown(*_sets(gate))),
         _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
     ]
@@ -93,7 +99,7 @@ def headline(gate: Gate) -> str:
     found = list(gate.judgements.values())
     failed = sum(bool(pair.failures) for pair in gate.pairs)
     counts = {"failed": failed} | {
-        verdict.value: sum(judgement.verdict is verdict for judgement in found)
+        verdict.value: sum(judgement.overall is verdict for judgement in found)
         for verdict in _MARKS
     }
     counts[Verdict.INCONCLUSIVE] -= failed
@@ -105,19 +111,22 @@ def sentence(gate: Gate, pair: Pair) -> str:
     for side, failure in pair.failures.items():
         return f"{side} failed while {failure.phase}: {failure.message}"
     judgement = gate.judgements[pair.cell.id]
-    found, name = judgement.interval, judgement.verdict
+    found, name, sets, what = judgement.interval, judgement.overall, judgement.sets, ""
+    if judgement.tail and judgement.overall is not judgement.verdict:
+        found, sets = judgement.tail.interval, judgement.tail.sets
+        what = ", by the 90th percentile of its iterations,"
     if math.isnan(found.low):
-        return f"{name}: too few sets ({judgement.sets})"
+        return f"{name}: too few sets ({sets})"
     return (
-        f"{name}: head takes {found.estimate:.3f} ({found.low:.3f}–{found.high:.3f}) times as long "
-        f"as {gate.sides.base}, over {judgement.sets} sets"
+        f"{name}: head takes{what} {found.estimate:.3f} ({found.low:.3f}–{found.high:.3f}) times "
+        f"as long as {gate.sides.base}, over {sets} sets"
     )
 
 
 def annotations(gate: Gate) -> Iterator[str]:
     """GitHub's workflow commands: an error for each cell that regressed or failed, and so on."""
     for pair in gate.pairs:
-        verdict = gate.judgements[pair.cell.id].verdict
+        verdict = gate.judgements[pair.cell.id].overall
         if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
             level = "error"
         elif verdict is Verdict.INCONCLUSIVE:
@@ -147,13 +156,18 @@ def as_json(gate: Gate) -> str:
 
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
     found = means.NOTHING if pair.failures else judgement.interval
-    verdict = judgement.verdict or Verdict.INCONCLUSIVE
+    verdict = judgement.overall or Verdict.INCONCLUSIVE
+    by_tail = " by p90" if judgement.overall is not judgement.verdict else ""
+    tail = judgement.tail.interval if judgement.tail else means.NOTHING
     return {
         "cell": pair.cell.id,
-        "verdict": "❌ failed" if pair.failures else _MARKS[verdict],
+        "verdict": "❌ failed" if pair.failures else _MARKS[verdict] + by_tail,
         "ratio": found.estimate,
         "ratio_low": found.low,
         "ratio_high": found.high,
+        "tail": tail.estimate,
+        "tail_low": tail.low,
+        "tail_high": tail.high,
         "base_s": stats.latency(pair.base).estimate,
         "head_s": stats.latency(pair.head).estimate,
         "sets": judgement.sets,
@@ -200,9 +214,10 @@ def _sets(gate: Gate) -> tuple[tuple[Column, ...], pd.DataFrame]:
 def _cell(pair: Pair, judgement: Judgement) -> dict[str, Any]:
     return {
         "id": pair.cell.id,
-        "verdict": "failed" if pair.failures else judgement.verdict,
+        "verdict": "failed" if pair.failures else judgement.overall,
         "judgement": judgement,
         "log_ratios": pair.log_ratios,
+        "tail_log_ratios": pair.tail_log_ratios,
         "failures": pair.failures,
         "cost": {"head": pair.head.cost, "base": pair.base.cost},
     }

@@ -17,6 +17,24 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+_DECISIVE_TAILS = (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """What is said of a cell's 90th percentile, whose median is not slower."""
+
+    verdict: Verdict | None
+    """``regressed``; ``inconclusive`` where it looks slower, and could not be shown; ``unchanged``;
+    or None: it does not look slower, and no more can be said."""
+    interval: Interval
+    """Head's 90th percentile over base's, at 95 %."""
+    sets: int
+    """How many sets were used."""
+    is_open: bool = False
+    """Whether it takes another set to decide."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What is said of a cell, and on what grounds."""
@@ -27,6 +45,15 @@ class Judgement:
     """Head's latency over base's, at 95 %."""
     sets: int
     """How many sets were used, those that gave the cell no number not among them."""
+    tail: Tail | None = None
+    """Where the medians are unchanged."""
+
+    @property
+    def overall(self) -> Verdict | None:
+        """What decides: the tail where it became slower, or may have, else the medians."""
+        if self.verdict and self.tail and self.tail.verdict in _DECISIVE_TAILS:
+            return self.tail.verdict
+        return self.verdict
 
     @property
     def wants_set(self) -> bool:
@@ -36,7 +63,7 @@ class Judgement:
 
 def exit_code(judgements: Mapping[str, Judgement]) -> int:
     """1 where a cell regressed; else 3 where one is not decided, or there is none; else 0."""
-    verdicts = {judgement.verdict for judgement in judgements.values()}
+    verdicts = {judgement.overall for judgement in judgements.values()}
     if Verdict.REGRESSED in verdicts:
         return Exit.FAILED
     passes = verdicts and verdicts <= {Verdict.IMPROVED, Verdict.UNCHANGED}

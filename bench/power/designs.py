@@ -18,7 +18,16 @@ from scipy import stats
 
 from bench.atomic import write_text
 from bench.gate import judge
-from bench.gate.judge import ALPHA, LEAST_EFFECT, LOOKS, MISS, MOST_SETS, Settings
+from bench.gate.judge import (
+    ALPHA,
+    LEAST_EFFECT,
+    LOOKS,
+    MISS,
+    MOST_SETS,
+    TAIL_ALPHA,
+    History,
+    Settings,
+)
 from bench.gate.verdict import Verdict
 from bench.power.rates import CELLS
 from bench.tables import Column, as_markdown, scaled
@@ -142,7 +151,11 @@ def in_looks(says: Says, looks: Sequence[int]) -> Callable[[Array], Judged]:
 def as_it_is(sets: Array) -> Judged:
     """The gate's own judge."""
     told = [
-        judge.judge(dict(zip("abcdef", gate, strict=True)), Settings(), is_over=True).values()
+        judge.judge(
+            {str(cell): History(values, ()) for cell, values in enumerate(gate)},
+            Settings(),
+            is_over=True,
+        ).values()
         for gate in sets.tolist()
     ]
     verdicts = [[_NUMBERS[cell.verdict or Verdict.INCONCLUSIVE] for cell in gate] for gate in told]
@@ -189,7 +202,7 @@ def _by_spending() -> Student:
 
 def _ours(*, borrows: bool) -> Student:
     return Student(
-        alphas={look.sets: ALPHA / CELLS * look.alpha for look in LOOKS},
+        alphas={look.sets: ALPHA * (1 - TAIL_ALPHA) / CELLS * look.alpha for look in LOOKS},
         misses={look.sets: look.miss for look in LOOKS},
         borrows=borrows,
     )

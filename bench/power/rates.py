@@ -5,7 +5,7 @@ long as a gate would have gone on; of how many cells a gate has, its levels depe
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import stdev
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from bench import means
 from bench.gate import judge
-from bench.gate.judge import Settings
+from bench.gate.judge import History, Settings
 from bench.gate.verdict import Judgement, Verdict
 from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
@@ -57,7 +57,7 @@ class Power:
 
     case: Case
     series: Series
-    log_ratios: tuple[float, ...]
+    history: History
     judgements: tuple[Judgement, ...]
     """Of gates held on groups of the sets that share none."""
 
@@ -74,16 +74,16 @@ class Power:
     @property
     def voided(self) -> int:
         """Sets without a number, for want of rounds that foreign load did not void."""
-        return len(self.log_ratios) - len(self._finite)
+        return len(self.history.medians) - len(self._finite)
 
     def rate(self, verdict: Verdict) -> Rate:
         """How often the gate said this."""
-        said = sum(found.verdict is verdict for found in self.judgements)
+        said = sum(found.overall is verdict for found in self.judgements)
         return Rate(count=said, of=len(self.judgements))
 
     @property
     def _finite(self) -> list[float]:
-        return [value for value in self.log_ratios if math.isfinite(value)]
+        return [value for value in self.history.medians if math.isfinite(value)]
 
 
 def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
@@ -91,18 +91,22 @@ def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
 
     The gate's own protocol comes before what it was, and a quiet machine before a loaded one.
     """
-    found: dict[tuple[Series, Case], list[float]] = {}
+    found: dict[tuple[Series, Case], list[SetRow]] = {}
     for row in rows:
         series = Series(load=row.load, protocol=row.protocol)
-        found.setdefault((series, row.case), []).append(row.log_ratio)
+        found.setdefault((series, row.case), []).append(row)
+    histories = {
+        about: History([row.log_ratio for row in rows], [row.tail_log_ratio for row in rows])
+        for about, rows in found.items()
+    }
     return tuple(
         Power(
             case=case,
             series=series,
-            log_ratios=tuple(values),
-            judgements=tuple(gates(values, settings)),
+            history=history,
+            judgements=tuple(gates(history, settings)),
         )
-        for (series, case), values in sorted(found.items(), key=lambda item: _order(*item[0]))
+        for (series, case), history in sorted(histories.items(), key=lambda item: _order(*item[0]))
     )
 
 
@@ -110,21 +114,22 @@ def _order(series: Series, case: Case) -> tuple[object, ...]:
     return series.is_before, series.load != "quiet", series, not case.is_same, case
 
 
-def gates(log_ratios: Sequence[float], settings: Settings) -> Iterator[Judgement]:
+def gates(history: History, settings: Settings) -> Iterator[Judgement]:
     """Gates on groups of sets, in the order measured, each ending where the gate would have.
 
     What is left at the end, too short for a verdict, is not judged.
     """
     start = 0
-    for end in range(1, len(log_ratios) + 1):
-        found = _judged(log_ratios[start:end], settings)
+    for end in range(1, len(history.medians) + 1):
+        part = History(history.medians[start:end], history.tails[start:end])
+        found = _judged(part, settings)
         if found.verdict is not None:
             yield found
             start = end
 
 
-def _judged(log_ratios: Sequence[float], settings: Settings) -> Judgement:
+def _judged(history: History, settings: Settings) -> Judgement:
     """What a gate says of one of its cells after these sets."""
-    others: dict[str, Sequence[float]] = {str(other): () for other in range(CELLS - 1)}
-    is_over = judge.is_hopeless(log_ratios, len(log_ratios))
-    return judge.judge({"cell": log_ratios, **others}, settings, is_over=is_over)["cell"]
+    others = {str(other): History((), ()) for other in range(CELLS - 1)}
+    is_over = judge.is_hopeless(history.medians, len(history.medians))
+    return judge.judge({"cell": history, **others}, settings, is_over=is_over)["cell"]

@@ -188,7 +188,7 @@ def _row(power: Power) -> dict[str, Any]:
         "effect_low": effect.low - 1,
         "effect_high": effect.high - 1,
         "sd": power.sd,
-        "sets": len(power.log_ratios),
+        "sets": len(power.history.medians),
         "used": _mean(judgement.sets for judgement in power.judgements),
         "gates": len(power.judgements),
         **{verdict.value: rate(power.rate(verdict)) for verdict in Verdict},

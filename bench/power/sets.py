@@ -17,7 +17,7 @@ from bench.power.cases import PROTOCOL, Case
 from bench.power.injected import arch
 from bench.records import events
 from bench.records.outcome import Outcome
-from bench.suite.profiles import GATE_EFFORT, PRECISION
+from bench.suite.profiles import PRECISION
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # a second worker of the same network
@@ -50,6 +50,8 @@ class SetRow:
     base_s: float
     """Median latency of the network without it."""
     torch: str
+    tail_log_ratio: float = math.nan
+    """Of 90th percentiles; NaN where it was not kept, as of earlier sets."""
 
     @property
     def case(self) -> Case:
@@ -95,7 +97,6 @@ def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:
         cells=(*bases, *(_cell(case, amount) for case, amount in amounts.items())),
         sets=sets,
         rounds=None,
-        effort=GATE_EFFORT,
         precision=PRECISION,
         extra_s=0.0,
         budget_s=None,
@@ -122,7 +123,7 @@ def _rows(
         if head.failure or base.failure:
             continue
         rounds = outcome.allotted[head.cell.group]
-        ratios = Pair(head=head, base=base, rounds=rounds).log_ratios
+        pair = Pair(head=head, base=base, rounds=rounds)
         yield SetRow(
             began=now,
             load=load,
@@ -132,7 +133,8 @@ def _rows(
             amount=amount,
             rounds=rounds,
             protocol=PROTOCOL,
-            log_ratio=round(next(iter(ratios), math.nan), 6),
+            log_ratio=round(next(iter(pair.log_ratios), math.nan), 6),
             base_s=round(median(base.host_s), 6) if base.host_s else math.nan,
             torch=str(outcome.environment["torch"]),
+            tail_log_ratio=round(next(iter(pair.tail_log_ratios), math.nan), 6),
         )

@@ -18,7 +18,7 @@ from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
 from bench.suite import planning, values
-from bench.suite.profiles import GATE_EFFORT, PROFILES
+from bench.suite.profiles import PROFILES
 
 BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
 PROFILE = "quick"
@@ -102,7 +102,6 @@ def ask(config: pytest.Config) -> Asked:
             ceiling=False,
             energy=False,
             budget_s=budget_s,
-            effort=GATE_EFFORT,
         ),
         settings=replace(asked, deltas=deltas),
         base=config.getoption("--base"),

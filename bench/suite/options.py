@@ -50,7 +50,7 @@ def add(parser: pytest.Parser) -> None:
         "--rounds",
         metavar="N",
         help="rounds in a set, each of one visit to every worker (default: as many as take the "
-        "time that starting the set took, in a gate twice that)",
+        "time that starting the set took)",
     )
     group.addoption(
         "--precision",

@@ -19,8 +19,6 @@ THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
 SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 8, 32, 128, 256)}
 )
-# A gate looks after three sets, and ends there if they are precise enough.
-GATE_EFFORT = 2.0  # seconds of measuring for each second of starting a set
 PRECISION = 0.02  # half-width of a ratio's interval: 2 %
 
 

@@ -12,7 +12,7 @@ from bench.gate.verdict import Verdict
 def test_verdict(cell: Cell, gate: Gate) -> None:
     """Fail where head regressed, or fails alone; skip where nothing could be shown."""
     pair = next(pair for pair in gate.pairs if pair.cell == cell)
-    verdict = gate.judgements[cell.id].verdict
+    verdict = gate.judgements[cell.id].overall
     if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
         pytest.fail(report.sentence(gate, pair), pytrace=False)
     if verdict is Verdict.INCONCLUSIVE:

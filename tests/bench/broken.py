@@ -247,6 +247,16 @@ def slow() -> nn.Module:
     return _Slow()
 
 
+class _Limps(Net):
+    def act(self) -> None:
+        time.sleep(0.02 if self.calls % 2 else 0.04)
+
+
+def limps() -> nn.Module:
+    """Every second call takes twice as long."""
+    return _Limps()
+
+
 class _Dropout(Net):
     def __init__(self) -> None:
         super().__init__()

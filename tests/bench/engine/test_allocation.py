@@ -3,11 +3,9 @@ import pytest
 from bench.engine import allocation
 
 
-@pytest.mark.parametrize(("effort", "expected"), [(1.0, 20), (2.0, 40)])
-def test_a_set_measures_for_a_multiple_of_what_it_took_to_start(
-    effort: float, expected: int
-) -> None:
-    assert allocation.rounds(effort, set_s=6.0, round_s=0.3, workers=7) == expected
+def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
+    assert allocation.rounds(importing_s=0.0, set_s=6.0, round_s=0.3, workers=7) == 20
+    assert allocation.rounds(importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 30
 
 
 @pytest.mark.parametrize(
@@ -20,9 +18,10 @@ def test_a_set_measures_for_a_multiple_of_what_it_took_to_start(
     ],
 )
 def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
-    assert allocation.rounds(1.0, set_s=set_s, round_s=round_s, workers=99) == expected
+    found = allocation.rounds(importing_s=0.0, set_s=set_s, round_s=round_s, workers=99)
+    assert found == expected
 
 
 def test_a_slow_start_counts_in_part() -> None:
-    found = allocation.rounds(1.0, set_s=100.0, round_s=0.5, workers=7)
-    assert found == round(7 * allocation.MOST_START_S / 0.5)
+    found = allocation.rounds(importing_s=60.0, set_s=100.0, round_s=0.5, workers=7)
+    assert found == round((allocation.MOST_IMPORT_S + 7 * allocation.MOST_START_S) / 0.5)

@@ -76,6 +76,16 @@ def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> Non
     assert 1 <= len(visit.host_s) <= max(1, SHORT.visit_s // 0.05)
 
 
+def test_of_a_network_that_is_slow_every_second_time_both_kinds_are_timed(
+    fork_server: Launcher,
+) -> None:
+    found = cell("limps")
+    visits = record_of(run(plan(found, rounds=30), fork_server).measure(), found).visits
+    timed = [host_s for visit in visits for host_s in visit.host_s]
+    assert len(timed) == 30
+    assert min(timed) < 0.04 <= max(timed)
+
+
 def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
     cells = [cell("works"), cell("prints"), cell("drops_out")]
     watcher = Watcher()

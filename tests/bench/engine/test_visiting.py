@@ -1,8 +1,13 @@
+import random
+from dataclasses import replace
+
 import pytest
 
+from bench.cells import waves
 from bench.engine import visiting
 from bench.engine.visiting import BLOCKS, MOST_ITERATIONS, SHORT, Visiting
 from bench.machine import environment
+from tests.bench import runs
 
 
 @pytest.mark.parametrize("way", [SHORT, BLOCKS])
@@ -38,3 +43,46 @@ def test_visits_are_short_where_threads_do_not_spin(
 def test_the_pinned_environment_keeps_threads_from_spinning() -> None:
     assert "GOMP_SPINCOUNT" in environment.for_workers({})
     assert "GOMP_SPINCOUNT" not in environment.for_workers({}, "default")
+
+
+GROUP = (runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER)
+REFERENCE = runs.REFERENCE_EAGER
+
+
+def orders(*, against_base: bool) -> list[list[str]]:
+    wave = waves.whole(GROUP, REFERENCE, against_base=against_base)
+    return [
+        [
+            cell.id
+            for cell in visiting.order(wave.cells, random.Random(seed), against_base=against_base)
+        ]
+        for seed in range(200)
+    ]
+
+
+def test_head_and_base_of_a_gate_s_cell_are_visited_one_after_the_other() -> None:
+    found = orders(against_base=True)
+    first = set()
+    for order in found:
+        places = {name: place for place, name in enumerate(order)}
+        assert len(places) == len(order) == 7
+        for cell in (runs.EAGER, runs.COMPILED):
+            assert abs(places[cell.id] - places[waves.base(cell).id]) == 1
+        of_reference = [
+            places[cell.id]
+            for cell in (REFERENCE, waves.base(REFERENCE), replace(REFERENCE, control=True))
+        ]
+        assert max(of_reference) - min(of_reference) == 2
+        first.add(order[0])
+    assert len(first) == 7  # whoever comes first
+
+
+def test_cells_of_one_mode_are_visited_one_after_the_other() -> None:
+    for order in orders(against_base=False):
+        eager = [place for place, name in enumerate(order) if "/eager/" in name]
+        assert len(eager) == 3
+        assert max(eager) - min(eager) == 2
+
+
+def test_the_order_is_random_within_a_mode_and_of_modes() -> None:
+    assert len(set(map(tuple, orders(against_base=False)))) == 2 * 6

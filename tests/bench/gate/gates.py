@@ -16,22 +16,25 @@ SIDES = Sides(head="abc with uncommitted changes", base="def")
 FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0, stderr="Traceback")
 
 
-def measured(cell: Cell, latencies_s: Sequence[float], **given: object) -> CellRecord:
-    """A cell visited once in each set."""
+def measured(
+    cell: Cell, latencies_s: Sequence[float], *, slow_tail: float = 0.0, **given: object
+) -> CellRecord:
+    """A cell visited once in each set; two of ten iterations may be slower by a share."""
+    tail = (1.0,) * 8 + (1 + slow_tail,) * 2 if slow_tail else (1.0,)
     visits = tuple(
-        Visit(set_index=index, round_index=0, host_s=(latency_s,))
+        Visit(set_index=index, round_index=0, host_s=tuple(latency_s * by for by in tail))
         for index, latency_s in enumerate(latencies_s)
     )
     return replace(CellRecord(cell=cell), visits=visits, **given)  # type: ignore[arg-type]
 
 
-def run(log_ratios: Mapping[Cell, Sequence[float]]) -> RunRecord:
+def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> RunRecord:
     """Cells whose head is slower than their base by these, set by set."""
     heads, bases = [], []
     for cell, ratios in log_ratios.items():
         drift = [BASE_S * (1 + index) for index in range(len(ratios))]
         slower = [latency * math.exp(ratio) for latency, ratio in zip(drift, ratios, strict=True)]
-        heads.append(measured(cell, slower))
+        heads.append(measured(cell, slower, slow_tail=slow_tail))
         bases.append(measured(waves.base(cell), drift))
     small = runs.small("complete")
     return replace(
@@ -46,9 +49,12 @@ def run(log_ratios: Mapping[Cell, Sequence[float]]) -> RunRecord:
     )
 
 
-def gate(log_ratios: Mapping[Cell, Sequence[float]], **settings: object) -> Gate:
+def gate(
+    log_ratios: Mapping[Cell, Sequence[float]], *, slow_tail: float = 0.0, **settings: object
+) -> Gate:
+    """A gate; ``slow_tail``: by which share two of ten of head's iterations are slower."""
     asked = replace(Settings(), **settings)  # type: ignore[arg-type]
-    return Gate(run=run(log_ratios), sides=SIDES, settings=asked)
+    return Gate(run=run(log_ratios, slow_tail), sides=SIDES, settings=asked)
 
 
 SAME = (0.001, -0.001, 0.0)

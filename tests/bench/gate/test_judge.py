@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from bench import means
 from bench.gate import judge as gate
-from bench.gate.judge import Settings
+from bench.gate.judge import History, Settings
 from bench.gate.verdict import Judgement, Verdict
 from bench.names import RequestError
 
@@ -28,8 +28,16 @@ JUST_UNDER, JUST_OVER = 1 - 1e-9, 1 + 1e-9
 
 
 def judge(sets: Sequence[float], *, is_over: bool = False, **settings: Any) -> Judgement:
-    """What is said of the only cell of a gate."""
-    return gate.judge({"cell": sets}, Settings(**settings), is_over=is_over)["cell"]
+    """What is said of the only cell of a gate whose tails are as its medians."""
+    history = {"cell": History(sets, sets)}
+    return gate.judge(history, Settings(**settings), is_over=is_over)["cell"]
+
+
+def judge_tails(tails: Sequence[float], *, is_over: bool = False) -> Judgement:
+    """What is said of the only cell of a gate, whose medians are the same on both sides."""
+    medians = [SAME[index % 3] for index in range(len(tails))]
+    history = {"cell": History(medians, tails)}
+    return gate.judge(history, Settings(), is_over=is_over)["cell"]
 
 
 def spread(mean: float, reach: float, level: float, sets: int) -> list[float]:
@@ -76,12 +84,14 @@ def test_a_change_needs_a_bound_beyond_zero(sign: int, verdict: Verdict, look: g
 
 @pytest.mark.parametrize("cells", [1, 6, 40])
 def test_each_cell_has_its_share_of_alpha(cells: int) -> None:
-    others: dict[str, list[float]] = {f"failed {index}": [] for index in range(1, cells)}
-    level = gate.ALPHA / cells * next(look.alpha for look in gate.LOOKS if look.sets == 6)
+    others = {f"failed {index}": History((), ()) for index in range(1, cells)}
+    share = (1 - gate.TAIL_ALPHA) * next(look.alpha for look in gate.LOOKS if look.sets == 6)
+    level = gate.ALPHA / cells * share
 
     def said(reach: float) -> Verdict | None:
         sets = spread(0.1, reach, level, 6)
-        return gate.judge({"cell": sets, **others}, Settings(), is_over=False)["cell"].verdict
+        history = {"cell": History(sets, sets), **others}
+        return gate.judge(history, Settings(), is_over=False)["cell"].verdict
 
     assert said(0.1 * JUST_UNDER) is REGRESSED
     assert said(0.1 * JUST_OVER) is None
@@ -165,10 +175,11 @@ def test_a_set_without_a_number_says_nothing(missing: float) -> None:
 
 def test_an_exception_has_a_delta_of_its_own() -> None:
     settings = Settings(deltas={"noisy": 0.08})
-    told = gate.judge({"noisy": 2 * SLOWER, "steady": 2 * SLOWER}, settings, is_over=False)
+    slower = History(2 * SLOWER, 2 * SLOWER)
+    told = gate.judge({"noisy": slower, "steady": slower}, settings, is_over=False)
     assert told["noisy"].verdict is UNCHANGED
     assert told["steady"].verdict is REGRESSED
-    slow = {"noisy": 2 * [2 * value for value in SLOWER]}
+    slow = {"noisy": History(2 * [2 * value for value in SLOWER], ())}
     assert gate.judge(slow, settings, is_over=False)["noisy"].verdict is REGRESSED
 
 
@@ -191,6 +202,83 @@ def test_settings_that_make_no_sense_get_a_sentence(settings: Any, sentence: str
     with pytest.raises(RequestError) as caught:
         judge(SAME, **settings)
     assert sentence in str(caught.value)
+
+
+SLOW_TAIL = [0.299, 0.300, 0.301]
+UNCLEAR_TAIL = [0.05, 0.30, 0.20]
+"""Slower, it seems, and nothing is sure."""
+
+
+def test_a_tail_that_is_as_it_was_takes_no_set_more() -> None:
+    found = judge_tails(SAME)
+    assert (found.verdict, found.overall, found.sets) == (UNCHANGED, UNCHANGED, 3)
+    assert found.tail is not None
+    assert (found.tail.verdict, found.tail.sets) == (UNCHANGED, 3)
+
+
+@pytest.mark.parametrize("tails", [SHAKY, [-0.3, 0.1, 0.35]])
+def test_a_tail_that_is_unclear_and_does_not_look_slower_takes_no_set_more(
+    tails: list[float],
+) -> None:
+    found = judge_tails(tails)
+    assert (found.overall, found.sets) == (UNCHANGED, 3)
+    assert found.tail is not None
+    assert found.tail.verdict is None
+
+
+def test_a_slower_tail_is_a_regression_from_six_sets_on() -> None:
+    for sets in range(3, 6):
+        assert judge_tails((SLOW_TAIL * 2)[:sets]).verdict is None
+    found = judge_tails(SLOW_TAIL * 2)
+    assert (found.verdict, found.overall, found.sets) == (UNCHANGED, REGRESSED, 3)
+    assert found.tail is not None
+    assert found.tail.interval == means.exponential(means.interval(SLOW_TAIL * 2))
+
+
+def test_a_tail_that_looked_slower_at_first_ends_where_it_does_not_any_more() -> None:
+    assert judge_tails(UNCLEAR_TAIL).verdict is None
+    found = judge_tails([*UNCLEAR_TAIL, -0.2])
+    assert found.overall is UNCHANGED
+    assert found.tail is not None
+    assert (found.tail.verdict, found.tail.sets) == (None, 4)
+
+
+def test_a_tail_that_looks_slower_to_the_end_is_inconclusive() -> None:
+    cut_off = judge_tails(UNCLEAR_TAIL, is_over=True)
+    assert (cut_off.verdict, cut_off.overall) == (UNCHANGED, INCONCLUSIVE)
+    tails = [0.13 + 0.12 * (-1) ** index for index in range(16)]
+    assert judge_tails(tails[:15]).verdict is None
+    assert judge_tails(tails).overall is INCONCLUSIVE
+
+
+def test_a_tail_has_its_share_of_alpha() -> None:
+    level = gate.ALPHA * gate.TAIL_ALPHA * next(k.alpha for k in gate.LOOKS if k.sets == 6)
+    for reach, verdict in ((0.3 * JUST_UNDER, REGRESSED), (0.3 * JUST_OVER, None)):
+        assert judge_tails(spread(0.3, reach, level, 6)).overall is verdict
+
+
+def test_a_tail_needs_an_estimate_of_its_own_delta() -> None:
+    assert judge_tails([0.094, 0.095, 0.095] * 2).overall is UNCHANGED
+    assert judge_tails([0.096, 0.097, 0.097] * 2).overall is REGRESSED
+    waived = Settings(deltas={"cell": 0.2})
+    history = {"cell": History(SAME * 2, [0.12, 0.121, 0.122] * 2)}
+    assert gate.judge(history, waived, is_over=False)["cell"].overall is UNCHANGED
+
+
+def test_a_cell_that_changed_by_its_medians_has_no_verdict_of_its_tail() -> None:
+    for sets in (SLOWER * 2, FASTER * 2):
+        history = {"cell": History(sets, SLOW_TAIL * 2)}
+        assert gate.judge(history, Settings(), is_over=False)["cell"].tail is None
+
+
+def test_tails_of_unchanged_code_raise_no_more_alarms_than_they_may() -> None:
+    drawn = np.random.default_rng(4).standard_normal((4_000, 6, gate.MOST_SETS))
+    alarms = 0
+    for cells in (0.2 * drawn).tolist():
+        history = {str(index): History(SAME * 5, tails) for index, tails in enumerate(cells)}
+        found = gate.judge(history, Settings(), is_over=True).values()
+        alarms += any(cell.overall is REGRESSED for cell in found)
+    assert bounds(alarms, len(drawn))[0] < gate.ALPHA * gate.TAIL_ALPHA
 
 
 def test_the_looks_share_alpha_and_go_up() -> None:
@@ -242,7 +330,7 @@ def judged(gates: Any, settings: Settings) -> list[list[Judgement]]:
     """What each gate says of its cells."""
     told = []
     for cells in gates:
-        history = {str(index): sets for index, sets in enumerate(cells)}
+        history = {str(index): History(sets, sets) for index, sets in enumerate(cells)}
         told.append(list(gate.judge(history, settings, is_over=True).values()))
     return told
 
@@ -322,9 +410,15 @@ def test_code_slower_by_just_delta_passes_as_often_as_it_may(machine: Machine) -
 def test_a_verdict_outlasts_all_that_is_measured_after_it(machine: Machine, slower: float) -> None:
     settings = Settings(most_sets=14)
     for early, late in machine.gates(20, cells=2, slower=slower):
-        last = gate.judge({"early": early, "late": late}, settings, is_over=False)["early"]
+        whole = {"early": History(early, early[::-1]), "late": History(late, late)}
+        last = gate.judge(whole, settings, is_over=False)["early"]
         assert last.verdict is not None
         for sets in range(len(early)):
-            shorter = {"early": early[:sets], "late": late[: len(late) - sets]}
+            rest = late[: len(late) - sets]
+            shorter = {
+                "early": History(early[:sets], early[::-1][:sets]),
+                "late": History(rest, rest),
+            }
             found = gate.judge(shorter, settings, is_over=False)["early"]
-            assert found == last if sets >= last.sets else found.verdict is None
+            used = max(last.sets, last.tail.sets if last.tail else 0)
+            assert found == last if sets >= used else found.verdict is None

@@ -97,3 +97,28 @@ def test_the_verdict_file_has_a_schema_every_set_and_no_nan() -> None:
 def test_a_gate_of_too_few_sets_says_so() -> None:
     gate = gates.gate({runs.EAGER: (0.1,)})
     assert report.sentence(gate, gate.pairs[0]) == "inconclusive: too few sets (1)"
+
+
+SLOW_TAIL = gates.gate({runs.EAGER: 2 * gates.SAME}, slow_tail=0.5)
+
+
+def test_a_slower_tail_is_a_regression_that_says_what_is_slower() -> None:
+    assert SLOW_TAIL.exit_code == 1
+    (row,) = report.frame(SLOW_TAIL).to_dict("records")
+    assert row["verdict"] == "❌ regressed by p90"
+    assert row["ratio"] == pytest.approx(1.0, abs=1e-3)
+    assert row["tail"] == pytest.approx(1.5, abs=1e-2)
+    assert report.headline(SLOW_TAIL) == "1 regressed"
+    said = report.sentence(SLOW_TAIL, SLOW_TAIL.pairs[0])
+    assert said.startswith("regressed: head takes, by the 90th percentile of its iterations, 1.500")
+    assert said.endswith("over 6 sets")
+    (line,) = report.annotations(SLOW_TAIL)
+    assert line.startswith("::error")
+
+
+def test_the_verdict_file_has_both_verdicts() -> None:
+    (cell,) = json.loads(report.as_json(SLOW_TAIL))["cells"]
+    assert cell["verdict"] == "regressed"
+    assert cell["judgement"]["verdict"] == "unchanged"
+    assert cell["judgement"]["tail"]["verdict"] == "regressed"
+    assert cell["tail_log_ratios"] == pytest.approx(6 * [math.log(1.5)], abs=1e-2)

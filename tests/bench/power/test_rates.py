@@ -1,9 +1,10 @@
 import math
+from collections.abc import Sequence
 
 import pytest
 
 from bench.gate import judge
-from bench.gate.judge import Settings
+from bench.gate.judge import History, Settings
 from bench.gate.verdict import Verdict
 from bench.power.cases import PROTOCOL, Case
 from bench.power.rates import Rate, Series, gates, powers
@@ -32,8 +33,12 @@ def row(
     )
 
 
+def history(sets: Sequence[float]) -> History:
+    return History(sets, sets)
+
+
 def test_a_gate_takes_the_sets_it_needs_and_leaves_the_rest_to_the_next() -> None:
-    found = list(gates([*SAME, *SLOWER, *SLOWER, *SAME], Settings()))
+    found = list(gates(history([*SAME, *SLOWER, *SLOWER, *SAME]), Settings()))
     assert [judgement.verdict for judgement in found] == [
         Verdict.UNCHANGED,
         Verdict.REGRESSED,  # of six, the fewest that a change is named by
@@ -43,11 +48,11 @@ def test_a_gate_takes_the_sets_it_needs_and_leaves_the_rest_to_the_next() -> Non
 
 
 def test_what_is_left_is_not_judged() -> None:
-    assert list(gates(SLOWER, Settings())) == []
+    assert list(gates(history(SLOWER), Settings())) == []
 
 
 def test_a_gate_without_numbers_gives_up_undecided() -> None:
-    (found,) = gates([math.nan] * judge.FIRST_LOOK, Settings())
+    (found,) = gates(history([math.nan] * judge.FIRST_LOOK), Settings())
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
