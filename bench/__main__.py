@@ -2,18 +2,12 @@
 
 import sys
 
-from bench.exits import Exit
+from bench import exits
 
 
 def main() -> int:
-    """Run the command line; Ctrl-C is a sentence, while it is still being imported too."""
-    try:
-        from bench import cli
-
-        return cli.main()
-    except KeyboardInterrupt:
-        print("googlenet-bench: interrupted", file=sys.stderr)
-        return Exit.WRONG_REQUEST
+    """Run the command line."""
+    return exits.run("googlenet-bench", "bench.cli")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Launcher(ABC):
 
         ``roots`` are the folders in which modules are looked for first.
         """
+        self.ahead = 1  # how many times what workers have in common is begun together
         path = os.pathsep.join(filter(None, [*map(str, roots), environment.get("PYTHONPATH")]))
         self._environment = {**environment, "PYTHONPATH": path}
         self._python = python
@@ -129,13 +130,13 @@ class ForkServer(Launcher):
         """
         super().__init__(environment, python, cpus, roots)
         self._imports = tuple(imports)
-        self._ahead = ahead
+        self.ahead = ahead
         self._servers: deque[Server] = deque()
         self._start()
 
     def _start(self) -> None:
         """Start servers, which go on importing; raises ``WorkerError`` without interpreter."""
-        for _ in range(self._ahead):
+        for _ in range(self.ahead):
             server = Server(self._environment, self._imports, self._python)
             self._servers.append(server)
             self._restrict(server.pid)

@@ -239,7 +239,7 @@ class Run:
         if group not in self.outcome.allotted:
             importing_s = self.outcome.phases_s.get("importing", 0.0)
             chosen = allocation.rounds(
-                importing_s=importing_s / len(self.outcome.waves),
+                importing_s=importing_s / self._context.launcher.ahead / len(self.outcome.waves),
                 set_s=set_s,
                 round_s=live.round_s,
                 workers=live.workers,

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from bench import energy
@@ -52,7 +53,7 @@ class LiveWave:
         order = self._longest_first(cells) if in_any_order else cells
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
-        self._latency_s: dict[Cell, float] = {}
+        self._latency_s: dict[Cell, float] = {}  # in the second half of warming up
         self._visiting = visiting.of(device, context.plan.environment)
 
     @property
@@ -88,7 +89,7 @@ class LiveWave:
                 self._live.learn(
                     cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s)
                 )
-                self._latency_s[cell] = min(durations_s)
+                self._latency_s[cell] = median(durations_s[len(durations_s) // 2 :])
             self._context.progress.advance(cell.id)
 
     @property

@@ -21,7 +21,7 @@ saying so of that very cell, so this risk is not split over cells, as in an inte
 (Berger 1982), but over the looks alone.
 
 No cell's noise is used for another's: a variance estimate that borrows from the other cells
-(Smyth 2004) finds slower code sooner, and raises a false alarm in 3 gates of 100 where one cell is
+(Smyth 2004) finds slower code sooner, and raises a false alarm in 2 gates of 100 where one cell is
 much noisier than the rest. ``docs/sharpness.md`` compares these looks with other designs.
 """
 

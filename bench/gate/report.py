@@ -15,7 +15,7 @@ from bench.gate.verdict import Judgement, Verdict
 from bench.report import card, markdown, trust
 from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
 
 COUNT = scaled(1, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # How the gate visits its workers now. Sets and gates of another way stay on record, and say nothing
 # of the gate as it is.
-PROTOCOL = "visits of one iteration"
+PROTOCOL = "neighbours visited for one iteration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -30,6 +30,9 @@ def _of(mode: str, kind: str, *percents: float) -> tuple[Case, ...]:
 SIZES = (3.0, 5.0, 10.0)
 # Measured together, in the same sets, each beside the network without it.
 PLANS: Mapping[str, tuple[Case, ...]] = {
+    "same": tuple(
+        case for mode in ("eager", "compile", "channels_last") for case in _of(mode, "none", 0.0)
+    ),
     "sizes": tuple(
         case
         for mode in ("eager", "channels_last")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +17,11 @@ from bench.engine.launch import ROOT
 from bench.gate import files
 from bench.names import RequestError
 from bench.power.cases import PROTOCOL
+from bench.suite.profiles import MODES, REFERENCE_ARCH
 
 ARCH = "network:network"
+SIX_CELLS = ((ARCH, REFERENCE_ARCH), MODES)
+"""The archs and modes of a gate of as many cells as the default one has."""
 LIMIT_S = 1800.0
 TEMPORARY = "temporary"
 _SOURCE = '''\
@@ -58,8 +61,15 @@ class GateRow:
     torch: str
 
 
-def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
-    """Hold a gate in a mode on a head that is slower by so much, or by a comment; its rows.
+def hold(
+    *,
+    archs: Sequence[str] = (ARCH,),
+    modes: Sequence[str],
+    load: str,
+    percent: float,
+    amount: int,
+) -> list[GateRow]:
+    """Hold a gate on a head whose ``ARCH`` is slower by so much, or by a comment; its rows.
 
     Raises ``RequestError`` with what it said where it gave no verdicts.
     """
@@ -67,7 +77,7 @@ def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
         reports = folder / "gate-report"
         began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         try:
-            ended = _gate(folder, reports, mode)
+            ended = _gate(folder, reports, archs, modes)
         except subprocess.TimeoutExpired as error:
             raise RequestError(f"a gate took more than {LIMIT_S:.0f} s") from error
         seconds = time.monotonic() - start
@@ -100,11 +110,14 @@ def hold(*, mode: str, load: str, percent: float, amount: int) -> list[GateRow]:
     ]
 
 
-def _gate(folder: Path, reports: Path, mode: str) -> "subprocess.CompletedProcess[str]":
+def _gate(
+    folder: Path, reports: Path, archs: Sequence[str], modes: Sequence[str]
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [
             *(sys.executable, "-m", "bench", "gate", "--base", "HEAD"),
-            *("--archs", ARCH, "--modes", mode, "--report-dir", str(reports)),
+            *("--archs", ",".join(archs), "--modes", ",".join(modes)),
+            *("--report-dir", str(reports)),
         ],
         cwd=folder,
         env=_variables(folder),

@@ -43,7 +43,8 @@ one set's log-ratio.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
-a cell each, head with uncommitted changes against its last commit. Exit code 1 is a regression,
+a cell each, or six as the default gate has, head with uncommitted changes against its last commit.
+Exit code 1 is a regression,
 0 none, 3 undecided. *Measured* is the geometric mean of the gates' own ratios; *loaded* is with a
 process that multiplies matrices on two threads beside it.
 """
@@ -195,14 +196,17 @@ def _row(power: Power) -> dict[str, Any]:
     }
 
 
-def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
+def _held(rows: Iterable[GateRow]) -> list[dict[str, Any]]:
     """A row for each load, size and mode: quiet before loaded, A/A before the rest."""
-    rows = sorted(gates, key=lambda row: (*_kind(row), row.began))
+    by_gate: dict[str, list[GateRow]] = {}
+    for row in rows:
+        by_gate.setdefault(row.began, []).append(row)
+    gates = sorted(by_gate.values(), key=_kind)
     found = []
-    for (*_, percent, mode), of_kind in groupby(rows, key=_kind):
-        cells = list(of_kind)
-        held = {row.began: row for row in cells}
-        codes = [row.exit_code for row in held.values()]
+    for (*_, percent, mode), of_kind in groupby(gates, key=_kind):
+        held = list(of_kind)
+        cells = [row for gate in held for row in gate]
+        codes = [gate[0].exit_code for gate in held]
         logs = [math.log(row.ratio) for row in cells if math.isfinite(row.ratio)]
         found.append(
             {
@@ -212,7 +216,7 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
                 "percent": percent,
                 "measured": math.expm1(mean(logs)) if logs else math.nan,
                 "gates": len(held),
-                "seconds": median(row.seconds for row in held.values()),
+                "seconds": median(gate[0].seconds for gate in held),
                 "sets": median(row.sets for row in cells),
                 **{
                     f"exit_{code}": rate(Rate(count=codes.count(code), of=len(codes)))
@@ -223,10 +227,13 @@ def _held(gates: Iterable[GateRow]) -> list[dict[str, Any]]:
     return found
 
 
-def _kind(row: GateRow) -> tuple[bool, str, bool, float, str]:
+def _kind(gate: Sequence[GateRow]) -> tuple[bool, str, bool, float, str]:
     """What gates add up by; the mode decides what an amount turns out to cost."""
-    mode = row.cell.removeprefix(f"{ARCH}/").partition("/")[0]
-    return row.protocol != PROTOCOL, row.protocol, row.load != "quiet", row.percent, mode
+    first = gate[0]
+    mode = first.cell.removeprefix(f"{ARCH}/").partition("/")[0]
+    what = mode if len(gate) == 1 else f"{len(gate)} cells"
+    is_before = first.protocol != PROTOCOL
+    return is_before, first.protocol, first.load != "quiet", first.percent, what
 
 
 def _sum(rates: Iterable[Rate]) -> Rate:

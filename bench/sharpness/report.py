@@ -17,6 +17,7 @@ from bench.tables import Column, as_markdown, scaled
 
 FILE = "sharpness.md"
 RAW_FILE = "sharpness.csv.gz"
+APART = (1, 2, 3, 4, 5, 8, 12)
 MEDIAN_ERROR = math.sqrt(math.pi / 2)  # of a median over that of a mean, for normal noise
 
 PERCENT, MS = scaled(100, 2), scaled(1e3, 1)
@@ -42,6 +43,11 @@ Two networks, two workers of each in each of several fork servers, all alive tog
 one timed iteration after a dropped one. *within*: standard deviation of workers of one network and
 server. *servers*: standard deviation of the networks' log-ratio from server to server. *expected*:
 what *servers* would be if only the rounds' noise and *within* were there.
+"""
+DISTANCES = """\
+How much the log-ratio of two workers of one mode scatters from round to round (1.4826 times the
+median absolute deviation), by how many visits they are apart in the round: 1 is a neighbour. Of
+*spin*, visits of one iteration with a count of 10,000 or 30,000.
 """
 _SPIN_COLUMNS = (
     Column(name="arm", heading="GOMP_SPINCOUNT", is_text=True),
@@ -73,6 +79,11 @@ _PROCESSES_COLUMNS = (
     Column(name="expected", heading="expected %", write=PERCENT),
 )
 
+_DISTANCES_COLUMNS = (
+    Column(name="experiment", heading="experiment", is_text=True),
+    *(Column(name=str(apart), heading=str(apart), write=PERCENT) for apart in APART),
+)
+
 
 def read(path: Path) -> pd.DataFrame:
     """Every iteration of a study; none where there is no file.
@@ -102,6 +113,9 @@ def render(machine: str, torch: str, rows: pd.DataFrame) -> str:
         of_it = rows[rows["experiment"] == name]
         if len(of_it):
             parts += [f"## {title}", text, as_markdown(columns, pd.DataFrame(table(of_it)))]
+    if apart := list(_distances(rows)):
+        table = as_markdown(_DISTANCES_COLUMNS, pd.DataFrame(apart))
+        parts += ["## Noise by distance", DISTANCES, table]
     parts.append(f"Raw: [{RAW_FILE}]({RAW_FILE}), a row for each iteration.")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -121,10 +135,14 @@ def _segments(rows: pd.DataFrame) -> Sequence[int]:
     return np.cumsum(np.diff(places, prepend=-1) <= 0).tolist()  # type: ignore[no-any-return]
 
 
+def spread(values: "np.ndarray[Any, Any]") -> float:
+    """Standard deviation by the median absolute deviation."""
+    return NORMAL_MAD * float(np.median(np.abs(values - np.median(values))))
+
+
 def error(values: "np.ndarray[Any, Any]") -> float:
     """Standard error of the median of independent values."""
-    spread = NORMAL_MAD * float(np.median(np.abs(values - np.median(values))))
-    return MEDIAN_ERROR * spread / math.sqrt(len(values))
+    return MEDIAN_ERROR * spread(values) / math.sqrt(len(values))
 
 
 def _spin(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -213,3 +231,37 @@ def _processes(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             # The difference of two means of two workers each.
             "expected": sd_within,
         }
+
+
+def _distances(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    of_spin = (rows["way"] == "one") & rows["arm"].isin(["10000", "30000"])
+    for name, counted in (
+        ("spin", rows[(rows["experiment"] == "spin") & of_spin]),
+        ("processes", rows[(rows["experiment"] == "processes") & (rows["iteration"] == 1)]),
+    ):
+        if not len(counted):
+            continue
+        scatter: dict[int, list[float]] = {}
+        for _, of_arm in counted.groupby(["arm", "repetition"]):
+            by_segment = of_arm.assign(segment=_segments(of_arm)).groupby("segment")
+            for _, segment in by_segment:
+                for apart, values in _by_distance(segment):
+                    scatter.setdefault(apart, []).extend(values)
+        yield {"experiment": name} | {
+            str(apart): spread(np.array(scatter[apart])) for apart in APART if apart in scatter
+        }
+
+
+def _by_distance(rows: pd.DataFrame) -> Iterator[tuple[int, "np.ndarray[Any, Any]"]]:
+    """Log-ratios of each two workers of a mode, each pair's median taken off, by their distance."""
+    for _, of_mode in rows.groupby("mode"):
+        by_worker = of_mode.pivot_table(
+            index="round", columns=["server", "network", "worker"], values=["seconds", "place"]
+        ).dropna()
+        logs, places = np.log(by_worker["seconds"]).to_numpy(), by_worker["place"].to_numpy()
+        for one, other in combinations(range(logs.shape[1]), 2):
+            ratios = logs[:, one] - logs[:, other]
+            ratios = ratios - np.median(ratios)
+            distances = np.abs(places[:, one] - places[:, other])
+            for apart in np.unique(distances):
+                yield int(apart), ratios[distances == apart]

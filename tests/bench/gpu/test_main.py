@@ -10,11 +10,11 @@ import pytest
 
 from bench import cli
 from bench.engine.launch import ROOT
-from bench.gpu import __main__ as gpu
+from bench.gpu import command as gpu
 from bench.gpu import compiling, step
 from bench.gpu.step import GRACE_S, Step, Taken
 from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
-from bench.selfcheck import __main__ as selfcheck
+from bench.selfcheck import command as selfcheck
 from tests.bench import rehearsal
 from tests.bench.gpu.test_step import WRITES_LATE
 

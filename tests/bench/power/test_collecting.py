@@ -14,8 +14,8 @@ import pytest
 
 from bench.engine.launch import Launcher, Spawner
 from bench.exits import Exit
-from bench.power import __main__ as power
 from bench.power import calibration, report, sets, table
+from bench.power import command as power
 from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
 from tests.bench.engine.running import Watcher

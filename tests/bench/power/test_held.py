@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from bench.power import held
+from bench.suite.profiles import PROFILES
 
 BUILD = "import network; print(network.network()(__import__('torch').zeros(1, 3, 224, 224)).shape)"
 
@@ -41,6 +42,12 @@ def test_an_a_a_gates_head_differs_in_a_comment() -> None:
         subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
         base = (folder / "network.py").read_text(encoding="utf-8")
     assert head == base + "# Head.\n"
+
+
+def test_a_gate_of_six_cells_has_the_cells_of_a_gate_without_options() -> None:
+    (own, reference), modes = held.SIX_CELLS
+    quick = PROFILES["quick"]
+    assert (own, reference, modes) == (held.ARCH, quick.archs[1], quick.modes)
 
 
 BASE = """

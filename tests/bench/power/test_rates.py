@@ -30,6 +30,7 @@ def row(
         log_ratio=log_ratio,
         base_s=0.05,
         torch="2.11.0",
+        tail_log_ratio=log_ratio,
     )
 
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 from bench.gate.judge import Settings
 from bench.power import report
@@ -59,3 +60,15 @@ def test_gates_held_end_to_end_are_told_by_mode_and_by_what_they_measured() -> N
     assert "loaded, 5 % meant in eager: exit code 1 in 0% " in loaded
     (heading,) = (line for line in page.splitlines() if line.startswith("| machine"))
     assert "measured %" in heading
+
+
+def test_a_gate_of_six_cells_is_one_gate() -> None:
+    cells = [
+        replace(gate(mode, 1.0, percent=0.0), began="at once", exit_code=0)
+        for mode in ("eager", "compile", "channels_last")
+    ]
+    alone = replace(gate("eager", 1.0, percent=0.0), exit_code=0)
+    six, one = sentences(report.render("a machine", [], [*cells, alone], Settings()))
+    assert "0 % meant in eager" in one
+    assert "0 % meant in 3 cells" in six
+    assert "1 of 1" in six

@@ -37,3 +37,15 @@ def test_a_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-12])
     with pytest.raises(RequestError, match="no table"):
         table.read(path, SetRow)
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "sets.csv"
+    table.append(path, [row(0.1), row(0.2)])
+    lines = path.read_text().splitlines()
+    path.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    table.append(path, [row(0.3)])
+    first, second, third = table.read(path, SetRow)
+    assert [found.log_ratio for found in (first, second, third)] == [0.1, 0.2, 0.3]
+    assert math.isnan(first.tail_log_ratio)
+    assert third == row(0.3)

@@ -6,7 +6,7 @@ import pytest
 
 from bench.engine.process import WorkerError
 from bench.selfcheck import bias, handover, report, scale, startup
-from bench.selfcheck.__main__ import _biases, _cells, main
+from bench.selfcheck.command import _biases, _cells, main
 from bench.selfcheck.report import Selfcheck
 from bench.selfcheck.scale import Scale
 from bench.selfcheck.synthetic import Size
@@ -136,7 +136,7 @@ def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
         biases=(bias.of(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
         scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
     )
-    monkeypatch.setattr("bench.selfcheck.__main__.check", lambda *_: iter([found]))
+    monkeypatch.setattr("bench.selfcheck.command.check", lambda *_: iter([found]))
     assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == status
     assert (tmp_path / report.FILE).read_text() == report.render(found)
 
@@ -175,7 +175,7 @@ def test_what_was_measured_is_written_whatever_ends_it(
         yield measured
         raise error
 
-    monkeypatch.setattr("bench.selfcheck.__main__.check", check)
+    monkeypatch.setattr("bench.selfcheck.command.check", check)
     assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == 2
     assert (tmp_path / report.FILE).read_text() == report.render(measured)
     assert ("it died" if isinstance(error, WorkerError) else "interrupted") in (

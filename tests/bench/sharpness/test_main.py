@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.exits import Exit
-from bench.sharpness import __main__ as main
+from bench.sharpness import command as main
 from bench.sharpness import experiments, live, report
 from bench.sharpness.experiments import EXPERIMENTS
 

@@ -69,6 +69,22 @@ def test_the_error_is_that_of_a_median() -> None:
     assert one["se"] == pytest.approx(expected, rel=0.35)
 
 
+def walk(step: float) -> Iterator[Row]:
+    """Six workers in random order, on a machine whose speed walks at random."""
+    drawn, slower = random.Random(1), 0.0
+    for number in range(400):
+        for place, worker in enumerate(drawn.sample(range(6), 6)):
+            slower += drawn.gauss(0, step)
+            seconds = 0.1 * math.exp(slower + worker)
+            yield replace(ROW, round=number, place=place, worker=worker, seconds=seconds)
+
+
+def test_on_a_machine_that_drifts_the_scatter_grows_with_the_distance() -> None:
+    (found,) = report._distances(frame(walk(0.01)))
+    for apart in (1, 2, 3, 4, 5):
+        assert found[str(apart)] == pytest.approx(0.01 * math.sqrt(apart), rel=0.15)
+
+
 def first(above: tuple[float, ...]) -> Iterator[Row]:
     for number in range(8):
         for iteration, share in enumerate((*above, 0.0, 0.0, 0.0, 0.0)):
