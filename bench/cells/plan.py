@@ -63,6 +63,8 @@ class Plan:
     """Ratios are taken to this arch and mode; in a group without, to its first cell."""
     against_base: bool = False
     """Whether every cell is measured a second time, with other code or another interpreter."""
+    versions: bool = False
+    """Whether the archs are versions of one network, as head and base of a gate are."""
     ceiling: bool = False
     """Whether to measure first what the device does at the most in each dtype; never in a gate."""
     energy: bool = False
@@ -118,6 +120,11 @@ class Plan:
     def controls(self) -> tuple[Cell, ...]:
         """The reference of each group, a second time."""
         return tuple(map(waves.control, self.references.values()))
+
+    @property
+    def compares_versions(self) -> bool:
+        """Whether what is compared are versions of one network."""
+        return self.against_base or self.versions
 
     @property
     def bases(self) -> tuple[Cell, ...]:

@@ -33,7 +33,6 @@ class Launcher(ABC):
 
         ``roots`` are the folders in which modules are looked for first.
         """
-        self.ahead = 1  # how many times what workers have in common is begun together
         path = os.pathsep.join(filter(None, [*map(str, roots), environment.get("PYTHONPATH")]))
         self._environment = {**environment, "PYTHONPATH": path}
         self._python = python
@@ -58,6 +57,11 @@ class Launcher(ABC):
     def pids(self) -> tuple[int, ...]:
         """Processes besides the workers whose CPU time is this run's own."""
         return (os.getpid(),)
+
+    @property
+    def importing_share(self) -> float:
+        """The share of the first importing that each set costs; 0 where every worker imports."""
+        return 0.0
 
     def renew(self) -> None:  # noqa: B027 - most share nothing
         """Begin anew what workers have in common, so that later ones do not share it with these."""
@@ -130,16 +134,21 @@ class ForkServer(Launcher):
         """
         super().__init__(environment, python, cpus, roots)
         self._imports = tuple(imports)
-        self.ahead = ahead
+        self._ahead = ahead
         self._servers: deque[Server] = deque()
         self._start()
 
     def _start(self) -> None:
         """Start servers, which go on importing; raises ``WorkerError`` without interpreter."""
-        for _ in range(self.ahead):
+        for _ in range(self._ahead):
             server = Server(self._environment, self._imports, self._python)
             self._servers.append(server)
             self._restrict(server.pid)
+
+    @property
+    def importing_share(self) -> float:
+        """One server's, of those that were started together."""
+        return 1 / self._ahead
 
     @property
     def pids(self) -> tuple[int, ...]:

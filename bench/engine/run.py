@@ -238,8 +238,10 @@ class Run:
             return allocation.LEAST
         if group not in self.outcome.allotted:
             importing_s = self.outcome.phases_s.get("importing", 0.0)
+            share = self._context.launcher.importing_share / len(self.outcome.waves)
             chosen = allocation.rounds(
-                importing_s=importing_s / self._context.launcher.ahead / len(self.outcome.waves),
+                live.effort,
+                importing_s=share * importing_s,
                 set_s=set_s,
                 round_s=live.round_s,
                 workers=live.workers,

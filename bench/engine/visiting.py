@@ -5,13 +5,14 @@ import platform
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from bench.cells.cell import Cell
 
 MOST_ITERATIONS = 20
-# Visits of which one iteration more is dropped, at random. Else of a network that is slow every
-# second time, or every tenth, slow iterations would all be dropped ones, or none of them.
-EXTRA_DROPPED = 0.1
+# The share of visits that drop one iteration more, where they drop any. Without it, a network that
+# is slow every second time would be slow in all of its timed iterations, or in none.
+EXTRA_DROPPED = 0.25
 LEAST_BACK_TO_BACK = 2  # iterations: of one alone nothing overlaps
 
 
@@ -26,6 +27,8 @@ class Visiting:
     drop_below_s: float
     """The first iteration of each visit is dropped where the fastest worker takes less than this.
     """
+    effort: float = 1.0
+    """Seconds that a set measures for each second of starting it (allocation.py)."""
 
     def dropped(self, fastest_s: float) -> int:
         """Iterations of each visit that are run and not timed: as many for every worker of a wave.
@@ -49,34 +52,45 @@ class Visiting:
 # 40 ms, at most 1 % from 100 ms on. It is also the noisiest: without it, half as many visits are as
 # precise.
 SHORT = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.1)
+# Of two versions of one network the first iteration costs both as much, and cancels. Without a
+# dropped iteration between them, timed ones are neighbours: the log-ratio of two workers scattered
+# by 3.7 % a round instead of 5.9 %, in half the time.
+ALTERNATING = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.0, effort=0.5)
 # Where OpenMP's threads spin for milliseconds after a visit, they disturb the next worker: after a
 # pause of 5 ms its first iteration took 7.7 % longer, and the second 0.1 %. What one process costs
 # the next on a GPU has not been measured: none was at hand.
 BLOCKS = Visiting(pause_s=0.005, visit_s=0.16, drop_below_s=math.inf)
 
 
-def of(device: str, environment: str, system: str = platform.system()) -> Visiting:
+def of(
+    device: str, environment: str, *, versions: bool, system: str = platform.system()
+) -> Visiting:
     """How to visit workers on a device that run in an environment of bench/machine/environment.py.
 
     Only the pinned one keeps the threads of GNU OpenMP, which PyTorch has on Linux, from spinning
-    into the next visit.
+    into the next visit. ``versions``: whether what is compared are versions of one network.
     """
     may_be_short = device == "cpu" and environment == "pinned" and system == "Linux"
-    return SHORT if may_be_short else BLOCKS
+    return (ALTERNATING if versions else SHORT) if may_be_short else BLOCKS
 
 
 def order(cells: Iterable[Cell], chance: random.Random, *, against_base: bool) -> list[Cell]:
-    """The order of a round: random, but with those next to each other that are compared first.
+    """The order of a round: random, with compared cells next to each other.
 
-    These are head and base of a gate's cell, and otherwise the cells of one mode. The machine's
-    noise changes from one visit to the next: on two cores the log-ratio of two workers scattered by
-    5.7 % where they were neighbours, and by 9 % where five others were visited between them.
+    These are head and base of a gate's cell, before or after the control, and otherwise the cells
+    of one mode. The machine's noise changes from one visit to the next: on two cores the log-ratio
+    of two workers scattered by 5.1 % where they were neighbours, and by 8.9 % where four others
+    were visited between them (reports/cpu-amd-epyc-2-cores/sharpness.md).
     """
-    blocks: dict[tuple[str, str], list[Cell]] = {}
+    by_block: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        blocks.setdefault((cell.arch if against_base else "", cell.mode), []).append(cell)
-    shuffled = list(blocks.values())
-    chance.shuffle(shuffled)
-    for block in shuffled:
+        by_block.setdefault((cell.arch if against_base else "", cell.mode), []).append(cell)
+    blocks, found = list(by_block.values()), list[Cell]()
+    chance.shuffle(blocks)
+    for block in blocks:
         chance.shuffle(block)
-    return [cell for block in shuffled for cell in block]
+        is_control_first = chance.random() < 0.5
+        if against_base:
+            block.sort(key=attrgetter("control"), reverse=is_control_first)
+        found += block
+    return found

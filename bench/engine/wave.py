@@ -54,7 +54,9 @@ class LiveWave:
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}  # in the second half of warming up
-        self._visiting = visiting.of(device, context.plan.environment)
+        self._visiting = visiting.of(
+            device, context.plan.environment, versions=context.plan.compares_versions
+        )
 
     @property
     def without_memory(self) -> Mapping[Cell, Failure]:
@@ -96,6 +98,11 @@ class LiveWave:
     def workers(self) -> int:
         """How many are alive."""
         return len(self._live)
+
+    @property
+    def effort(self) -> float:
+        """Seconds that it should measure for each second of starting it."""
+        return self._visiting.effort
 
     @property
     def round_s(self) -> float:
@@ -198,7 +205,7 @@ class LiveWave:
         return order
 
     def _chance(self, what: str | int) -> random.Random:
-        """Of its own seed each time: a run that was cut off goes on as it would have."""
+        """A generator with a seed of its own, so that a resumed run goes on as it would have."""
         key = (self._context.plan.seed, self._group, *self._live.where.values(), what)
         return random.Random(repr(key))
 
@@ -256,7 +263,8 @@ class LiveWave:
     def _visit(self, cell: Cell, round_index: int) -> None:
         context, latency_s = self._context, self._latency_s[cell]
         timed, dropped = self._visiting.timed(latency_s), self._dropped
-        if self._chance(f"{round_index}: {cell.id}").random() < visiting.EXTRA_DROPPED * dropped:
+        chance = self._chance(f"{round_index}: {cell.id}")
+        if dropped and chance.random() < visiting.EXTRA_DROPPED:
             dropped += 1
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(

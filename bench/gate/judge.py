@@ -5,9 +5,9 @@ verdict comes from Student's t over a cell's sets, looked at after 3, 4, 5, 6, 8
 them (a group-sequential test).
 
 Latencies are medians, which do not see one slow iteration in ten. So a set gives a second number,
-log(head's 90th percentile / base's), and a cell that is not slower by its medians gets a second
-verdict, of its **tail**. Percentiles scatter more than medians, so the tail's δ is larger, and it
-asks for more sets only where head's tail looks slower already.
+the log-ratio of the means of each side's slowest fifth of iterations, and a cell that is not slower
+by its medians gets a second verdict, of its **tail**. Tails scatter more than medians, so the
+tail's δ is larger, and it asks for more sets only where head's tail looks slower already.
 
 **Alpha** is the probability that a gate says ``regressed`` of any of its m cells though none
 changed; where some did, of any other. Each cell has alpha / m of it, of which its tail has a fifth,
@@ -18,11 +18,15 @@ own.
 **Unchanged** means not slower by δ: the upper bound is below it. Nothing bounds it from below, so
 that a cell which is faster by an unclear amount can end. A gate lets a slower cell pass only by
 saying so of that very cell, so this risk is not split over cells, as in an intersection-union test
-(Berger 1982), but over the looks alone.
+(Berger 1982); all looks of a cell together have it.
 
 No cell's noise is used for another's: a variance estimate that borrows from the other cells
 (Smyth 2004) finds slower code sooner, and raises a false alarm in 2 gates of 100 where one cell is
-much noisier than the rest. ``docs/sharpness.md`` compares these looks with other designs.
+much noisier than the rest. docs/gate-designs.md compares these looks with other designs.
+
+All of this holds for sets that are independent, and scatter as a normal distribution or with
+heavier tails. It does not hold for processes that come in two kinds, one of them slower by much
+more than δ: then about 5 gates of 100 raise a false alarm.
 """
 
 import math
@@ -35,7 +39,7 @@ from bench.gate.verdict import Judgement, Tail, Verdict
 from bench.names import RequestError
 
 LEAST_EFFECT = 0.03  # six times the standard deviation of an A/A set on a quiet machine
-ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, on however noisy a machine
+ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, whatever the sets' noise
 MISS = 0.1
 """The probability at most of ``unchanged`` for a cell that is slower by just δ."""
 
@@ -83,14 +87,15 @@ LOOKS = (
     Look(12, alpha=0.15, miss=0.012),
     Look(16, alpha=0.1, miss=0.015),
 )
-TAIL_EFFECT = 0.1  # the least effect on the 90th percentile that matters, as a share
+TAIL_EFFECT = 0.1  # the least effect on the slowest fifth that matters, as a share
 TAIL_ALPHA = 0.2  # of a cell's alpha
 TAIL_DOUBT = 0.1  # the level at which a tail that is slower by TAIL_EFFECT asks for more sets
 FIRST_LOOK = LOOKS[0].sets
+FIRST_CHANGE = min(look.sets for look in LOOKS if look.alpha)
 MOST_SETS = LOOKS[-1].sets
 LEAST_NUMBERED = 0.25  # of the sets must have a number; the first look's three then take twelve
 
-MOST_ALPHA = 0.25  # who allows more false alarms than that has no gate
+MOST_ALPHA = 0.25  # with more false alarms than that a gate is of no use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +123,10 @@ def check(settings: Settings) -> None:
             )
     if not 0 < settings.alpha <= MOST_ALPHA:
         raise RequestError(f"alpha is above 0 and at most {MOST_ALPHA}, not {settings.alpha}")
-    if not FIRST_LOOK <= settings.most_sets <= MOST_SETS:
+    if not FIRST_CHANGE <= settings.most_sets <= MOST_SETS:
         raise RequestError(
-            f"a gate looks at {FIRST_LOOK} to {MOST_SETS} sets of a cell, so it cannot end after "
-            f"{settings.most_sets}"
+            f"a gate names a change after {FIRST_CHANGE} sets of a cell at the earliest, and looks "
+            f"at {MOST_SETS} at the most, so it cannot end after {settings.most_sets}"
         )
 
 
@@ -130,8 +135,7 @@ class History(NamedTuple):
 
     medians: Sequence[float]
     tails: Sequence[float]
-    """Of 90th percentiles, of the same sets; where fewer have a number there is no verdict of them.
-    """
+    """Of the slowest fifths, of the same sets; without all of them there is no verdict of tails."""
 
 
 def judge(
@@ -182,7 +186,8 @@ def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) 
     found = Judgement(
         verdict=verdict, interval=means.exponential(means.interval(seen)), sets=len(seen)
     )
-    if verdict is not Verdict.UNCHANGED or len(history.tails) < len(values):
+    is_not_slower = verdict in (Verdict.UNCHANGED, Verdict.IMPROVED)
+    if not is_not_slower or len(history.tails) < len(values):
         return found
     tail = _judge_tail(
         history.tails,
@@ -197,7 +202,7 @@ def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) 
 def _judge_tail(
     values: Sequence[float], sets: int, *, delta: float, alpha: float, is_over: bool
 ) -> Tail:
-    """What the tails show of a cell whose medians were found unchanged after so many sets."""
+    """What the tails show of a cell whose medians had their verdict after so many sets."""
     for look in LOOKS:
         if look.sets < sets:
             continue

@@ -29,7 +29,7 @@ COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="verdict", heading="verdict", is_text=True),
     Column(name="ratio", heading="head / base", write=scaled(1, 3), bounded=True),
-    Column(name="tail", heading="p90 head / base", write=scaled(1, 2), bounded=True),
+    Column(name="tail", heading="slowest fifth", write=scaled(1, 2), bounded=True),
     Column(name="base_s", heading="base ms", write=milliseconds),
     Column(name="head_s", heading="head ms", write=milliseconds),
     Column(name="sets", heading="sets"),
@@ -41,9 +41,10 @@ A ratio is head's latency over the base's: over 1 is slower. Both sides were mea
 sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
 *Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, over at least 6 sets.
 *Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets allowed. A
-cell whose median is unchanged may have *regressed by p90* all the same: the 90th percentile of its
-iterations is slower beyond doubt, and by {tail:.0%} or more. Of gates of unchanged code, at most
-{alpha:g} % call any cell regressed.
+cell whose median is not slower may have *regressed by its tail* all the same: the slowest fifth of
+its iterations is slower on average, beyond doubt, by {tail:.0%} (or δ, if that is more). Where they
+look so and it could not be shown, it is *inconclusive by its tail*. Of gates of unchanged code, at
+most {alpha:g} % call any cell regressed, unless processes come in two kinds of different speed.
 """
 
 
@@ -114,7 +115,7 @@ def sentence(gate: Gate, pair: Pair) -> str:
     found, name, sets, what = judgement.interval, judgement.overall, judgement.sets, ""
     if judgement.tail and judgement.overall is not judgement.verdict:
         found, sets = judgement.tail.interval, judgement.tail.sets
-        what = ", by the 90th percentile of its iterations,"
+        what = ", in the slowest fifth of its iterations,"
     if math.isnan(found.low):
         return f"{name}: too few sets ({sets})"
     return (
@@ -157,7 +158,7 @@ def as_json(gate: Gate) -> str:
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
     found = means.NOTHING if pair.failures else judgement.interval
     verdict = judgement.overall or Verdict.INCONCLUSIVE
-    by_tail = " by p90" if judgement.overall is not judgement.verdict else ""
+    by_tail = " by its tail" if judgement.overall is not judgement.verdict else ""
     tail = judgement.tail.interval if judgement.tail else means.NOTHING
     return {
         "cell": pair.cell.id,
@@ -170,7 +171,7 @@ def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
         "tail_high": tail.high,
         "base_s": stats.latency(pair.base).estimate,
         "head_s": stats.latency(pair.head).estimate,
-        "sets": judgement.sets,
+        "sets": judgement.used,
         "delta": gate.settings.deltas.get(pair.cell.id, gate.settings.delta),
         "changed": ", ".join(_changes(pair)),
     }

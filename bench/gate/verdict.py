@@ -22,13 +22,13 @@ _DECISIVE_TAILS = (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """What is said of a cell's 90th percentile, whose median is not slower."""
+    """What is said of the slowest fifth of a cell's iterations, where its median is not slower."""
 
     verdict: Verdict | None
     """``regressed``; ``inconclusive`` where it looks slower, and could not be shown; ``unchanged``;
     or None: it does not look slower, and no more can be said."""
     interval: Interval
-    """Head's 90th percentile over base's, at 95 %."""
+    """Mean of head's slowest fifth over that of base's, at 95 %."""
     sets: int
     """How many sets were used."""
     is_open: bool = False
@@ -46,7 +46,12 @@ class Judgement:
     sets: int
     """How many sets were used, those that gave the cell no number not among them."""
     tail: Tail | None = None
-    """Where the medians are unchanged."""
+    """Where the medians are not slower."""
+
+    @property
+    def used(self) -> int:
+        """How many sets were used for either verdict."""
+        return max(self.sets, self.tail.sets if self.tail else 0)
 
     @property
     def overall(self) -> Verdict | None:

@@ -4,6 +4,7 @@ Writes ``docs/gate-designs.md``. A set's log-ratio is drawn instead of measured,
 it depends on a machine.
 """
 
+import argparse
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -54,10 +55,11 @@ Says: TypeAlias = Callable[[Array, int], tuple[Array, Array, Array]]
 
 INTRODUCTION = f"""\
 What a gate's verdicts would be if it judged in another way: {GATES:,} gates of {CELLS} cells in
-each row, simulated, with δ {LEAST_EFFECT:.0%} and α {ALPHA:.0%}. A set's log-ratio is drawn from a
-normal distribution of the standard deviation *sd*. *Sets* is the mean number of sets until the last
-cell of a gate of unchanged code has its verdict, *exit 0* the share of such gates that end with it.
-*Found* is the share in which a cell that is {SLOWER:.0%} slower is called so, after *sets to it*.
+each row, simulated, with δ {100 * LEAST_EFFECT:g} % and α {100 * ALPHA:g} % (nominal: how much of
+it a design spends differs). A set's log-ratio is drawn from a normal distribution of the standard
+deviation *sd*. *Sets* is the mean number of sets until the last cell of a gate of unchanged code
+has its verdict, *exit 0* the share of such gates that end with it. *Found* is the share in which a
+cell that is {100 * SLOWER:g} % slower is called so, after *sets to it*.
 """
 RISKS = """\
 How often, in percent, a gate of unchanged code calls a cell regressed, which α bounds. *Even*: all
@@ -173,12 +175,13 @@ def two_stages(sets: Array) -> Judged:
         Student(alphas={3: level / 2, 6: level / 2}, misses={}),
         (3, 6),
     )
-    verdicts, taken = screened(sets)
+    first, at = screened(sets)
+    verdicts, taken = first.copy(), at.copy()
     for looked in shares:
-        flagged = np.isin(verdicts, (REGRESSED, IMPROVED)) & (taken == looked)
+        flagged = np.isin(first, (REGRESSED, IMPROVED)) & (at == looked)
         most = min(looked + 6, MOST_SETS)
         confirmed, fresh = confirming(sets[..., looked : looked + 6])
-        is_sure = flagged & (confirmed == verdicts) & (looked + fresh <= MOST_SETS)
+        is_sure = flagged & (confirmed == first) & (looked + fresh <= MOST_SETS)
         taken[is_sure] += fresh[is_sure]
         mean, reach, freedom = _moments(sets[..., :most])
         passes = mean + reach * stats.t.isf(misses[looked], freedom) < DELTA
@@ -287,8 +290,12 @@ def _change(mean: Array, reach: Array) -> tuple[Array, Array]:
     return slower, faster
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, and write the page."""
+    description = f"Simulate ways to judge a gate, in about a minute, and write {FILE}."
+    argparse.ArgumentParser(
+        prog="python -m bench.power.designs", description=description
+    ).parse_args(arguments)
     write_text(FILE, render(*frames()))
     return 0
 

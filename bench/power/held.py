@@ -100,7 +100,7 @@ def hold(
             exit_code=ended.returncode,
             cell=cell["id"],
             verdict=cell["verdict"],
-            sets=cell["judgement"]["sets"],
+            sets=max(cell["judgement"]["sets"], (cell["judgement"]["tail"] or {}).get("sets", 0)),
             ratio=_number(cell["judgement"]["interval"]["estimate"]),
             ratio_low=_number(cell["judgement"]["interval"]["low"]),
             ratio_high=_number(cell["judgement"]["interval"]["high"]),

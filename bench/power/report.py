@@ -39,7 +39,8 @@ Sets of fresh forked workers, the network without and with the injection alive t
 own decision code was run on groups of consecutive sets that share none: each group ends where the
 gate would have, as one of {cells} cells. *Slower by* is what the injection turned out to cost over
 all sets of it, which is what a verdict is to be held against; *set sd* is the standard deviation of
-one set's log-ratio.
+one set's log-ratio. Workers of one mode are visited one after the other, so that up to four stand
+between two that are compared; in a gate these are neighbours, and its sets scatter less.
 """
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
@@ -190,7 +191,7 @@ def _row(power: Power) -> dict[str, Any]:
         "effect_high": effect.high - 1,
         "sd": power.sd,
         "sets": len(power.history.medians),
-        "used": _mean(judgement.sets for judgement in power.judgements),
+        "used": _mean(judgement.used for judgement in power.judgements),
         "gates": len(power.judgements),
         **{verdict.value: rate(power.rate(verdict)) for verdict in Verdict},
     }

@@ -51,7 +51,7 @@ class SetRow:
     """Median latency of the network without it."""
     torch: str
     tail_log_ratio: float = math.nan
-    """Of 90th percentiles; NaN where it was not kept, as of earlier sets."""
+    """Of the slowest fifths; NaN where it was not kept, as of earlier sets."""
 
     @property
     def case(self) -> Case:
@@ -102,6 +102,7 @@ def _plan(amounts: Mapping[Case, int], sets: int, *, seed: int) -> Plan:
         budget_s=None,
         seed=seed,
         reference_arch=BASE,
+        versions=True,
     )
 
 

@@ -41,7 +41,10 @@ def append(path: Path, rows: Iterable[Any]) -> None:
         return
     names = [field.name for field in fields(rows[0])]
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and _heading(path) not in ([], names):
+    heading = _heading(path) if path.exists() else []
+    if more := set(heading) - set(names):
+        raise RequestError(f"{path} has columns that this version does not know: {min(more)}")
+    if heading not in ([], names):
         rows = [*read(path, type(rows[0])), *rows]
         text = io.StringIO()
         _write(text, names, rows, has_heading=False)

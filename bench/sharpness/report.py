@@ -46,8 +46,8 @@ what *servers* would be if only the rounds' noise and *within* were there.
 """
 DISTANCES = """\
 How much the log-ratio of two workers of one mode scatters from round to round (1.4826 times the
-median absolute deviation), by how many visits they are apart in the round: 1 is a neighbour. Of
-*spin*, visits of one iteration with a count of 10,000 or 30,000.
+median absolute deviation), by how many visits they are apart in the round: 1 is a neighbour.
+*spin* here: only visits of one iteration, with a count of 10,000 or 30,000.
 """
 _SPIN_COLUMNS = (
     Column(name="arm", heading="GOMP_SPINCOUNT", is_text=True),
@@ -114,8 +114,8 @@ def render(machine: str, torch: str, rows: pd.DataFrame) -> str:
         if len(of_it):
             parts += [f"## {title}", text, as_markdown(columns, pd.DataFrame(table(of_it)))]
     if apart := list(_distances(rows)):
-        table = as_markdown(_DISTANCES_COLUMNS, pd.DataFrame(apart))
-        parts += ["## Noise by distance", DISTANCES, table]
+        distances = as_markdown(_DISTANCES_COLUMNS, pd.DataFrame(apart))
+        parts += ["## Noise by distance", DISTANCES, distances]
     parts.append(f"Raw: [{RAW_FILE}]({RAW_FILE}), a row for each iteration.")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -62,7 +62,8 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--most-sets",
         metavar="N",
-        help=f"give a cell up after so many sets (default: {judge.MOST_SETS})",
+        help=f"give a cell up after so many sets, {judge.FIRST_CHANGE} at the least (default: "
+        f"{judge.MOST_SETS}); a change is named from {judge.FIRST_CHANGE} on",
     )
 
 

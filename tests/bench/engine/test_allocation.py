@@ -4,8 +4,9 @@ from bench.engine import allocation
 
 
 def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
-    assert allocation.rounds(importing_s=0.0, set_s=6.0, round_s=0.3, workers=7) == 20
-    assert allocation.rounds(importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 30
+    assert allocation.rounds(1.0, importing_s=0.0, set_s=6.0, round_s=0.3, workers=7) == 20
+    assert allocation.rounds(1.0, importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 30
+    assert allocation.rounds(0.5, importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 15
 
 
 @pytest.mark.parametrize(
@@ -18,10 +19,10 @@ def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
     ],
 )
 def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
-    found = allocation.rounds(importing_s=0.0, set_s=set_s, round_s=round_s, workers=99)
+    found = allocation.rounds(1.0, importing_s=0.0, set_s=set_s, round_s=round_s, workers=99)
     assert found == expected
 
 
 def test_a_slow_start_counts_in_part() -> None:
-    found = allocation.rounds(importing_s=60.0, set_s=100.0, round_s=0.5, workers=7)
+    found = allocation.rounds(1.0, importing_s=60.0, set_s=100.0, round_s=0.5, workers=7)
     assert found == round((allocation.MOST_IMPORT_S + 7 * allocation.MOST_START_S) / 0.5)

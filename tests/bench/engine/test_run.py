@@ -80,10 +80,22 @@ def test_of_a_network_that_is_slow_every_second_time_both_kinds_are_timed(
     fork_server: Launcher,
 ) -> None:
     found = cell("limps")
-    visits = record_of(run(plan(found, rounds=30), fork_server).measure(), found).visits
+    told = list[events.Event]()
+
+    class Keeps:
+        def append(self, event: events.Event) -> None:
+            told.append(event)
+
+    visits = record_of(
+        run(plan(found, rounds=20), fork_server, begin=lambda _: Keeps()).measure(), found
+    ).visits
     timed = [host_s for visit in visits for host_s in visit.host_s]
-    assert len(timed) == 30
+    assert len(timed) == 20
     assert min(timed) < 0.04 <= max(timed)
+    # One is dropped before each, which takes 0.04 s at the most, and before some another.
+    dropped = [event.dropped_s for event in told if isinstance(event, events.Visited)]
+    assert any(dropped_s >= 0.06 for dropped_s in dropped)
+    assert all(dropped_s >= 0.02 for dropped_s in dropped)
 
 
 def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:

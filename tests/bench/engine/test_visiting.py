@@ -1,11 +1,10 @@
 import random
-from dataclasses import replace
 
 import pytest
 
 from bench.cells import waves
 from bench.engine import visiting
-from bench.engine.visiting import BLOCKS, MOST_ITERATIONS, SHORT, Visiting
+from bench.engine.visiting import ALTERNATING, BLOCKS, MOST_ITERATIONS, SHORT, Visiting
 from bench.machine import environment
 from tests.bench import runs
 
@@ -36,8 +35,21 @@ def test_a_visit_should_take_what_its_iterations_take() -> None:
 def test_visits_are_short_where_threads_do_not_spin(
     device: str, name: str, expected: Visiting
 ) -> None:
-    assert visiting.of(device, name, "Linux") is expected
-    assert visiting.of(device, name, "Darwin") is BLOCKS
+    assert visiting.of(device, name, versions=False, system="Linux") is expected
+    assert visiting.of(device, name, versions=False, system="Darwin") is BLOCKS
+
+
+def test_where_versions_of_one_network_are_compared_nothing_is_dropped() -> None:
+    found = visiting.of("cpu", "pinned", versions=True, system="Linux")
+    assert found is ALTERNATING
+    assert found.dropped(0.001) == found.dropped(0.02) == found.dropped(1.0) == 0
+    assert found.timed(0.02) == SHORT.timed(0.02)
+    for device, name, system in (
+        ("cuda:0", "pinned", "Linux"),
+        ("cpu", "default", "Linux"),
+        ("cpu", "pinned", "Darwin"),
+    ):
+        assert visiting.of(device, name, versions=True, system=system) is BLOCKS
 
 
 def test_the_pinned_environment_keeps_threads_from_spinning() -> None:
@@ -68,11 +80,10 @@ def test_head_and_base_of_a_gate_s_cell_are_visited_one_after_the_other() -> Non
         assert len(places) == len(order) == 7
         for cell in (runs.EAGER, runs.COMPILED):
             assert abs(places[cell.id] - places[waves.base(cell).id]) == 1
-        of_reference = [
-            places[cell.id]
-            for cell in (REFERENCE, waves.base(REFERENCE), replace(REFERENCE, control=True))
-        ]
-        assert max(of_reference) - min(of_reference) == 2
+        reference, base = places[REFERENCE.id], places[waves.base(REFERENCE).id]
+        control = places[waves.control(REFERENCE).id]
+        assert abs(reference - base) == 1
+        assert max(abs(control - reference), abs(control - base)) == 2
         first.add(order[0])
     assert len(first) == 7  # whoever comes first
 

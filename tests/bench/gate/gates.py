@@ -19,7 +19,7 @@ FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0,
 def measured(
     cell: Cell, latencies_s: Sequence[float], *, slow_tail: float = 0.0, **given: object
 ) -> CellRecord:
-    """A cell visited once in each set; two of ten iterations may be slower by a share."""
+    """A cell visited once in each set; the slowest fifth may be slower by a share."""
     tail = (1.0,) * 8 + (1 + slow_tail,) * 2 if slow_tail else (1.0,)
     visits = tuple(
         Visit(set_index=index, round_index=0, host_s=tuple(latency_s * by for by in tail))
@@ -52,7 +52,7 @@ def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> R
 def gate(
     log_ratios: Mapping[Cell, Sequence[float]], *, slow_tail: float = 0.0, **settings: object
 ) -> Gate:
-    """A gate; ``slow_tail``: by which share two of ten of head's iterations are slower."""
+    """A gate; ``slow_tail``: by which share the slowest fifth of head's iterations is slower."""
     asked = replace(Settings(), **settings)  # type: ignore[arg-type]
     return Gate(run=run(log_ratios, slow_tail), sides=SIDES, settings=asked)
 

@@ -119,6 +119,19 @@ def test_a_file_of_a_gate_that_could_have_more_sets_is_still_read() -> None:
     gate = Gate.of(replace(kept, gate=told))
     assert gate.settings.most_sets == judge.MOST_SETS
     assert gate.exit_code == 0
+    fewer = {**kept.gate, "settings": {**kept.gate["settings"], "most_sets": 3}}
+    assert Gate.of(replace(kept, gate=fewer)).settings.most_sets == judge.FIRST_CHANGE
+
+
+@pytest.mark.parametrize("iterations", [10, 16, 40])
+def test_one_slow_iteration_in_ten_moves_the_tail_and_not_the_median(iterations: int) -> None:
+    slow = [1.5 if index % 10 == 9 else 1.0 for index in range(iterations)]
+    pair = gates.gate({runs.EAGER: (0.0,)}).pairs[0]
+    one_by_one = tuple(0.02 * by for by in slow)
+    visits = tuple(replace(visit, host_s=one_by_one) for visit in pair.head.visits)
+    limping = replace(pair, head=replace(pair.head, visits=visits))
+    assert limping.log_ratios == pytest.approx(pair.log_ratios)
+    assert limping.tail_log_ratios[0] > math.log(1.1)
 
 
 def test_a_run_that_was_no_gate_or_says_nonsense_of_it_is_refused() -> None:

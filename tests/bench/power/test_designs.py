@@ -3,7 +3,7 @@ import pytest
 
 from bench.gate.judge import ALPHA, MISS, MOST_SETS
 from bench.power import designs
-from bench.power.designs import DELTA, DESIGNS, NOISES, REGRESSED, UNCHANGED
+from bench.power.designs import DELTA, DESIGNS, INCONCLUSIVE, NOISES, REGRESSED, UNCHANGED
 from bench.power.rates import CELLS
 
 PAGE = (designs.FILE).read_text(encoding="utf-8")
@@ -46,6 +46,22 @@ def test_the_page_has_a_row_for_each_design_and_noise() -> None:
     for page in (PAGE, small):
         for name in DESIGNS:
             assert page.count(f"\n| {name} ") == len(NOISES) + 1
-    assert [line for line in small.splitlines() if not line.startswith("|")][:4] == [
-        line for line in PAGE.splitlines() if not line.startswith("|")
-    ][:4]
+    prose, expected = (
+        [line for line in page.splitlines() if not line.startswith("|")] for page in (PAGE, small)
+    )
+    assert prose == expected
+
+
+def test_two_stages_confirm_a_flag_by_fresh_sets_once() -> None:
+    slower = [0.05, 0.051, 0.049]
+    late = [0.05, 0.09, 0.01, 0.05, 0.05]  # a flag at five sets, and not at three
+    rows = [
+        slower + slower + 10 * [-0.2],
+        late + slower + 8 * [-0.2],
+        slower + 13 * [0.0],
+        16 * [0.0],
+    ]
+    sets = np.array(rows)[:, None, :] + 1e-4 * np.random.default_rng(0).standard_normal((4, 1, 16))
+    verdicts, taken = designs.two_stages(np.repeat(sets, CELLS, axis=1))
+    assert verdicts[:, 0].tolist() == [REGRESSED, REGRESSED, INCONCLUSIVE, UNCHANGED]
+    assert taken[:2, 0].tolist() == [6, 8]

@@ -39,6 +39,17 @@ def test_a_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         table.read(path, SetRow)
 
 
+def test_a_file_of_a_later_version_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "sets.csv"
+    table.append(path, [row(0.1)])
+    heading, line = path.read_text().splitlines()
+    before = f"{heading},colour\n{line},green\n"
+    path.write_text(before)
+    with pytest.raises(RequestError, match="does not know: colour"):
+        table.append(path, [row(0.2)])
+    assert path.read_text() == before
+
+
 def test_a_file_of_an_earlier_version_gets_the_columns_it_lacks(tmp_path: Path) -> None:
     path = tmp_path / "sets.csv"
     table.append(path, [row(0.1), row(0.2)])
