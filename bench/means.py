@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 from scipy import special
@@ -86,8 +86,12 @@ def mean(values: Sequence[float]) -> Mean:
     if sets < 2:
         estimate = float(values[0]) if sets else math.nan
         return Mean(estimate=estimate, error=math.nan, freedom=math.nan, sets=sets)
-    may_trim = sets >= LEAST_TRIMMED_SETS and has_outlier(values)
-    cut = math.floor(TRIMMED * sets) if may_trim else 0
+    if sets < LEAST_TRIMMED_SETS or not has_outlier(values):
+        estimate = fmean(values)
+        squares = math.fsum((value - estimate) ** 2 for value in values)
+        error = math.sqrt(squares / (sets - 1) / sets)
+        return Mean(estimate=estimate, error=error, freedom=sets - 1, sets=sets)
+    cut = math.floor(TRIMMED * sets)
     ordered = np.sort(values)
     # scipy's trimmed_mean_ci takes the share asked for and not the one cut off, which a fifth of
     # eight is not: its interval is then a quarter too wide.
@@ -97,7 +101,7 @@ def mean(values: Sequence[float]) -> Mean:
         error=float(np.std(winsorized, ddof=1)) / ((1 - 2 * cut / sets) * math.sqrt(sets)),
         freedom=sets - 2 * cut - 1,
         sets=sets,
-        trimmed=cut > 0,
+        trimmed=True,
     )
 
 

@@ -257,7 +257,7 @@ class Run:
     def _prepared(
         self, group: str, set_index: int, wave_index: int, cells: Collection[Cell]
     ) -> LiveWave:
-        """A wave's workers: in an order of chance where memory is known to hold all of them."""
+        """A wave's workers: in whatever order is best where memory is known to hold all of them."""
         wave = self.outcome.waves[group][wave_index]
 
         def start(*, in_any_order: bool) -> LiveWave:

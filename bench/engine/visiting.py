@@ -49,12 +49,11 @@ class Visiting:
 # The machine's noise is alike at every time scale from 0.02 to 3 s, so precision comes from the
 # number of alternations and not from their length (docs/sharpness.md). The first iteration finds
 # another network's data in the caches and takes about 1 ms more: 15 % at 6 ms, 1 to 4 % at 25 to
-# 40 ms, at most 1 % from 100 ms on. It is also the noisiest: without it, half as many visits are as
-# precise.
+# 40 ms, at most 1 % from 100 ms on.
 SHORT = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.1)
 # Of two versions of one network the first iteration costs both as much, and cancels. Without a
-# dropped iteration between them, timed ones are neighbours: the log-ratio of two workers scattered
-# by 3.7 % a round instead of 5.9 %, in half the time.
+# dropped iteration between them, timed ones are neighbours: after the same time, the log-ratio of
+# two workers had half the standard error.
 ALTERNATING = Visiting(pause_s=0.0, visit_s=0.025, drop_below_s=0.0, effort=0.5)
 # Where OpenMP's threads spin for milliseconds after a visit, they disturb the next worker: after a
 # pause of 5 ms its first iteration took 7.7 % longer, and the second 0.1 %. What one process costs

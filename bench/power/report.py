@@ -45,9 +45,8 @@ between two that are compared; in a gate these are neighbours, and its sets scat
 GATES = """\
 Gates held as CI holds them, from the command to its exit code, on a repository made for each:
 a cell each, or six as the default gate has, head with uncommitted changes against its last commit.
-Exit code 1 is a regression,
-0 none, 3 undecided. *Measured* is the geometric mean of the gates' own ratios; *loaded* is with a
-process that multiplies matrices on two threads beside it.
+Exit code 1 is a regression, 0 none, 3 undecided. *Measured* is the geometric mean of the gates' own
+ratios; *loaded* is with a process that multiplies matrices on two threads beside it.
 """
 _SETS_COLUMNS = (
     Column(name="added", heading="added", is_text=True),

@@ -17,6 +17,7 @@ BLOCK = Way(name="block", raw=1, timed=6, pause_s=0.005)
 LONG = Way(name="alone", raw=2, timed=20)
 RAW = Way(name="raw", raw=6, timed=0)
 AFTER_ONE = Way(name="second", raw=1, timed=1)
+SHORT_PART_S = 2.5  # of two ways in turn, where drift is to hit both alike
 PARTS = 2  # of an experiment's seconds: one way after the other, twice
 FAST = ("torchvision:mobilenet_v3_small", "torchvision:squeezenet1_1", "torchvision:resnet18")
 INJECTED = (arch("none", 0), arch("conv", 40))
@@ -56,6 +57,18 @@ def first(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
     progress.advance("first iterations")
 
 
+def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
+    """What a dropped first iteration costs, between workers of one network that are neighbours."""
+    drawn = random.Random(repetition)
+    cells = [cell(REFERENCE_ARCH, mode) for mode in MODES for _ in range(2)]
+    about = {"experiment": "dropped", "arm": "", "repetition": repetition}
+    with workers(cells) as live:
+        for _ in range(round(2 * seconds / (2 * SHORT_PART_S))):
+            for way in drawn.sample((ONE, AFTER_ONE), 2):
+                yield from rounds(live, way, SHORT_PART_S, drawn, neighbours=True, **about)
+    progress.advance("dropped iterations")
+
+
 def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
     """What processes differ by, and fork servers: all alive together, so that drift cancels."""
     drawn = random.Random(repetition)
@@ -69,8 +82,8 @@ def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[R
 
 Experiment = Callable[[float, int, Progress], Iterator[Row]]
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
-    {"spin": spin, "first": first, "processes": processes}
+    {"spin": spin, "first": first, "dropped": dropped, "processes": processes}
 )
 STEPS: Mapping[str, int] = MappingProxyType(
-    {"spin": len(SPINS), "first": 1, "processes": len(PAIRS)}
+    {"spin": len(SPINS), "first": 1, "dropped": 1, "processes": len(PAIRS)}
 )

@@ -111,13 +111,25 @@ def visit(live: Live, way: Way) -> list[float]:
 
 
 def rounds(
-    live: Sequence[Live], way: Way, seconds: float, drawn: random.Random, **about: Any
+    live: Sequence[Live],
+    way: Way,
+    seconds: float,
+    drawn: random.Random,
+    *,
+    neighbours: bool = False,
+    **about: Any,
 ) -> Iterator[Row]:
-    """Rounds of visits in random order, for so many seconds."""
+    """Rounds of visits in random order, for so many seconds.
+
+    ``neighbours``: with the workers of a mode next to each other.
+    """
     end = time.monotonic() + seconds
     number = 0
     while time.monotonic() < end:
         order = drawn.sample(list(live), len(live))
+        if neighbours:
+            modes = list(dict.fromkeys(one.cell.mode for one in order))
+            order.sort(key=lambda one: modes.index(one.cell.mode))
         for place, one in enumerate(order):
             yield from _rows(one, way, round=number, place=place, **about)
         number += 1

@@ -38,6 +38,12 @@ FIRST = """\
 Visits of six iterations after other networks' visits: how much longer the first and the second take
 than the median of the last four.
 """
+DROPPED = """\
+Two workers of torchvision's GoogLeNet in each of three modes, neighbours in each round, visited for
+one iteration (*one*), or for one after a dropped one (*second*), in turn for 2.5 s each. *scatter*:
+of the log-ratio of the two workers from round to round. *se*: of its median, after the same time.
+*first*: how much longer the dropped iteration took than the timed one.
+"""
 PROCESSES = """\
 Two networks, two workers of each in each of several fork servers, all alive together, visited for
 one timed iteration after a dropped one. *within*: standard deviation of workers of one network and
@@ -69,6 +75,16 @@ _FIRST_COLUMNS = (
     Column(name="first_se", heading="se %", write=PERCENT),
     Column(name="second", heading="second %", write=PERCENT),
     Column(name="second_se", heading="se %", write=PERCENT),
+)
+_DROPPED_COLUMNS = (
+    Column(name="mode", heading="mode", is_text=True),
+    Column(name="way", heading="visits", is_text=True),
+    Column(name="latency_s", heading="latency ms", write=MS),
+    Column(name="rounds", heading="rounds", write=scaled(1, 0)),
+    Column(name="scatter", heading="scatter %", write=PERCENT),
+    Column(name="se", heading="se %", write=PERCENT),
+    Column(name="first", heading="first %", write=PERCENT),
+    Column(name="first_se", heading="se %", write=PERCENT),
 )
 _PROCESSES_COLUMNS = (
     Column(name="arm", heading="mode", is_text=True),
@@ -108,6 +124,7 @@ def render(machine: str, torch: str, rows: pd.DataFrame) -> str:
     for name, title, text, columns, table in (
         ("spin", "Spinning threads, and the length of visits", SPIN, _SPIN_COLUMNS, _spin),
         ("first", "The first iterations of a visit", FIRST, _FIRST_COLUMNS, _first),
+        ("dropped", "A dropped iteration", DROPPED, _DROPPED_COLUMNS, _dropped),
         ("processes", "Processes and fork servers", PROCESSES, _PROCESSES_COLUMNS, _processes),
     ):
         of_it = rows[rows["experiment"] == name]
@@ -204,6 +221,28 @@ def _first(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "second": float(np.median(above[:, 1])),
             "second_se": error(above[:, 1]),
         }
+
+
+def _dropped(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for (mode, way), of_way in rows.groupby(["mode", "way"], sort=False):
+        last = of_way["iteration"].max()
+        logs = by_round(of_way[of_way["iteration"] == last])
+        one, other = logs.to_numpy().T
+        found = {
+            "mode": mode,
+            "way": way,
+            "latency_s": float(of_way[of_way["iteration"] == last]["seconds"].median()),
+            "rounds": len(logs),
+            "scatter": spread(one - other),
+            "se": error(one - other),
+            "first": math.nan,
+            "first_se": math.nan,
+        }
+        if last:
+            before = by_round(of_way[of_way["iteration"] == 0])
+            above = (before - logs).to_numpy().ravel()
+            found |= {"first": float(np.median(above)), "first_se": error(above)}
+        yield found
 
 
 def _processes(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -103,6 +103,33 @@ def test_first_iterations_are_held_against_the_later_ones() -> None:
     assert found["latency_s"] == pytest.approx(0.02)
 
 
+def dropped() -> Iterator[Row]:
+    """Two workers, noisier after a dropped iteration, which takes longer."""
+    drawn = random.Random(1)
+    for way, noise in (("one", 0.02), ("second", 0.04)):
+        for number in range(ROUNDS):
+            for place, worker in enumerate((0, 1)):
+                seconds = 0.1 * math.exp(drawn.gauss(0, noise))
+                about = {"experiment": "dropped", "way": way, "round": number, "place": place}
+                first = replace(ROW, worker=worker, seconds=seconds, **about)
+                if way == "one":
+                    yield first
+                else:
+                    yield replace(first, seconds=seconds * math.exp(0.03))
+                    yield replace(first, iteration=1)
+
+
+def test_a_dropped_iteration_is_held_against_none() -> None:
+    one, second = report._dropped(frame(dropped()))
+    assert (one["way"], second["way"]) == ("one", "second")
+    assert one["rounds"] == second["rounds"] == ROUNDS
+    assert one["scatter"] == pytest.approx(0.02 * math.sqrt(2), rel=0.4)
+    assert second["se"] > one["se"]
+    assert second["first"] == pytest.approx(0.03)
+    assert math.isnan(one["first"])
+    assert "A dropped iteration" in report.render("a machine", "2.15", frame(dropped()))
+
+
 def processes(*, within: float, servers: float) -> Iterator[Row]:
     """Workers that differ by ``within``, and networks whose ratio does by ``servers``."""
     for number in range(12):
