@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from bench.engine.context import Progress
@@ -65,7 +66,8 @@ def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Row
     with workers(cells) as live:
         for _ in range(round(2 * seconds / (2 * SHORT_PART_S))):
             for way in drawn.sample((ONE, AFTER_ONE), 2):
-                yield from rounds(live, way, SHORT_PART_S, drawn, neighbours=True, **about)
+                beside = replace(way, neighbours=True)
+                yield from rounds(live, beside, SHORT_PART_S, drawn, **about)
     progress.advance("dropped iterations")
 
 

@@ -29,6 +29,8 @@ class Way:
     raw: int = 0
     """Iterations before them, kept as they are."""
     pause_s: float = 0.0
+    neighbours: bool = False
+    """Whether the workers of a mode are visited one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,23 +113,14 @@ def visit(live: Live, way: Way) -> list[float]:
 
 
 def rounds(
-    live: Sequence[Live],
-    way: Way,
-    seconds: float,
-    drawn: random.Random,
-    *,
-    neighbours: bool = False,
-    **about: Any,
+    live: Sequence[Live], way: Way, seconds: float, drawn: random.Random, **about: Any
 ) -> Iterator[Row]:
-    """Rounds of visits in random order, for so many seconds.
-
-    ``neighbours``: with the workers of a mode next to each other.
-    """
+    """Rounds of visits in random order, for so many seconds."""
     end = time.monotonic() + seconds
     number = 0
     while time.monotonic() < end:
         order = drawn.sample(list(live), len(live))
-        if neighbours:
+        if way.neighbours:
             modes = list(dict.fromkeys(one.cell.mode for one in order))
             order.sort(key=lambda one: modes.index(one.cell.mode))
         for place, one in enumerate(order):

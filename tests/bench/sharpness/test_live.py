@@ -40,6 +40,19 @@ def test_every_iteration_of_every_worker_is_a_row() -> None:
     assert all(row.seconds > 0 for row in (*rows, *alone))
 
 
+def test_the_workers_of_a_mode_may_be_neighbours() -> None:
+    cells = [live.cell(name, mode) for mode in ("eager", "channels_last") for name in NETS]
+    with live.workers(cells) as found:
+        beside = replace(AFTER_ONE, neighbours=True)
+        rows = list(
+            live.rounds(found, beside, 0.5, random.Random(1), experiment="e", arm="a", repetition=0)
+        )
+    for number in {row.round for row in rows}:
+        of_round = [row for row in rows if row.round == number and row.iteration == 0]
+        modes = [row.mode for row in sorted(of_round, key=lambda row: row.place)]
+        assert modes in (sorted(modes), sorted(modes, reverse=True))
+
+
 def test_the_spin_count_is_what_workers_start_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(live.SPIN, "7")
     for spin, expected in (("123", "123"), (None, None)):

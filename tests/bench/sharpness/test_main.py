@@ -38,7 +38,7 @@ def test_a_page_and_every_iteration_are_written(tmp_path: Path) -> None:
 def test_an_unknown_experiment_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["--experiments=spn"]) == Exit.WRONG_REQUEST
     assert "no experiment is called 'spn'" in capsys.readouterr().err
-    assert EXPERIMENTS.keys() == {"spin", "first", "processes"}
+    assert EXPERIMENTS.keys() == {"spin", "first", "dropped", "processes"}
 
 
 @pytest.mark.parametrize("option", ["--repetitions=0", "--seconds=x"])

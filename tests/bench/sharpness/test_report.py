@@ -110,8 +110,8 @@ def dropped() -> Iterator[Row]:
         for number in range(ROUNDS):
             for place, worker in enumerate((0, 1)):
                 seconds = 0.1 * math.exp(drawn.gauss(0, noise))
-                about = {"experiment": "dropped", "way": way, "round": number, "place": place}
-                first = replace(ROW, worker=worker, seconds=seconds, **about)
+                row = replace(ROW, experiment="dropped", way=way, round=number, place=place)
+                first = replace(row, worker=worker, seconds=seconds)
                 if way == "one":
                     yield first
                 else:
