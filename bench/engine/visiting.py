@@ -88,8 +88,7 @@ def order(cells: Iterable[Cell], chance: random.Random, *, against_base: bool) -
     chance.shuffle(blocks)
     for block in blocks:
         chance.shuffle(block)
-        is_control_first = chance.random() < 0.5
         if against_base:
-            block.sort(key=attrgetter("control"), reverse=is_control_first)
+            block.sort(key=attrgetter("control"), reverse=chance.random() < 0.5)
         found += block
     return found

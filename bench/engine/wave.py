@@ -81,7 +81,7 @@ class LiveWave:
     def warm_up(self) -> None:
         """Warm up one worker at a time: many at once trip over each other's spinning threads.
 
-        In an order of chance: who comes first finds another machine than who comes last.
+        In random order, because the machine changes between the first and the last.
         """
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
         for cell in self._shuffled(self._alive, "warming up"):

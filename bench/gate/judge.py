@@ -125,8 +125,8 @@ def check(settings: Settings) -> None:
         raise RequestError(f"alpha is above 0 and at most {MOST_ALPHA}, not {settings.alpha}")
     if not FIRST_CHANGE <= settings.most_sets <= MOST_SETS:
         raise RequestError(
-            f"a gate names a change after {FIRST_CHANGE} sets of a cell at the earliest, and looks "
-            f"at {MOST_SETS} at the most, so it cannot end after {settings.most_sets}"
+            f"a gate needs {FIRST_CHANGE} sets of a cell to call it changed, and takes {MOST_SETS} "
+            f"at most: choose a number from {FIRST_CHANGE} to {MOST_SETS}, not {settings.most_sets}"
         )
 
 
@@ -230,7 +230,7 @@ def _tail(verdict: Verdict | None, seen: Sequence[float], *, is_open: bool = Fal
 
 
 def _cut_off(values: Sequence[float], look: Look, delta: float) -> Verdict:
-    """What becomes of a cell that does not get its next look: it may pass, but is not changed."""
+    """The verdict of a cell that gets no more sets: ``unchanged`` if so many show it."""
     may_pass = len(values) >= FIRST_LOOK and look.is_unchanged(values, delta)
     return Verdict.UNCHANGED if may_pass else Verdict.INCONCLUSIVE
 

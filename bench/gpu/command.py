@@ -67,7 +67,7 @@ def chosen(asked: str | None, known: Mapping[str, Step]) -> tuple[Step, ...]:
 
 
 def _page(folder: Path) -> str:
-    """What an earlier call tells of its steps, after which this one's are told."""
+    """The page of an earlier call, to which this one's steps are added; empty without one."""
     path = folder / FILE
     return path.read_text(encoding="utf-8") + "\n" if path.is_file() else ""
 

@@ -92,7 +92,7 @@ def test_of_a_network_that_is_slow_every_second_time_both_kinds_are_timed(
     timed = [host_s for visit in visits for host_s in visit.host_s]
     assert len(timed) == 20
     assert min(timed) < 0.04 <= max(timed)
-    # One is dropped before each, which takes 0.04 s at the most, and before some another.
+    # One iteration of 0.02 or 0.04 s is dropped in each visit, and in some visits two.
     dropped = [event.dropped_s for event in told if isinstance(event, events.Visited)]
     assert any(dropped_s >= 0.06 for dropped_s in dropped)
     assert all(dropped_s >= 0.02 for dropped_s in dropped)

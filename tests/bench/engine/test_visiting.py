@@ -85,7 +85,7 @@ def test_head_and_base_of_a_gate_s_cell_are_visited_one_after_the_other() -> Non
         assert abs(reference - base) == 1
         assert max(abs(control - reference), abs(control - base)) == 2
         first.add(order[0])
-    assert len(first) == 7  # whoever comes first
+    assert len(first) == 7  # each of them comes first in some order
 
 
 def test_cells_of_one_mode_are_visited_one_after_the_other() -> None:

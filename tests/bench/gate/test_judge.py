@@ -192,8 +192,8 @@ def test_an_exception_has_a_delta_of_its_own() -> None:
         ({"deltas": {"sell": 0.05}}, "'sell', which is no cell here"),
         ({"alpha": 0}, "alpha is above 0 and at most 0.25, not 0"),
         ({"alpha": 0.3}, "alpha is above 0 and at most 0.25, not 0.3"),
-        ({"most_sets": 5}, "after 6 sets of a cell at the earliest"),
-        ({"most_sets": 17}, "looks at 16 at the most, so it cannot end after 17"),
+        ({"most_sets": 5}, "choose a number from 6 to 16, not 5"),
+        ({"most_sets": 17}, "choose a number from 6 to 16, not 17"),
     ],
 )
 def test_settings_that_make_no_sense_get_a_sentence(settings: Any, sentence: str) -> None:

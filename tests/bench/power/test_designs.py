@@ -12,7 +12,7 @@ KEPT_PROMISES = [name for name in DESIGNS if name != "borrowed variance"]
 
 
 def test_student_at_the_gates_looks_says_what_the_gate_does() -> None:
-    """But for outliers among eight sets and more, which the gate trims."""
+    """Except where the gate trims an outlier, among eight sets or more."""
     sets = 0.02 * DRAWN[:300]
     sets[:, 0] += 0.05
     found, taken = DESIGNS["the gate's"](sets)

@@ -190,7 +190,7 @@ def test_a_base_does_not_run_heads_code_by_mistake(repository: Path) -> None:
         (("--base=HEAD", "--energy"), "--energy does not go with a gate"),
         (("--base=HEAD", "--ceiling"), "--ceiling does not go with a gate"),
         (("--base=HEAD", "--delta=2"), "a least effect is a share between 0 and 1"),
-        (("--base=HEAD", "--most-sets=2"), "it cannot end after 2"),
+        (("--base=HEAD", "--most-sets=2"), "from 6 to 16, not 2"),
     ],
 )
 def test_a_wrong_request_is_a_sentence(
