@@ -17,7 +17,7 @@ Leaf = Any
 Leaves = Mapping[str, Leaf]
 
 
-def of(output: Any, name: str = "") -> dict[str, Leaf]:
+def flatten(output: Any, name: str = "") -> dict[str, Leaf]:
     """Copy an output's leaves; their paths begin with ``name``.
 
     Tensors and arrays may be nested in mappings, sequences, named tuples, dataclasses and types

@@ -207,7 +207,7 @@ def check(mode: str, device: str, tasks: "Collection[str]") -> None:
         if _kind(device) not in token.devices:
             raise RequestError(
                 f"mode token {token.name!r} does not run on {device}; "
-                f"there: {', '.join(on(device))}"
+                f"there: {', '.join(available(device))}"
             )
         unfit = sorted(set(tasks) - token.tasks)
         if unfit:
@@ -218,7 +218,7 @@ def check(mode: str, device: str, tasks: "Collection[str]") -> None:
             )
 
 
-def on(device: str) -> tuple[str, ...]:
+def available(device: str) -> tuple[str, ...]:
     """The tokens that run on a device."""
     return tuple(token.name for token in TOKENS.values() if _kind(device) in token.devices)
 

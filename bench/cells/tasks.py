@@ -93,7 +93,7 @@ class Inference(Task):
     def answer(self, batch: Batch | None = None) -> Answer:
         """The output."""
         output = self.model((batch or self.batch).images)
-        return Answer(outputs=leaves.of(output, "output"), gradients=None)
+        return Answer(outputs=leaves.flatten(output, "output"), gradients=None)
 
 
 class Training(Task):
@@ -141,8 +141,8 @@ class Training(Task):
             if parameter.requires_grad
         }
         return Answer(
-            outputs={**leaves.of(output, "output"), **leaves.of(loss, "loss")},
-            gradients=leaves.of(gradients, "gradient"),
+            outputs={**leaves.flatten(output, "output"), **leaves.flatten(loss, "loss")},
+            gradients=leaves.flatten(gradients, "gradient"),
         )
 
     def _forward(self, batch: Batch) -> tuple[Any, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import compare, doctor, exact, gate, networks, runs, stages
+from bench.cli import baseline, compare, doctor, gate, networks, runs, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     stages.add(commands)
     runs.add(commands)
     compare.add(commands)
-    exact.add(commands)
+    baseline.add(commands)
     gate.add(commands)
     doctor.add(commands)
     return parser

@@ -7,7 +7,7 @@ from bench.cli.command import Commands, Output
 from bench.cli.runs import recorded
 from bench.gate import advice
 from bench.gate.compare import compare
-from bench.gate.compared import FAILS
+from bench.gate.comparison import FAILS
 from bench.names import choose, listed
 from bench.records import journal
 from bench.records.circumstances import CIRCUMSTANCES

@@ -28,9 +28,9 @@ def add(commands: Commands) -> None:
 
 def _doctor(options: argparse.Namespace) -> Output:
     from bench.doctor import examine
-    from bench.doctor.finding import State
+    from bench.doctor.finding import Severity
 
     found = examine.examine(plan.device(options.device, several=True))
     text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, found)))
-    prevented = any(one.state is State.PREVENTS for one in found)
+    prevented = any(one.state is Severity.PREVENTS for one in found)
     return Output(text, Exit.FAILED if prevented else Exit.FINE)

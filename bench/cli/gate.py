@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from bench.cli import exact
+from bench.cli import baseline
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 def _gate(options: argparse.Namespace) -> Output:
     if options.static:
         asked = _static_parser().parse_args(options.more, namespace=options)
-        return exact.static(asked)
+        return baseline.static(asked)
     if options.format != "rich":
         raise RequestError("--format goes with --static; a gate writes gate.md and gate.json")
     if not any(option.partition("=")[0] in BASES for option in options.more):
@@ -56,11 +56,11 @@ def _static_parser() -> argparse.ArgumentParser:
         usage=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    exact.add_static_options(parser)
+    baseline.add_static_options(parser)
     return parser
 
 
-class _Watch:
+class _InternalErrors:
     """A pytest plugin that tells an error inside of pytest, whose exit code is a gate's too."""
 
     broke = False
@@ -76,7 +76,7 @@ def _judge(options: list[str]) -> int:
 
     from bench import suite
 
-    watch = _Watch()
+    watch = _InternalErrors()
     status = pytest.main(
         [
             str(Path(suite.__file__).parent),

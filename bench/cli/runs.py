@@ -11,7 +11,7 @@ from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
-from bench.gate.held import Gate
+from bench.gate.decision import Gate
 from bench.names import RequestError, choose, listed
 from bench.records import journal, store
 from bench.records.outcome import Outcome
@@ -40,12 +40,12 @@ def _summary(run: RunRecord) -> Table:
 
 
 def _trust(run: RunRecord) -> Table:
-    rows = trust.table(trust.of(run))
+    rows = trust.table(trust.assess(run))
     return trust.columns(rows), rows
 
 
 def _verdicts(run: RunRecord) -> Table:
-    rows = gate_report.frame(Gate.of(run))
+    rows = gate_report.frame(Gate.from_run(run))
     return filled(gate_report.COLUMNS, rows), rows
 
 
@@ -99,7 +99,7 @@ def recorded(path: Path) -> RunRecord:
     """The run in a run file, or what a journal tells of one."""
     if path.suffix != journal.SUFFIX:
         return store.read(path)
-    return Outcome.of(journal.read(path)).run_record(machine_info={}, commit_info={})
+    return Outcome.from_events(journal.read(path)).run_record(machine_info={}, commit_info={})
 
 
 def _report(options: argparse.Namespace) -> Output:
@@ -122,7 +122,7 @@ def _anew(path: Path, options: argparse.Namespace) -> Iterator[str]:
     folder = options.report_dir or path.parent
     in_full = options.format == "rich"
     if run.gate is not None:
-        gate = Gate.of(run)
+        gate = Gate.from_run(run)
         if in_full:
             yield f"{gate.sides.head} against {gate.sides.base}: {gate_report.headline(gate)}"
         yield FORMATS[options.format](*_verdicts(run))

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from bench.doctor.finding import Finding, State
-from bench.machine.card import THERMAL, Reading
+from bench.doctor.finding import Finding, Severity
+from bench.machine.card import THERMAL, CardReading
 
 _MHZ = 1e-6
 
@@ -13,18 +13,18 @@ def unknown(device: str, why: str) -> Finding:
     return Finding(
         what=device,
         found=f"{why}; until then heat, a power cap and others on it go unseen",
-        state=State.SPOILS,
+        state=Severity.SPOILS,
         advice="pip install 'googlenet-bench[gpu]', where the driver is there",
     )
 
 
 def refused(device: str, why: str) -> Finding:
     """Of a device that takes no workers."""
-    return Finding(what=device, found=why, state=State.PREVENTS, advice="as it says")
+    return Finding(what=device, found=why, state=Severity.PREVENTS, advice="as it says")
 
 
 def known(
-    device: str, facts: Mapping[str, object], reading: Reading, others: Sequence[str]
+    device: str, facts: Mapping[str, object], reading: CardReading, others: Sequence[str]
 ) -> Iterator[Finding]:
     """Of a device that NVML knows: who it is, how it is, and who else is on it, in words."""
     yield Finding(what=device, found=_who(facts))
@@ -32,13 +32,13 @@ def known(
     yield Finding(
         what=f"{device}: state",
         found=_how(facts, reading),
-        state=State.SPOILS if hot else State.FINE,
+        state=Severity.SPOILS if hot else Severity.FINE,
         advice="rounds are voided while it is too hot: let it cool" if hot else "",
     )
     yield Finding(
         what=f"{device}: others",
         found="; ".join(others) or ("not told" if reading.others is None else "nobody"),
-        state=State.PREVENTS if others else State.FINE,
+        state=Severity.PREVENTS if others else Severity.FINE,
         advice="a run is refused: wait for them, choose another --device, or measure beside them "
         "with --allow-shared"
         if others
@@ -58,7 +58,7 @@ def _who(facts: Mapping[str, object]) -> str:
     return ", ".join(text for name, text in told.items() if facts.get(name))
 
 
-def _how(facts: Mapping[str, object], reading: Reading) -> str:
+def _how(facts: Mapping[str, object], reading: CardReading) -> str:
     parts = (
         _of("SM clock", reading.sm_hz, facts.get("most_sm_hz"), _MHZ, "MHz"),
         _of("power", reading.power_w, facts.get("power_limit_w"), 1.0, "W"),

@@ -16,14 +16,14 @@ import psutil
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.doctor import card, host
-from bench.doctor.finding import Finding, State
-from bench.engine import limits
+from bench.doctor.finding import Finding, Severity
+from bench.engine import timeouts
 from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError
 from bench.machine import cards, cgroup, driver, environment, resident
 from bench.machine.load import SystemMeter, foreign_cpus
-from bench.machine.reading import text
-from bench.machine.room import free_host_bytes
+from bench.machine.memory_budget import free_host_bytes
+from bench.machine.system_files import text
 from bench.names import RequestError
 
 WATCHED_S = 1.0
@@ -66,10 +66,10 @@ def worker(started: Launcher, device: str) -> Finding:
     what = f"worker on {device}"
     process = started.launch()
     try:
-        about = process.request("describe", limit_s=limits.PREPARE_S, device=device)
+        about = process.request("describe", limit_s=timeouts.PREPARE_S, device=device)
         process.request(
             "attempt",
-            limit_s=limits.PREPARE_S,
+            limit_s=timeouts.PREPARE_S,
             cell={**asdict(TRIED), "device": device},
             image_size=TRIED_SIZE,
             seed=0,
@@ -90,7 +90,7 @@ def _no_worker(what: str, error: WorkerError) -> Finding:
     return Finding(
         what=what,
         found=" ".join(filter(None, (str(error), last))),
-        state=State.PREVENTS,
+        state=Severity.PREVENTS,
         advice=_INSTALL if error.kind in {"start", "died"} else "as it says",
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class Severity(StrEnum):
     """What a finding means for who wants to measure."""
 
     FINE = "fine"
@@ -19,6 +19,6 @@ class Finding:
 
     what: str
     found: str
-    state: State = State.FINE
+    state: Severity = Severity.FINE
     advice: str = ""
     """What to do about it; empty where it is fine."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from bench.doctor.finding import Finding, State
+from bench.doctor.finding import Finding, Severity
 from bench.units import GIB, in_gib
 
 MOST_STOLEN = 0.02  # chosen: of more, rounds differ by what a hypervisor does
@@ -16,7 +16,7 @@ def load(foreign_cpus: float, limit: float) -> Finding:
     if foreign_cpus <= limit:
         return Finding(what="load", found=found)
     advice = f"rounds are voided above {limit:g}: wait until nothing else runs, or end it"
-    return Finding(what="load", found=found, state=State.SPOILS, advice=advice)
+    return Finding(what="load", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def stolen(share: float | None) -> Finding | None:
@@ -27,7 +27,7 @@ def stolen(share: float | None) -> Finding | None:
     if share <= MOST_STOLEN:
         return Finding(what="stolen time", found=found)
     advice = "the hypervisor has others to serve, or bounds this machine: measure elsewhere"
-    return Finding(what="stolen time", found=found, state=State.SPOILS, advice=advice)
+    return Finding(what="stolen time", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def quota(allowed: float | None, threads: int, *, on_gpu: bool) -> Finding:
@@ -42,7 +42,7 @@ def quota(allowed: float | None, threads: int, *, on_gpu: bool) -> Finding:
         if on_gpu or allowed < 1
         else f"set OMP_NUM_THREADS={int(allowed)}, or give it more CPUs"
     )
-    return Finding(what="CPU quota", found=found, state=State.SPOILS, advice=advice)
+    return Finding(what="CPU quota", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def governors(names: Collection[str]) -> Finding | None:
@@ -53,7 +53,7 @@ def governors(names: Collection[str]) -> Finding | None:
     if set(names) == {"performance"}:
         return Finding(what="frequency governor", found=found)
     advice = "clocks change with the load: sudo cpupower frequency-set -g performance"
-    return Finding(what="frequency governor", found=found, state=State.SPOILS, advice=advice)
+    return Finding(what="frequency governor", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def huge_pages(enabled: str | None, libc: tuple[str, str]) -> Finding | None:
@@ -70,7 +70,7 @@ def huge_pages(enabled: str | None, libc: tuple[str, str]) -> Finding | None:
     return Finding(
         what="huge pages",
         found=found,
-        state=State.SPOILS,
+        state=Severity.SPOILS,
         advice="processes differ by 5 to 8 % instead of 1 to 2: glibc asks for them from "
         "2.35 on, where the system has them at madvise "
         "(/sys/kernel/mm/transparent_hugepage/enabled)",
@@ -88,7 +88,7 @@ def accounts(are_kept: bool) -> Finding:
     if are_kept:
         return Finding(what="scheduler's accounts", found="kept")
     advice = "an iteration that others held up counts as any other: take more sets (--sets)"
-    return Finding(what="scheduler's accounts", found="none", state=State.SPOILS, advice=advice)
+    return Finding(what="scheduler's accounts", found="none", state=Severity.SPOILS, advice=advice)
 
 
 def memory(free_bytes: int) -> Finding:
@@ -97,7 +97,7 @@ def memory(free_bytes: int) -> Finding:
     if free_bytes >= LEAST_FREE_BYTES:
         return Finding(what="memory", found=found)
     advice = "few workers are alive together, and sets take longer: free some"
-    return Finding(what="memory", found=found, state=State.SPOILS, advice=advice)
+    return Finding(what="memory", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def peak(*, can_be_reset: bool) -> Finding:
@@ -107,7 +107,7 @@ def peak(*, can_be_reset: bool) -> Finding:
     return Finding(
         what="peak memory",
         found="cannot be reset",
-        state=State.LIMITS,
+        state=Severity.LIMITS,
         advice="what a cell holds at the most is left blank, since building it would be counted "
         "too: on Linux, make /proc/self/clear_refs writable",
     )
@@ -119,7 +119,7 @@ def compiler(path: str | None, name: str, variable: str) -> Finding:
     if path is not None:
         return Finding(what=what, found=path)
     advice = f"cells in compile fail: install {name}, or name another in {variable}"
-    return Finding(what=what, found=f"no {name}", state=State.LIMITS, advice=advice)
+    return Finding(what=what, found=f"no {name}", state=Severity.LIMITS, advice=advice)
 
 
 def headers(path: str, *, are_there: bool) -> Finding:
@@ -127,7 +127,9 @@ def headers(path: str, *, are_there: bool) -> Finding:
     if are_there:
         return Finding(what="Python's headers", found=path)
     advice = "cells in compile fail: install them (python3-dev)"
-    return Finding(what="Python's headers", found=f"no {path}", state=State.LIMITS, advice=advice)
+    return Finding(
+        what="Python's headers", found=f"no {path}", state=Severity.LIMITS, advice=advice
+    )
 
 
 def cache(folder: str, reason: str | None, *, is_users: bool = True) -> Finding:
@@ -139,7 +141,7 @@ def cache(folder: str, reason: str | None, *, is_users: bool = True) -> Finding:
         why = "" if is_users else ", since no home can be written; it may not outlive a reboot"
         return Finding(what="cache", found=f"{folder}{why}")
     advice = "cells in compile fail: make it writable, or name another in TORCHINDUCTOR_CACHE_DIR"
-    return Finding(what="cache", found=f"{folder}: {reason}", state=State.LIMITS, advice=advice)
+    return Finding(what="cache", found=f"{folder}: {reason}", state=Severity.LIMITS, advice=advice)
 
 
 def unused_card() -> Finding:
@@ -147,6 +149,6 @@ def unused_card() -> Finding:
     return Finding(
         what="CUDA",
         found="there is an NVIDIA device, and its driver shows none",
-        state=State.LIMITS,
+        state=Severity.LIMITS,
         advice="nvidia-smi says why: a container needs --gpus all, an upgraded driver a restart",
     )

@@ -11,7 +11,7 @@ from bench.cells.plan import Plan
 from bench.engine.launch import Launcher
 from bench.machine.card import Card
 from bench.machine.load import LoadMeter
-from bench.machine.room import Room
+from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
 from bench.records.record import Failure
 
@@ -50,7 +50,7 @@ class Context:
     """Of what a gate compares ours with."""
     progress: Progress
     meter: LoadMeter
-    room: Room
+    memory_budget: MemoryBudget
     tell: Callable[[events.Event], None]
     """Keep an event: in the outcome, and in the journal."""
     cards: Mapping[str, Card] = field(default_factory=dict)
@@ -91,4 +91,4 @@ class Context:
         try:
             yield
         finally:
-            self.tell(events.Spent(phase=phase, seconds=self.now() - start))
+            self.tell(events.PhaseTimed(phase=phase, seconds=self.now() - start))

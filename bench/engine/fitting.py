@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from bench.cells.cell import Cell
-from bench.engine import fit, limits
+from bench.engine import fit, timeouts
 from bench.engine.context import Context
 from bench.engine.process import WorkerError
 from bench.records.record import Attempt, Fit
@@ -24,7 +24,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
     try:
         facts = worker.request(
             "attempt",
-            limit_s=limits.PREPARE_S,
+            limit_s=timeouts.PREPARE_S,
             cell=asdict(replace(cell, batch_size=batch_size, device=context.plan.device_of(0))),
             image_size=context.plan.image_size,
             seed=context.plan.seed,
@@ -34,7 +34,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
             raise
         if error.kind == "died":
             context.launcher.check()
-            if error.was_killed and context.room.claims_kill():
+            if error.was_killed and context.memory_budget.claims_kill():
                 return _does_not(batch_size, "the system killed it for want of memory")
         return _does_not(batch_size, str(error), is_error=error.kind != "out_of_memory")
     finally:

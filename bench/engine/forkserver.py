@@ -28,7 +28,7 @@ from pathlib import Path
 
 from bench.engine.server import FORK, NUMBER_BYTES, WAIT
 from bench.worker import worker
-from bench.worker.lifeline import die_with
+from bench.worker.parent_death import die_with_parent
 
 STREAMS = 3
 
@@ -65,7 +65,7 @@ def _become_worker(streams: list[int], server: int) -> None:
     """Never returns: a forked worker must not run the server's own way out."""
     status = 1
     try:
-        die_with(server)
+        die_with_parent(server)
         _die_first()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)

@@ -61,7 +61,7 @@ class Pool:
 
     def learn(self, cell: Cell, **facts: Any) -> None:
         """Tell what a worker showed."""
-        self._context.tell(events.Learned(cell=cell.id, **self.where, facts=facts))
+        self._context.tell(events.WorkerReported(cell=cell.id, **self.where, facts=facts))
 
     @contextmanager
     def may_fail(self, cell: Cell, phase: str) -> Iterator[None]:
@@ -96,5 +96,5 @@ class Pool:
         self._context.progress.failed(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
-        starved = error.was_killed and self._context.room.claims_kill()
+        starved = error.was_killed and self._context.memory_budget.claims_kill()
         return "out_of_memory" if starved else error.kind

@@ -14,7 +14,7 @@ from bench.cells.cell import Cell
 from bench.cells.modes import is_compiled, is_tuned
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.context import Context
 from bench.engine.pool import Pool
 from bench.records import events
@@ -49,18 +49,18 @@ class Preparation:
             compiling_s = covered_s(self._compilations)
             others_s = context.now() - start - compiling_s
             for phase, seconds in (("compiling", compiling_s), ("preparing", others_s)):
-                context.tell(events.Spent(phase=phase, seconds=seconds))
+                context.tell(events.PhaseTimed(phase=phase, seconds=seconds))
 
     def _run(self) -> None:
         live, now = self._live, self._context.now
         waiting, busy = deque(self._cells), dict[Cell, float]()
-        room = self._context.room
+        memory_budget = self._context.memory_budget
         while waiting or busy:
-            while waiting and len(busy) < room.cores:
+            while waiting and len(busy) < memory_budget.cores:
                 cell = next((cell for cell in waiting if not must_wait(cell, busy)), None)
-                if cell is None or (busy and room.wants_one_at_a_time):
+                if cell is None or (busy and memory_budget.wants_one_at_a_time):
                     break
-                if len(live) >= self._least and not room.holds_another(
+                if len(live) >= self._least and not memory_budget.holds_another(
                     self._group, live=len(live), starting=len(busy)
                 ):
                     if not busy:
@@ -76,11 +76,11 @@ class Preparation:
                 wait([live[cell].fileno() for cell in busy], 1.0)
             for cell in list(busy):
                 answered = wait([live[cell].fileno()], 0)
-                if not answered and now() - busy[cell] < limits.PREPARE_S:
+                if not answered and now() - busy[cell] < timeouts.PREPARE_S:
                     continue
                 with live.may_fail(cell, "preparing"):
                     if not answered:
-                        raise live[cell].hung(limits.PREPARE_S)
+                        raise live[cell].hung(timeouts.PREPARE_S)
                     if self._compiled_anew(cell):
                         self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
@@ -104,13 +104,13 @@ class Preparation:
 
     def _threads(self, waiting: int, busy: int) -> int:
         """Threads to build with: more than the cores together would wait for each other."""
-        cores = self._context.room.cores
+        cores = self._context.memory_budget.cores
         return max(1, cores // min(cores, waiting + busy + 1))
 
     def _compiled_anew(self, cell: Cell) -> bool:
         """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
-        facts = self._live[cell].receive(limits.SHORT_S)
-        self._context.room.learn(self._group, facts, alone=self._alone)
+        facts = self._live[cell].receive(timeouts.SHORT_S)
+        self._context.memory_budget.learn(self._group, facts, alone=self._alone)
         if facts["compile_cached"] is False and cell not in self._replaced:
             self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
             self._replaced.add(cell)

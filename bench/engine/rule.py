@@ -9,7 +9,7 @@ from bench.cells.cell import Cell
 from bench.records.outcome import Outcome
 
 
-class Rule(Protocol):
+class SetRule(Protocol):
     """Something that knows when enough is known."""
 
     def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:

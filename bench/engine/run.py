@@ -12,15 +12,15 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine import allocation
 from bench.engine.context import Context, Progress
-from bench.engine.inquiry import Inquiry
 from bench.engine.launch import Launcher
+from bench.engine.preflight import Preflight
 from bench.engine.process import WorkerError
-from bench.engine.rule import Rule, UntilPrecise
+from bench.engine.rule import SetRule, UntilPrecise
 from bench.engine.schedule import Schedule
 from bench.engine.wave import LiveWave
 from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter, SystemMeter
-from bench.machine.room import Room
+from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
@@ -46,7 +46,7 @@ class Run:
         progress: Progress,
         *,
         base_launcher: Launcher | None = None,
-        rule: Rule | None = None,
+        rule: SetRule | None = None,
         begin: Callable[[dict[str, object]], Keeper | None] = lambda _: None,
         resumed: Outcome | None = None,
         code: Code | None = None,
@@ -79,7 +79,7 @@ class Run:
             base_launcher=base_launcher,
             progress=progress,
             meter=meter or SystemMeter(),
-            room=Room(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
+            memory_budget=MemoryBudget(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
             cards=self._cards.known,
             tell=self._tell,
             now=now,
@@ -113,7 +113,7 @@ class Run:
 
     def _measure(self) -> None:
         try:
-            Inquiry(self._context, self.outcome, self._asked, self._take_in).make()
+            Preflight(self._context, self.outcome, self._asked, self._take_in).run()
             for set_index in itertools.count():
                 wanted = self._wanted(set_index)
                 if not wanted:
@@ -307,8 +307,8 @@ class Run:
             return False
         after = (*before[:wave_index], *parts, *before[wave_index + 1 :])
         reason = (
-            f"{group}: memory {why} ({self._context.room.held(group)}), so its cells were measured "
-            f"in {len(after)} waves."
+            f"{group}: memory {why} ({self._context.memory_budget.held(group)}), so its cells were "
+            f"measured in {len(after)} waves."
         )
         self._tell(
             events.Split(

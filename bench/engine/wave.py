@@ -11,12 +11,12 @@ from bench import energy
 from bench.cells.cell import Cell
 from bench.cells.modes import is_compiled
 from bench.cells.waves import Wave
-from bench.engine import limits, visiting
+from bench.engine import timeouts, visit_policy
 from bench.engine.context import Context
 from bench.engine.pool import Pool
 from bench.engine.preparing import Preparation
 from bench.machine import voiding
-from bench.machine.card import Around, Card, Reading
+from bench.machine.card import Around, Card, CardReading
 from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import BackToBack, Failure
@@ -54,7 +54,7 @@ class LiveWave:
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}  # in the second half of warming up
-        self._visiting = visiting.of(
+        self._visiting = visit_policy.choose(
             device, context.plan.environment, versions=context.plan.compares_versions
         )
 
@@ -86,7 +86,7 @@ class LiveWave:
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
         for cell in self._shuffled(self._alive, "warming up"):
             with self._live.may_fail(cell, "warming up"):
-                reply = self._live[cell].request("warm_up", limit_s=limits.WARM_UP_S)
+                reply = self._live[cell].request("warm_up", limit_s=timeouts.WARM_UP_S)
                 durations_s = reply["durations_s"]
                 self._live.learn(
                     cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s)
@@ -164,7 +164,7 @@ class LiveWave:
 
     def _sustain(self, cell: Cell, seconds: float) -> dict[str, Any]:
         return self._live[cell].request(
-            "sustain", limit_s=limits.of_visit(seconds), seconds=seconds
+            "sustain", limit_s=timeouts.visit_timeout_s(seconds), seconds=seconds
         )
 
     def finish(self) -> None:
@@ -173,7 +173,7 @@ class LiveWave:
             with self._live.may_fail(cell, "finishing"):
                 answering_s = FINISHING_ANSWERS * self._latency_s.get(cell, 0.0)
                 facts = self._live[cell].request(
-                    "finish", limit_s=limits.SHORT_S + limits.of_visit(answering_s)
+                    "finish", limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(answering_s)
                 )
                 self._live.learn(cell, **facts)
                 self._live.close(cell)
@@ -252,7 +252,7 @@ class LiveWave:
         return len(walls_s)
 
     def _round(self, round_index: int) -> None:
-        order = visiting.order(
+        order = visit_policy.order(
             self._alive, self._chance(round_index), against_base=self._wave.against_base
         )
         for cell in order:
@@ -264,15 +264,15 @@ class LiveWave:
         context, latency_s = self._context, self._latency_s[cell]
         timed, dropped = self._visiting.timed(latency_s), self._dropped
         chance = self._chance(f"{round_index}: {cell.id}")
-        if dropped and chance.random() < visiting.EXTRA_DROPPED:
+        if dropped and chance.random() < visit_policy.EXTRA_DROPPED:
             dropped += 1
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
             "measure",
-            limit_s=limits.of_visit(self._visit_s(cell)),
+            limit_s=timeouts.visit_timeout_s(self._visit_s(cell)),
             iterations=timed,
             dropped=dropped,
-            back_to_back=max(visiting.LEAST_BACK_TO_BACK, timed),
+            back_to_back=max(visit_policy.LEAST_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
         context.tell(
@@ -288,7 +288,7 @@ class LiveWave:
             )
         )
 
-    def _around(self, before: Reading | None) -> Around | None:
+    def _around(self, before: CardReading | None) -> Around | None:
         """The card until now; None where its state is not known."""
         if before is None or self._card is None:
             return None

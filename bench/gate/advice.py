@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.cells.cell import Cell
 from bench.gate import figures
-from bench.gate.compared import DRIFT, Basis, Compared, Comparison
+from bench.gate.comparison import DRIFT, Basis, Compared, Comparison
 from bench.gate.figures import FIGURES, Row
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
@@ -44,7 +44,7 @@ BY_LATENCY = (
 )
 
 
-class Table(NamedTuple):
+class AdviceTable(NamedTuple):
     """A table with its title, and what to know of it."""
 
     title: str
@@ -109,7 +109,7 @@ def _beyond_drift(compared: Compared) -> str:
     )
 
 
-def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[Table]:
+def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[AdviceTable]:
     """A table for each pair of groups, the reference first, then the slowest."""
     groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
     for found, row in zip(compared.cells, rows, strict=True):
@@ -120,7 +120,7 @@ def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[Table]:
         comparisons = [found for found, _ in slowest_first]
         shown = pd.DataFrame(_shown(found, row) for found, row in slowest_first)
         columns = filled(_columns(comparisons), shown)
-        yield Table(_title(comparisons[0]), _basis(compared, comparisons), columns, shown)
+        yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, shown)
 
 
 def _decisive(found: Comparison) -> Interval:
@@ -203,13 +203,13 @@ def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
     return f"Advice goes by {ratio}: that is taken for the machine's drift."
 
 
-def _missing_table(rows: Sequence[Row]) -> Iterator[Table]:
+def _missing_table(rows: Sequence[Row]) -> Iterator[AdviceTable]:
     if rows:
         columns = tuple(
             Column(name=name, heading=name, is_text=True, wraps=name == "reason")
             for name in ("cell", "status", "reason")
         )
-        yield Table(
+        yield AdviceTable(
             "not compared",
             "For want of figures in both runs.",
             columns,
@@ -226,7 +226,7 @@ def _counted(compared: Compared) -> str:
 
 
 def _written(
-    form: str, before: Sequence[str], tables: Sequence[Table], after: Sequence[str]
+    form: str, before: Sequence[str], tables: Sequence[AdviceTable], after: Sequence[str]
 ) -> str:
     """Everything, for a terminal or in Markdown."""
     in_markdown = form == "markdown"

@@ -53,7 +53,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class CountRule:
     """How a count is compared."""
 
     what: str
@@ -76,36 +76,36 @@ class Rule:
         return Change.WORSE if now > then else Change.BETTER
 
 
-RULES: Mapping[str, Rule] = MappingProxyType(
+RULES: Mapping[str, CountRule] = MappingProxyType(
     {
-        "params": Rule(what="parameters without auxiliary heads"),
-        "params_with_aux": Rule(what="parameters with them"),
-        "macs_per_image": Rule(
+        "params": CountRule(what="parameters without auxiliary heads"),
+        "params_with_aux": CountRule(what="parameters with them"),
+        "macs_per_image": CountRule(
             what="of convolutions, linear layers and other matrix products", follows=_OPERATORS
         ),
-        "flops_per_image": Rule(what="2 × MACs", follows=_OPERATORS),
-        FVCORE: Rule(
+        "flops_per_image": CountRule(what="2 × MACs", follows=_OPERATORS),
+        FVCORE: CountRule(
             what="fvcore's own; null where it cannot trace the network",
             follows=("fvcore", *_OPERATORS),
         ),
-        "weights_bytes": Rule(what="parameters and buffers, in the cell's dtype"),
-        "peak_bytes": Rule(
+        "weights_bytes": CountRule(what="parameters and buffers, in the cell's dtype"),
+        "peak_bytes": CountRule(
             what="most of weights, images and activations that are alive together, in eager",
             tolerance=PEAK_TOLERANCE,
             follows=("torch",),
         ),
-        "graphs": Rule(
+        "graphs": CountRule(
             what="that Dynamo captures; none in eager",
             less_is_better=False,  # more are breaks, and none is a network that is not compiled
             follows=_DYNAMO,
         ),
-        "graph_breaks": Rule(what="between them", follows=_DYNAMO),
-        "recompiled_graphs": Rule(what="in a second iteration", follows=_DYNAMO),
+        "graph_breaks": CountRule(what="between them", follows=_DYNAMO),
+        "recompiled_graphs": CountRule(what="in a second iteration", follows=_DYNAMO),
     }
 )
 # A lower bound of MACs that goes up or down says nothing of all MACs.
-_LOWER_BOUND = Rule(what="a lower bound", less_is_better=False, follows=_OPERATORS)
-_UNCOUNTED = Rule(
+_LOWER_BOUND = CountRule(what="a lower bound", less_is_better=False, follows=_OPERATORS)
+_UNCOUNTED = CountRule(
     what="calls of an operator that is not counted", less_is_better=False, follows=_OPERATORS
 )
 Counts = Mapping[str, int | None]
@@ -128,7 +128,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class CountDifference:
     """A count that is not what the baseline has."""
 
     cell: str
@@ -231,7 +231,7 @@ def lower_bounds(counted: Baseline) -> dict[str, str]:
     return {name: operators for name, operators in left_out.items() if operators}
 
 
-def compare(baseline: Baseline, now: Baseline) -> tuple[Difference, ...]:
+def compare(baseline: Baseline, now: Baseline) -> tuple[CountDifference, ...]:
     """What differs, of what was counted now; both must have the same cells.
 
     Raises ``RequestError`` where other versions may explain all that differs: nobody can tell then
@@ -258,7 +258,7 @@ def version_changes(baseline: Baseline, now: Baseline) -> dict[str, str]:
     }
 
 
-def _differences(baseline: Baseline, now: Baseline) -> Iterator[Difference]:
+def _differences(baseline: Baseline, now: Baseline) -> Iterator[CountDifference]:
     changes = version_changes(baseline, now)
     for cell, counts in now.cells.items():
         before = baseline.cells[cell]
@@ -270,7 +270,7 @@ def _differences(baseline: Baseline, now: Baseline) -> Iterator[Difference]:
                 counts.get(field, 0),
             )
             if not rule.is_same(was, is_now):
-                yield Difference(
+                yield CountDifference(
                     cell=cell,
                     field=field,
                     baseline=was,
@@ -280,7 +280,7 @@ def _differences(baseline: Baseline, now: Baseline) -> Iterator[Difference]:
                 )
 
 
-def _rule(field: str, *sides: Counts) -> Rule:
+def _rule(field: str, *sides: Counts) -> CountRule:
     if field.startswith(UNCOUNTED):
         return _UNCOUNTED
     is_lower_bound = field in MACS and any(map(_uncounted, sides))

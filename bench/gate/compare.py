@@ -26,7 +26,7 @@ from operator import attrgetter
 
 from bench import means, stats
 from bench.cells.cell import Cell
-from bench.gate.compared import DRIFT, Basis, Compared, Comparison, Missing
+from bench.gate.comparison import DRIFT, Basis, Compared, Comparison, Missing
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Mean
@@ -51,7 +51,7 @@ def compare(a: RunRecord, b: RunRecord, across: Collection[str] = ()) -> Compare
     if not pairs:
         raise RequestError(_nothing_in_common(a, b))
     measured = [pair for pair in pairs if all(record.has_figures for record in pair)]
-    sides = _Side.of(a), _Side.of(b)
+    sides = _Side.from_run(a), _Side.from_run(b)
     compared = Compared(
         cells=_excused(
             [
@@ -115,14 +115,14 @@ class _Side:
     """The groups whose control, or the load beside them, forbids to decide by them."""
 
     @classmethod
-    def of(cls, run: RunRecord) -> "_Side":
+    def from_run(cls, run: RunRecord) -> "_Side":
         measured = [record for record in run.cells if record.has_figures]
         return cls(
             logs={record.cell: stats.log_latencies(record) for record in measured},
             references=run.references(),
             distrusted=frozenset(
                 found.group
-                for found in trust.of(run)
+                for found in trust.assess(run)
                 if found.is_busy or found.control_contains_1 is False
             ),
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from bench.cells.cell import Cell
-from bench.gate.compared import Compared
+from bench.gate.comparison import Compared
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.tables import BLANK, bounded, milliseconds, scaled

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from bench import atomic
 from bench.gate import report
-from bench.gate.held import Gate
+from bench.gate.decision import Gate
 from bench.records import store
 from bench.report.files import MARKS as MARKS_OF_RUNS
 from bench.report.files import RUN_FILE

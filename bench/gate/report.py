@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench import means, stats
 from bench.gate import judge
-from bench.gate.held import Gate, Pair
+from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.report import card, markdown, trust
 from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
@@ -80,7 +80,7 @@ def conditions(gate: Gate) -> Iterator[str]:
     yield from gate.run.notes
     yield from card.warnings(gate.run)
     yield from card.notes(gate.run)
-    for found in trust.of(gate.run):
+    for found in trust.assess(gate.run):
         if found.is_busy:
             yield (
                 f"{found.voided_share:.0%} of {found.rounds} rounds were voided, "

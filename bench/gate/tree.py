@@ -70,7 +70,7 @@ def _digest(root: Path, commit: str) -> str:
 
 
 @contextmanager
-def at(revision: str, root: Path) -> Iterator[Tree]:
+def checkout(revision: str, root: Path) -> Iterator[Tree]:
     """The tree of a revision of the repository at ``root``, gone afterwards.
 
     Raises ``RequestError`` where git knows no such revision.

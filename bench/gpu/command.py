@@ -18,7 +18,7 @@ from bench.cells import plan
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.gpu import step
-from bench.gpu.step import Step, Taken
+from bench.gpu.step import GpuStep, Taken
 from bench.gpu.steps import TESTS, steps
 from bench.names import RequestError
 from bench.signals import terminated_like_interrupted
@@ -58,7 +58,7 @@ def check(limit_s: float, folder: Path) -> None:
     check_writable(folder)
 
 
-def chosen(asked: str | None, known: Mapping[str, Step]) -> tuple[Step, ...]:
+def chosen(asked: str | None, known: Mapping[str, GpuStep]) -> tuple[GpuStep, ...]:
     """The steps asked for, in their own order: what would be missed most comes first."""
     if asked is None:
         return tuple(known.values())
@@ -73,7 +73,7 @@ def _page(folder: Path) -> str:
 
 
 def _take(
-    wanted: Sequence[Step], folder: Path, limit_s: float, console: Console, earlier: str
+    wanted: Sequence[GpuStep], folder: Path, limit_s: float, console: Console, earlier: str
 ) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     taken: list[Taken] = []

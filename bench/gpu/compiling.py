@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.launch import Launcher, launcher
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.exits import Exit
@@ -89,7 +89,7 @@ def compile_all(
             for cell in [cell for cell, worker in busy.items() if worker.fileno() in ready]:
                 worker = busy.pop(cell)
                 try:
-                    worker.receive(limits.SHORT_S)
+                    worker.receive(timeouts.SHORT_S)
                 except WorkerError as error:
                     yield cell, error
                 else:

@@ -20,7 +20,7 @@ LEAST_S = 10.0  # a step for which less time is left is not begun: importing tor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class GpuStep:
     """What to run, and for how long at the most."""
 
     name: str
@@ -50,7 +50,7 @@ class Step:
 class Taken:
     """How a step ended."""
 
-    step: Step
+    step: GpuStep
     began: float
     """Seconds since the epoch."""
     seconds: float
@@ -75,7 +75,7 @@ class Taken:
 
 
 def take(
-    steps: Sequence[Step],
+    steps: Sequence[GpuStep],
     folder: Path,
     limit_s: float,
     *,

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.cells.dtypes import DTYPES
-from bench.gpu.step import Step
+from bench.gpu.step import GpuStep
 from bench.suite.profiles import REFERENCE_ARCH
 
 NETWORKS = ("googlenet", REFERENCE_ARCH)
@@ -18,30 +18,30 @@ MARK = "pytest.mark.gpu"
 FIRST = ("test_subject.py", "test_captured.py")
 
 
-def steps(device: str, folder: Path) -> Mapping[str, Step]:
+def steps(device: str, folder: Path) -> Mapping[str, GpuStep]:
     """Every step by its name; reports go to ``folder``, a sweep's and energy's to folders in it."""
     return MappingProxyType({step.name: step for step in _steps(device, folder)})
 
 
-def _steps(device: str, folder: Path) -> tuple[Step, ...]:
+def _steps(device: str, folder: Path) -> tuple[GpuStep, ...]:
     kind = device.partition(":")[0]
     dtypes = [name for name in PRECISIONS if kind in DTYPES[name].devices]
     suite = (*PYTEST, SUITE, f"--device={device}")
     energy = "--energy" if kind == "cuda" else "--no-energy"
     return (
-        Step(
+        GpuStep(
             name="tests",
             what="the tests that need a GPU",
             arguments=(*PYTEST, *with_gpu_tests(Path(TESTS)), "-m", "gpu", "--durations=0"),
             limit_s=190.0,
         ),
-        Step(
+        GpuStep(
             name="compile",
             what="code of the bf16 networks for what follows, all of it at once",
             arguments=("-m", "bench.gpu.compiling", f"--device={device}"),
             limit_s=90.0,
         ),
-        Step(
+        GpuStep(
             name="default",
             what="the default profile in each precision, with its controls and ceilings",
             arguments=(
@@ -54,7 +54,7 @@ def _steps(device: str, folder: Path) -> tuple[Step, ...]:
             besides_s=130.0,  # imports and counting, three ceilings, the last wave, the reports
             report="report.md",
         ),
-        Step(
+        GpuStep(
             name="clocks",
             what="our clocks beside others'",
             arguments=(
@@ -64,7 +64,7 @@ def _steps(device: str, folder: Path) -> tuple[Step, ...]:
             limit_s=100.0,
             report="selfcheck.md",
         ),
-        Step(
+        GpuStep(
             name="sweep",
             what="throughput from batch 1 to where it is saturated",
             arguments=(
@@ -75,7 +75,7 @@ def _steps(device: str, folder: Path) -> tuple[Step, ...]:
             besides_s=32.0,
             report="sweep/report.md",
         ),
-        Step(
+        GpuStep(
             name="stages",
             what="where the time goes inside the networks",
             arguments=(
@@ -85,13 +85,13 @@ def _steps(device: str, folder: Path) -> tuple[Step, ...]:
             limit_s=80.0,
             report="stages.csv",
         ),
-        Step(
+        GpuStep(
             name="reports",
             what="the reports again, with the stages in them",
             arguments=("-m", "bench", "report", str(folder / "run.json")),
             limit_s=30.0,
         ),
-        Step(
+        GpuStep(
             name="energy",
             what="what an image takes at the throughput batch",
             arguments=(

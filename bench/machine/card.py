@@ -31,7 +31,7 @@ FOREIGN_BYTES = 100 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class CardProcess:
     """A process that has something on the card."""
 
     pid: int
@@ -45,7 +45,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CardReading:
     """A card at a moment."""
 
     sm_hz: int | None = None
@@ -63,7 +63,7 @@ class Reading:
     own_processes: int = 0
     own_bytes: int | None = None
     """What this run's own processes hold; None where the driver does not say it of each."""
-    others: tuple[Process, ...] | None = None
+    others: tuple[CardProcess, ...] | None = None
     """Processes that are not this run's."""
 
     @property
@@ -81,8 +81,8 @@ class Reading:
 class Around:
     """A card before and after something was done on it."""
 
-    before: Reading
-    after: Reading
+    before: CardReading
+    after: CardReading
 
     @property
     def throttling(self) -> frozenset[str]:
@@ -127,7 +127,7 @@ class Around:
 class Meter(Protocol):
     """Something that reads a card."""
 
-    def read(self) -> Reading:
+    def read(self) -> CardReading:
         """Read it now."""
         ...
 
@@ -154,7 +154,7 @@ class Card:
         return not self.is_shared and not self.facts.get("mig")
 
 
-def strangers(found: Reading) -> tuple[str, ...]:
+def strangers(found: CardReading) -> tuple[str, ...]:
     """Who else has something on the card, in words; of a reading made before any worker started."""
     listed = tuple(str(process) for process in found.others or ())
     unlisted = found.unlisted_bytes
@@ -163,5 +163,5 @@ def strangers(found: Reading) -> tuple[str, ...]:
     return listed
 
 
-def _any_untold(found: Reading) -> bool:
+def _any_untold(found: CardReading) -> bool:
     return any(process.used_bytes is None for process in found.others or ())

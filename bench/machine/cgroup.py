@@ -6,7 +6,7 @@ Each may have version 2's files, in one tree, or version 1's, in a tree for each
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.machine.reading import text
+from bench.machine.system_files import text
 
 _CONTROLLERS = Path("sys/fs/cgroup")
 _ROOT = Path("/")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.machine.reading import text
+from bench.machine.system_files import text
 
 IDENTITY = (
     "cpu",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from bench.machine.reading import text
+from bench.machine.system_files import text
 
 _SUCCESS = 0  # of CUresult, and of nvmlReturn_t
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.machine import cgroup, cpu, driver
-from bench.machine.reading import text
+from bench.machine.system_files import text
 from bench.names import choose
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import psutil
 
-from bench.machine.reading import text
+from bench.machine.system_files import text
 
 # CPU times come in ticks of 10 ms, a process's and a CPU's: in a short round a few of them must
 # not look like load.
@@ -22,7 +22,7 @@ _ALL, _IDLE = slice(8), slice(3, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CpuTimes:
     """CPU seconds so far: of the CPUs that we may use, and of each of our processes."""
 
     at_s: float
@@ -33,7 +33,7 @@ class Reading:
 class LoadMeter(Protocol):
     """Something that reads CPU times."""
 
-    def read(self, pids: Iterable[int]) -> Reading:
+    def read(self, pids: Iterable[int]) -> CpuTimes:
         """Read them now, ``pids`` being ours."""
         ...
 
@@ -47,7 +47,7 @@ class SystemMeter:
         self._cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
         self._processes: dict[int, psutil.Process] = {}
 
-    def read(self, pids: Iterable[int]) -> Reading:
+    def read(self, pids: Iterable[int]) -> CpuTimes:
         """Read them now; a process that is gone has used nothing more."""
         busy_s, own_s = self._busy_s(), {}
         for pid in pids:
@@ -57,7 +57,7 @@ class SystemMeter:
             except psutil.Error:
                 continue
             own_s[pid] = times.user + times.system
-        return Reading(at_s=self._now(), busy_s=busy_s, own_s=own_s)
+        return CpuTimes(at_s=self._now(), busy_s=busy_s, own_s=own_s)
 
     def _busy_s(self) -> float:
         """Of the CPUs that we may use; of all that are listed where they have numbers of their own.
@@ -82,7 +82,7 @@ def _of_each_cpu(stat: Path) -> dict[int, float]:
     return found
 
 
-def foreign_cpus(before: Reading, after: Reading) -> float:
+def foreign_cpus(before: CpuTimes, after: CpuTimes) -> float:
     """How many CPUs others kept busy between two readings, a few ticks forgiven; 0 at the least."""
     own_s = sum(spent - before.own_s.get(pid, 0.0) for pid, spent in after.own_s.items())
     foreign_s = after.busy_s - before.busy_s - own_s - TICKS_S

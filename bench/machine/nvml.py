@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from bench.machine.card import REASONS, Process, Reading
+from bench.machine.card import REASONS, CardProcess, CardReading
 from bench.machine.driver import Identity
 
 MODULE, PACKAGE, EXTRA = "pynvml", "nvidia-ml-py", "googlenet-bench[gpu]"
@@ -90,7 +90,7 @@ class NvmlMeter:
             "most_memory_hz": self._hertz("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_MEM"),
         }
 
-    def read(self) -> Reading:
+    def read(self) -> CardReading:
         """Read it now."""
         processes = self._processes()
         own = [found for found in processes or () if self._is_own(found.pid)]
@@ -98,7 +98,7 @@ class NvmlMeter:
         if own:  # by numbers of our namespace: one that is not there has just ended
             others = [found for found in others if self._exists(found.pid)]
         held = [found.used_bytes for found in own if found.used_bytes is not None]
-        return Reading(
+        return CardReading(
             sm_hz=self._hertz("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),
             memory_hz=self._hertz("nvmlDeviceGetClockInfo", "NVML_CLOCK_MEM"),
             temperature_c=self._temperature_c(),
@@ -188,7 +188,7 @@ class NvmlMeter:
         found = version and self._ask("nvmlDeviceGetMemoryInfo", self._part, version)
         return int(found.used) if found else None
 
-    def _processes(self) -> tuple[Process, ...] | None:
+    def _processes(self) -> tuple[CardProcess, ...] | None:
         """Whoever has a context on it, once each; None where it does not say."""
         kinds = ("Compute", "Graphics", "MPSCompute")
         lists = [self._ask(f"nvmlDeviceGet{kind}RunningProcesses", self._part) for kind in kinds]
@@ -198,7 +198,7 @@ class NvmlMeter:
             one.pid: one.usedGpuMemory for one in (one for some in lists for one in some or ())
         }
         return tuple(
-            Process(pid=pid, name=self._name(pid), used_bytes=used_bytes)
+            CardProcess(pid=pid, name=self._name(pid), used_bytes=used_bytes)
             for pid, used_bytes in sorted(found.items())
         )
 

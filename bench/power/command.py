@@ -13,7 +13,7 @@ from typing import cast
 from rich.console import Console
 
 from bench.atomic import write_text
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.context import Progress
 from bench.engine.launch import Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
@@ -21,9 +21,9 @@ from bench.exits import Exit
 from bench.gate.judge import Settings
 from bench.machine import environment
 from bench.names import RequestError, choose
-from bench.power import calibration, held, report, sets, table
+from bench.power import calibration, end_to_end, report, sets, table
 from bench.power.cases import PLANS, PROTOCOL, Case
-from bench.power.held import GateRow
+from bench.power.end_to_end import GateRow
 from bench.power.load import competitor
 from bench.power.sets import SetRow
 from bench.suite.progress import TerminalProgress
@@ -88,10 +88,10 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                 )
         if options.gates and options.cells == "six":
             progress.phase("gates of six cells", options.gates)
-            archs, modes = held.SIX_CELLS
+            archs, modes = end_to_end.SIX_CELLS
             for _ in range(options.gates):
                 with _competing(loaded):
-                    rows = held.hold(
+                    rows = end_to_end.run_gate(
                         archs=archs, modes=modes, load=options.load, percent=0.0, amount=0
                     )
                 table.append(folder / report.GATES_FILE, rows)
@@ -104,7 +104,7 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
                 case = _HELD_CASES[index % len(_HELD_CASES)]
                 for is_same in _HELD[options.load]:
                     with _competing(loaded):
-                        rows = held.hold(
+                        rows = end_to_end.run_gate(
                             modes=(case.mode,),
                             load=options.load,
                             percent=0.0 if is_same else case.percent,
@@ -158,7 +158,7 @@ def _described() -> dict[str, object]:
     """The environment that workers are started in."""
     with _spawned() as spawner:
         clerk = spawner.launch()
-        about = clerk.request("describe", limit_s=limits.SHORT_S, device="cpu")
+        about = clerk.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
         clerk.close()
     return cast("dict[str, object]", about)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power.cases import PROTOCOL
-from bench.power.held import ARCH, GateRow
+from bench.power.end_to_end import ARCH, GateRow
 from bench.power.rates import CELLS, Power, Rate, Series, powers
 from bench.power.sets import SetRow
 from bench.tables import Column, as_markdown, scaled

@@ -12,9 +12,9 @@ from bench.engine.context import Progress
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError
 from bench.engine.run import Run
-from bench.gate.held import Pair
+from bench.gate.decision import Pair
 from bench.power.cases import PROTOCOL, Case
-from bench.power.injected import arch
+from bench.power.injection import arch
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.suite.profiles import PRECISION

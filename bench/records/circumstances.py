@@ -84,7 +84,7 @@ None stands for what a run does not know.
 """
 
 
-class Difference(NamedTuple):
+class EnvironmentDifference(NamedTuple):
     """A fact that is not the same in both runs."""
 
     circumstance: str
@@ -96,7 +96,7 @@ class Difference(NamedTuple):
         return f"{self.fact} is {self.a!r} in A and {self.b!r} in B"
 
 
-def differences(a: RunRecord, b: RunRecord) -> tuple[list[Difference], list[str]]:
+def differences(a: RunRecord, b: RunRecord) -> tuple[list[EnvironmentDifference], list[str]]:
     """What is not the same in both runs, and what one of them does not tell."""
     found, unknown = [], []
     for circumstance, facts in CIRCUMSTANCES.items():
@@ -108,11 +108,11 @@ def differences(a: RunRecord, b: RunRecord) -> tuple[list[Difference], list[str]
             if one is None or other is None:
                 unknown.append(fact)
             else:
-                found.append(Difference(circumstance, fact, one, other))
+                found.append(EnvironmentDifference(circumstance, fact, one, other))
     return found, unknown
 
 
-def refuse(found: Sequence[Difference]) -> None:
+def refuse(found: Sequence[EnvironmentDifference]) -> None:
     """Raise ``RequestError`` where anything differs, with what would let it pass."""
     if found:
         names = ",".join(dict.fromkeys(difference.circumstance for difference in found))

@@ -40,7 +40,7 @@ class Counted(_Event, frozen=True, kw_only=True):
     base: bool = False
 
 
-class Ceiling(_Event, frozen=True, kw_only=True):
+class PeakMeasured(_Event, frozen=True, kw_only=True):
     """What the device does at the most in a dtype was measured, or could not be."""
 
     dtype: str
@@ -82,7 +82,7 @@ class Allotted(_Event, frozen=True, kw_only=True):
     rounds: int
 
 
-class Learned(_Event, frozen=True, kw_only=True):
+class WorkerReported(_Event, frozen=True, kw_only=True):
     """What preparing, warming up or finishing a worker showed."""
 
     cell: str
@@ -149,7 +149,7 @@ class Noted(_Event, frozen=True, kw_only=True):
     sentence: str
 
 
-class Spent(_Event, frozen=True, kw_only=True):
+class PhaseTimed(_Event, frozen=True, kw_only=True):
     """Wall time, by what it was spent on."""
 
     phase: str
@@ -160,18 +160,18 @@ Event: TypeAlias = (
     Began
     | Resumed
     | Counted
-    | Ceiling
+    | PeakMeasured
     | Shared
     | Fitted
     | Compiled
     | WaveBegan
     | Allotted
-    | Learned
+    | WorkerReported
     | Visited
     | RoundEnded
     | WaveEnded
     | Split
     | Failed
     | Noted
-    | Spent
+    | PhaseTimed
 )

@@ -22,7 +22,7 @@ _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling",
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _WaveReports:
     """What was told of the workers of one wave, by their cells' ids."""
 
     visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
@@ -63,8 +63,8 @@ class Outcome:
         """Whether there is a sample to lose."""
         self.last_set: dict[str, int] = {}
         """The last set that began, of each group."""
-        self._told: dict[str, dict[_WaveKey, _Told]] = {
-            name: defaultdict(_Told) for name in self.waves
+        self._told: dict[str, dict[_WaveKey, _WaveReports]] = {
+            name: defaultdict(_WaveReports) for name in self.waves
         }
         self._compile_cold_s: dict[str, float] = {}
         self._round_s = 0.0
@@ -72,7 +72,7 @@ class Outcome:
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
-    def of(cls, told: Iterable[events.Event]) -> "Outcome":
+    def from_events(cls, told: Iterable[events.Event]) -> "Outcome":
         """The outcome of a journal's events: of a run that was cut off."""
         told = iter(told)
         began = next(told)
@@ -144,7 +144,7 @@ class Outcome:
         self.costs[event.arch, event.base] = event.cost
 
     @apply.register
-    def _(self, event: events.Ceiling) -> None:
+    def _(self, event: events.PeakMeasured) -> None:
         self.ceilings[event.dtype] = event.facts
         if "error" in event.facts:
             self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
@@ -179,7 +179,7 @@ class Outcome:
         self.allotted[event.group] = event.rounds
 
     @apply.register
-    def _(self, event: events.Learned) -> None:
+    def _(self, event: events.WorkerReported) -> None:
         self._of_worker(event).facts[event.cell].update(event.facts)
 
     @apply.register
@@ -229,13 +229,13 @@ class Outcome:
         self._is_held &= event.failure.kind != "out_of_memory"
 
     @apply.register
-    def _(self, event: events.Spent) -> None:
+    def _(self, event: events.PhaseTimed) -> None:
         self._spend(event.phase, event.seconds)
 
     def _spend(self, phase: str, seconds: float) -> None:
         self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds
 
-    def _of_worker(self, event: events.Learned | events.Visited) -> _Told:
+    def _of_worker(self, event: events.WorkerReported | events.Visited) -> _WaveReports:
         group = self._cells[event.cell].group
         return self._told[group][group, event.set_index, event.wave_index]
 

@@ -197,7 +197,7 @@ class RunRecord:
     base_environment: Mapping[str, Any] | None = None
     """The same of a gate's base."""
     ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the device does at the most, by dtype (bench/worker/ceiling.py, ``measure``)."""
+    """What the device does at the most, by dtype (bench/worker/peak.py, ``measure``)."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Who else was on a CUDA device when the run began, in words, by device."""
     fits: tuple[Fit, ...] = ()
@@ -211,7 +211,7 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     """What a reader must know of how it was measured, in sentences."""
     gate: Mapping[str, Any] | None = None
-    """Of a gate: what its sides are called and its settings (bench/gate/held.py, ``Gate.of``)."""
+    """For a gate: the names of its sides and its settings (bench/gate/decision.py)."""
     machine_info: Mapping[str, Any] = field(default_factory=dict)
     """pytest-benchmark's own."""
     commit_info: Mapping[str, Any] = field(default_factory=dict)
@@ -236,7 +236,7 @@ class RunRecord:
 
     @cached_property
     def made(self) -> dict[str, Any]:
-        """What was made of it, by who made it (bench/report/once.py); no part of the record."""
+        """Values derived from the run (bench/report/run_cache.py); not part of the record."""
         return {}
 
     @property

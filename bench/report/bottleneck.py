@@ -23,7 +23,7 @@ _SAID = {
 FROM_BLOCKS, FROM_LATENCY = "back-to-back", "latency"
 
 
-def of(busy_share: Interval) -> str:
+def classify(busy_share: Interval) -> str:
     """What a cell is, by the share of a block in which its device works.
 
     ``unclear`` where the interval holds the threshold, or one set is all there is.
@@ -46,7 +46,7 @@ def columns(record: CellRecord) -> dict[str, object]:
         "span_p50_s": means.percentile([span for _, span in per_iteration], 50),
         "busy_p50_s": means.percentile([b.busy_s for b in blocks if b.busy_s is not None], 50),
         **bounded("busy_share", busy),
-        "bottleneck": of(busy) if blocks else None,
+        "bottleneck": classify(busy) if blocks else None,
     }
 
 
@@ -58,7 +58,7 @@ def sentences(records: Sequence[CellRecord]) -> Iterator[str]:
             continue
         busy = stats.busy_share(record)
         share = "unknown" if busy.sets == 0 else f"{busy.estimate * 100:.0f} %"
-        found[of(busy)].append(f"{record.cell.arch} in {record.cell.mode} ({share})")
+        found[classify(busy)].append(f"{record.cell.arch} in {record.cell.mode} ({share})")
     for kind, cells in found.items():
         if cells:
             yield f"{_SAID[kind]}: {', '.join(cells)}."

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.energy import per_image_j
 from bench.machine import voiding
-from bench.machine.card import POWER_CAP, Around, Reading
+from bench.machine.card import POWER_CAP, Around, CardReading
 from bench.records.record import Round, RunRecord
 
 _HZ, _WATTS, _PLAIN = 1e-6, 1.0, 1.0
@@ -19,7 +19,7 @@ _WRITTEN: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "most_sm_hz": ("highest SM clock", lambda hertz: f"{hertz * _HZ:,.0f} MHz"),
     "most_memory_hz": ("highest memory clock", lambda hertz: f"{hertz * _HZ:,.0f} MHz"),
 }
-_SEEN: tuple[tuple[str, Callable[[Reading], float | None], float, str], ...] = (
+_SEEN: tuple[tuple[str, Callable[[CardReading], float | None], float, str], ...] = (
     ("SM clock between rounds", lambda reading: reading.sm_hz, _HZ, "MHz"),
     ("memory clock between rounds", lambda reading: reading.memory_hz, _HZ, "MHz"),
     ("temperature between rounds", lambda reading: reading.temperature_c, _PLAIN, "°C"),

@@ -12,7 +12,7 @@ from bench.records import journal, store
 from bench.records.record import RunRecord
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
-from bench.report.inside import findings as looked_into
+from bench.report.stage_findings import findings as looked_into
 from bench.stages import store as stages
 from bench.tables import csv_safe
 
@@ -77,7 +77,7 @@ def write(run: RunRecord, folder: Path, beside: Path | None = None) -> tuple[Pat
     inside = None if beside is None else _inside(beside)
     if inside is None:
         inside = _inside(folder)
-    drawn = charts.of(run, inside)
+    drawn = charts.build(run, inside)
     contents = _contents(run, drawn, inside)
     for name in SOMETIMES:
         if name not in contents:
@@ -106,7 +106,7 @@ def _contents(
         "ladder.csv": ladder.frame(run),
         "interactions.csv": ladder.interactions(run),
         "roofline.csv": roofline.frame(run),
-        "trust.csv": trust.table(trust.of(run)),
+        "trust.csv": trust.table(trust.assess(run)),
         "samples.csv": frame.samples(run),
     }
     sometimes = {name: table(run) for name, table in SOMETIMES.items()}
@@ -115,7 +115,7 @@ def _contents(
         "report.md": markdown.render(run, drawn, inside),
         "report.html": page.render(
             run,
-            findings=[*findings.of(run), *(() if inside is None else looked_into(inside))],
+            findings=[*findings.find(run), *(() if inside is None else looked_into(inside))],
             charts=drawn,
             inside=inside,
         ),

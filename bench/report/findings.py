@@ -12,10 +12,10 @@ import pandas as pd
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report import bottleneck, ladder, largest, saturation, twins
-from bench.report.once import once_a_run
+from bench.report import bottleneck, equivalence, ladder, largest, saturation
+from bench.report.phrases import between, named, percent, some, times
+from bench.report.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
-from bench.report.words import between, named, percent, some, times
 from bench.tables import milliseconds
 from googlenet.variants import VARIANTS
 
@@ -29,8 +29,8 @@ class Findings:
     sentences: tuple[str, ...]
 
 
-@once_a_run
-def of(run: RunRecord) -> tuple[Findings, ...]:
+@cached_per_run
+def find(run: RunRecord) -> tuple[Findings, ...]:
     """What a reader should know first, group by group."""
     steps, squares = ladder.frame(run), ladder.interactions(run)
     found = []
@@ -41,7 +41,7 @@ def of(run: RunRecord) -> tuple[Findings, ...]:
             *_modes(records, reference),
             *_steps(_of_group(steps, records)),
             *_squares(_of_group(squares, records)),
-            *twins.sentences(records, reference),
+            *equivalence.sentences(records, reference),
             *bottleneck.sentences(records),
         ]
         if said:

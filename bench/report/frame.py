@@ -16,7 +16,7 @@ from bench.means import Interval
 from bench.records.counted import not_counted
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, card, roofline
-from bench.report.once import once_a_run
+from bench.report.run_cache import cached_per_run
 from bench.stats import ByVisit
 from bench.tables import Column, bounded
 
@@ -35,7 +35,7 @@ FAILURE_COLUMNS = (
 )
 
 
-@once_a_run
+@cached_per_run
 def summary(run: RunRecord) -> pd.DataFrame:
     """One row for each cell, cells of one dtype, batch, task and device together."""
     logs = {
@@ -129,7 +129,7 @@ def _row(
 ) -> dict[str, Any]:
     cell, latency_s = record.cell, record.host_s
     latency = stats.latency(record)
-    under = roofline.of(record, ceilings, stats.iteration(record))
+    under = roofline.compute(record, ceilings, stats.iteration(record))
     macs = record.cost.get("macs_per_image")
     uncounted = record.cost.get("uncounted") or {}
     return {

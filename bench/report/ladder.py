@@ -15,7 +15,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report.once import once_a_run
+from bench.report.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
 from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig
@@ -79,7 +79,7 @@ _INTERACTION_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class LadderStep:
     """Two neighbours of the registry."""
 
     before: str
@@ -99,10 +99,10 @@ class Square:
     both: str
 
 
-def steps(archs: Collection[str]) -> tuple[Step, ...]:
+def steps(archs: Collection[str]) -> tuple[LadderStep, ...]:
     """Every pair of neighbours among these archs, in the order of the registry."""
     return tuple(
-        Step(
+        LadderStep(
             before=variant.neighbour,
             after=variant.name,
             factor=variant.factor,
@@ -113,7 +113,7 @@ def steps(archs: Collection[str]) -> tuple[Step, ...]:
     )
 
 
-def path(archs: Collection[str]) -> tuple[Step, ...]:
+def path(archs: Collection[str]) -> tuple[LadderStep, ...]:
     """The longest way from a network down to its neighbours' neighbours: the ladder itself."""
     found = {step.after: step for step in steps(archs)}
     ways = [tuple(_way_to(name, found)) for name in found]
@@ -136,7 +136,7 @@ def squares(archs: Collection[str]) -> tuple[Square, ...]:
     return tuple(found.values())
 
 
-@once_a_run
+@cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """A row for each step in each mode of each group; ratios are of what comes after to before."""
     rows = [
@@ -145,7 +145,7 @@ def frame(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_STEP_FIELDS))
 
 
-@once_a_run
+@cached_per_run
 def interactions(run: RunRecord) -> pd.DataFrame:
     """A row for each square in each mode of each group.
 
@@ -178,7 +178,7 @@ def _modes(run: RunRecord) -> Iterator[tuple[Mapping[str, CellRecord], CellRecor
 
 
 def _row(
-    step: Step, records: Mapping[str, CellRecord], beside: CellRecord | None
+    step: LadderStep, records: Mapping[str, CellRecord], beside: CellRecord | None
 ) -> dict[str, object]:
     before, after = records[step.before], records[step.after]
     # Of latencies: how many times as fast what comes before is.
@@ -263,7 +263,7 @@ def _delta(before: CellRecord, after: CellRecord, name: str) -> float:
     return math.nan if one is None or other is None else float(other - one)
 
 
-def _way_to(name: str, found: Mapping[str, Step]) -> Iterator[Step]:
+def _way_to(name: str, found: Mapping[str, LadderStep]) -> Iterator[LadderStep]:
     if name in found:
         yield from _way_to(found[name].before, found)
         yield found[name]

@@ -8,7 +8,7 @@ import pandas as pd
 from bench.records.record import RunRecord
 from bench.report import circumstances as about
 from bench.report import (
-    explained,
+    explanations,
     findings,
     frame,
     ladder,
@@ -21,7 +21,7 @@ from bench.report import (
 )
 from bench.report.chart import Chart
 from bench.report.findings import Findings
-from bench.report.inside import findings as looked_into
+from bench.report.stage_findings import findings as looked_into
 from bench.stages import table as stages
 from bench.tables import Column, as_markdown, escaped, filled
 
@@ -40,7 +40,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
-    parts += _findings([*findings.of(run), *(() if inside is None else looked_into(inside))])
+    parts += _findings([*findings.find(run), *(() if inside is None else looked_into(inside))])
     for title, rows in summary.groups(cells):
         parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
@@ -52,7 +52,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     ]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run)]
-    parts += ["## How to read this", explained.how_to_read(run), explained.of_energy(cells)]
+    parts += ["## How to read this", explanations.how_to_read(run), explanations.of_energy(cells)]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -62,7 +62,7 @@ def _findings(all_found: Sequence[Findings]) -> list[str]:
     for found in all_found:
         sentences = "\n".join(f"- {escaped(sentence)}" for sentence in found.sentences)
         parts += [f"**{escaped(found.title)}**", sentences]
-    return ["## Findings", *parts, explained.FINDINGS] if parts else []
+    return ["## Findings", *parts, explanations.FINDINGS] if parts else []
 
 
 def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
@@ -74,7 +74,7 @@ def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     squares = ladder.interactions(run)
     if not squares.empty:
         parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
-    return ["## One factor at a time", explained.LADDER, *parts] if parts else []
+    return ["## One factor at a time", explanations.LADDER, *parts] if parts else []
 
 
 def _largest(run: RunRecord) -> list[str]:
@@ -84,7 +84,7 @@ def _largest(run: RunRecord) -> list[str]:
     return [
         "## The largest batch that fits",
         as_markdown(filled(largest.COLUMNS, rows), rows),
-        explained.LARGEST,
+        explanations.LARGEST,
     ]
 
 
@@ -101,7 +101,7 @@ def _throughput(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
     """How much a larger batch gains, and where that ends."""
     found, rows = _pictures(charts, "throughput-"), saturation.frame(run)
     if not rows.empty:
-        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), explained.SATURATION]
+        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), explanations.SATURATION]
     return ["## Throughput against batch size", *found] if found else []
 
 
@@ -133,7 +133,7 @@ def _failures(run: RunRecord) -> list[str]:
 
 
 def _notes(run: RunRecord) -> list[str]:
-    said = [f"- {escaped(note)}" for note in notes.of(run)]
+    said = [f"- {escaped(note)}" for note in notes.collect(run)]
     return ["## Notes", "\n".join(said)] if said else []
 
 
@@ -147,18 +147,18 @@ def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
         as_markdown(filled(roofline.CEILING_COLUMNS, ceilings), ceilings),
         as_markdown(filled(roofline.COLUMNS, rows), rows),
         *_pictures(charts, "roofline-"),
-        explained.of_roofline(run),
+        explanations.of_roofline(run),
     ]
 
 
 def _trust(run: RunRecord) -> list[str]:
     """What the run says of itself."""
-    found = trust.of(run)
+    found = trust.assess(run)
     if not found:
         return []
     rows = trust.table(found)
     table = as_markdown(trust.columns(rows), rows)
-    return ["## Can this run be trusted?", table, explained.TRUST, explained.of_trust(found)]
+    return ["## Can this run be trusted?", table, explanations.TRUST, explanations.of_trust(found)]
 
 
 def circumstances(run: RunRecord) -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from bench import means, stats
 from bench.records.counted import notes_on
 from bench.records.record import CellRecord, RunRecord
-from bench.report import card, ladder, states
-from bench.report.once import once_a_run
-from bench.report.words import named
+from bench.report import card, drift_correlation, ladder
+from bench.report.phrases import named
+from bench.report.run_cache import cached_per_run
 
 _COUNTED = {
     "recompiled_graphs": "compiled {} more graphs while it was measured",
@@ -18,14 +18,14 @@ _COUNTED = {
 }
 
 
-@once_a_run
-def of(run: RunRecord) -> list[str]:
+@cached_per_run
+def collect(run: RunRecord) -> list[str]:
     """What a reader must know of single cells before trusting their figures, in sentences."""
     return [
         *run.notes,
         *card.notes(run),
         *_devices(run),
-        *states.sentences(run),
+        *drift_correlation.sentences(run),
         *_trimmed(run),
         *_counts(run),
         *(

@@ -15,7 +15,7 @@ import pandas as pd
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report.once import once_a_run
+from bench.report.run_cache import cached_per_run
 from bench.tables import Column, bounded, scaled
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # what a ceiling probes
@@ -88,7 +88,7 @@ class Roofline:
         return "compute" if self.attainable_mac_per_s == self.ceiling_mac_per_s else "memory"
 
 
-def of(
+def compute(
     record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], iteration_s: Interval
 ) -> Roofline:
     """A cell whose iterations take so long, under the one of the run's ceilings that is its own."""
@@ -110,14 +110,14 @@ def of(
     )
 
 
-@once_a_run
+@cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """One row for each measured cell, under the ceiling of its dtype."""
     rows = []
     for record in run.cells:
         if not record.has_figures:
             continue
-        found, cell = of(record, run.ceilings, stats.iteration(record)), record.cell
+        found, cell = compute(record, run.ceilings, stats.iteration(record)), record.cell
         rows.append(
             {
                 "arch": cell.arch,

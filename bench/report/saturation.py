@@ -17,7 +17,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report.once import once_a_run
+from bench.report.run_cache import cached_per_run
 from bench.tables import Column, bounded, milliseconds, scaled
 
 LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
@@ -80,8 +80,8 @@ class Saturation:
         )
 
 
-@once_a_run
-def of(run: RunRecord) -> tuple[Saturation, ...]:
+@cached_per_run
+def find(run: RunRecord) -> tuple[Saturation, ...]:
     """What the batch sizes of a run come to, wherever there are enough of them."""
     sweeps: dict[tuple[str, ...], list[CellRecord]] = {}
     for record in run.cells:
@@ -90,11 +90,11 @@ def of(run: RunRecord) -> tuple[Saturation, ...]:
     return tuple(_of(records) for records in sweeps.values() if len(records) >= LEAST_SIZES)
 
 
-@once_a_run
+@cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
     """One row for each network, mode, dtype and task with enough batch sizes."""
     rows = []
-    for found in of(run):
+    for found in find(run):
         near, best = found.near, found.best
         rows.append(
             {
@@ -116,7 +116,7 @@ def frame(run: RunRecord) -> pd.DataFrame:
 def findings(run: RunRecord) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A title for each dtype, task and device, and what their batch sizes show in sentences."""
     said: dict[str, list[str]] = {}
-    for found in of(run):
+    for found in find(run):
         cell = found.near.cell
         title = f"{cell.dtype}, {cell.task}, {cell.device}, over batch sizes"
         said.setdefault(title, []).append(_sentence(found))

@@ -13,7 +13,7 @@ from bench.machine import voiding
 from bench.means import Interval
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card
-from bench.report.once import once_a_run
+from bench.report.run_cache import cached_per_run
 from bench.tables import Column, scaled
 
 # Of the rounds: above this the machine is too busy, and what is left is what it let through.
@@ -98,8 +98,8 @@ class Trust:
         return stats.is_precise(self.widest, self.precision)
 
 
-@once_a_run
-def of(run: RunRecord) -> tuple[Trust, ...]:
+@cached_per_run
+def assess(run: RunRecord) -> tuple[Trust, ...]:
     """What a run says of each of its groups."""
     cells = _grouped(run.cells, lambda record: record.cell.group)
     rounds = _grouped(run.rounds, lambda found: found.group)
@@ -120,7 +120,7 @@ def _precise(one: Trust) -> str:
 def warnings(run: RunRecord) -> Iterator[str]:
     """Sentences that must stand above the tables."""
     yield from card.warnings(run)
-    for trust in of(run):
+    for trust in assess(run):
         if trust.is_busy:
             yield (
                 f"{trust.group}: the machine was {trust.unfit}: {trust.voided_share:.0%} of "

@@ -11,7 +11,7 @@ from bench import means
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import IMAGE_SIZE
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.means import Interval
 
@@ -76,7 +76,7 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
         try:
             worker.request(
                 "prepare",
-                limit_s=limits.PREPARE_S,
+                limit_s=timeouts.PREPARE_S,
                 cell=asdict(cell),
                 image_size=IMAGE_SIZE,
                 seed=seed,
@@ -84,20 +84,20 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
             )
             found = worker.request(
                 "beside_timer",
-                limit_s=limits.of_visit(2 * pairs * block_s),
+                limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
             )
             beside = not on_cpu and worker.request(
                 "beside_do_bench",
-                limit_s=limits.of_visit(2 * pairs * block_s),
+                limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
             )
-            empty = worker.request("empty_step", limit_s=limits.GRACE_S)
+            empty = worker.request("empty_step", limit_s=timeouts.GRACE_S)
         finally:
             worker.kill()
-        yield of(
+        yield summarize(
             cell,
             found["clock_s"],
             found["timer_s"],
@@ -106,7 +106,7 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
         )
 
 
-def of(
+def summarize(
     cell: Cell,
     clock_s: Sequence[float],
     timer_s: Sequence[float],

@@ -14,7 +14,7 @@ from bench import names
 from bench.atomic import write_text
 from bench.cells import archs, plan
 from bench.cells.cell import Cell
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.context import Progress
 from bench.engine.launch import ForkServer, Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
@@ -92,7 +92,7 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
             may_fork = isinstance(workers, ForkServer)
             clerk = workers.launch()
             found = Selfcheck(
-                environment=clerk.request("describe", limit_s=limits.SHORT_S, device=device)
+                environment=clerk.request("describe", limit_s=timeouts.SHORT_S, device=device)
             )
             clerk.close()
             if "handover" in parts:

@@ -10,10 +10,10 @@ import psutil
 
 from bench.cells.cell import Cell
 from bench.cells.plan import IMAGE_SIZE
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerProcess
-from bench.engine.visiting import BLOCKS
+from bench.engine.visit_policy import BLOCKS
 
 PAUSES_S = (0.0, BLOCKS.pause_s, 4 * BLOCKS.pause_s)
 VISITS = 12  # of each kind
@@ -53,20 +53,20 @@ def measure(
         for cell, worker in zip(cells, workers, strict=True):
             worker.request(
                 "prepare",
-                limit_s=limits.PREPARE_S,
+                limit_s=timeouts.PREPARE_S,
                 cell=asdict(cell),
                 image_size=IMAGE_SIZE,
                 seed=seed,
             )
         for worker in workers:
-            worker.request("warm_up", limit_s=limits.WARM_UP_S)
+            worker.request("warm_up", limit_s=timeouts.WARM_UP_S)
         return tuple(_visits(workers, random.Random(seed))), _idleness(workers)
     finally:
         for worker in workers:
             worker.kill()
 
 
-def of(pause_s: float | None, visits: Sequence[Sequence[float]]) -> Handover:
+def summarize(pause_s: float | None, visits: Sequence[Sequence[float]]) -> Handover:
     """What the durations of visits' iterations show."""
     rests = [median(durations[2:]) for durations in visits]
     first, second = (
@@ -87,13 +87,13 @@ def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[
             time.sleep(pause_s or 0.0)
             durations[pause_s].append(_visit(visited))
     for pause_s in (None, *PAUSES_S):
-        yield of(pause_s, durations[pause_s])
+        yield summarize(pause_s, durations[pause_s])
 
 
 def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
     """Seconds of so many iterations, whoever disturbed them."""
     found: list[float] = worker.request(
-        "measure", limit_s=limits.GRACE_S, iterations=0, dropped=iterations
+        "measure", limit_s=timeouts.GRACE_S, iterations=0, dropped=iterations
     )["dropped_s"]
     return found
 

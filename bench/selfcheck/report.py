@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.visiting import BLOCKS
+from bench.engine.visit_policy import BLOCKS
 from bench.exits import Exit
 from bench.selfcheck import scale
 from bench.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias

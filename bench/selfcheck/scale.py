@@ -82,19 +82,19 @@ def measure(sizes: Sequence[Size]) -> Iterator[Scale]:
         yield msgspec.json.decode(done.stdout, type=Scale)
 
 
-def of(size: Size, folder: Path, now: Callable[[], float] = time.perf_counter) -> Scale:
+def measure_one(size: Size, folder: Path, now: Callable[[], float] = time.perf_counter) -> Scale:
     """Take a synthetic run through every stage of a run's life, in this process.
 
     ``now`` is a clock, in seconds. The run's files are left in ``folder``.
     """
-    watch = _Watch(now)
+    watch = _Stopwatch(now)
     with watch.timed(PLANNING):
         plan = synthetic.plan_of(size)
         synthetic.waves_of(plan)
         Outcome(plan)
     _measure(plan, size.samples, folder, watch)
     with watch.timed(RESUMING):
-        Outcome.of(journal.read(folder / journal.FILE)).records()
+        Outcome.from_events(journal.read(folder / journal.FILE)).records()
     with watch.timed(READING):
         run = store.read(folder / files.RUN_FILE)
     with watch.timed(STATISTICS):
@@ -146,7 +146,7 @@ def growth(before: float, after: float, times: float) -> float:
     return math.pow(after / before, 1 / math.log10(times))
 
 
-class _Watch:
+class _Stopwatch:
     """Seconds by stage."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -163,7 +163,7 @@ class _Watch:
             self.stages_s[stage] = self.stages_s.get(stage, 0.0) + self._now() - start
 
 
-def _measure(plan: Plan, samples: int, folder: Path, watch: _Watch) -> None:
+def _measure(plan: Plan, samples: int, folder: Path, watch: _Stopwatch) -> None:
     """Leave a journal and a run file in the folder, as a session of pytest does."""
     outcome = Outcome(plan)
     with Journal(folder / journal.FILE, on_error=_raised) as kept:
@@ -202,7 +202,7 @@ def _numbers(scale: Scale) -> dict[str, float]:
 
 def _main(cells: int, samples: int, groups: int = 1) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        found = of(Size(cells=cells, samples=samples, groups=groups), Path(folder))
+        found = measure_one(Size(cells=cells, samples=samples, groups=groups), Path(folder))
     return msgspec.json.encode(found).decode()
 
 

@@ -80,10 +80,10 @@ def measure(
                 found = Run(plan, launchers[way], progress).measure()
                 runs[way].append(found.run_record())
     for way, records in runs.items():
-        yield of(way, records)
+        yield summarize(way, records)
 
 
-def of(way: str, runs: Sequence[RunRecord]) -> Startup:
+def summarize(way: str, runs: Sequence[RunRecord]) -> Startup:
     """What runs of a set each show of one way to start workers."""
     return Startup(
         way=way,

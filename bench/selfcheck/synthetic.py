@@ -150,7 +150,7 @@ class _Latencies:
 
 def _beginning(of: Plan) -> Iterator[Event]:
     yield events.Began(schema_version=SCHEMA_VERSION, plan=of, environment=ENVIRONMENT)
-    yield events.Spent(phase="importing", seconds=5.0)
+    yield events.PhaseTimed(phase="importing", seconds=5.0)
     for arch in dict.fromkeys(cell.arch for cell in of.cells):
         yield events.Counted(arch=arch, cost=dict(COST))
     for cell in of.cells:
@@ -177,12 +177,12 @@ def _wave(
 ) -> Iterator[Event]:
     for facts in (PREPARED, WARMED_UP):
         for cell in live:
-            yield events.Learned(cell=cell.id, **where, facts=dict(facts))
+            yield events.WorkerReported(cell=cell.id, **where, facts=dict(facts))
     for round_index in range(ROUNDS):
         if latencies.left:
             yield from _round(live, {**where, "round_index": round_index}, latencies)
     for cell in live:
-        yield events.Learned(cell=cell.id, **where, facts=dict(FINISHED))
+        yield events.WorkerReported(cell=cell.id, **where, facts=dict(FINISHED))
 
 
 def _round(

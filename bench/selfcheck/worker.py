@@ -13,7 +13,7 @@ from torch.utils.benchmark import Timer
 from torch.utils.benchmark import timer as synchronised
 
 from bench.worker import clock
-from bench.worker.lifeline import die_with
+from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import Operation, Worker, run
 
 EMPTY_ITERATIONS = 100_000  # 10 ms of empty steps
@@ -126,5 +126,5 @@ def steady(times_s: Sequence[float]) -> Sequence[float]:
 
 
 if __name__ == "__main__":
-    die_with(os.getppid())
+    die_with_parent(os.getppid())
     run(ExaminedWorker())

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench import names
 from bench.atomic import write_text
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.machine import environment
@@ -44,17 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) -> None:
     with live.workers([live.cell(REFERENCE_ARCH, "eager")]) as (clerk,):
-        about = clerk.process.request("describe", limit_s=limits.SHORT_S, device="cpu")
+        about = clerk.process.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
     folder = options.report_dir or Path("reports") / environment.machine_slug(about)
     path = folder / report.RAW_FILE
     others = report.read(path)
     with TerminalProgress(console) as progress:
-        rows: list[live.Row] = []
+        rows: list[live.Iteration] = []
         for name in chosen:
             progress.phase(name, STEPS[name] * options.repetitions)
             for repetition in range(options.repetitions):
                 rows += EXPERIMENTS[name](options.seconds, repetition, progress)
-    new = pd.DataFrame(map(asdict, rows), columns=list(live.Row.__dataclass_fields__))
+    new = pd.DataFrame(map(asdict, rows), columns=list(live.Iteration.__dataclass_fields__))
     frame = pd.concat([others[~others["experiment"].isin(chosen)], new], ignore_index=True)
     folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}")

@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from bench.engine.context import Progress
 from bench.machine import environment
-from bench.power.injected import arch
-from bench.sharpness.live import Row, Way, alone, cell, rounds, workers
+from bench.power.injection import arch
+from bench.sharpness.live import Iteration, Way, alone, cell, rounds, workers
 from bench.suite.profiles import MODES, REFERENCE_ARCH
 
 DEFAULT = "default"
@@ -33,7 +33,7 @@ PAIRS: Mapping[str, tuple[str, str]] = MappingProxyType(
 SERVERS = 4
 
 
-def spin(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
+def spin(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
     """OpenMP's spin count, by visits of one iteration, blocks of six, and each worker alone."""
     drawn = random.Random(repetition)
     cells = [cell(REFERENCE_ARCH, mode) for mode in MODES for _ in range(2)]
@@ -47,7 +47,7 @@ def spin(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
         progress.advance(f"spin count {count}")
 
 
-def first(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
+def first(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
     """What the first iterations of a visit cost above the rest, of networks fast and slow."""
     drawn = random.Random(repetition)
     cells = [cell(name, "eager") for name in (*FAST, REFERENCE_ARCH)]
@@ -58,7 +58,7 @@ def first(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
     progress.advance("first iterations")
 
 
-def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
+def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
     """What a dropped first iteration costs, between workers of one network that are neighbours."""
     drawn = random.Random(repetition)
     cells = [cell(REFERENCE_ARCH, mode) for mode in MODES for _ in range(2)]
@@ -71,7 +71,7 @@ def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Row
     progress.advance("dropped iterations")
 
 
-def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[Row]:
+def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
     """What processes differ by, and fork servers: all alive together, so that drift cancels."""
     drawn = random.Random(repetition)
     for mode, pair in PAIRS.items():
@@ -82,7 +82,7 @@ def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[R
         progress.advance(f"processes in {mode}")
 
 
-Experiment = Callable[[float, int, Progress], Iterator[Row]]
+Experiment = Callable[[float, int, Progress], Iterator[Iteration]]
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
     {"spin": spin, "first": first, "dropped": dropped, "processes": processes}
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.cells.plan import IMAGE_SIZE
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.launch import launcher
 from bench.engine.process import WorkerProcess
 from bench.machine import environment
@@ -34,7 +34,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Iteration:
     """One iteration."""
 
     experiment: str
@@ -98,8 +98,8 @@ def workers(
 
 def _prepared(process: WorkerProcess, of: Cell, server: int, number: int) -> Live:
     asked = {"cell": asdict(of), "image_size": IMAGE_SIZE, "seed": 0}
-    process.request("prepare", limit_s=limits.PREPARE_S, **asked)
-    process.request("warm_up", limit_s=limits.WARM_UP_S)
+    process.request("prepare", limit_s=timeouts.PREPARE_S, **asked)
+    process.request("warm_up", limit_s=timeouts.WARM_UP_S)
     return Live(cell=of, server=server, number=number, process=process)
 
 
@@ -107,14 +107,14 @@ def visit(live: Live, way: Way) -> list[float]:
     """Seconds of each iteration of a visit."""
     time.sleep(way.pause_s)
     reply: Mapping[str, Any] = live.process.request(
-        "measure", limit_s=limits.GRACE_S, iterations=way.timed, dropped=way.raw
+        "measure", limit_s=timeouts.GRACE_S, iterations=way.timed, dropped=way.raw
     )
     return [*reply["dropped_s"], *reply["host_s"]]
 
 
 def rounds(
     live: Sequence[Live], way: Way, seconds: float, drawn: random.Random, **about: Any
-) -> Iterator[Row]:
+) -> Iterator[Iteration]:
     """Rounds of visits in random order, for so many seconds."""
     end = time.monotonic() + seconds
     number = 0
@@ -128,16 +128,16 @@ def rounds(
         number += 1
 
 
-def alone(live: Sequence[Live], way: Way, **about: Any) -> Iterator[Row]:
+def alone(live: Sequence[Live], way: Way, **about: Any) -> Iterator[Iteration]:
     """One visit to each worker, long after every other's."""
     for one in live:
         time.sleep(0.05)
         yield from _rows(one, way, round=0, place=0, **about)
 
 
-def _rows(one: Live, way: Way, **about: Any) -> Iterator[Row]:
+def _rows(one: Live, way: Way, **about: Any) -> Iterator[Iteration]:
     for index, took_s in enumerate(visit(one, way)):
-        yield Row(
+        yield Iteration(
             way=way.name,
             server=one.server,
             worker=one.number,

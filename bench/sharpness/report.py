@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.means import NORMAL_MAD
 from bench.names import RequestError
-from bench.sharpness.live import Row
+from bench.sharpness.live import Iteration
 from bench.tables import Column, as_markdown, scaled
 
 FILE = "sharpness.md"
@@ -106,7 +106,7 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises ``RequestError`` where it is another file.
     """
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(Iteration)]
     if not path.exists():
         return pd.DataFrame(columns=names)
     try:

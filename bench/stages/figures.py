@@ -13,7 +13,7 @@ from bench.stages.vocabulary import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class StageVisit:
     """Seconds of the iterations of a visit to a worker, in order."""
 
     whole_s: tuple[float, ...]
@@ -76,7 +76,7 @@ class Measured:
     sets: tuple[SetFigures, ...]
 
 
-def of_set(visits: Sequence[Visit]) -> SetFigures:
+def of_set(visits: Sequence[StageVisit]) -> SetFigures:
     """The figures of a set's visits."""
     pairs = [
         hooked - plain

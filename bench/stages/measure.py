@@ -13,16 +13,16 @@ from typing import Any
 
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.context import Progress
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
-from bench.engine.visiting import BLOCKS
+from bench.engine.visit_policy import BLOCKS
 from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
-from bench.stages.figures import Circumstances, Macs, Measured, SetFigures, Visit
+from bench.stages.figures import Circumstances, Macs, Measured, SetFigures, StageVisit
 
 ROUNDS = 5  # of a set: there are few, and the median of each should not wobble
 PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
@@ -97,16 +97,18 @@ class _Set:
     def describe(self) -> Circumstances:
         """What all of them run on, and with."""
         cell = self._request.cells[0]
-        about = self._ask(cell, "describe", limits.SHORT_S, device=cell.device)
+        about = self._ask(cell, "describe", timeouts.SHORT_S, device=cell.device)
         return Circumstances(
             device_name=about["device_name"],
             torch=about["torch"],
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
-    def visit_in_rounds(self, meter: LoadMeter, *, seed: int) -> Mapping[Cell, Sequence[Visit]]:
+    def visit_in_rounds(
+        self, meter: LoadMeter, *, seed: int
+    ) -> Mapping[Cell, Sequence[StageVisit]]:
         """Every visit of every worker, in rounds of an order of chance."""
-        visits: dict[Cell, list[Visit]] = {cell: [] for cell in self._live}
+        visits: dict[Cell, list[StageVisit]] = {cell: [] for cell in self._live}
         pids = [*self._launcher.pids, *(worker.pid for worker in self._live.values())]
         drawn, order = random.Random(seed), list(self._live)
         before = meter.read(pids)
@@ -126,18 +128,18 @@ class _Set:
     def _prepare(self, cell: Cell) -> None:
         request = self._request
         asked = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
-        self._ask(cell, "prepare", limits.PREPARE_S, **asked)
-        durations_s = self._ask(cell, "warm_up", limits.WARM_UP_S)["durations_s"]
+        self._ask(cell, "prepare", timeouts.PREPARE_S, **asked)
+        durations_s = self._ask(cell, "warm_up", timeouts.WARM_UP_S)["durations_s"]
         self._latency_s[cell] = min(durations_s)
 
-    def _visit(self, cell: Cell, *, seed: int) -> Visit:
+    def _visit(self, cell: Cell, *, seed: int) -> StageVisit:
         latency_s = self._latency_s[cell]
         dropped = BLOCKS.dropped(latency_s)
         iterations = dropped + BLOCKS.timed(latency_s)
-        limit_s = limits.of_visit(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
+        limit_s = timeouts.visit_timeout_s(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
         time.sleep(BLOCKS.pause_s)
         reply = self._ask(cell, "stages", limit_s, iterations=iterations, seed=seed)
-        return Visit(
+        return StageVisit(
             whole_s=tuple(reply["whole_s"][dropped:]),
             hooked_s=tuple(reply["hooked_s"][dropped:]),
             pair_s=reply["pair_s"],
@@ -161,7 +163,7 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
             with _named(cell, request.image_size):
                 reply = worker.request(
                     "stage_macs",
-                    limit_s=limits.SHORT_S,
+                    limit_s=timeouts.SHORT_S,
                     arch=cell.arch,
                     image_size=request.image_size,
                     seed=request.seed,

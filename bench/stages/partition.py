@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from torch import nn
 
-from bench.stages.vocabulary import BRANCHES, GOOGLENET, Part, is_googlenet
+from bench.stages.vocabulary import BRANCHES, GOOGLENET, StagePart, is_googlenet
 
 
-def of(model: nn.Module) -> tuple[Part, ...]:
+def split(model: nn.Module) -> tuple[StagePart, ...]:
     """Every stage, its branches after it.
 
     GoogLeNet's stages go by the paper's names, in our code and in torchvision's alike. Of any other
@@ -16,10 +16,10 @@ def of(model: nn.Module) -> tuple[Part, ...]:
     children = dict(model.named_children())
     if is_googlenet(children):
         return tuple(_of_googlenet(children))
-    return tuple(Part(stage=name, modules=(name,)) for name in children)
+    return tuple(StagePart(stage=name, modules=(name,)) for name in children)
 
 
-def _of_googlenet(children: Mapping[str, nn.Module]) -> Iterator[Part]:
+def _of_googlenet(children: Mapping[str, nn.Module]) -> Iterator[StagePart]:
     for stage, table in GOOGLENET.items():
         parts = {
             branch: tuple(name for name in names if _does_anything(children.get(name)))
@@ -28,19 +28,19 @@ def _of_googlenet(children: Mapping[str, nn.Module]) -> Iterator[Part]:
         modules = tuple(name for names in parts.values() for name in names)
         if not modules:
             continue
-        yield Part(stage=stage, modules=modules)
+        yield StagePart(stage=stage, modules=modules)
         for branch, names in parts.items():
             if branch and names:
-                yield Part(stage=stage, branch=branch, modules=names)
+                yield StagePart(stage=stage, branch=branch, modules=names)
         if "" in parts:
             yield from _of_inception(stage, modules[0], children[modules[0]])
 
 
-def _of_inception(stage: str, name: str, block: nn.Module) -> Iterator[Part]:
+def _of_inception(stage: str, name: str, block: nn.Module) -> Iterator[StagePart]:
     for child, branch in block.named_children():
         if child in BRANCHES:
             branch_name = _branch_name(BRANCHES[child], branch)
-            yield Part(stage=stage, branch=branch_name, modules=(f"{name}.{child}",))
+            yield StagePart(stage=stage, branch=branch_name, modules=(f"{name}.{child}",))
 
 
 def _branch_name(paper: str, branch: nn.Module) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from bench.stages.vocabulary import Key, Part
+from bench.stages.vocabulary import Key, StagePart
 from bench.worker import attribution
 from bench.worker.attribution import attributed
 
@@ -28,24 +28,25 @@ def instant(device: torch.device) -> Now:
 
 
 def hooked(
-    model: nn.Module, parts: Sequence[Part], now: Now
+    model: nn.Module, parts: Sequence[StagePart], now: Now
 ) -> AbstractContextManager[dict[Key, float]]:
     """Seconds in each part of what ``model`` runs inside the block (worker/attribution.py)."""
     return attributed(modules(model, parts), now)
 
 
-def modules(model: nn.Module, parts: Sequence[Part]) -> dict[Key, attribution.Part]:
+def modules(model: nn.Module, parts: Sequence[StagePart]) -> dict[Key, attribution.ModuleSpan]:
     """The first and the last module of each part."""
     named = dict(model.named_modules(remove_duplicate=False))  # TorchScript has no get_submodule
     return {
-        part.key: attribution.Part(*(named[part.modules[at]] for at in (0, -1))) for part in parts
+        part.key: attribution.ModuleSpan(*(named[part.modules[at]] for at in (0, -1)))
+        for part in parts
     }
 
 
 def pairs_on_nothing(now: Now) -> list[float]:
     """What pairs of hooks show of a module that does nothing: this much they add to a part."""
     network, nothing = nn.Sequential(nn.Identity()), torch.empty(0)
-    part = Part(stage="nothing", modules=("0",))
+    part = StagePart(stage="nothing", modules=("0",))
     found = []
     for _ in range(PAIRS):
         with hooked(network, [part], now) as seconds:

@@ -19,7 +19,7 @@ WHOLE, GAP = "(whole)", "(gap)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StagePart:
     """A stage, or a branch of one: modules that run one after the other."""
 
     stage: str

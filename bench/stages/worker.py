@@ -11,11 +11,11 @@ import torch
 from bench.cells import archs, inputs
 from bench.cells.module import to_eval
 from bench.stages import partition, spans
-from bench.stages.vocabulary import Key, Part
+from bench.stages.vocabulary import Key, StagePart
 from bench.worker import clock, network
 from bench.worker.attribution import attributed
-from bench.worker.lifeline import die_with
 from bench.worker.mac_counter import MacCounter
+from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import Operation, Worker, run
 
 
@@ -34,7 +34,7 @@ class StagedWorker(Worker):
         torch.manual_seed(seed)
         model = to_eval(network.build(archs.find(arch), aux=False, image_size=image_size))
         image = inputs.random_images(1, image_size)
-        parts = partition.of(model)
+        parts = partition.split(model)
         whole, macs = 0, dict[Key, int]()
         for passed in _passes(parts).values():
             with (
@@ -59,7 +59,7 @@ class StagedWorker(Worker):
         """
         task = self._ready().task
         whole, now = clock.for_device(self.device), spans.instant(self.device)
-        parts = partition.of(task.model)
+        parts = partition.split(task.model)
         passes = {"whole": [], **_passes(parts)}
         forwards_s: dict[str, list[float]] = {name: [] for name in passes}
         parts_s: dict[Key, list[float]] = {part.key: [] for part in parts}
@@ -84,7 +84,7 @@ class StagedWorker(Worker):
         }
 
 
-def _passes(parts: Sequence[Part]) -> dict[str, list[Part]]:
+def _passes(parts: Sequence[StagePart]) -> dict[str, list[StagePart]]:
     """The parts that have hooks in one forward: the stages, and where there are any branches."""
     passes = {"stages": [part for part in parts if not part.branch]}
     if branches := [part for part in parts if part.branch]:
@@ -93,5 +93,5 @@ def _passes(parts: Sequence[Part]) -> dict[str, list[Part]]:
 
 
 if __name__ == "__main__":
-    die_with(os.getppid())
+    die_with_parent(os.getppid())
     run(StagedWorker())

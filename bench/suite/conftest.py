@@ -15,7 +15,7 @@ from bench.cells.plan import Plan
 from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.gate import report
-from bench.gate.held import Gate
+from bench.gate.decision import Gate
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import frame, summary, trust

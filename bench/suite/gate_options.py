@@ -27,7 +27,7 @@ NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class GateRequest:
     """What a gate is to do."""
 
     plan: Plan
@@ -37,7 +37,7 @@ class Asked:
     base_python: str | None
 
 
-ASKED = pytest.StashKey[Asked]()
+ASKED = pytest.StashKey[GateRequest]()
 
 
 def add(parser: pytest.Parser) -> None:
@@ -77,7 +77,7 @@ def refuse(config: pytest.Config) -> None:
             )
 
 
-def ask(config: pytest.Config) -> Asked:
+def ask(config: pytest.Config) -> GateRequest:
     """What the options and the settings ask for; raises ``RequestError`` for nonsense."""
     for option in ("--base", "--base-python"):
         if config.getoption(option) == "":
@@ -96,7 +96,7 @@ def ask(config: pytest.Config) -> Asked:
     excepted = _excepted(table, plan.cells)
     deltas = {name: max(delta, asked.delta) for name, delta in excepted.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
-    return Asked(
+    return GateRequest(
         plan=replace(
             plan,
             against_base=True,

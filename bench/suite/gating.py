@@ -10,8 +10,8 @@ from rich.console import Console
 
 from bench.cells.plan import Plan
 from bench.gate import files, report, tree
-from bench.gate.held import Gate, Sides, UntilJudged
-from bench.gate.sides import launchers, sides
+from bench.gate.checkouts import check_out, launchers
+from bench.gate.decision import Gate, SideNames, UntilDecided
 from bench.machine import environment
 from bench.suite import measurement
 from bench.suite.gate_options import ASKED
@@ -36,16 +36,16 @@ def hold(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tup
     cpus = environment.cpus_for_workers(plan.environment)
     changes: list[str] = []
     with (
-        sides(folder, base=asked.base, base_python=asked.base_python) as (head, base),
+        check_out(folder, base=asked.base, base_python=asked.base_python) as (head, base),
         launchers((head, base), variables, plan.imports, cpus) as (ours, theirs),
     ):
-        rule = UntilJudged(settings)
+        rule = UntilDecided(settings)
         run = measurement.record(config, plan, console, ours, base=theirs, rule=rule)
         if tree.here(folder).digest != head.tree.digest:
             changes.append(HEAD_CHANGED)
     gate = Gate(
         run=replace(run, notes=(*run.notes, *changes)),
-        sides=Sides(head=head.name, base=base.name),
+        sides=SideNames(head=head.name, base=base.name),
         settings=settings,
     )
     written = measurement.keep(config, run, lambda folder: files.write_all(gate, folder))

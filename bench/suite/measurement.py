@@ -14,7 +14,7 @@ from rich.console import Console
 from bench import signals
 from bench.cells.plan import Plan
 from bench.engine.launch import Launcher, launcher
-from bench.engine.rule import Rule
+from bench.engine.rule import SetRule
 from bench.engine.run import Run
 from bench.exits import Exit
 from bench.machine import cards, environment
@@ -59,7 +59,7 @@ def record(
     started: Launcher,
     *,
     base: Launcher | None = None,
-    rule: Rule | None = None,
+    rule: SetRule | None = None,
 ) -> RunRecord:
     """Measure a plan with a journal, against ``base`` where there is one; the run.
 
@@ -114,7 +114,7 @@ def keep(
     config: pytest.Config, run: RunRecord, write: Callable[[Path], tuple[Path, ...]]
 ) -> tuple[Path, ...]:
     """Write a run's files to its report folder; only then has the journal done its work."""
-    folder = report_folder.of(config, environment.machine_slug(run.environment))
+    folder = report_folder.resolve(config, environment.machine_slug(run.environment))
     try:
         written = write(folder)
     except OSError as error:  # a full disk, say: what was measured is worth another place
@@ -136,7 +136,7 @@ def nothing_to_show(config: pytest.Config, run: RunRecord) -> str:
     why = "; ".join(dict.fromkeys(frame.failures(run)["reason"]))
     if not run.is_empty:
         return f"no cell has a figure: {why}"
-    folder = report_folder.of(config, environment.machine_slug(run.environment))
+    folder = report_folder.resolve(config, environment.machine_slug(run.environment))
     path = folder / journal.FILE
     left = f"; what was voided is in {path}, with which --resume goes on" if path.exists() else ""
     return f"no cell has a figure: {why}; reports of {folder} are as they were{left}"
@@ -168,7 +168,7 @@ def _written_elsewhere(
 
 def _journal(config: pytest.Config, about: dict[str, Any], progress: TerminalProgress) -> Journal:
     """The journal in the report folder of the machine that ``about`` describes."""
-    folder = report_folder.of(config, environment.machine_slug(about))
+    folder = report_folder.resolve(config, environment.machine_slug(about))
     path = folder / journal.FILE
     if not config.getoption("--resume") and (aside := journal.set_aside(path)):
         progress.note(f"an earlier run was cut off; its journal is {aside} now")
@@ -195,7 +195,7 @@ def _resumed(config: pytest.Config, progress: TerminalProgress) -> Outcome | Non
     if journal.is_empty(path):
         progress.note(f"{path} is empty: that run had not begun, and begins now")
         return None
-    return Outcome.of(journal.read(path))
+    return Outcome.from_events(journal.read(path))
 
 
 def _unfinished(config: pytest.Config) -> Path:

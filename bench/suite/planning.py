@@ -9,7 +9,7 @@ import pytest
 
 from bench.cells import plan
 from bench.machine import environment
-from bench.machine.room import free_host_bytes
+from bench.machine.memory_budget import free_host_bytes
 from bench.names import RequestError, choose
 from bench.suite import values
 from bench.suite.profiles import PRECISION, PROFILES, REFERENCE_ARCH

@@ -11,7 +11,7 @@ from bench.report import files
 from bench.suite import options
 
 
-def of(config: pytest.Config, machine: str) -> Path:
+def resolve(config: pytest.Config, machine: str) -> Path:
     """Where the reports of a run on ``machine`` go."""
     given = config.getoption("--report-dir")
     if given:

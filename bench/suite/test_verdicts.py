@@ -4,7 +4,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.gate import report
-from bench.gate.held import Gate
+from bench.gate.decision import Gate
 from bench.gate.verdict import Verdict
 
 

@@ -2,9 +2,9 @@
 
 import os
 
-from bench.worker.lifeline import die_with
+from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import run
 
 if __name__ == "__main__":
-    die_with(os.getppid())
+    die_with_parent(os.getppid())
     run()

@@ -24,7 +24,7 @@ class Amount(Protocol):
 Read = TypeVar("Read", bound=Amount)
 
 
-class Part(NamedTuple):
+class ModuleSpan(NamedTuple):
     """Modules that run one after the other, by the first and the last of them."""
 
     first: nn.Module
@@ -32,7 +32,9 @@ class Part(NamedTuple):
 
 
 @contextmanager
-def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[dict[Key, Read]]:
+def attributed(
+    parts: Mapping[Key, ModuleSpan], read: Callable[[], Read]
+) -> Iterator[dict[Key, Read]]:
     """Yield what ``read()`` grows by during each part's calls; remove the hooks afterwards.
 
     A part begins before its first module and ends after its last, with what is called between
@@ -43,7 +45,7 @@ def attributed(parts: Mapping[Key, Part], read: Callable[[], Read]) -> Iterator[
     found: dict[Key, Read] = {}
     running: list[tuple[Key, Read]] = []  # the part that runs, as often as it has called itself
 
-    def begin(key: Key, part: Part) -> Callable[..., None]:
+    def begin(key: Key, part: ModuleSpan) -> Callable[..., None]:
         def before(*_given: object) -> None:
             calls_itself = part.first is part.last and running and running[0][0] == key
             if not running or calls_itself:

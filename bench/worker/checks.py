@@ -16,7 +16,7 @@ from bench.worker import answers, network
 from bench.worker.answers import Errors, WrongAnswerError
 
 
-class Asked(NamedTuple):
+class Expected(NamedTuple):
     """Images on the CPU, and what fp32 eager answers."""
 
     images: Tensor
@@ -30,7 +30,7 @@ class Checks:
         self._cell = cell
         self._model = model
         self._state = network.state(model) if cell.task == "train" else None
-        self._asked: list[Asked] = []
+        self._asked: list[Expected] = []
         """In the order in which the task is asked; those that are timed are the last."""
         self._digest = b""
         """Digest of the images that are timed; a copy would take memory during the rounds."""
@@ -44,13 +44,13 @@ class Checks:
         DTYPES["fp32"].pin_precision()
         before = images.to("cpu", copy=True)
         task = TASKS[self._cell.task](self._model, images, targets, DTYPES["fp32"])
-        self._asked = [Asked(before, self._answer(task))]
+        self._asked = [Expected(before, self._answer(task))]
         self._refuse_writing(images, before)
         if self._cell.task == "infer":
             # In a tensor of their own: a network may keep its output by the identity of its input.
             others = inputs.random_images(len(images), images.shape[-1])
             answer = self._answer(task, Batch(others.to(images.device), targets))
-            self._asked.insert(0, Asked(others, answer))
+            self._asked.insert(0, Expected(others, answer))
             answers.check_different(answer, self._asked[-1].answer)
 
     def first_call(self, task: Task) -> Answer:

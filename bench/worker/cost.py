@@ -18,7 +18,7 @@ from bench.cells import inputs
 from bench.cells.archs import Arch
 from bench.cells.module import to_eval
 from bench.worker import fvcore_count, network
-from bench.worker.attribution import Part, attributed
+from bench.worker.attribution import ModuleSpan, attributed
 from bench.worker.formulas import COUNTER
 from bench.worker.fvcore_count import FvcoreCount
 from bench.worker.mac_counter import MacCounter, Tally, hidden_operators
@@ -160,7 +160,7 @@ def _macs(model: nn.Module, images: Tensor) -> int:
 
 def _by_stage(model: nn.Module, images: Tensor) -> tuple[dict[str, Tally], MacCounter]:
     """What each direct child counts when it is called, and the whole under ""; the counter."""
-    children = {name: Part(child, child) for name, child in model.named_children()}
+    children = {name: ModuleSpan(child, child) for name, child in model.named_children()}
     with MacCounter() as counter, attributed(children, counter.read) as found:
         model(images.clone())
     return {**found, "": counter.read() + Tally(uncounted=hidden_operators(model))}, counter

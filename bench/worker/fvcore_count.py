@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bench.errors import in_a_line
 from bench.signals import ending
 from bench.worker import formulas
-from bench.worker.lifeline import die_with
+from bench.worker.parent_death import die_with_parent
 
 # Tracing takes about as long as two forwards. A worker has 120 s for all of its counts, which must
 # not be lost for this one.
@@ -114,7 +114,7 @@ def _received(receiving: Connection, child: BaseProcess) -> FvcoreCount:
 
 
 def _in_a_child(model: nn.Module, images: Tensor, sending: Connection, parent: int) -> None:
-    die_with(parent)
+    die_with_parent(parent)
     torch.set_num_threads(1)  # those of the parent are not here
     with Path(os.devnull).open("w") as nothing:  # what a network prints, it has printed
         os.dup2(nothing.fileno(), 1)

@@ -27,16 +27,16 @@ from bench.machine import environment, resident
 from bench.names import RequestError
 from bench.worker import (
     attempt,
-    ceiling,
     clock,
     contention,
     cost,
     failure,
-    frames,
     memory,
     origin,
+    peak,
     subject,
     sustain,
+    tracebacks,
 )
 
 Operation = Callable[..., dict[str, Any]]
@@ -73,7 +73,7 @@ class Worker:
     def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
         """The device's highest rates in a dtype."""
         self._use(device)
-        return ceiling.measure(DTYPES[dtype], self.device)
+        return peak.measure(DTYPES[dtype], self.device)
 
     def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
         """Iterate a cell without checks; return the peak memory of its device or process."""
@@ -214,7 +214,7 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
         # Any failure of a network is its cell's result, to be told apart and reported.
         except Exception as error:  # noqa: BLE001
             reply = {"error": {"kind": failure.kind_of(error), "message": failure.sentence(error)}}
-            sys.stderr.write(frames.theirs(error))
+            sys.stderr.write(tracebacks.of_user_code(error))
             sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
         replies.flush()

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from bench import energy
-from bench.machine.card import Around, Process, Reading
+from bench.machine.card import Around, CardProcess, CardReading
 from tests.bench import runs
 
 DONE = {"iterations": 50, "wall_s": 2.0625}
@@ -12,8 +12,8 @@ CELL = runs.cell("googlenet", batch_size=8)
 
 def around(before_j: float | None, after_j: float | None, **after: object) -> Around:
     return Around(
-        before=Reading(energy_j=before_j),
-        after=Reading(energy_j=after_j, **after),  # type: ignore[arg-type]
+        before=CardReading(energy_j=before_j),
+        after=CardReading(energy_j=after_j, **after),  # type: ignore[arg-type]
     )
 
 
@@ -39,7 +39,7 @@ def test_a_counter_that_is_not_there_or_was_reset_gives_no_figure(
 def test_a_window_is_void_for_what_voids_a_round() -> None:
     hot = around(1000.0, 1600.0, reasons=("sw_thermal",))
     assert energy.facts(hot, DONE, CELL, (), 3) == {"energy_voided": ["thermal"]}
-    shared = around(1000.0, 1600.0, others=(Process(pid=7),))
+    shared = around(1000.0, 1600.0, others=(CardProcess(pid=7),))
     assert energy.facts(shared, DONE, CELL, (), 3) == {"energy_voided": ["foreign_device"]}
     assert energy.facts(shared, DONE, CELL, (7,), 3)["energy_j"] == 600.0
     capped = around(1000.0, 1600.0, reasons=("power_cap",))

@@ -9,7 +9,7 @@ from bench.report.charts import drift, ladder, latency, roofline, stages, throug
 PREFIXES = ("latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")  # of names
 
 
-def of(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
+def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
     """Every chart that there are figures for, in the order in which they are read.
 
     ``inside`` is what ``stages.csv`` holds, where there is one.

@@ -11,7 +11,7 @@ import bench
 from bench.records.record import RunRecord
 from bench.report import (
     circumstances,
-    explained,
+    explanations,
     frame,
     ladder,
     largest,
@@ -24,7 +24,7 @@ from bench.report import (
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.page import checks, vega
-from bench.report.page.table import Table, plain
+from bench.report.page.table import PageTable, plain
 from bench.stages import table as stages
 from bench.tables import Column, filled
 
@@ -44,39 +44,41 @@ def render(
     ``inside`` is what ``stages.csv`` holds. Nothing of the run is taken for HTML. Raises
     ``ValueError`` for a chart whose data holds a number that JSON does not have.
     """
-    cells, groups, failed = frame.summary(run), trust.of(run), frame.failures(run)
+    cells, groups, failed = frame.summary(run), trust.assess(run), frame.failures(run)
     judged = trust.table(groups)
     return _TEMPLATES.get_template("page.html.jinja").render(
         version=bench.__version__,
         title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
         run=run,
         findings=findings,
-        findings_note=explained.FINDINGS,
+        findings_note=explanations.FINDINGS,
         steps=[
             (title, plain(ladder.STEP_COLUMNS, rows))
             for title, rows in summary.grouped(ladder.frame(run))
         ],
         interactions=plain(ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
-        ladder_note=explained.LADDER,
+        ladder_note=explanations.LADDER,
         saturation=_filled(saturation.COLUMNS, saturation.frame(run)),
         largest=_filled(largest.COLUMNS, largest.frame(run)),
-        largest_note=explained.LARGEST,
-        saturation_note=explained.SATURATION,
+        largest_note=explanations.LARGEST,
+        saturation_note=explanations.SATURATION,
         roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
         ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
-        roofline_note=_paragraphs(explained.of_roofline(run)),
+        roofline_note=_paragraphs(explanations.of_roofline(run)),
         stages=[] if inside is None else _stages(inside),
         partial=circumstances.PARTIAL.get(run.status, run.status),
         warnings=list(trust.warnings(run)),
-        checks=checks.of(run, groups),
+        checks=checks.run_checks(run, groups),
         failed=failed.to_dict("records"),
         failures=plain(frame.FAILURE_COLUMNS, failed),
         groups=plain(trust.columns(judged), judged),
-        trust=_paragraphs(f"{explained.TRUST}\n{explained.of_trust(groups)}"),
-        notes=notes.of(run),
+        trust=_paragraphs(f"{explanations.TRUST}\n{explanations.of_trust(groups)}"),
+        notes=notes.collect(run),
         charts=charts,
-        table=Table.of(run, cells),
-        how_to_read=_paragraphs(f"{explained.how_to_read(run)}\n{explained.of_energy(cells)}"),
+        table=PageTable.from_run(run, cells),
+        how_to_read=_paragraphs(
+            f"{explanations.how_to_read(run)}\n{explanations.of_energy(cells)}"
+        ),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),

@@ -8,7 +8,7 @@ from bench.records.record import RunRecord
 from bench.report.trust import Trust
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How a check came out; the value is a class of the page's style."""
 
     GOOD = "good"
@@ -23,17 +23,17 @@ class Check:
     count: int
     of: int
     what: str
-    state: State
+    state: CheckState
 
 
-def of(run: RunRecord, groups: Sequence[Trust]) -> tuple[Check, ...]:
+def run_checks(run: RunRecord, groups: Sequence[Trust]) -> tuple[Check, ...]:
     """The checks that a run allows: of its cells, and of its groups that have a control."""
     with_figures = sum(record.has_figures for record in run.cells)
     figures = Check(
         count=with_figures,
         of=len(run.cells),
         what="cells have figures",
-        state=State.GOOD if with_figures == len(run.cells) else State.BAD,
+        state=CheckState.GOOD if with_figures == len(run.cells) else CheckState.BAD,
     )
     if not groups:
         return (figures,)
@@ -47,7 +47,11 @@ def _control(groups: Sequence[Trust]) -> Check:
         count=contain.count(True),
         of=len(groups),
         what="controls contain 1 in their 99 % interval",
-        state=State.BAD if False in contain else State.UNSURE if None in contain else State.GOOD,
+        state=CheckState.BAD
+        if False in contain
+        else CheckState.UNSURE
+        if None in contain
+        else CheckState.GOOD,
     )
 
 
@@ -57,7 +61,7 @@ def _precision(groups: Sequence[Trust]) -> Check:
         count=precise,
         of=len(groups),
         what="groups are as precise as was asked for",
-        state=State.GOOD if precise == len(groups) else State.UNSURE,
+        state=CheckState.GOOD if precise == len(groups) else CheckState.UNSURE,
     )
 
 
@@ -69,9 +73,9 @@ def _voided(groups: Sequence[Trust]) -> Check:
         what="rounds were voided, others keeping the machine busy"
         if all(one.voided_by is None for one in groups)
         else "rounds were voided, for others on the machine or the card, or for heat",
-        state=State.BAD
+        state=CheckState.BAD
         if any(one.is_busy for one in groups)
-        else State.UNSURE
+        else CheckState.UNSURE
         if voided
-        else State.GOOD,
+        else CheckState.GOOD,
     )

@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class PageRow:
     """A cell: what it is filtered by, and its values in the order of the columns."""
 
     factors: Mapping[str, str]
@@ -45,16 +45,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class PageTable:
     """Every cell of a run, measured or not."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PageRow, ...]
     choices: Mapping[str, tuple[str, tuple[str, ...]]]
     """A heading and the values of each factor that has more than one: what may be chosen from."""
 
     @classmethod
-    def of(cls, run: RunRecord, cells: pd.DataFrame) -> "Table":
+    def from_run(cls, run: RunRecord, cells: pd.DataFrame) -> "PageTable":
         """The table of ``cells``, which are the rows of ``frame.summary``."""
         if cells.empty:
             return cls(columns=(), rows=(), choices={})
@@ -63,7 +63,7 @@ class Table:
         return cls(
             columns=columns,
             rows=tuple(
-                Row(
+                PageRow(
                     factors={name: str(row[name]) for name in ("arch", *factors)},
                     entries=tuple(_entry(column, row) for column in columns),
                     has_figures=row["status"] == "measured",

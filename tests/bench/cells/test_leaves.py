@@ -78,11 +78,11 @@ pytree.register_pytree_node(
     ],
 )
 def test_leaves_have_paths(output: Any, paths: list[str]) -> None:
-    assert list(leaves.of(output)) == paths
+    assert list(leaves.flatten(output)) == paths
 
 
 def test_paths_begin_with_a_name() -> None:
-    assert list(leaves.of(Named(X, X), "output")) == ["output.logits", "output.aux1"]
+    assert list(leaves.flatten(Named(X, X), "output")) == ["output.logits", "output.aux1"]
 
 
 @pytest.mark.parametrize(
@@ -101,40 +101,40 @@ def test_paths_begin_with_a_name() -> None:
     ],
 )
 def test_tensors_of_every_kind_are_dense_copies(leaf: Any) -> None:
-    (found,) = leaves.of(leaf).values()
+    (found,) = leaves.flatten(leaf).values()
     assert torch.equal(found.float(), X)
     assert not found.requires_grad
     found.zero_()
-    (again,) = leaves.of(leaf).values()
+    (again,) = leaves.flatten(leaf).values()
     assert torch.equal(again.float(), X)
 
 
 def test_complex_numbers_keep_both_parts() -> None:
-    (found,) = leaves.of(torch.complex(X, -X).conj()).values()
+    (found,) = leaves.flatten(torch.complex(X, -X).conj()).values()
     assert torch.equal(found, torch.stack((X, X), dim=-1))
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, ">c16", np.clongdouble])
 def test_complex_arrays_keep_both_parts(dtype: Any) -> None:
     array = (X + 1j * X).numpy().astype(dtype)
-    (found,) = leaves.of(array).values()
+    (found,) = leaves.flatten(array).values()
     assert torch.equal(found.float(), torch.stack((X, X), dim=-1))
 
 
 @pytest.mark.parametrize("value", [3, True, 0.5, "a", None, b"a"])
 def test_other_values_are_leaves_as_they_are(value: object) -> None:
-    assert leaves.of([value]) == {"[0]": value}
+    assert leaves.flatten([value]) == {"[0]": value}
 
 
 def test_arrays_of_numbers_are_tensors_and_other_arrays_are_lists() -> None:
     for scalar in (np.float32(0.5), np.longdouble(0.5)):
-        found = leaves.of(scalar)[""]
+        found = leaves.flatten(scalar)[""]
         assert (type(found), found) == (float, 0.5)
-    assert leaves.of(np.array(["a", "b"])) == {"": ["a", "b"]}
-    assert leaves.of(np.array([1, 2]))[""].dtype is torch.int64
+    assert leaves.flatten(np.array(["a", "b"])) == {"": ["a", "b"]}
+    assert leaves.flatten(np.array([1, 2]))[""].dtype is torch.int64
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 def test_quantised_tensors_are_what_they_stand_for() -> None:
     quantised = torch.quantize_per_tensor(X, scale=0.5, zero_point=0, dtype=torch.qint8)
-    assert torch.equal(leaves.of(quantised)[""], X)
+    assert torch.equal(leaves.flatten(quantised)[""], X)

@@ -7,17 +7,17 @@ import pytest
 
 from bench import cli
 from bench.doctor import examine
-from bench.doctor.finding import Finding, State
+from bench.doctor.finding import Finding, Severity
 from tests.bench import rehearsal
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [(State.SPOILS, 0), (State.LIMITS, 0), (State.PREVENTS, 1)]
+    ("state", "code"), [(Severity.SPOILS, 0), (Severity.LIMITS, 0), (Severity.PREVENTS, 1)]
 )
 def test_what_prevents_measuring_has_an_exit_code(
-    state: State, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    state: Severity, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     finding = Finding(what="worker", found="none", state=state, advice="start one")
     monkeypatch.setattr(examine, "examine", lambda _: (finding,))
@@ -44,6 +44,6 @@ def test_every_gpu_is_looked_at() -> None:
     rows = {row["what"]: row for row in csv.DictReader(io.StringIO(ended.stdout))}
     assert rehearsal.NAME in rows["worker on cuda:1"]["found"], ended.stderr
     assert rehearsal.NAME in rows["cuda:1"]["found"]
-    assert rows["cuda:0: others"]["state"] == State.FINE
+    assert rows["cuda:0: others"]["state"] == Severity.FINE
     assert "process 4242" in rows["cuda:1: others"]["found"]
     assert ended.returncode == 1

@@ -7,7 +7,7 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.launch import Launcher
 from bench.engine.run import Run
-from bench.machine.load import Reading
+from bench.machine.load import CpuTimes
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
 
@@ -58,8 +58,8 @@ class Clock(Watcher):
 class Quiet:
     """A machine on which nothing else runs, whatever runs on this one."""
 
-    def read(self, pids: Iterable[int]) -> Reading:
-        return Reading(at_s=0.0, busy_s=0.0, own_s=dict.fromkeys(pids, 0.0))
+    def read(self, pids: Iterable[int]) -> CpuTimes:
+        return CpuTimes(at_s=0.0, busy_s=0.0, own_s=dict.fromkeys(pids, 0.0))
 
 
 class Busy:
@@ -71,13 +71,13 @@ class Busy:
         self._busy_s = 0.0
         self._begun = False
 
-    def read(self, pids: Iterable[int]) -> Reading:
+    def read(self, pids: Iterable[int]) -> CpuTimes:
         del pids
         if self._begun:
             self._at_s += 1.0
             self._busy_s += 1.0 if next(self._busy) else 0.0
         self._begun = not self._begun
-        return Reading(at_s=self._at_s, busy_s=self._busy_s, own_s={})
+        return CpuTimes(at_s=self._at_s, busy_s=self._busy_s, own_s={})
 
 
 def cell(factory: str, batch_size: int = 1) -> Cell:

@@ -50,7 +50,7 @@ def test_resuming_measures_only_what_is_missing(fork_server: Launcher) -> None:
     last = max(i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
     visits = [i for i, event in enumerate(told) if i > last and isinstance(event, events.Visited)]
     cut = told[: visits[2]]
-    resumed = Outcome.of(cut)
+    resumed = Outcome.from_events(cut)
     before = record_of(resumed, first).visits
     outcome = run(whole, fork_server, resumed=resumed).measure()
     assert outcome.status == "complete"
@@ -72,7 +72,7 @@ def test_a_set_that_was_added_is_resumed_too(fork_server: Launcher) -> None:
     clock = Clock()
     run(imprecise, fork_server, clock, now=clock.now, begin=lambda _: Keeps()).measure()
     last = max(i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
-    resumed, later = Outcome.of(told[: last + 1]), Clock()
+    resumed, later = Outcome.from_events(told[: last + 1]), Clock()
     outcome = run(imprecise, fork_server, later, now=later.now, resumed=resumed).measure()
     assert set(visited(outcome, second)) >= {(s, r) for s in range(2) for r in range(3)}
 

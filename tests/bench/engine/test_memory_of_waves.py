@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bench.engine.launch import Launcher
-from bench.machine.room import Room
+from bench.machine.memory_budget import MemoryBudget
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run, visited
 
 
@@ -47,12 +47,12 @@ def test_a_wave_that_memory_holds_no_longer_is_measured_anew_with_all_comparison
     cells = [cell(name) for name in ("works", "prints", "drops_out", "slow", "needs_much")]
     watcher = Watcher()
 
-    def holds_another(_room: Room, _group: str, *, live: int, starting: int) -> bool:
+    def holds_another(_room: MemoryBudget, _group: str, *, live: int, starting: int) -> bool:
         """In the second set memory is short."""
         del starting
         return live < 3 or watcher.phases[-1][0].startswith("set 1")
 
-    monkeypatch.setattr(Room, "holds_another", holds_another)
+    monkeypatch.setattr(MemoryBudget, "holds_another", holds_another)
     outcome = run(plan(*cells, sets=3, rounds=2), fork_server, watcher).measure()
     assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
     records = [record_of(outcome, one) for one in (*cells, replace(cells[0], control=True))]

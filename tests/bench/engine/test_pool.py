@@ -7,12 +7,12 @@ import pytest
 
 from bench.cells import waves
 from bench.cells.cell import Cell
-from bench.engine import limits
+from bench.engine import timeouts
 from bench.engine.context import Context
 from bench.engine.launch import ForkServer, Launcher
 from bench.engine.pool import Pool
 from bench.engine.process import WorkerError
-from bench.machine import room
+from bench.machine import memory_budget
 from bench.records import events
 from tests.bench.engine.running import Quiet, Watcher, cell, plan
 
@@ -25,7 +25,7 @@ Kills = Callable[[int], None]
 def kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kills:
     """What the system says of how many processes it has killed for want of memory."""
     path = tmp_path / "vmstat"
-    monkeypatch.setattr(room, "_VMSTAT", path)
+    monkeypatch.setattr(memory_budget, "_VMSTAT", path)
 
     def tell(count: int) -> None:
         path.write_text(f"pgfault 7\noom_kill {count}\nunevictable_pgs_culled 0\n")
@@ -45,7 +45,7 @@ class Told:
             base_launcher=base,
             progress=Watcher(),
             meter=Quiet(),
-            room=room.Room(),
+            memory_budget=memory_budget.MemoryBudget(),
             tell=self.events.append,
         )
         self.pool = Pool(context, set_index=2, wave_index=1)
@@ -61,7 +61,7 @@ class Told:
     def finish(self, found: Cell) -> None:
         """Ask a worker that has nothing to finish, or is gone."""
         with self.pool.may_fail(found, "finishing"):
-            self.pool[found].request("describe", limit_s=limits.SHORT_S, device="cpu")
+            self.pool[found].request("describe", limit_s=timeouts.SHORT_S, device="cpu")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_workers_may_end_while_they_are_gone_through(told: Told) -> None:
 def test_what_a_worker_showed_is_told_with_its_set_and_wave(told: Told) -> None:
     told.pool.learn(CELLS[0], graphs=1)
     assert told.events == [
-        events.Learned(cell=CELLS[0].id, set_index=2, wave_index=1, facts={"graphs": 1})
+        events.WorkerReported(cell=CELLS[0].id, set_index=2, wave_index=1, facts={"graphs": 1})
     ]
 
 

@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from bench import stats
-from bench.engine import allocation, limits, wave
+from bench.engine import allocation, timeouts, wave
 from bench.engine.launch import Launcher
-from bench.engine.visiting import SHORT
+from bench.engine.visit_policy import SHORT
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
@@ -118,7 +118,9 @@ def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
 def test_the_orders_of_starting_and_of_warming_up_are_the_seed_s(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.machine.room.physical_cores", lambda: 1)  # one after the other
+    monkeypatch.setattr(
+        "bench.machine.memory_budget.physical_cores", lambda: 1
+    )  # one after the other
     cells = [cell("works"), cell("prints"), cell("drops_out")]
     group = [cells[0], replace(cells[0], control=True), *cells[1:]]
     whole, told = plan(*cells, sets=4, rounds=1), list[events.Event]()
@@ -147,7 +149,7 @@ def test_the_orders_of_starting_and_of_warming_up_are_the_seed_s(
     # A run that was cut off in the third set goes on as this one did.
     (_, _, third, _) = (i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
     later = Watcher()
-    run(whole, fork_server, later, resumed=Outcome.of(told[: third + 1])).measure()
+    run(whole, fork_server, later, resumed=Outcome.from_events(told[: third + 1])).measure()
     assert orders(later, "compiling and checking") == starts[2:]
     assert orders(later, "warming up") == warm_ups[2:]
 
@@ -194,7 +196,7 @@ def test_a_wrong_answer_after_the_rounds_fails_the_cell_and_keeps_its_samples(
 def test_a_failing_worker_costs_its_own_cell_alone(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "GRACE_S", 5.0)
+    monkeypatch.setattr(timeouts, "GRACE_S", 5.0)
     broken = {
         "raises_when_called": ("error", "preparing"),
         "answers_wrongly": ("wrong_answer", "preparing"),

@@ -9,7 +9,7 @@ import pytest
 
 from bench import energy
 from bench.engine.launch import Launcher
-from bench.machine.card import Card, Process, Reading
+from bench.machine.card import Card, CardProcess, CardReading
 from bench.machine.cards import Cards
 from bench.names import RequestError
 from bench.records import events
@@ -18,24 +18,24 @@ from bench.records.record import Round
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run
 
 FACTS = {"uuid": "GPU-1", "mig": False, "power_limit_w": 400.0}
-STRANGER = Process(pid=4242, name="python3", used_bytes=2**30)
+STRANGER = CardProcess(pid=4242, name="python3", used_bytes=2**30)
 
 
 class Scripted:
     """A card whose every reading is made of its number, from 0: two around each round."""
 
-    def __init__(self, reading: Callable[[int], Reading]) -> None:
+    def __init__(self, reading: Callable[[int], CardReading]) -> None:
         self._reading = reading
         self._numbers = count()
 
-    def read(self) -> Reading:
+    def read(self) -> CardReading:
         return self._reading(next(self._numbers))
 
     def energy_j(self) -> float | None:
         return self.read().energy_j
 
 
-def cards(reading: Callable[[int], Reading], allowed: frozenset[int] = frozenset()) -> Cards:
+def cards(reading: Callable[[int], CardReading], allowed: frozenset[int] = frozenset()) -> Cards:
     card = Card(meter=Scripted(reading), facts=FACTS, allowed=allowed)
     return Cards(known={"cpu": card})
 
@@ -47,7 +47,7 @@ def rounds_of(outcome: Outcome) -> list[Round]:
 def test_every_round_has_the_card_before_and_after_it(fork_server: Launcher) -> None:
     found = cell("works")
     outcome = run(
-        plan(found), fork_server, cards=cards(lambda number: Reading(temperature_c=40 + number))
+        plan(found), fork_server, cards=cards(lambda number: CardReading(temperature_c=40 + number))
     ).measure()
     temperatures = [
         (one.card.before.temperature_c, one.card.after.temperature_c)
@@ -59,8 +59,8 @@ def test_every_round_has_the_card_before_and_after_it(fork_server: Launcher) -> 
 
 
 def test_a_round_on_a_hot_card_is_voided_whole_and_measured_again(fork_server: Launcher) -> None:
-    def hot_in_the_second(number: int) -> Reading:
-        return Reading(reasons=("sw_thermal",) if number == 3 else ("power_cap",))
+    def hot_in_the_second(number: int) -> CardReading:
+        return CardReading(reasons=("sw_thermal",) if number == 3 else ("power_cap",))
 
     found, watcher = cell("works"), Watcher()
     outcome = run(plan(found), fork_server, watcher, cards=cards(hot_in_the_second)).measure()
@@ -72,8 +72,8 @@ def test_a_round_on_a_hot_card_is_voided_whole_and_measured_again(fork_server: L
 
 
 def test_somebody_who_comes_to_the_card_voids_the_round(fork_server: Launcher) -> None:
-    def comes_in_the_second(number: int) -> Reading:
-        return Reading(own_processes=2, others=(STRANGER,) if number == 3 else ())
+    def comes_in_the_second(number: int) -> CardReading:
+        return CardReading(own_processes=2, others=(STRANGER,) if number == 3 else ())
 
     outcome = run(plan(cell("works")), fork_server, cards=cards(comes_in_the_second)).measure()
     assert [one.reasons for one in rounds_of(outcome)] == [(), ("foreign_device",), (), ()]
@@ -81,7 +81,8 @@ def test_somebody_who_comes_to_the_card_voids_the_round(fork_server: Launcher) -
 
 def test_who_was_allowed_voids_nothing_and_is_told(fork_server: Launcher) -> None:
     stays = cards(
-        lambda _: Reading(own_processes=2, others=(STRANGER,)), allowed=frozenset({STRANGER.pid})
+        lambda _: CardReading(own_processes=2, others=(STRANGER,)),
+        allowed=frozenset({STRANGER.pid}),
     )
     outcome = run(
         plan(cell("works"), allow_shared=True),
@@ -94,8 +95,8 @@ def test_who_was_allowed_voids_nothing_and_is_told(fork_server: Launcher) -> Non
 
 def test_another_power_limit_is_not_resumed(fork_server: Launcher) -> None:
     found = cell("works")
-    begun = run(plan(found), fork_server, cards=cards(lambda _: Reading())).measure()
-    changed = Card(meter=Scripted(lambda _: Reading()), facts={**FACTS, "power_limit_w": 300.0})
+    begun = run(plan(found), fork_server, cards=cards(lambda _: CardReading())).measure()
+    changed = Card(meter=Scripted(lambda _: CardReading()), facts={**FACTS, "power_limit_w": 300.0})
     with pytest.raises(RequestError, match=r"cards is .*300.* where the run was begun with .*400"):
         run(plan(found), fork_server, resumed=begun, cards=Cards(known={"cpu": changed})).measure()
 
@@ -110,7 +111,7 @@ def test_energy_is_measured_once_a_set_of_each_worker(
         plan(found, sets=2, energy=True),
         fork_server,
         watcher,
-        cards=cards(lambda number: Reading(energy_j=100.0 * number)),
+        cards=cards(lambda number: CardReading(energy_j=100.0 * number)),
     ).measure()
     for one in (found, replace(found, control=True)):
         setups = record_of(outcome, one).setups
@@ -130,7 +131,7 @@ def test_energy_that_others_take_too_is_not_measured(
     fork_server: Launcher, changed: dict[str, Any]
 ) -> None:
     found = cell("works")
-    card = cards(lambda number: Reading(energy_j=100.0 * number)).known["cpu"]
+    card = cards(lambda number: CardReading(energy_j=100.0 * number)).known["cpu"]
     outcome = run(
         plan(found, rounds=1, energy=True),
         fork_server,
@@ -159,8 +160,10 @@ def test_a_journal_tells_of_the_card(fork_server: Launcher) -> None:
         plan(cell("works")),
         fork_server,
         begin=lambda _: Keeps(),
-        cards=replace(cards(lambda n: Reading(power_w=float(n))), shared={"cpu": ("process 1",)}),
+        cards=replace(
+            cards(lambda n: CardReading(power_w=float(n))), shared={"cpu": ("process 1",)}
+        ),
     ).measure()
-    again = Outcome.of(told)
+    again = Outcome.from_events(told)
     assert rounds_of(again) == rounds_of(whole)
     assert again.run_record().shared == {"cpu": ("process 1",)}

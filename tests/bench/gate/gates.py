@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from bench.cells import waves
 from bench.cells.cell import Cell
-from bench.gate.held import Gate, Sides
+from bench.gate.decision import Gate, SideNames
 from bench.gate.judge import Settings
 from bench.records.record import CellRecord, Failure, RunRecord, Visit
 from tests.bench import runs
 
 BASE_S = 0.02
-SIDES = Sides(head="abc with uncommitted changes", base="def")
+SIDES = SideNames(head="abc with uncommitted changes", base="def")
 FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0, stderr="Traceback")
 
 

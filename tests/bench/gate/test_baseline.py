@@ -8,7 +8,7 @@ import pytest
 import bench
 from bench.cells import plan
 from bench.gate import baseline
-from bench.gate.baseline import PEAK_TOLERANCE, RULES, UNCOUNTED, Baseline, Change, Difference
+from bench.gate.baseline import PEAK_TOLERANCE, RULES, UNCOUNTED, Baseline, Change, CountDifference
 from bench.names import RequestError
 from bench.records import store
 from bench.suite.profiles import PROFILES
@@ -245,7 +245,9 @@ def test_a_count_that_differs_by_one_is_told(field: str, by: int) -> None:
     change = Change.WORSE if by > 0 else Change.BETTER
     if field == "graphs":
         change = Change.CHANGED
-    assert found == Difference(cell=B, field=field, baseline=VALUE, now=VALUE + by, change=change)
+    assert found == CountDifference(
+        cell=B, field=field, baseline=VALUE, now=VALUE + by, change=change
+    )
     assert found.sentence == (
         f"{B}: {field} is {VALUE + by:,} where the baseline has {VALUE:,} ({change})"
     )

@@ -10,7 +10,7 @@ from scipy.stats import ttest_ind
 from bench import means, stats
 from bench.cells.cell import Cell
 from bench.gate.compare import compare
-from bench.gate.compared import DRIFT, Basis, Compared, Comparison
+from bench.gate.comparison import DRIFT, Basis, Compared, Comparison
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError

@@ -35,7 +35,7 @@ def worktrees(repository: Path) -> int:
 
 
 def test_a_revisions_tree_is_there_and_gone_afterwards(repository: Path) -> None:
-    with tree.at("HEAD~1", repository) as base:
+    with tree.checkout("HEAD~1", repository) as base:
         assert (base.root / "file").read_text() == "1"
         assert base.commit == git(repository, "rev-parse", "HEAD~1")
         assert not base.dirty
@@ -51,7 +51,7 @@ def interrupted_build(folder: Path) -> None:
 
 
 def test_it_is_gone_after_an_interrupt_too(repository: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), tree.at("HEAD", repository) as base:
+    with pytest.raises(KeyboardInterrupt), tree.checkout("HEAD", repository) as base:
         interrupted_build(base.root)
     assert not base.root.exists()
     assert worktrees(repository) == 1
@@ -74,12 +74,12 @@ def test_one_whose_owner_was_killed_is_removed_by_the_next(repository: Path) -> 
     assert owner.stdout is not None
     abandoned = Path(owner.stdout.readline().strip())
     assert (abandoned / "file").exists()
-    with tree.at("HEAD", repository):  # as long as its owner lives, it stays
+    with tree.checkout("HEAD", repository):  # as long as its owner lives, it stays
         assert (abandoned / "file").exists()
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     owner.stdout.close()
-    with tree.at("HEAD", repository):
+    with tree.checkout("HEAD", repository):
         assert not abandoned.exists()
     assert worktrees(repository) == 1
 
@@ -88,7 +88,7 @@ def test_one_whose_owner_was_killed_is_removed_by_the_next(repository: Path) -> 
 def test_an_unknown_revision_is_a_sentence(repository: Path, revision: str) -> None:
     with (
         pytest.raises(RequestError, match=r"git knows no revision"),
-        tree.at(revision, repository),
+        tree.checkout(revision, repository),
     ):
         pass
     assert worktrees(repository) == 1

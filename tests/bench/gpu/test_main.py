@@ -12,7 +12,7 @@ from bench import cli
 from bench.engine.launch import ROOT
 from bench.gpu import command as gpu
 from bench.gpu import compiling, step
-from bench.gpu.step import GRACE_S, Step, Taken
+from bench.gpu.step import GRACE_S, GpuStep, Taken
 from bench.gpu.steps import MARK, PYTEST, TESTS, steps, with_gpu_tests
 from bench.selfcheck import command as selfcheck
 from tests.bench import rehearsal
@@ -21,7 +21,7 @@ from tests.bench.gpu.test_step import WRITES_LATE
 Capture = pytest.CaptureFixture[str]
 
 
-def named(device: str, folder: Path = Path("reports/here")) -> dict[str, Step]:
+def named(device: str, folder: Path = Path("reports/here")) -> dict[str, GpuStep]:
     return dict(steps(device, folder))
 
 
@@ -90,8 +90,8 @@ def test_what_was_done_is_written_down_step_by_step(
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(step, "LEAST_S", 0.1)
     toys = (
-        Step(name="fine", what="a | b", arguments=("-c", "pass"), limit_s=60.0),
-        Step(name="fails", what="c", arguments=("-c", "raise SystemExit(4)"), limit_s=60.0),
+        GpuStep(name="fine", what="a | b", arguments=("-c", "pass"), limit_s=60.0),
+        GpuStep(name="fails", what="c", arguments=("-c", "raise SystemExit(4)"), limit_s=60.0),
     )
     monkeypatch.setattr(gpu, "steps", lambda *_: {toy.name: toy for toy in toys})
     fine = [str(tmp_path / "out"), "--device", "cpu", "--steps", "fine"]
@@ -116,7 +116,7 @@ def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(ROOT)
-    late = Step(name="late", what="a", arguments=("-c", WRITES_LATE), limit_s=60.0)
+    late = GpuStep(name="late", what="a", arguments=("-c", WRITES_LATE), limit_s=60.0)
     monkeypatch.setattr(gpu, "steps", lambda *_: {"late": late})
 
     def end() -> None:
@@ -132,7 +132,7 @@ def test_a_scheduler_s_time_limit_interrupts_the_step_under_way(
 
 def test_what_a_step_wrote_is_linked_where_it_is_there(tmp_path: Path) -> None:
     wrote, did_not = (
-        Step(name="a", what="b", arguments=(), limit_s=1.0, report=f"{name}/report.md")
+        GpuStep(name="a", what="b", arguments=(), limit_s=1.0, report=f"{name}/report.md")
         for name in ("sweep", "energy")
     )
     for one in (wrote, did_not):

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bench.gpu import step
-from bench.gpu.step import Step, Taken, take
+from bench.gpu.step import GpuStep, Taken, take
 
 FINE = "print('did it')"
 FAILS = "raise SystemExit(3)"
@@ -34,8 +34,8 @@ time.sleep(60)
 """
 
 
-def a(name: str, source: str, limit_s: float = 60.0) -> Step:
-    return Step(name=name, what=name, arguments=("-c", source), limit_s=limit_s)
+def a(name: str, source: str, limit_s: float = 60.0) -> GpuStep:
+    return GpuStep(name=name, what=name, arguments=("-c", source), limit_s=limit_s)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "LEAST_S", 0.1)
 
 
-def taken(steps: list[Step], folder: Path, limit_s: float = 100.0) -> dict[str, Taken]:
+def taken(steps: list[GpuStep], folder: Path, limit_s: float = 100.0) -> dict[str, Taken]:
     return {one.step.name: one for one in take(steps, folder, limit_s)}
 
 

@@ -117,7 +117,7 @@ class Chain:
         """Whether the journal tells of a round that ended, in which a cell was visited."""
         if not self.kept():
             return False
-        records = Outcome.of(journal.read(self.journal)).records()
+        records = Outcome.from_events(journal.read(self.journal)).records()
         return any(record.has_figures for record in records)
 
     def kill_once(self) -> None:

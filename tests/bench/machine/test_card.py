@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.machine.card import FOREIGN_BYTES, Around, Process, Reading, strangers
+from bench.machine.card import FOREIGN_BYTES, Around, CardProcess, CardReading, strangers
 from bench.units import MIB
 
-IDLE = Reading(
+IDLE = CardReading(
     reasons=("idle",),
     throttled_s={"power_cap": 5.0, "thermal": 1.0},
     energy_j=1000.0,
@@ -14,11 +14,11 @@ IDLE = Reading(
     own_bytes=900 * MIB,
     others=(),
 )
-STRANGER = Process(pid=7, name="python3", used_bytes=300 * MIB)
-OTHER = Process(pid=8)
+STRANGER = CardProcess(pid=7, name="python3", used_bytes=300 * MIB)
+OTHER = CardProcess(pid=8)
 
 
-def with_others(*others: Process) -> Reading:
+def with_others(*others: CardProcess) -> CardReading:
     used = 900 * MIB + sum(other.used_bytes or 0 for other in others)
     return replace(IDLE, others=others, used_bytes=used)
 
@@ -71,13 +71,13 @@ def test_energy_is_the_counter_s_difference(
     ids=["none", "came", "went", "stayed", "was allowed", "another came", "not told"],
 )
 def test_whoever_is_on_the_card_and_was_not_allowed_is_foreign(
-    before: Reading, after: Reading, allowed: tuple[int, ...], foreign: bool
+    before: CardReading, after: CardReading, allowed: tuple[int, ...], foreign: bool
 ) -> None:
     assert Around(before=before, after=after).foreign_use(allowed) is foreign
 
 
 def test_in_a_container_that_numbers_processes_anew_only_those_that_come_are_foreign() -> None:
-    ours = tuple(Process(pid=pid, used_bytes=450 * MIB) for pid in (91, 92))
+    ours = tuple(CardProcess(pid=pid, used_bytes=450 * MIB) for pid in (91, 92))
     before = replace(IDLE, own_processes=0, own_bytes=0, others=ours)
     assert not Around(before=before, after=before).foreign_use()
     after = replace(before, others=(*ours, OTHER))
@@ -107,12 +107,12 @@ def test_where_not_everybody_s_memory_is_told_all_of_it_is_compared() -> None:
 
 
 def test_strangers_are_named_as_far_as_they_are_known() -> None:
-    empty = Reading(used_bytes=2 * MIB, others=())
+    empty = CardReading(used_bytes=2 * MIB, others=())
     assert strangers(empty) == ()
-    assert strangers(Reading()) == ()
-    both = Reading(used_bytes=2000 * MIB, others=(STRANGER, OTHER))
+    assert strangers(CardReading()) == ()
+    both = CardReading(used_bytes=2000 * MIB, others=(STRANGER, OTHER))
     assert strangers(both) == ("process 7 (python3) with 300 MiB", "process 8")
-    hidden = Reading(used_bytes=2300 * MIB, others=(STRANGER,))
+    hidden = CardReading(used_bytes=2300 * MIB, others=(STRANGER,))
     assert strangers(hidden) == (
         "process 7 (python3) with 300 MiB",
         "2,000 MiB of nobody that the driver lists",

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.machine.load import TICKS_S, Reading, SystemMeter, foreign_cpus
+from bench.machine.load import TICKS_S, CpuTimes, SystemMeter, foreign_cpus
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 BUSY_S = {0: 1.0, 1: 10.0, 2: 100.0, 3: 1000.0}
@@ -73,6 +73,6 @@ def test_what_our_processes_used_is_not_foreign() -> None:
 
 @pytest.mark.parametrize(("busy_s", "cpus"), [(4.0 + TICKS_S, 1.5), (1.0, 0.0), (0.5, 0.0)])
 def test_foreign_is_what_is_busy_and_not_ours(busy_s: float, cpus: float) -> None:
-    before = Reading(at_s=10.0, busy_s=100.0, own_s={1: 5.0})
-    after = Reading(at_s=12.0, busy_s=100.0 + busy_s, own_s={1: 5.5, 2: 0.5})
+    before = CpuTimes(at_s=10.0, busy_s=100.0, own_s={1: 5.0})
+    after = CpuTimes(at_s=12.0, busy_s=100.0 + busy_s, own_s={1: 5.5, 2: 0.5})
     assert foreign_cpus(before, after) == pytest.approx(cpus)

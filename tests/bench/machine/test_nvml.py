@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.machine import driver, nvml
-from bench.machine.card import Process, Reading
+from bench.machine.card import CardProcess, CardReading
 from bench.machine.driver import Identity
 from bench.machine.nvml import CardUnknownError, NvmlMeter
 from tests.bench.fake_nvml import IDENTITIES, MADE, UUIDS, FakeNvml
@@ -80,7 +80,7 @@ def test_an_instance_has_its_own_memory_and_processes_and_the_card_s_clocks() ->
 
 
 def test_a_reading_is_in_si_units() -> None:
-    assert meter(FakeNvml(), 1).read() == Reading(
+    assert meter(FakeNvml(), 1).read() == CardReading(
         sm_hz=1_200_000_000,
         memory_hz=2_000_000_000,
         temperature_c=55,
@@ -97,7 +97,7 @@ def test_a_reading_is_in_si_units() -> None:
         used_bytes=SECOND["memory"]["used"],
         own_processes=0,
         own_bytes=0,
-        others=(Process(pid=4242, name="python3", used_bytes=2_457_862_144),),
+        others=(CardProcess(pid=4242, name="python3", used_bytes=2_457_862_144),),
     )
 
 
@@ -108,7 +108,7 @@ def test_what_a_card_does_not_tell_is_none_and_no_crash(field: str) -> None:
     missing = {name for name in ASKED_FOR if getattr(without, name) is None}
     assert missing == {name for name in ASKED_FOR if ASKED_FOR[name] == ASKED_FOR[field]}
     assert all(getattr(whole, name) is not None for name in ASKED_FOR)
-    same = {f.name for f in fields(Reading)} - missing - {"own_processes", "own_bytes"}
+    same = {f.name for f in fields(CardReading)} - missing - {"own_processes", "own_bytes"}
     assert all(getattr(without, name) == getattr(whole, name) for name in same)
 
 
@@ -158,8 +158,8 @@ def test_processes_are_told_apart_by_whose_they_are() -> None:
     reading = meter(fake, own=frozenset({10, 11})).read()
     assert (reading.own_processes, reading.own_bytes) == (2, 300)
     assert reading.others == (
-        Process(pid=4242, name="python3", used_bytes=300),
-        Process(pid=unnamed, name=None, used_bytes=None),
+        CardProcess(pid=4242, name="python3", used_bytes=300),
+        CardProcess(pid=unnamed, name=None, used_bytes=None),
     )
     fake.cards[0]["processes"]["Compute"][1][1] = None
     assert meter(fake, own=frozenset({10, 11})).read().own_bytes is None

@@ -3,14 +3,18 @@ from dataclasses import replace
 import pytest
 
 from bench.machine import voiding
-from bench.machine.card import REASONS, Around, Process, Reading
+from bench.machine.card import REASONS, Around, CardProcess, CardReading
 
-COOL = Reading(reasons=(), throttled_s=dict.fromkeys(("power_cap", "thermal", "power_brake"), 0.0))
+COOL = CardReading(
+    reasons=(), throttled_s=dict.fromkeys(("power_cap", "thermal", "power_brake"), 0.0)
+)
 QUIET, BUSY, BOUND = 0.02, 0.6, 0.15
 VOID = {"sw_thermal", "hw_thermal", "power_brake"}
 
 
-def reasons(foreign_cpus: float, after: Reading, allowed: tuple[int, ...] = ()) -> tuple[str, ...]:
+def reasons(
+    foreign_cpus: float, after: CardReading, allowed: tuple[int, ...] = ()
+) -> tuple[str, ...]:
     return voiding.reasons(foreign_cpus, BOUND, Around(before=COOL, after=after), allowed)
 
 
@@ -36,17 +40,19 @@ def test_a_counter_that_moved_is_enough(name: str, expected: tuple[str, ...]) ->
 
 
 def test_somebody_else_on_the_card_voids_unless_allowed() -> None:
-    shared = replace(COOL, others=(Process(pid=7),))
+    shared = replace(COOL, others=(CardProcess(pid=7),))
     assert reasons(QUIET, shared) == ("foreign_device",)
     assert reasons(QUIET, shared, allowed=(7,)) == ()
 
 
 def test_every_reason_is_told_and_has_words() -> None:
-    all_at_once = replace(COOL, reasons=("hw_thermal",), others=(Process(pid=7),))
+    all_at_once = replace(COOL, reasons=("hw_thermal",), others=(CardProcess(pid=7),))
     found = reasons(BUSY, all_at_once)
     assert found == tuple(voiding.WORDS)
     assert voiding.in_words(found).count(", ") >= len(found) - 1
 
 
 def test_a_card_that_tells_nothing_voids_nothing() -> None:
-    assert voiding.reasons(QUIET, BOUND, Around(before=Reading(), after=Reading()), ()) == ()
+    assert (
+        voiding.reasons(QUIET, BOUND, Around(before=CardReading(), after=CardReading()), ()) == ()
+    )

@@ -7,7 +7,7 @@ import pytest
 from bench.gate.judge import Settings
 from bench.gate.verdict import Verdict
 from bench.power import report, table
-from bench.power.held import GateRow
+from bench.power.end_to_end import GateRow
 from bench.power.rates import powers
 from bench.power.sets import SetRow
 from bench.records import store

@@ -4,7 +4,7 @@ from dataclasses import replace
 from bench.gate.judge import Settings
 from bench.power import report
 from bench.power.cases import PROTOCOL, Case
-from bench.power.held import ARCH, GateRow
+from bench.power.end_to_end import ARCH, GateRow
 from tests.bench.power.test_rates import row
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.cells.plan import Plan
-from bench.machine.card import Around, Process, Reading
+from bench.machine.card import Around, CardProcess, CardReading
 from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
@@ -36,7 +36,7 @@ EVENTS: tuple[Event, ...] = (
     events.Counted(arch="googlenet", cost={"params": 7}),
     events.Compiled(cell=runs.EAGER.id, seconds=30.5),
     events.WaveBegan(GROUP, 0, 1),
-    events.Learned(cell=runs.EAGER.id, set_index=0, wave_index=1, facts={"graphs": 1}),
+    events.WorkerReported(cell=runs.EAGER.id, set_index=0, wave_index=1, facts={"graphs": 1}),
     events.Visited(
         cell=runs.EAGER.id,
         set_index=0,
@@ -65,8 +65,8 @@ EVENTS: tuple[Event, ...] = (
         voided=True,
         reasons=("thermal",),
         card=Around(
-            before=Reading(sm_hz=1_980_000_000, throttled_s={"thermal": 0.5}),
-            after=Reading(reasons=("hw_thermal",), others=(Process(pid=7, used_bytes=1),)),
+            before=CardReading(sm_hz=1_980_000_000, throttled_s={"thermal": 0.5}),
+            after=CardReading(reasons=("hw_thermal",), others=(CardProcess(pid=7, used_bytes=1),)),
         ),
     ),
     events.Shared(device="cuda:0", others=("process 7",)),
@@ -77,8 +77,8 @@ EVENTS: tuple[Event, ...] = (
         cell=runs.EAGER.id,
         failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
     ),
-    events.Spent(phase="importing", seconds=3.25),
-    events.Ceiling(dtype="fp32", facts={"bytes_per_s": 2e10}),
+    events.PhaseTimed(phase="importing", seconds=3.25),
+    events.PeakMeasured(dtype="fp32", facts={"bytes_per_s": 2e10}),
     events.Fitted(fit=runs.fitted().fits[0]),
     events.Visited(
         cell=runs.EAGER.id,

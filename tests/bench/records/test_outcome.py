@@ -38,7 +38,7 @@ def ended(group: str, set_index: int, round_index: int, *, voided: bool = False)
 
 
 def outcome(*told: events.Event) -> Outcome:
-    return Outcome.of([replace_plan(BATCH_PLAN), *told])
+    return Outcome.from_events([replace_plan(BATCH_PLAN), *told])
 
 
 def replace_plan(plan: object) -> events.Began:
@@ -93,7 +93,7 @@ def test_a_round_counts_once_it_was_judged() -> None:
 
 def test_a_wave_that_begins_again_supersedes_itself_alone() -> None:
     other, batch = runs.EAGER.id, runs.REFERENCE_BATCH
-    facts = events.Learned(cell=other, set_index=1, wave_index=0, facts={"graphs": 1})
+    facts = events.WorkerReported(cell=other, set_index=1, wave_index=0, facts={"graphs": 1})
     found = outcome(
         visited(other, 0, 0, 1.0),
         ended(GROUP, 0, 0),
@@ -114,8 +114,8 @@ def test_wall_time_is_measuring_and_idling() -> None:
         visited(runs.EAGER.id, 0, 0, 2.0),
         visited(runs.REFERENCE_EAGER.id, 0, 0, 3.0),
         ended(GROUP, 0, 0),
-        events.Spent(phase="preparing", seconds=4.0),
-        events.Spent(phase="preparing", seconds=0.5),
+        events.PhaseTimed(phase="preparing", seconds=4.0),
+        events.PhaseTimed(phase="preparing", seconds=0.5),
     )
     measuring = (1.0 + 2.0) + (1.0 + 3.0)  # what was dropped, and what counts
     assert found.phases_s == {"measuring": measuring, "idling": 10.0 - measuring, "preparing": 4.5}
@@ -137,8 +137,8 @@ def test_a_cold_compilation_is_its_cells() -> None:
 def test_a_ceiling_is_its_dtype_s_and_one_that_is_not_known_is_a_note() -> None:
     facts = runs.CEILINGS["fp32"]
     found = outcome(
-        events.Ceiling(dtype="fp32", facts=facts),
-        events.Ceiling(dtype="bf16", facts={"error": "the worker died"}),
+        events.PeakMeasured(dtype="fp32", facts=facts),
+        events.PeakMeasured(dtype="bf16", facts={"error": "the worker died"}),
     )
     kept = found.run_record()
     assert kept.ceilings == {"fp32": facts, "bf16": {"error": "the worker died"}}

@@ -7,7 +7,7 @@ import pytest
 from bench import means, stats
 from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.report import bottleneck, explained, findings, frame, ladder, markdown, roofline
+from bench.report import bottleneck, explanations, findings, frame, ladder, markdown, roofline
 from bench.units import MIB
 from tests.bench import runs
 
@@ -29,7 +29,7 @@ def share(estimate: float, low: float, high: float) -> Interval:
     ],
 )
 def test_a_whole_interval_on_one_side_tells(busy: Interval, expected: str) -> None:
-    assert bottleneck.of(busy) == expected
+    assert bottleneck.classify(busy) == expected
 
 
 def test_the_share_is_an_iteration_that_waits_for_nothing_over_one_of_a_block() -> None:
@@ -85,7 +85,7 @@ def test_a_run_on_a_gpu_tells_its_times_apart() -> None:
     text = markdown.render(run)
     assert "a call returns before its work is done" in text
     assert "launch-bound" in text
-    (said,) = (found.sentences for found in findings.of(run))
+    (said,) = (found.sentences for found in findings.find(run))
     assert said[-1].startswith("Launch-bound")
     assert said[-1].endswith(": googlenet in eager (25 %).")
 
@@ -127,7 +127,7 @@ def test_host_time_is_called_so_where_the_device_has_times_of_its_own() -> None:
 
 
 def test_a_run_with_blocks_has_one_account_of_images_s_and_of_memory() -> None:
-    text = explained.how_to_read(runs.gpu())
+    text = explanations.how_to_read(runs.gpu())
     assert "images/s is the batch size over the latency" not in text
     assert "on a CPU the bytes of parameters" not in text
     assert "(allocated)" in text
@@ -143,7 +143,7 @@ def test_cells_whose_memory_is_reserved_are_named() -> None:
         cell=replace(record.cell, mode="cudagraphs"),
         setups=tuple({**setup, "memory_is_reserved": True} for setup in record.setups),
     )
-    text = explained.how_to_read(replace(run, cells=(record, replayed)))
+    text = explanations.how_to_read(replace(run, cells=(record, replayed)))
     assert f"So it is of {replayed.cell.id}." in text
 
 
@@ -154,5 +154,5 @@ def test_a_rate_is_of_blocks_where_there_are_any_and_the_text_says_so() -> None:
     assert row["achieved_mac_per_s"] == pytest.approx(runs.MACS * images_per_s.estimate)
     assert row["achieved_mac_per_s_low"] == pytest.approx(runs.MACS * images_per_s.low)
     assert frame.summary(run)["mac_per_s"][0] == row["achieved_mac_per_s"]
-    assert "back-to-back blocks" in explained.of_roofline(run)
-    assert "over its latency" in explained.of_roofline(runs.small())
+    assert "back-to-back blocks" in explanations.of_roofline(run)
+    assert "over its latency" in explanations.of_roofline(runs.small())

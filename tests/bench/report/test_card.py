@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.machine.card import Around, Process, Reading
+from bench.machine.card import Around, CardProcess, CardReading
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.report import card, frame, markdown, notes, trust
@@ -23,7 +23,7 @@ FACTS = {
     "most_sm_hz": 1_500_000_000,
     "most_memory_hz": None,
 }
-COOL = Reading(
+COOL = CardReading(
     sm_hz=1_200_000_000,
     temperature_c=41,
     power_w=90.0,
@@ -115,17 +115,17 @@ def test_of_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
 
 
 def test_never_slowed_down_is_not_the_same_as_not_told() -> None:
-    def with_readings(reading: Reading) -> object:
+    def with_readings(reading: CardReading) -> object:
         around = Around(before=reading, after=reading)
         quiet = replace(run(), rounds=tuple(replace(r, card=around) for r in rounds()))
         return card.facts(quiet)[f"{DEVICE}: slowed down"]
 
     assert with_readings(COOL) == "never"
-    assert with_readings(Reading(temperature_c=40)) == "not told"
+    assert with_readings(CardReading(temperature_c=40)) == "not told"
 
 
 def test_the_reasons_of_voided_rounds_are_told_apart() -> None:
-    (found,) = trust.of(run())
+    (found,) = trust.assess(run())
     assert found.voided_by == {"foreign_cpus": 1, "thermal": 2, "foreign_device": 1}
     assert found.voided_share == 3 / 6
     assert found.is_busy
@@ -172,7 +172,7 @@ def test_on_a_cpu_there_is_nothing_of_all_this() -> None:
     small = runs.small()
     assert card.facts(small) == {}
     assert "energy_per_image_j" not in frame.summary(small)
-    shown = trust.columns(trust.table(trust.of(small)))
+    shown = trust.columns(trust.table(trust.assess(small)))
     assert set(shown) == set(trust.COLUMNS) - {trust.DISTURBED}
     text = markdown.render(small)
     assert "J/image" not in text
@@ -211,11 +211,11 @@ def test_a_card_that_nobody_knows_is_told_of_with_what_would_help() -> None:
     (note,) = card.notes(unknown)
     assert why in note
     assert card.facts(unknown) == {f"{DEVICE}: state": f"not known: {why}"}
-    assert note in notes.of(unknown)
+    assert note in notes.collect(unknown)
 
 
 def test_a_shared_card_is_a_warning() -> None:
-    shared = replace(run(), shared={DEVICE: (str(Process(pid=7, name="python3")),)})
+    shared = replace(run(), shared={DEVICE: (str(CardProcess(pid=7, name="python3")),)})
     warning = next(trust.warnings(shared))
     assert warning.startswith("cuda:0 was shared: process 7 (python3). ")
     assert warning.partition(":")[0] in markdown.render(shared)

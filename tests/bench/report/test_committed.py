@@ -9,7 +9,7 @@ import pytest
 from bench.means import Interval
 from bench.records import store
 from bench.report import charts, ladder, markdown
-from bench.report.words import percent
+from bench.report.phrases import percent
 from bench.stages import store as stages
 from bench.tables import escaped, milliseconds
 from googlenet.variants import VARIANTS
@@ -27,7 +27,7 @@ def test_the_markdown_is_what_its_run_file_gives(run_file: Path) -> None:
     run = store.read(run_file)
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
     inside = stages.read(run_file.parent / stages.FILE)
-    assert text == markdown.render(run, charts.of(run, inside), inside)
+    assert text == markdown.render(run, charts.build(run, inside), inside)
 
 
 @each_report

@@ -19,7 +19,7 @@ def test_every_file_is_written_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "reports" / "machine"
     assert files.write(runs.small(), folder) == tuple(folder / name for name in NAMES)
     assert sorted(file.name for file in folder.iterdir()) == sorted((*NAMES, files.CHARTS))
-    text = markdown.render(runs.small(), charts.of(runs.small()))
+    text = markdown.render(runs.small(), charts.build(runs.small()))
     assert (folder / "report.md").read_text(encoding="utf-8") == text
 
 
@@ -31,7 +31,7 @@ def test_every_picture_of_the_markdown_is_there_and_no_older_one(tmp_path: Path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"\(charts/(\S+\.svg)\)", text))
     assert {*shown, "mine.svg"} == {path.name for path in (tmp_path / files.CHARTS).iterdir()}
-    assert len(shown) == len(charts.of(runs.small()))
+    assert len(shown) == len(charts.build(runs.small()))
 
 
 def test_what_a_run_may_replace_or_remove_is_known(tmp_path: Path) -> None:

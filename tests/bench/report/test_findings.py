@@ -7,7 +7,7 @@ from tests.bench.report import rungs
 
 
 def of_ladder(**factors: float) -> str:
-    (found,) = findings.of(rungs.ladder(("eager",), **factors))
+    (found,) = findings.find(rungs.ladder(("eager",), **factors))
     return "\n".join(found.sentences)
 
 
@@ -39,7 +39,7 @@ def test_nothing_is_called_faster_whose_interval_contains_1() -> None:
 
 
 def test_cells_of_two_waves_are_told_from_each_other() -> None:
-    (found,) = findings.of(rungs.in_waves(rungs.ladder(), "googlenet-3x3", "googlenet-pool2"))
+    (found,) = findings.find(rungs.in_waves(rungs.ladder(), "googlenet-3x3", "googlenet-pool2"))
     said = "\n".join(found.sentences)
     assert re.search(r"googlenet → googlenet-3x3; .*: (9\.\d|10\.\d) % \(.*\) less latency", said)
     assert not re.search(r"not told apart from it: .*googlenet-3x3 in", said)
@@ -48,7 +48,7 @@ def test_cells_of_two_waves_are_told_from_each_other() -> None:
 
 def test_nothing_is_said_of_cells_that_nothing_compares() -> None:
     run = replace(rungs.in_waves(rungs.ladder(), "googlenet"), controls=())
-    (found,) = findings.of(run)
+    (found,) = findings.find(run)
     said = found.sentences
     assert f"; {ladder.NOT_TOGETHER} with it: googlenet in eager" in said[0]
     assert "not told apart from it: googlenet in" not in said[0]
@@ -70,7 +70,7 @@ def test_a_difference_between_them_says_where_to_look() -> None:
         else replace(record, setups=({"graphs": 1, "peak_memory_bytes": 50 * 2**20},))
         for record in run.cells
     )
-    (found,) = findings.of(replace(run, cells=cells))
+    (found,) = findings.find(replace(run, cells=cells))
     said = found.sentences[-1]
     assert (
         "in eager, torchvision being slower, which is a difference: parameters and MACs are the "
@@ -85,7 +85,7 @@ def test_a_run_of_one_set_says_so_in_place_of_intervals() -> None:
         replace(record, visits=tuple(v for v in record.visits if v.set_index == 0))
         for record in run.cells
     )
-    (found,) = findings.of(replace(run, cells=once))
+    (found,) = findings.find(replace(run, cells=once))
     said = "\n".join(found.sentences)
     assert "nan" not in said
     assert "(of 1 set)" in said
@@ -93,7 +93,7 @@ def test_a_run_of_one_set_says_so_in_place_of_intervals() -> None:
 
 
 def test_each_group_has_findings_of_its_own() -> None:
-    found = findings.of(runs.small())
+    found = findings.find(runs.small())
     assert [one.title for one in found] == [
         "fp32, batch 1, infer, cpu",
         "fp32, batch 8, infer, cpu",
@@ -103,4 +103,4 @@ def test_each_group_has_findings_of_its_own() -> None:
 
 def test_one_cell_alone_is_no_finding() -> None:
     run = replace(runs.small(), cells=(runs.measured(runs.EAGER),), controls=())
-    assert findings.of(run) == ()
+    assert findings.find(run) == ()

@@ -21,9 +21,9 @@ def test_what_a_worker_counted_is_noted_and_not_said_twice(counted: str, sentenc
     setups = (runs.setup(0), {**runs.setup(1), counted: 2})
     cells = [replace(record, setups=setups) for record in run.cells[:1]]
     noted = f"{cells[0].cell.id}: {sentence}"
-    assert noted in notes.of(replace(run, cells=tuple(cells)))
+    assert noted in notes.collect(replace(run, cells=tuple(cells)))
     failed = replace(cells[0], failure=replace(runs.FAILURE, kind="recompiled"))
-    assert noted not in notes.of(replace(run, cells=(failed,)))
+    assert noted not in notes.collect(replace(run, cells=(failed,)))
 
 
 def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
@@ -46,7 +46,7 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
     run = rungs.ladder()
     (said,) = (
         note
-        for note in notes.of(replace(run, cells=tuple(map(stretched, run.cells))))
+        for note in notes.collect(replace(run, cells=tuple(map(stretched, run.cells))))
         if "trimmed" in note
     )
     told = said.partition(" at each end: ")[2].rstrip(".").split(", ")
@@ -55,13 +55,13 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
         "googlenet-3x3 in eager to googlenet in eager",
         "googlenet-pool2 in eager to googlenet in eager",
     ]
-    assert not [note for note in notes.of(run) if "trimmed" in note]
+    assert not [note for note in notes.collect(run) if "trimmed" in note]
 
 
 def test_an_arch_whose_macs_are_a_lower_bound_is_named_once() -> None:
     run = runs.small()
     cost = {**runs.COST, "uncounted": {"aten::foo": 3}}
-    found = notes.of(replace(run, cells=tuple(replace(one, cost=cost) for one in run.cells)))
+    found = notes.collect(replace(run, cells=tuple(replace(one, cost=cost) for one in run.cells)))
     archs = {record.cell.arch for record in run.cells if record.has_figures}
     bounds = [note for note in found if "3 × aten::foo, not counted" in note]
     assert sorted(note.partition(":")[0] for note in bounds) == sorted(archs)

@@ -125,7 +125,7 @@ def test_a_network_that_multiplies_nothing_has_no_share() -> None:
 
 def test_a_rate_needs_no_ceiling() -> None:
     record = runs.measured(runs.EAGER)
-    found = roofline.of(record, {}, stats.latency(record))
+    found = roofline.compute(record, {}, stats.latency(record))
     assert found.achieved_mac_per_s.estimate == pytest.approx(
         runs.MACS / (runs.BASE_S[runs.EAGER] * MIDDLE)
     )

@@ -82,7 +82,7 @@ def test_the_smallest_within_five_percent_and_how_sure(
 
 
 def test_drift_from_set_to_set_is_in_no_share() -> None:
-    (found,) = saturation.of(run_of({1: (0.5,) * 3, 8: (0.96,) * 3, 32: ONE}))
+    (found,) = saturation.find(run_of({1: (0.5,) * 3, 8: (0.96,) * 3, 32: ONE}))
     share = found.shares[8]
     assert share.estimate == pytest.approx(0.96)
     assert share.high - share.low < 1e-9
@@ -113,7 +113,7 @@ def test_a_size_that_failed_is_not_there() -> None:
 
 def test_it_is_said_only_as_surely_as_it_is_known() -> None:
     sure = run_of({1: around(0.4, 0.01), 8: around(0.97, 0.002), 32: ONE})
-    (said,) = (sentence for found in findings.of(sure) for sentence in found.sentences
+    (said,) = (sentence for found in findings.find(sure) for sentence in found.sentences
                if "saturated" in sentence)  # fmt: skip
     assert said.startswith(
         "net in eager is saturated from batch 8 on, by these intervals: of 1, 8, 32 "

@@ -17,7 +17,7 @@ def slower(record: CellRecord, by: float) -> CellRecord:
 
 
 def of_one_group(run: RunRecord) -> trust.Trust:
-    return next(found for found in trust.of(run) if found.group == runs.EAGER.group)
+    return next(found for found in trust.assess(run) if found.group == runs.EAGER.group)
 
 
 def test_a_good_run_says_so() -> None:
@@ -63,7 +63,7 @@ def test_a_group_that_never_began_is_not_judged() -> None:
     control = replace(run.controls[0], visits=())
     rounds = tuple(found for found in run.rounds if found.group != control.cell.group)
     run = replace(run, controls=(control, run.controls[1]), rounds=rounds)
-    assert [found.group for found in trust.of(run)] == [run.controls[1].cell.group]
+    assert [found.group for found in trust.assess(run)] == [run.controls[1].cell.group]
 
 
 def test_one_set_is_too_few_for_a_control() -> None:
@@ -129,4 +129,4 @@ def test_precision_is_the_widest_ratio_s() -> None:
 
 def test_where_no_precision_was_asked_for_none_is_claimed() -> None:
     run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
-    assert set(trust.table(trust.of(run))["is_precise"]) == {"not asked for"}
+    assert set(trust.table(trust.assess(run))["is_precise"]) == {"not asked for"}

@@ -13,14 +13,14 @@ ROOT_OF_TWO = 2**0.5
 
 
 def test_the_ratio_is_ours_over_the_timers() -> None:
-    found = bias.of(runs.EAGER, [0.02, 0.08], [0.01, 0.08], 1e-7)
+    found = bias.summarize(runs.EAGER, [0.02, 0.08], [0.01, 0.08], 1e-7)
     assert found.ratio.estimate == pytest.approx(ROOT_OF_TWO)  # of 2 and 1, the geometric mean
     assert found.latency_s == pytest.approx(0.05)
     assert found.empty_step_s == 1e-7
 
 
 def test_bounds_lie_a_factor_to_each_side() -> None:
-    ratio = bias.of(runs.EAGER, [0.02, 0.08, 0.03], [0.01, 0.08, 0.02], 0.0).ratio
+    ratio = bias.summarize(runs.EAGER, [0.02, 0.08, 0.03], [0.01, 0.08, 0.02], 0.0).ratio
     assert ratio.low < ratio.estimate < ratio.high
     assert ratio.high / ratio.estimate == pytest.approx(ratio.estimate / ratio.low)
 
@@ -30,19 +30,19 @@ def test_bounds_lie_a_factor_to_each_side() -> None:
     [(1.0, True), (1.0099, True), (0.9901, True), (1.011, False), (0.98, False)],
 )
 def test_one_percent_is_accepted(ratio: float, accepted: bool) -> None:
-    found = bias.of(runs.EAGER, [0.01 * ratio] * 2, [0.01] * 2, 0.0)
+    found = bias.summarize(runs.EAGER, [0.01 * ratio] * 2, [0.01] * 2, 0.0)
     assert found.is_accepted is accepted
 
 
 @pytest.mark.parametrize(("spread", "accepted"), [(1.1, None), (1.0001, False)])
 def test_what_noise_may_explain_is_not_judged(spread: float, accepted: bool | None) -> None:
     clock_s = [0.0102 * spread, 0.0102 / spread, 0.0102]
-    assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is accepted
+    assert bias.summarize(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is accepted
 
 
 def test_an_estimate_alone_is_no_agreement() -> None:
     clock_s = [0.01 * 1.05, 0.01 / 1.05, 0.01]
-    assert bias.of(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is None
+    assert bias.summarize(runs.EAGER, clock_s, [0.01] * 3, 0.0).is_accepted is None
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_on_cuda_both_must_agree_within_two_percent(
 ) -> None:
     beside = bias.on_device([0.008 * do_bench] * 2, [0.008] * 2, 0.011)
     cell = replace(runs.EAGER, device="cuda")
-    found = bias.of(cell, [0.01 * timer] * 2, [0.01] * 2, 0.0, beside)
+    found = bias.summarize(cell, [0.01 * timer] * 2, [0.01] * 2, 0.0, beside)
     assert found.is_accepted is accepted
     assert beside.span_s == pytest.approx(0.008 * do_bench)
 
 
 def test_noise_beside_either_hides_whether_they_agree() -> None:
     noisy = bias.on_device([0.0103 * 1.1, 0.0103 / 1.1, 0.0103], [0.01] * 3, 0.011)
-    found = bias.of(replace(runs.EAGER, device="cuda"), [0.01] * 3, [0.01] * 3, 0.0, noisy)
+    found = bias.summarize(replace(runs.EAGER, device="cuda"), [0.01] * 3, [0.01] * 3, 0.0, noisy)
     assert found.is_accepted is None
 
 

@@ -8,14 +8,14 @@ from tests.bench import runs
 
 
 def test_iterations_are_held_against_those_after_the_second() -> None:
-    found = handover.of(0.005, [[1.5, 1.25, 1.0, 1.0, 1.0]])
+    found = handover.summarize(0.005, [[1.5, 1.25, 1.0, 1.0, 1.0]])
     assert (found.first, found.second) == pytest.approx((0.5, 0.25))
     assert found.pause_s == 0.005
 
 
 def test_visits_count_by_their_median() -> None:
     visits = [[2.0, 1.0, 1.0], [22.0, 11.0, 10.0], [900.0, 500.0, 100.0]]
-    found = handover.of(None, visits)
+    found = handover.summarize(None, visits)
     assert found.first == pytest.approx(1.2)  # of 1.0, 1.2 and 8.0
     assert found.second == pytest.approx(0.1)  # of 0, 0.1 and 4
 

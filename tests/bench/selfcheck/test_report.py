@@ -29,16 +29,16 @@ def scale_of(cells: int, seconds: float) -> Scale:
 FOUND = Selfcheck(
     environment={**runs.small().environment, "device_name": "AMD | EPYC"},
     biases=(
-        bias.of(runs.EAGER, [0.01, 0.01], [0.01, 0.01], 123e-9),
-        bias.of(runs.COMPILED, [0.02, 0.02], [0.01, 0.01], 123e-9),
+        bias.summarize(runs.EAGER, [0.01, 0.01], [0.01, 0.01], 123e-9),
+        bias.summarize(runs.COMPILED, [0.02, 0.02], [0.01, 0.01], 123e-9),
     ),
     startups=(
-        startup.of("fresh interpreters", [set_of(1.0, 1.0)]),
-        startup.of("forked", [set_of(1.0, 1.0, 1.0)]),
+        startup.summarize("fresh interpreters", [set_of(1.0, 1.0)]),
+        startup.summarize("forked", [set_of(1.0, 1.0, 1.0)]),
     ),
     handovers=(
-        handover.of(None, [[1.0, 1.0, 1.0]]),
-        handover.of(0.005, [[1.25, 1.125, 1.0]]),
+        handover.summarize(None, [[1.0, 1.0, 1.0]]),
+        handover.summarize(0.005, [[1.25, 1.125, 1.0]]),
     ),
     idleness=handover.Idleness(exchange_s=0.00125, cpu_share=0.0625, workers=7),
     scales={"one group": (scale_of(10, 1.0), scale_of(100, 12.0))},
@@ -61,7 +61,7 @@ def test_on_cuda_host_latency_and_span_stand_beside_theirs() -> None:
     beside = bias.on_device([0.008, 0.008], [0.008, 0.008], 0.011)
     cell = replace(runs.EAGER, device="cuda")
     page = report.render(
-        replace(FOUND, biases=(bias.of(cell, [0.01] * 2, [0.01] * 2, 123e-9, beside),))
+        replace(FOUND, biases=(bias.summarize(cell, [0.01] * 2, [0.01] * 2, 123e-9, beside),))
     )
     one = "1.0000 (1.0000–1.0000)"
     assert row(page, "googlenet/eager") == ["10.0", one, "11.0", "8.00", one, "yes", "123"]
@@ -133,7 +133,7 @@ def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
 ) -> None:
     found = replace(
         FOUND,
-        biases=(bias.of(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
+        biases=(bias.summarize(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
         scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
     )
     monkeypatch.setattr("bench.selfcheck.command.check", lambda *_: iter([found]))

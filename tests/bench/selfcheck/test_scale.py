@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(folder: Path) -> Scale:
     """By a clock that ticks whenever it is read, and leaves its files in the folder."""
-    return scale.of(SIZE, folder, now=itertools.count(0.0).__next__)
+    return scale.measure_one(SIZE, folder, now=itertools.count(0.0).__next__)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_every_stage_is_timed_by_the_clock(found: Scale) -> None:
 
 def synthetic_outcome() -> Outcome:
     told = synthetic.sets(synthetic.plan_of(SIZE), SIZE.samples)
-    return Outcome.of(itertools.chain.from_iterable(told))
+    return Outcome.from_events(itertools.chain.from_iterable(told))
 
 
 def test_the_run_file_holds_the_whole_run(run: RunRecord) -> None:
@@ -77,7 +77,7 @@ def test_the_run_file_holds_the_whole_run(run: RunRecord) -> None:
 
 def test_the_journal_holds_the_whole_run(found: Scale, folder: Path) -> None:
     path = folder / journal.FILE
-    told = Outcome.of(journal.read(path))
+    told = Outcome.from_events(journal.read(path))
     assert told.records() == synthetic_outcome().records()
     assert found.journal_bytes == path.stat().st_size
 

@@ -31,7 +31,7 @@ def set_of(*latencies_s: float) -> RunRecord:
 
 
 def test_a_sets_wall_time_is_all_but_what_is_done_once() -> None:
-    found = startup.of("forked", [set_of(1.0, 1.0), set_of(1.0, 1.0)])
+    found = startup.summarize("forked", [set_of(1.0, 1.0), set_of(1.0, 1.0)])
     assert found.set_s == (8.0, 8.0)
     assert found.measuring_s == (5.0, 5.0)
     assert found.importing_s == 8.0
@@ -40,17 +40,17 @@ def test_a_sets_wall_time_is_all_but_what_is_done_once() -> None:
 
 def test_the_sd_is_that_of_the_ratio_of_two_workers_whichever_comes_first() -> None:
     e = 2.718281828459045
-    found = startup.of("forked", [set_of(1.0, e**0.03, e**-0.04), set_of(1.0, 1.0, e**0.06)])
+    found = startup.summarize("forked", [set_of(1.0, e**0.03, e**-0.04), set_of(1.0, 1.0, e**0.06)])
     assert found.aa_log_ratios[0] == pytest.approx((-0.03, 0.04))
     first = (0.03**2 + 0.03 * 0.04 + 0.04**2) / 3  # of 0, -0.03 and 0.04, about their mean
     second = 0.06**2 / 3  # of 0, 0 and -0.06
     assert found.aa_sd == pytest.approx((first + second) ** 0.5)
-    again = startup.of("forked", [set_of(e**0.03, 1.0, e**-0.04), set_of(e**0.06, 1.0, 1.0)])
+    again = startup.summarize("forked", [set_of(e**0.03, 1.0, e**-0.04), set_of(e**0.06, 1.0, 1.0)])
     assert again.aa_sd == pytest.approx(found.aa_sd)
 
 
 def test_workers_that_are_the_same_have_no_sd() -> None:
-    assert startup.of("fresh", [set_of(2.0, 2.0, 2.0)]).aa_sd == 0.0
+    assert startup.summarize("fresh", [set_of(2.0, 2.0, 2.0)]).aa_sd == 0.0
 
 
 def test_each_way_is_measured_in_turn(

@@ -56,14 +56,14 @@ def test_no_wave_has_more_workers_than_memory_holds() -> None:
 
 
 def test_the_waves_that_are_told_are_those_that_were_planned() -> None:
-    outcome = Outcome.of(told(ONE_GROUP))
+    outcome = Outcome.from_events(told(ONE_GROUP))
     assert {name: list(waves) for name, waves in outcome.waves.items()} == synthetic.waves_of(
         outcome.plan
     )
 
 
 def test_a_set_is_rounds_of_every_cell_the_reference_and_its_control_in_each_wave() -> None:
-    outcome = Outcome.of(told(ONE_GROUP))
+    outcome = Outcome.from_events(told(ONE_GROUP))
     (waves,) = outcome.waves.values()
     visits = {
         record.cell: sum(visit.set_index == 0 for visit in record.visits)

@@ -9,10 +9,10 @@ import pytest
 
 from bench.names import RequestError
 from bench.sharpness import report
-from bench.sharpness.live import Row
+from bench.sharpness.live import Iteration
 from bench.suite.profiles import MODES
 
-ROW = Row(
+ROW = Iteration(
     experiment="spin",
     arm="10000",
     repetition=0,
@@ -30,11 +30,11 @@ LATENCY_S = {"eager": 0.04, "channels_last": 0.02, "compile": 0.01}
 ROUNDS = 40
 
 
-def frame(rows: Iterator[Row]) -> pd.DataFrame:
+def frame(rows: Iterator[Iteration]) -> pd.DataFrame:
     return pd.DataFrame(map(asdict, rows))
 
 
-def spin(noise: float, drift: float = 0.0) -> Iterator[Row]:
+def spin(noise: float, drift: float = 0.0) -> Iterator[Iteration]:
     """Two workers a mode, each twice in 40 rounds; ``drift`` slows each round by more."""
     drawn = random.Random(1)
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_the_error_is_that_of_a_median() -> None:
     assert one["se"] == pytest.approx(expected, rel=0.35)
 
 
-def walk(step: float) -> Iterator[Row]:
+def walk(step: float) -> Iterator[Iteration]:
     """Six workers in random order, on a machine whose speed walks at random."""
     drawn, slower = random.Random(1), 0.0
     for number in range(400):
@@ -85,7 +85,7 @@ def test_on_a_machine_that_drifts_the_scatter_grows_with_the_distance() -> None:
         assert found[str(apart)] == pytest.approx(0.01 * math.sqrt(apart), rel=0.15)
 
 
-def first(above: tuple[float, ...]) -> Iterator[Row]:
+def first(above: tuple[float, ...]) -> Iterator[Iteration]:
     for number in range(8):
         for iteration, share in enumerate((*above, 0.0, 0.0, 0.0, 0.0)):
             yield replace(
@@ -103,7 +103,7 @@ def test_first_iterations_are_held_against_the_later_ones() -> None:
     assert found["latency_s"] == pytest.approx(0.02)
 
 
-def dropped() -> Iterator[Row]:
+def dropped() -> Iterator[Iteration]:
     """Two workers, noisier after a dropped iteration, which takes longer."""
     drawn = random.Random(1)
     for way, noise in (("one", 0.02), ("second", 0.04)):
@@ -130,7 +130,7 @@ def test_a_dropped_iteration_is_held_against_none() -> None:
     assert "A dropped iteration" in report.render("a machine", "2.15", frame(dropped()))
 
 
-def processes(*, within: float, servers: float) -> Iterator[Row]:
+def processes(*, within: float, servers: float) -> Iterator[Iteration]:
     """Workers that differ by ``within``, and networks whose ratio does by ``servers``."""
     for number in range(12):
         for server in range(2):

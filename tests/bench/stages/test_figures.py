@@ -1,11 +1,11 @@
 import pytest
 
 from bench.stages import figures
-from bench.stages.figures import SetFigures, Visit
+from bench.stages.figures import SetFigures, StageVisit
 
 
-def visit(whole_s: tuple[float, ...], hooked_s: tuple[float, ...], **stages: float) -> Visit:
-    return Visit(
+def visit(whole_s: tuple[float, ...], hooked_s: tuple[float, ...], **stages: float) -> StageVisit:
+    return StageVisit(
         whole_s=whole_s,
         hooked_s=hooked_s,
         pair_s=whole_s[0] / 1024,

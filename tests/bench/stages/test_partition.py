@@ -3,7 +3,7 @@ from torch import nn
 
 from bench.cells import archs
 from bench.stages import partition
-from bench.stages.vocabulary import GOOGLENET, Part
+from bench.stages.vocabulary import GOOGLENET, StagePart
 from googlenet.variants import VARIANTS
 
 OURS = {
@@ -23,8 +23,8 @@ TORCHVISIONS = {
 }
 
 
-def parts_of(name: str) -> dict[tuple[str, str], Part]:
-    parts = partition.of(archs.find(name).build(False))
+def parts_of(name: str) -> dict[tuple[str, str], StagePart]:
+    parts = partition.split(archs.find(name).build(False))
     found = {part.key: part for part in parts}
     assert len(found) == len(parts)
     return found
@@ -60,7 +60,7 @@ def test_every_variant_has_the_same_stages(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_child_that_does_anything_is_in_one_stage(name: str) -> None:
     model = archs.find(name).build(False)
-    stages = [part.modules for part in partition.of(model) if not part.branch]
+    stages = [part.modules for part in partition.split(model) if not part.branch]
     found = [module for modules in stages for module in modules]
     children = [
         child for child, module in model.named_children() if not isinstance(module, nn.Identity)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.stages import spans
-from bench.stages.vocabulary import Part
+from bench.stages.vocabulary import StagePart
 
 X = torch.zeros(1)
 
@@ -53,7 +53,7 @@ def model(clock: FakeTime) -> nn.Sequential:
 
 
 def test_each_part_takes_what_its_module_does(model: nn.Sequential, clock: FakeTime) -> None:
-    parts = [Part(stage=name, modules=(name,)) for name in ("0", "2")]
+    parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "2")]
     with spans.hooked(model, parts, clock.now) as seconds:
         model(X)
     assert seconds == {("0", ""): 0.5, ("2", ""): 0.125}
@@ -62,7 +62,7 @@ def test_each_part_takes_what_its_module_does(model: nn.Sequential, clock: FakeT
 def test_a_part_of_several_modules_takes_what_lies_between_them(
     model: nn.Sequential, clock: FakeTime
 ) -> None:
-    part = Part(stage="all", branch="of them", modules=("0", "2"))
+    part = StagePart(stage="all", branch="of them", modules=("0", "2"))
     with spans.hooked(model, [part], clock.now) as seconds:
         model(X)
     assert seconds == {("all", "of them"): 0.5 + 2.0 + 0.125}
@@ -71,7 +71,7 @@ def test_a_part_of_several_modules_takes_what_lies_between_them(
 def test_a_part_that_is_called_twice_takes_both(clock: FakeTime) -> None:
     shared = Takes(clock, 0.25)
     model = nn.Sequential(shared, Takes(clock, 4.0), shared)
-    with spans.hooked(model, [Part(stage="shared", modules=("0",))], clock.now) as seconds:
+    with spans.hooked(model, [StagePart(stage="shared", modules=("0",))], clock.now) as seconds:
         model(X)
     assert seconds == {("shared", ""): 0.5}
 
@@ -79,7 +79,7 @@ def test_a_part_that_is_called_twice_takes_both(clock: FakeTime) -> None:
 def test_what_runs_inside_another_part_counts_for_that_one(clock: FakeTime) -> None:
     inner = Takes(clock, 0.25)
     model = nn.Sequential(Takes(clock, 1.0, then=inner), inner)
-    parts = [Part(stage=name, modules=(name,)) for name in ("0", "0.then")]
+    parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "0.then")]
     with spans.hooked(model, parts, clock.now) as seconds:
         model(X)
     assert seconds == {("0", ""): 1.25, ("0.then", ""): 0.25}
@@ -88,7 +88,7 @@ def test_what_runs_inside_another_part_counts_for_that_one(clock: FakeTime) -> N
 def test_what_is_not_called_is_not_there(clock: FakeTime) -> None:
     model = Takes(clock, 0.5)
     model.register_module("aside", Takes(clock, 8.0))
-    with spans.hooked(model, [Part(stage="aside", modules=("aside",))], clock.now) as seconds:
+    with spans.hooked(model, [StagePart(stage="aside", modules=("aside",))], clock.now) as seconds:
         model(X)
     assert seconds == {}
 
@@ -103,7 +103,7 @@ def test_no_hook_is_left_behind(
 ) -> None:
     if forward:
         model[1].forward = forward
-    parts = [Part(stage=name, modules=(name,)) for name in ("0", "1", "2")]
+    parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "1", "2")]
     try:
         with spans.hooked(model, parts, clock.now):
             assert hooks(model) == 2 * len(parts)
@@ -117,7 +117,7 @@ def test_hooks_change_no_output(clock: FakeTime) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     x = torch.ones(2, 3)
     expected = model(x)
-    parts = [Part(stage=name, modules=(name,)) for name in ("0", "1")]
+    parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "1")]
     with spans.hooked(model, parts, clock.now):
         assert torch.equal(model(x), expected)
 

@@ -291,8 +291,8 @@ def test_fp16_does_not_train_on_a_gpu_either() -> None:
 
 
 def test_reports_go_to_the_machines_folder_or_where_told() -> None:
-    assert report_folder.of(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
-    assert report_folder.of(config(report_dir="out"), "nvidia-h200") == Path("out")
+    assert report_folder.resolve(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
+    assert report_folder.resolve(config(report_dir="out"), "nvidia-h200") == Path("out")
 
 
 def test_the_command_can_be_typed_again(pytestconfig: pytest.Config) -> None:

@@ -22,8 +22,8 @@ def vector(*values: float) -> Tensor:
 
 def answer(output: Any, gradient: Tensor | None = None) -> Answer:
     return Answer(
-        outputs=leaves.of(output, "output"),
-        gradients=None if gradient is None else leaves.of(gradient, "gradient"),
+        outputs=leaves.flatten(output, "output"),
+        gradients=None if gradient is None else leaves.flatten(gradient, "gradient"),
     )
 
 

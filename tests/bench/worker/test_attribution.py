@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.worker.attribution import Part, attributed
+from bench.worker.attribution import ModuleSpan, attributed
 from tests.bench import cases
 
 
@@ -21,8 +21,8 @@ class Calls:
         return self.made
 
 
-def alone(model: nn.Module) -> dict[str, Part]:
-    return {name: Part(child, child) for name, child in model.named_children()}
+def alone(model: nn.Module) -> dict[str, ModuleSpan]:
+    return {name: ModuleSpan(child, child) for name, child in model.named_children()}
 
 
 def test_a_shared_module_counts_for_its_caller_each_time() -> None:
@@ -37,7 +37,7 @@ def test_a_shared_module_counts_for_its_caller_each_time() -> None:
 def test_no_hook_is_left_and_what_is_not_called_has_no_entry() -> None:
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
     read = Calls(model)
-    with attributed({**alone(model), "aside": Part(nn.ReLU(), nn.ReLU())}, read) as found:
+    with attributed({**alone(model), "aside": ModuleSpan(nn.ReLU(), nn.ReLU())}, read) as found:
         model(torch.randn(1, 3, 8, 8))
         model(torch.randn(1, 3, 8, 8))
     assert found == {"0": 2, "1": 0}
@@ -59,7 +59,10 @@ class _Between(nn.Module):
 
 def test_a_part_has_what_is_called_between_its_modules() -> None:
     model = _Between()
-    parts = {"outer": Part(model.first, model.last), "inner": Part(model.inside, model.inside)}
+    parts = {
+        "outer": ModuleSpan(model.first, model.last),
+        "inner": ModuleSpan(model.inside, model.inside),
+    }
     with attributed(parts, Calls(model)) as found:
         model(torch.randn(1, 3, 8, 8))
     # The hook that counts a call comes before the one that ends the part.

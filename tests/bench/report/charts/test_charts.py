@@ -30,7 +30,7 @@ SCHEMA = jsonschema.Draft7Validator(alt.load_schema())
 
 
 def named(run: RunRecord) -> dict[str, Chart]:
-    return {chart.name: chart for chart in charts.of(run)}
+    return {chart.name: chart for chart in charts.build(run)}
 
 
 def test_a_latency_says_whose_clock_it_is_by_where_there_are_two() -> None:
@@ -41,8 +41,8 @@ def test_a_latency_says_whose_clock_it_is_by_where_there_are_two() -> None:
 
 def test_every_kind_is_as_the_schema_of_vega_lite_has_it() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
-    drawn = [*charts.of(run, inside), *charts.of(LADDER), *charts.of(runs.gpu())]
-    drawn += charts.of(SWEEP)
+    drawn = [*charts.build(run, inside), *charts.build(LADDER), *charts.build(runs.gpu())]
+    drawn += charts.build(SWEEP)
     kinds = {kind for one in drawn for kind in charts.PREFIXES if one.name.startswith(kind)}
     assert kinds == set(charts.PREFIXES)
     assert not SCHEMA.is_valid({**drawn[0].spec, "width": "wide"})
@@ -118,12 +118,12 @@ def test_no_number_of_rows_is_too_many_to_draw() -> None:
 
 def test_a_run_without_figures_has_no_charts() -> None:
     run = replace(runs.small(), cells=(), controls=())
-    assert charts.of(run) == ()
+    assert charts.build(run) == ()
     failed = replace(LADDER.cells[0], failure=runs.FAILURE)
-    assert charts.of(replace(LADDER, cells=(failed,), controls=())) == ()
+    assert charts.build(replace(LADDER, cells=(failed,), controls=())) == ()
 
 
-@pytest.mark.parametrize("chart", charts.of(LADDER), ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", charts.build(LADDER), ids=lambda chart: chart.name)
 def test_every_chart_is_drawn_with_units_and_no_ground(chart: Chart) -> None:
     drawn = style.svg(chart)
     root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
@@ -136,7 +136,7 @@ def test_every_chart_is_drawn_with_units_and_no_ground(chart: Chart) -> None:
 def test_a_hostile_name_stays_text() -> None:
     hostile = replace(LADDER.cells[0].cell, arch="<script>alert(1)</script>")
     run = replace(LADDER, cells=(replace(LADDER.cells[0], cell=hostile), *LADDER.cells[1:]))
-    for chart in charts.of(run):
+    for chart in charts.build(run):
         ElementTree.fromstring(style.svg(chart))  # noqa: S314 - our own
         assert "<script>" not in style.svg(chart)
         json.dumps(chart.spec)

@@ -6,13 +6,13 @@ import pytest
 from bench import tables
 from bench.records.record import RunRecord
 from bench.report import frame, summary
-from bench.report.page.table import Table
+from bench.report.page.table import PageTable
 from tests.bench import runs
 from tests.bench.report.page import pages
 
 
-def table_of(run: RunRecord) -> Table:
-    return Table.of(run, frame.summary(run))
+def table_of(run: RunRecord) -> PageTable:
+    return PageTable.from_run(run, frame.summary(run))
 
 
 def test_every_cell_has_a_row_whether_measured_or_not() -> None:
@@ -27,7 +27,7 @@ def test_every_cell_has_a_row_whether_measured_or_not() -> None:
 def test_the_columns_are_the_markdowns_and_what_tells_its_tables_apart() -> None:
     run = runs.small()
     cells = frame.summary(run)
-    names = [column.name for column in Table.of(run, cells).columns]
+    names = [column.name for column in PageTable.from_run(run, cells).columns]
     of_markdown = [column.name for column in summary.shown_columns(run, cells)]
     assert names == [*of_markdown[:2], "batch_size", "status", *of_markdown[2:]]
 
@@ -50,7 +50,7 @@ def test_there_is_a_choice_where_there_is_more_than_one_value() -> None:
 def test_entries_read_as_in_the_markdown_and_are_sorted_by_their_value() -> None:
     run = runs.small()
     cells = frame.summary(run)
-    table = Table.of(run, cells)
+    table = PageTable.from_run(run, cells)
     texts = [[f"{e.text} {e.interval}".strip() for e in row.entries] for row in table.rows]
     assert texts == tables.cells(table.columns, cells)
     at = [column.name for column in table.columns].index("latency_s")
@@ -71,7 +71,7 @@ def test_a_ratio_is_unsure_where_its_interval_contains_1(
         speedup_over_reference_low=low,
         speedup_over_reference_high=high,
     )
-    table = Table.of(run, cells)
+    table = PageTable.from_run(run, cells)
     at = [column.name for column in table.columns].index("speedup_over_reference")
     assert table.rows[0].entries[at].is_unsure is is_unsure
 

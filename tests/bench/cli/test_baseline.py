@@ -1,0 +1,411 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.cells.cell import Cell
+from bench.cli import baseline as command
+from bench.cli import main
+from bench.gate import baseline, count_client
+from bench.gate.baseline import RULES, Baseline
+
+Capture = pytest.CaptureFixture[str]
+
+ARCH = "tests.bench.factories:tiny"
+CELL = f"{ARCH}/eager/fp32/b1/infer/cpu"
+COMPILED = f"{ARCH}/compile/fp32/b1/infer/cpu"
+CELLS = ["--archs", ARCH, "--modes", "eager,compile"]
+SETTINGS = "[tool.googlenet-bench.gate]\n"
+VALUE = 7_005_832
+GRAPH_FIELDS = {"graphs", "graph_breaks", "recompiled_graphs"}
+
+
+class Counted:
+    """Stands for the process that counts: it counts what it is told."""
+
+    def __init__(self) -> None:
+        self.counts = {cell: dict.fromkeys(RULES, VALUE) for cell in (CELL, COMPILED)}
+        self.versions = baseline.versions_here()
+        self.cells: list[str] = []
+        self.image_size = 0
+        self.asked: list[str] = []
+
+    @contextmanager
+    def counter(self, cells: Sequence[Cell], image_size: int) -> Iterator["Counted"]:
+        self.cells = [cell.id for cell in cells]
+        self.image_size = image_size
+        yield self
+
+    def steps(self) -> Iterator[Baseline]:
+        for step, fields in (("networks", RULES.keys() - GRAPH_FIELDS), ("graphs", set(RULES))):
+            self.asked.append(step)
+            yield self._of(fields)
+
+    def everything(self) -> Baseline:
+        return list(self.steps())[-1]
+
+    def _of(self, fields: set[str]) -> Baseline:
+        return Baseline(
+            image_size=self.image_size,
+            versions=self.versions,
+            cells={
+                cell: {name: counts[name] for name in RULES if name in fields}
+                for cell, counts in self.counts.items()
+            },
+        )
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    found = Counted()
+    monkeypatch.setattr(count_client, "counter", found.counter)
+    return found
+
+
+@pytest.fixture
+def path(tmp_path: Path, counted: Counted, capsys: Capture) -> Path:
+    """A baseline of what is counted."""
+    path = tmp_path / "baseline.json"
+    assert main(["baseline", "--output", str(path), *CELLS]) == 0
+    capsys.readouterr()
+    counted.asked.clear()
+    return path
+
+
+def gate(path: Path, *options: str) -> int:
+    return main(["gate", "--static", "--baseline", str(path), *CELLS, *options])
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """The one line on stderr that a wrong request gets."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("googlenet-bench: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_the_columns_are_what_is_counted() -> None:
+    assert [column.name for column in command.COUNT_COLUMNS] == ["cell", *RULES]
+
+
+def test_a_baseline_is_written_and_shown(tmp_path: Path, counted: Counted, capsys: Capture) -> None:
+    path = tmp_path / "reports" / "baseline.json"
+    counted.counts[CELL]["params"] = 12_345
+    assert main(["baseline", "--output", str(path), *CELLS]) == 0
+    assert counted.cells == [CELL, COMPILED]
+    assert baseline.read(path).cells == counted.counts
+    out = capsys.readouterr().out
+    assert "12,345" in out
+    assert out.endswith(f"wrote {path}\n")
+    assert main(["baseline", "--output", str(path), *CELLS, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"cell": cell, **counts} for cell, counts in counted.counts.items()
+    ]
+
+
+def test_by_default_the_cells_are_the_quick_profiles(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["baseline"]) == 0
+    assert counted.cells == [
+        f"{arch}/{mode}/fp32/b1/infer/cpu"
+        for arch in ("googlenet", "torchvision")
+        for mode in ("eager", "compile", "channels_last")
+    ]
+    assert (tmp_path / "reports" / "baseline.json").exists()
+
+
+def test_the_gates_settings_choose_the_cells_and_options_go_before_them(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = f"""[tool.googlenet-bench.gate]\narchs = ["{ARCH}"]\nbatch-sizes = [2, 4]\n"""
+    (tmp_path / "pyproject.toml").write_text(table)
+    assert main(["baseline", "--modes", "eager"]) == 0
+    assert counted.cells == [f"{ARCH}/eager/fp32/b{batch}/infer/cpu" for batch in (2, 4)]
+    assert main(["baseline", "--modes", "eager", "--batch-sizes", "8"]) == 0
+    assert counted.cells == [f"{ARCH}/eager/fp32/b8/infer/cpu"]
+
+
+def test_the_settings_are_those_of_the_checkout(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)  # noqa: S607
+    (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}archs = ["{ARCH}"]\n""")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    assert main(["baseline", "--modes", "eager"]) == 0
+    assert counted.cells == [CELL]
+
+
+def test_of_a_gpus_settings_is_counted_what_a_cpu_runs_and_the_rest_is_told(
+    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = (
+        f"""archs = ["{ARCH}"]\nmodes = ["eager", "channels_last+reduce-overhead", "compile"]"""
+    )
+    table = f"""{SETTINGS}{chosen}\ndtypes = ["fp16", "fp32"]\n"""
+    (tmp_path / "pyproject.toml").write_text(table)
+    told = "Left out, as counts are taken on a CPU: channels_last+reduce-overhead, fp16."
+    assert main(["baseline"]) == 0
+    assert told in capsys.readouterr().out
+    assert counted.cells == [CELL, COMPILED]
+    assert main(["gate", "--static"]) == 0
+    assert told in capsys.readouterr().out
+    assert main(["gate", "--static", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    line = refused(capsys, "gate", "--static", "--dtypes", "fp16")
+    assert "dtype 'fp16' does not run on cpu" in line
+
+
+@pytest.mark.parametrize(("name", "value"), [("modes", "cudagraphs"), ("dtypes", "fp16")])
+def test_settings_of_which_a_cpu_runs_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, name: str, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}{name} = ["{value}"]\n""")
+    line = refused(capsys, "gate", "--static")
+    assert f"none of the settings' {name} ({value}): choose others with --{name}" in line
+
+
+def test_damaged_settings_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench.gate]\narchs = 3\n")
+    assert "Expected `array | null`, got `int`" in refused(capsys, "gate", "--static")
+
+
+def test_cells_are_chosen_as_in_the_suite(counted: Counted, tmp_path: Path) -> None:
+    options = ["--dtypes", "fp32,bf16", "--batch-sizes", "1, 8", "--tasks", "train"]
+    path = str(tmp_path / "baseline.json")
+    assert main(["baseline", "--output", path, "--archs", ARCH, "--modes", "eager", *options]) == 0
+    assert counted.cells == [
+        f"{ARCH}/eager/{dtype}/b{batch}/train/cpu" for dtype in ("fp32", "bf16") for batch in (1, 8)
+    ]
+
+
+def test_another_file_is_not_written_over(
+    tmp_path: Path, counted: Counted, capsys: Capture
+) -> None:
+    path = tmp_path / "package.json"
+    path.write_text('{"name": "theirs"}', encoding="utf-8")
+    line = refused(capsys, "baseline", "--output", str(path), *CELLS)
+    assert "format is None where 'googlenet-bench baseline' is expected" in line
+    assert path.read_text(encoding="utf-8") == '{"name": "theirs"}'
+    assert counted.asked == []
+
+
+def test_a_place_that_cannot_be_written_is_a_line(
+    tmp_path: Path, counted: Counted, capsys: Capture
+) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "baseline.json"
+    assert f"cannot write {path}: " in refused(capsys, "baseline", "--output", str(path), *CELLS)
+    assert counted.asked == ["networks", "graphs"]
+
+
+@pytest.mark.parametrize("table_format", ["rich", "markdown"])
+def test_where_nothing_differs_the_gate_passes(
+    path: Path, counted: Counted, capsys: Capture, table_format: str
+) -> None:
+    assert gate(path, "--format", table_format) == 0
+    assert counted.asked == ["networks", "graphs"]
+    expected = f"Nothing differs from {path}: {2 * len(RULES)} counts of 2 cells.\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_where_nothing_differs_tables_are_empty(path: Path, capsys: Capture) -> None:
+    assert gate(path, "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert gate(path, "--format", "csv") == 0
+    assert capsys.readouterr().out == "cell,field,baseline,now,change,sentence\n"
+
+
+@pytest.mark.parametrize(("by", "change", "worse"), [(1, "worse", 1), (-1, "better", 0)])
+def test_a_parameter_more_or_less_fails_with_a_sentence(
+    path: Path, counted: Counted, capsys: Capture, by: int, change: str, worse: int
+) -> None:
+    counted.counts[CELL]["params"] += by
+    assert gate(path) == 1
+    out = capsys.readouterr().out
+    sentence = f"{CELL}: params is {VALUE + by:,} where the baseline has {VALUE:,} ({change})"
+    assert sentence in out
+    made = 2 * (len(RULES) - len(GRAPH_FIELDS))
+    assert f"1 of {made} counts differ from {path}, {worse} for the worse." in out
+    assert f"Counting stopped there, with {2 * len(GRAPH_FIELDS)} to go." in out
+    assert "write it anew and commit it: googlenet-bench baseline" in out
+    assert counted.asked == ["networks"]
+
+
+def test_a_graph_break_fails_with_a_sentence(path: Path, counted: Counted, capsys: Capture) -> None:
+    counted.counts[COMPILED] |= {"graphs": VALUE + 1, "graph_breaks": VALUE + 1}
+    assert gate(path, "--format", "json") == 1
+    rows = json.loads(capsys.readouterr().out)
+    shown = f"is {VALUE + 1:,} where the baseline has {VALUE:,}"
+    assert rows == [
+        {
+            "cell": COMPILED,
+            "field": field,
+            "baseline": VALUE,
+            "now": VALUE + 1,
+            "change": change,
+            "sentence": f"{COMPILED}: {field} {shown} ({change})",
+        }
+        for field, change in (("graphs", "changed"), ("graph_breaks", "worse"))
+    ]
+    assert gate(path, "--format", "csv") == 1
+    read = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert [row["sentence"] for row in read] == [row["sentence"] for row in rows]
+    assert gate(path, "--format", "markdown") == 1
+    markdown = capsys.readouterr().out
+    assert f"2 of {2 * len(RULES)} counts differ from {path}, 1 for the worse." in markdown
+    assert "to go" not in markdown
+
+
+def test_another_version_is_told_even_where_nothing_differs(
+    path: Path, counted: Counted, capsys: Capture
+) -> None:
+    here = counted.versions["torch"]
+    counted.versions = {**counted.versions, "torch": "1.0"}
+    assert gate(path) == 0
+    told = capsys.readouterr().out
+    assert told.endswith(f"Mind that torch is 1.0 where the baseline has {here}.\n")
+    counted.counts[COMPILED]["graph_breaks"] += 1
+    line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)
+    assert f"torch is 1.0 where the baseline has {here}" in line
+    assert f"graph_breaks is {VALUE + 1:,} where the baseline has {VALUE:,}" in line
+
+
+def test_a_baseline_that_cannot_be_compared_is_a_line_and_nothing_is_counted(
+    path: Path, counted: Counted, capsys: Capture
+) -> None:
+    static = ["gate", "--static", *CELLS]
+    missing = path.with_name("missing.json")
+    assert "there is no baseline" in refused(capsys, *static, "--baseline", str(missing))
+    line = refused(capsys, *static, "--baseline", str(path), "--batch-sizes", "8")
+    assert f"cells are 2 where 2 are asked for, not {ARCH}/eager/fp32/b8/infer/cpu" in line
+    baseline.write(replace(baseline.read(path), image_size=192), path)
+    line = refused(capsys, *static, "--baseline", str(path))
+    assert "image_size is 192 where 224 is asked for" in line
+    path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    assert "is not JSON" in refused(capsys, *static, "--baseline", str(path))
+    assert counted.asked == []
+
+
+def test_the_size_of_images_is_the_baseline_s(
+    tmp_path: Path, counted: Counted, capsys: Capture
+) -> None:
+    path, larger = tmp_path / "baseline.json", ("--image-size", "299")
+    assert main(["baseline", "--output", str(path), *CELLS, *larger]) == 0
+    assert baseline.read(path).image_size == counted.image_size == 299
+    assert gate(path, *larger) == 0
+    capsys.readouterr()
+    line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)
+    assert "image_size is 299 where 224 is asked for" in line
+    line = refused(capsys, "baseline", *CELLS, "--image-size", "0")
+    assert "--image-size must be at least 1, not 0" in line
+
+
+def test_without_static_it_says_that_there_is_one(capsys: Capture) -> None:
+    assert "--static for the committed counts" in refused(capsys, "gate")
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--archs", "gogglenet"], "did you mean 'googlenet'?"),
+        (["--modes", "compiled"], "did you mean 'compile'?"),
+        (["--dtypes", "fp16"], "dtype 'fp16' does not run on cpu; there: fp32, bf16"),
+        (["--batch-sizes", "0"], "a batch holds at least one image, not 0"),
+        (["--tasks", "trane"], "did you mean 'train'?"),
+    ],
+)
+@pytest.mark.parametrize("command", [["baseline"], ["gate", "--static"]])
+def test_a_wrong_cell_is_a_line(
+    capsys: Capture, command: list[str], options: list[str], part: str
+) -> None:
+    assert part in refused(capsys, *command, *options)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "part"),
+    [
+        ("--archs", "googlenet,,x", "'googlenet,,x' has an empty name between its commas"),
+        ("--batch-sizes", "1,two", "'1,two' is no list of whole numbers"),
+    ],
+)
+def test_a_list_that_is_none_is_exit_code_2(
+    capsys: Capture, option: str, value: str, part: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["gate", "--static", option, value])
+    assert caught.value.code == 2
+    assert part in capsys.readouterr().err
+
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, kernel_size=7, stride=4, bias={bias})
+        self.fc = nn.Linear(8, 1000)
+
+    def forward(self, x):
+        print("a network's own words")
+        return self.fc({pooled})
+
+def net():
+    return Net()
+"""
+QUIET = NETWORK.replace('        print("a network\'s own words")\n', "")
+POOLED = "self.conv(x).mean(dim=(2, 3))"
+
+
+def test_a_real_parameter_and_a_real_graph_break(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the command line adds this folder
+    for name in ("bench", "googlenet"):  # as folders of tests may be named
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('not this one')\n")
+    module = tmp_path / "counted_network.py"
+    cell = "counted_network:net/compile/fp32/b1/infer/cpu"
+    cells = ["--archs", "counted_network:net", "--modes", "compile", "--format", "json"]
+
+    module.write_text(QUIET.format(bias=False, pooled=POOLED))
+    assert main(["baseline", *cells]) == 0
+    (counted,) = json.loads(capsys.readouterr().out)
+    params = 7 * 7 * 3 * 8 + 8 * 1000 + 1000
+    assert counted["cell"] == cell
+    assert (counted["params"], counted["weights_bytes"]) == (params, 4 * params)
+    assert [counted[name] for name in ("graphs", "graph_breaks", "recompiled_graphs")] == [1, 0, 0]
+
+    module.write_text(QUIET.format(bias=True, pooled=POOLED))
+    assert main(["gate", "--static", *cells]) == 1
+    rows = {row["field"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows.keys() == {"params", "params_with_aux", "weights_bytes"}
+    assert (rows["params"]["cell"], rows["params"]["now"]) == (cell, params + 8)
+
+    module.write_text(NETWORK.format(bias=False, pooled=POOLED))
+    assert main(["gate", "--static", *cells]) == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["sentence"] == f"{cell}: graph_breaks is 1 where the baseline has 0 (worse)"
+
+    module.write_text(QUIET.format(bias=False, pooled="x.no_such_method()"))
+    line = refused(capsys, "gate", "--static", *cells)
+    assert "cannot count counted_network:net: AttributeError: " in line
