@@ -1,4 +1,4 @@
-"""What people and CI run, a function each: ``nox -l`` lists them."""
+"""The nox sessions that developers and CI run; ``nox -l`` lists them."""
 
 import os
 import sys
@@ -11,27 +11,28 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests"]
 
-# The environments are nox's own: let Python keep its bytecode in them. Container images often ask
-# it not to, uv compiles none, and compiling PyTorch's Python anew costs every process 6 seconds.
+# Let Python cache bytecode in nox's environments. Container images often disable it, uv does not
+# compile, and compiling PyTorch's Python sources takes every process 6 seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-# After Ctrl-C a partial report is written: nox would kill what writes it after half a second.
+# Time for writing a partial report after Ctrl-C, in seconds. nox's default is half a second.
 GRACE_S = 60
 
 
 def group(name: str) -> list[str]:
-    """The requirements of a dependency group of pyproject.toml."""
+    """Return the requirements of a dependency group of pyproject.toml."""
     return nox.project.dependency_groups(PROJECT, name)
 
 
 def measure(session: nox.Session, *command: str) -> None:
-    """Run a module of ours with what measuring needs, and end as it ends."""
-    session.install("-e", ".[measure,gpu]")  # the latter is a small file, idle without a GPU
+    """Install what measuring needs, run a module, and exit with its exit code."""
+    session.install("-e", ".[measure,gpu]")  # gpu is one small package, unused without a GPU
     try:
         session.run("python", "-m", *command, *session.posargs, interrupt_timeout=GRACE_S)
     except CommandFailed as failure:
-        # nox ends with 1 whatever failed; callers tell a failed cell from a wrong request by it.
+        # nox exits with 1 for any failure, but callers need the code: 1 a failed cell, 2 a wrong
+        # request.
         sys.exit(getattr(failure, "return_code", None) or 1)
 
 
@@ -43,25 +44,25 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def gate(session: nox.Session) -> None:
-    """Judge the code here against a base; options follow --, for example ``-- --base main``."""
+    """Compare the working tree with a base; options follow --, for example ``-- --base main``."""
     measure(session, "bench", "gate")
 
 
 @nox.session
 def gate_power(session: nox.Session) -> None:
-    """Count the gate's own false alarms and misses; options follow --, ``-- --sets 20``, say."""
+    """Count the gate's false alarms and misses; options follow --, for example ``-- --sets 20``."""
     measure(session, "bench.power")
 
 
 @nox.session
 def sharpness(session: nox.Session) -> None:
-    """Measure what disturbs the ratio of two networks, and what sharpens it."""
+    """Measure what disturbs the ratio of two networks, and what makes it more precise."""
     measure(session, "bench.sharpness")
 
 
 @nox.session
 def selfcheck(session: nox.Session) -> None:
-    """Measure what the suite can say of itself: bias, overhead, start-up, hand-over, scale."""
+    """Measure the suite itself: bias, overhead, start-up, hand-over, scale."""
     measure(session, "bench.selfcheck")
 
 
@@ -89,7 +90,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, strictly."""
+    """Check types in strict mode."""
     session.install("-e", ".[measure]", *group("test"), *group("types"))
     session.run("mypy")
 

@@ -1,3 +1,3 @@
-"""How networks are measured, judged and shown."""
+"""Measures networks, compares them and reports the results."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``googlenet-bench``, and ``python -m bench``, which is the same."""
+"""Entry point of ``googlenet-bench`` and of ``python -m bench``, which are the same."""
 
 import sys
 

@@ -1,10 +1,11 @@
-"""Energy: what a card takes for an image, by its own counter, while one worker iterates.
+"""Energy per image, from the card's own energy counter, while one worker iterates.
 
-The process that measures reads the counter, before and after a worker's iterations: the workers
-need no NVML then, and a gate's other interpreter no nvidia-ml-py. Next to the iterations it reads
-that counter alone, and what else is to be known of the card further out, where reading it leaves
-the card idle in no window. What lies between the counter and the iterations is the hand-over.
-Idle power is not subtracted: the image takes that too.
+The parent process reads the counter before and after a worker's iterations. So the workers do not
+need NVML, and the other interpreter of a gate does not need nvidia-ml-py. Directly before and after
+the iterations, the parent reads only this counter. It reads the rest of the card's state outside
+the window, so that the card is not idle in it. Only the hand-over to and from the worker lies
+between the counter readings and the iterations. Idle power is not subtracted, because an image
+needs it too.
 """
 
 import math
@@ -17,35 +18,35 @@ from bench.machine import voiding
 from bench.machine.card import Around
 from bench.means import Interval
 
-WINDOW_S = 2.0  # a driver brings its counter up to date now and then: a window is many such times
-LEAD_IN_S = 0.5  # the clocks rise before it begins
+WINDOW_S = 2.0  # a window spans many updates of the driver's counter
+LEAD_IN_S = 0.5  # time for the clocks to rise before the window begins
 
 
 def facts(
-    around: Around, done: Mapping[str, Any], cell: Cell, allowed: Collection[int], set_index: int
+    around: Around, reply: Mapping[str, Any], cell: Cell, allowed: Collection[int], set_index: int
 ) -> dict[str, Any]:
-    """What a window showed of a cell; why it is void, or nothing where energy is not counted.
+    """Return the energy facts of a window, or the reasons why it is void.
 
-    ``done`` is what the worker says of it (bench/worker/sustain.py), ``allowed`` are those who may
-    be on the card.
+    The result is empty if the card has no energy counter. ``reply`` is the worker's reply
+    (bench/worker/sustain.py). ``allowed`` are the ids of other processes that may use the card.
     """
     if around.energy_j is None:
         return {}
-    if reasons := voiding.of_card(around, allowed):
+    if reasons := voiding.card_reasons(around, allowed):
         return {"energy_voided": list(reasons)}
     return {
         "energy_j": around.energy_j,
-        "energy_images": done["iterations"] * cell.batch_size,
-        "energy_wall_s": done["wall_s"],
+        "energy_images": reply["iterations"] * cell.batch_size,
+        "energy_wall_s": reply["wall_s"],
         "energy_set": set_index,
     }
 
 
 def per_image_j(setups: Iterable[Mapping[str, Any]]) -> Interval:
-    """Joules for an image: the geometric mean over the sets; ``NOTHING`` where there is none.
+    """Return the joules per image: the geometric mean over sets, or ``NO_INTERVAL`` without data.
 
-    A set's is the median over its windows, of which a cell that rides in several waves has more
-    than one. Where a file does not say which set a window is of, each is of its own.
+    The value of a set is the median over its windows; a cell in several waves has several windows
+    per set. If a file does not record the set of a window, each window counts as a set.
     """
     return stats.over_sets(
         {

@@ -1,12 +1,12 @@
-"""Exceptions in a line: what a reader of a table or of a terminal is told of them."""
+"""One-line summaries of exceptions, for tables and terminals."""
 
 
 def first_line(message: str) -> str:
-    """The first line of a message that says anything; empty where none does."""
+    """Return the first non-empty line of a message, or an empty string."""
     return next(iter(message.strip().splitlines()), "")
 
 
-def in_a_line(error: Exception) -> str:
-    """An exception's type, and the first line of its message where it has one."""
+def one_line(error: Exception) -> str:
+    """Return an exception's type and, if it has a message, the message's first line."""
     first = first_line(str(error))
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

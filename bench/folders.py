@@ -1,4 +1,4 @@
-"""Folders that files are to be written to."""
+"""Checks of output folders."""
 
 import tempfile
 from pathlib import Path
@@ -7,15 +7,15 @@ from bench.names import RequestError
 
 
 def check_writable(folder: Path) -> None:
-    """Make sure, before minutes of measuring, that files can be written to a folder.
+    """Raise ``RequestError`` if files cannot be written to a folder.
 
-    It is not made: what is refused for another reason leaves nothing behind. Raises
-    ``RequestError`` where they cannot.
+    Called before minutes of measuring. The folder is not created, so that a request that is refused
+    for another reason leaves nothing behind.
     """
     try:
-        whole = folder.absolute()
-        there = next(one for one in (whole, *whole.parents) if one.exists())
-        with tempfile.TemporaryFile(dir=there):
+        path = folder.absolute()
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise RequestError(f"cannot write to {folder}: {error.strerror}") from error

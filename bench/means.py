@@ -1,4 +1,4 @@
-"""Means of independent values, and how sure they are. Pure: numbers in, numbers out."""
+"""Means of independent values and their confidence intervals. Pure functions of numbers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,55 +10,57 @@ from scipy import special
 
 CONFIDENCE = 0.95
 
-NORMAL_MAD = 1.4826  # standard deviations of a normal distribution in its MAD
-# Further from the median than this many median absolute deviations. With 4 one healthy mean in
-# eleven of eight sets is trimmed, and its interval holds the truth in 84 of 100; a 99 % one misses
-# it 1.5 times as often as it should. With 8 it is one in a hundred, and 1.1 times (simulated).
+NORMAL_MAD = 1.4826  # standard deviation of a normal distribution over its MAD
+# A value further from the median than this many median absolute deviations (MAD) is an outlier.
+# With 4, one in eleven means of eight healthy sets is trimmed: such an interval contains the true
+# value in 84 of 100 cases, and a 99 % interval misses it 1.5 times as often as it should. With 8,
+# one in a hundred is trimmed, and the factor is 1.1 (simulated).
 OUTLIER_MADS = 8.0
-TRIMMED = 0.2  # of the sets, at each end, where one is an outlier: Yuen's trimmed mean
-# Of fewer, healthy ones look like outliers: with five, intervals held the truth in 92 of 100.
-LEAST_TRIMMED_SETS = 8
+TRIMMED = 0.2  # share of the sets to cut off at each end in Yuen's trimmed mean
+# With fewer sets, healthy values look like outliers: with five, intervals contained the true value
+# in 92 of 100 cases.
+MIN_TRIMMED_SETS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate and the interval around it; NaN bounds where one set is all there is."""
+    """An estimate and the interval around it; the bounds are NaN with fewer than two sets."""
 
     estimate: float
     low: float
     high: float
     sets: int
     trimmed: bool = False
-    """Whether a set was an outlier, so that the mean and its interval are Yuen's trimmed ones."""
+    """Whether a set was an outlier, so that this is Yuen's trimmed mean and interval."""
 
     @property
     def half_width(self) -> float:
-        """Of an interval of positive numbers: the factor from its middle to its ends, less one."""
+        """Factor from the geometric middle to the bounds, minus one; for positive numbers."""
         return math.sqrt(self.high / self.low) - 1
 
     def contains(self, value: float) -> bool:
-        """Whether a value lies inside; False where there are no bounds."""
+        """Return whether a value lies inside the interval; False if the bounds are NaN."""
         return self.low <= value <= self.high
 
 
-NOTHING = Interval(estimate=math.nan, low=math.nan, high=math.nan, sets=0)
+NO_INTERVAL = Interval(estimate=math.nan, low=math.nan, high=math.nan, sets=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean of independent values, one for each set, and how sure it is."""
+    """A mean of independent values, one per set, and its standard error."""
 
     estimate: float
     error: float
-    """Its standard error; NaN where one set is all there is."""
+    """Standard error; NaN with fewer than two sets."""
     freedom: float
-    """The degrees of freedom of the error; NaN with it."""
+    """Degrees of freedom of the error; NaN if the error is NaN."""
     sets: int
     trimmed: bool = False
-    """Whether a set was an outlier, so that it is a trimmed mean."""
+    """Whether a set was an outlier, so that this is a trimmed mean."""
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        """Student's t-interval."""
+        """Return Student's t-interval."""
         reach = float(special.stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         low, high = self.estimate - reach, self.estimate + reach
         return Interval(
@@ -67,34 +69,34 @@ class Mean:
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
-    """The sample below which ``percent`` of them lie, interpolated; NaN where there are none."""
+    """Return a percentile of the samples, interpolated; NaN without samples."""
     return float(np.percentile(samples, percent)) if len(samples) else math.nan
 
 
 def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Student's t-interval of the mean of independent values, one for each set."""
+    """Return Student's t-interval of the mean of independent values, one per set."""
     return mean(values).interval(confidence)
 
 
 def mean(values: Sequence[float]) -> Mean:
-    """The mean of independent values, one for each set.
+    """Return the mean of independent values, one per set.
 
-    Where a value lies over ``OUTLIER_MADS`` from the median it is the trimmed mean (Tukey and
-    McLaughlin 1963; Yuen 1974), if there are sets enough to tell an outlier.
+    If there are at least ``MIN_TRIMMED_SETS`` values and one of them is an outlier
+    (``has_outlier``), the result is the trimmed mean (Tukey and McLaughlin 1963; Yuen 1974).
     """
     sets = len(values)
     if sets < 2:
         estimate = float(values[0]) if sets else math.nan
         return Mean(estimate=estimate, error=math.nan, freedom=math.nan, sets=sets)
-    if sets < LEAST_TRIMMED_SETS or not has_outlier(values):
+    if sets < MIN_TRIMMED_SETS or not has_outlier(values):
         estimate = fmean(values)
         squares = math.fsum((value - estimate) ** 2 for value in values)
         error = math.sqrt(squares / (sets - 1) / sets)
         return Mean(estimate=estimate, error=error, freedom=sets - 1, sets=sets)
     cut = math.floor(TRIMMED * sets)
     ordered = np.sort(values)
-    # scipy's trimmed_mean_ci takes the share asked for and not the one cut off, which a fifth of
-    # eight is not: its interval is then a quarter too wide.
+    # scipy's trimmed_mean_ci uses the requested share, and not the share that is really cut off.
+    # The two differ for a fifth of eight sets, and its interval is then a quarter too wide.
     winsorized = np.clip(ordered, ordered[cut], ordered[sets - 1 - cut])
     return Mean(
         estimate=float(np.mean(ordered[cut : sets - cut])),
@@ -106,13 +108,13 @@ def mean(values: Sequence[float]) -> Mean:
 
 
 def difference(before: Mean, after: Mean) -> Mean:
-    """How much larger a mean of other sets is, whatever the spread of either (Welch 1947).
+    """Return ``after - before`` for means of different sets with any variances (Welch 1947).
 
-    Its ``sets`` are the fewer of the two.
+    ``sets`` of the result is the smaller of the two.
     """
-    of_before, of_after = before.error**2, after.error**2
-    variance = of_before + of_after
-    spread = of_before**2 / before.freedom + of_after**2 / after.freedom
+    before_variance, after_variance = before.error**2, after.error**2
+    variance = before_variance + after_variance
+    spread = before_variance**2 / before.freedom + after_variance**2 / after.freedom
     return Mean(
         estimate=after.estimate - before.estimate,
         error=math.sqrt(variance),
@@ -123,37 +125,37 @@ def difference(before: Mean, after: Mean) -> Mean:
 
 
 def has_outlier(values: Sequence[float]) -> bool:
-    """Whether a value lies over ``OUTLIER_MADS`` median absolute deviations from the median.
+    """Return whether a value is over ``OUTLIER_MADS`` median absolute deviations from the median.
 
-    The deviation is scaled to be a normal distribution's standard deviation.
+    The deviation is scaled to equal the standard deviation for a normal distribution.
     """
     middle = median(values)
     distances = [abs(value - middle) for value in values]
     return bool(max(distances) > OUTLIER_MADS * NORMAL_MAD * median(distances))
 
 
-def correlation_level(one: Mapping[int, float], other: Mapping[int, float], *, least: int) -> float:
-    """How often sets of two unrelated numbers are correlated so well: Pearson's, two-sided.
+def correlation_level(x: Mapping[int, float], y: Mapping[int, float], *, least: int) -> float:
+    """Return the p-value of Pearson's correlation of two quantities, one value per set, two-sided.
 
-    1 where fewer sets than ``least`` have both, or one of the numbers never changes.
+    Returns 1 if fewer than ``least`` sets have both, or if one of the quantities is constant.
     """
-    shared = [index for index in one if index in other]
+    shared = [index for index in x if index in y]
     if len(shared) < least:
         return 1.0
-    pairs = np.array([(one[index], other[index]) for index in shared])
+    pairs = np.array([(x[index], y[index]) for index in shared])
     if np.ptp(pairs, axis=0).min() == 0:
         return 1.0
-    found = float(np.corrcoef(pairs.T)[0, 1])
+    correlation = float(np.corrcoef(pairs.T)[0, 1])
     freedom = len(shared) - 2
-    t = abs(found) * math.sqrt(freedom / max(1 - found**2, 1e-300))
+    t = abs(correlation) * math.sqrt(freedom / max(1 - correlation**2, 1e-300))
     return 2 * float(special.stdtr(freedom, -t))
 
 
-def exponential(found: Interval) -> Interval:
-    """An interval of logarithms, as plain numbers again."""
+def exponential(logs: Interval) -> Interval:
+    """Return the exponential of an interval of logarithms."""
     return replace(
-        found,
-        estimate=math.exp(found.estimate),
-        low=math.exp(found.low),
-        high=math.exp(found.high),
+        logs,
+        estimate=math.exp(logs.estimate),
+        low=math.exp(logs.low),
+        high=math.exp(logs.high),
     )

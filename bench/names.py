@@ -1,4 +1,4 @@
-"""Choosing by name from a table, with an answer that helps where the name is not in it."""
+"""Lookup of names in a table; the error for an unknown name lists the known ones."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,11 +8,11 @@ Entry = TypeVar("Entry")
 
 
 class RequestError(ValueError):
-    """The request was wrong: its message is a sentence for the user, and exit code 2 follows."""
+    """Raised if a request is wrong; the message is for the user, and the exit code is 2."""
 
 
 def listed(text: str, option: str) -> tuple[str, ...]:
-    """The names in a list with commas; raises ``RequestError`` for an empty one."""
+    """Split a comma-separated list of names; raises ``RequestError`` if a name is empty."""
     parts = tuple(part.strip() for part in text.split(","))
     if not all(parts):
         raise RequestError(f"{option} {text!r} has an empty name between its commas")
@@ -20,7 +20,10 @@ def listed(text: str, option: str) -> tuple[str, ...]:
 
 
 def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
-    """Return the entry called ``name``; raise ``RequestError`` naming the nearest and all known."""
+    """Return the entry called ``name``.
+
+    Raises ``RequestError`` if it is unknown; the message lists the nearest name and all known ones.
+    """
     if name in table:
         return table[name]
     nearest = get_close_matches(name, table, n=1, cutoff=0.5)

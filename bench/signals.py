@@ -1,4 +1,4 @@
-"""Signals: how a process hears that it should end, and how one ended."""
+"""Signals: handling of interrupts, and descriptions of exit statuses."""
 
 import os
 import signal
@@ -8,21 +8,21 @@ from types import FrameType
 
 _ALL = (signal.SIGTERM, signal.SIGINT)
 _ANSWER = (
-    b"\nending: what was measured is being written, which no other Ctrl-C ends, but Ctrl-\\ does; "
-    b"a run's journal has every visit for --resume\n"
+    b"\nstopping and writing the results: Ctrl-C is ignored until that is done, Ctrl-\\ aborts; "
+    b"a run's journal keeps every visit for --resume\n"
 )
 
 
 @contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: write what was measured, and end.
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM raise ``KeyboardInterrupt``, as Ctrl-C does; then ignore both signals.
 
-    Once: who sends it may send it to all processes of a job, which then pass it on to each other,
-    and a second would interrupt the writing.
+    A scheduler may send SIGTERM to all processes of a job, which then forward it to each other. A
+    second signal would interrupt the writing of the results.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        ignore()
+        ignore_interrupts()
         raise KeyboardInterrupt
 
     with _restored():
@@ -31,50 +31,52 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def interrupted_once() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C do the same, once, and say on standard error that it was heard.
+def single_interrupt() -> Iterator[None]:
+    """Make the first SIGTERM or Ctrl-C raise ``KeyboardInterrupt``; then ignore both signals.
 
-    Who presses it again sees nothing happen yet: that must not interrupt the writing either.
+    A message on standard error says so. A user who sees no effect may press Ctrl-C again, and that
+    must not interrupt the writing of the results.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        ignore()
+        ignore_interrupts()
         os.write(2, _ANSWER)
         raise KeyboardInterrupt
 
     with _restored():
         signal.signal(signal.SIGTERM, interrupt)
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background has none
+        # A shell starts background processes with SIGINT ignored: leave it ignored.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, interrupt)
         yield
 
 
-def ignore() -> None:
-    """Hear neither any more, as what is started from here on: there is only writing left to do."""
-    for one in _ALL:
-        signal.signal(one, signal.SIG_IGN)
+def ignore_interrupts() -> None:
+    """Ignore SIGTERM and SIGINT from now on, also in new child processes: only writing is left."""
+    for number in _ALL:
+        signal.signal(number, signal.SIG_IGN)
 
 
-def listen() -> None:
-    """Hear SIGINT, in a process that is about to run a program: it may have been started deaf.
+def restore_interrupts() -> None:
+    """Restore the default action of SIGINT, in a process that is about to run a program.
 
-    What a shell starts in the background is, and with it all that it starts.
+    A shell starts background processes with SIGINT ignored, and their child processes inherit that.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def _restored() -> Iterator[None]:
-    before = [signal.getsignal(one) for one in _ALL]
+    before = [signal.getsignal(number) for number in _ALL]
     try:
         yield
     finally:
-        for one, handler in zip(_ALL, before, strict=True):
-            signal.signal(one, handler)
+        for number, handler in zip(_ALL, before, strict=True):
+            signal.signal(number, handler)
 
 
 def ending(status: int) -> str:
-    """How a process ended, by its exit status: a signal's is negative."""
+    """Return in words how a process ended; a negative exit status is a signal's number."""
     if status >= 0:
         return f"ended with exit status {status}"
     hint = " (the system may have been out of memory)" if status == -signal.SIGKILL else ""
@@ -84,5 +86,5 @@ def ending(status: int) -> str:
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # most of the real-time ones have no name
+    except ValueError:  # most real-time signals have no name
         return f"signal {number}"

@@ -1,4 +1,4 @@
-"""Standard output: for what we print; what others write there meanwhile goes to standard error."""
+"""Redirection of standard output, so that it contains only the program's own results."""
 
 import ctypes
 import os
@@ -8,15 +8,15 @@ from contextlib import contextmanager, redirect_stdout
 
 
 @contextmanager
-def kept_clean() -> Iterator[None]:
-    """Send to standard error whatever Python code, a library or a child process prints inside."""
+def stdout_to_stderr() -> Iterator[None]:
+    """Redirect standard output to standard error: of Python code, libraries and child processes."""
     sys.stdout.flush()
-    ours = os.dup(1)
+    original = os.dup(1)
     os.dup2(2, 1)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
         ctypes.CDLL(None).fflush(None)  # a library's own buffer
-        os.dup2(ours, 1)
-        os.close(ours)
+        os.dup2(original, 1)
+        os.close(original)

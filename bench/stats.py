@@ -1,7 +1,7 @@
-"""What samples mean. Pure: numbers in, numbers out; no torch, no files.
+"""Statistics of samples: latencies, ratios and their intervals. Pure: no torch, no files.
 
-The set of fresh processes is what is repeated, so it is what intervals are taken over: two
-processes differ for their whole life, which no number of iterations in one of them can show.
+The set of fresh processes is the unit of replication, so intervals are taken over sets. Two
+processes differ for their whole life, and no number of iterations in one of them can show that.
 """
 
 import math
@@ -15,12 +15,14 @@ import numpy as np
 from bench.means import CONFIDENCE, Interval, exponential, interval
 from bench.records.record import CellRecord
 
-CONTROL_CONFIDENCE = 0.99  # a group in a hundred is called untrustworthy though it is not
-ANY_PRECISION = 1.0  # a half-width that nobody asks for who wants to know a ratio
-LEAST_SHARE = 0.5  # of the rounds of the longest wave; a set of fewer is too noisy to count as one
+CONTROL_CONFIDENCE = 0.99  # one healthy group in a hundred is called untrustworthy
+ANY_PRECISION = 1.0  # a requested half-width of 100 % or more means that any precision will do
+# A set counts if it has at least this share of the rounds of the longest wave; with fewer it is too
+# noisy.
+MIN_ROUNDS_SHARE = 0.5
 
 ByVisit: TypeAlias = Mapping[tuple[int, int, int], float]
-"""A number for each visit of a cell, by its set, wave and round."""
+"""One number per visit of a cell, by (set, wave, round)."""
 
 
 def speedup(
@@ -28,37 +30,42 @@ def speedup(
     other: CellRecord,
     confidence: float = CONFIDENCE,
     *,
-    beside: CellRecord | None = None,
+    reference: CellRecord | None = None,
 ) -> Interval:
-    """How many times as fast as another a cell is: over 1 is faster.
+    """Return the speedup of a cell over another: above 1, ``cell`` is faster.
 
-    The median over a set's rounds of the ratio within the round, where the machine's drift cancels
-    because both were visited moments apart; and over the sets the geometric mean. ``beside`` is the
-    reference, which is alive in each wave: through it two cells of different waves are compared.
+    The ratio is taken within each round, where the machine's drift cancels because both cells were
+    visited moments apart. The value of a set is the median over its rounds; the estimate is the
+    geometric mean over sets. ``reference`` is the reference, which is alive in every wave: cells of
+    different waves are compared through it.
     """
-    logs = between(
-        log_latencies(cell), log_latencies(other), {} if beside is None else log_latencies(beside)
+    logs = log_speedups(
+        log_latencies(cell),
+        log_latencies(other),
+        {} if reference is None else log_latencies(reference),
     )
     return over(logs, confidence)
 
 
-def between(own: ByVisit, theirs: ByVisit, beside: ByVisit) -> Mapping[int, float]:
-    """By the set, the logarithm of how many times as fast as they are we are.
+def log_speedups(cell: ByVisit, other: ByVisit, reference: ByVisit) -> Mapping[int, float]:
+    """Return the log speedup of ``cell`` over ``other``, one value per set.
 
-    In a set in which no wave had both, it is the difference of what either is to ``beside``.
+    The arguments are log latencies. In a set in which no wave has both cells, the value is the
+    difference of their log speedups over ``reference``.
     """
-    together = medians_by_set(log_ratios(own, theirs))
-    if all(set_index in together for set_index, _, _ in own):
-        return together
-    ours, others = (medians_by_set(log_ratios(logs, beside)) for logs in (own, theirs))
-    through = {index: ours[index] - others[index] for index in ours if index in others}
-    return {**through, **together}
+    direct = medians_by_set(log_ratios(cell, other))
+    if all(set_index in direct for set_index, _, _ in cell):
+        return direct
+    first, second = (medians_by_set(log_ratios(logs, reference)) for logs in (cell, other))
+    indirect = {index: first[index] - second[index] for index in first if index in second}
+    return {**indirect, **direct}
 
 
 def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:
-    """Every cell and reference of a group whose ratio is shown, the control's among them.
+    """Yield each cell of a group with each reference that it is compared with.
 
-    ``group`` holds the control, whose cell says what the reference is.
+    The control is among the cells. ``group`` must contain the control, because its cell identifies
+    the reference.
     """
     by_id = {record.cell.id: record for record in group}
     for control in (record for record in group if record.cell.control):
@@ -70,35 +77,35 @@ def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord
                     yield record, by_id[other]
 
 
-def is_precise(widest: float, asked: float) -> bool:
-    """Whether ratios are as sure as was asked for: each way no further than this share.
+def is_precise(widest: float, precision: float) -> bool:
+    """Return whether the largest half-width of the ratios is at most the requested precision.
 
-    A NaN, as of one set, is not; but whoever asks for 100 % or more asks for nothing.
+    NaN, as for a single set, is not precise. A requested precision of 100 % or more is always met.
     """
-    return widest <= asked or asked >= ANY_PRECISION
+    return widest <= precision or precision >= ANY_PRECISION
 
 
 def widest(group: Sequence[CellRecord]) -> float:
-    """The largest half-width of the ratios in a group; NaN where one has none, or none is there."""
+    """Return the largest half-width of a group's ratios; NaN if one has none or there are none."""
     logs = {record.cell.id: log_latencies(record) for record in group}
-    found = [
+    half_widths = [
         over_sets(log_ratios(logs[record.cell.id], logs[reference.cell.id])).half_width
         for record, reference in ratios(group)
         if record.failure is None and reference.failure is None
     ]
-    return float(np.max(found)) if found else math.nan
+    return float(np.max(half_widths)) if half_widths else math.nan
 
 
 def latency(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
-    """A cell's latency in seconds: the geometric mean over the sets of the median of its visits.
+    """Return a cell's latency in seconds: the geometric mean over sets of the median of its visits.
 
-    The machine's drift is in it: where two cells are compared, their ratio is much surer.
+    It includes the machine's drift. To compare two cells, use their ratio, which is more precise.
     """
     return over_sets(log_latencies(cell), confidence)
 
 
 def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
-    """Seconds of an iteration: in back-to-back blocks where there are any, else its latency."""
+    """Return the seconds per iteration in back-to-back blocks, or the latency without blocks."""
     if not cell.has_blocks:
         return latency(cell, confidence)
     return over_sets(
@@ -112,14 +119,14 @@ def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
 
 def throughput(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
-    """Images a second: of back-to-back blocks where there are any, else at the latency."""
+    """Return the images per second in back-to-back blocks, or from the latency without blocks."""
     return over_sets(log_throughputs(cell), confidence)
 
 
 def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
-    """The share of a back-to-back block in which the device works; ``NOTHING`` where unknown.
+    """Return the share of a back-to-back block in which the device works, or ``NO_INTERVAL``.
 
-    What an iteration takes on a device that waits for nothing, over what one takes in the block.
+    This is the time of an iteration on a device that never waits, divided by its time in the block.
     """
     return over_sets(
         {
@@ -132,53 +139,59 @@ def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
 
 def over_sets(logs: ByVisit, confidence: float = CONFIDENCE) -> Interval:
-    """The interval of the sets' medians of logarithms, as plain numbers again."""
+    """Return the exponential of the interval of the sets' medians; ``logs`` are logarithms."""
     return over(medians_by_set(logs), confidence)
 
 
 def over(logs: Mapping[int, float], confidence: float = CONFIDENCE) -> Interval:
-    """The interval of logarithms, one for each set, as plain numbers again."""
+    """Return the exponential of the interval of logarithms, one value per set."""
     return exponential(interval(list(logs.values()), confidence))
 
 
 def set_medians(logs: ByVisit) -> list[float]:
-    """The median of each set's visits, those sets left out that were cut off early."""
+    """Return the median of each set's visits, without sets that were cut off early."""
     return list(medians_by_set(logs).values())
 
 
 def medians_by_set(logs: ByVisit) -> Mapping[int, float]:
-    """The same, by the set. A set may have more waves than another, whose rounds are as many."""
+    """Return the median of each set's visits by set index, without sets that were cut off early.
+
+    A set counts if its longest wave has enough rounds; sets may differ in their number of waves.
+    """
     rounds: dict[int, dict[int, int]] = {}
     for set_index, wave, _ in logs:
         waves = rounds.setdefault(set_index, {})
         waves[wave] = waves.get(wave, 0) + 1
     longest = {index: max(waves.values()) for index, waves in rounds.items()}
-    least = LEAST_SHARE * max(longest.values(), default=0)
+    least = MIN_ROUNDS_SHARE * max(longest.values(), default=0)
     return {
-        index: median(found) for index, found in by_set(logs).items() if longest[index] >= least
+        index: median(values) for index, values in by_set(logs).items() if longest[index] >= least
     }
 
 
 def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
-    """The numbers of each set's visits."""
-    found: dict[int, list[float]] = {}
+    """Return the values of each set's visits, by set index."""
+    values: dict[int, list[float]] = {}
     for (set_index, _, _), logarithm in logs.items():
-        found.setdefault(set_index, []).append(logarithm)
-    return found
+        values.setdefault(set_index, []).append(logarithm)
+    return values
 
 
-def log_ratios(own: ByVisit, theirs: ByVisit) -> ByVisit:
-    """Logarithm of how many times as fast as they are we are, in each round that visited both."""
-    return {visit: theirs[visit] - own[visit] for visit in own if visit in theirs}
+def log_ratios(cell: ByVisit, other: ByVisit) -> ByVisit:
+    """Return the log speedup of ``cell`` over ``other``, for each round that visited both.
+
+    The arguments are log latencies.
+    """
+    return {visit: other[visit] - cell[visit] for visit in cell if visit in other}
 
 
 def log_latencies(cell: CellRecord) -> ByVisit:
-    """Logarithm of the median latency of each valid visit, by set, wave and round."""
+    """Return the logarithm of the median latency of each valid visit, by (set, wave, round)."""
     return cell.log_medians
 
 
 def log_throughputs(cell: CellRecord) -> ByVisit:
-    """Logarithm of the images a second of each valid visit, by set, wave and round."""
+    """Return the logarithm of the images per second of each valid visit, by (set, wave, round)."""
     size = math.log(cell.cell.batch_size)
     if not cell.has_blocks:
         return {visit: size - latency_s for visit, latency_s in log_latencies(cell).items()}

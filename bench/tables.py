@@ -1,4 +1,4 @@
-"""Tables: what is shown of a frame, in which words and units, and in which format."""
+"""Tables: how a data frame is shown, with headings, units and output formats."""
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -15,53 +15,56 @@ from bench.means import Interval
 
 BLANK = "–"
 LOG_WIDTH = 200  # characters
-NO_WIDTH = 10_000  # wider than any table
-WRAPPED = 24  # characters that a line of prose should have at the least
-IN_FULL = 9  # the rank of what is missed by few, and found in a file
+NO_WIDTH = 10_000  # characters; wider than any table
+WRAPPED = 24  # minimum width of a line of prose, in characters
+IN_FULL = 9  # rank of columns that few users need; files have them all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column as a person reads it: a heading with its unit, and how a value is written."""
+    """A column as it is shown: a heading with its unit, and the format of its values."""
 
     name: str
     heading: str
     write: Callable[[Any], str] = str
     is_text: bool = False
     wraps: bool = False
-    """Prose, which may take several lines; everything else stands on one."""
+    """Whether the text may take several lines; other columns take one."""
     at_least: str = ""
-    """The name of a column that says whether the value is a lower bound, to be written as such."""
+    """Name of a column that is True if the value is a lower bound, shown as ``≥ value``."""
     bounded: bool = False
-    """Whether ``NAME_low`` and ``NAME_high`` hold an interval, to be written beside the value."""
+    """Whether ``NAME_low`` and ``NAME_high`` are an interval to show with the value."""
     rank: int = 0
-    """Where there is no room for everything, on a terminal, the highest are left out first."""
+    """A narrow terminal leaves out the columns with the highest rank first."""
 
 
 def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
-    """Write a number times ``factor``, with so many decimals and thousands apart."""
+    """Return a format for a number times ``factor``, with thousands separators."""
     return lambda value: f"{value * factor:,.{decimals}f}"
 
 
 def milliseconds(seconds: float) -> str:
-    """Three significant digits, or all before the point."""
+    """Format in milliseconds, with three significant digits or all digits before the point."""
     value = seconds * 1e3
     decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{decimals}f}"
 
 
 def joules(value: float) -> str:
-    """Three significant digits, or all before the point."""
+    """Format in joules, with three significant digits or all digits before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def bounded(name: str, found: Interval) -> dict[str, float]:
-    """An estimate's column, and those of its interval's bounds: what ``Column.bounded`` reads."""
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+def bounded(name: str, interval: Interval) -> dict[str, float]:
+    """Return the columns of an estimate and of its bounds, which ``Column.bounded`` reads."""
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def cells(columns: tuple[Column, ...], frame: pd.DataFrame, between: str = " ") -> list[list[str]]:
-    """Every value of a frame as text, a missing one as a dash; and ``between`` its interval."""
+    """Return every value of a frame as text, with a dash for a missing one.
+
+    ``between`` separates a value from its interval.
+    """
     return [
         [between.join(filter(None, written(column, row))) for column in columns]
         for row in frame.to_dict("records")
@@ -69,7 +72,7 @@ def cells(columns: tuple[Column, ...], frame: pd.DataFrame, between: str = " ") 
 
 
 def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
-    """A value as a person reads it, and its interval in brackets; empty where it has none."""
+    """Return a value as text, and its interval in brackets or an empty string."""
     value = row.get(column.name)
     if pd.isna(value):
         return BLANK, ""
@@ -82,14 +85,14 @@ def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
 
 
 def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:
-    """The columns that have a value anywhere."""
+    """Return the columns that have at least one value."""
     return tuple(
         column for column in columns if column.name in frame and frame[column.name].notna().any()
     )
 
 
 def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
-    """A table that GitHub renders; what comes from outside cannot break out of it."""
+    """Return a Markdown table for GitHub; text is escaped, so that it cannot break the table."""
     from tabulate import tabulate
 
     table: str = tabulate(
@@ -105,14 +108,14 @@ def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 def as_rich(
     columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "", *, stacked: bool = False
 ) -> Table:
-    """A table for the terminal; ``stacked`` has intervals on lines of their own."""
+    """Return a table for the terminal; if ``stacked``, each interval is on a line of its own."""
     table = Table(title=title or None, title_justify="left")
     for column in columns:
         table.add_column(
             Text(column.heading),
             justify="left" if column.is_text else "right",
             no_wrap=not column.wraps,
-            # On a narrow terminal a cropped figure shows that it is cropped.
+            # The ellipsis shows that a number is cropped on a narrow terminal.
             overflow="fold" if column.wraps else "ellipsis",
         )
     for row in cells(columns, frame, "\n" if stacked else " "):
@@ -121,7 +124,7 @@ def as_rich(
 
 
 def as_records(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> Table:
-    """The same with a line for each value, and a block for each row."""
+    """Return a table for the terminal with a block per row and a line per value."""
     table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -133,12 +136,12 @@ def as_records(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
 
 
 def as_csv(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
-    """Every column of the frame, whole, under its own name; safe to open in a spreadsheet."""
+    """Return all columns of the frame as CSV, unrounded; safe to open in a spreadsheet."""
     return csv_safe(frame).to_csv(index=False).rstrip("\n")
 
 
 def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
-    """Every column of the frame, whole: a list of rows, missing values as null."""
+    """Return all columns of the frame as JSON, unrounded: a list of rows, with null if missing."""
     rows = json.loads(frame.to_json(orient="records", double_precision=15))
     return json.dumps(rows, indent=2)
 
@@ -146,13 +149,14 @@ def as_json(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 def fitted(
     console: Console, columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
 ) -> Table:
-    """A table as wide as the console at the most: with all columns, or without the highest in rank.
+    """Return a table that fits into the width of the console.
 
-    What few miss goes first; then intervals go below their figures, and then columns go, which the
-    table says below. Where nothing helps, each row is a block with a line for each value.
+    If it is too wide, columns of rank ``IN_FULL`` are left out first. Then intervals move below
+    their values, and then further columns are left out by rank, which a caption lists. If it is
+    still too wide, each row becomes a block with a line per value.
     """
-    first = as_rich(columns, frame, title)
-    for table in (first, *_narrower(columns, frame, title)):
+    widest = as_rich(columns, frame, title)
+    for table in (widest, *_narrower(columns, frame, title)):
         if _least_width(console, table) <= console.width:
             return table
     shown = tuple(column for column in columns if column.rank < IN_FULL)
@@ -160,33 +164,35 @@ def fitted(
 
 
 def _least_width(console: Console, table: Table) -> int:
-    """Characters that a table takes with no figure cropped, and prose in lines of ``WRAPPED``."""
+    """Return a table's width in characters, with uncropped numbers and prose in short lines."""
     unbounded = console.options.update(width=NO_WIDTH)
     prose = [column for column in table.columns if not column.no_wrap]
     longest = (
         max((console.measure(cell, options=unbounded).maximum for cell in column.cells), default=0)
         for column in prose
     )
-    whole = console.measure(table, options=unbounded).maximum
-    return whole - sum(max(0, length - WRAPPED) for length in longest)
+    full_width = console.measure(table, options=unbounded).maximum
+    return full_width - sum(max(0, length - WRAPPED) for length in longest)
 
 
 def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> Iterator[Table]:
-    """The same in fewer characters, and then in fewer still."""
+    """Yield narrower and narrower versions of a table."""
     shown = tuple(column for column in columns if column.rank < IN_FULL)
     yield as_rich(shown, frame, title)
     yield as_rich(shown, frame, title, stacked=True)
     for rank in sorted({column.rank for column in shown if column.rank}, reverse=True):
-        left = tuple(column for column in shown if column.rank < rank)
-        table = as_rich(left, frame, title, stacked=True)
-        out = ", ".join(column.heading.replace("\n", " ") for column in shown if column not in left)
-        table.caption = Text(f"Not shown for want of width: {out}.")
+        remaining = tuple(column for column in shown if column.rank < rank)
+        table = as_rich(remaining, frame, title, stacked=True)
+        hidden = ", ".join(
+            column.heading.replace("\n", " ") for column in shown if column not in remaining
+        )
+        table.caption = Text(f"Not shown, because the terminal is too narrow: {hidden}.")
         table.caption_justify = "left"
         yield table
 
 
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; in a log, wide enough for most tables."""
+    """Return a console as wide as the terminal, or ``LOG_WIDTH`` wide if there is no terminal."""
     console = Console(file=file, stderr=stderr)
     return console if console.is_terminal else Console(file=file, stderr=stderr, width=LOG_WIDTH)
 
@@ -201,12 +207,12 @@ def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
 FORMATS: Mapping[str, Callable[[tuple[Column, ...], pd.DataFrame], str]] = MappingProxyType(
     {"rich": _as_terminal, "markdown": as_markdown, "csv": as_csv, "json": as_json}
 )
-PROSE = frozenset({"rich", "markdown"})  # the formats that people read, not programs
+PROSE = frozenset({"rich", "markdown"})  # formats for people, not for programs
 
 
 def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with no text that a spreadsheet would take for a formula."""
-    text = frame.select_dtypes(exclude=["number", "bool"])  # of a million numbers none is text
+    """Return the frame with a quote before any text that a spreadsheet would run as a formula."""
+    text = frame.select_dtypes(exclude=["number", "bool"])  # saves time: there may be millions
     return frame.assign(**{str(name): column.map(_defused) for name, column in text.items()})
 
 
@@ -216,7 +222,7 @@ def _defused(value: Any) -> Any:
 
 
 def escaped(text: str) -> str:
-    """Text that stands in a Markdown table cell as it is."""
+    """Return text escaped for a Markdown table cell."""
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
         text = text.replace(character, entity)
     for character in "\\`*_[]":

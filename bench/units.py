@@ -1,14 +1,14 @@
-"""Units of bytes; everything that is kept is in bytes, and these are how it is said."""
+"""Units of bytes for display; all stored sizes are in bytes."""
 
 MIB = 2**20
 GIB = 2**30
 
 
 def in_mib(size_bytes: float) -> str:
-    """Bytes in words: ``1,234 MiB``."""
+    """Format a size in MiB: ``1,234 MiB``."""
     return f"{size_bytes / MIB:,.0f} MiB"
 
 
 def in_gib(size_bytes: float) -> str:
-    """Bytes in words: ``1.2 GiB``."""
+    """Format a size in GiB: ``1.2 GiB``."""
     return f"{size_bytes / GIB:,.1f} GiB"

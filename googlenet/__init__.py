@@ -1,10 +1,10 @@
-"""GoogLeNet (Inception v1) from scratch, its variants, and torchvision's beside it.
+"""GoogLeNet (Inception v1) from scratch, its variants, and torchvision's GoogLeNet.
 
 >>> import googlenet
 >>> model = googlenet.build("googlenet", aux=True)
 
-Names that need torch are imported on first use, so that the registry can be listed, and a report
-made, without it.
+Names that need torch are imported on first use, so that listing the registry and writing reports
+work without torch.
 """
 
 from importlib import import_module

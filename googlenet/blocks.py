@@ -11,7 +11,7 @@ from googlenet.config import GoogLeNetConfig, InceptionWidths
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm where the configuration has it, ReLU; odd kernels keep H and W."""
+    """Convolution, optional batch norm and ReLU; odd kernels with stride 1 keep H and W."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ class SeparableStem(nn.Module):
 
 
 def stem(in_channels: int, out_channels: int, config: GoogLeNetConfig) -> nn.Module:
-    """The first convolution, 7×7 with stride 2, in the configured form."""
+    """Return the first convolution, 7×7 with stride 2, in the configured form."""
     if config.stem == "separable":
         return SeparableStem(in_channels, out_channels, config)
     return ConvUnit(in_channels, out_channels, config, kernel_size=7, stride=2)
 
 
 class Inception(nn.Module):
-    """Four branches side by side, concatenated over channels; H and W stay."""
+    """Four parallel branches, concatenated over channels; H and W do not change."""
 
     def __init__(self, in_channels: int, widths: InceptionWidths, config: GoogLeNetConfig) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Inception(nn.Module):
 def _reduced(
     in_channels: int, reduced: int, out_channels: int, kernels: list[int], config: GoogLeNetConfig
 ) -> list[ConvUnit]:
-    """A 1×1 reduction, where the configuration has one, and then the branch's own convolutions."""
+    """Return the 1×1 reduction, if configured, and the branch's own convolutions."""
     units = [ConvUnit(in_channels, reduced, config)] if config.reductions else []
     channels = reduced if config.reductions else in_channels
     for kernel_size in kernels:

@@ -1,4 +1,4 @@
-"""Reading weights: from a file that may hold nothing but tensors, into a network that they fit."""
+"""Checkpoints: read a state dict from a file of tensors, and load it into a network."""
 
 import pickle
 import warnings
@@ -12,15 +12,17 @@ from torch import Tensor, nn
 def read(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict with ``weights_only=True``, so that a file cannot run code.
 
-    A file that holds it under ``state_dict`` or ``model``, as training scripts write, will do.
-    Raises ``ValueError`` for anything else, ``OSError`` where the file cannot be read.
+    The state dict may also be under the key ``state_dict`` or ``model``, as training scripts write
+    it. Raises ``ValueError`` for any other content, and ``OSError`` if the file cannot be read.
     """
     try:
-        with warnings.catch_warnings():  # it warns of pickles that it refuses a moment later
+        with warnings.catch_warnings():  # torch warns about pickles and then refuses them
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends too early"
+        reason = (
+            str(error).strip().splitlines()[0] if str(error).strip() else "the file is truncated"
+        )
         raise ValueError(f"{path} is not a checkpoint of tensors only: {reason}") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -33,12 +35,13 @@ def read(path: str | Path) -> dict[str, Tensor]:
 
 
 def load(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    """Load weights that fit exactly; the model is untouched where they don't.
+    """Load weights that fit the model exactly.
 
-    Raises ``ValueError`` naming the missing, extra and misshaped keys.
+    Raises ``ValueError`` with the missing, extra and misshaped keys if they do not fit; the model
+    is unchanged then.
     """
     own = model.state_dict()
-    # Written since PyTorch 0.4.1; batch norm counts from zero without it.
+    # Checkpoints before PyTorch 0.4.1 have no batch counter; batch norm then counts from zero.
     missing = [key for key in own if key not in state_dict and not _is_batch_counter(key)]
     extra = [key for key in state_dict if key not in own]
     misshaped = [

@@ -1,6 +1,6 @@
-"""The configuration: one small frozen dataclass, and the block widths of the paper's Table 1.
+"""The configuration of GoogLeNet, and the block widths of the paper's Table 1.
 
-Nothing here imports torch, so that listing the variants costs nothing.
+This module does not import torch, so that listing the variants is fast.
 """
 
 from collections.abc import Mapping
@@ -67,10 +67,10 @@ AuxPool = Literal["adaptive4x4", "average5x5"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogLeNetConfig:
-    """What can differ between one GoogLeNet and another; the defaults are the seed's network."""
+    """The configuration of a GoogLeNet; the defaults give the variant ``googlenet``."""
 
     branch5x5: Branch5x5 = "5x5"
-    """Kernel of the second reduced branch: the paper's 5×5, torchvision's 3×3
+    """Kernels of the second reduced branch: the paper's 5×5, torchvision's 3×3
     (pytorch/vision issue 906), or two stacked 3×3 (arXiv:1512.00567, section 3.1)."""
     reductions: bool = True
     """1×1 convolutions before the 3×3 and 5×5 ones; False is the paper's Figure 2a."""
@@ -79,30 +79,31 @@ class GoogLeNetConfig:
     last_pool_kernel: Literal[2, 3] = 3
     """Kernel of the max pool between stages 4 and 5; its stride is 2 either way."""
     norm: Norm = "batch"
-    """Batch norm after every convolution, or none but the paper's two local response norms."""
+    """Batch norm after every convolution, or only the paper's two local response norms."""
     batch_norm_eps: float = 1e-3
-    """torchvision's and TF-slim's; PyTorch's default is 1e-5. It costs nothing either way."""
+    """Epsilon of batch norm, as in torchvision and TF-slim; PyTorch's default is 1e-5. It does not
+    affect the cost."""
     conv_bias: bool = False
-    """Biases on convolutions that batch norm follows; without batch norm they always have one."""
+    """Biases of convolutions before batch norm; without batch norm they always exist."""
     stem: Stem = "dense"
     """The 7×7 convolution: dense, or depthwise (multiplier 8) and pointwise as in TF-slim."""
     aux_pool: AuxPool | None = "adaptive4x4"
-    """How the auxiliary heads pool (same shape, other values); None builds no heads."""
+    """Pooling of the auxiliary heads: same output shape, different values. None builds no heads."""
     dropout: float = 0.0
-    """Dropout before the classifier."""
+    """Dropout probability before the classifier."""
     aux_dropout: float = 0.0
-    """Dropout between the two linear layers of an auxiliary head."""
+    """Dropout probability between the two linear layers of an auxiliary head."""
     num_classes: int = 1000
     in_channels: int = 3
 
     @property
     def convolutions_have_bias(self) -> bool:
-        """Whether convolutions carry a bias, by choice or because no batch norm follows."""
+        """Whether convolutions have a bias: by ``conv_bias``, or because no batch norm follows."""
         return self.conv_bias or self.norm == "lrn"
 
     @property
     def min_image_size(self) -> int:
-        """Smallest height and width, in pixels, that leaves a pixel after every pooling."""
+        """Smallest height and width that leave a pixel after every pooling, in pixels."""
         size = _pool_input(self.last_pool_kernel, output=1)
         for _ in ("pool3", "pool2", "pool1"):
             size = _pool_input(3, output=size)
@@ -110,5 +111,5 @@ class GoogLeNetConfig:
 
 
 def _pool_input(kernel: int, *, output: int) -> int:
-    """Smallest input from which a stride-2 pool that rounds up makes ``output`` pixels."""
+    """Return the smallest input of a stride-2 ceil-mode pool that gives ``output`` pixels."""
     return kernel + 2 * (output - 2) + 1

@@ -1,4 +1,4 @@
-"""The auxiliary heads, what a training forward returns, and the loss over it."""
+"""The auxiliary heads, the output in training mode, and the loss."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from googlenet.blocks import ConvUnit
 from googlenet.config import GoogLeNetConfig
 from googlenet.images import shape_of
 
-torch.fx.wrap("check_sides")  # torch.fx traces without shapes: it keeps the check as one call
+torch.fx.wrap("check_sides")  # keeps the check as one call: torch.fx traces without shapes
 
 AUX_LOSS_WEIGHT = (
     0.3  # the paper, section 5: "losses of the auxiliary classifiers … weighted by 0.3"
@@ -20,21 +20,21 @@ AUX_GRID = 4  # height and width after an auxiliary head's pooling, in pixels
 
 
 class GoogLeNetOutput(NamedTuple):
-    """What a network with auxiliary heads returns in training; each is N × num_classes."""
+    """The output of a network with auxiliary heads in training; each tensor is N × num_classes."""
 
     logits: Tensor
     aux1: Tensor
-    """Of the head on 4a."""
+    """Logits of the head on Inception 4a."""
     aux2: Tensor
-    """Of the head on 4d."""
+    """Logits of the head on Inception 4d."""
 
 
 @has_side_effect  # otherwise torch.fx removes the call as dead code, since it returns nothing
 def check_sides(x: Tensor) -> None:
     """Raise ``ValueError`` unless the 5×5/3 average pool of N × C × H × W gives 4×4.
 
-    The first linear layer of an auxiliary head needs 4×4, which 14 to 16 pixels a side give.
-    ``torch.jit.script`` leaves the check out.
+    The first linear layer of an auxiliary head needs 4×4, so H and W must be 14 to 16 pixels.
+    Under ``torch.jit.script`` the check is skipped.
     """
     if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         _raise_unless_pooled_to_grid(*shape_of(x)[2:])
@@ -43,7 +43,7 @@ def check_sides(x: Tensor) -> None:
 def _raise_unless_pooled_to_grid(height: int, width: int) -> None:
     if any((side - 5) // 3 + 1 != AUX_GRID for side in (height, width)):
         raise ValueError(
-            f"the 5×5/3 average pool of an auxiliary head needs 14 to 16 pixels a side and got "
+            f"the 5×5/3 average pool of an auxiliary head needs 14 to 16 pixels per side; got "
             f"{height}×{width}: train on images near 224×224, or choose aux_pool='adaptive4x4'"
         )
 
@@ -75,10 +75,10 @@ class AuxHead(nn.Module):
 
 
 def loss(output: Tensor | GoogLeNetOutput, target: Tensor) -> Tensor:
-    """Cross-entropy of the logits, plus 0.3 of each auxiliary head's where there are heads.
+    """Return the cross-entropy of the logits plus 0.3 times that of each auxiliary head, if any.
 
-    ``output`` is what the network returned, ``target`` holds N class indices; the result is a
-    scalar. Source: the paper, section 5.
+    ``output`` is the network's output, ``target`` holds N class indices; the result is a scalar.
+    Source: the paper, section 5.
     """
     if isinstance(output, Tensor):
         return F.cross_entropy(output, target)

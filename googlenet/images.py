@@ -1,4 +1,4 @@
-"""What a network takes: said in a sentence, before a convolution says it in code."""
+"""Checks of a network's input, with clearer messages than those of a convolution."""
 
 import warnings
 
@@ -8,20 +8,21 @@ from torch.fx import has_side_effect
 
 
 @has_side_effect  # otherwise torch.fx removes the call as dead code, since it returns nothing
-def check_images(images: Tensor, channels: int, least: int) -> None:
-    """Raise ``ValueError`` for anything but floating N × channels × H × W of ``least`` pixels.
+def check_images(images: Tensor, channels: int, min_size: int) -> None:
+    """Raise ``ValueError`` unless images are floating-point N × channels × H × W.
 
-    ``torch.jit.script`` leaves the check out. ``torch.fx`` keeps it as one call, because the
-    modules that call it say ``torch.fx.wrap("check_images")``.
+    H and W must be at least ``min_size`` pixels. Under ``torch.jit.script`` the check is skipped.
+    ``torch.fx`` keeps it as one call, because the modules that call it use
+    ``torch.fx.wrap("check_images")``.
     """
     if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-        _raise_unless_valid(images, shape_of(images), channels, least)
+        _raise_unless_valid(images, shape_of(images), channels, min_size)
 
 
 def shape_of(x: Tensor) -> tuple[int, ...]:
-    """Shape of ``x`` as integers, under ``torch.jit.trace`` too, where sizes are tensors.
+    """Return the shape of ``x`` as integers; under ``torch.jit.trace`` sizes are tensors.
 
-    A check may look at the traced example alone, so the tracer's warning does not apply.
+    The tracer's warning does not apply: a check needs only the shape of the traced example.
     """
     if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         return tuple(x.shape)
@@ -30,7 +31,9 @@ def shape_of(x: Tensor) -> tuple[int, ...]:
         return tuple(int(size) for size in x.shape)
 
 
-def _raise_unless_valid(images: Tensor, shape: tuple[int, ...], channels: int, least: int) -> None:
+def _raise_unless_valid(
+    images: Tensor, shape: tuple[int, ...], channels: int, min_size: int
+) -> None:
     if len(shape) != 4:
         raise ValueError(
             f"expected a batch of images, N × {channels} × H × W; got {len(shape)} dimensions "
@@ -38,12 +41,12 @@ def _raise_unless_valid(images: Tensor, shape: tuple[int, ...], channels: int, l
         )
     if shape[1] != channels:
         raise ValueError(f"expected {channels} input channels; got {shape[1]} in shape {shape}")
-    if shape[2] < least or shape[3] < least:
+    if shape[2] < min_size or shape[3] < min_size:
         raise ValueError(
-            f"images must be at least {least}×{least} pixels for every pooling to leave one; "
+            f"images must be at least {min_size}×{min_size} pixels, or a pooling leaves none; "
             f"got {shape[2]}×{shape[3]}"
         )
     if not images.is_floating_point():
         raise ValueError(
-            f"expected images of floating point; got {images.dtype}, which images.float() converts"
+            f"expected floating-point images; got {images.dtype}: convert them with images.float()"
         )

@@ -1,4 +1,4 @@
-"""GoogLeNet, read from the input down to the classifier.
+"""The GoogLeNet module, from the input to the classifier.
 
 Shapes are N C H W for a 224×224 image. Source: Szegedy et al. 2014 (arXiv:1409.4842), Table 1.
 """
@@ -11,15 +11,15 @@ from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig
 from googlenet.heads import AuxHead, GoogLeNetOutput
 from googlenet.images import check_images
 
-torch.fx.wrap("check_images")  # torch.fx traces without shapes: it keeps the check as one call
+torch.fx.wrap("check_images")  # keeps the check as one call: torch.fx traces without shapes
 
 
 class GoogLeNet(nn.Module):
-    """GoogLeNet as configured: logits in ``eval()``, a ``GoogLeNetOutput`` in training with heads.
+    """GoogLeNet; returns logits, or in training with auxiliary heads a ``GoogLeNetOutput``.
 
-    Takes N × in_channels × H × W of floating point with H and W at least
-    ``config.min_image_size`` and raises ``ValueError`` for anything else. Scripted by
-    ``torch.jit.script`` it checks nothing, and its tuple has the same fields and another class.
+    The input is floating-point N × in_channels × H × W, with H and W at least
+    ``config.min_image_size``; anything else raises ``ValueError``. Under ``torch.jit.script`` the
+    input is not checked, and the output tuple has the same fields but another class.
     """
 
     def __init__(self, config: GoogLeNetConfig | None = None) -> None:
@@ -97,14 +97,17 @@ def _max_pool(kernel_size: int) -> nn.MaxPool2d:
 
 
 def _response_norm(config: GoogLeNetConfig) -> nn.Module:
-    """Local response norm with the constants of Caffe's bvlc_googlenet, or nothing."""
+    """Return the local response norm with Caffe's bvlc_googlenet constants, or an identity."""
     if config.norm == "lrn":
         return nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=1.0)
     return nn.Identity()
 
 
 def _initialise(model: nn.Module) -> None:
-    """He et al. 2015 (arXiv:1502.01852) for convolutions: keeps a signal without batch norm too."""
+    """Initialise convolutions as in He et al. 2015 (arXiv:1502.01852).
+
+    Signals keep their scale even without batch norm.
+    """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""torchvision's GoogLeNet with our call convention, and its weights both ways."""
+"""torchvision's GoogLeNet with this project's interface, and conversion of weights."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from torchvision.models import GoogLeNet as _TorchvisionGoogLeNet
 from googlenet.heads import GoogLeNetOutput
 from googlenet.images import check_images
 
-torch.fx.wrap("check_images")  # torch.fx traces without shapes: it keeps the check as one call
+torch.fx.wrap("check_images")  # keeps the check as one call: torch.fx traces without shapes
 
 MIN_IMAGE_SIZE = 15  # pixels; GoogLeNet_Weights.IMAGENET1K_V1.meta["min_size"]
 
-# Ours on the left, torchvision's on the right; every other key is the same in both.
+# Parts of keys: this project's, torchvision's. All other keys are the same in both.
 _RENAMES = (
     ("conv2.0.", "conv2."),
     ("conv2.1.", "conv3."),
@@ -26,17 +26,17 @@ _RENAMES = (
 
 
 class TorchvisionGoogLeNet(_TorchvisionGoogLeNet):  # type: ignore[misc]
-    """torchvision's own class and state dict, returning our output tuple in training."""
+    """torchvision's own class and state dict, with ``GoogLeNetOutput`` as output in training."""
 
     def __init__(self, *, aux: bool = False, num_classes: int = 1000) -> None:
-        # Its own initialisation draws truncated normals, which takes seconds.
+        # torchvision's initialisation draws truncated normals, which takes seconds.
         super().__init__(num_classes=num_classes, aux_logits=aux, init_weights=False)
-        self.min_image_size = MIN_IMAGE_SIZE  # TorchScript reads no module-level numbers
+        self.min_image_size = MIN_IMAGE_SIZE  # TorchScript cannot read module-level numbers
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutput:
-        """Logits N × num_classes, or in training with heads a ``GoogLeNetOutput``."""
-        check_images(x, channels=3, least=self.min_image_size)
-        # What torchvision's own forward calls: TorchScript knows no super().forward.
+        """Return logits N × num_classes, or in training with heads a ``GoogLeNetOutput``."""
+        check_images(x, channels=3, min_size=self.min_image_size)
+        # The two calls of torchvision's forward: TorchScript does not support super().forward.
         x, aux2, aux1 = self._forward(self._transform_input(x))  # N num_classes
         if aux1 is None or aux2 is None:
             return x
@@ -44,19 +44,21 @@ class TorchvisionGoogLeNet(_TorchvisionGoogLeNet):  # type: ignore[misc]
 
 
 def to_torchvision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of ``googlenet-3x3-pool2`` under the keys of torchvision's GoogLeNet."""
+    """Return a state dict of ``googlenet-3x3-pool2`` with the keys of torchvision's GoogLeNet."""
     return _renamed(state_dict, _RENAMES)
 
 
 def from_torchvision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of torchvision's GoogLeNet under the keys of ``googlenet-3x3-pool2``."""
-    return _renamed(state_dict, tuple((theirs, ours) for ours, theirs in _RENAMES))
+    """Return a state dict of torchvision's GoogLeNet with the keys of ``googlenet-3x3-pool2``."""
+    return _renamed(
+        state_dict, tuple((torchvision_part, own_part) for own_part, torchvision_part in _RENAMES)
+    )
 
 
 def _renamed(
     state_dict: Mapping[str, Tensor], renames: tuple[tuple[str, str], ...]
 ) -> dict[str, Tensor]:
-    """Rename the first part of each key that a rename matches."""
+    """Return the state dict with the first match of ``renames`` in each key replaced."""
     table = dict(renames)
     pattern = re.compile("|".join(_anchored(part) for part in table))
     return {

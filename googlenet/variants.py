@@ -1,6 +1,6 @@
-"""The registry: every network by name, each one factor away from a neighbour.
+"""The registry of networks by name; each differs from a neighbour in one factor.
 
-Listing imports no torch; building does.
+Listing them does not import torch; building one does.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,21 @@ PAPER = "arXiv:1409.4842"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A named network, the neighbour it is compared with, and the one thing that differs."""
+    """A named network, the neighbour it is compared with, and the factor that differs."""
 
     name: str
     neighbour: str | None
-    """The variant that it differs from in one factor; None for where the ladder starts."""
+    """Name of the variant that differs in one factor; None for the first of the ladder."""
     factor: str
-    """What differs from the neighbour, in a line."""
+    """The difference from the neighbour, in one line."""
     source: str
+    """Paper or code that the variant follows."""
     config: GoogLeNetConfig | None
-    """None where the code is torchvision's."""
+    """None if the network is torchvision's own class."""
 
 
 SEED = GoogLeNetConfig()
-# Dropout acts in training only; it is no part of what a forward pass computes or costs.
+# Dropout acts only in training; it does not affect the result or the cost of inference.
 TORCHVISION_DROPOUT, TORCHVISION_AUX_DROPOUT = 0.2, 0.7
 
 _ALL = (
@@ -60,7 +61,7 @@ _ALL = (
     Variant(
         name="googlenet-3x3-pool2",
         neighbour="googlenet-3x3",
-        factor="kernel 2 in the last max pool: torchvision's network (and dropouts) in our code",
+        factor="kernel 2 in the last max pool: torchvision's network and dropouts in this code",
         source="torchvision, models/googlenet.py",
         config=replace(
             SEED,
@@ -73,7 +74,7 @@ _ALL = (
     Variant(
         name="torchvision",
         neighbour="googlenet-3x3-pool2",
-        factor="whose code: torchvision's own class",
+        factor="the implementation: torchvision's own class",
         source="torchvision, models/googlenet.py",
         config=None,
     ),
@@ -87,7 +88,7 @@ _ALL = (
     Variant(
         name="googlenet-separable",
         neighbour="googlenet",
-        factor="a depthwise-separable stem, which Table 1's 2.7K and 34M imply",
+        factor="a depthwise-separable stem, as implied by Table 1's 2.7K and 34M",
         source="TF-slim, inception_v2.py, Conv2d_1a_7x7",
         config=replace(SEED, stem="separable"),
     ),
@@ -101,14 +102,14 @@ _ALL = (
     Variant(
         name="googlenet-no-pool",
         neighbour="googlenet",
-        factor="the pooling branch without its pooling: a second 1×1 branch",
+        factor="no max pool in the pooling branch, which is then a second 1×1 branch",
         source=f"{PAPER}, section 4, on why there is a pooling branch",
         config=replace(SEED, branch_pool=False),
     ),
     Variant(
         name="googlenet-bias",
         neighbour="googlenet",
-        factor="convolution biases kept under batch norm, which has a bias of its own",
+        factor="convolution biases before batch norm, which has its own bias",
         source="Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.2",
         config=replace(SEED, conv_bias=True),
     ),
@@ -126,10 +127,10 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for va
 def build(
     name: str, *, aux: bool = False, num_classes: int = 1000, in_channels: int = 3
 ) -> "nn.Module":
-    """Build a registered network with random weights, in training mode as PyTorch does.
+    """Build a registered network with random weights, in training mode (PyTorch's default).
 
-    ``aux`` says whether it gets its auxiliary heads. Raises ``ValueError`` for a name that is not
-    registered, and for input channels that torchvision's class does not have.
+    ``aux`` selects whether it has auxiliary heads. Raises ``ValueError`` for an unknown name, and
+    for a number of input channels that torchvision's class does not support.
     """
     if name not in VARIANTS:
         nearest = get_close_matches(name, VARIANTS, n=1)

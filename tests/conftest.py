@@ -1,4 +1,4 @@
-"""What all tests share: what they are started in, and which are skipped."""
+"""Hooks for all tests: handling of SIGINT, and skipping of tests that need a GPU."""
 
 import signal
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C, and with us what we start.
+    """Restore the default handling of SIGINT, which child processes inherit.
 
-    A shell without job control has what it starts in the background ignore it.
+    A shell without job control starts background processes with SIGINT ignored.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Skip what needs a GPU, with the reason; torch is asked only where something does."""
+    """Skip tests that need a GPU if there is none; torch is imported only if such tests exist."""
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return

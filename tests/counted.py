@@ -1,4 +1,4 @@
-"""Counts of registered networks, made once for all tests: tracing one takes seconds."""
+"""Cached counts of registered networks: tracing one takes seconds."""
 
 from functools import cache
 
@@ -8,5 +8,5 @@ from bench.worker import cost
 
 @cache
 def counted(name: str) -> cost.Cost:
-    """Cost at 224×224 and batch 1."""
+    """Return the cost at 224×224 and batch 1."""
     return cost.count(archs.find(name))

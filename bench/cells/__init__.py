@@ -1,1 +1,1 @@
-"""What is measured: a cell, all that it is made of, and the plan of many."""
+"""The cells that are measured: archs, modes, dtypes, tasks and inputs; waves and the plan."""

@@ -1,7 +1,7 @@
-"""Archs: where a network comes from, by name.
+"""Archs: the networks that can be measured, found by name.
 
-A name from GoogLeNet's registry, ``torchvision:NAME`` for any of torchvision's classifiers, or
-``package.module:factory`` for a callable of your own that takes nothing and returns an
+A name is one from GoogLeNet's registry, ``torchvision:NAME`` for any torchvision classifier, or
+``package.module:factory`` for a callable of the user that takes no arguments and returns an
 ``nn.Module``.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import in_a_line
+from bench.errors import one_line
 from bench.names import RequestError, choose
 from googlenet.variants import VARIANTS
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
-    """What a name stands for; building it imports torch."""
+    """A named network and how to build it; building it imports torch."""
 
     name: str
     what: str
     source: str
     build: "Callable[[bool], nn.Module]"
-    """Build with random weights; the argument says whether to add auxiliary heads."""
+    """Function that builds it with random weights; its argument: whether to add auxiliary heads."""
     imports: tuple[str, ...] = ()
-    """Libraries besides torch that building imports, safe to import before a fork."""
+    """Libraries besides torch that building it imports; safe to import before a fork."""
 
 
 def registered() -> tuple[Arch, ...]:
-    """Every arch of GoogLeNet's registry, in the order of its table."""
+    """Return every arch of GoogLeNet's registry, in the order of its table."""
     return tuple(_from_registry(name) for name in VARIANTS)
 
 
 def find(name: str) -> Arch:
-    """The arch called ``name``; raises ``RequestError`` where nothing can be called so."""
+    """Return the arch called ``name``. Raises ``RequestError`` if the name is not valid."""
     scheme, separator, rest = name.partition(":")
     if not separator:
         choose("arch", name, VARIANTS)
         return _from_registry(name)
     if not scheme or not rest:
         raise RequestError(
-            f"{name!r} is no arch: expected a registered name, torchvision:NAME, "
+            f"{name!r} is not an arch: expected a registered name, torchvision:NAME, "
             "or package.module:factory"
         )
     if scheme == "torchvision":
@@ -57,16 +57,16 @@ def find(name: str) -> Arch:
         )
     return Arch(
         name=name,
-        what="a factory of your own",
+        what="a user-defined factory",
         source=f"{scheme}:{rest}",
         build=lambda _aux: _from_factory(scheme, rest),
     )
 
 
 def loss(output: Any, target: "Tensor") -> "Tensor":
-    """Training loss of any arch: cross-entropy, and 0.3 of each auxiliary head's besides.
+    """Return the training loss: cross-entropy, plus 0.3 times that of each auxiliary head.
 
-    ``output`` is the logits, or a named tuple of ``logits`` and what its heads put out.
+    ``output`` is the logits, or a named tuple of ``logits`` and the auxiliary heads' outputs.
     """
     import torch.nn.functional as F
 
@@ -79,13 +79,13 @@ def loss(output: Any, target: "Tensor") -> "Tensor":
     return total
 
 
-def classes(output: Any) -> int:
-    """How many classes an output, as ``loss`` takes it, tells apart."""
+def num_classes(output: Any) -> int:
+    """Return the number of classes in an output of the form that ``loss`` takes."""
     return _heads(output)["logits"].shape[-1]
 
 
 def _heads(output: Any) -> "dict[str, Tensor]":
-    """The logits, and what each auxiliary head put out that ran."""
+    """Return the logits and the output of each auxiliary head that ran, by field name."""
     fields = output._asdict() if hasattr(output, "_asdict") else {"logits": output}
     heads = {name: head for name, head in fields.items() if head is not None}
     if not hasattr(heads.get("logits"), "shape"):
@@ -98,10 +98,10 @@ def _heads(output: Any) -> "dict[str, Tensor]":
 
 def _from_registry(name: str) -> Arch:
     variant = VARIANTS[name]
-    beside = f" (beside {variant.neighbour})" if variant.neighbour else ""
+    neighbour = f" (compared with {variant.neighbour})" if variant.neighbour else ""
     return Arch(
         name=name,
-        what=variant.factor + beside,
+        what=variant.factor + neighbour,
         source=variant.source,
         build=lambda aux: _build_registered(name, aux),
         imports=("torchvision",) if variant.config is None else (),
@@ -119,7 +119,7 @@ def _from_torchvision(name: str, aux: bool) -> "nn.Module":
 
     known = {model: model for model in models.list_models(module=models)}
     choose("torchvision classifier", name, known)
-    # Both have auxiliary heads, and by default an initialisation that takes seconds.
+    # Both have auxiliary heads, and their default initialisation takes seconds.
     with_heads = {"aux_logits": aux, "init_weights": False}
     arguments = with_heads if name in {"googlenet", "inception_v3"} else {}
     model: nn.Module = models.get_model(name, weights=None, **arguments)
@@ -132,17 +132,19 @@ def _from_factory(module_name: str, factory_name: str) -> "nn.Module":
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError, TypeError) as error:
-        raise RequestError(f"cannot take {factory_name!r} from {module_name!r}: {error}") from error
+        raise RequestError(
+            f"cannot import {factory_name!r} from {module_name!r}: {error}"
+        ) from error
     except Exception as error:
-        raise RequestError(f"importing {module_name} raised {in_a_line(error)}") from error
+        raise RequestError(f"importing {module_name} raised {one_line(error)}") from error
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
     try:
         model = factory()
-    except MemoryError:  # of the machine's making, and fewer networks at a time may help
+    except MemoryError:  # not a wrong request: fewer live networks may help
         raise
     except Exception as error:
-        raise RequestError(f"{module_name}:{factory_name}() raised {in_a_line(error)}") from error
+        raise RequestError(f"{module_name}:{factory_name}() raised {one_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise RequestError(
             f"{module_name}:{factory_name}() returned {type(model).__name__}, not an nn.Module"

@@ -1,7 +1,7 @@
-"""A captured network: its eager forward as a CUDA graph, replayed with one launch.
+"""A network whose eager forward is captured as a CUDA graph and replayed with one launch.
 
-As PyTorch's notes on CUDA graphs have it: warmed up on a side stream, captured once, and from then
-on fed through the one input that the graph reads. The copy into it belongs to the iteration.
+It follows PyTorch's notes on CUDA graphs: warm up on a side stream, capture once, then copy each
+batch into the static input that the graph reads. This copy is part of the timed iteration.
 """
 
 from typing import Any
@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WARM_UP_CALLS = (
-    3  # as torch.cuda.make_graphed_callables does: libraries choose and allocate in them
-)
+# As in torch.cuda.make_graphed_callables: libraries choose algorithms and allocate in these calls.
+WARM_UP_CALLS = 3
 
 
 class Captured(nn.Module):
-    """A network for inference, whose first call captures it; every call overwrites the output."""
+    """An inference network that is captured at its first call; each call overwrites the output."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -25,16 +24,16 @@ class Captured(nn.Module):
         self._output: Any = None
 
     def forward(self, images: Tensor) -> Any:
-        """Replay the graph on ``images``; the output is the same tensors at every call.
+        """Replay the graph on ``images``; every call returns the same output tensors.
 
-        Raises ``ValueError`` for images that are not like those it was captured with.
+        Raises ``ValueError`` if shape or dtype differ from the images at the capture.
         """
         if self._graph is None or self._images is None:
             self._graph, self._images = self._capture(images)
         elif not is_like(images, self._images):
             raise ValueError(
                 f"this network was captured as a CUDA graph for images {_about(self._images)}; "
-                f"it cannot take {_about(images)}"
+                f"it cannot take images {_about(images)}"
             )
         self._images.copy_(images)
         self._graph.replay()
@@ -44,12 +43,12 @@ class Captured(nn.Module):
         if not images.is_cuda:
             raise ValueError(f"a CUDA graph takes images on a CUDA device, not on {images.device}")
         static = images.clone()
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
+        stream, side_stream = torch.cuda.current_stream(), torch.cuda.Stream()
+        side_stream.wait_stream(stream)
+        with torch.cuda.stream(side_stream):
             for _ in range(WARM_UP_CALLS):
                 self.model(static)
-        here.wait_stream(aside)
+        stream.wait_stream(side_stream)
         graph = torch.cuda.CUDAGraph()
         forget_workspaces()
         with torch.cuda.graph(graph):
@@ -59,17 +58,17 @@ class Captured(nn.Module):
 
 
 def forget_workspaces() -> None:
-    """Give back what cuBLAS works in on each stream that it was called on, 32 MiB of an H100.
+    """Free cuBLAS's workspaces: one for each stream that called it, 32 MiB each on an H100.
 
-    PyTorch keeps them for the process's life: those of warming up would be the network's memory.
-    One that a graph was captured with goes back to the graph's own pool, and is replayed in there
-    (as torch/_inductor/cudagraph_trees.py has it).
+    PyTorch keeps them until the process ends, so those of the warm-up would count as the network's
+    memory. The workspace of a capture returns to the graph's own pool, where replays use it
+    (see torch/_inductor/cudagraph_trees.py).
     """
     torch._C._cuda_clearCublasWorkspaces()
 
 
 def is_like(images: Tensor, captured: Tensor) -> bool:
-    """Whether a graph that read ``captured`` may be fed ``images``."""
+    """Whether ``images`` fit a graph that was captured with the images ``captured``."""
     return images.shape == captured.shape and images.dtype is captured.dtype
 
 

@@ -1,6 +1,6 @@
-"""Number formats: what each means, where it runs, and how far its output may be from fp32's.
+"""Number formats: meaning, supported devices, and error bounds relative to fp32.
 
-Naming one imports no torch; applying it does.
+The table imports no torch; applying a dtype does.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dtype:
-    """A number format as this suite names it."""
+    """A number format and its name in this suite."""
 
     name: str
     torch_name: str
     tf32: bool
-    """Whether convolutions and matrix products may round fp32 inputs to 10 bits of mantissa."""
+    """Whether convolutions and matrix products may round fp32 inputs to a 10-bit mantissa."""
     devices: frozenset[str]
     error_bound: float
-    """Largest relative L2 distance of outputs from fp32 eager's that is not a wrong answer."""
+    """Largest accepted relative L2 distance of the outputs from those of fp32 eager."""
     training_leaf_bound: float
-    """The same for each tensor that a training step puts out; together they keep ``error_bound``.
-    """
+    """The same for each output tensor of a training step; all together keep ``error_bound``."""
     gradient_bound: float | None
-    """The same for a training step's gradients; None where rounding alone decorrelates them."""
+    """The same for a training step's gradients; None if rounding alone decorrelates them."""
 
     @property
     def torch_dtype(self) -> "torch.dtype":
@@ -37,13 +36,13 @@ class Dtype:
         return dtype
 
     def pin_precision(self) -> None:
-        """Set both knobs of this process: cuDNN's convolutions default to TF32, products don't."""
+        """Set TF32 for convolutions and matrix products; by default only convolutions use it."""
         import torch
 
-        # The first two leave every getter, old and new, consistent in torch 2.11 to 2.15, with no
-        # warning; setting fp32_precision knob by knob instead makes the old getters raise, and
-        # Inductor reads those. The third is read by no library, but by Inductor's own convolutions
-        # (_inductor/kernel/conv.py): without it max-autotune's would not be what the dtype says.
+        # The first two keep all getters, old and new, consistent in torch 2.11 to 2.15, without a
+        # warning. Setting each fp32_precision instead makes the old getters raise, and Inductor
+        # reads those. Only Inductor's own convolutions read the third (_inductor/kernel/conv.py):
+        # without it, those of max-autotune would not follow the dtype.
         torch.backends.cudnn.allow_tf32 = self.tf32
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
         torch.backends.cudnn.fp32_precision = "tf32" if self.tf32 else "ieee"
@@ -52,11 +51,12 @@ class Dtype:
 _EVERYWHERE = frozenset({"cpu", "cuda"})
 _CUDA = frozenset({"cuda"})
 
-# A wrong network is a distance of about 1 away. Measured on right ones with random weights, where
-# every layer multiplies what rounding did: fp32 outputs 1e-6 to 1e-5 and gradients up to 2.5e-2;
-# bf16 (8 bits) outputs 1e-2 to 5e-2 and gradients 0.1 to 0.9. tf32 and fp16 keep 11 bits, and are
-# 8 times closer than bf16. In training batch norm divides by the deviation of few values: of a
-# batch of 2 to 8, the auxiliary logits of torchvision's inception_v3 are 0.38 to 0.22 away in bf16.
+# A wrong network has a distance of about 1. Measured on correct networks with random weights, where
+# every layer multiplies the rounding error: fp32 outputs 1e-6 to 1e-5 and gradients up to 2.5e-2;
+# bf16 (8 bits) outputs 1e-2 to 5e-2 and gradients 0.1 to 0.9. tf32 and fp16 keep 11 bits, so their
+# errors are 8 times smaller than bf16's. In training, batch norm divides by the deviation of few
+# values: at batch sizes 2 to 8, the auxiliary logits of torchvision's inception_v3 have distances
+# of 0.38 to 0.22 in bf16.
 _ALL = (
     Dtype(
         name="fp32",

@@ -1,6 +1,6 @@
-"""The leaves of an output: everything in it that can be compared, each under its path.
+"""Leaves: all values in a network's output that can be compared, by path.
 
-A path is written as in Python: ``['logits']``, ``.aux1``, ``[0]``.
+Paths use Python's syntax: ``['logits']``, ``.aux1``, ``[0]``.
 """
 
 import dataclasses
@@ -18,25 +18,25 @@ Leaves = Mapping[str, Leaf]
 
 
 def flatten(output: Any, name: str = "") -> dict[str, Leaf]:
-    """Copy an output's leaves; their paths begin with ``name``.
+    """Return copies of an output's leaves; their paths begin with ``name``.
 
     Tensors and arrays may be nested in mappings, sequences, named tuples, dataclasses and types
-    that PyTorch's pytree knows. Any other value is a leaf as it is.
+    that PyTorch's pytree knows. Any other value is itself a leaf.
     """
     return dict(_leaves(output, name))
 
 
 def _leaves(output: Any, path: str) -> Iterator[tuple[str, Leaf]]:
-    inside = _children(output)
-    if inside is None:
+    children = _children(output)
+    if children is None:
         yield path, _copied(output)
         return
-    for key, child in inside:
+    for key, child in children:
         yield from _leaves(child, path + key)
 
 
 def _children(output: Any) -> list[tuple[str, Any]] | None:
-    """Return the values one level further down, with their keys; None for a leaf."""
+    """Return the values one level down, with their keys; None for a leaf."""
     if isinstance(output, Tensor):
         nested = output.unbind() if output.is_nested else None
         return None if nested is None else _numbered(nested)
@@ -58,7 +58,7 @@ def _numbered(values: Sequence[Any]) -> list[tuple[str, Any]]:
 
 
 def _fields(output: Any) -> list[tuple[str, Any]]:
-    """A dataclass's fields; of one that is a mapping too, also the items under other names."""
+    """Return a dataclass's fields; if it is also a mapping, its items under other names too."""
     names = [field.name for field in dataclasses.fields(output)]
     items = output.items() if isinstance(output, Mapping) else ()
     return [
@@ -68,15 +68,15 @@ def _fields(output: Any) -> list[tuple[str, Any]]:
 
 
 def _registered(output: Any) -> list[tuple[str, Any]]:
-    """One level of what PyTorch's pytree takes apart; indices where a type has no keys."""
+    """Return one level of a type known to PyTorch's pytree; indices if the type has no keys."""
 
     def is_child(value: Any) -> bool:
         return value is not output
 
     if pytree.SUPPORTED_NODES[pytree._get_node_type(output)].flatten_with_keys_fn is None:
         return _numbered(pytree.tree_leaves(output, is_leaf=is_child))
-    found, _ = pytree.tree_flatten_with_path(output, is_leaf=is_child)
-    return [(pytree.keystr(path), child) for path, child in found]
+    children, _ = pytree.tree_flatten_with_path(output, is_leaf=is_child)
+    return [(pytree.keystr(path), child) for path, child in children]
 
 
 def _copied(leaf: Any) -> Leaf:
@@ -91,9 +91,9 @@ def _copied(leaf: Any) -> Leaf:
 
 
 def _numbers(array: np.ndarray) -> np.ndarray | None:
-    """Copy an array of numbers in a type that PyTorch has too; None for an array of others.
+    """Copy an array of numbers to a type that PyTorch supports; None if it holds no numbers.
 
-    PyTorch has neither the other byte order nor numbers of more than 64 bits.
+    PyTorch supports neither the other byte order nor numbers of more than 64 bits.
     """
     if array.dtype.kind not in "biufc":
         return None
@@ -103,7 +103,7 @@ def _numbers(array: np.ndarray) -> np.ndarray | None:
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """Copy a tensor to a dense one on the CPU; complex numbers as pairs of real ones."""
+    """Copy a tensor to a dense one on the CPU; complex numbers become pairs of real numbers."""
     dense = tensor.detach()
     if dense.is_quantized:
         dense = dense.dequantize()

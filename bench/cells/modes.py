@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Kind(IntEnum):
-    """What a token does; tokens apply in this order, whatever the order typed."""
+    """What a token does. Tokens apply in this order, not in the order typed."""
 
     REWRITE = 1
     MEMORY_FORMAT = 2
@@ -28,31 +28,31 @@ class Kind(IntEnum):
 _EVERYWHERE = frozenset({"cpu", "cuda"})
 _CUDA = frozenset({"cuda"})
 _EVERY_TASK = frozenset({"infer", "train"})
-# Inductor's CUDA graphs: the first call runs kernels one by one, the second records, the third
-# replays (torch/_inductor/cudagraph_trees.py).
+# With Inductor's CUDA graphs the first call runs kernels one by one, the second records, and the
+# third replays (torch/_inductor/cudagraph_trees.py).
 _UNTIL_REPLAYED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """One word of a mode."""
+    """One part of a mode, for example ``compile``."""
 
     name: str
     kind: Kind
     what: str
     apply: "Callable[[nn.Module], nn.Module]"
     imports: tuple[str, ...] = ()
-    """Libraries besides torch that applying imports, safe to import before a fork."""
+    """Libraries besides torch that applying it imports; safe to import before a fork."""
     devices: frozenset[str] = _EVERYWHERE
     tasks: frozenset[str] = _EVERY_TASK
     compiles: bool = False
-    """Whether Dynamo and Inductor make code of the network at its first call."""
+    """Whether Dynamo and Inductor compile the network at its first call."""
     tunes: bool = False
-    """Whether that tries kernels out, so that nothing else may use the device meanwhile."""
+    """Whether compiling benchmarks kernels, so that nothing else may use the device meanwhile."""
     replays: bool = False
-    """Whether a CUDA graph is replayed in the end, which keeps its memory between calls."""
+    """Whether iterations replay a CUDA graph, which keeps its memory between calls."""
     calls: int = 1
-    """Calls until the network runs as it will be timed: the last one's answer is checked."""
+    """Calls until the network runs as it will be timed. The last call's answer is checked."""
 
 
 def _eager(model: "nn.Module") -> "nn.Module":
@@ -68,7 +68,7 @@ def _channels_last(model: "nn.Module") -> "nn.Module":
 def _compile(model: "nn.Module") -> "nn.Module":
     import torch
 
-    # One shape a worker: a second one would be a recompilation, for which its cell fails.
+    # A worker uses one shape: a second one would cause a recompilation, and the cell would fail.
     return torch.compile(model, dynamic=False)  # type: ignore[return-value]
 
 
@@ -94,7 +94,7 @@ _ALL = (
     Token(
         name="eager",
         kind=Kind.EXECUTOR,
-        what="PyTorch as it comes, one operator after the other",
+        what="plain PyTorch, one operator after the other",
         apply=_eager,
     ),
     Token(
@@ -108,7 +108,7 @@ _ALL = (
     Token(
         name="reduce-overhead",
         kind=Kind.EXECUTOR,
-        what="torch.compile's mode of this name: compile, and replayed as CUDA graphs",
+        what="torch.compile's mode of this name: compiled, and replayed as CUDA graphs",
         apply=_reduce_overhead,
         imports=("bench.worker.preload",),
         devices=_CUDA,
@@ -119,7 +119,7 @@ _ALL = (
     Token(
         name="max-autotune",
         kind=Kind.EXECUTOR,
-        what="torch.compile's mode of this name: kernels are tried out first, which takes minutes; "
+        what="torch.compile's mode of this name: benchmarks kernels first, which takes minutes; "
         "on CUDA replayed as CUDA graphs",
         apply=_max_autotune,
         imports=("bench.worker.preload",),
@@ -131,7 +131,7 @@ _ALL = (
     Token(
         name="cudagraphs",
         kind=Kind.EXECUTOR,
-        what="eager's kernels captured once as a CUDA graph, and replayed with one launch",
+        what="the kernels of eager, captured once as a CUDA graph and replayed with one launch",
         apply=_cudagraphs,
         devices=_CUDA,
         tasks=frozenset({"infer"}),
@@ -148,7 +148,7 @@ TOKENS: Mapping[str, Token] = MappingProxyType({token.name: token for token in _
 
 
 def parse(mode: str) -> tuple[Token, ...]:
-    """The tokens of a mode in the order in which they apply.
+    """Return the tokens of a mode in the order in which they apply.
 
     Raises ``RequestError`` for an unknown or repeated token, two executors or two memory formats.
     """
@@ -158,26 +158,26 @@ def parse(mode: str) -> tuple[Token, ...]:
         if len(same) > 1:
             what = kind.name.lower().replace("_", " ")
             raise RequestError(
-                f"mode {mode!r} has {len(same)} {what}s ({', '.join(same)}) where one is the most"
+                f"mode {mode!r} has {len(same)} {what}s ({', '.join(same)}); at most one is allowed"
             )
     return tuple(sorted(tokens, key=lambda token: token.kind))
 
 
 def canonical(mode: str) -> str:
-    """The one spelling of a mode: executor first, and ``eager`` only where it stands alone."""
+    """Return the canonical spelling of a mode: executor first, ``eager`` only if it is alone."""
     names = [token.name for token in reversed(parse(mode)) if token.name != "eager"]
     return "+".join(names) or "eager"
 
 
 def apply(mode: str, model: "nn.Module") -> "nn.Module":
-    """Make ``model`` run in ``mode``; it may be changed in place."""
+    """Return ``model`` prepared for ``mode``; may change it in place."""
     for token in parse(mode):
         model = token.apply(model)
     return model
 
 
 def is_channels_last(mode: str) -> bool:
-    """Whether a batch of images should be stored N H W C."""
+    """Whether images are stored N H W C."""
     return any(token.name == "channels_last" for token in parse(mode))
 
 
@@ -187,7 +187,7 @@ def is_compiled(mode: str) -> bool:
 
 
 def is_tuned(mode: str) -> bool:
-    """Whether compiling tries kernels out, and wants the device to itself for that."""
+    """Whether compiling benchmarks kernels, which needs exclusive use of the device."""
     return any(token.tunes for token in parse(mode))
 
 
@@ -197,29 +197,29 @@ def is_replayed(mode: str, device: str) -> bool:
 
 
 def calls(mode: str) -> int:
-    """How many calls it takes until a network runs as it will be timed."""
+    """Return the number of calls until a network runs as it will be timed."""
     return max(token.calls for token in parse(mode))
 
 
 def check(mode: str, device: str, tasks: "Collection[str]") -> None:
-    """Raise ``RequestError`` where a device does not run a mode, or a task is none for it."""
+    """Raise ``RequestError`` if the mode does not support the device or one of the tasks."""
     for token in parse(mode):
         if _kind(device) not in token.devices:
             raise RequestError(
                 f"mode token {token.name!r} does not run on {device}; "
-                f"there: {', '.join(available(device))}"
+                f"available there: {', '.join(available(device))}"
             )
-        unfit = sorted(set(tasks) - token.tasks)
-        if unfit:
+        unsupported = sorted(set(tasks) - token.tasks)
+        if unsupported:
             raise RequestError(
-                f"mode token {token.name!r} is for {', '.join(sorted(token.tasks))}, not "
-                f"{', '.join(unfit)}: only a forward is captured; reduce-overhead trains with CUDA "
-                "graphs"
+                f"mode token {token.name!r} supports {', '.join(sorted(token.tasks))}, not "
+                f"{', '.join(unsupported)}: it captures only a forward pass; to train with "
+                "CUDA graphs, use reduce-overhead"
             )
 
 
 def available(device: str) -> tuple[str, ...]:
-    """The tokens that run on a device."""
+    """Return the names of the tokens that run on a device."""
     return tuple(token.name for token in TOKENS.values() if _kind(device) in token.devices)
 
 

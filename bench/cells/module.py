@@ -1,4 +1,4 @@
-"""Changes that tasks make to any ``nn.Module``: eval mode, and the dtype of its weights."""
+"""Changes that tasks make to any ``nn.Module``: eval mode and the dtype of its weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from torch import nn
 def to_eval(model: nn.Module) -> nn.Module:
     """Put a network into eval mode, and return it.
 
-    A ``train()`` of its own may raise, as an exported program's does, or do nothing. Then each
-    module's ``training`` is set instead.
+    A network may override ``train()`` with a method that raises, as an exported program does, or
+    that does nothing. Then each module's ``training`` is set instead.
     """
     try:
         model.eval()
-    except Exception:  # noqa: BLE001 - there is another way for any error of train()
+    except Exception:  # noqa: BLE001 - any error of train() has the fallback below
         is_done = False
     else:
         is_done = not is_training(model)
@@ -27,13 +27,13 @@ def to_eval(model: nn.Module) -> nn.Module:
 
 
 def is_training(part: nn.Module) -> bool:
-    """Whether a module is in training mode; frozen TorchScript has none."""
+    """Whether a module is in training mode; frozen TorchScript has no such attribute."""
     return getattr(part, "training", False)
 
 
 @contextmanager
 def in_eval(model: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode for a block, and give each module its own mode back."""
+    """Put a network into eval mode for a block, then restore the mode of each module."""
     trained = [part for part in model.modules() if is_training(part)]
     to_eval(model)
     try:
@@ -46,12 +46,12 @@ def in_eval(model: nn.Module) -> Iterator[None]:
 def cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Convert floating-point parameters and buffers in place, and return the network.
 
-    ``nn.Module.to(dtype)`` converts complex ones as well, and drops their imaginary parts.
+    ``nn.Module.to(dtype)`` also converts complex ones, which drops their imaginary parts.
     """
     model._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
     return model
 
 
 def kind(part: nn.Module) -> str:
-    """The name of a module's class, which a ``ScriptModule`` remembers."""
+    """Return the name of a module's class; for a ``ScriptModule``, that of the original class."""
     return str(getattr(part, "original_name", type(part).__name__))

@@ -1,4 +1,4 @@
-"""The plan: which cells are measured, how often, and with what order of chance."""
+"""The plan: which cells are measured, how often, and with which random seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,82 +15,83 @@ _KNOWN_DEVICES = f"cpu, cuda, cuda:N and {ALL_DEVICES}"
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
 IMAGE_SIZE = 224
 L2 = {
-    "cold": "batches in turn that a GPU's L2 cache cannot hold together, and the cache emptied "
-    "before each iteration that is timed by itself; back-to-back blocks and windows of energy are "
-    "not interrupted, and may find weights in it",
-    "warm": "one batch again and again, and no cache emptied",
+    "cold": "iterations rotate more batches than a GPU's L2 cache can hold, and the cache is "
+    "emptied before each iteration that is timed on its own; back-to-back blocks and energy "
+    "windows are not interrupted, so they may find weights in it",
+    "warm": "iterations repeat one batch, and the cache is not emptied",
 }
-# A quiet machine shows 0.02, one with a competing process 0.6 and more.
+# A quiet machine shows 0.02; one with a competing process shows 0.6 or more.
 FOREIGN_CPUS = 0.15
-# A GPU's cell needs a core to launch from, and some for the driver and for PyTorch's own threads.
-# Chosen, not measured, and so is what others may have of idle cores: a GPU was not at hand.
+# A cell on a GPU needs a core to launch kernels, and some for the driver and PyTorch's own threads.
+# Both values, and the share of idle cores that others may use, are chosen, not measured: no GPU was
+# available.
 HOST_CORES, MOST_FOREIGN_CPUS = 4, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be measured; everything chosen, nothing left to the machine."""
+    """Everything that determines a run; nothing is left to the machine."""
 
     cells: tuple[Cell, ...]
     sets: int
-    """Of fresh workers, at the least."""
+    """Minimum number of sets of fresh workers."""
     rounds: int | None
-    """Valid visits to every worker in a set; None for as many as starting it took time for."""
+    """Valid rounds per set; None for as many as fit into the time that starting the set took."""
     precision: float
-    """Sets are added until every ratio's half-width is this at the most; 0.02 is 2 %."""
+    """Target half-width of every ratio: sets are added until it is at most this; 0.02 is 2 %."""
     extra_s: float
-    """No set is added for precision that would end later than this after the first began.
+    """Sets are added for precision only if they end within this time after the first set began.
 
-    Without ``budget_s``, and but in a gate, compiling with an empty cache is not counted.
+    Compiling with an empty cache is not counted, except with ``budget_s`` or in a gate.
     """
     budget_s: float | None
-    """No round begins later than this after the first; None for no such bound."""
+    """No round begins later than this after the first; None for no limit."""
     seed: int
-    """Of the order of visits, and of weights and images."""
+    """Seed for the order of visits, the weights and the images."""
     devices: tuple[str, ...] = ()
-    """What ``cuda:all`` stands for; sets are dealt out to them in turn."""
+    """The devices of ``cuda:all``, which measure the sets in turn; empty for a single device."""
     environment: str = "pinned"
-    """The settings that workers start with, a name of bench/machine/environment.py."""
+    """Name of the settings that workers start with (bench/machine/environment.py)."""
     foreign_cpus: float = FOREIGN_CPUS
-    """A round in which others keep more CPUs busy than this is voided."""
+    """Largest number of CPUs that others may keep busy; a round above it is voided."""
     memory_bytes: int | None = None
-    """What all live workers may hold together; None for what is free."""
+    """Memory limit of all live workers together; None for all free memory."""
     image_size: int = IMAGE_SIZE
     l2: str = "warm"
-    """How iterations find a GPU's L2 cache: a name of ``L2``."""
+    """State of a GPU's L2 cache before an iteration: a name in ``L2``."""
     reference_arch: str = ""
     reference_mode: str = "eager"
-    """Ratios are taken to this arch and mode; in a group without, to its first cell."""
+    """Ratios are relative to this arch and mode, or to the first cell of a group without them."""
     against_base: bool = False
-    """Whether every cell is measured a second time, with other code or another interpreter."""
+    """Whether every cell is also measured with the base's code or interpreter."""
     versions: bool = False
-    """Whether the archs are versions of one network, as head and base of a gate are."""
+    """Whether the archs are versions of one network, like head and base of a gate."""
     ceiling: bool = False
-    """Whether to measure first what the device does at the most in each dtype; never in a gate."""
+    """Whether to measure the device's peak rate in each dtype first; never in a gate."""
     energy: bool = False
-    """Whether to measure what a CUDA device takes for an image, once a set of ``sets``."""
+    """Whether to measure a CUDA device's energy per image, once in each of ``sets`` sets."""
     allow_shared: bool = False
-    """Whether others may be on the CUDA device that were there when the run began."""
+    """Whether processes that were on the CUDA device before the run may stay on it."""
     fit: bool = False
-    """Whether to look first for the largest batch of each arch, mode, dtype and task."""
+    """Whether to find the largest batch of each arch, mode, dtype and task first."""
     profile: str = ""
     command: str = ""
-    """What to type to make such a run again."""
+    """Command that repeats the run."""
 
     @property
     def groups(self) -> Mapping[str, tuple[Cell, ...]]:
-        """The cells that a reader compares, by what they have in common."""
+        """The cells that are compared with each other, by group name."""
         groups: dict[str, list[Cell]] = {}
         for cell in self.cells:
             groups.setdefault(cell.group, []).append(cell)
         return {name: tuple(cells) for name, cells in groups.items()}
 
     def device_of(self, set_index: int) -> str:
-        """The device that measures a set: every cell of it, so that each ratio is one device's.
+        """Return the device that measures all cells of a set, so that each ratio is of one device.
 
-        Sets follow each other whatever their devices: two at once would share the host's cores,
-        which are what a launch-bound cell waits for. So no device has two cells at work, and what
-        tells one device from the next is in the intervals, which are over sets.
+        Sets run one after the other, also on different devices: two at once would share the host's
+        cores, which limit a launch-bound cell. So no two cells run at the same time, and
+        differences between devices are part of the intervals, which are over sets.
         """
         if not self.devices:
             return self.cells[0].device
@@ -98,45 +99,45 @@ class Plan:
 
     @property
     def fit_bytes(self) -> int | None:
-        """What a batch may hold to fit, where that is not the device's to say."""
+        """Memory limit for finding the largest batch; None on a GPU, whose memory is the limit."""
         return None if self.is_on_gpu else self.memory_bytes
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether the cells are a CUDA device's."""
+        """Whether the cells run on a CUDA device."""
         return self.cells[0].device.startswith("cuda")
 
     def reference(self, group: str) -> Cell:
-        """The cell of a group that ratios are taken to."""
+        """Return the reference cell of a group, which ratios are relative to."""
         return self.references[group]
 
     @property
     def references(self) -> Mapping[str, Cell]:
-        """The cell of each group that ratios are taken to."""
+        """The reference cell of each group, by group name."""
         arch, mode = self.reference_arch, self.reference_mode
         return {name: waves.reference(cells, arch, mode) for name, cells in self.groups.items()}
 
     @property
     def controls(self) -> tuple[Cell, ...]:
-        """The reference of each group, a second time."""
+        """The control of each group: a second copy of its reference."""
         return tuple(map(waves.control, self.references.values()))
 
     @property
     def compares_versions(self) -> bool:
-        """Whether what is compared are versions of one network."""
+        """Whether the cells compare versions of one network."""
         return self.against_base or self.versions
 
     @property
     def bases(self) -> tuple[Cell, ...]:
-        """What each cell is compared with, where that is another's code."""
+        """The base's copy of each cell; empty without a base."""
         return tuple(map(waves.base, self.cells)) if self.against_base else ()
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """Libraries besides torch that the workers will import, each once."""
-        wanted = [archs.find(cell.arch).imports for cell in self.cells]
-        wanted += [token.imports for cell in self.cells for token in modes.parse(cell.mode)]
-        return tuple(dict.fromkeys(name for names in wanted for name in names))
+        """Libraries besides torch that the workers will import, without duplicates."""
+        imports = [archs.find(cell.arch).imports for cell in self.cells]
+        imports += [token.imports for cell in self.cells for token in modes.parse(cell.mode)]
+        return tuple(dict.fromkeys(name for names in imports for name in names))
 
 
 def cells(
@@ -148,9 +149,9 @@ def cells(
     task_names: Sequence[str],
     device: str,
 ) -> tuple[Cell, ...]:
-    """Every combination, with canonical names, each once.
+    """Return every combination as a cell with canonical names, without duplicates.
 
-    Raises ``RequestError`` in a sentence for a name nobody knows and for what a device cannot do.
+    Raises ``RequestError`` for an unknown name, or if the device does not support a combination.
     """
     for name in arch_names:
         archs.find(name)
@@ -161,99 +162,102 @@ def cells(
     for batch_size in batch_sizes:
         if batch_size < 1:
             raise RequestError(f"a batch holds at least one image, not {batch_size}")
-    spelled = [modes.canonical(name) for name in mode_names]
-    for mode in spelled:
+    canonical_modes = [modes.canonical(name) for name in mode_names]
+    for mode in canonical_modes:
         modes.check(mode, device, task_names)
-    combinations = product(dtype_names, batch_sizes, task_names, arch_names, spelled)
-    found = tuple(
+    combinations = product(dtype_names, batch_sizes, task_names, arch_names, canonical_modes)
+    found_cells = tuple(
         dict.fromkeys(
             Cell(arch=arch, mode=mode, dtype=dtype, batch_size=batch, task=task, device=device)
             for dtype, batch, task, arch, mode in combinations
         )
     )
-    if not found:
-        raise RequestError("nothing to measure: each of the lists of names needs one at least")
-    return found
+    if not found_cells:
+        raise RequestError("nothing to measure: each list of names needs at least one entry")
+    return found_cells
 
 
-def device(given: str | None, *, several: bool = False) -> str:
-    """The device that was asked for, or the one that is there: ``cuda``, else ``cpu``.
+def device(name: str | None, *, several: bool = False) -> str:
+    """Return the device called ``name``; by default ``cuda`` if there is one, else ``cpu``.
 
-    ``several``: whether ``cuda:all`` may be asked for. Raises ``RequestError`` where no device has
-    this name, or this machine has none of it.
+    ``several``: whether ``cuda:all`` is allowed. Raises ``RequestError`` if the name is unknown, or
+    if this machine has no such device.
     """
-    if given is None:
+    if name is None:
         return "cuda" if driver.devices() else "cpu"
-    if given == ALL_DEVICES:
+    if name == ALL_DEVICES:
         if not several:
-            raise RequestError(f"--device {ALL_DEVICES} is the suite's; here one is measured on")
+            raise RequestError(
+                f"--device {ALL_DEVICES} is not supported here: this command measures on one device"
+            )
         check_same_model(driver.names())
-        return given
-    kind, _, index = given.partition(":")
+        return name
+    kind, _, index = name.partition(":")
     if kind not in {"cpu", "cuda"} or (
-        ":" in given and not (kind == "cuda" and index.isascii() and index.isdecimal())
+        ":" in name and not (kind == "cuda" and index.isascii() and index.isdecimal())
     ):
-        raise RequestError(f"no device is called {given!r}; there are {_KNOWN_DEVICES}")
-    if kind == "cuda" and int(index or 0) >= (there := driver.devices()):
-        shown = "no device" if there == 0 else f"{there} of them, counted from 0,"
+        raise RequestError(f"no device is called {name!r}; known: {_KNOWN_DEVICES}")
+    if kind == "cuda" and int(index or 0) >= (count := driver.devices()):
+        shown = "no device" if count == 0 else f"{count} devices, numbered from 0,"
         raise RequestError(
-            f"--device {given}: the NVIDIA driver shows {shown} on this machine; "
+            f"--device {name}: the NVIDIA driver shows {shown} on this machine; "
             "--device cpu needs none"
         )
-    return given
+    return name
 
 
 def foreign_cpus(device: str, *, cores: int, allowed: int) -> float:
-    """How many CPUs others may keep busy in a round that is not voided.
+    """Return how many CPUs other processes may keep busy before a round is voided.
 
-    ``cores`` are those that this process may keep busy, ``allowed`` those that it may run on: more,
-    where it has a quota of their time, and the rest is for others.
+    ``cores``: how many cores this process may keep busy. ``allowed``: how many it may run on. With
+    a CPU quota there are more of these, and the rest is for others.
 
-    A network on a CPU uses every core that it may, and waits for the slowest. One on a GPU is
-    launched from one. Of those that are left idle others may have half, so that each thread finds
-    one of its own; where no quota shares them out a few at the most, a machine's own services.
+    A network on a CPU uses all its cores, and waits for the slowest. One on a GPU is launched from
+    one core. Others may use half of the idle cores, so that each thread finds a core of its own.
+    Without a quota they may use at most ``MOST_FOREIGN_CPUS``, enough for the system's services.
     """
     idle = max(0, allowed - (cores if device == "cpu" else HOST_CORES))
-    half = idle / 2 if cores < allowed else min(idle / 2, MOST_FOREIGN_CPUS)
-    return max(FOREIGN_CPUS, half)
+    limit = idle / 2 if cores < allowed else min(idle / 2, MOST_FOREIGN_CPUS)
+    return max(FOREIGN_CPUS, limit)
 
 
-def l2(given: str | None, device: str) -> str:
-    """How iterations are to find a GPU's L2 cache: as asked for, or else as served images do.
+def l2(state: str | None, device: str) -> str:
+    """Return the state of a GPU's L2 cache: by default ``cold``, as when images are served.
 
-    Raises ``RequestError`` for a name nobody knows, and where the device is none whose cache is
-    emptied.
+    On a CPU the default is ``warm``. Raises ``RequestError`` for an unknown name, and for ``cold``
+    on a CPU, whose caches are not emptied.
     """
-    if given is None:
+    if state is None:
         return "warm" if device == "cpu" else "cold"
-    choose("state of the L2 cache", given, L2)
-    if device == "cpu" and given == "cold":
+    choose("state of the L2 cache", state, L2)
+    if device == "cpu" and state == "cold":
         raise RequestError(
-            "--l2 cold is about a GPU's cache; a CPU's are left to what the network itself, and "
-            "the other workers, make of them"
+            "--l2 cold is about a GPU's cache; the caches of a CPU are not controlled: their "
+            "content depends on the network and on the other workers"
         )
-    return given
+    return state
 
 
-def devices(given: str) -> tuple[str, ...]:
-    """What a device's name stands for, where that is several."""
+def devices(name: str) -> tuple[str, ...]:
+    """Return the devices of ``cuda:all``; empty for any other name."""
     return (
-        tuple(f"cuda:{index}" for index in range(driver.devices())) if given == ALL_DEVICES else ()
+        tuple(f"cuda:{index}" for index in range(driver.devices())) if name == ALL_DEVICES else ()
     )
 
 
 def check_same_model(names: Sequence[str]) -> None:
-    """Refuse devices that sets cannot be dealt out to: none, or not all of one model."""
+    """Raise ``RequestError`` if there is no device, or if the devices are of different models."""
     if not names:
         raise RequestError(
             f"--device {ALL_DEVICES}: the NVIDIA driver shows no device on this machine; "
             "--device cpu needs none"
         )
     if len(set(names)) > 1:
-        told = ", ".join(f"cuda:{index} is {name}" for index, name in enumerate(names))
+        models = ", ".join(f"cuda:{index} is {name}" for index, name in enumerate(names))
         raise RequestError(
-            f"--device {ALL_DEVICES} needs devices of one model, or a figure would be of none: "
-            f"{told}; name one, or hide the others with CUDA_VISIBLE_DEVICES"
+            f"--device {ALL_DEVICES} needs devices of one model, because figures of different "
+            f"models cannot be combined: {models}; name one device, or hide the others with "
+            "CUDA_VISIBLE_DEVICES"
         )
 
 
@@ -261,8 +265,8 @@ def _check_dtype(name: str, device: str, task_names: Sequence[str]) -> None:
     dtype = choose("dtype", name, DTYPES)
     kind = device.partition(":")[0]
     if kind not in dtype.devices:
-        can = ", ".join(other.name for other in DTYPES.values() if kind in other.devices)
-        raise RequestError(f"dtype {name!r} does not run on {device}; there: {can}")
+        supported = ", ".join(other.name for other in DTYPES.values() if kind in other.devices)
+        raise RequestError(f"dtype {name!r} does not run on {device}; available there: {supported}")
     if name == "fp16" and "train" in task_names:
         raise RequestError(
             "fp16 trains only with loss scaling, which is not measured here; train in bf16"

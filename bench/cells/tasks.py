@@ -1,4 +1,4 @@
-"""Tasks: what one iteration does with a network, and what of it is checked."""
+"""Tasks: what one iteration does with a network, and which results are checked."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,16 +19,16 @@ from bench.cells.leaves import Leaves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The results of one run that are compared: leaves on the CPU, by name."""
+    """The results of one run that are compared: leaves on the CPU, by path."""
 
     outputs: Leaves
-    """Leaves of the output; in training also the loss."""
+    """Leaves of the output; in training, the loss too."""
     gradients: Leaves | None
     """Gradients by parameter; None for inference."""
 
 
-_COMPILED = "_orig_mod."  # what torch.compile puts before the names of a network's parameters
-# Names, because a ScriptModule has no class of its own. The last two are torchvision's and timm's.
+_COMPILED = "_orig_mod."  # prefix that torch.compile adds to the names of parameters
+# Names, because a ScriptModule keeps only its class's name. The last two: torchvision's and timm's.
 _RANDOM = frozenset(kind.__name__ for kind in nn.modules.dropout._DropoutNd.__subclasses__()) | {
     "StochasticDepth",
     "DropPath",
@@ -37,7 +37,7 @@ LEARNING_RATE = 1e-3  # small, so that hundreds of steps on one batch stay finit
 
 
 class Task(ABC):
-    """A model and batches in a dtype, iterated."""
+    """A model and its batches in a dtype, on which iterations run."""
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
         self.model = model
@@ -46,9 +46,9 @@ class Task(ABC):
         """The batch that is checked."""
         self._turns: Iterator[Batch] = cycle((self.batch,))
 
-    def rotate(self, others: Iterable[Batch]) -> None:
-        """Have iterations take ``batch`` and these in turn; all have its shape and dtype."""
-        self._turns = cycle((self.batch, *others))
+    def rotate(self, batches: Iterable[Batch]) -> None:
+        """Make iterations use ``batch`` and these in turn; all have its shape and dtype."""
+        self._turns = cycle((self.batch, *batches))
 
     @staticmethod
     @abstractmethod
@@ -57,11 +57,11 @@ class Task(ABC):
 
     @abstractmethod
     def context(self) -> AbstractContextManager[Any]:
-        """Context manager that is entered once for a block of iterations."""
+        """Return the context manager that is entered once for a block of iterations."""
 
     @abstractmethod
     def step(self) -> object:
-        """One iteration."""
+        """Run one iteration."""
 
     @abstractmethod
     def answer(self, batch: Batch | None = None) -> Answer:
@@ -69,29 +69,29 @@ class Task(ABC):
 
 
 class Inference(Task):
-    """A forward pass in ``eval()``, weights and images converted to the dtype."""
+    """A forward pass in ``eval()``, with weights and images converted to the dtype."""
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
-        in_dtype = dtype.torch_dtype
-        cast = module.cast(module.to_eval(model), in_dtype)
-        super().__init__(cast, images.to(in_dtype), targets, dtype)
+        torch_dtype = dtype.torch_dtype
+        cast = module.cast(module.to_eval(model), torch_dtype)
+        super().__init__(cast, images.to(torch_dtype), targets, dtype)
 
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
-        """Empty: inference has no targets."""
+        """Return an empty tensor: inference has no targets."""
         del model
         return torch.empty(0, dtype=torch.long, device=images.device)
 
     def context(self) -> AbstractContextManager[Any]:
-        """``inference_mode``: outside it compiled code is slower."""
+        """Return ``inference_mode``: outside it compiled code is slower."""
         return torch.inference_mode()
 
     def step(self) -> object:
-        """Forward."""
+        """Run a forward pass."""
         return self.model(next(self._turns).images)
 
     def answer(self, batch: Batch | None = None) -> Answer:
-        """The output."""
+        """Return the output."""
         output = self.model((batch or self.batch).images)
         return Answer(outputs=leaves.flatten(output, "output"), gradients=None)
 
@@ -99,8 +99,8 @@ class Inference(Task):
 class Training(Task):
     """A step of SGD with momentum: forward with auxiliary heads, loss, backward, update.
 
-    Weights stay fp32; narrower dtypes autocast. Dropout and stochastic depth are off, so that a
-    step can be checked: their masks would differ from one executor to the next.
+    Weights stay fp32; narrower dtypes use autocast. Dropout and stochastic depth are off, so that
+    a step can be checked: their masks would differ between executors.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
@@ -113,17 +113,18 @@ class Training(Task):
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
         """Random class indices in ``range(num_classes)``; asks the network for ``num_classes``."""
-        # In training batch norm may not take one image; and a network may write into its images.
+        # Eval, because batch norm may not accept one image in training mode. A clone, because a
+        # network may write into its images.
         with torch.no_grad(), module.in_eval(model):
             output = model(images[:1].clone())
-        return torch.randint(archs.classes(output), (len(images),)).to(images.device)
+        return torch.randint(archs.num_classes(output), (len(images),)).to(images.device)
 
     def context(self) -> AbstractContextManager[Any]:
-        """Gradients are on by default."""
+        """Return a null context: gradients are on by default."""
         return nullcontext()
 
     def step(self) -> object:
-        """Forward, backward, update."""
+        """Run forward, backward and update."""
         self.optimizer.zero_grad(set_to_none=True)
         _, loss = self._forward(next(self._turns))
         loss.backward()
@@ -131,7 +132,7 @@ class Training(Task):
         return loss
 
     def answer(self, batch: Batch | None = None) -> Answer:
-        """Outputs and loss of a forward pass, and every gradient."""
+        """Return the outputs and loss of a forward pass, and every gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         output, loss = self._forward(batch or self.batch)
         loss.backward()
@@ -146,8 +147,8 @@ class Training(Task):
         )
 
     def _forward(self, batch: Batch) -> tuple[Any, Tensor]:
-        narrow = self.dtype is not torch.float32
-        with torch.autocast(batch.images.device.type, dtype=self.dtype, enabled=narrow):
+        is_narrow = self.dtype is not torch.float32
+        with torch.autocast(batch.images.device.type, dtype=self.dtype, enabled=is_narrow):
             output = self.model(batch.images)
             return output, archs.loss(output, batch.targets)
 
@@ -161,5 +162,5 @@ TASKS: Mapping[str, type[Task]] = MappingProxyType({"infer": Inference, "train":
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
-    """A parameter's gradient; zeros where it is None, as some compilers also return."""
+    """Return a parameter's gradient; zeros if it is None, as some compilers return."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,6 +1,7 @@
 """Waves: which cells are alive together.
 
-Every ratio to the reference is taken inside a wave; cells of two waves are compared through it.
+Every ratio to the reference is computed inside one wave. Cells of different waves are compared
+through the reference.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,76 +11,77 @@ from bench.cells.cell import Cell
 
 
 def reference(group: Sequence[Cell], arch: str, mode: str) -> Cell:
-    """The cell of a group that ratios are taken to: of this arch and mode where they are there."""
+    """Return a group's reference: of this arch and mode if possible, else of the arch only."""
     return min(group, key=lambda cell: (cell.arch != arch, cell.mode != mode))
 
 
 def control(of: Cell) -> Cell:
-    """The reference once more, as a cell of its own."""
+    """Return the control: the reference as a second cell."""
     return replace(of, control=True)
 
 
 def base(of: Cell) -> Cell:
-    """The same cell of the base."""
+    """Return the base's copy of a cell."""
     return replace(of, base=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """Cells to be measured, and those of their group that they are compared with."""
+    """Cells to measure, and the cells of their group that they are compared with."""
 
     own: tuple[Cell, ...]
-    """Each cell of a group but the reference is one wave's own."""
+    """Cells measured by this wave only. The waves share out all cells except the reference."""
     group: tuple[Cell, ...]
     reference: Cell
     against_base: bool = False
-    """Whether each cell, but for the control, is compared with the base's besides."""
+    """Whether each cell, except the control, is also compared with the base's copy."""
 
     @property
     def anchors(self) -> tuple[Cell, ...]:
-        """The cells that are in each wave: the reference, its control, and its base."""
+        """The cells that are in every wave: the reference, its base if any, and its control."""
         return (*self._and_base(self.reference), control(self.reference))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The anchors, and the own cells mode by mode, the reference's arch first.
+        """The anchors, then the own cells mode by mode, each mode with the reference's arch first.
 
-        In this order workers start, so that wherever it is cut off each has its comparison.
+        Workers start in this order, so that each has its comparison if the order is cut off.
         """
-        found: list[Cell] = []
+        ordered: list[Cell] = []
         for mode in dict.fromkeys(cell.mode for cell in self.own):
             same_mode = [cell for cell in self.group if cell.mode == mode]
-            found += [cell for cell in same_mode if cell.arch == self.reference.arch]
-            found += [cell for cell in self.own if cell.mode == mode]
-        pairs = (cell for head in found for cell in self._and_base(head))
+            ordered += [cell for cell in same_mode if cell.arch == self.reference.arch]
+            ordered += [cell for cell in self.own if cell.mode == mode]
+        pairs = (cell for head in ordered for cell in self._and_base(head))
         return tuple(dict.fromkeys((*self.anchors, *pairs)))
 
     @property
-    def least(self) -> int:
-        """How many of ``cells`` must be alive at once: up to the first own one, and its base."""
+    def min_live(self) -> int:
+        """Minimum number of ``cells`` alive at once: up to the first own cell and its base."""
         if not self.own:
             return len(self.cells)
         own = set(self.own)
         first = next(count for count, cell in enumerate(self.cells, 1) if cell in own)
         return first + self.against_base
 
-    def without(self, apart: Collection[Cell]) -> tuple["Wave", ...]:
-        """The wave in two, the cells ``apart`` being the second's own; in halves if that can't be.
+    def split(self, apart: Collection[Cell]) -> tuple["Wave", ...]:
+        """Split the wave in two: the second part owns the cells ``apart``.
 
-        Just this wave comes back where it is as small as can be.
+        If this is impossible, each part owns half of the cells. A wave with at most one own cell is
+        returned unchanged.
         """
-        second = set(self.own).intersection(replace(cell, base=False) for cell in apart)
-        if len(second) in {0, len(self.own)}:
-            second = set(self.own[(len(self.own) + 1) // 2 :])
-        kept = tuple(cell for cell in self.own if cell not in second)
-        moved = tuple(cell for cell in self.own if cell in second)
-        return tuple(replace(self, own=own) for own in (kept, moved) if own) or (self,)
+        second_own = set(self.own).intersection(replace(cell, base=False) for cell in apart)
+        if len(second_own) in {0, len(self.own)}:
+            second_own = set(self.own[(len(self.own) + 1) // 2 :])
+        first_part = tuple(cell for cell in self.own if cell not in second_own)
+        second_part = tuple(cell for cell in self.own if cell in second_own)
+        return tuple(replace(self, own=own) for own in (first_part, second_part) if own) or (self,)
 
     def _and_base(self, cell: Cell) -> tuple[Cell, ...]:
         return (cell, base(cell)) if self.against_base else (cell,)
 
 
-def whole(group: Sequence[Cell], to: Cell, *, against_base: bool = False) -> Wave:
-    """The wave of a whole group, whose reference is ``to``."""
+def single_wave(group: Sequence[Cell], to: Cell, *, against_base: bool = False) -> Wave:
+    """Return one wave for a whole group, with the reference ``to``."""
     own = tuple(cell for cell in group if cell != to)
     return Wave(own=own, group=tuple(group), reference=to, against_base=against_base)

@@ -1,4 +1,4 @@
-"""The command line: ``googlenet-bench``. The only printer besides the pytest front."""
+"""The command line ``googlenet-bench``; only this package and the pytest front print."""
 
 import argparse
 import sys
@@ -14,14 +14,14 @@ from bench.names import RequestError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0 for fine, 2 for a wrong request, or what it found."""
+    """Run a command and return its exit code (``bench.exits.Exit``)."""
     parser = _parser()
-    options, more = parser.parse_known_args(arguments)
-    options.more = more
-    if more and not options.takes_more:
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
-    sys.path.insert(0, str(Path.cwd()))  # where package.module:factory is looked for, as by -m
-    # torchvision decorates functions with it at import; a user can do nothing about it.
+    options, unknown = parser.parse_known_args(arguments)
+    options.unknown = unknown
+    if unknown and not options.passes_unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    sys.path.insert(0, str(Path.cwd()))  # search path of package.module:factory, as with -m
+    # torchvision uses the deprecated decorator at import; users cannot change that.
     warnings.filterwarnings("ignore", "`torch.jit.script.*` is deprecated")
     try:
         output: Output = options.command(options)
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="googlenet-bench",
-        description="GoogLeNet beside torchvision's and its variants: what each costs, and reports "
-        "of what was measured. Measuring itself is `nox -s bench`, or `pytest bench/suite`.",
+        description="Compare GoogLeNet, its variants and torchvision's: count their costs, and "
+        "write reports of measured runs. To measure, run `nox -s bench` or `pytest bench/suite`.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = Commands(parser.add_subparsers(metavar="COMMAND", required=True))

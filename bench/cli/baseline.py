@@ -1,7 +1,7 @@
-"""What does not wobble: ``baseline`` writes it, ``gate --static`` compares with what was written.
+"""The commands about exact counts: ``baseline`` writes them, ``gate --static`` compares them.
 
-Exit codes of the latter: 0 where nothing differs from the baseline, 1 where anything does, be it
-for the better, 2 for a baseline or a request that nothing can be compared with.
+Exit codes of ``gate --static``: 0 if no count differs from the baseline, 1 if any differs, even for
+the better, 2 if the baseline or the request is invalid.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from bench.suite.profiles import PROFILES
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 
 DIFFERS = 1
-DEVICE = "cpu"  # counts are taken on it, whatever the machine has
+DEVICE = "cpu"  # counts are made on a CPU, even if the machine has a GPU
 COUNT = scaled(1, 0)
 PROFILE = PROFILES["quick"]
 DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
@@ -36,7 +36,7 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
         "tasks": ("infer",),
     }
 )
-RUNS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
+RUNS_ON_CPU: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {
         "modes": lambda name: all(DEVICE in token.devices for token in modes.parse(name)),
         "dtypes": lambda name: DEVICE in names.choose("dtype", name, DTYPES).devices,
@@ -44,37 +44,38 @@ RUNS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
 )
 
 
-class Choice(NamedTuple):
-    """What is counted."""
+class Selection(NamedTuple):
+    """The cells whose counts are made."""
 
     cells: tuple[Cell, ...]
     left_out: str
-    """A sentence on what the settings have and no count is taken of; empty where that is nothing.
-    """
+    """A sentence on the settings' modes and dtypes that are not counted; empty if all are."""
 
 
 def add(commands: Commands) -> None:
-    """Add them."""
-    written = commands.add(
-        "baseline", _baseline, "count what does not wobble, and write the file that is committed"
+    """Add the command ``baseline``."""
+    parser = commands.add(
+        "baseline",
+        _baseline,
+        "count parameters, MACs, bytes and graphs, and write the file to commit",
     )
-    written.add_argument(
+    parser.add_argument(
         "--output",
         type=Path,
         default=baseline.PATH,
         metavar="FILE",
-        help=f"where to write it, from the current directory ({baseline.PATH})",
+        help=f"file to write, relative to the current directory ({baseline.PATH})",
     )
-    add_cell_options(written)
+    add_cell_options(parser)
 
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which cells, as the suite has them."""
+    """Add the options that select cells, as in the suite."""
     for name, text in (
         ("archs", "registered names, torchvision:NAME, module:factory"),
         ("modes", "tokens joined by +"),
         ("dtypes", "fp32 and bf16"),
-        ("batch_sizes", "images a batch"),
+        ("batch_sizes", "images per batch"),
         ("tasks", "infer, train"),
     ):
         numbers = isinstance(DEFAULTS[name][0], int)
@@ -82,8 +83,8 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
             f"--{name.replace('_', '-')}",
             type=listed_numbers if numbers else listed,
             metavar="A,B,…",
-            help=f"{text}; separated by commas (what [{'.'.join(settings.TABLE)}] in "
-            f"{settings.FILE} says, or {','.join(map(str, DEFAULTS[name]))})",
+            help=f"{text}; separated by commas (default: [{'.'.join(settings.TABLE)}] in "
+            f"{settings.FILE}, or else {','.join(map(str, DEFAULTS[name]))})",
         )
     parser.add_argument(
         "--image-size",
@@ -95,7 +96,7 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The names in a list with commas."""
+    """Return the names in a comma-separated list."""
     try:
         return names.listed(text, "the list")
     except RequestError as error:
@@ -103,11 +104,11 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def listed_numbers(text: str) -> tuple[int, ...]:
-    """The whole numbers in a list with commas."""
+    """Return the whole numbers in a comma-separated list."""
     try:
         return tuple(map(int, listed(text)))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
 
 
 def add_static_options(parser: argparse.ArgumentParser) -> None:
@@ -117,91 +118,93 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=baseline.PATH,
         metavar="FILE",
-        help=f"what to compare with, from the current directory ({baseline.PATH})",
+        help=f"baseline to compare with, relative to the current directory ({baseline.PATH})",
     )
     add_cell_options(parser)
 
 
 def static(options: argparse.Namespace) -> Output:
-    """``gate --static``: compare counts with the baseline."""
-    cells, left_out = _choice(options)
-    then = baseline.read(options.baseline)
-    baseline.check_same_counter(then, options.baseline)
+    """Run ``gate --static``: compare counts with the baseline."""
+    cells, left_out = _select(options)
+    stored = baseline.read(options.baseline)
+    baseline.check_same_counter(stored, options.baseline)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(then, ids, options.image_size, options.baseline)
+    baseline.check_same_cells(stored, ids, options.image_size, options.baseline)
     differences: tuple[CountDifference, ...] = ()
     with count_client.counter(cells, options.image_size) as counter:
-        for now in counter.steps():
-            differences = baseline.compare(then, now)
+        for current in counter.steps():
+            differences = baseline.compare(stored, current)
             if differences:
                 break
     text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
     if options.format in PROSE:
-        summary = _summary(then, now, differences, options.baseline, left_out)
+        summary = _summary(stored, current, differences, options.baseline, left_out)
         text = f"{text}\n\n{summary}" if differences else summary
     return Output(text, exit_code=DIFFERS if differences else 0)
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells, left_out = _choice(options)
+    cells, left_out = _select(options)
     baseline.check_replaceable(options.output)
     with count_client.counter(cells, options.image_size) as counter:
-        counted = counter.everything()
+        counts = counter.everything()
     try:
-        baseline.write(counted, options.output)
+        baseline.write(counts, options.output)
     except OSError as error:
         raise RequestError(f"cannot write {options.output}: {error.strerror}") from error
-    rows = _count_rows(counted.cells)
+    rows = _count_rows(counts.cells)
     if options.format in PROSE:
-        rows["is_lower_bound"] = rows["cell"].isin(baseline.lower_bounds(counted))
+        rows["is_lower_bound"] = rows["cell"].isin(baseline.lower_bounds(counts))
     lines = [FORMATS[options.format](COUNT_COLUMNS, rows)]
     if options.format in PROSE and (
-        told := " ".join(filter(None, [*_lower_bounds(counted), left_out]))
+        notes := " ".join(filter(None, [*_lower_bounds(counts), left_out]))
     ):
-        lines += ["", told]
+        lines += ["", notes]
     if options.format == "rich":
         lines.append(f"wrote {options.output}")
     return Output("\n".join(lines))
 
 
-def _choice(options: argparse.Namespace) -> Choice:
-    """What the options ask for, else the settings of the project here, else the quick profile."""
+def _select(options: argparse.Namespace) -> Selection:
+    """Select cells by the options, or else the project's settings, or else the quick profile."""
     if options.image_size < 1:
         raise RequestError(f"--image-size must be at least 1, not {options.image_size}")
-    said = settings.read(_root())
-    asked = {
-        name: getattr(options, name) or getattr(said, name) or default
+    table = settings.read(_root())
+    selected = {
+        name: getattr(options, name) or getattr(table, name) or default
         for name, default in DEFAULTS.items()
     }
     left_out: list[str] = []
-    for name in (name for name in RUNS if not getattr(options, name)):
-        asked[name], others = _divided(name, asked[name])
-        left_out += others
+    for name in (name for name in RUNS_ON_CPU if not getattr(options, name)):
+        selected[name], not_run = _split_by_cpu(name, selected[name])
+        left_out += not_run
     cells = plan.cells(
-        arch_names=asked["archs"],
-        mode_names=asked["modes"],
-        dtype_names=asked["dtypes"],
-        batch_sizes=asked["batch_sizes"],
-        task_names=asked["tasks"],
+        arch_names=selected["archs"],
+        mode_names=selected["modes"],
+        dtype_names=selected["dtypes"],
+        batch_sizes=selected["batch_sizes"],
+        task_names=selected["tasks"],
         device=DEVICE,
     )
-    told = f"Left out, as counts are taken on a CPU: {', '.join(left_out)}." if left_out else ""
-    return Choice(cells=cells, left_out=told)
+    sentence = (
+        f"Not counted, because a CPU does not run them: {', '.join(left_out)}." if left_out else ""
+    )
+    return Selection(cells=cells, left_out=sentence)
 
 
-def _divided(name: str, of_settings: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The settings' modes or dtypes that a CPU runs, and the others."""
-    here = tuple(filter(RUNS[name], of_settings))
-    if not here:
+def _split_by_cpu(name: str, configured: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the settings' modes or dtypes that a CPU runs, and those that it does not."""
+    on_cpu = tuple(filter(RUNS_ON_CPU[name], configured))
+    if not on_cpu:
         raise RequestError(
-            f"counts are taken on a CPU, which runs none of the settings' {name} "
-            f"({', '.join(of_settings)}): choose others with --{name}"
+            f"counts are made on a CPU, which runs none of the settings' {name} "
+            f"({', '.join(configured)}): select others with --{name}"
         )
-    return here, tuple(other for other in of_settings if other not in here)
+    return on_cpu, tuple(value for value in configured if value not in on_cpu)
 
 
 def _root() -> Path:
-    """Where the settings are: as for the gate, the checkout's folder, or this one without git."""
+    """Return the folder of the settings: the checkout's root, or without git the current folder."""
     folder = Path.cwd()
     try:
         return git.top(folder)
@@ -245,34 +248,36 @@ def _difference_rows(differences: Sequence[CountDifference]) -> pd.DataFrame:
 
 
 def _summary(
-    then: Baseline,
-    now: Baseline,
+    stored: Baseline,
+    current: Baseline,
     differences: Sequence[CountDifference],
     path: Path,
     left_out: str,
 ) -> str:
-    """What all differences come to, and what to do."""
-    made = sum(map(len, now.cells.values()))
-    left = sum(len(RULES.keys() - now.cells.get(cell, {}).keys()) for cell in then.cells)
+    """Summarise all differences and say what to do."""
+    count = sum(map(len, current.cells.values()))
+    missing = sum(len(RULES.keys() - current.cells.get(cell, {}).keys()) for cell in stored.cells)
     worse = sum(difference.change is Change.WORSE for difference in differences)
-    sentences = [f"Nothing differs from {path}: {made} counts of {len(now.cells)} cells."]
+    sentences = [
+        f"Nothing differs from {path}: {count} counts of {len(current.cells)} cells are equal."
+    ]
     if differences:
         sentences = [
-            f"{len(differences)} of {made} counts differ from {path}, {worse} for the worse.",
-            *([f"Counting stopped there, with {left} to go."] if left else []),
-            "Where that is meant, write it anew and commit it: googlenet-bench baseline, with the "
-            "same options.",
+            f"{len(differences)} of {count} counts differ from {path}, {worse} for the worse.",
+            *([f"Counting stopped there: {missing} counts were not made."] if missing else []),
+            "If the change is intended, write a new baseline with the same options and commit it: "
+            "googlenet-bench baseline.",
         ]
-    changes = baseline.version_changes(then, now).values()
-    sentences += (f"Mind that {change}." for change in changes)
-    return " ".join(filter(None, [*sentences, *_lower_bounds(now), left_out]))
+    changes = baseline.version_changes(stored, current).values()
+    sentences += (f"Note that {change}." for change in changes)
+    return " ".join(filter(None, [*sentences, *_lower_bounds(current), left_out]))
 
 
-def _lower_bounds(counted: Baseline) -> Iterator[str]:
-    """A sentence for each arch whose MACs are a lower bound."""
+def _lower_bounds(counts: Baseline) -> Iterator[str]:
+    """Yield a sentence for each arch whose MACs are a lower bound."""
     by_arch = {
         name.partition("/")[0]: operators
-        for name, operators in baseline.lower_bounds(counted).items()
+        for name, operators in baseline.lower_bounds(counts).items()
     }
     for arch, operators in by_arch.items():
         yield f"The MACs of {arch} are a lower bound: {operators}, not counted."

@@ -1,4 +1,4 @@
-"""Commands: what each part of the command line is made of."""
+"""The building blocks of commands: their output, their options and their registration."""
 
 import argparse
 from collections.abc import Callable
@@ -11,18 +11,19 @@ from bench.tables import FORMATS
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command has to say, and the exit code."""
+    """The output of a command, and its exit code."""
 
     text: str
+    """Text for standard output."""
     exit_code: int = 0
     errors: tuple[str, ...] = ()
-    """Sentences on what could not be had beside the text, for standard error."""
+    """Messages for standard error, about parts that failed."""
 
 
 def folder(text: str) -> Path:
-    """The folder that an option names; an empty name would be the current folder."""
+    """Return an option's folder; refuse an empty name, which would be the current folder."""
     if not text:
-        raise argparse.ArgumentTypeError("it names no folder")
+        raise argparse.ArgumentTypeError("the name is empty: give a folder")
     return Path(text)
 
 
@@ -31,25 +32,26 @@ Command = Callable[[argparse.Namespace], Output]
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Where commands are added."""
+    """The commands of the command line."""
 
-    subparsers: Any  # argparse keeps its type to itself
+    subparsers: Any  # argparse does not export its type
 
     def add(
-        self, name: str, command: Command, help_text: str, *, takes_more: bool = False
+        self, name: str, command: Command, help_text: str, *, passes_unknown: bool = False
     ) -> argparse.ArgumentParser:
-        """Add a command that prints tables, in the format that is asked for.
+        """Add a command that prints tables in the format of ``--format``.
 
-        What it does not know itself is an error, or where it ``takes_more`` given to it as that.
+        Unknown arguments are an error, unless ``passes_unknown``: then the command gets them as
+        ``options.unknown``.
         """
         parser: argparse.ArgumentParser = self.subparsers.add_parser(
             name,
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
-            allow_abbrev=not takes_more,
+            allow_abbrev=not passes_unknown,
         )
         parser.add_argument(
             "--format", choices=tuple(FORMATS), default="rich", help="how tables are printed (rich)"
         )
-        parser.set_defaults(command=command, takes_more=takes_more)
+        parser.set_defaults(command=command, passes_unknown=passes_unknown)
         return parser

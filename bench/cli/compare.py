@@ -1,10 +1,10 @@
-"""The command about two runs that were not measured together, which needs no torch: ``compare``."""
+"""The command ``compare``: two runs that were not measured together. It needs no torch."""
 
 import argparse
 from pathlib import Path
 
 from bench.cli.command import Commands, Output
-from bench.cli.runs import recorded
+from bench.cli.runs import read_run
 from bench.gate import advice
 from bench.gate.compare import compare
 from bench.gate.comparison import FAILS
@@ -14,11 +14,12 @@ from bench.records.circumstances import CIRCUMSTANCES
 
 
 def add(commands: Commands) -> None:
-    """Add it."""
+    """Add the command."""
     parser = commands.add(
         "compare",
         _compare,
-        "compare two runs cell by cell, without torch: advice, as they were not measured together",
+        "compare two runs cell by cell, without torch; the result is only advice, because they "
+        "were not measured together",
     )
     for name, which in (("A", "earlier"), ("B", "later")):
         parser.add_argument(
@@ -30,21 +31,21 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--across",
         metavar="NAMES",
-        help="what may differ between the runs, with commas between: " + ", ".join(CIRCUMSTANCES),
+        help="what may differ between the runs, separated by commas: " + ", ".join(CIRCUMSTANCES),
     )
     parser.add_argument(
         "--fail-on",
         metavar="ADVICE",
-        help="exit codes to end with where a cell is advised so, with commas between: "
+        help="advice that sets the exit code if a cell gets it, separated by commas: "
         + ", ".join(f"{advice} ({code})" for advice, code in FAILS.items()),
     )
 
 
 def _compare(options: argparse.Namespace) -> Output:
     fail_on = _listed(options.fail_on, "--fail-on")
-    for word in fail_on:
-        choose("advice to fail on", word, FAILS)
-    a, b = recorded(options.a), recorded(options.b)
+    for advised in fail_on:
+        choose("advice to fail on", advised, FAILS)
+    a, b = read_run(options.a), read_run(options.b)
     compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
     return Output(advice.render(options.format, compared, runs), compared.exit_code(fail_on))

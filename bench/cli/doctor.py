@@ -1,4 +1,4 @@
-"""The command about the machine: ``doctor`` looks at it, and measures nothing."""
+"""The command ``doctor``: it inspects the machine and measures nothing."""
 
 import argparse
 from dataclasses import asdict
@@ -17,20 +17,22 @@ COLUMNS = tuple(
 
 
 def add(commands: Commands) -> None:
-    """Add it."""
+    """Add the command."""
     doctor = commands.add(
         "doctor",
         _doctor,
-        "say whether this machine can measure, and what of it would spoil the figures",
+        "check whether this machine can measure, and what would spoil the figures",
     )
-    doctor.add_argument("--device", help="cpu, cuda, cuda:N or cuda:all (cuda where there is one)")
+    doctor.add_argument(
+        "--device", help="cpu, cuda, cuda:N or cuda:all (default: cuda if available)"
+    )
 
 
 def _doctor(options: argparse.Namespace) -> Output:
     from bench.doctor import examine
     from bench.doctor.finding import Severity
 
-    found = examine.examine(plan.device(options.device, several=True))
-    text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, found)))
-    prevented = any(one.state is Severity.PREVENTS for one in found)
+    findings = examine.examine(plan.device(options.device, several=True))
+    text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, findings)))
+    prevented = any(finding.state is Severity.PREVENTS for finding in findings)
     return Output(text, Exit.FAILED if prevented else Exit.FINE)

@@ -1,4 +1,4 @@
-"""The gate's command: ``gate --base REV`` measures and judges, ``--static`` compares counts."""
+"""The command ``gate``: ``--base REV`` measures and judges, ``--static`` compares counts."""
 
 import argparse
 import os
@@ -11,20 +11,20 @@ from bench.names import RequestError
 
 BASES = frozenset({"--base", "--base-python"})
 OPTIONS = """\
-Without --static, an option is one of the gate's (--base REV, --base-python PATH, --delta,
---most-sets), of the suite's (--archs, --modes, --batch-sizes, --budget, --report-dir, …) or of
-pytest's (-k, --junitxml, …); `pytest bench/suite --help` has them all. With it:
+Without --static, options are those of the gate (--base REV, --base-python PATH, --delta,
+--most-sets), of the suite (--archs, --modes, --batch-sizes, --budget, --report-dir, …) and of
+pytest (-k, --junitxml, …); `pytest bench/suite --help` lists them. With --static:
 
 """
 
 
 def add(commands: Commands) -> None:
-    """Add it."""
+    """Add the command."""
     gate = commands.add(
         "gate",
         _gate,
-        "say whether a change made anything slower than a base, or larger than a baseline",
-        takes_more=True,
+        "report whether a change makes a cell slower than a base, or larger than a baseline",
+        passes_unknown=True,
     )
     gate.formatter_class = argparse.RawDescriptionHelpFormatter
     gate.epilog = OPTIONS + _static_parser().format_help()
@@ -37,16 +37,18 @@ def add(commands: Commands) -> None:
 
 def _gate(options: argparse.Namespace) -> Output:
     if options.static:
-        asked = _static_parser().parse_args(options.more, namespace=options)
-        return baseline.static(asked)
+        parsed = _static_parser().parse_args(options.unknown, namespace=options)
+        return baseline.static(parsed)
     if options.format != "rich":
-        raise RequestError("--format goes with --static; a gate writes gate.md and gate.json")
-    if not any(option.partition("=")[0] in BASES for option in options.more):
+        raise RequestError(
+            "--format applies only to --static; without it the gate writes gate.md and gate.json"
+        )
+    if not any(option.partition("=")[0] in BASES for option in options.unknown):
         raise RequestError(
             "name what to compare with: --base REV, --base-python PATH, or --static for the "
             "committed counts"
         )
-    return Output("", exit_code=_judge(options.more))
+    return Output("", exit_code=_judge(options.unknown))
 
 
 def _static_parser() -> argparse.ArgumentParser:
@@ -61,22 +63,22 @@ def _static_parser() -> argparse.ArgumentParser:
 
 
 class _InternalErrors:
-    """A pytest plugin that tells an error inside of pytest, whose exit code is a gate's too."""
+    """A pytest plugin that detects internal errors, whose exit code a gate uses otherwise."""
 
-    broke = False
+    occurred = False
 
     def pytest_internalerror(self) -> None:
-        """Remember it."""
-        self.broke = True
+        """Record the error."""
+        self.occurred = True
 
 
 def _judge(options: list[str]) -> int:
-    """Run the suite as a gate; its exit code is pytest's but for what a gate calls otherwise."""
+    """Run the suite as a gate and return pytest's exit code, translated to the gate's."""
     import pytest
 
     from bench import suite
 
-    watch = _InternalErrors()
+    internal_errors = _InternalErrors()
     status = pytest.main(
         [
             str(Path(suite.__file__).parent),
@@ -84,7 +86,9 @@ def _judge(options: list[str]) -> int:
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
             *options,
         ],
-        plugins=[watch],
+        plugins=[internal_errors],
     )
-    wrong = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
-    return Exit.WRONG_REQUEST if watch.broke or status in wrong else int(status)
+    wrong_request = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
+    return (
+        Exit.WRONG_REQUEST if internal_errors.occurred or status in wrong_request else int(status)
+    )

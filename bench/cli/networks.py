@@ -1,4 +1,4 @@
-"""Commands about networks, which measure nothing: ``archs``, ``modes``, ``cost``, ``table1``."""
+"""Commands that describe networks without timing: ``archs``, ``modes``, ``cost``, ``table1``."""
 
 import argparse
 import textwrap
@@ -9,11 +9,11 @@ import pandas as pd
 
 from bench.cells import archs, modes
 from bench.cli.command import Commands, Output
-from bench.errors import first_line, in_a_line
+from bench.errors import first_line, one_line
 from bench.exits import Exit
 from bench.names import RequestError
 from bench.records.counted import not_counted, notes_on
-from bench.standard_output import kept_clean
+from bench.standard_output import stdout_to_stderr
 from bench.tables import FORMATS, PROSE, Column, escaped, filled, scaled, terminal_console
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ REMARK_WIDTH = 60  # characters
 
 
 def add(commands: Commands) -> None:
-    """Add them."""
-    commands.add("archs", _archs, "list the registered networks, and what tells them apart")
-    commands.add("modes", _modes, "list the words that a mode is made of")
+    """Add the commands."""
+    commands.add("archs", _archs, "list the registered networks and how they differ")
+    commands.add("modes", _modes, "list the tokens of which modes consist")
 
     cost = commands.add("cost", _cost, "count parameters, MACs, FLOPs and activations")
     cost.add_argument(
@@ -40,10 +40,10 @@ def add(commands: Commands) -> None:
     )
     cost.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
     cost.add_argument(
-        "--stages", action="store_true", help="one row for each stage, instead of one for each arch"
+        "--stages", action="store_true", help="print one row per stage, instead of one per arch"
     )
 
-    table1 = commands.add("table1", _table1, "put a network's counts beside the paper's Table 1")
+    table1 = commands.add("table1", _table1, "compare a network's counts with the paper's Table 1")
     table1.add_argument("arch", nargs="?", default="googlenet", metavar="ARCH", help="(googlenet)")
 
 
@@ -76,7 +76,7 @@ def _modes(options: argparse.Namespace) -> Output:
 
 
 def _shortened(text: str) -> str:
-    """A remark as a table has it; CSV and JSON have it whole."""
+    """Return a remark shortened for tables; CSV and JSON have the complete text."""
     return textwrap.shorten(text, REMARK_WIDTH, placeholder=" …")
 
 
@@ -114,8 +114,10 @@ def _cost(options: argparse.Namespace) -> Output:
             errors.append(str(error))
     if not counted:
         raise RequestError("; ".join(errors))
-    rows = [row for cost in counted for row in (_stages if options.stages else _whole)(cost)]
-    table = pd.DataFrame(rows, dtype=object)  # whole numbers stay so beside missing ones
+    rows = [
+        row for cost in counted for row in (_stage_rows if options.stages else _network_rows)(cost)
+    ]
+    table = pd.DataFrame(rows, dtype=object)  # keeps integers as integers beside missing values
     text = FORMATS[options.format](filled(COST_COLUMNS, table), table)
     notes = [f"{cost.arch}: {note}" for cost in counted for note in notes_on(cost.per_image())]
     if notes and options.format in PROSE:
@@ -124,8 +126,8 @@ def _cost(options: argparse.Namespace) -> Output:
     return Output(text, Exit.WRONG_REQUEST if errors else Exit.FINE, tuple(errors))
 
 
-def _whole(cost: "Cost") -> list[dict[str, Any]]:
-    """The one row of a network."""
+def _network_rows(cost: "Cost") -> list[dict[str, Any]]:
+    """Return the single row of a network."""
     return [
         {
             **_row(cost, cost),
@@ -138,15 +140,15 @@ def _whole(cost: "Cost") -> list[dict[str, Any]]:
     ]
 
 
-def _stages(cost: "Cost") -> list[dict[str, Any]]:
-    """A row for each stage of a network."""
+def _stage_rows(cost: "Cost") -> list[dict[str, Any]]:
+    """Return one row for each stage of a network."""
     return [_row(cost, stage, stage=stage.name) for stage in cost.stages]
 
 
-def _row(cost: "Cost", part: "Cost | StageCost", **named: str) -> dict[str, Any]:
+def _row(cost: "Cost", part: "Cost | StageCost", **extra: str) -> dict[str, Any]:
     return {
         "arch": cost.arch,
-        **named,
+        **extra,
         "image_size": cost.image_size,
         "batch_size": cost.batch_size,
         "params": part.params,
@@ -184,16 +186,16 @@ def _table1(options: argparse.Namespace) -> Output:
         raise RequestError(f"{options.arch}: {error}") from error
     rows = [
         {
-            "row": found.row.name,
-            "weights": found.weights,
-            "paper_params": found.row.params,
-            "params_agree": found.params_agree,
-            "macs": found.macs,
-            "paper_ops": found.row.ops,
-            "ops_agree": found.ops_agree,
-            "reason": found.reason,
+            "row": comparison.row.name,
+            "weights": comparison.weights,
+            "paper_params": comparison.row.params,
+            "params_agree": comparison.params_agree,
+            "macs": comparison.macs,
+            "paper_ops": comparison.row.ops,
+            "ops_agree": comparison.ops_agree,
+            "reason": comparison.reason,
         }
-        for found in compared
+        for comparison in compared
     ]
     return Output(FORMATS[options.format](TABLE1_COLUMNS, pd.DataFrame(rows)))
 
@@ -202,11 +204,11 @@ def _count(arch: archs.Arch, image_size: int, batch_size: int) -> "Cost":
     from bench.worker import cost
 
     try:
-        with kept_clean():  # networks print, and JSON must stay JSON
+        with stdout_to_stderr():  # a network may print, which would make the JSON invalid
             return cost.count(arch, image_size=image_size, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way
         is_sentence = isinstance(error, ValueError | RuntimeError)
-        said = (is_sentence and first_line(str(error))) or in_a_line(error)
-        raise RequestError(f"{arch.name} at {image_size}×{image_size}: {said}") from error
+        reason = (is_sentence and first_line(str(error))) or one_line(error)
+        raise RequestError(f"{arch.name} at {image_size}×{image_size}: {reason}") from error

@@ -1,4 +1,4 @@
-"""Commands about runs that were made, which need no torch: ``report``."""
+"""The command ``report``: reports of finished runs. It needs no torch."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ SIDE_BY_SIDE = "side-by-side"
 def _summary(run: RunRecord) -> Table:
     rows = frame.summary(run)
     columns = () if rows.empty else summary.shown_columns(run, rows)
-    return (*columns[:2], *ladder.WHERE_COLUMNS, *columns[2:]), rows
+    return (*columns[:2], *ladder.GROUP_COLUMNS, *columns[2:]), rows
 
 
 def _trust(run: RunRecord) -> Table:
@@ -51,7 +51,7 @@ def _verdicts(run: RunRecord) -> Table:
 
 TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
     "summary": _summary,
-    "ladder": lambda run: ((*ladder.WHERE_COLUMNS, *ladder.STEP_COLUMNS), ladder.frame(run)),
+    "ladder": lambda run: ((*ladder.GROUP_COLUMNS, *ladder.STEP_COLUMNS), ladder.frame(run)),
     "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
     "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
     "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
@@ -64,11 +64,11 @@ TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
 
 
 def add(commands: Commands) -> None:
-    """Add them."""
+    """Add the command."""
     report = commands.add(
         "report",
         _report,
-        "make the reports of a run or a gate again from its run file, or put runs side by side, "
+        "write the reports of a run or a gate again from its run file, or put runs side by side, "
         "without torch",
     )
     report.add_argument(
@@ -76,27 +76,27 @@ def add(commands: Commands) -> None:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help=f"run files (.json), or journals of runs that were cut off ({journal.SUFFIX})",
+        help=f"run files (.json), or journals of interrupted runs ({journal.SUFFIX})",
     )
     report.add_argument(
         "--report-dir",
         type=folder,
         metavar="DIR",
-        help="write the reports there, instead of beside the run file",
+        help="folder for the reports (default: the run file's folder)",
     )
     report.add_argument(
-        "--table", metavar="NAME", help=f"print just one table: {', '.join(TABLES)}"
+        "--table", metavar="NAME", help=f"print only one table: {', '.join(TABLES)}"
     )
     report.add_argument(
         "--labels",
         metavar="NAMES",
-        help="put the runs side by side under these names, with commas between, in one table; "
-        f"with --report-dir, write {SIDE_BY_SIDE}.md and .csv there",
+        help="put the runs side by side in one table under these names, separated by commas; "
+        f"with --report-dir, also write {SIDE_BY_SIDE}.md and .csv",
     )
 
 
-def recorded(path: Path) -> RunRecord:
-    """The run in a run file, or what a journal tells of one."""
+def read_run(path: Path) -> RunRecord:
+    """Return the run of a run file, or the part of a run that a journal has."""
     if path.suffix != journal.SUFFIX:
         return store.read(path)
     return Outcome.from_events(journal.read(path)).run_record(machine_info={}, commit_info={})
@@ -106,56 +106,62 @@ def _report(options: argparse.Namespace) -> Output:
     if options.labels is not None:
         return _side_by_side(options)
     if options.report_dir is not None and len(options.run) > 1:
-        raise RequestError("--report-dir takes one run file, or the reports would overwrite")
+        raise RequestError(
+            "--report-dir takes one run file: reports of several would overwrite each other"
+        )
     if options.table is not None and options.report_dir is not None:
-        raise RequestError("--table prints a table and writes nothing: leave --report-dir out")
+        raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
         table = choose("table", options.table, TABLES)
-        found = [table(recorded(path)) for path in options.run]
-        return Output("\n".join(FORMATS[options.format](*one) for one in found))
-    return Output("\n".join(line for path in options.run for line in _anew(path, options)))
+        tables = [table(read_run(path)) for path in options.run]
+        return Output("\n".join(FORMATS[options.format](*rows) for rows in tables))
+    return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
 
 
-def _anew(path: Path, options: argparse.Namespace) -> Iterator[str]:
-    """Write a run's reports, or a gate's; what is printed of them."""
-    run = recorded(path)
+def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Write the reports of a run or a gate, and yield the lines to print."""
+    run = read_run(path)
     folder = options.report_dir or path.parent
-    in_full = options.format == "rich"
+    is_rich = options.format == "rich"
     if run.gate is not None:
         gate = Gate.from_run(run)
-        if in_full:
+        if is_rich:
             yield f"{gate.sides.head} against {gate.sides.base}: {gate_report.headline(gate)}"
         yield FORMATS[options.format](*_verdicts(run))
         write = partial(gate_files.write, gate)
     else:
-        if in_full:
+        if is_rich:
             for title, group in summary.groups(frame.summary(run)):
                 yield title
                 yield FORMATS["rich"](summary.shown_columns(run, group), group)
         else:
             yield FORMATS[options.format](*_summary(run))
-        write = partial(files.write, run, beside=path.parent)
+        write = partial(files.write, run, run_folder=path.parent)
     try:
         written = write(folder)
     except OSError as error:
         raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
-    if in_full:
+    if is_rich:
         yield from (f"wrote {file}" for file in written)
 
 
 def _side_by_side(options: argparse.Namespace) -> Output:
     labels = listed(options.labels, "--labels")
     if options.table is not None:
-        raise RequestError("--table is of a single run, and --labels puts runs side by side")
+        raise RequestError(
+            "--table prints a table of a single run, and --labels puts runs side by side: use only "
+            "one of them"
+        )
     if len(labels) != len(options.run) or len(labels) < 2:
         raise RequestError(
-            f"--labels names each of two runs or more, with commas between: {len(options.run)} "
-            f"run{'s' if len(options.run) > 1 else ''} and {options.labels!r} do not match"
+            "--labels needs at least two runs and one name for each, separated by commas: "
+            f"{len(options.run)} run{'s' if len(options.run) > 1 else ''} and {options.labels!r} "
+            "do not match"
         )
     if len(set(labels)) < len(labels):
-        raise RequestError(f"--labels {options.labels!r} names two runs the same")
-    runs = {label: recorded(path) for label, path in zip(labels, options.run, strict=True)}
-    if options.format in {"csv", "json"}:  # a row for each run, whose label is a column
+        raise RequestError(f"--labels {options.labels!r} gives two runs the same name")
+    runs = {label: read_run(path) for label, path in zip(labels, options.run, strict=True)}
+    if options.format in {"csv", "json"}:  # one row per run, with its label as a column
         lines = [FORMATS[options.format]((), side_by_side.tidy(runs))]
     else:
         lines = [FORMATS[options.format](*side_by_side.wide(runs))]
@@ -175,6 +181,7 @@ def _side_by_side(options: argparse.Namespace) -> Output:
                 lines.append(f"wrote {options.report_dir / name}")
     elif options.format == "rich":
         lines.append(
-            "Not measured together: compare the ratios, which are each to the run's own reference."
+            "Not measured together: compare only the ratios, each of which is to its own run's "
+            "reference."
         )
     return Output("\n".join(lines))

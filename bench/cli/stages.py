@@ -1,4 +1,4 @@
-"""The command about the inside of networks: ``stages`` measures where their time goes."""
+"""The command ``stages``: it measures where the time goes inside networks."""
 
 import argparse
 import os
@@ -13,11 +13,11 @@ from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
 
-SETS = 3  # the fewest that make a 95 % interval of some use
-SEED = 0  # of weights, images and orders of chance
+SETS = 3  # the fewest for which a 95 % interval is of some use
+SEED = 0  # of the weights, the images and the random orders
 WORKER = "bench.stages.worker"
-# Executors that leave no stage to time, and why.
-UNTOLD: Mapping[str, str] = MappingProxyType(
+# Executors whose stages cannot be timed, with the reason.
+UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
         "compile": "Inductor fuses operators across stages, and names its kernels after operators "
         "and not after modules"
@@ -26,11 +26,11 @@ UNTOLD: Mapping[str, str] = MappingProxyType(
 
 
 def add(commands: Commands) -> None:
-    """Add it."""
+    """Add the command."""
     stages = commands.add(
         "stages",
         _stages,
-        "measure where the time goes inside networks: stage by stage, and branch by branch",
+        "measure where the time goes inside networks, by stage and by branch",
     )
     stages.add_argument(
         "arch",
@@ -50,20 +50,20 @@ def add(commands: Commands) -> None:
         metavar="PIXELS",
         help=f"height and width ({plan.IMAGE_SIZE})",
     )
-    stages.add_argument("--device", help="cpu, cuda or cuda:N (cuda where there is one)")
+    stages.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if available)")
     stages.add_argument(
-        "--sets", type=int, default=SETS, metavar="N", help=f"of fresh processes ({SETS})"
+        "--sets", type=int, default=SETS, metavar="N", help=f"sets of fresh processes ({SETS})"
     )
     stages.add_argument(
         "--report-dir",
         type=folder,
         metavar="DIR",
-        help="write stages.csv there, in place of one that is there",
+        help="folder for stages.csv; an existing one is replaced",
     )
 
 
 def _stages(options: argparse.Namespace) -> Output:
-    check_can_tell(options.mode)
+    check_mode(options.mode)
     for name, value in (("--image-size", options.image_size), ("--sets", options.sets)):
         if value < 1:
             raise RequestError(f"{name} must be at least 1, not {value}")
@@ -75,7 +75,7 @@ def _stages(options: argparse.Namespace) -> Output:
         task_names=("infer",),
         device=plan.device(options.device),
     )
-    # Not needed, nor there perhaps, where other commands run.
+    # Imported here because other commands must run without these modules' dependencies.
     from bench.engine.launch import Spawner
     from bench.machine.load import SystemMeter
     from bench.stages import store, table
@@ -90,10 +90,10 @@ def _stages(options: argparse.Namespace) -> Output:
     )
     try:
         with TerminalProgress(terminal_console(stderr=True)) as progress, launcher:
-            found = measure(request, launcher, SystemMeter(), progress)
+            measured = measure(request, launcher, SystemMeter(), progress)
     except KeyboardInterrupt:
-        raise RequestError("interrupted, before there was anything to show") from None
-    rows = table.frame(found)
+        raise RequestError("interrupted before any result was available") from None
+    rows = table.frame(measured)
     text = table.render(options.format, rows)
     if options.report_dir is None:
         return Output(text)
@@ -104,12 +104,14 @@ def _stages(options: argparse.Namespace) -> Output:
     return Output(f"{text}\n\nwrote {written}" if options.format == "rich" else text)
 
 
-def check_can_tell(mode: str) -> None:
-    """Refuse a mode in which stages do not run one after the other, with the reason."""
+def check_mode(mode: str) -> None:
+    """Raise ``RequestError``, with the reason, for a mode whose stages cannot be timed."""
     for token in modes.parse(mode):
         if token.kind is Kind.EXECUTOR and token.name != "eager":
-            why = UNTOLD.get(token.name, f"it does not run a network's own modules ({token.what})")
+            why = UNSUPPORTED.get(
+                token.name, f"it does not run a network's own modules ({token.what})"
+            )
             raise RequestError(
-                f"mode {mode!r} cannot be told apart by stages honestly: {why}; use eager or "
+                f"the time of mode {mode!r} cannot be divided among stages: {why}; use eager or "
                 "channels_last"
             )

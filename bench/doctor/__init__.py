@@ -1,1 +1,1 @@
-"""The doctor: whether this machine can measure, and what of it would spoil the figures."""
+"""The doctor: checks whether this machine can measure, and what would distort the figures."""

@@ -1,4 +1,4 @@
-"""Findings about CUDA devices. Pure: what NVML was asked goes in."""
+"""Findings about CUDA devices. Pure: the readings of NVML are arguments."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -9,72 +9,74 @@ _MHZ = 1e-6
 
 
 def unknown(device: str, why: str) -> Finding:
-    """Of a device whose state nobody says."""
+    """Return the finding about a device whose state cannot be read."""
     return Finding(
         what=device,
-        found=f"{why}; until then heat, a power cap and others on it go unseen",
+        found=f"{why}; therefore heat, a power cap and other users of the device are not detected",
         state=Severity.SPOILS,
-        advice="pip install 'googlenet-bench[gpu]', where the driver is there",
+        advice="if the driver is installed: pip install 'googlenet-bench[gpu]'",
     )
 
 
 def refused(device: str, why: str) -> Finding:
-    """Of a device that takes no workers."""
-    return Finding(what=device, found=why, state=Severity.PREVENTS, advice="as it says")
+    """Return the finding about a device that accepts no workers."""
+    return Finding(
+        what=device, found=why, state=Severity.PREVENTS, advice="see the reason under 'found'"
+    )
 
 
 def known(
-    device: str, facts: Mapping[str, object], reading: CardReading, others: Sequence[str]
+    device: str, facts: Mapping[str, object], reading: CardReading, other_users: Sequence[str]
 ) -> Iterator[Finding]:
-    """Of a device that NVML knows: who it is, how it is, and who else is on it, in words."""
-    yield Finding(what=device, found=_who(facts))
+    """Yield findings about a device that NVML knows: its identity, state and other users."""
+    yield Finding(what=device, found=_identity(facts))
     hot = THERMAL.intersection(reading.reasons or ())
     yield Finding(
         what=f"{device}: state",
-        found=_how(facts, reading),
+        found=_state(facts, reading),
         state=Severity.SPOILS if hot else Severity.FINE,
-        advice="rounds are voided while it is too hot: let it cool" if hot else "",
+        advice="rounds are voided while the card is too hot: let it cool down" if hot else "",
     )
     yield Finding(
         what=f"{device}: others",
-        found="; ".join(others) or ("not told" if reading.others is None else "nobody"),
-        state=Severity.PREVENTS if others else Severity.FINE,
-        advice="a run is refused: wait for them, choose another --device, or measure beside them "
-        "with --allow-shared"
-        if others
+        found="; ".join(other_users) or ("unknown" if reading.others is None else "none"),
+        state=Severity.PREVENTS if other_users else Severity.FINE,
+        advice="a run is refused: wait until they end, choose another --device, or allow sharing "
+        "the device with --allow-shared"
+        if other_users
         else "",
     )
 
 
-def _who(facts: Mapping[str, object]) -> str:
-    """Its name by the driver, and how it is divided or shared."""
-    told = {
+def _identity(facts: Mapping[str, object]) -> str:
+    """Return the name of the card and of its driver, and how it is divided or shared."""
+    descriptions = {
         "name": f"{facts.get('name')}",
         "driver": f"driver {facts.get('driver')}",
         "uuid": str(facts.get("uuid")),
-        "mig": "divided by MIG: clocks and heat are the whole card's, and energy is not measured",
-        "mps_seen": "a sign of MPS",
+        "mig": "divided by MIG: clocks and heat are of the whole card; energy is not measured",
+        "mps_seen": "a sign of MPS was seen",
     }
-    return ", ".join(text for name, text in told.items() if facts.get(name))
+    return ", ".join(text for name, text in descriptions.items() if facts.get(name))
 
 
-def _how(facts: Mapping[str, object], reading: CardReading) -> str:
+def _state(facts: Mapping[str, object], reading: CardReading) -> str:
     parts = (
-        _of("SM clock", reading.sm_hz, facts.get("most_sm_hz"), _MHZ, "MHz"),
-        _of("power", reading.power_w, facts.get("power_limit_w"), 1.0, "W"),
+        _quantity("SM clock", reading.sm_hz, facts.get("most_sm_hz"), _MHZ, "MHz"),
+        _quantity("power", reading.power_w, facts.get("power_limit_w"), 1.0, "W"),
         "" if reading.temperature_c is None else f"{reading.temperature_c} °C",
-        _reasons(reading.reasons),
+        _slowdown(reading.reasons),
     )
-    return ", ".join(filter(None, parts)) or "not told"
+    return ", ".join(filter(None, parts)) or "unknown"
 
 
-def _of(what: str, value: float | None, most: object, factor: float, unit: str) -> str:
+def _quantity(name: str, value: float | None, maximum: object, factor: float, unit: str) -> str:
     if value is None:
         return ""
-    limit = f" of {most * factor:,.0f}" if isinstance(most, int | float) else ""
-    return f"{what} {value * factor:,.0f}{limit} {unit}"
+    limit = f" of {maximum * factor:,.0f}" if isinstance(maximum, int | float) else ""
+    return f"{name} {value * factor:,.0f}{limit} {unit}"
 
 
-def _reasons(names: Collection[str] | None) -> str:
-    held = [name.replace("_", " ") for name in names or () if name != "idle"]
-    return f"slowed down for {', '.join(held)}" if held else ""
+def _slowdown(names: Collection[str] | None) -> str:
+    reasons = [name.replace("_", " ") for name in names or () if name != "idle"]
+    return f"slowed down because of {', '.join(reasons)}" if reasons else ""

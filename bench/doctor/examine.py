@@ -1,4 +1,4 @@
-"""Examining: the machine is read, and what each reading means is a finding."""
+"""Examination of this machine: reads its state and turns each reading into a finding."""
 
 import os
 import platform
@@ -27,51 +27,51 @@ from bench.machine.system_files import text
 from bench.names import RequestError
 
 WATCHED_S = 1.0
-TRIED = Cell(arch="googlenet", mode="eager", dtype="fp32", batch_size=1, task="infer", device="cpu")
-TRIED_SIZE = 64  # pixels
+TRIAL = Cell(arch="googlenet", mode="eager", dtype="fp32", batch_size=1, task="infer", device="cpu")
+TRIAL_SIZE = 64  # pixels
 _INSTALL = "install torch and torchvision together: pip install 'googlenet-bench[measure]'"
 
 
 def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[Finding, ...]:
-    """Every finding about measuring on ``device``; takes some seconds."""
+    """Return every finding about measuring on ``device``. This takes some seconds."""
     devices = plan.devices(device) or (device,)
     before = psutil.cpu_times()
-    working = workers(devices)  # keeps CPUs busy meanwhile
-    found = (
-        *working,
+    of_workers = workers(devices)  # their load shows whether CPU time is stolen
+    findings = (
+        *of_workers,
         host.stolen(stolen_share(before, psutil.cpu_times())),
         *compilers(on_gpu=device != "cpu"),
         cache(),
         load(device, sleep),
         host.peak(can_be_reset=resident.reset_peak()) if device == "cpu" else None,
-        *of_host(on_gpu=device != "cpu"),
-        *(finding for one in devices if one != "cpu" for finding in on_card(one)),
+        *host_findings(on_gpu=device != "cpu"),
+        *(finding for name in devices if name != "cpu" for finding in card_findings(name)),
     )
-    return tuple(finding for finding in found if finding is not None)
+    return tuple(finding for finding in findings if finding is not None)
 
 
 def workers(devices: tuple[str, ...]) -> Iterator[Finding]:
-    """Of a worker on each device: started as those of a run are, and given a network to run."""
+    """Yield a finding for each device: a worker is started as in a run and runs a network."""
     variables = environment.for_workers(os.environ)
     try:
-        with launcher(variables, ["torchvision"], environment.cpus_for_workers()) as started:
+        with launcher(variables, ["torchvision"], environment.cpus_for_workers()) as ready:
             for device in devices:
-                yield worker(started, device)
+                yield worker(ready, device)
     except WorkerError as error:
         yield _no_worker("worker", error)
 
 
-def worker(started: Launcher, device: str) -> Finding:
-    """Of one worker; raises ``WorkerError`` where none can be started at all."""
+def worker(ready: Launcher, device: str) -> Finding:
+    """Return the finding about one worker; raise ``WorkerError`` if none can be started at all."""
     what = f"worker on {device}"
-    process = started.launch()
+    process = ready.launch()
     try:
-        about = process.request("describe", limit_s=timeouts.PREPARE_S, device=device)
+        facts = process.request("describe", limit_s=timeouts.PREPARE_S, device=device)
         process.request(
             "attempt",
             limit_s=timeouts.PREPARE_S,
-            cell={**asdict(TRIED), "device": device},
-            image_size=TRIED_SIZE,
+            cell={**asdict(TRIAL), "device": device},
+            image_size=TRIAL_SIZE,
             seed=0,
         )
     except WorkerError as error:
@@ -80,34 +80,37 @@ def worker(started: Launcher, device: str) -> Finding:
         process.kill()
     return Finding(
         what=what,
-        found=f"runs {TRIED.arch}; PyTorch {about['torch']}, torchvision {about['torchvision']}, "
-        f"Python {about['python']}, {about['device_name']}, {about['threads']} threads",
+        found=f"runs {TRIAL.arch}; PyTorch {facts['torch']}, torchvision {facts['torchvision']}, "
+        f"Python {facts['python']}, {facts['device_name']}, {facts['threads']} threads",
     )
 
 
 def _no_worker(what: str, error: WorkerError) -> Finding:
-    last = next(reversed(error.stderr.strip().splitlines()), "")
+    last_line = next(reversed(error.stderr.strip().splitlines()), "")
     return Finding(
         what=what,
-        found=" ".join(filter(None, (str(error), last))),
+        found=" ".join(filter(None, (str(error), last_line))),
         state=Severity.PREVENTS,
-        advice=_INSTALL if error.kind in {"start", "died"} else "as it says",
+        advice=_INSTALL if error.kind in {"start", "died"} else "see the reason under 'found'",
     )
 
 
 def stolen_share(before: object, after: object) -> float | None:
-    """Of two readings of CPU times: what was stolen, of all but idle time; None where not told."""
+    """Return the stolen share of all non-idle time between two readings of CPU times.
+
+    Returns None if the system does not report stolen time.
+    """
     if not hasattr(before, "steal") or not hasattr(after, "steal"):
         return None
-    spent: dict[str, float] = {
+    busy_s: dict[str, float] = {
         name: getattr(after, name) - getattr(before, name)
         for name in ("user", "nice", "system", "irq", "softirq", "steal")
     }
-    return spent["steal"] / max(sum(spent.values()), 1e-9)
+    return busy_s["steal"] / max(sum(busy_s.values()), 1e-9)
 
 
 def compilers(*, on_gpu: bool) -> Iterator[Finding]:
-    """Of what torch.compile needs: Inductor's compiler, on CUDA Triton's, and Python's headers."""
+    """Yield findings about the needs of torch.compile: Inductor's compiler, Triton's, headers."""
     yield _compiler("CXX", ("clang++" if sys.platform == "darwin" else "g++",))
     if on_gpu:
         yield _compiler("CC", ("gcc", "clang"))
@@ -115,15 +118,15 @@ def compilers(*, on_gpu: bool) -> Iterator[Finding]:
     yield host.headers(str(path), are_there=path.is_file())
 
 
-def _compiler(variable: str, by_itself: tuple[str, ...]) -> Finding:
-    """Of the one that an environment variable names, or else of those that are looked for."""
-    names = tuple(os.environ.get(variable, "").split()[:1]) or by_itself
-    found = next(filter(None, map(shutil.which, names)), None)
-    return host.compiler(found, names[0], variable)
+def _compiler(variable: str, defaults: tuple[str, ...]) -> Finding:
+    """Return the finding about the compiler named by an environment variable, or a default one."""
+    names = tuple(os.environ.get(variable, "").split()[:1]) or defaults
+    path = next(filter(None, map(shutil.which, names)), None)
+    return host.compiler(path, names[0], variable)
 
 
 def cache() -> Finding:
-    """Of the folder for compiled code, which is made where it is not there."""
+    """Return the finding about the folder for compiled code; create the folder if it is missing."""
     folder = environment.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
     is_chosen = "TORCHINDUCTOR_CACHE_DIR" in os.environ
     is_users = is_chosen or environment.users_cache_folder(os.environ) is not None
@@ -138,7 +141,7 @@ def cache() -> Finding:
 
 
 def load(device: str, sleep: Callable[[float], None]) -> Finding:
-    """Of what others do in a second in which this process does nothing."""
+    """Return the finding about other processes' CPU use in a second in which this one is idle."""
     meter, own = SystemMeter(), [os.getpid()]
     before = meter.read(own)
     sleep(WATCHED_S)
@@ -148,8 +151,8 @@ def load(device: str, sleep: Callable[[float], None]) -> Finding:
     return host.load(foreign_cpus(before, meter.read(own)), limit)
 
 
-def of_host(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]:
-    """Of what the system tells in files below ``root``; a GPU's cells need less of a host."""
+def host_findings(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]:
+    """Yield findings from system files below ``root``; cells on a GPU need less of the host."""
     threads = environment.for_workers(os.environ)["OMP_NUM_THREADS"]
     needed = plan.HOST_CORES if on_gpu or not threads.isdecimal() else int(threads)
     yield host.quota(cgroup.quota_cpus(root), needed, on_gpu=on_gpu)
@@ -165,18 +168,18 @@ def of_host(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]
     yield host.memory(free_host_bytes())
 
 
-def on_card(device: str) -> Iterator[Finding]:
-    """Of a CUDA device, as the driver and NVML tell."""
+def card_findings(device: str) -> Iterator[Finding]:
+    """Yield findings about a CUDA device, from the driver and NVML."""
     try:
-        found = cards.find([device], allow_shared=True)
+        result = cards.find([device], allow_shared=True)
     except RequestError as error:
         yield card.refused(device, str(error))
         return
-    if why := found.unknown.get(device):
+    if why := result.unknown.get(device):
         yield card.unknown(device, why)
         return
-    one = found.known[device]
+    known = result.known[device]
     names = driver.names()
     index = int(device.partition(":")[2] or 0)
-    facts = {**one.facts, "name": names[index] if index < len(names) else None}
-    yield from card.known(device, facts, one.meter.read(), found.shared.get(device, ()))
+    facts = {**known.facts, "name": names[index] if index < len(names) else None}
+    yield from card.known(device, facts, known.meter.read(), result.shared.get(device, ()))

@@ -1,11 +1,11 @@
-"""A finding: what was looked at, what is there, and whether that is well."""
+"""A finding: an examined property of the machine, its state, and how severe that is."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """What a finding means for who wants to measure."""
+    """What a finding means for measurements."""
 
     FINE = "fine"
     SPOILS = "spoils figures"
@@ -15,10 +15,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """One examined property of the machine."""
 
     what: str
     found: str
     state: Severity = Severity.FINE
     advice: str = ""
-    """What to do about it; empty where it is fine."""
+    """What to do about it; empty if the state is fine."""

@@ -1,154 +1,160 @@
-"""Findings about the host. Pure: what was read goes in."""
+"""Findings about the host. Pure: the readings are arguments."""
 
 from collections.abc import Collection
 
 from bench.doctor.finding import Finding, Severity
 from bench.units import GIB, in_gib
 
-MOST_STOLEN = 0.02  # chosen: of more, rounds differ by what a hypervisor does
-LEAST_FREE_BYTES = 4 * GIB  # four or five live workers of GoogLeNet's
-_GLIBC = (2, 35)  # has glibc.malloc.hugetlb
+MAX_STOLEN = 0.02  # chosen: above it, rounds differ because of the hypervisor
+MIN_FREE_BYTES = 4 * GIB  # four or five live workers of GoogLeNet
+_GLIBC = (2, 35)  # the first with glibc.malloc.hugetlb
 
 
 def load(foreign_cpus: float, limit: float) -> Finding:
-    """Of the CPUs that others keep busy, and of how many may be."""
-    found = f"others keep {foreign_cpus:.2f} CPUs busy"
+    """Return the finding about the CPUs that other processes use, and the limit of a round."""
+    found = f"other processes use {foreign_cpus:.2f} CPUs"
     if foreign_cpus <= limit:
         return Finding(what="load", found=found)
-    advice = f"rounds are voided above {limit:g}: wait until nothing else runs, or end it"
+    advice = f"rounds are voided above {limit:g}: wait until other processes end, or end them"
     return Finding(what="load", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def stolen(share: float | None) -> Finding | None:
-    """Of the time in which CPUs had work and a hypervisor kept them; None where none is told."""
+    """Return the finding about CPU time stolen by a hypervisor; None if it is not reported."""
     if share is None:
         return None
-    found = f"{share:.1%} of the time in which CPUs had work"
-    if share <= MOST_STOLEN:
+    found = f"{share:.1%} of the CPUs' busy time"
+    if share <= MAX_STOLEN:
         return Finding(what="stolen time", found=found)
-    advice = "the hypervisor has others to serve, or bounds this machine: measure elsewhere"
+    advice = "the hypervisor serves other machines, or limits this one: use another machine"
     return Finding(what="stolen time", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def quota(allowed: float | None, threads: int, *, on_gpu: bool) -> Finding:
-    """Of the CPUs' time that this process may take, and of the threads that want it."""
+    """Return the finding about the CPU time that this process may use, for its threads."""
     if allowed is None:
         return Finding(what="CPU quota", found="none")
-    found = f"{allowed:g} CPUs' time, for {threads} threads"
+    found = f"the time of {allowed:g} CPUs, for {threads} threads"
     if allowed >= threads:
         return Finding(what="CPU quota", found=found)
-    advice = "threads that have used it up are stopped in the middle of an iteration: " + (
-        "give it more CPUs"
+    advice = "threads that used up the quota are stopped in the middle of an iteration: " + (
+        "raise the quota"
         if on_gpu or allowed < 1
-        else f"set OMP_NUM_THREADS={int(allowed)}, or give it more CPUs"
+        else f"set OMP_NUM_THREADS={int(allowed)}, or raise the quota"
     )
     return Finding(what="CPU quota", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def governors(names: Collection[str]) -> Finding | None:
-    """Of the CPUs' frequency governors; None where the system tells none, as virtual ones do."""
+    """Return the finding about frequency governors; None if there are none, as on virtual CPUs."""
     if not names:
         return None
     found = ", ".join(sorted(set(names)))
     if set(names) == {"performance"}:
         return Finding(what="frequency governor", found=found)
-    advice = "clocks change with the load: sudo cpupower frequency-set -g performance"
+    advice = "clocks change with the load: run sudo cpupower frequency-set -g performance"
     return Finding(what="frequency governor", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def huge_pages(enabled: str | None, libc: tuple[str, str]) -> Finding | None:
-    """Of Linux's transparent huge pages, and of a C library that can ask for them.
+    """Return the finding about transparent huge pages, and a C library that can request them.
 
-    None where there are none. ``libc`` is its name and version.
+    Returns None if the system has no such pages. ``libc`` is the library's name and version.
     """
     if enabled is None:
         return None
     chosen = enabled.partition("[")[2].partition("]")[0] or enabled.strip()
     found = f"{chosen}, {' '.join(libc).strip() or 'an unknown C library'}"
-    if chosen == "always" or (chosen == "madvise" and _asks(libc)):
+    if chosen == "always" or (chosen == "madvise" and _requests_huge_pages(libc)):
         return Finding(what="huge pages", found=found)
     return Finding(
         what="huge pages",
         found=found,
         state=Severity.SPOILS,
-        advice="processes differ by 5 to 8 % instead of 1 to 2: glibc asks for them from "
-        "2.35 on, where the system has them at madvise "
-        "(/sys/kernel/mm/transparent_hugepage/enabled)",
+        advice="processes differ by 5 to 8 % instead of 1 to 2 %: use glibc 2.35 or later, which "
+        "requests huge pages, and set /sys/kernel/mm/transparent_hugepage/enabled to madvise",
     )
 
 
-def _asks(libc: tuple[str, str]) -> bool:
+def _requests_huge_pages(libc: tuple[str, str]) -> bool:
     name, version = libc
     numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
     return name == "glibc" and numbers >= _GLIBC
 
 
 def accounts(are_kept: bool) -> Finding:
-    """Of the scheduler's accounts of threads, which tell an iteration that others held up."""
+    """Return the finding about the scheduler's accounts, which show disturbed iterations."""
     if are_kept:
-        return Finding(what="scheduler's accounts", found="kept")
-    advice = "an iteration that others held up counts as any other: take more sets (--sets)"
-    return Finding(what="scheduler's accounts", found="none", state=Severity.SPOILS, advice=advice)
+        return Finding(what="scheduler's accounts", found="available")
+    advice = "iterations disturbed by other processes count like any other: use more sets (--sets)"
+    return Finding(
+        what="scheduler's accounts", found="missing", state=Severity.SPOILS, advice=advice
+    )
 
 
 def memory(free_bytes: int) -> Finding:
-    """Of the host's memory that is free."""
-    found = f"{in_gib(free_bytes)} are free"
-    if free_bytes >= LEAST_FREE_BYTES:
+    """Return the finding about free host memory."""
+    found = f"{in_gib(free_bytes)} free"
+    if free_bytes >= MIN_FREE_BYTES:
         return Finding(what="memory", found=found)
-    advice = "few workers are alive together, and sets take longer: free some"
+    advice = "few workers can be alive together, so sets take longer: free some memory"
     return Finding(what="memory", found=found, state=Severity.SPOILS, advice=advice)
 
 
 def peak(*, can_be_reset: bool) -> Finding:
-    """Of the resident set's peak, from which a cell's memory on a CPU is told."""
+    """Return the finding about the resident set's peak, which gives a cell's memory on a CPU."""
     if can_be_reset:
         return Finding(what="peak memory", found="can be reset")
     return Finding(
         what="peak memory",
         found="cannot be reset",
         state=Severity.LIMITS,
-        advice="what a cell holds at the most is left blank, since building it would be counted "
-        "too: on Linux, make /proc/self/clear_refs writable",
+        advice="the peak memory of a cell is left blank, because it would include building the "
+        "cell: on Linux, make /proc/self/clear_refs writable",
     )
 
 
 def compiler(path: str | None, name: str, variable: str) -> Finding:
-    """Of a compiler that torch.compile calls, which ``variable`` may name."""
+    """Return the finding about a compiler of torch.compile, which ``variable`` may name."""
     what = f"compiler ({variable})"
     if path is not None:
         return Finding(what=what, found=path)
-    advice = f"cells in compile fail: install {name}, or name another in {variable}"
+    advice = f"cells in compile mode fail: install {name}, or set {variable} to another compiler"
     return Finding(what=what, found=f"no {name}", state=Severity.LIMITS, advice=advice)
 
 
 def headers(path: str, *, are_there: bool) -> Finding:
-    """Of Python's headers, which compiled code includes."""
+    """Return the finding about Python's headers, which compiled code includes."""
     if are_there:
         return Finding(what="Python's headers", found=path)
-    advice = "cells in compile fail: install them (python3-dev)"
+    advice = "cells in compile mode fail: install the headers (python3-dev)"
     return Finding(
         what="Python's headers", found=f"no {path}", state=Severity.LIMITS, advice=advice
     )
 
 
 def cache(folder: str, reason: str | None, *, is_users: bool = True) -> Finding:
-    """Of the folder in which compiled code is kept; ``reason`` says why it cannot be written.
+    """Return the finding about the folder for compiled code.
 
-    ``is_users``: it is where a user's are, and not where temporary files are.
+    ``reason`` says why the folder is not writable. ``is_users`` says whether it is a user's folder,
+    not one for temporary files.
     """
     if reason is None:
-        why = "" if is_users else ", since no home can be written; it may not outlive a reboot"
+        why = "" if is_users else ", because no home folder is writable; a reboot may delete it"
         return Finding(what="cache", found=f"{folder}{why}")
-    advice = "cells in compile fail: make it writable, or name another in TORCHINDUCTOR_CACHE_DIR"
+    advice = (
+        "cells in compile mode fail: make the folder writable, or set TORCHINDUCTOR_CACHE_DIR to "
+        "another one"
+    )
     return Finding(what="cache", found=f"{folder}: {reason}", state=Severity.LIMITS, advice=advice)
 
 
 def unused_card() -> Finding:
-    """Of an NVIDIA card whose driver does not start."""
+    """Return the finding about an NVIDIA card whose driver does not start."""
     return Finding(
         what="CUDA",
-        found="there is an NVIDIA device, and its driver shows none",
+        found="there is an NVIDIA device, but its driver shows none",
         state=Severity.LIMITS,
-        advice="nvidia-smi says why: a container needs --gpus all, an upgraded driver a restart",
+        advice="see nvidia-smi for the reason: a container needs --gpus all, an upgraded driver "
+        "needs a restart",
     )

@@ -1,4 +1,4 @@
-"""The parent of the workers: starts them, visits them in rounds, and ends them.
+"""The coordinator: starts the workers, visits them in rounds, and ends them.
 
-Only its fork server, a process of its own, imports torch.
+Of this package only the fork server, a separate process, imports torch.
 """

@@ -1,4 +1,4 @@
-"""The context: what every part of a run uses, and whom it tells."""
+"""The context that all parts of a run share: plan, launchers, progress, clock and event sink."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,65 +17,65 @@ from bench.records.record import Failure
 
 
 class Progress(Protocol):
-    """Who wants to know how far the run is."""
+    """An observer of a run's progress."""
 
     def phase(self, name: str, total: int) -> None:
-        """A phase of ``total`` steps begins."""
+        """Start a phase of ``total`` steps."""
         ...
 
     def advance(self, what: str) -> None:
-        """A step of the phase is done."""
+        """Complete a step of the current phase; ``what`` names the step."""
         ...
 
-    def more(self, steps: int, why: str) -> None:
-        """The phase takes so many steps more."""
+    def add_steps(self, steps: int, why: str) -> None:
+        """Add steps to the current phase; ``why`` is the reason."""
         ...
 
     def failed(self, cell: Cell, failure: Failure) -> None:
-        """A cell failed."""
+        """Report that a cell failed."""
         ...
 
     def note(self, what: str) -> None:
-        """Something happened that a user will want to know at once."""
+        """Show the user a message at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the parts of a run share."""
+    """The objects that the parts of a run share."""
 
     plan: Plan
     launcher: Launcher
     base_launcher: Launcher | None
-    """Of what a gate compares ours with."""
+    """Launcher for the base side of a gate; None without a base."""
     progress: Progress
     meter: LoadMeter
     memory_budget: MemoryBudget
-    tell: Callable[[events.Event], None]
-    """Keep an event: in the outcome, and in the journal."""
+    emit: Callable[[events.Event], None]
+    """Records an event in the outcome and in the journal."""
     cards: Mapping[str, Card] = field(default_factory=dict)
-    """The CUDA devices whose state is known, by name."""
+    """CUDA devices whose state can be read, by device name."""
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def launcher_of(self, *, base: bool) -> Launcher:
-        """What starts workers of a side."""
+        """Return the launcher for workers of one side."""
         return self.base_launcher if base and self.base_launcher else self.launcher
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Processes besides the workers whose CPU time is this run's own."""
+        """Ids of the run's own processes, except the workers."""
         return tuple(pid for launcher in self._launchers for pid in launcher.pids)
 
     def renew(self) -> None:
-        """Have no later worker share with an earlier one what its launcher may give to both."""
+        """Renew the launchers, so that later workers share no process with earlier ones."""
         with self.timed("importing"):
             for launcher in self._launchers:
                 launcher.renew()
         self.wait()
 
     def wait(self) -> None:
-        """Wait until nothing is being imported."""
+        """Wait until all fork servers have finished importing."""
         with self.timed("importing"):
             for launcher in self._launchers:
                 launcher.wait()
@@ -86,9 +86,9 @@ class Context:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Account the wall time of a block to ``phase``."""
+        """Add the wall time of a block to ``phase``."""
         start = self.now()
         try:
             yield
         finally:
-            self.tell(events.PhaseTimed(phase=phase, seconds=self.now() - start))
+            self.emit(events.PhaseTimed(phase=phase, seconds=self.now() - start))

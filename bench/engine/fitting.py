@@ -1,4 +1,4 @@
-"""Fitting: having workers try batch sizes, one fresh process each, until the largest is known."""
+"""Measurement of the largest batch size: each size is tried in a fresh worker process."""
 
 from dataclasses import asdict, replace
 
@@ -11,10 +11,10 @@ from bench.units import in_mib
 
 
 def largest(context: Context, cell: Cell) -> Fit:
-    """The largest batch of a cell's arch, mode, dtype and task; raises where none can be started.
+    """Return the largest batch for a cell's arch, mode, dtype and task.
 
-    A fresh worker tries each size, alone on the device: what an attempt that failed left behind
-    cannot fail the next one.
+    A fresh worker, alone on the device, tries each size, so that a failed attempt cannot affect the
+    next one. Raises ``WorkerError`` if no worker can be started.
     """
     return Fit(cell=cell, attempts=fit.search(lambda size: _attempt(context, cell, size)))
 
@@ -35,20 +35,20 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
         if error.kind == "died":
             context.launcher.check()
             if error.was_killed and context.memory_budget.claims_kill():
-                return _does_not(batch_size, "the system killed it for want of memory")
-        return _does_not(batch_size, str(error), is_error=error.kind != "out_of_memory")
+                return _failed(batch_size, "the system ran out of memory and killed the worker")
+        return _failed(batch_size, str(error), is_error=error.kind != "out_of_memory")
     finally:
         worker.kill()
-    return judged(batch_size, facts["held_bytes"], context.plan.fit_bytes)
+    return judge(batch_size, facts["held_bytes"], context.plan.fit_bytes)
 
 
-def judged(batch_size: int, held_bytes: int, limit_bytes: int | None) -> Attempt:
-    """An attempt that ran to its end; one that held more than it may does not fit."""
+def judge(batch_size: int, held_bytes: int, limit_bytes: int | None) -> Attempt:
+    """Return the result of an attempt that completed: it fits if it held at most the limit."""
     if limit_bytes is not None and held_bytes > limit_bytes:
-        reason = f"it held {in_mib(held_bytes)} of {in_mib(limit_bytes)} (--memory)"
+        reason = f"it held {in_mib(held_bytes)}; --memory allows {in_mib(limit_bytes)}"
         return Attempt(batch_size=batch_size, fits=False, held_bytes=held_bytes, reason=reason)
     return Attempt(batch_size=batch_size, fits=True, held_bytes=held_bytes)
 
 
-def _does_not(batch_size: int, reason: str, *, is_error: bool = False) -> Attempt:
+def _failed(batch_size: int, reason: str, *, is_error: bool = False) -> Attempt:
     return Attempt(batch_size=batch_size, fits=False, reason=reason, is_error=is_error)

@@ -1,20 +1,20 @@
-"""The fork server: a process that has imported everything once, and forks workers that have too.
+"""The fork server: a process that imports all libraries once and then forks workers.
 
-Importing torch and torchvision takes 3 to 8 seconds and 700 MB a process; a fork takes
-milliseconds and shares both, and the addresses of everything besides. Where code and data lie is
-most likely what made a network some percent faster or slower from one server to the next: of
-GoogLeNet with a convolution added, the workers of nine servers were from 3 % faster to 8 % slower
-than without, where those of the same network agreed. So each set has a server of its own
+Importing torch and torchvision takes 3 to 8 seconds and 700 MB per process. A fork takes
+milliseconds and shares the imported libraries, but also their addresses. Where code and data lie in
+memory most likely made a network a few percent faster or slower from one server to the next: the
+workers of nine servers ran GoogLeNet with an added convolution from 3 % faster to 8 % slower than
+without it, while workers with the same network agreed. So each set has its own server
 (bench/engine/run.py).
 
-The server must never run an operator or touch CUDA itself: threads and CUDA contexts do not survive
-a fork.
+The server must never run an operator or use CUDA itself: threads and CUDA contexts do not survive a
+fork.
 
-``python -m bench.engine.forkserver FD LIBRARY…`` imports the libraries and serves Unix socket FD.
-``FORK`` comes with three file descriptors, to become a worker's standard streams, and is answered
-by the worker's process id; ``WAIT`` is followed by a process id, and answered by its exit status
-once it has ended. Numbers are eight bytes. The end of the socket ends the server, and the death of
-the server ends its workers.
+``python -m bench.engine.forkserver FD LIBRARY…`` imports the libraries and serves the Unix socket
+FD. ``FORK`` arrives with three file descriptors, which become the worker's standard streams; the
+reply is the worker's process id. ``WAIT`` is followed by a process id; the reply is the exit status
+of that process, once it has ended. Numbers are eight bytes. Closing the socket ends the server, and
+the end of the server ends its workers.
 """
 
 import contextlib
@@ -34,53 +34,53 @@ STREAMS = 3
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the other end of the socket is gone."""
+    """Answer requests until the other end closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         request, streams, _, _ = socket.recv_fds(connection, 1, STREAMS)
         if request == FORK:
-            answer = _fork(connection, streams)
+            reply = _fork(connection, streams)
         elif request == WAIT:
             pid = int.from_bytes(connection.recv(NUMBER_BYTES), "big")
-            answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            reply = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         else:
             return
-        connection.sendall(answer.to_bytes(NUMBER_BYTES, "big", signed=True))
+        connection.sendall(reply.to_bytes(NUMBER_BYTES, "big", signed=True))
 
 
 def _fork(connection: socket.socket, streams: list[int]) -> int:
-    """Fork a worker with ``streams`` for its own; its process id, in the server."""
+    """Fork a worker that uses ``streams``; in the server, return its process id."""
     server = os.getpid()
     pid = os.fork()
     if pid == 0:
         connection.close()
         _become_worker(streams, server)
-    os.setpgid(pid, pid)  # so that it can be killed with whatever it starts
+    os.setpgid(pid, pid)  # so that it can be killed together with its own child processes
     for stream in streams:
         os.close(stream)
     return pid
 
 
 def _become_worker(streams: list[int], server: int) -> None:
-    """Never returns: a forked worker must not run the server's own way out."""
+    """Run the worker and exit; never returns, because a worker must not run the server's exit."""
     status = 1
     try:
         die_with_parent(server)
-        _die_first()
+        _prefer_oom_kill()
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
         worker.run()
         status = 0
-    except BaseException:  # noqa: BLE001 - the last stop before the process ends
+    except BaseException:  # noqa: BLE001 - the process ends here
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()
         os._exit(status)
 
 
-def _die_first() -> None:
-    """Be the one that the kernel kills when memory runs out, rather than the server or pytest."""
+def _prefer_oom_kill() -> None:
+    """Make the kernel kill this process first when memory runs out, not the server or pytest."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -88,5 +88,5 @@ def _die_first() -> None:
 if __name__ == "__main__":
     for library in sys.argv[2:]:
         importlib.import_module(library)
-    gc.freeze()  # no worker's garbage collection walks, and by that copies, what is shared
+    gc.freeze()  # a worker's garbage collection must not visit, and so copy, the shared pages
     serve(socket.socket(fileno=int(sys.argv[1])))

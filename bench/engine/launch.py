@@ -1,4 +1,4 @@
-"""Starting workers: as fresh interpreters, or forked from one that has imported torch already."""
+"""Launchers: start workers as fresh interpreters, or fork them from a process with torch."""
 
 import contextlib
 import os
@@ -29,9 +29,10 @@ class Launcher(ABC):
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
     ) -> None:
-        """``cpus`` are those that workers may run on; None for all that this process may.
+        """Set the interpreter and the environment of the workers.
 
-        ``roots`` are the folders in which modules are looked for first.
+        ``cpus`` are the CPUs that workers may run on; None means all CPUs of this process.
+        ``roots`` are the folders that come first in the module search path.
         """
         path = os.pathsep.join(filter(None, [*map(str, roots), environment.get("PYTHONPATH")]))
         self._environment = {**environment, "PYTHONPATH": path}
@@ -51,38 +52,38 @@ class Launcher(ABC):
 
     @abstractmethod
     def launch(self) -> WorkerProcess:
-        """Start a worker; raises ``WorkerError`` where that fails."""
+        """Start a worker; raises ``WorkerError`` if that fails."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Processes besides the workers whose CPU time is this run's own."""
+        """Ids of the launcher's own processes, except the workers."""
         return (os.getpid(),)
 
     @property
     def importing_share(self) -> float:
-        """The share of the first importing that each set costs; 0 where every worker imports."""
+        """Share of the first import time that each set pays; 0 if every worker imports itself."""
         return 0.0
 
-    def renew(self) -> None:  # noqa: B027 - most share nothing
-        """Begin anew what workers have in common, so that later ones do not share it with these."""
+    def renew(self) -> None:  # noqa: B027 - optional: workers may share nothing
+        """Replace the state that workers share, so that later workers have a state of their own."""
 
-    def wait(self) -> None:  # noqa: B027 - most have nothing to wait for
-        """Wait until nothing is being imported; raises ``WorkerError`` where none ever starts."""
+    def wait(self) -> None:  # noqa: B027 - optional: there may be nothing to wait for
+        """Wait until all imports have finished; raises ``WorkerError`` if no worker can start."""
 
-    def check(self) -> None:  # noqa: B027 - most have nothing that could be gone
-        """Raise ``WorkerError`` where workers die because what started them is gone."""
+    def check(self) -> None:  # noqa: B027 - optional: there may be no server
+        """Raise ``WorkerError`` if the process that starts the workers has ended."""
 
-    def close(self) -> None:  # noqa: B027 - most need nothing
-        """Free what starting workers needed."""
+    def close(self) -> None:  # noqa: B027 - optional: there may be nothing to free
+        """Free the resources of the launcher."""
 
     def _restrict(self, pid: int) -> None:
-        """Keep a process that has just started, and what it will start, to our CPUs."""
+        """Restrict a process that has just started, and its future children, to ``cpus``."""
         if self._cpus is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(pid, self._cpus)
 
 
 class Spawner(Launcher):
-    """Starts each worker as a fresh interpreter: slow, and right wherever Python runs."""
+    """Starts each worker as a fresh interpreter: slow, but it works on every system."""
 
     def __init__(
         self,
@@ -92,12 +93,12 @@ class Spawner(Launcher):
         roots: Sequence[Path] = (ROOT,),
         module: str = "bench.worker",
     ) -> None:
-        """``module`` is what the interpreter runs: the worker, or one that can do more."""
+        """``module`` is the module that the interpreter runs: the worker or an extension of it."""
         super().__init__(environment, python, cpus, roots)
         self._module = module
 
     def launch(self) -> WorkerProcess:
-        """Start an interpreter."""
+        """Start a worker in a fresh interpreter."""
         streams = Streams()
         try:
             process = subprocess.Popen(
@@ -117,7 +118,7 @@ class Spawner(Launcher):
 
 
 class ForkServer(Launcher):
-    """Forks each worker from one process that has imported torch already (forkserver.py)."""
+    """Forks each worker from a process that has already imported torch (forkserver.py)."""
 
     def __init__(
         self,
@@ -128,9 +129,9 @@ class ForkServer(Launcher):
         roots: Sequence[Path] = (ROOT,),
         ahead: int = 1,
     ) -> None:
-        """``ahead`` servers are started at a time: one to work with, others to be renewed with.
+        """Start ``ahead`` servers: the first is used now, each ``renew`` switches to the next.
 
-        Importing keeps one core busy, so that on two cores two take hardly longer than one.
+        Importing keeps one core busy, so on two cores two servers take hardly longer than one.
         """
         super().__init__(environment, python, cpus, roots)
         self._imports = tuple(imports)
@@ -139,7 +140,10 @@ class ForkServer(Launcher):
         self._start()
 
     def _start(self) -> None:
-        """Start servers, which go on importing; raises ``WorkerError`` without interpreter."""
+        """Start servers without waiting for their imports.
+
+        Raises ``WorkerError`` if the interpreter cannot be run.
+        """
         for _ in range(self._ahead):
             server = Server(self._environment, self._imports, self._python)
             self._servers.append(server)
@@ -147,39 +151,39 @@ class ForkServer(Launcher):
 
     @property
     def importing_share(self) -> float:
-        """One server's, of those that were started together."""
+        """The share of one server among those that are started together."""
         return 1 / self._ahead
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """This process and the server."""
+        """Ids of this process and of the current server."""
         return (os.getpid(), self._servers[0].pid)
 
     def launch(self) -> WorkerProcess:
-        """Have a worker forked; the first one waits for the server's imports."""
+        """Fork a worker; the first call waits for the server's imports."""
         return self._servers[0].fork()
 
     def renew(self) -> None:
-        """Put another server in the place of this one, which ends with any worker left.
+        """End the current server, with any remaining workers, and switch to the next one.
 
-        Forked workers have the server's address space, addresses and all, and where things lie
-        makes a network faster or slower by some percent.
+        Forked workers inherit the memory layout of their server, and the layout makes a network a
+        few percent faster or slower.
         """
         self._servers.popleft().close()
         if not self._servers:
             self._start()
 
     def wait(self) -> None:
-        """Wait for the imports of every server: none is to import while others work."""
+        """Wait for the imports of all servers, so that none imports during a measurement."""
         for server in self._servers:
             server.fork().close()
 
     def check(self) -> None:
-        """Raise ``WorkerError`` where the server is gone, and with it every worker."""
+        """Raise ``WorkerError`` if the server has ended, and all workers with it."""
         self._servers[0].check()
 
     def close(self) -> None:
-        """End the servers, and with them any worker left."""
+        """End the servers and any remaining workers."""
         while self._servers:
             self._servers.pop().close()
 
@@ -193,25 +197,26 @@ def launcher(
     roots: Sequence[Path] = (ROOT,),
     ahead: int = 1,
 ) -> Launcher:
-    """The quickest way to start workers that is safe here.
+    """Return the fastest launcher that is safe on this system.
 
-    macOS's frameworks do not like forks, nor does CUDA: libraries count its devices while they are
-    imported, and what is forked after that cannot use them unless NVML did the counting.
+    Frameworks of macOS do not support forks. CUDA supports them only if it is unused: libraries
+    count its devices while they are imported, and a process that is forked afterwards cannot use
+    them unless NVML did the counting.
 
-    ``imports`` names what the workers will need besides torch, so that it is imported once;
-    ``ahead`` is how many fork servers are started at a time.
+    ``imports`` names modules that the workers need besides torch, so that they are imported once.
+    ``ahead`` is the number of fork servers that are started at a time.
     """
     _allow_many_files()
-    may_fork = not driver.devices() or driver.is_counted_untouched(environment)
+    may_fork = not driver.devices() or driver.can_count_without_cuda(environment)
     if platform.system() == "Linux" and may_fork:
         return ForkServer(environment, imports, python, cpus, roots, ahead)
     return Spawner(environment, python, cpus, roots)
 
 
 def _allow_many_files() -> None:
-    """Each worker takes a few descriptors, and many systems give a process 1,024 unless asked."""
+    """Raise the limit of open files: a worker takes a few, and the default is often 1,024."""
     import resource
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # macOS: "unlimited" is more than it gives
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS refuses its own "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))

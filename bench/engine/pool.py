@@ -1,6 +1,6 @@
-"""The workers that are alive together, by their cells.
+"""The workers that are alive together, by cell.
 
-What goes wrong with one is its cell's result, and costs no other.
+A worker's failure becomes the result of its cell and does not affect other cells.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ class Pool:
     """The workers of one wave in one set."""
 
     def __init__(self, context: Context, *, set_index: int, wave_index: int) -> None:
-        self.where: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
-        """What every event of theirs says."""
-        self.without_memory: dict[Cell, Failure] = {}
-        """Cells whose workers ran out of memory, which fewer workers at a time may help."""
+        self.indices: dict[str, Any] = {"set_index": set_index, "wave_index": wave_index}
+        """Set and wave, as fields of every event about these workers."""
+        self.out_of_memory: dict[Cell, Failure] = {}
+        """Cells whose workers ran out of memory; they may work with fewer workers at a time."""
         self._context = context
         self._set = set_index
         self._live: dict[Cell, WorkerProcess] = {}
@@ -30,7 +30,7 @@ class Pool:
         return cell in self._live
 
     def __iter__(self) -> Iterator[Cell]:
-        """The cells whose workers are alive, as of now: they may be ended meanwhile."""
+        """Iterate over a copy of the live cells, because workers may end during the iteration."""
         return iter(tuple(self._live))
 
     def __len__(self) -> int:
@@ -41,33 +41,33 @@ class Pool:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Their processes."""
+        """Process ids of the live workers."""
         return tuple(worker.pid for worker in self._live.values())
 
     def launch(self, cell: Cell) -> WorkerProcess:
-        """Start a cell's worker."""
+        """Start the worker of a cell."""
         self._live[cell] = self._context.launcher_of(base=cell.base).launch()
         return self._live[cell]
 
     def close(self, cell: Cell) -> None:
-        """End a worker that has done what it was started for."""
+        """End the worker of a cell, and wait for it to exit."""
         self._live.pop(cell).close()
 
     def kill(self) -> None:
-        """End whatever is still alive."""
+        """Kill all live workers."""
         for worker in self._live.values():
             worker.kill()
         self._live.clear()
 
-    def learn(self, cell: Cell, **facts: Any) -> None:
-        """Tell what a worker showed."""
-        self._context.tell(events.WorkerReported(cell=cell.id, **self.where, facts=facts))
+    def report(self, cell: Cell, **facts: Any) -> None:
+        """Emit facts about the worker of a cell."""
+        self._context.emit(events.WorkerReported(cell=cell.id, **self.indices, facts=facts))
 
     @contextmanager
     def may_fail(self, cell: Cell, phase: str) -> Iterator[None]:
-        """Make a worker's failure its cell's result, and go on without the worker.
+        """Record a worker's failure as the result of its cell, and continue without the worker.
 
-        That none can be started any more is no cell's failure, and raised.
+        Raises ``WorkerError`` if no worker can be started, which is not the failure of a cell.
         """
         try:
             yield
@@ -86,15 +86,15 @@ class Pool:
                 stderr=error.stderr,
             )
             if failure.kind == "out_of_memory":
-                self.without_memory[cell] = failure
+                self.out_of_memory[cell] = failure
                 return
             self.fail(cell, failure)
 
     def fail(self, cell: Cell, failure: Failure) -> None:
-        """Tell of a failure."""
-        self._context.tell(events.Failed(cell=cell.id, failure=failure))
+        """Record the failure of a cell."""
+        self._context.emit(events.Failed(cell=cell.id, failure=failure))
         self._context.progress.failed(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
-        starved = error.was_killed and self._context.memory_budget.claims_kill()
-        return "out_of_memory" if starved else error.kind
+        ran_out = error.was_killed and self._context.memory_budget.claims_kill()
+        return "out_of_memory" if ran_out else error.kind

@@ -1,7 +1,7 @@
-"""Preparing: workers build, compile and check their networks, one on each core.
+"""Preparation of a wave's workers: they build, compile and check their networks, one per core.
 
-A worker that compiled its graph is followed by a fresh one, which finds it in the cache: then all
-workers have the same past, and no two compile the same graph.
+A worker that compiled its graph is replaced by a fresh one, which finds the graph in the cache. So
+all workers have the same history, and no two workers compile the same graph.
 """
 
 import math
@@ -21,35 +21,35 @@ from bench.records import events
 
 
 class Preparation:
-    """The start of a wave's live."""
+    """Starts and prepares the workers of a wave."""
 
     def __init__(
         self, context: Context, wave: Wave, live: Pool, cells: Collection[Cell], device: str
     ) -> None:
-        self.left: list[Cell] = []
-        """Cells for which memory had no room."""
+        self.deferred: list[Cell] = []
+        """Cells that did not fit into memory."""
         self.held_bytes = 0
-        """Of the host's memory, by all workers that are prepared."""
+        """Host memory that all prepared workers hold, in bytes."""
         self._context = context
         self._live = live
         self._cells = tuple(cells)
-        self._least = wave.least
+        self._min_live = wave.min_live
         self._group = wave.reference.group
         self._device = device
         self._replaced: set[Cell] = set()
-        self._alone = False  # whether the last to answer is all that has changed since
-        self._compilations: list[tuple[float, float]] = []  # when each began and ended
+        self._alone = False  # whether only one worker has started since the last reply
+        self._compilations: list[tuple[float, float]] = []  # start and end of each, in seconds
 
     def run(self) -> None:
-        """Prepare a worker for each cell, as far as memory has room for them together."""
+        """Prepare a worker for each cell, as long as memory has room for all of them together."""
         context, start = self._context, self._context.now()
         try:
             self._run()
         finally:
             compiling_s = covered_s(self._compilations)
-            others_s = context.now() - start - compiling_s
-            for phase, seconds in (("compiling", compiling_s), ("preparing", others_s)):
-                context.tell(events.PhaseTimed(phase=phase, seconds=seconds))
+            preparing_s = context.now() - start - compiling_s
+            for phase, seconds in (("compiling", compiling_s), ("preparing", preparing_s)):
+                context.emit(events.PhaseTimed(phase=phase, seconds=seconds))
 
     def _run(self) -> None:
         live, now = self._live, self._context.now
@@ -60,11 +60,11 @@ class Preparation:
                 cell = next((cell for cell in waiting if not must_wait(cell, busy)), None)
                 if cell is None or (busy and memory_budget.wants_one_at_a_time):
                     break
-                if len(live) >= self._least and not memory_budget.holds_another(
+                if len(live) >= self._min_live and not memory_budget.holds_another(
                     self._group, live=len(live), starting=len(busy)
                 ):
                     if not busy:
-                        self.left = list(waiting)
+                        self.deferred = list(waiting)
                         waiting.clear()
                     break
                 waiting.remove(cell)
@@ -75,13 +75,13 @@ class Preparation:
             if busy:
                 wait([live[cell].fileno() for cell in busy], 1.0)
             for cell in list(busy):
-                answered = wait([live[cell].fileno()], 0)
-                if not answered and now() - busy[cell] < timeouts.PREPARE_S:
+                replied = wait([live[cell].fileno()], 0)
+                if not replied and now() - busy[cell] < timeouts.PREPARE_S:
                     continue
                 with live.may_fail(cell, "preparing"):
-                    if not answered:
+                    if not replied:
                         raise live[cell].hung(timeouts.PREPARE_S)
-                    if self._compiled_anew(cell):
+                    if self._must_replace(cell):
                         self._compilations.append((busy[cell], now()))
                         waiting.appendleft(cell)
                 del busy[cell]
@@ -99,35 +99,41 @@ class Preparation:
             seed=plan.seed,
             threads=threads,
             is_cached=cell in self._replaced
-            or was_measured(plan, self._device, before=self._live.where["set_index"]),
+            or was_measured(plan, self._device, before=self._live.indices["set_index"]),
         )
 
     def _threads(self, waiting: int, busy: int) -> int:
-        """Threads to build with: more than the cores together would wait for each other."""
+        """Return the threads for one worker, so that all workers together do not exceed the cores.
+
+        With more threads than cores, threads wait for each other.
+        """
         cores = self._context.memory_budget.cores
         return max(1, cores // min(cores, waiting + busy + 1))
 
-    def _compiled_anew(self, cell: Cell) -> bool:
-        """Take in what preparing showed; whether it compiled, so that a fresh worker is due."""
+    def _must_replace(self, cell: Cell) -> bool:
+        """Process the reply of a prepared worker; return True if it compiled and was closed.
+
+        A fresh worker then has to take its place.
+        """
         facts = self._live[cell].receive(timeouts.SHORT_S)
         self._context.memory_budget.learn(self._group, facts, alone=self._alone)
         if facts["compile_cached"] is False and cell not in self._replaced:
-            self._context.tell(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
+            self._context.emit(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
             self._replaced.add(cell)
             self._live.close(cell)
             return True
         self.held_bytes += facts.get("host_bytes") or 0
-        self._live.learn(cell, **facts, device=self._device)
+        self._live.report(cell, **facts, device=self._device)
         return False
 
 
 def was_measured(plan: Plan, device: str, *, before: int) -> bool:
-    """Whether a set before the one of this index was a device's, which compiled what it runs."""
+    """Return whether a set before index ``before`` used the device, and so filled its cache."""
     return any(plan.device_of(earlier) == device for earlier in range(before))
 
 
 def covered_s(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds in at least one of the spans of time, which may overlap."""
+    """Return the total time that the (start, end) spans cover; overlaps count once."""
     total, until = 0.0, -math.inf
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, until))
@@ -136,10 +142,10 @@ def covered_s(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
-    """Whether a worker may not prepare beside those that are at it.
+    """Return whether a cell must wait before it prepares, given the cells that prepare now.
 
-    Another may be compiling this cell's graph right now; and whoever tries kernels out must be
-    alone, or the choice is of its neighbours' making.
+    A cell waits while another worker compiles the same graph. A mode that tries out kernels must
+    prepare alone, because other workers would influence its choice.
     """
     if any(is_tuned(other.mode) for other in (cell, *busy)):
         return bool(busy)

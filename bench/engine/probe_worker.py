@@ -1,6 +1,6 @@
-"""The clerk: a worker of no cell, which tells what all of them run in and what they cost.
+"""A probe worker: belongs to no cell, describes the environment and counts the cost of archs.
 
-In a gate each side has one: they may differ in both.
+In a gate each side has its own, because the sides may differ in both.
 """
 
 from types import TracebackType
@@ -11,19 +11,22 @@ from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
 
-SIDES = ("head: ", "base: ")  # of a gate, as an error names them
+SIDES = ("head: ", "base: ")  # prefixes of errors, for the sides of a gate
 
 
 class ProbeWorker:
-    """A clerk, for as long as it is asked something."""
+    """A probe worker and its process, for the duration of a ``with`` block."""
 
     def __init__(self, launcher: Launcher, plan: Plan, *, is_base: bool = False) -> None:
-        """Of a gate the side is named in what goes wrong; raises ``WorkerError``."""
+        """Start the worker; raises ``WorkerError`` if that fails.
+
+        In a gate, errors name the side.
+        """
         self._launcher = launcher
         self._plan = plan
         self._is_base = is_base
         self._side = SIDES[is_base] if plan.against_base else ""
-        self._worker = self._launched()
+        self._worker = self._launch()
 
     def __enter__(self) -> Self:
         return self
@@ -40,19 +43,19 @@ class ProbeWorker:
             self._worker.kill()
 
     def describe(self) -> dict[str, Any]:
-        """The environment; raises ``WorkerError`` where the device is not there."""
+        """Return the environment; raises ``WorkerError`` if the device is missing."""
         try:
             return self._worker.request(
                 "describe", limit_s=timeouts.SHORT_S, device=self._plan.device_of(0)
             )
         except WorkerError as error:
-            raise error.named(self._side) from error
+            raise error.prefixed(self._side) from error
 
     def count(self, arch: str) -> dict[str, Any]:
-        """What an arch costs on paper, or under ``error`` why that is not known.
+        """Return the theoretical cost of an arch, or a dict with the reason under ``error``.
 
-        Raises ``WorkerError`` where there is no such arch, or a user's own factory raises; a gate's
-        base need not have it.
+        Raises ``WorkerError`` if the arch is unknown or a user's own factory raises, except for the
+        base of a gate, which need not have the arch.
         """
         try:
             return self._worker.request(
@@ -64,11 +67,11 @@ class ProbeWorker:
             )
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
-                raise error.named(self._side) from error
+                raise error.prefixed(self._side) from error
             return self._unknown(error)
 
     def measure_peak(self, dtype: str) -> dict[str, Any]:
-        """What the device does at the most in a dtype, or under ``error`` why that is not known."""
+        """Return the device's peak rates for a dtype, or a dict with the reason under ``error``."""
         try:
             return self._worker.request(
                 "ceiling", limit_s=timeouts.SHORT_S, dtype=dtype, device=self._plan.device_of(0)
@@ -77,13 +80,13 @@ class ProbeWorker:
             return self._unknown(error)
 
     def _unknown(self, error: WorkerError) -> dict[str, Any]:
-        """Why something is not known; a worker that is gone is replaced for what comes next."""
+        """Return the reason under ``error``; replace the worker if it has ended."""
         if error.kind in {"died", "timeout"}:
-            self._worker = self._launched()
+            self._worker = self._launch()
         return {"error": str(error)}
 
-    def _launched(self) -> WorkerProcess:
+    def _launch(self) -> WorkerProcess:
         try:
             return self._launcher.launch()
         except WorkerError as error:
-            raise error.named(self._side) from error
+            raise error.prefixed(self._side) from error

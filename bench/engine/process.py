@@ -1,6 +1,6 @@
-"""A live worker, as its parent sees it: requests in, replies out, and how it ended.
+"""A worker process from the parent's side: requests, replies and exit status.
 
-The other side is bench/worker/worker.py. Imports no torch.
+The other side is bench/worker/worker.py. Does not import torch.
 """
 
 import contextlib
@@ -16,14 +16,15 @@ from typing import IO, Any
 
 from bench.signals import ending
 
-STDERR_LINES = 12  # of a failed worker's stderr, kept with its reason
-GRACE_S = 3.0  # a worker that was told to end and did not is killed after this long
+STDERR_LINES = 12  # last lines of a failed worker's stderr that are stored with the failure
+GRACE_S = 3.0  # time for a worker to end by itself, before it is killed
 
 
 class WorkerError(Exception):
-    """A worker failed: ``kind`` says how, the message why, ``stderr`` holds its last lines.
+    """Raised if a worker fails.
 
-    ``status`` is the exit status of one that died.
+    ``kind`` is the kind of failure, the message the reason and ``stderr`` the last lines that the
+    worker wrote. ``status`` is the exit status of a worker that died.
     """
 
     def __init__(
@@ -33,17 +34,17 @@ class WorkerError(Exception):
         self.kind = kind
         self.stderr = stderr
         self.was_killed = status == -signal.SIGKILL
-        """Whether it died as those do that the system kills for want of memory."""
+        """Whether SIGKILL ended the worker, as it does when the system runs out of memory."""
 
-    def named(self, name: str) -> "WorkerError":
-        """The same of somebody: its message with a name before it."""
-        found = WorkerError(self.kind, f"{name}{self}", self.stderr)
-        found.was_killed = self.was_killed
-        return found
+    def prefixed(self, prefix: str) -> "WorkerError":
+        """Return a copy of the error with ``prefix`` before its message."""
+        error = WorkerError(self.kind, f"{prefix}{self}", self.stderr)
+        error.was_killed = self.was_killed
+        return error
 
 
 class Streams:
-    """The three streams of a worker, and our ends of them."""
+    """The three standard streams of a worker, with the parent's ends of them."""
 
     def __init__(self) -> None:
         requests_out, self.requests = os.pipe()
@@ -52,7 +53,7 @@ class Streams:
         self.for_worker = [requests_out, replies_in, self.stderr.fileno()]
 
     def hand_over(self) -> None:
-        """Close the worker's ends here, once it has them."""
+        """Close this process's copies of the worker's ends, once the worker has started."""
         for descriptor in self.for_worker[:2]:
             os.close(descriptor)
         self.for_worker = []
@@ -70,7 +71,7 @@ class Streams:
 
 
 class WorkerProcess:
-    """A live worker: requests in, replies out, its stderr in a file."""
+    """A live worker: takes requests, sends replies, and writes its stderr to a file."""
 
     def __init__(self, pid: int, streams: Streams, wait: Callable[[], int]) -> None:
         self.pid = pid
@@ -80,16 +81,16 @@ class WorkerProcess:
         self._ended = False
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when a reply is there, to ``wait`` for."""
+        """Return the file descriptor that becomes readable when a reply arrives."""
         return self._streams.replies
 
     def request(self, op: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
-        """Ask and wait for the reply; raises ``WorkerError`` where there is none."""
+        """Send a request and return the reply; raises ``WorkerError`` if none arrives."""
         self.send(op, **arguments)
         return self.receive(limit_s)
 
     def send(self, op: str, **arguments: Any) -> None:
-        """Ask without waiting."""
+        """Send a request without waiting for the reply."""
         line = json.dumps({"op": op, **arguments}).encode() + b"\n"
         try:
             os.write(self._streams.requests, line)
@@ -97,9 +98,10 @@ class WorkerProcess:
             raise self._died() from None
 
     def receive(self, limit_s: float) -> dict[str, Any]:
-        """Wait for a reply; raises ``WorkerError`` for a failure, a death or a hang.
+        """Wait for a reply and return it.
 
-        A worker that died or hung is killed and waited for.
+        Raises ``WorkerError`` if the worker fails, dies or does not reply within ``limit_s``. After
+        a death or a timeout the process is killed and waited for.
         """
         deadline = time.monotonic() + limit_s
         while b"\n" not in self._buffer:
@@ -119,21 +121,21 @@ class WorkerProcess:
         return ok
 
     def hung(self, limit_s: float) -> WorkerError:
-        """Kill a worker that gave no answer within its limit; the error to raise."""
+        """Kill a worker that did not reply in time, and return the error to raise."""
         stderr = self.stderr()
         self.kill()
         return WorkerError("timeout", f"no answer within {limit_s:.0f} s; it was killed", stderr)
 
     def stderr(self) -> str:
-        """The last lines that the worker, or a library in it, wrote to standard error."""
+        """Return the last lines that the worker, or a library in it, wrote to standard error."""
         return tail(self._streams.stderr)
 
     def close(self) -> None:
-        """Tell the worker to end, and kill it where it does not."""
+        """End the worker; kill it if it does not end within ``GRACE_S``."""
         if self._ended:
             return
         self._streams.close_requests()
-        # Its end closes the replies; what it still had to say is of no interest.
+        # The worker closes the replies when it ends; replies until then are ignored.
         deadline = time.monotonic() + GRACE_S
         while (left := deadline - time.monotonic()) > 0:
             if wait([self.fileno()], left) and not os.read(self.fileno(), 1 << 16):
@@ -141,7 +143,7 @@ class WorkerProcess:
         self.kill()
 
     def kill(self) -> int:
-        """Kill the worker, with whatever it started, and free what it held; its exit status."""
+        """Kill the worker and its child processes, and return the exit status."""
         if self._ended:
             return 0
         self._ended = True
@@ -156,27 +158,27 @@ class WorkerProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
     def _died(self) -> WorkerError:
-        """Why a worker that closed its end is gone: found out before it is cleaned up."""
+        """Clean up after a worker that closed its end, and return the error to raise."""
         stderr = self.stderr()
         self._ended = True
-        # It is on its way out, and tells how it ended; one that only closed its end is helped.
-        impatience = threading.Timer(GRACE_S, self._kill_group)
-        impatience.start()
+        # Let it end by itself, for its own exit status; kill it if it only closed its end.
+        kill_timer = threading.Timer(GRACE_S, self._kill_group)
+        kill_timer.start()
         status = self._wait()
-        impatience.cancel()
-        self._kill_group()  # what it started may outlive it
+        kill_timer.cancel()
+        self._kill_group()  # its child processes may outlive it
         self._streams.close()
         return WorkerError("died", f"the worker {ending(status)}", stderr, status=status)
 
 
 def tail(file: IO[bytes]) -> str:
-    """The last lines of a file that another process may be writing."""
-    # The offset is shared with the worker's own descriptor: read without moving it.
+    """Return the last lines of a file that another process may be writing."""
+    # The file offset is shared with the worker's own descriptor, so read without moving it.
     size = os.fstat(file.fileno()).st_size
     text = os.pread(file.fileno(), 1 << 14, max(0, size - (1 << 14)))
     return "\n".join(text.decode(errors="replace").strip().splitlines()[-STDERR_LINES:])
 
 
 def no_interpreter(python: str, error: OSError) -> WorkerError:
-    """What to say where no process of ``python`` could be started."""
+    """Return the error for an interpreter that could not be started."""
     return WorkerError("start", f"cannot run {python} as an interpreter: {error.strerror}")

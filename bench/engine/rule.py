@@ -1,4 +1,4 @@
-"""The rule: for which cells one more set is worth measuring."""
+"""Rules that decide which cells to measure in one more set."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -10,30 +10,30 @@ from bench.records.outcome import Outcome
 
 
 class SetRule(Protocol):
-    """Something that knows when enough is known."""
+    """A rule that decides when enough sets are measured."""
 
-    def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
-        """The cells of a group that set ``set_index`` should measure; none where that is enough."""
+    def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        """Return the cells of a group to measure in set ``set_index``; empty if enough is known."""
         ...
 
 
 class UntilPrecise:
-    """As many sets as the plan asks for, and then more until every ratio is precise enough."""
+    """Measures the sets of the plan, and then more until every ratio is precise enough."""
 
-    def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
-        """All of a group's cells, or none: each is compared with the reference.
+    def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        """Return all cells of a group or none, because each is compared with the reference.
 
-        The control shows nothing once the reference has failed.
+        The control is left out once the reference has failed, because it then shows nothing.
         """
-        whole = outcome.waves[group][0]
+        wave = outcome.waves[group][0]
         if set_index >= outcome.plan.sets and _is_enough(outcome, group):
             return ()
-        has_failed = whole.reference.id in outcome.failures
-        return whole.group if has_failed else (*whole.group, waves.control(whole.reference))
+        has_failed = wave.reference.id in outcome.failures
+        return wave.group if has_failed else (*wave.group, waves.control(wave.reference))
 
 
 def _is_enough(outcome: Outcome, group: str) -> bool:
-    """Whether every ratio is precise, or failures leave none that more sets could make so."""
+    """Return whether every ratio is precise, or failures leave no ratio to make precise."""
     records = outcome.group_records(group)
     has_ratio = any(
         cell.failure is None and to.failure is None for cell, to in stats.ratios(records)

@@ -1,4 +1,4 @@
-"""The schedule: how long a run's sets have taken, and for which groups one more has time."""
+"""The schedule: measures how long sets take, and decides which groups have time for one more."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from bench.cells.plan import Plan
 
 
 class Schedule:
-    """Of one run, from its first set on.
+    """The schedule of one run, from its first set on.
 
-    A budget, and a gate's time, have everything in them. Of a profile's time filling an empty cache
-    is no part: that is no reason for fewer sets.
+    A budget and the time of a gate include everything. The time of a profile excludes the
+    compilation that fills an empty cache, because that is no reason for fewer sets.
     """
 
     def __init__(
         self, plan: Plan, now: Callable[[], float], compiled_s: Callable[[], float]
     ) -> None:
-        """``now`` is a clock; ``compiled_s`` are the seconds by now of filling a cache."""
+        """``now`` is a clock; ``compiled_s`` returns the seconds of compilation until now."""
         self._sets = plan.sets
         self._budget_s, self._extra_s = plan.budget_s, plan.extra_s
         self._counts_all = plan.budget_s is not None or plan.against_base
@@ -29,39 +29,39 @@ class Schedule:
 
     @property
     def has_begun(self) -> bool:
-        """Whether any set has."""
+        """Whether any set has begun."""
         return self._began is not None
 
     @property
     def is_over_budget(self) -> bool:
-        """Whether no round may begin any more."""
+        """Whether the budget is used up, so that no further round may begin."""
         began_at = self._began[0] if self._began else self._now()
         return self._budget_s is not None and self._now() - began_at > self._budget_s
 
-    def with_time(self, set_index: int, groups: Iterable[str]) -> frozenset[str]:
-        """Those of the groups that one more set has time for, or that were asked for one.
+    def groups_with_time(self, set_index: int, groups: Iterable[str]) -> frozenset[str]:
+        """Return the groups that have time for one more set, or whose planned sets are not done.
 
-        Groups that take longest come first: what they leave may do for another.
+        Groups whose sets take longest come first; the time left may be enough for another group.
         """
         end_s = self._counted_s() - self._began[1] + self._renewing_s if self._began else 0.0
         took_s = {group: self._took_s.get(group, 0.0) for group in groups}
-        found = set()
+        result = set()
         for group, set_s in sorted(took_s.items(), key=itemgetter(1), reverse=True):
             if set_index < self._sets or end_s + set_s <= self._extra_s:
-                found.add(group)
+                result.add(group)
                 end_s += set_s
-        return frozenset(found)
+        return frozenset(result)
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
-        """Time what comes before a set, for all groups together."""
+        """Time the work before a set, which all groups share."""
         start = self._now()
         yield
         self._renewing_s = self._now() - start
 
     @contextmanager
     def measuring(self, group: str) -> Iterator[None]:
-        """Time a group's set, of which the first begins the schedule."""
+        """Time a group's set; the first one starts the schedule."""
         start_s = self._counted_s()
         self._began = self._began or (self._now(), start_s)
         yield

@@ -1,4 +1,7 @@
-"""A fork server as its user sees it: what to ask for workers. Inside is forkserver.py."""
+"""The client of a fork server: starts the server process and requests workers from it.
+
+The server itself is forkserver.py.
+"""
 
 import contextlib
 import signal
@@ -24,22 +27,31 @@ START_LIMIT_S = 300.0  # importing torch takes 3 to 10 s, and minutes from a col
 
 
 class Server:
-    """A server process, which ends with any worker left once it is closed."""
+    """A fork server process; closing it also ends its remaining workers."""
 
     def __init__(self, environment: Mapping[str, str], imports: Sequence[str], python: str) -> None:
-        """Start it, without waiting for its imports; ``WorkerError`` where there is no Python."""
-        self._socket, theirs = socket.socketpair()
+        """Start the server without waiting for its imports.
+
+        Raises ``WorkerError`` if the interpreter cannot be run.
+        """
+        self._socket, server_socket = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        with theirs:
+        with server_socket:
             try:
                 self._process = subprocess.Popen(
-                    [python, "-m", "bench.engine.forkserver", str(theirs.fileno()), *imports],
+                    [
+                        python,
+                        "-m",
+                        "bench.engine.forkserver",
+                        str(server_socket.fileno()),
+                        *imports,
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=self._stderr,
                     stderr=self._stderr,
                     env=environment,
-                    pass_fds=[theirs.fileno()],
-                    process_group=0,  # Ctrl-C is for us to handle
+                    pass_fds=[server_socket.fileno()],
+                    process_group=0,  # so that only this process gets Ctrl-C
                 )
             except OSError as error:
                 self._socket.close()
@@ -48,11 +60,11 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Process id of the server."""
         return self._process.pid
 
     def fork(self) -> WorkerProcess:
-        """Have a worker forked, once the imports are done."""
+        """Fork a worker, after the imports have finished."""
         streams = Streams()
         try:
             socket.send_fds(self._socket, [FORK], streams.for_worker)
@@ -62,27 +74,29 @@ class Server:
             raise self._gone() from None
         except TimeoutError:
             streams.close()
-            self._process.kill()  # its late answer would be taken for the next one
+            self._process.kill()  # a late reply would be mistaken for the reply to the next request
             raise WorkerError(
-                "start", f"no worker within {START_LIMIT_S:.0f} s", tail(self._stderr)
+                "start",
+                f"the fork server started no worker within {START_LIMIT_S:.0f} s",
+                tail(self._stderr),
             ) from None
         except BaseException:
             streams.close()
             raise
-        if pid < 1:  # to signal it would be to signal processes of ours
+        if pid < 1:  # a signal to such an id would reach other processes of this run
             streams.close()
             self._process.kill()
-            raise WorkerError("start", f"the fork server answered {pid} for a process id")
+            raise WorkerError("start", f"the fork server sent {pid}, which is not a process id")
         streams.hand_over()
         return WorkerProcess(pid, streams, lambda: self._wait_for(pid))
 
     def check(self) -> None:
-        """Raise ``WorkerError`` where it is gone, and with it every worker."""
+        """Raise ``WorkerError`` if the server has ended, and all workers with it."""
         if self._process.poll() is not None:
             raise self._gone()
 
     def close(self) -> None:
-        """End it, and with it any worker left: at once, for it may be importing for seconds yet."""
+        """Kill the server and its remaining workers, without waiting for its imports."""
         self._socket.close()
         self._process.kill()
         self._process.wait()
@@ -93,19 +107,19 @@ class Server:
             self._socket.sendall(WAIT + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
         except TimeoutError:
-            self._process.kill()  # its late answer would be taken for the next one
+            self._process.kill()  # a late reply would be mistaken for the reply to the next request
         except OSError:
             pass
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it is gone, with its workers
+        with contextlib.suppress(subprocess.TimeoutExpired):  # give the server time to end
             self._process.wait(GRACE_S)
         return -signal.SIGKILL
 
     def _number(self) -> int:
         self._socket.settimeout(START_LIMIT_S)
-        answer = self._socket.recv(NUMBER_BYTES)
-        if not answer:
+        reply = self._socket.recv(NUMBER_BYTES)
+        if not reply:
             raise ConnectionResetError
-        return int.from_bytes(answer, "big", signed=True)
+        return int.from_bytes(reply, "big", signed=True)
 
     def _gone(self) -> WorkerError:
         status = self._process.wait()

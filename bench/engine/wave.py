@@ -1,4 +1,4 @@
-"""A live wave: the workers of one wave in one set, from their start to their end."""
+"""A live wave: the workers of one wave in one set, from start to end."""
 
 import math
 import random
@@ -21,15 +21,16 @@ from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import BackToBack, Failure
 
-FINISHING_ANSWERS = 2  # that a worker is checked by after its rounds; inference has one
-MOST_ATTEMPTS = 2  # for each round that is wanted, where foreign load voids some
-# Rounds that are judged together, where there is no card whose state is read around each. Linux
-# counts CPU time in ticks of 10 ms: in 0.1 s, a few of them look like load.
+FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
+MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
+# A stretch is a series of consecutive rounds that are judged together. It lasts at least this long
+# unless the state of a card is read around each round. Linux counts CPU time in ticks of 10 ms, and
+# in 0.1 s a few ticks look like load.
 STRETCH_S = 1.0
 
 
 class LiveWave:
-    """The workers of a wave, alive together."""
+    """The workers of a wave, all alive together."""
 
     def __init__(
         self,
@@ -41,54 +42,55 @@ class LiveWave:
         wave_index: int,
         in_any_order: bool = False,
     ) -> None:
-        """``in_any_order``: whether workers may start so, for memory holds all of the wave."""
+        """``in_any_order``: whether workers may start in any order, as memory holds all of them."""
         self._context = context
         self._wave = wave
         self._group = wave.reference.group
         self._set = set_index
-        self._why_void = ""
+        self._void_reason = ""  # why the last stretch was voided; empty if it was valid
         device = context.plan.device_of(set_index)
         self._card: Card | None = context.cards.get(device)
         self._live = Pool(context, set_index=set_index, wave_index=wave_index)
         order = self._longest_first(cells) if in_any_order else cells
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
-        self._latency_s: dict[Cell, float] = {}  # in the second half of warming up
+        self._latency_s: dict[Cell, float] = {}  # median of the second half of the warm-up
         self._visiting = visit_policy.choose(
             device, context.plan.environment, versions=context.plan.compares_versions
         )
 
     @property
-    def without_memory(self) -> Mapping[Cell, Failure]:
-        """Cells whose workers ran out of memory, which fewer workers at a time may help."""
-        return self._live.without_memory
+    def out_of_memory(self) -> Mapping[Cell, Failure]:
+        """Cells whose workers ran out of memory; they may work with fewer workers at a time."""
+        return self._live.out_of_memory
 
     @property
-    def left(self) -> list[Cell]:
-        """Cells for which memory had no room."""
-        return self._preparation.left
+    def deferred(self) -> list[Cell]:
+        """Cells that did not fit into memory."""
+        return self._preparation.deferred
 
     @property
     def held_bytes(self) -> int:
-        """What all of its workers hold of the host's memory."""
+        """Host memory that all workers hold together, in bytes."""
         return self._preparation.held_bytes
 
     def prepare(self) -> None:
-        """Start workers, and have each build, compile and check its network."""
+        """Start the workers; each builds, compiles and checks its network."""
         self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._size)
         self._preparation.run()
 
     def warm_up(self) -> None:
-        """Warm up one worker at a time: many at once trip over each other's spinning threads.
+        """Warm up one worker at a time, in random order.
 
-        In random order, because the machine changes between the first and the last.
+        Several at once would disturb each other with their spinning threads. The order is random
+        because the machine changes between the first and the last.
         """
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
         for cell in self._shuffled(self._alive, "warming up"):
             with self._live.may_fail(cell, "warming up"):
                 reply = self._live[cell].request("warm_up", limit_s=timeouts.WARM_UP_S)
                 durations_s = reply["durations_s"]
-                self._live.learn(
+                self._live.report(
                     cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s)
                 )
                 self._latency_s[cell] = median(durations_s[len(durations_s) // 2 :])
@@ -96,17 +98,17 @@ class LiveWave:
 
     @property
     def workers(self) -> int:
-        """How many are alive."""
+        """Number of live workers."""
         return len(self._live)
 
     @property
     def effort(self) -> float:
-        """Seconds that it should measure for each second of starting it."""
+        """Seconds of measuring per second of starting the set."""
         return self._visiting.effort
 
     @property
     def round_s(self) -> float:
-        """Seconds that a round should take, by what warming up showed."""
+        """Expected time of a round in seconds, from the latencies of the warm-up."""
         return sum(self._visiting.pause_s + self._visit_s(cell) for cell in self._live)
 
     @property
@@ -117,29 +119,29 @@ class LiveWave:
         return self._visiting.expected_s(self._latency_s[cell], dropped=self._dropped)
 
     def visit_in_rounds(self, rounds: int, over_budget: Callable[[], bool]) -> bool:
-        """Visit every worker in every round until ``rounds`` are valid, or too many were voided.
+        """Visit every worker in every round until ``rounds`` are valid or too many are voided.
 
-        Return False where the budget ended it.
+        Returns False if the budget ended the measurement.
         """
         progress = self._context.progress
         progress.phase(f"set {self._set + 1}: measuring", rounds * len(self._live))
         valid = tried = 0
-        while valid < rounds and tried < MOST_ATTEMPTS * rounds and self._live:
+        while valid < rounds and tried < MAX_ATTEMPTS * rounds and self._live:
             if over_budget():
                 return False
-            wanted = min(rounds - valid, MOST_ATTEMPTS * rounds - tried)
-            together = 1 if self._card else stretch(wanted, self.round_s)
-            done = self._stretch(range(tried, tried + together), over_budget)
+            remaining = min(rounds - valid, MAX_ATTEMPTS * rounds - tried)
+            length = 1 if self._card else stretch(remaining, self.round_s)
+            done = self._stretch(range(tried, tried + length), over_budget)
             tried += done
-            if not self._why_void:
+            if not self._void_reason:
                 valid += done
             else:
                 which = "a round was" if done == 1 else f"{done} rounds were"
-                progress.more(done * len(self._live), f"{which} voided: {self._why_void}")
+                progress.add_steps(done * len(self._live), f"{which} voided: {self._void_reason}")
         return True
 
     def measure_energy(self, over_budget: Callable[[], bool]) -> None:
-        """Have each worker keep the card busy by itself, and read what that takes."""
+        """Let each worker keep the card busy alone, and read the energy that it takes."""
         if self._card is None or not self._card.energy_is_ours:
             return
         self._context.progress.phase(f"set {self._set + 1}: measuring energy", len(self._live))
@@ -151,14 +153,14 @@ class LiveWave:
                 before = meter.read()
                 self._sustain(cell, energy.LEAD_IN_S)
                 before_j = meter.energy_j()
-                done = self._sustain(cell, energy.WINDOW_S)
+                reply = self._sustain(cell, energy.WINDOW_S)
                 after_j = meter.energy_j()
                 around = Around(
                     before=replace(before, energy_j=before_j),
                     after=replace(meter.read(), energy_j=after_j),
                 )
-                self._live.learn(
-                    cell, **energy.facts(around, done, cell, self._card.allowed, self._set)
+                self._live.report(
+                    cell, **energy.facts(around, reply, cell, self._card.allowed, self._set)
                 )
             self._context.progress.advance(cell.id)
 
@@ -168,52 +170,52 @@ class LiveWave:
         )
 
     def finish(self) -> None:
-        """Ask each worker what its whole life showed, and end it."""
+        """Request the final facts of each worker, and end it."""
         for cell in self._live:
             with self._live.may_fail(cell, "finishing"):
-                answering_s = FINISHING_ANSWERS * self._latency_s.get(cell, 0.0)
+                checking_s = FINAL_CHECKS * self._latency_s.get(cell, 0.0)
                 facts = self._live[cell].request(
-                    "finish", limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(answering_s)
+                    "finish", limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s)
                 )
-                self._live.learn(cell, **facts)
+                self._live.report(cell, **facts)
                 self._live.close(cell)
-                if found := changed_code(facts) or wrong_answer(facts):
-                    self._live.fail(cell, Failure(phase="measuring", set_index=self._set, **found))
+                if error := changed_code(facts) or wrong_answer(facts):
+                    self._live.fail(cell, Failure(phase="measuring", set_index=self._set, **error))
 
     def kill(self) -> None:
-        """End whatever is still alive."""
+        """Kill all live workers."""
         self._live.kill()
 
     @property
     def _alive(self) -> list[Cell]:
-        """The cells that are alive, in the wave's own order, whatever they started in."""
+        """The live cells, in the order of the wave and not in the order of their start."""
         return [cell for cell in self._wave.cells if cell in self._live]
 
     def _longest_first(self, cells: Iterable[Cell]) -> list[Cell]:
-        """The cells in random order, but first those that are compiled, which takes the longest.
+        """Return the cells in random order, with compiled ones first, which take longest to start.
 
-        So no core is left without work while another compiles the last one.
+        So no core is idle while another core compiles the last cell.
         """
         return sorted(
             self._shuffled(cells, "starting"), key=lambda cell: not is_compiled(cell.mode)
         )
 
     def _shuffled(self, cells: Iterable[Cell], what: str) -> list[Cell]:
-        """The cells in random order."""
+        """Return the cells in a random order that depends on ``what``."""
         order = list(cells)
         self._chance(what).shuffle(order)
         return order
 
     def _chance(self, what: str | int) -> random.Random:
-        """A generator with a seed of its own, so that a resumed run goes on as it would have."""
-        key = (self._context.plan.seed, self._group, *self._live.where.values(), what)
+        """Return a random generator with its own seed, so that a resumed run draws the same."""
+        key = (self._context.plan.seed, self._group, *self._live.indices.values(), what)
         return random.Random(repr(key))
 
     def _stretch(self, indices: Iterable[int], over_budget: Callable[[], bool]) -> int:
-        """Rounds that are judged together; return how many were begun.
+        """Measure rounds that are judged together, and return how many were begun.
 
-        They end early where the budget does, or where a worker dies: what CPU time it had spent is
-        then not known. A round that is interrupted is judged as far as it went.
+        The stretch ends early if the budget is used up or a worker dies, because the CPU time of a
+        dead worker is unknown. An interrupted round is judged as far as it went.
         """
         context, alive = self._context, len(self._live)
         walls_s: dict[int, float] = {}
@@ -235,12 +237,12 @@ class LiveWave:
             around = self._around(card_before)
             foreign = foreign_cpus(before, after)
             reasons = voiding.reasons(foreign, context.plan.foreign_cpus, around, allowed)
-            self._why_void = voiding.in_words(reasons)
+            self._void_reason = voiding.in_words(reasons)
             for round_index, wall_s in walls_s.items():
-                context.tell(
+                context.emit(
                     events.RoundEnded(
                         group=self._group,
-                        **self._live.where,
+                        **self._live.indices,
                         round_index=round_index,
                         wall_s=wall_s,
                         foreign_cpus=foreign,
@@ -264,7 +266,7 @@ class LiveWave:
         context, latency_s = self._context, self._latency_s[cell]
         timed, dropped = self._visiting.timed(latency_s), self._dropped
         chance = self._chance(f"{round_index}: {cell.id}")
-        if dropped and chance.random() < visit_policy.EXTRA_DROPPED:
+        if dropped and chance.random() < visit_policy.EXTRA_DROP_PROBABILITY:
             dropped += 1
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
@@ -272,13 +274,13 @@ class LiveWave:
             limit_s=timeouts.visit_timeout_s(self._visit_s(cell)),
             iterations=timed,
             dropped=dropped,
-            back_to_back=max(visit_policy.LEAST_BACK_TO_BACK, timed),
+            back_to_back=max(visit_policy.MIN_BACK_TO_BACK, timed),
         )
         block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
-        context.tell(
+        context.emit(
             events.Visited(
                 cell=cell.id,
-                **self._live.where,
+                **self._live.indices,
                 round_index=round_index,
                 dropped_s=sum(reply["dropped_s"]),
                 host_s=tuple(reply["host_s"]),
@@ -289,37 +291,40 @@ class LiveWave:
         )
 
     def _around(self, before: CardReading | None) -> Around | None:
-        """The card until now; None where its state is not known."""
+        """Return the card's state from ``before`` until now; None if it is unknown."""
         if before is None or self._card is None:
             return None
         return Around(before=before, after=self._card.meter.read())
 
 
 def stretch(rounds: int, round_s: float) -> int:
-    """How many of ``rounds`` are judged together next, so that none of them are left too few."""
-    each = max(1, math.ceil(STRETCH_S / max(round_s, 1e-6)))
-    return rounds if rounds < 1.5 * each else each
+    """Return the length of the next stretch, such that the rest of ``rounds`` is not too short."""
+    length = max(1, math.ceil(STRETCH_S / max(round_s, 1e-6)))
+    return rounds if rounds < 1.5 * length else length
 
 
 def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
-    """Why rounds timed more than one program, by a worker's last facts; None where they did not."""
-    counted = {
+    """Return the failure if the rounds timed more than one program, else None.
+
+    ``facts`` is a worker's reply to "finish".
+    """
+    counts = {
         "compiled {} more graphs": facts["recompiled_graphs"],
         "broke its graph {} more times": facts["late_graph_breaks"],
     }
-    found = [what.format(count) for what, count in counted.items() if count]
-    if not found:
+    changes = [what.format(count) for what, count in counts.items() if count]
+    if not changes:
         return None
     message = (
-        f"it {' and '.join(found)} during the rounds, so that they timed more than one program"
+        f"it {' and '.join(changes)} during the rounds, so that they timed more than one program"
     )
     return {"kind": "recompiled", "message": message}
 
 
 def wrong_answer(facts: Mapping[str, Any]) -> dict[str, str] | None:
-    """Why rounds timed wrong answers, by a worker's last facts; None where they were right.
+    """Return the failure if the output was wrong after the rounds, else None.
 
-    Workers of a gate's base may be of a revision that does not look.
+    ``facts`` is a worker's reply to "finish". The revision of a gate's base may not check this.
     """
-    why = facts.get("late_wrong_answer")
-    return {"kind": "wrong_answer", "message": f"after the rounds {why}"} if why else None
+    reason = facts.get("late_wrong_answer")
+    return {"kind": "wrong_answer", "message": f"after the rounds {reason}"} if reason else None

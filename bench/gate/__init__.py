@@ -1,1 +1,1 @@
-"""The gate: whether a change made anything slower, or larger, and how sure that is."""
+"""The gate: checks whether a change made anything slower or larger, and with what certainty."""

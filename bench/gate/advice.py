@@ -1,4 +1,4 @@
-"""Advice on two runs that were not measured together, as it is shown."""
+"""Render the comparison of two runs that were not measured together."""
 
 import textwrap
 from collections import Counter
@@ -27,25 +27,26 @@ _TOGETHER = (
     "another torch."
 )
 NOT_TOGETHER = (
-    "Not measured together: this is advice, as a machine is not the same from one run to the next. "
-    f"To be sure, {_TOGETHER}"
+    "Not measured together: this is advice, because a machine changes from one run to the next. "
+    f"To get a verdict, {_TOGETHER}"
 )
 _DELTA = f"{LEAST_EFFECT * 100:.0f} %"
 _DRIFT = f"{DRIFT * 100:.0f} %"
 HOW_TO_READ = (
-    "B/A over 1 is slower in B; in brackets the 95 % interval over sets (Welch). regressed: slower "
-    f"for sure, with all cells compared in mind, and by {_DELTA} or more; improved: the mirror "
-    f"image; unchanged: not slower by {_DELTA}, at 95 %; inconclusive: anything else, whatever a "
-    f"run says not to trust, and every cell where a reference changed by more than {_DRIFT}."
+    "B/A above 1: B is slower. The brackets hold the 95 % interval over sets (Welch). regressed: "
+    f"significantly slower, corrected for the number of cells, and by {_DELTA} or more. improved: "
+    f"significantly faster, likewise. unchanged: not slower by {_DELTA}, at 95 %. inconclusive: "
+    "anything else, every cell of a group that a run says not to trust, and every cell if a "
+    f"reference changed by more than {_DRIFT}."
 )
 BY_LATENCY = (
-    "Advice goes by the latency, and machines drift from run to run: only what is sure to be more "
-    f"than {_DRIFT} counts as a change."
+    "Advice is based on the latency. Machines drift from run to run, so only a significant "
+    f"difference of more than {_DRIFT} counts as a change."
 )
 
 
 class AdviceTable(NamedTuple):
-    """A table with its title, and what to know of it."""
+    """A table with its title and an introductory sentence."""
 
     title: str
     about: str
@@ -54,37 +55,38 @@ class AdviceTable(NamedTuple):
 
 
 def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> str:
-    """All that can be said, in one of ``FORMATS``: rows for programs, prose and tables for people.
+    """Return the whole comparison in one of ``FORMATS``.
 
-    ``runs`` holds A and B, and where they were read from.
+    CSV and JSON have rows only; the other formats have prose and tables. ``runs`` holds A and B,
+    each with the path that it was read from.
     """
     (_, a), (_, b) = runs.values()
     rows, missing = figures.rows(compared, a, b), figures.missing(compared, a, b)
     if form in {"csv", "json"}:
         return FORMATS[form]((), pd.DataFrame([*rows, *missing]))
-    return _written(
+    return _document(
         form,
         [NOT_TOGETHER, *_about(compared, runs)],
         [*_tables(compared, rows), *_missing_table(missing)],
-        [_counted(compared), HOW_TO_READ],
+        [_count_by_advice(compared), HOW_TO_READ],
     )
 
 
 def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> Iterator[str]:
-    """What to know of the two runs before reading on."""
+    """Yield the sentences about the two runs that precede the tables."""
     for name, (path, run) in runs.items():
         commit = str(run.commit_info.get("id") or "")[:12] or "an unknown commit"
         dirty = " with uncommitted changes" if run.commit_info.get("dirty") else ""
-        partial = "" if run.status == "complete" else f", {run.status.replace('_', ' ')}"
-        yield f"{name} is {path}, of {run.datetime[:16]}, {commit}{dirty}{partial}."
-    if compared.passed:
-        yield f"Allowed to differ: {'; '.join(map(str, compared.passed))}."
+        status = "" if run.status == "complete" else f", {run.status.replace('_', ' ')}"
+        yield f"{name} is {path}, from {run.datetime[:16]}, {commit}{dirty}{status}."
+    if compared.allowed:
+        yield f"Allowed to differ: {'; '.join(map(str, compared.allowed))}."
     if compared.unknown:
-        yield f"Only one of the runs tells, so that it may differ: {', '.join(compared.unknown)}."
+        yield f"Recorded in only one of the runs, so it may differ: {', '.join(compared.unknown)}."
     counters = [counter(record.cost for record in run.cells) for _, run in runs.values()]
     if all(counters) and counters[0] != counters[1]:
         yield (
-            f"MACs were counted by {counters[0]} in A and by {counters[1]} in B, which alone may "
+            f"MACs were counted by {counters[0]} in A and by {counters[1]} in B; this alone may "
             "explain a difference in MACs."
         )
     if compared.beyond_drift:
@@ -95,55 +97,62 @@ def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> It
 
 
 def _beyond_drift(compared: Compared) -> str:
-    """Why every verdict is inconclusive, and what to do."""
+    """Return the sentences on why every verdict is inconclusive and what to do about it."""
     changed = "; ".join(
-        f"{_named(found.a.cell)} ({_title(found)}) takes {found.latency.estimate:.3f} times as "
-        "long in B as in A"
-        for found in compared.beyond_drift
+        f"{_arch_and_mode(comparison.a.cell)} ({_title(comparison)}) takes "
+        f"{comparison.latency.estimate:.3f} times as long in B as in A"
+        for comparison in compared.beyond_drift
     )
-    allowed = ", or what was allowed to differ acts on it" if compared.passed else ""
+    allowed = ", or an allowed difference affects it" if compared.allowed else ""
     return (
-        f"Every verdict is inconclusive, because a reference changed by more than the {_DRIFT} "
-        f"that a machine drifts: {changed}. The machine is not the same, or the reference's code "
-        f"changed{allowed}; these two runs cannot tell which. To decide, {_TOGETHER}"
+        f"Every verdict is inconclusive because a reference changed by more than the {_DRIFT} that "
+        f"machine drift explains: {changed}. The machine is not the same, or the reference's code "
+        f"changed{allowed}; these two runs do not show which. To decide, {_TOGETHER}"
     )
 
 
 def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[AdviceTable]:
-    """A table for each pair of groups, the reference first, then the slowest."""
+    """Yield a table for each pair of groups: the reference first, then the slowest cells."""
     groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
-    for found, row in zip(compared.cells, rows, strict=True):
-        groups.setdefault((found.a.cell.group, found.b.cell.group), []).append((found, row))
+    for comparison, row in zip(compared.cells, rows, strict=True):
+        groups.setdefault((comparison.a.cell.group, comparison.b.cell.group), []).append(
+            (comparison, row)
+        )
     for group in groups.values():
         slowest_first = sorted(group, key=lambda pair: -_decisive(pair[0]).estimate)
         slowest_first.sort(key=lambda pair: not pair[0].is_reference)
-        comparisons = [found for found, _ in slowest_first]
-        shown = pd.DataFrame(_shown(found, row) for found, row in slowest_first)
-        columns = filled(_columns(comparisons), shown)
-        yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, shown)
+        comparisons = [comparison for comparison, _ in slowest_first]
+        table = pd.DataFrame(_display_row(comparison, row) for comparison, row in slowest_first)
+        columns = filled(_columns(comparisons), table)
+        yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, table)
 
 
-def _decisive(found: Comparison) -> Interval:
-    return found.ratio if found.basis is Basis.RATIO else found.latency
+def _decisive(comparison: Comparison) -> Interval:
+    return comparison.ratio if comparison.basis is Basis.RATIO else comparison.latency
 
 
-def _shown(found: Comparison, row: Row) -> Row:
-    """A row as a person reads it: one figure for both runs, or the one before and after."""
+def _display_row(comparison: Comparison, row: Row) -> Row:
+    """Return a row for display: each figure once if the runs agree, else as "A → B"."""
     return {
         **row,
-        "arch": found.a.cell.arch,
-        "mode": found.a.cell.mode,
+        "arch": comparison.a.cell.arch,
+        "mode": comparison.a.cell.mode,
         **{figure.name: figures.change(figure, row) for figure in FIGURES},
     }
 
 
 def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
-    to = next((_named(found.reference) for found in group if found.reference), "")
-    ratio = Column(
-        name="ratio_b_over_a", heading=f"B/A beside\n{to}", write=scaled(1, 3), bounded=True
+    reference = next(
+        (_arch_and_mode(comparison.reference) for comparison in group if comparison.reference), ""
     )
-    latency = replace(ratio, name="latency_b_over_a", heading="B/A of\nlatency")
-    first, second = (ratio, latency) if _goes_by_ratio(group) else (latency, ratio)
+    ratio = Column(
+        name="ratio_b_over_a",
+        heading=f"B/A, ratio to\n{reference}",
+        write=scaled(1, 3),
+        bounded=True,
+    )
+    latency = replace(ratio, name="latency_b_over_a", heading="B/A,\nlatency")
+    first, second = (ratio, latency) if _is_based_on_ratio(group) else (latency, ratio)
     return (
         Column(name="arch", heading="arch", is_text=True),
         Column(name="mode", heading="mode", is_text=True),
@@ -161,17 +170,17 @@ def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
     )
 
 
-def _goes_by_ratio(group: Sequence[Comparison]) -> bool:
-    return any(found.basis is Basis.RATIO for found in group)
+def _is_based_on_ratio(group: Sequence[Comparison]) -> bool:
+    return any(comparison.basis is Basis.RATIO for comparison in group)
 
 
-def _named(cell: Cell) -> str:
+def _arch_and_mode(cell: Cell) -> str:
     return f"{cell.arch} {cell.mode}"
 
 
-def _title(found: Comparison) -> str:
-    """What a table's cells have in common, and what not."""
-    a, b = found.a.cell, found.b.cell
+def _title(comparison: Comparison) -> str:
+    """Return the dtype, batch size, task and device of a table's cells; "A → B" if they differ."""
+    a, b = comparison.a.cell, comparison.b.cell
     return ", ".join(
         prefix + " → ".join(dict.fromkeys(str(getattr(cell, name)) for cell in (a, b)))
         for prefix, name in (("", "dtype"), ("batch ", "batch_size"), ("", "task"), ("", "device"))
@@ -179,28 +188,28 @@ def _title(found: Comparison) -> str:
 
 
 def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
-    """What the advice in a table goes by, and why."""
-    if not _goes_by_ratio(group):
+    """Return the sentences on what the advice in a table is based on, and why."""
+    if not _is_based_on_ratio(group):
         if compared.beyond_drift:
-            return "All is inconclusive, because a reference changed by more than drift."
-        differ = compared.passed or group[0].a.cell != group[0].b.cell
+            return "All cells are inconclusive because a reference changed by more than drift."
+        differ = compared.allowed or group[0].a.cell != group[0].b.cell
         why = (
-            "What differs between the runs acts on the reference too."
+            "The differences between the runs affect the reference too."
             if differ
-            else "The runs have no measured reference in common, or nothing beside it."
+            else "The runs have no measured reference in common, or the group has no other cells."
         )
         return f"{why} {BY_LATENCY}"
-    reference = next(found for found in group if found.is_reference)
+    reference = next(comparison for comparison in group if comparison.is_reference)
     ratio = (
-        f"the ratio to {_named(reference.a.cell)}, which itself takes "
+        f"the ratio to {_arch_and_mode(reference.a.cell)}, which itself takes "
         f"{reference.latency.estimate:.3f} times as long in B as in A"
     )
     if compared.beyond_drift:
         return (
-            "All is inconclusive, because a reference changed by more than drift. The table shows "
-            f"{ratio}."
+            "All cells are inconclusive because a reference changed by more than drift. The table "
+            f"shows {ratio}."
         )
-    return f"Advice goes by {ratio}: that is taken for the machine's drift."
+    return f"Advice is based on {ratio}: this is attributed to the machine's drift."
 
 
 def _missing_table(rows: Sequence[Row]) -> Iterator[AdviceTable]:
@@ -211,24 +220,24 @@ def _missing_table(rows: Sequence[Row]) -> Iterator[AdviceTable]:
         )
         yield AdviceTable(
             "not compared",
-            "For want of figures in both runs.",
+            "These cells do not have figures in both runs.",
             columns,
             pd.DataFrame(rows),
         )
 
 
-def _counted(compared: Compared) -> str:
-    """How many cells were advised what."""
-    count = Counter(found.advice for found in compared.cells)
+def _count_by_advice(compared: Compared) -> str:
+    """Return the sentence with the number of cells per advice."""
+    count = Counter(comparison.advice for comparison in compared.cells)
     words = [f"{count[advice]} {advice or 'reference'}" for advice in (*Verdict, None)]
-    told = ", ".join(word for word in words if not word.startswith("0 "))
-    return f"Cells compared: {told or 'none'}."
+    counts = ", ".join(word for word in words if not word.startswith("0 "))
+    return f"Cells compared: {counts or 'none'}."
 
 
-def _written(
+def _document(
     form: str, before: Sequence[str], tables: Sequence[AdviceTable], after: Sequence[str]
 ) -> str:
-    """Everything, for a terminal or in Markdown."""
+    """Join the prose and the tables, for a terminal or as Markdown."""
     in_markdown = form == "markdown"
     prose = escaped if in_markdown else partial(textwrap.fill, width=terminal_console().width)
     parts = [*map(prose, before)]

@@ -1,4 +1,7 @@
-"""The two sides of a gate: whose code is measured, by which interpreter. Ours measures both."""
+"""The two sides of a gate: source tree and interpreter of each.
+
+The ``bench`` of this process measures both.
+"""
 
 import os
 import sys
@@ -24,7 +27,7 @@ class Side:
 
     @property
     def name(self) -> str:
-        """What a reader knows it by: the commit, and the interpreter where it is not ours."""
+        """The commit, and the interpreter if it is not the current one."""
         interpreter = "" if self.python == sys.executable else f", {self.python}"
         return f"{self.tree.name}{interpreter}"
 
@@ -33,50 +36,53 @@ class Side:
 def check_out(
     folder: Path, *, base: str | None, base_python: str | None
 ) -> Iterator[tuple[Side, Side]]:
-    """Head and base, while they are needed: ``folder``'s tree with all its changes, and another's.
+    """Yield head and base; remove the base's checkout afterwards.
 
-    Where no revision is given the base has head's code, and where no interpreter is, head's.
-    Raises ``RequestError`` where there is no such revision or interpreter.
+    Head is ``folder``'s tree with its uncommitted changes. Without ``base`` both sides have head's
+    code; without ``base_python`` both have the current interpreter. Raises ``RequestError`` if the
+    revision or the interpreter does not exist.
     """
     head = Side(tree=tree.here(folder), python=sys.executable)
     python = head.python if base_python is None else _interpreter(base_python)
     if base is None:
         yield head, Side(tree=head.tree, python=python)
         return
-    with tree.checkout(base, head.tree.root) as theirs:
-        yield head, Side(tree=theirs, python=python)
+    with tree.checkout(base, head.tree.root) as base_tree:
+        yield head, Side(tree=base_tree, python=python)
 
 
 @contextmanager
 def launchers(
-    found: Sequence[Side],
+    sides: Sequence[Side],
     variables: Mapping[str, str],
     imports: Sequence[str],
     cpus: Collection[int] | None,
 ) -> Iterator[tuple[Launcher, ...]]:
-    """What starts the workers of each side, all of them ready to import at the same time."""
+    """Start a launcher of workers per side; all of them can import at the same time."""
     with ExitStack() as closing:
-        ours = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-bench-")))
-        # Of a tree that has a bench of its own just the networks are wanted.
-        (ours / "bench").symlink_to(ROOT / "bench")
-        safe = {**variables, "PYTHONSAFEPATH": "1"}  # not from the current folder
+        own = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-bench-")))
+        # A tree may have a bench of its own; only its networks are used.
+        (own / "bench").symlink_to(ROOT / "bench")
+        safe = {**variables, "PYTHONSAFEPATH": "1"}  # no imports from the current folder
         started = []
-        for side in found:
-            others = [other.tree.root for other in found if other.tree.root != side.tree.root]
-            not_from = {VARIABLE: str(others[0])} if others else {}
-            roots = _roots(ours, side.tree)
-            one = launcher({**safe, **not_from}, imports, cpus, python=side.python, roots=roots)
-            started.append(closing.enter_context(one))
+        for side in sides:
+            other_roots = [other.tree.root for other in sides if other.tree.root != side.tree.root]
+            forbidden = {VARIABLE: str(other_roots[0])} if other_roots else {}
+            roots = _roots(own, side.tree)
+            manager = launcher(
+                {**safe, **forbidden}, imports, cpus, python=side.python, roots=roots
+            )
+            started.append(closing.enter_context(manager))
         yield tuple(started)
 
 
-def _roots(ours: Path, of: Tree) -> tuple[Path, ...]:
-    """Where modules are looked for: our bench, and then the tree, laid out flat or under src."""
-    return (ours, of.root, *(folder for folder in (of.root / "src",) if folder.is_dir()))
+def _roots(own: Path, tree: Tree) -> tuple[Path, ...]:
+    """Return the import paths: this project's bench, then the tree, with a flat or src layout."""
+    return (own, tree.root, *(folder for folder in (tree.root / "src",) if folder.is_dir()))
 
 
-def _interpreter(given: str) -> str:
-    path = Path(given)
+def _interpreter(name: str) -> str:
+    path = Path(name)
     if not (path.is_file() and os.access(path, os.X_OK)):
-        raise RequestError(f"--base-python {given} is no interpreter: there is no such program")
-    return str(path.absolute())  # not resolved: a virtual environment's is a link
+        raise RequestError(f"--base-python {name} is not an interpreter: no such executable file")
+    return str(path.absolute())  # not resolved: a virtual environment's interpreter is a link

@@ -1,4 +1,4 @@
-"""What can be said of two runs that were not measured together: plain data."""
+"""The result of comparing two runs that were not measured together. Plain data."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -13,17 +13,17 @@ from bench.means import Interval
 from bench.records.circumstances import EnvironmentDifference
 from bench.records.record import CellRecord
 
-# Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time, which nothing in
-# the figures of such a spell shows.
+# Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time. Figures taken in
+# such a period do not show it.
 DRIFT = 0.2
 FAILS: Mapping[str, int] = MappingProxyType(
     {Verdict.REGRESSED.value: Exit.FAILED, Verdict.INCONCLUSIVE.value: Exit.UNDECIDED}
 )
-"""The advice that a caller may want to fail on, and the exit codes; the first that applies."""
+"""Exit codes of the advice that a caller may fail on; the first entry that applies decides."""
 
 
 class Basis(StrEnum):
-    """What advice goes by."""
+    """The figure that advice is based on."""
 
     RATIO = "ratio"
     LATENCY = "latency"
@@ -36,64 +36,64 @@ class Comparison:
     a: CellRecord
     b: CellRecord
     latency: Interval
-    """B's latency over A's, at 95 % over the sets: bounds that know of no drift between the runs.
-    """
+    """B's latency over A's, at 95 % over sets; the bounds ignore drift between the runs."""
     ratio: Interval
-    """B's ratio to the reference over A's, at 95 %, above 1 where it is slower; NaN without one."""
+    """B's ratio to the reference over A's, at 95 %; above 1 if B is slower, NaN if unknown."""
     reference: Cell | None
-    """A's reference, where B's is the same arch in the same mode and both have figures."""
+    """A's reference, if B's has the same arch and mode and both have figures; else None."""
     basis: Basis
     advice: Verdict | None
-    """None for a reference whose change is taken for the machine's."""
+    """None for a reference whose change is attributed to the machine's drift."""
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is what the other cells' ratios are to."""
+        """Whether the cell is the reference of its group."""
         return self.a.cell == self.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """A cell that is not compared, for want of figures in one of the runs."""
+    """A cell that is not compared because one of the runs has no figures for it."""
 
     cell: Cell
     run: str
-    """The one that lacks it: ``A`` or ``B``."""
+    """The run without figures: ``A`` or ``B``."""
     is_known: bool
-    """Whether that run has the cell, without figures."""
+    """Whether that run includes the cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What can be said of two runs."""
+    """The comparison of two runs."""
 
     cells: tuple[Comparison, ...]
     missing: tuple[Missing, ...]
-    passed: tuple[EnvironmentDifference, ...]
-    """What differs, and was allowed to."""
+    allowed: tuple[EnvironmentDifference, ...]
+    """Differences between the runs that the caller allowed."""
     unknown: tuple[str, ...]
-    """Facts that only one of the runs tells."""
+    """Names of facts that only one of the runs has."""
 
     @property
     def beyond_drift(self) -> tuple[Comparison, ...]:
-        """The references whose own latency changed by more than ``DRIFT``, by its estimate.
+        """References whose estimated latency changed by more than ``DRIFT``.
 
-        Not those that differ in the dtype or the device: they are two cells, and expected to.
+        References that differ in dtype or device are excluded: their latencies are expected to
+        differ.
         """
         return tuple(
-            found
-            for found in self.cells
-            if found.is_reference
-            and found.a.cell == found.b.cell
-            and abs(math.log(found.latency.estimate)) > math.log1p(DRIFT)
+            comparison
+            for comparison in self.cells
+            if comparison.is_reference
+            and comparison.a.cell == comparison.b.cell
+            and abs(math.log(comparison.latency.estimate)) > math.log1p(DRIFT)
         )
 
     def exit_code(self, fail_on: Collection[str]) -> int:
-        """The exit code of the first advice in ``FAILS`` that was given and is to fail; else 0.
+        """Return the exit code of the first advice in ``FAILS`` that occurs and is in ``fail_on``.
 
-        A cell that one of the runs has without figures is inconclusive.
+        Returns 0 if there is none. A cell that a run includes without figures is inconclusive.
         """
-        given = {comparison.advice for comparison in self.cells}
+        advice = {comparison.advice for comparison in self.cells}
         if any(missing.is_known for missing in self.missing):
-            given.add(Verdict.INCONCLUSIVE)
-        return next((code for word, code in FAILS.items() if word in fail_on and word in given), 0)
+            advice.add(Verdict.INCONCLUSIVE)
+        return next((code for word, code in FAILS.items() if word in fail_on and word in advice), 0)

@@ -1,4 +1,4 @@
-"""Ask a counting process, bench/gate/count_worker.py, for the counts of cells; without torch."""
+"""The client of the counting process, bench/gate/count_worker.py. Does not import torch."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from bench.engine.process import WorkerError, WorkerProcess
 from bench.gate.baseline import Baseline, Counts, versions_here
 from bench.names import RequestError
 
-LIMIT_S = 3600.0  # for hundreds of cells, and batches of hundreds
+LIMIT_S = 3600.0  # enough for hundreds of cells with batch sizes in the hundreds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountClient:
-    """Counts cells, in a process that may import torch."""
+    """Counts cells in another process, which imports torch."""
 
     cells: Sequence[Cell]
     image_size: int
@@ -26,34 +26,34 @@ class CountClient:
     process: WorkerProcess
 
     def steps(self) -> Iterator[Baseline]:
-        """What is counted after each step, what takes longest at the end: the last has everything.
+        """Yield the counts so far after each step, the slowest step last; the last has all counts.
 
-        First the networks that need torch alone, this project's among them; then those that need
-        other libraries, torchvision's take 4 s to import; then graphs.
+        First come networks that need only torch, such as this project's; then those that need other
+        libraries, because torchvision takes 4 s to import; then graphs.
         """
-        others = [cell for cell in self.cells if archs.find(cell.arch).imports]
-        own = [cell for cell in self.cells if cell not in others]
+        with_imports = [cell for cell in self.cells if archs.find(cell.arch).imports]
+        torch_only = [cell for cell in self.cells if cell not in with_imports]
         counted: dict[str, Counts] = {}
-        for what, cells in (
-            ("count_networks", own),
-            ("count_networks", others),
+        for operation, cells in (
+            ("count_networks", torch_only),
+            ("count_networks", with_imports),
             ("count_graphs", self.cells),
         ):
             if cells:
-                for name, counts in self._ask(what, cells).items():
+                for name, counts in self._request(operation, cells).items():
                     counted[name] = {**counted.get(name, {}), **counts}
                 yield self._baseline(counted)
 
     def everything(self) -> Baseline:
-        """What the last step has."""
+        """Return the counts after the last step."""
         *_, last = self.steps()
         return last
 
-    def _ask(self, what: str, cells: Sequence[Cell]) -> dict[str, Counts]:
-        asked = [asdict(cell) for cell in cells]
+    def _request(self, operation: str, cells: Sequence[Cell]) -> dict[str, Counts]:
+        as_dicts = [asdict(cell) for cell in cells]
         try:
             return self.process.request(
-                what, limit_s=LIMIT_S, cells=asked, image_size=self.image_size
+                operation, limit_s=LIMIT_S, cells=as_dicts, image_size=self.image_size
             )
         except WorkerError as error:
             raise RequestError(_reason(error)) from error
@@ -69,9 +69,10 @@ class CountClient:
 
 @contextmanager
 def counter(cells: Sequence[Cell], image_size: int) -> Iterator[CountClient]:
-    """What counts these cells, with images of that size.
+    """Start a counting process and yield its client; stop the process afterwards.
 
-    Raises ``ModuleNotFoundError`` where torch is not installed.
+    ``image_size`` is the height and width in pixels. Raises ``ModuleNotFoundError`` if torch is not
+    installed.
     """
     versions = versions_here()
     with Spawner(_environment(os.environ), module="bench.gate.count_worker") as spawner:
@@ -81,11 +82,11 @@ def counter(cells: Sequence[Cell], image_size: int) -> Iterator[CountClient]:
                 cells=cells, image_size=image_size, versions=versions, process=process
             )
         finally:
-            process.kill()  # it has nothing to put away
+            process.kill()  # it has nothing to clean up
 
 
 def _reason(error: WorkerError) -> str:
-    """A line on why there are no counts."""
+    """Return a line that says why there are no counts."""
     if error.kind in {"request", "error"}:
         return str(error)
     last = next(reversed(error.stderr.splitlines()), "")
@@ -93,10 +94,11 @@ def _reason(error: WorkerError) -> str:
 
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:
-    """What the counter starts with: one thread, as archs are counted side by side, and no GPU.
+    """Return the environment of the counting process.
 
-    The current directory comes after ours, where Python puts it first: there may be folders in it
-    that are named as ours are.
+    It has one thread, because archs are counted in parallel, and no GPU. Python would put the
+    current directory first on the import path; here it comes last, because it may have folders with
+    the same names as this project's.
     """
     path = os.pathsep.join(filter(None, [base.get("PYTHONPATH"), str(Path.cwd())]))
     return {

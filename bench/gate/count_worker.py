@@ -1,8 +1,8 @@
-"""The counter: a process of its own that imports everything once, and forks a child for each arch.
+"""The counting process, which imports libraries once and forks a child per arch.
 
-Importing torch and Dynamo takes 6 to 7 seconds, and capturing GoogLeNet's graph takes 2, on one
-thread; so archs are counted side by side. ``python -m bench.gate.count_worker`` starts it; its
-protocol is that of a worker.
+Importing torch and Dynamo takes 6 to 7 s, and capturing GoogLeNet's graph takes 2 s, on one thread.
+So archs are counted in parallel. ``python -m bench.gate.count_worker`` starts the process; it uses
+the protocol of a worker.
 """
 
 import gc
@@ -32,10 +32,10 @@ from bench.worker.worker import Operation, Worker, run
 
 
 class CountWorker(Worker):
-    """A worker that counts."""
+    """A worker that counts instead of measuring."""
 
     def operations(self) -> dict[str, Operation]:
-        """What a worker can be asked for, and what to count."""
+        """Return a worker's operations and the two that count."""
         return {
             **super().operations(),
             "count_networks": self.count_networks,
@@ -43,29 +43,29 @@ class CountWorker(Worker):
         }
 
     def count_networks(self, cells: list[dict[str, Any]], image_size: int) -> dict[str, Counts]:
-        """What the cells' networks are made of and hold, by the cells' ids."""
-        wanted = [Cell(**cell) for cell in cells]
-        libraries = chain.from_iterable(archs.find(cell.arch).imports for cell in wanted)
-        with _kept():
+        """Return parameters, operations and bytes of the cells' networks, by cell id."""
+        requested = [Cell(**cell) for cell in cells]
+        libraries = chain.from_iterable(archs.find(cell.arch).imports for cell in requested)
+        with _before_forking():
             for library in dict.fromkeys(libraries):
                 importlib.import_module(library)
-        return _by_arch(partial(_counted, counts.of_networks, image_size), wanted)
+        return _by_arch(partial(_count_arch, counts.count_networks, image_size), requested)
 
     def count_graphs(self, cells: list[dict[str, Any]], image_size: int) -> dict[str, Counts]:
-        """What Dynamo makes of them."""
-        with _kept():
-            counts.capturing(nn.Identity())
+        """Return graphs and graph breaks of the cells' networks, by cell id."""
+        with _before_forking():
+            counts.dynamo_only(nn.Identity())
         return _by_arch(
-            partial(_counted, counts.of_graphs, image_size), [Cell(**cell) for cell in cells]
+            partial(_count_arch, counts.count_graphs, image_size), [Cell(**cell) for cell in cells]
         )
 
 
-def _counted(
+def _count_arch(
     count: Callable[[list[Cell], int], dict[str, Counts]], image_size: int, cells: list[Cell]
 ) -> dict[str, Counts]:
     try:
         return count(cells, image_size)
-    # A network may fail in any way, and not every exception finds its way out of a child.
+    # A network may raise any exception, and a child cannot send every exception to its parent.
     except Exception as error:  # noqa: BLE001
         raise RequestError(f"cannot count {cells[0].arch}: {sentence(error)}") from None
 
@@ -73,31 +73,34 @@ def _counted(
 def _by_arch(
     count: Callable[[list[Cell]], dict[str, Counts]], cells: list[Cell]
 ) -> dict[str, Counts]:
-    """Counts of all cells: of each arch in a child of its own, where forking is safe."""
-    together: dict[str, list[Cell]] = defaultdict(list)
+    """Count all cells; on Linux, where forking is safe, in a child process per arch."""
+    by_arch: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        together[cell.arch].append(cell)
+        by_arch[cell.arch].append(cell)
     if platform.system() == "Linux":
         with ProcessPoolExecutor(
-            min(len(together), physical_cores()),
+            min(len(by_arch), physical_cores()),
             mp_context=multiprocessing.get_context("fork"),
             initializer=die_with_parent,
             initargs=(os.getpid(),),
         ) as pool:
-            found = list(pool.map(count, together.values()))
+            results = list(pool.map(count, by_arch.values()))
     else:
-        found = list(map(count, together.values()))
-    return {name: counted for part in found for name, counted in part.items()}
+        results = list(map(count, by_arch.values()))
+    return {name: counted for part in results for name, counted in part.items()}
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Import for good, and run no operator: the threads that it starts would not survive a fork."""
-    gc.disable()  # looking for what will not be kept takes half a second
+def _before_forking() -> Iterator[None]:
+    """Exclude what the body creates from garbage collection, for imports before a fork.
+
+    The body must not run an operator, because the threads that it starts do not survive a fork.
+    """
+    gc.disable()  # collecting during the imports takes half a second
     try:
         yield
     finally:
-        gc.freeze()  # no child's garbage collection walks, and by that copies, what is shared
+        gc.freeze()  # a child's garbage collection would touch, and so copy, shared pages
         gc.enable()
 
 

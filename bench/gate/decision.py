@@ -1,4 +1,4 @@
-"""A gate that is held: which cells want another set, and what is said of each in the end."""
+"""The gate's decisions: which cells need another set, and the judgement of each cell."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,16 +20,17 @@ from bench.names import RequestError
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure, RunRecord
 
-# The share of iterations, the slowest, whose mean is judged besides the median. One slow iteration
-# in ten makes half of them slow. The 90th percentile is at the edge of those, and tells less: of a
-# network that takes half as long again once in ten, a set's log-ratio was 1.6 standard deviations
-# from 0 by the 90th percentile, and 2.2 by the slowest fifth (49 iterations a set).
+# The share of slowest iterations whose mean is judged in addition to the median. If one iteration
+# in ten is slow, then half of this share is slow. The 90th percentile lies at the edge of the slow
+# iterations and shows less. For a network that takes 1.5 times as long in one of ten iterations, a
+# set's log-ratio was 1.6 standard deviations from 0 by the 90th percentile, and 2.2 by the slowest
+# fifth (49 iterations per set).
 TAIL = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideNames:
-    """What the two sides are called: a commit, and an interpreter where they differ in that."""
+    """Display names of the two sides: the commit, and the interpreter if it differs."""
 
     head: str
     base: str
@@ -42,24 +43,24 @@ class Pair:
     head: CellRecord
     base: CellRecord
     rounds: int
-    """That a set should have."""
+    """Number of rounds that a set should have."""
 
     @property
     def cell(self) -> Cell:
-        """Head's."""
+        """The cell of head's record."""
         return self.head.cell
 
     @property
     def log_ratios(self) -> tuple[float, ...]:
-        """log(head's latency / base's), one for each set; NaN for one that lost most of its rounds.
+        """log(head's latency / base's), per set; NaN for a set that lost most of its rounds.
 
-        What is most does not depend on later sets, so that no look at the first few is undone.
+        "Most" does not depend on later sets, so that later sets do not change an earlier look.
         """
         return tuple(median(ratios) if ratios else math.nan for ratios in self._by_set.values())
 
     @property
     def tail_log_ratios(self) -> tuple[float, ...]:
-        """log(mean of head's slowest fifth of iterations / of base's), of the same sets."""
+        """log(mean of head's slowest fifth of iterations / mean of base's), for the same sets."""
         head, base = (_log_tails(record) for record in (self.head, self.base))
         return tuple(
             head[index] - base[index] if ratios else math.nan
@@ -68,25 +69,25 @@ class Pair:
 
     @property
     def _by_set(self) -> Mapping[int, Sequence[float]]:
-        """The log-ratio of each round, by the set; none of a set that lost most of its rounds."""
+        """Log-ratios of the rounds, by set; empty for a set that lost most of its rounds."""
         head, base = map(stats.log_latencies, (self.head, self.base))
-        found = stats.by_set(stats.log_ratios(base, head))
-        least = max(1, stats.LEAST_SHARE * self.rounds)
+        by_set = stats.by_set(stats.log_ratios(base, head))
+        least = max(1, stats.MIN_ROUNDS_SHARE * self.rounds)
         return {
-            index: ratios if len(ratios := found.get(index, ())) >= least else ()
+            index: ratios if len(ratios := by_set.get(index, ())) >= least else ()
             for index in sorted({visit.set_index for visit in self.head.visits})
         }
 
     @property
     def failures(self) -> Mapping[str, Failure]:
-        """Why there is no ratio, by the side that failed."""
+        """Why there is no ratio, by failed side: ``head`` or ``base``."""
         sides = (("head", self.head.failure), ("base", self.base.failure))
         return {side: failure for side, failure in sides if failure}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GateFacts:
-    """What a run file says of its gate."""
+    """The data of a gate in a run file."""
 
     sides: SideNames
     settings: Settings
@@ -94,7 +95,7 @@ class _GateFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """A gate that was held, whole."""
+    """A completed gate."""
 
     run: RunRecord
     sides: SideNames
@@ -102,97 +103,97 @@ class Gate:
 
     @classmethod
     def from_run(cls, run: RunRecord) -> Self:
-        """The gate that a run file tells of; raises ``RequestError`` where that was none."""
+        """Return the gate recorded in a run; raise ``RequestError`` if the run is not a gate."""
         if run.gate is None:
-            raise RequestError("this run was no gate: it has no base, and no verdicts")
+            raise RequestError("this run is not a gate: it has no base and no verdicts")
         try:
-            told = msgspec.convert(run.gate, _GateFacts)
+            facts = msgspec.convert(run.gate, _GateFacts)
         except msgspec.ValidationError as error:
-            raise RequestError(f"what this run says of its gate is damaged: {error}") from error
-        # Older files may allow more sets than are looked at, or fewer.
-        most_sets = max(judge.FIRST_CHANGE, min(told.settings.most_sets, judge.MOST_SETS))
-        settings = replace(told.settings, most_sets=most_sets)
+            raise RequestError(f"the gate data of this run is damaged: {error}") from error
+        # Older files may allow more sets than the last look has, or fewer than a change needs.
+        most_sets = max(judge.FIRST_CHANGE, min(facts.settings.most_sets, judge.MOST_SETS))
+        settings = replace(facts.settings, most_sets=most_sets)
         judge.check(settings)
-        return cls(run=run, sides=told.sides, settings=settings)
+        return cls(run=run, sides=facts.sides, settings=settings)
 
     @property
-    def kept(self) -> RunRecord:
-        """The run with everything in it from which the gate can be made again."""
-        told = _GateFacts(sides=self.sides, settings=self.settings)
-        return replace(self.run, gate=msgspec.to_builtins(told))
+    def run_with_settings(self) -> RunRecord:
+        """The run with the gate's settings, from which ``from_run`` restores the gate."""
+        facts = _GateFacts(sides=self.sides, settings=self.settings)
+        return replace(self.run, gate=msgspec.to_builtins(facts))
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """The cells, in the order of the plan."""
+        """The cells with both sides, in the order of the plan."""
         return pairs(self.run.cells, self.run.bases, self.run.allotted)
 
     @cached_property
     def judgements(self) -> Mapping[str, Judgement]:
-        """What is said of each cell, by its id; of one that failed, that nothing can be said."""
+        """Judgements by cell id; a cell that failed is inconclusive."""
         return judge.judge(_history(self.pairs), self.settings, is_over=True)
 
     @property
     def exit_code(self) -> int:
-        """1 where head alone fails or is slower; else 3 where something is undecided; else 0."""
+        """1 if a cell regressed or failed only on head; else 3 if a cell is undecided; else 0."""
         if any(pair.failures.keys() == {"head"} for pair in self.pairs):
             return Exit.FAILED
-        found = exit_code(self.judgements)
-        return Exit.UNDECIDED if found == 0 and any(pair.failures for pair in self.pairs) else found
+        code = exit_code(self.judgements)
+        return Exit.UNDECIDED if code == 0 and any(pair.failures for pair in self.pairs) else code
 
 
 class UntilDecided:
-    """The rule of a gate: as many sets as it takes to say something of each cell.
+    """The rule of a gate: measure sets until each cell has a verdict.
 
-    A cell is given up where the machine is too busy for it: from the first look on, if too few of
-    the sets gave it a number, whatever these say.
+    From the first look on, a cell is given up if too few of its sets have a log-ratio, because the
+    machine is too busy. The values of the log-ratios do not matter.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def wanted(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
-        """A group's undecided cells with their bases; the control with what it is a control of."""
-        found = pairs(outcome.records(), outcome.bases(), outcome.allotted)
-        history = _history(found)
+    def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        """Return a group's undecided cells with their bases, and the control with its reference."""
+        cell_pairs = pairs(outcome.records(), outcome.bases(), outcome.allotted)
+        history = _history(cell_pairs)
         judgements = judge.judge(history, self._settings, is_over=False)
-        whole = outcome.waves[group][0]
-        wanted = [
+        wave = outcome.waves[group][0]
+        undecided = [
             cell
-            for cell in whole.group
-            if judgements[cell.id].wants_set
+            for cell in wave.group
+            if judgements[cell.id].needs_set
             and not judge.is_hopeless(history[cell.id].medians, set_index)
             and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
         ]
-        control = (waves.control(whole.reference),) if whole.reference in wanted else ()
-        return (*wanted, *map(waves.base, wanted), *control)
+        control = (waves.control(wave.reference),) if wave.reference in undecided else ()
+        return (*undecided, *map(waves.base, undecided), *control)
 
 
 def pairs(
     heads: Iterable[CellRecord], bases: Iterable[CellRecord], allotted: Mapping[str, int]
 ) -> tuple[Pair, ...]:
-    """Each cell of head with the base's, both in the same order; ``allotted``: rounds by group."""
+    """Pair the cells of head and base, given in the same order; ``allotted``: rounds by group."""
     return tuple(
         Pair(head=head, base=base, rounds=allotted.get(head.cell.group, 0))
         for head, base in zip(heads, bases, strict=True)
     )
 
 
-def _history(found: Iterable[Pair]) -> dict[str, History]:
-    """The log-ratios of each cell; none of one that failed, whatever it gave before."""
+def _history(cell_pairs: Iterable[Pair]) -> dict[str, History]:
+    """Return the log-ratios by cell id; empty for a cell that failed, even after valid sets."""
     return {
         pair.cell.id: History((), ())
         if pair.failures
         else History(pair.log_ratios, pair.tail_log_ratios)
-        for pair in found
+        for pair in cell_pairs
     }
 
 
 def _log_tails(record: CellRecord) -> Mapping[int, float]:
-    """By the set, the logarithm of the mean of a cell's slowest iterations in seconds."""
+    """Return the logarithm of the mean of a cell's slowest iterations, in seconds, by set."""
     by_set: dict[int, list[float]] = {}
     for visit in record.valid:
         by_set.setdefault(visit.set_index, []).extend(visit.host_s)
     return {
-        index: math.log(fmean(sorted(found)[-max(1, round(TAIL * len(found))) :]))
-        for index, found in by_set.items()
+        index: math.log(fmean(sorted(samples)[-max(1, round(TAIL * len(samples))) :]))
+        for index, samples in by_set.items()
     }

@@ -1,4 +1,4 @@
-"""The figures of two runs side by side: a row for each cell, and what became of each figure."""
+"""The figures of two runs side by side, in a row per cell."""
 
 import math
 from collections.abc import Callable, Hashable, Mapping
@@ -15,13 +15,13 @@ Row = dict[str, Any]
 
 
 class Figure(NamedTuple):
-    """What is told of a cell in either run: a column of ``frame.summary``, and how it is shown."""
+    """A figure of a cell in either run: a column of ``frame.summary`` and its format."""
 
     name: str
     heading: str
     write: Callable[[Any], str]
     is_count: bool = False
-    """Whether it does not wobble, so that the least difference is shown."""
+    """Whether the figure is exact, so that even the smallest difference is shown."""
 
 
 FIGURES = (
@@ -37,27 +37,27 @@ FIGURES = (
 
 
 def rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
-    """A row for each cell that both runs have figures of."""
+    """Return a row for each cell that has figures in both runs."""
     of_a, of_b = _summary(a), _summary(b)
     return [
         {
-            "cell": found.a.cell.id,
-            "cell_b": found.b.cell.id,
+            "cell": comparison.a.cell.id,
+            "cell_b": comparison.b.cell.id,
             "status": "compared",
             "measured_together": False,
-            "advice": found.advice or "reference",
-            "advice_by": found.basis,
-            "reference": found.reference and found.reference.id,
+            "advice": comparison.advice or "reference",
+            "advice_by": comparison.basis,
+            "reference": comparison.reference and comparison.reference.id,
             "reference_beyond_drift": bool(compared.beyond_drift),
-            **bounded("ratio_b_over_a", found.ratio),
-            **bounded("latency_b_over_a", found.latency),
+            **bounded("ratio_b_over_a", comparison.ratio),
+            **bounded("latency_b_over_a", comparison.latency),
             **{
                 f"{figure.name}_{side}": row[figure.name]
                 for figure in FIGURES
-                for side, row in (("a", of_a[found.a.cell]), ("b", of_b[found.b.cell]))
+                for side, row in (("a", of_a[comparison.a.cell]), ("b", of_b[comparison.b.cell]))
             },
         }
-        for found in compared.cells
+        for comparison in compared.cells
     ]
 
 
@@ -67,7 +67,7 @@ def _summary(run: RunRecord) -> Mapping[Cell, Mapping[Hashable, Any]]:
 
 
 def missing(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
-    """A row for each cell that one of the runs has no figures of, with the reason."""
+    """Return a row for each cell that has no figures in one of the runs, with the reason."""
     reasons = {
         (name, row["cell"]): f"{row['kind']}: {row['reason']}"
         for name, run in (("A", a), ("B", b))
@@ -75,16 +75,19 @@ def missing(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
     }
     return [
         {
-            "cell": found.cell.id,
-            "status": f"{'no figures' if found.is_known else 'not there'} in {found.run}",
-            "reason": " ".join(reasons.get((found.run, found.cell.id), "").split()),
+            "cell": lack.cell.id,
+            "status": f"{'no figures' if lack.is_known else 'not there'} in {lack.run}",
+            "reason": " ".join(reasons.get((lack.run, lack.cell.id), "").split()),
         }
-        for found in sorted(compared.missing, key=lambda found: (found.cell.id, found.run))
+        for lack in sorted(compared.missing, key=lambda lack: (lack.cell.id, lack.run))
     ]
 
 
 def change(figure: Figure, row: Row) -> str | None:
-    """A figure of both runs: once, or before and after; nothing where neither has any."""
+    """Return a figure of both runs: once if they agree, else as "A → B".
+
+    Returns None if the figure is 0 or missing in both runs.
+    """
     values = [row[f"{figure.name}_a"], row[f"{figure.name}_b"]]
     if all(value == 0 or _is_missing(value) for value in values):
         return None

@@ -1,4 +1,4 @@
-"""The gate's files: what lies in a report folder beside the run file of a gate."""
+"""The files that a gate writes into a report folder, beside the run file."""
 
 from pathlib import Path
 from types import MappingProxyType
@@ -12,19 +12,19 @@ from bench.report.files import RUN_FILE
 
 MARKDOWN, VERDICTS = "gate.md", "gate.json"
 NAMES = frozenset({RUN_FILE, MARKDOWN, VERDICTS})
-"""Every file that a gate may replace."""
+"""The files that a gate may replace."""
 MARKS = MappingProxyType({**MARKS_OF_RUNS, MARKDOWN: report.TITLE})
 """What some of them have in them that nobody else's have."""
 
 
 def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:
-    """Write the run file, and what was made of it beside it."""
-    store.write(gate.kept, folder / RUN_FILE)
+    """Write the run file, the Markdown and the verdict file; return their paths."""
+    store.write(gate.run_with_settings, folder / RUN_FILE)
     return (folder / RUN_FILE, *write(gate, folder))
 
 
 def write(gate: Gate, folder: Path) -> tuple[Path, ...]:
-    """Write the Markdown and the verdict file, each whole or not at all."""
+    """Write the Markdown and the verdict file, each atomically; return their paths."""
     contents = {MARKDOWN: report.render(gate), VERDICTS: report.as_json(gate)}
     for name, content in contents.items():
         atomic.write_text(folder / name, content)

@@ -1,4 +1,4 @@
-"""Git: what it says of the checkout that a folder stands in."""
+"""Git commands for the checkout that contains a folder."""
 
 import os
 import subprocess
@@ -8,30 +8,32 @@ from bench.names import RequestError
 
 
 def output(folder: Path, *arguments: str) -> bytes:
-    """What git prints, undecoded; raises ``RequestError`` with its reason where it fails."""
+    """Return git's output as bytes; raise ``RequestError`` with git's reason if it fails."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever the user has it
+        process = subprocess.run(
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - found on the user's PATH
             capture_output=True,
             check=True,
         )
     except FileNotFoundError as error:
-        raise RequestError("git is not installed, and the gate compares revisions") from error
+        raise RequestError(
+            "git is not installed; the gate needs it to compare revisions"
+        ) from error
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        last = next(iter(said[-1:]), f"exit status {error.returncode}")
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        last = next(iter(lines[-1:]), f"exit status {error.returncode}")
         raise RequestError(f"git: {last}") from error
-    return done.stdout
+    return process.stdout
 
 
 def text(folder: Path, *arguments: str) -> str:
-    """What git prints, names of files as Python takes them; raises as ``output`` does."""
+    """Return git's output, decoded like a file name; raise the same errors as ``output``."""
     return os.fsdecode(output(folder, *arguments)).strip()
 
 
 def top(folder: Path) -> Path:
-    """Where the git checkout that ``folder`` stands in begins.
+    """Return the top folder of the git checkout that contains ``folder``.
 
-    Raises ``RequestError`` where it stands in none.
+    Raises ``RequestError`` if ``folder`` is not in a checkout.
     """
     return Path(text(folder, "rev-parse", "--show-toplevel"))

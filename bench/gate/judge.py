@@ -1,32 +1,31 @@
-"""The gate: whether head is slower than base, cell by cell. Pure: log-ratios in, verdicts out.
+"""The gate's test: is head slower than base? Pure: log-ratios per cell in, verdicts out.
 
-Each set gives a cell one number: log(head's latency / base's), positive where head is slower. The
-verdict comes from Student's t over a cell's sets, looked at after 3, 4, 5, 6, 8, 10, 12 and 16 of
-them (a group-sequential test).
+Each set gives a cell one number: log(head's latency / base's), positive if head is slower. The
+verdict comes from Student's t over a cell's sets, with looks after 3, 4, 5, 6, 8, 10, 12 and 16
+sets (a group-sequential test).
 
-Latencies are medians, which do not see one slow iteration in ten. So a set gives a second number,
-the log-ratio of the means of each side's slowest fifth of iterations, and a cell that is not slower
-by its medians gets a second verdict, of its **tail**. Tails scatter more than medians, so the
-tail's δ is larger, and it asks for more sets only where head's tail looks slower already.
+Latencies are medians, which do not show one slow iteration in ten. So a set gives a second number,
+the log-ratio of the means of each side's slowest fifth of iterations. A cell that is not slower by
+its medians gets a second verdict, by its **tail**. Tails scatter more than medians. So the tail's δ
+is larger, and the tail needs more sets only if head's tail already looks slower.
 
-**Alpha** is the probability that a gate says ``regressed`` of any of its m cells though none
-changed; where some did, of any other. Each cell has alpha / m of it, of which its tail has a fifth,
-and each look of a cell a share of that, so that by Bonferroni's inequality nothing has to be known
-of how cells or looks depend on each other. ``improved`` is the mirror image, with an alpha of its
-own.
+**Alpha** is the probability that a gate reports ``regressed`` for any of its m cells although none
+changed; if some changed, for any of the others. Each cell has alpha / m. A cell's tail has a fifth
+of this, and each look has a share. By Bonferroni's inequality this holds however cells and looks
+depend on each other. ``improved`` is symmetric and has an alpha of its own.
 
-**Unchanged** means not slower by δ: the upper bound is below it. Nothing bounds it from below, so
-that a cell which is faster by an unclear amount can end. A gate lets a slower cell pass only by
-saying so of that very cell, so this risk is not split over cells, as in an intersection-union test
-(Berger 1982); all looks of a cell together have it.
+**Unchanged** means not slower by δ: the upper bound is below δ. There is no lower bound, so that a
+cell that is faster by an unclear amount can end. A gate passes a slower cell only if it reports
+``unchanged`` for this very cell. So this risk is not split over cells, as in an intersection-union
+test (Berger 1982); all looks of a cell together have it.
 
-No cell's noise is used for another's: a variance estimate that borrows from the other cells
-(Smyth 2004) finds slower code sooner, and raises a false alarm in 2 gates of 100 where one cell is
-much noisier than the rest. docs/gate-designs.md compares these looks with other designs.
+A cell's noise is estimated from that cell only. A variance estimate that borrows from the other
+cells (Smyth 2004) finds slower code sooner, but raises a false alarm in 2 gates of 100 if one cell
+is much noisier than the rest. docs/gate-designs.md compares these looks with other designs.
 
-All of this holds for sets that are independent, and scatter as a normal distribution or with
-heavier tails. It does not hold for processes that come in two kinds, one of them slower by much
-more than δ: then about 5 gates of 100 raise a false alarm.
+All this holds for independent sets that have a normal distribution or heavier tails. It does not
+hold for processes of two kinds, one of them slower by much more than δ: then about 5 gates of 100
+raise a false alarm.
 """
 
 import math
@@ -39,44 +38,48 @@ from bench.gate.verdict import Judgement, Tail, Verdict
 from bench.names import RequestError
 
 LEAST_EFFECT = 0.03  # six times the standard deviation of an A/A set on a quiet machine
-ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, whatever the sets' noise
+ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, at any noise
 MISS = 0.1
-"""The probability at most of ``unchanged`` for a cell that is slower by just δ."""
+"""Largest probability of ``unchanged`` for a cell that is slower by exactly δ."""
 
 
 class Look(NamedTuple):
-    """A look at a cell."""
+    """A point at which a cell is judged, with its levels."""
 
     sets: int
-    """After so many sets."""
+    """Number of sets after which the cell is judged."""
     alpha: float
-    """Its share of the cell's alpha."""
+    """Share of the cell's alpha."""
     miss: float
-    """The level at which a cell is not slower by δ."""
+    """One-sided level of the test that the cell is not slower by δ."""
 
-    def says(self, values: Sequence[float], delta: float, alpha: float) -> Verdict | None:
-        """What so many log-ratios show; ``alpha`` is the cell's, ``delta`` of a log-ratio."""
-        found = means.interval(values, confidence=1 - 2 * alpha * self.alpha)
-        if found.low > 0 and found.estimate >= delta:
+    def verdict(self, values: Sequence[float], delta: float, alpha: float) -> Verdict | None:
+        """Return the verdict of the log-ratios ``values``; None if it needs more sets.
+
+        ``delta`` is a log-ratio; ``alpha`` is the cell's.
+        """
+        interval = means.interval(values, confidence=1 - 2 * alpha * self.alpha)
+        if interval.low > 0 and interval.estimate >= delta:
             return Verdict.REGRESSED
-        if found.high < 0 and found.estimate <= -delta:
+        if interval.high < 0 and interval.estimate <= -delta:
             return Verdict.IMPROVED
-        may_be_improved = not self.alpha and found.estimate <= -delta
+        may_be_improved = not self.alpha and interval.estimate <= -delta
         return (
             Verdict.UNCHANGED if self.is_unchanged(values, delta) and not may_be_improved else None
         )
 
     def is_unchanged(self, values: Sequence[float], delta: float) -> bool:
-        """Whether they show that the cell is not slower by δ."""
+        """Return whether the log-ratios show that the cell is not slower by δ."""
         return means.interval(values, confidence=1 - 2 * self.miss).high < delta
 
 
-# The levels of a miss are those of dependent tests: their sum is 0.169, and the probability that
-# any of them errs is 0.090 (simulated). The first is the largest, because quiet gates of unchanged
-# code, the most frequent ones, then end there. Slower code is named from six sets on: five that
-# lean one way by chance are twice as frequent as six, and Student's t does not know of processes
-# that come in two kinds, half of them slower. A twentieth of alpha, and a tenth of MISS, are left,
-# because the tails of trimmed means, which eight sets and more may have, are a little too heavy.
+# The levels of a miss belong to dependent tests: their sum is 0.169, and the probability that any
+# of them errs is 0.090 (simulated). The first level is the largest, because quiet gates of
+# unchanged code are the most frequent ones and then end at the first look. Slower code is reported
+# from six sets on: five sets that deviate in one direction by chance are twice as frequent as six,
+# and Student's t does not allow for processes of two kinds, half of them slower. A twentieth of
+# alpha and a tenth of MISS are not spent, because the tails of trimmed means, which occur from
+# eight sets on, are a little too heavy.
 LOOKS = (
     Look(3, alpha=0.0, miss=0.06),
     Look(4, alpha=0.0, miss=0.022),
@@ -87,55 +90,56 @@ LOOKS = (
     Look(12, alpha=0.15, miss=0.012),
     Look(16, alpha=0.1, miss=0.015),
 )
-TAIL_EFFECT = 0.1  # the least effect on the slowest fifth that matters, as a share
-TAIL_ALPHA = 0.2  # of a cell's alpha
-TAIL_DOUBT = 0.1  # the level at which a tail that is slower by TAIL_EFFECT asks for more sets
+TAIL_EFFECT = 0.1  # least effect on the slowest fifth that matters, as a share
+TAIL_ALPHA = 0.2  # share of a cell's alpha
+TAIL_DOUBT = 0.1  # level at which a tail that is slower by TAIL_EFFECT needs more sets
 FIRST_LOOK = LOOKS[0].sets
 FIRST_CHANGE = min(look.sets for look in LOOKS if look.alpha)
 MOST_SETS = LOOKS[-1].sets
-LEAST_NUMBERED = 0.25  # of the sets must have a number; the first look's three then take twelve
+# Share of sets that must have a log-ratio. The first look's three then take twelve sets.
+LEAST_NUMBERED = 0.25
 
-MOST_ALPHA = 0.25  # with more false alarms than that a gate is of no use
+MOST_ALPHA = 0.25  # a gate with more false alarms is useless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is asked of a gate."""
+    """The settings of a gate."""
 
     delta: float = LEAST_EFFECT
-    """δ, the least effect that matters, as a share: 0.03 is a ratio of 1.03, or of 1 / 1.03."""
+    """δ, the least effect that matters, as a share: 0.03 means a ratio of 1.03 or 1 / 1.03."""
     deltas: Mapping[str, float] = field(default_factory=dict)
-    """The larger δ of single cells, by their ids."""
+    """Larger δ of single cells, by cell id."""
     alpha: float = ALPHA
-    """The probability at most, where nothing changed, of ``regressed`` for any of the cells."""
+    """Largest probability of ``regressed`` for any cell if nothing changed."""
     most_sets: int = MOST_SETS
-    """The number of sets at which a cell is given up."""
+    """Number of sets after which an undecided cell is inconclusive."""
 
 
 def check(settings: Settings) -> None:
-    """Raise ``RequestError`` where no gate can be held with these settings."""
+    """Raise ``RequestError`` if the settings are out of range."""
     if not 0 < settings.delta < 1:
-        raise RequestError(f"a least effect is a share between 0 and 1, not {settings.delta}")
+        raise RequestError(f"the least effect must be between 0 and 1, not {settings.delta}")
     for name, delta in settings.deltas.items():
         if not settings.delta <= delta < 1:
             raise RequestError(
-                f"the least effect of {name} is a share from {settings.delta} to 1, not {delta}"
+                f"the least effect of {name} must be from {settings.delta} to 1, not {delta}"
             )
     if not 0 < settings.alpha <= MOST_ALPHA:
-        raise RequestError(f"alpha is above 0 and at most {MOST_ALPHA}, not {settings.alpha}")
+        raise RequestError(f"alpha must be above 0 and at most {MOST_ALPHA}, not {settings.alpha}")
     if not FIRST_CHANGE <= settings.most_sets <= MOST_SETS:
         raise RequestError(
-            f"a gate needs {FIRST_CHANGE} sets of a cell to call it changed, and takes {MOST_SETS} "
-            f"at most: choose a number from {FIRST_CHANGE} to {MOST_SETS}, not {settings.most_sets}"
+            f"a gate needs {FIRST_CHANGE} sets to find a change and takes at most {MOST_SETS}: "
+            f"choose a number from {FIRST_CHANGE} to {MOST_SETS}, not {settings.most_sets}"
         )
 
 
 class History(NamedTuple):
-    """The log-ratios of all sets of a cell, in the order measured; NaN where a set gave none."""
+    """Log-ratios of a cell, one per set in the order measured; NaN for a set without one."""
 
     medians: Sequence[float]
     tails: Sequence[float]
-    """Of the slowest fifths, of the same sets; without all of them there is no verdict of tails."""
+    """Log-ratios of the slowest fifths. If a set lacks one, there is no verdict by the tail."""
 
 
 def judge(
@@ -143,14 +147,16 @@ def judge(
 ) -> Mapping[str, Judgement]:
     """Judge each cell of a gate by the log-ratios of all its sets.
 
-    Cells that have no set, or will get no more, must be there too: alpha is split over all. Nothing
-    else of one cell bears on another, and no set after a verdict changes it. ``is_over`` says that
-    no more sets will come, for a reason that is not in the figures; no cell is open then. Raises
-    ``RequestError`` where the settings make no sense.
+    ``history`` must include cells without sets and cells that get no more sets, because alpha is
+    split over all cells. Cells do not affect each other in any other way, and a set after a verdict
+    does not change it. ``is_over``: no more sets will come, for a reason that does not depend on
+    the figures; then no cell stays open. Raises ``RequestError`` if the settings are invalid.
     """
     check(settings)
     if unknown := settings.deltas.keys() - history.keys():
-        raise RequestError(f"there is a least effect for {min(unknown)!r}, which is no cell here")
+        raise RequestError(
+            f"a least effect is set for {min(unknown)!r}, which is not a cell of this gate"
+        )
     return {
         name: _judge_cell(
             History(*(_finite(values[: settings.most_sets]) for values in sets)),
@@ -163,12 +169,12 @@ def judge(
 
 
 def is_hopeless(log_ratios: Sequence[float], sets: int) -> bool:
-    """Whether a cell is to be given up after so many sets, too few of which gave it a number.
+    """Return whether to give up a cell after ``sets`` sets, because too few have a log-ratio.
 
-    What the numbers say does not matter, only how many others left.
+    Only the number of log-ratios matters, not their values.
     """
-    numbered = sum(map(math.isfinite, log_ratios))
-    return sets >= FIRST_LOOK and numbered < LEAST_NUMBERED * sets
+    finite = sum(map(math.isfinite, log_ratios))
+    return sets >= FIRST_LOOK and finite < LEAST_NUMBERED * sets
 
 
 def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) -> Judgement:
@@ -178,17 +184,17 @@ def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) 
         if len(seen) < look.sets:
             verdict = _cut_off(seen, look, delta) if is_over else None
             break
-        verdict = look.says(seen, delta, alpha * (1 - TAIL_ALPHA))
+        verdict = look.verdict(seen, delta, alpha * (1 - TAIL_ALPHA))
         if verdict:
             break
     else:
         verdict = Verdict.INCONCLUSIVE
-    found = Judgement(
+    judgement = Judgement(
         verdict=verdict, interval=means.exponential(means.interval(seen)), sets=len(seen)
     )
     is_not_slower = verdict in (Verdict.UNCHANGED, Verdict.IMPROVED)
     if not is_not_slower or len(history.tails) < len(values):
-        return found
+        return judgement
     tail = _judge_tail(
         history.tails,
         len(seen),
@@ -196,13 +202,13 @@ def _judge_cell(history: History, *, delta: float, alpha: float, is_over: bool) 
         alpha=alpha * TAIL_ALPHA,
         is_over=is_over,
     )
-    return replace(found, verdict=None if tail.is_open else verdict, tail=tail)
+    return replace(judgement, verdict=None if tail.is_open else verdict, tail=tail)
 
 
 def _judge_tail(
     values: Sequence[float], sets: int, *, delta: float, alpha: float, is_over: bool
 ) -> Tail:
-    """What the tails show of a cell whose medians had their verdict after so many sets."""
+    """Judge the tail of a cell whose medians had their verdict after ``sets`` sets."""
     for look in LOOKS:
         if look.sets < sets:
             continue
@@ -210,7 +216,7 @@ def _judge_tail(
         is_reached = len(seen) == look.sets
         if not is_reached and not is_over:
             return _tail(Verdict.INCONCLUSIVE, seen, is_open=True)
-        if is_reached and look.says(seen, delta, alpha) is Verdict.REGRESSED:
+        if is_reached and look.verdict(seen, delta, alpha) is Verdict.REGRESSED:
             return _tail(Verdict.REGRESSED, seen)
         doubt = means.interval(seen, confidence=1 - 2 * TAIL_DOUBT)
         if not (doubt.low > 0 and doubt.estimate >= delta):
@@ -230,7 +236,7 @@ def _tail(verdict: Verdict | None, seen: Sequence[float], *, is_open: bool = Fal
 
 
 def _cut_off(values: Sequence[float], look: Look, delta: float) -> Verdict:
-    """The verdict of a cell that gets no more sets: ``unchanged`` if so many show it."""
+    """Return the verdict of a cell that gets no more sets: ``unchanged`` if the sets show it."""
     may_pass = len(values) >= FIRST_LOOK and look.is_unchanged(values, delta)
     return Verdict.UNCHANGED if may_pass else Verdict.INCONCLUSIVE
 

@@ -1,4 +1,4 @@
-"""How a gate is shown: Markdown for a pull request, a verdict file, and GitHub's annotations."""
+"""Output of a gate: Markdown for a pull request, a verdict file, and GitHub annotations."""
 
 import json
 import math
@@ -34,40 +34,41 @@ COLUMNS = (
     Column(name="head_s", heading="head ms", write=milliseconds),
     Column(name="sets", heading="sets"),
     Column(name="delta", heading="δ %", write=lambda share: f"{share * 100:g}"),
-    Column(name="changed", heading="changed besides", is_text=True),
+    Column(name="changed", heading="other changes", is_text=True),
 )
-HOW = """\
-A ratio is head's latency over the base's: over 1 is slower. Both sides were measured in the same
-sets of fresh processes, visited in turn, and in brackets stands the 95 % interval over sets.
-*Regressed* (or *improved*): slower (faster) beyond doubt, and by δ or more, over at least 6 sets.
-*Unchanged*: not slower by δ. *Inconclusive*: neither could be shown in the time or sets allowed. A
-cell whose median is not slower may have *regressed by its tail* all the same: the slowest fifth of
-its iterations is slower on average, beyond doubt, by {tail:.0%} (or δ, if that is more). Where they
-look so and it could not be shown, it is *inconclusive by its tail*. Of gates of unchanged code, at
-most {alpha:g} % call any cell regressed, unless processes come in two kinds of different speed.
+HOW_TO_READ = """\
+A ratio is head's latency over the base's: above 1 means slower. Both sides were measured in the
+same sets of fresh processes, visited in turn. The brackets hold the 95 % interval over sets.
+*Regressed* (or *improved*): significantly slower (faster), by δ or more, over at least 6 sets.
+*Unchanged*: not slower by δ. *Inconclusive*: neither was shown in the time or sets allowed. A cell
+whose median is not slower may still be *regressed by its tail*: the mean of the slowest fifth of
+its iterations is significantly slower, by {tail:.0%} (or δ, if that is more). If it looks slower
+but this was not shown, the cell is *inconclusive by its tail*. At most {alpha:g} % of gates of
+unchanged code report a regression, unless there are processes of two kinds with different speeds.
 """
 
 
 def frame(gate: Gate) -> pd.DataFrame:
-    """A row for each cell, the slowest first, and before all those that failed."""
+    """Return a row per cell: failed cells first, then the slowest."""
     rows = [_row(gate, pair, gate.judgements[pair.cell.id]) for pair in gate.pairs]
     rows.sort(key=lambda row: -math.inf if math.isnan(row["ratio"]) else -row["ratio"])
     return pd.DataFrame(rows)
 
 
 def render(gate: Gate) -> str:
-    """Everything in Markdown, details folded."""
+    """Return the whole gate as Markdown, with folded details."""
     parts = [
         f"{TITLE} {headline(gate)}",
         f"Head {escaped(gate.sides.head)} against base {escaped(gate.sides.base)}; "
         f"{escaped(str(gate.run.environment.get('device_name')))}, "
         f"PyTorch {escaped(_torch(gate))}.",
         markdown.STATUS[gate.run.status],
-        *(f"**Mind:** {escaped(condition)}" for condition in conditions(gate)),
+        *(f"**Note:** {escaped(note)}" for note in notes(gate)),
         as_markdown(COLUMNS, frame(gate)),
         *_failures(gate),
         _folded(
-            "How to read this", HOW.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT)
+            "How to read this",
+            HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT),
         ),
         _folded("Each set", as_markdown(*_sets(gate))),
         _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
@@ -75,32 +76,32 @@ def render(gate: Gate) -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def conditions(gate: Gate) -> Iterator[str]:
-    """What a reader must know of how the gate was held, in sentences."""
+def notes(gate: Gate) -> Iterator[str]:
+    """Yield sentences on conditions of the measurement that a reader must know."""
     yield from gate.run.notes
     yield from card.warnings(gate.run)
     yield from card.notes(gate.run)
-    for found in trust.assess(gate.run):
-        if found.is_busy:
+    for group in trust.assess(gate.run):
+        if group.is_busy:
             yield (
-                f"{found.voided_share:.0%} of {found.rounds} rounds were voided, "
-                f"{found.why_voided}; what that does to the ratios is in their intervals, and a "
-                "quiet machine needs fewer sets."
+                f"{group.voided_share:.0%} of {group.rounds} rounds were voided, "
+                f"{group.why_voided}; the intervals include the effect on the ratios, and a quiet "
+                "machine needs fewer sets."
             )
-        if found.control_contains_1 is False:
+        if group.control_contains_1 is False:
             yield (
-                f"head's {found.reference} measured twice differs from itself by a factor of "
-                f"{found.control.estimate:.3f}, beyond its 99 % interval, as one gate in a hundred "
-                "has it: hold another before you act on this one."
+                f"head's {group.reference} was measured twice and differs from itself by a factor "
+                f"of {group.control.estimate:.3f}; the 99 % interval does not contain 1. This is "
+                "expected in 1 % of gates; rerun the gate before acting on it."
             )
 
 
 def headline(gate: Gate) -> str:
-    """How many cells of each verdict, the worst first."""
-    found = list(gate.judgements.values())
+    """Return the number of cells per verdict, the worst verdict first."""
+    judgements = list(gate.judgements.values())
     failed = sum(bool(pair.failures) for pair in gate.pairs)
     counts = {"failed": failed} | {
-        verdict.value: sum(judgement.overall is verdict for judgement in found)
+        verdict.value: sum(judgement.overall is verdict for judgement in judgements)
         for verdict in _MARKS
     }
     counts[Verdict.INCONCLUSIVE] -= failed
@@ -108,24 +109,28 @@ def headline(gate: Gate) -> str:
 
 
 def sentence(gate: Gate, pair: Pair) -> str:
-    """What is said of a cell, in a line."""
+    """Return the verdict of a cell with its figures, in one line."""
     for side, failure in pair.failures.items():
         return f"{side} failed while {failure.phase}: {failure.message}"
     judgement = gate.judgements[pair.cell.id]
-    found, name, sets, what = judgement.interval, judgement.overall, judgement.sets, ""
+    interval, name, sets, part = judgement.interval, judgement.overall, judgement.sets, ""
     if judgement.tail and judgement.overall is not judgement.verdict:
-        found, sets = judgement.tail.interval, judgement.tail.sets
-        what = ", in the slowest fifth of its iterations,"
-    if math.isnan(found.low):
+        interval, sets = judgement.tail.interval, judgement.tail.sets
+        part = ", in the slowest fifth of its iterations,"
+    if math.isnan(interval.low):
         return f"{name}: too few sets ({sets})"
     return (
-        f"{name}: head takes{what} {found.estimate:.3f} ({found.low:.3f}–{found.high:.3f}) times "
-        f"as long as {gate.sides.base}, over {sets} sets"
+        f"{name}: head takes{part} "
+        f"{interval.estimate:.3f} ({interval.low:.3f}–{interval.high:.3f}) times as long as "
+        f"{gate.sides.base}, over {sets} sets"
     )
 
 
 def annotations(gate: Gate) -> Iterator[str]:
-    """GitHub's workflow commands: an error for each cell that regressed or failed, and so on."""
+    """Yield GitHub's workflow commands.
+
+    A cell that regressed, or failed only on head, is an error; an inconclusive cell is a warning.
+    """
     for pair in gate.pairs:
         verdict = gate.judgements[pair.cell.id].overall
         if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
@@ -139,7 +144,7 @@ def annotations(gate: Gate) -> Iterator[str]:
 
 
 def as_json(gate: Gate) -> str:
-    """The verdict file: what was decided, and the log-ratio of each set that it was decided on."""
+    """Return the verdict file: the verdicts, and the log-ratios of the sets behind them."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "exit_code": gate.exit_code,
@@ -148,7 +153,7 @@ def as_json(gate: Gate) -> str:
         "base": {"name": gate.sides.base, "environment": gate.run.base_environment},
         "settings": gate.settings,
         "datetime": gate.run.datetime,
-        "notes": list(conditions(gate)),
+        "notes": list(notes(gate)),
         "phases_s": gate.run.phases_s,
         "cells": [_cell(pair, gate.judgements[pair.cell.id]) for pair in gate.pairs],
     }
@@ -156,16 +161,16 @@ def as_json(gate: Gate) -> str:
 
 
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
-    found = means.NOTHING if pair.failures else judgement.interval
+    ratio = means.NO_INTERVAL if pair.failures else judgement.interval
     verdict = judgement.overall or Verdict.INCONCLUSIVE
     by_tail = " by its tail" if judgement.overall is not judgement.verdict else ""
-    tail = judgement.tail.interval if judgement.tail else means.NOTHING
+    tail = judgement.tail.interval if judgement.tail else means.NO_INTERVAL
     return {
         "cell": pair.cell.id,
         "verdict": "❌ failed" if pair.failures else _MARKS[verdict] + by_tail,
-        "ratio": found.estimate,
-        "ratio_low": found.low,
-        "ratio_high": found.high,
+        "ratio": ratio.estimate,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
         "tail": tail.estimate,
         "tail_low": tail.low,
         "tail_high": tail.high,
@@ -178,7 +183,7 @@ def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
 
 
 def _changes(pair: Pair) -> Iterator[str]:
-    """Counts of the arch that are not the same on both sides."""
+    """Yield the counts of the arch that differ between the sides."""
     for name, label in (("params", "params"), ("macs_per_image", "MACs")):
         before, after = pair.base.cost.get(name), pair.head.cost.get(name)
         if before is not None and after is not None and before != after:
@@ -197,7 +202,7 @@ def _failures(gate: Gate) -> list[str]:
 
 
 def _sets(gate: Gate) -> tuple[tuple[Column, ...], pd.DataFrame]:
-    """A row for each cell, a column for each set."""
+    """Return columns and rows of each set's ratio: a row per cell, a column per set."""
     percent = scaled(100, 1)
     most = max((len(pair.log_ratios) for pair in gate.pairs), default=0)
     columns = (
@@ -225,7 +230,7 @@ def _cell(pair: Pair, judgement: Judgement) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Plain data in which what is no number is null, as JSON has it."""
+    """Return plain data for JSON, with None for NaN and infinities."""
     plain = msgspec.to_builtins(value)
     if isinstance(plain, dict):
         return {name: _finite(part) for name, part in plain.items()}
@@ -235,9 +240,9 @@ def _finite(value: Any) -> Any:
 
 
 def _torch(gate: Gate) -> str:
-    """The version, or both where the sides differ."""
+    """Return the PyTorch version, or both versions if the sides differ."""
     run = gate.run
-    versions = (about.get("torch") for about in (run.base_environment, run.environment) if about)
+    versions = (facts.get("torch") for facts in (run.base_environment, run.environment) if facts)
     return " → ".join(map(str, dict.fromkeys(versions)))
 
 

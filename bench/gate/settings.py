@@ -1,4 +1,4 @@
-"""The gate's settings: ``[tool.googlenet-bench.gate]`` in the pyproject.toml of the tree it judges.
+"""The gate's settings: ``[tool.googlenet-bench.gate]`` in pyproject.toml of head's tree.
 
 For example::
 
@@ -34,21 +34,21 @@ _Numbers = Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Cells that may be slower by more than the rest, until a day, for a reason."""
+    """An exception: cells with a larger least effect, for a reason, until a date."""
 
     cells: str
-    """A pattern of cell ids, with ``*``, ``?`` and ``[…]``."""
+    """Pattern of cell ids, with ``*``, ``?`` and ``[…]``."""
     delta: float
-    """Their least effect, as a share."""
+    """Least effect of these cells, as a share."""
     reason: Annotated[str, msgspec.Meta(min_length=1)]
     expires: date
-    """The last day on which it holds."""
+    """Last day on which the exception is valid."""
 
 
 class GateTable(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
 ):
-    """What the file says; None where it leaves the choice open."""
+    """The settings in the file; None if the file does not set an option."""
 
     archs: _Names | None = None
     modes: _Names | None = None
@@ -59,55 +59,55 @@ class GateTable(
     alpha: float = judge.ALPHA
     most_sets: int = judge.MOST_SETS
     budget: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Seconds after which no new round begins, as ``--budget``."""
+    """Time after which no new round begins, in seconds, as ``--budget``."""
     exceptions: tuple[Waiver, ...] = ()
 
 
 def read(root: Path) -> GateTable:
-    """The settings of the tree at ``root``; the defaults where its file has none.
+    """Return the settings of the tree at ``root``, with defaults if its file has none.
 
-    Raises ``RequestError`` in a sentence for a damaged file, an unknown name or a wrong type.
+    Raises ``RequestError`` for a damaged file, an unknown name or a wrong type.
     """
     path = root / FILE
     try:
-        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return GateTable()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"cannot read {path}: {error}") from error
     for name in TABLE:
-        found = found.get(name, {}) if isinstance(found, dict) else found
+        table = table.get(name, {}) if isinstance(table, dict) else table
     try:
-        return msgspec.convert(found, GateTable)
+        return msgspec.convert(table, GateTable)
     except msgspec.ValidationError as error:
         raise RequestError(f"{path}, [{'.'.join(TABLE)}]: {error}") from error
 
 
 def deltas(
-    exceptions: Sequence[Waiver], cells: Sequence[Cell], own: Sequence[Cell], today: date
+    exceptions: Sequence[Waiver], cells: Sequence[Cell], configured: Sequence[Cell], today: date
 ) -> Mapping[str, float]:
-    """The least effects of the cells that are excepted, by their ids.
+    """Return the least effects of the cells with an exception, by cell id.
 
-    ``own`` are the cells that the settings ask for, whatever was chosen instead. Raises
-    ``RequestError`` where an exception has expired, or is of no cell that is measured nor of these:
-    it would hide that nobody needs it any more.
+    ``cells`` are measured; ``configured`` are the cells of the settings, which command-line options
+    may have replaced. Raises ``RequestError`` if an exception has expired, or if it matches neither
+    a measured nor a configured cell and is therefore no longer needed.
     """
-    found: dict[str, float] = {}
+    least_effects: dict[str, float] = {}
     for waiver in exceptions:
         if waiver.expires < today:
             raise RequestError(
                 f"the exception for {waiver.cells!r} ({waiver.reason}) expired on "
-                f"{waiver.expires}: mend the cells, or give it another day in {FILE}"
+                f"{waiver.expires}: fix the cells, or set a later date in {FILE}"
             )
         matched = list(_matched(waiver, cells))
-        if not matched and not any(_matched(waiver, own)):
+        if not matched and not any(_matched(waiver, configured)):
             raise RequestError(
                 f"the exception for {waiver.cells!r} matches none of the {len(cells)} cells of "
-                f"this gate, such as {cells[0].id}, nor those of the settings: correct it, or take "
-                f"it out of {FILE}"
+                f"this gate, for example {cells[0].id}, and no cell of the settings: correct it, "
+                f"or remove it from {FILE}"
             )
-        found |= dict.fromkeys(matched, waiver.delta)
-    return found
+        least_effects |= dict.fromkeys(matched, waiver.delta)
+    return least_effects
 
 
 def _matched(waiver: Waiver, cells: Sequence[Cell]) -> Iterator[str]:

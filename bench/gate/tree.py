@@ -1,7 +1,7 @@
-"""Source trees: the one that stands here, and another revision's, for as long as it is needed.
+"""Source trees: the current checkout, and a temporary checkout of another revision.
 
-The other is a git worktree in a temporary folder. It is removed whatever happens; one whose owner
-was killed outright is removed by the next.
+The temporary checkout is a git worktree in a temporary folder. It is always removed afterwards; if
+its owner is killed with SIGKILL, the next call of ``checkout`` removes it.
 """
 
 import contextlib
@@ -24,25 +24,25 @@ PREFIX = "googlenet-bench-base-"  # the owner's process id follows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A source tree, and what it is of."""
+    """A source tree and its revision."""
 
     root: Path
     commit: str
     dirty: bool = False
-    """Whether there are uncommitted changes in it."""
+    """Whether the tree has uncommitted changes."""
     digest: str = ""
-    """Of the commit and the uncommitted changes: another one is another tree."""
+    """Hash of the commit and the uncommitted changes; it differs for different trees."""
 
     @property
     def name(self) -> str:
-        """What a reader knows it by."""
+        """Display name: the short commit, and whether there are uncommitted changes."""
         return self.commit[:12] + (" with uncommitted changes" if self.dirty else "")
 
 
 def here(folder: Path) -> Tree:
-    """The tree that ``folder`` stands in, uncommitted changes and all.
+    """Return the tree that contains ``folder``, including uncommitted changes.
 
-    Raises ``RequestError`` where that is no git checkout with a commit in it.
+    Raises ``RequestError`` if it is not a git checkout with at least one commit.
     """
     root = git.top(folder)
     commit = git.text(root, "rev-parse", "--verify", "HEAD^{commit}")
@@ -55,25 +55,25 @@ def here(folder: Path) -> Tree:
 
 
 def _digest(root: Path, commit: str) -> str:
-    """Of a commit, what was changed since, and the modules that git does not know yet.
+    """Return the hash of a commit, the changes since, and untracked Python modules.
 
-    Not of all that git does not know: reports appear there, and what importing leaves behind.
+    Other untracked files do not count, because reports and the results of imports are among them.
     """
     digest = hashlib.sha256(commit.encode())
     digest.update(git.output(root, "diff", "--binary", "HEAD"))
-    unknown = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
-    for name in filter(None, unknown.split(b"\0")):
+    untracked = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
+    for name in filter(None, untracked.split(b"\0")):
         digest.update(name)
-        with contextlib.suppress(OSError):  # a link to nothing, say: no interpreter reads it either
+        with contextlib.suppress(OSError):  # e.g. a broken link, which no interpreter reads either
             digest.update(hashlib.sha256((root / os.fsdecode(name)).read_bytes()).digest())
     return digest.hexdigest()
 
 
 @contextmanager
 def checkout(revision: str, root: Path) -> Iterator[Tree]:
-    """The tree of a revision of the repository at ``root``, gone afterwards.
+    """Check out a revision of the repository at ``root``; remove the checkout afterwards.
 
-    Raises ``RequestError`` where git knows no such revision.
+    Raises ``RequestError`` if git does not know the revision.
     """
     try:
         commit = git.text(
@@ -81,21 +81,21 @@ def checkout(revision: str, root: Path) -> Iterator[Tree]:
         )
     except RequestError as error:
         raise RequestError(
-            f"git knows no revision {revision!r} here: {error}; in a shallow clone, fetch it first"
+            f"git does not know revision {revision!r}: {error}; in a shallow clone, fetch it first"
         ) from error
     _remove_abandoned(root)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
-        # Without the user's hooks, which may take minutes to set a checkout up.
-        quiet = ("-c", f"core.hooksPath={os.devnull}")
-        git.text(root, *quiet, "worktree", "add", "--detach", "--force", str(folder), commit)
+        # Without the user's hooks, which may take minutes for a new checkout.
+        no_hooks = ("-c", f"core.hooksPath={os.devnull}")
+        git.text(root, *no_hooks, "worktree", "add", "--detach", "--force", str(folder), commit)
         yield Tree(root=folder, commit=commit)
     finally:
         _remove(root, folder)
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Remove the worktrees of processes that are gone."""
+    """Remove the worktrees of processes that no longer exist."""
     for line in git.text(root, "worktree", "list", "--porcelain").splitlines():
         folder = Path(line.removeprefix("worktree "))
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
@@ -105,7 +105,7 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _remove(root: Path, folder: Path) -> None:
-    with contextlib.suppress(RequestError):  # it was never added, or is half gone
+    with contextlib.suppress(RequestError):  # it was never added, or is partly removed
         git.text(root, "worktree", "remove", "--force", str(folder))
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=True)

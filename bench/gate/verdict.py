@@ -1,4 +1,4 @@
-"""The verdict: what a gate says of a cell, on what grounds, and what follows. Plain data."""
+"""Verdicts and judgements of a gate's cells, and their exit code. Plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bench.means import Interval
 
 
 class Verdict(StrEnum):
-    """What a gate says of a cell; bench/gate/judge.py has what each of them means."""
+    """The verdict of a cell; bench/gate/judge.py defines the members."""
 
     REGRESSED = "regressed"
     IMPROVED = "improved"
@@ -22,52 +22,52 @@ _DECISIVE_TAILS = (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """What is said of the slowest fifth of a cell's iterations, where its median is not slower."""
+    """The judgement of a cell's slowest fifth of iterations, if its median is not slower."""
 
     verdict: Verdict | None
-    """``regressed``; ``inconclusive`` where it looks slower, and could not be shown; ``unchanged``;
-    or None: it does not look slower, and no more can be said."""
+    """``regressed``; ``inconclusive`` if it looks slower but this is not shown; ``unchanged``;
+    or None if it does not look slower and nothing more is shown."""
     interval: Interval
-    """Mean of head's slowest fifth over that of base's, at 95 %."""
+    """Mean of head's slowest fifth over the mean of base's, at 95 %."""
     sets: int
-    """How many sets were used."""
+    """Number of sets used."""
     is_open: bool = False
-    """Whether it takes another set to decide."""
+    """Whether the tail needs another set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is said of a cell, and on what grounds."""
+    """The verdict of a cell and the figures behind it."""
 
     verdict: Verdict | None
-    """None while it is open."""
+    """None while the cell is open."""
     interval: Interval
     """Head's latency over base's, at 95 %."""
     sets: int
-    """How many sets were used, those that gave the cell no number not among them."""
+    """Number of sets used, without those that gave no log-ratio."""
     tail: Tail | None = None
-    """Where the medians are not slower."""
+    """The judgement of the tail if the medians are not slower; else None."""
 
     @property
     def used(self) -> int:
-        """How many sets were used for either verdict."""
+        """Number of sets used for either verdict, whichever is larger."""
         return max(self.sets, self.tail.sets if self.tail else 0)
 
     @property
     def overall(self) -> Verdict | None:
-        """What decides: the tail where it became slower, or may have, else the medians."""
+        """The final verdict: the tail's if it is or may be slower, else that of the medians."""
         if self.verdict and self.tail and self.tail.verdict in _DECISIVE_TAILS:
             return self.tail.verdict
         return self.verdict
 
     @property
-    def wants_set(self) -> bool:
-        """Whether it takes another set to decide."""
+    def needs_set(self) -> bool:
+        """Whether the cell needs another set."""
         return self.verdict is None
 
 
 def exit_code(judgements: Mapping[str, Judgement]) -> int:
-    """1 where a cell regressed; else 3 where one is not decided, or there is none; else 0."""
+    """Return 1 if a cell regressed; else 3 if a cell is undecided or there are no cells; else 0."""
     verdicts = {judgement.overall for judgement in judgements.values()}
     if Verdict.REGRESSED in verdicts:
         return Exit.FAILED

@@ -1,1 +1,1 @@
-"""Everything that takes a GPU, in one go, for a machine that is at hand for minutes."""
+"""All measurements that need a GPU, run together on a machine that is available for minutes."""

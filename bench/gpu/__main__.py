@@ -1,4 +1,4 @@
-"""``python -m bench.gpu``; what it does is in command.py."""
+"""Run ``python -m bench.gpu``; see command.py."""
 
 import sys
 

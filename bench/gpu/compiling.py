@@ -1,8 +1,8 @@
-"""``python3 -m bench.gpu.compiling``: fill Inductor's cache with the code of many cells at once.
+"""``python3 -m bench.gpu.compiling``: fill Inductor's cache by compiling many cells in parallel.
 
-A run compiles group by group, the five networks of each side by side, and leaves most of a GPU
-machine's cores idle meanwhile. Here all groups compile together. bf16's alone: what compiling takes
-without a cache stays a figure of the run's other precisions.
+A run compiles one group at a time, five networks in parallel, which leaves most cores of a GPU
+machine idle. This module compiles all groups in parallel. It compiles only bf16 cells, so that the
+run still measures compile times without a cache in its other precisions.
 """
 
 import argparse
@@ -30,31 +30,31 @@ SEED = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile; 1 where a network could not be, 2 where there is nothing to compile on."""
+    """Compile the cells; return 1 if one fails, 2 if the request is invalid or interrupted."""
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     variables = environment.for_workers(os.environ)
     failed = False
     try:
-        wanted = cells(plan.device(options.device))
+        selected = cells(plan.device(options.device))
         imports = [name for token in modes.parse(MODE) for name in token.imports]
-        with launcher(variables, imports, environment.cpus_for_workers()) as started:
-            for cell, error in compile_all(wanted, started, environment.physical_cores()):
-                said = "compiled" if error is None else f"failed: {error}"
-                console.print(f"{cell.id}: {said}", markup=False, highlight=False, soft_wrap=True)
+        with launcher(variables, imports, environment.cpus_for_workers()) as server:
+            for cell, error in compile_all(selected, server, environment.physical_cores()):
+                result = "compiled" if error is None else f"failed: {error}"
+                console.print(f"{cell.id}: {result}", markup=False, highlight=False, soft_wrap=True)
                 failed = failed or error is not None
     except (RequestError, WorkerError) as error:
         console.print(f"compiling: {error}", markup=False, highlight=False, soft_wrap=True)
         return Exit.WRONG_REQUEST
     except KeyboardInterrupt:
-        console.print("compiling: interrupted; what is compiled is kept")
+        console.print("compiling: interrupted; the code compiled so far stays in the cache")
         return Exit.WRONG_REQUEST
     return Exit.FAILED if failed else Exit.FINE
 
 
 def cells(device: str) -> tuple[Cell, ...]:
-    """What the default profile and the sweep compile in bf16, the largest batches first."""
-    found = {
+    """Return the bf16 cells of the default profile and the sweep, largest batches first."""
+    selected = {
         cell
         for name in ("default", "sweep")
         for cell in plan.cells(
@@ -66,28 +66,32 @@ def cells(device: str) -> tuple[Cell, ...]:
             device=device,
         )
     }
-    return tuple(sorted(found, key=lambda cell: (-cell.batch_size, cell.id)))
+    return tuple(sorted(selected, key=lambda cell: (-cell.batch_size, cell.id)))
 
 
 def compile_all(
-    wanted: Sequence[Cell], started: Launcher, most: int, *, image_size: int = plan.IMAGE_SIZE
+    selected: Sequence[Cell],
+    server: Launcher,
+    max_workers: int,
+    *,
+    image_size: int = plan.IMAGE_SIZE,
 ) -> Iterator[tuple[Cell, WorkerError | None]]:
-    """Prepare each cell in a worker of its own, ``most`` at a time; each, and what went wrong.
+    """Prepare each cell in its own worker; yield the cell and its error, or None.
 
-    Raises ``WorkerError`` where none can be started.
+    At most ``max_workers`` run at a time. Raises ``WorkerError`` if no worker can be started.
     """
-    waiting, busy = deque(wanted), dict[Cell, WorkerProcess]()
+    waiting, running = deque(selected), dict[Cell, WorkerProcess]()
     try:
-        while waiting or busy:
-            while waiting and len(busy) < most:
+        while waiting or running:
+            while waiting and len(running) < max_workers:
                 cell = waiting.popleft()
-                busy[cell] = started.launch()
-                # As a run asks for it, or it would be other code.
-                asked = {"cell": asdict(cell), "image_size": image_size, "seed": SEED}
-                busy[cell].send("prepare", **asked, threads=1)
-            ready = wait([worker.fileno() for worker in busy.values()])
-            for cell in [cell for cell, worker in busy.items() if worker.fileno() in ready]:
-                worker = busy.pop(cell)
+                running[cell] = server.launch()
+                # The same request as in a run, so that the code has the same cache key.
+                request = {"cell": asdict(cell), "image_size": image_size, "seed": SEED}
+                running[cell].send("prepare", **request, threads=1)
+            ready = wait([worker.fileno() for worker in running.values()])
+            for cell in [cell for cell, worker in running.items() if worker.fileno() in ready]:
+                worker = running.pop(cell)
                 try:
                     worker.receive(timeouts.SHORT_S)
                 except WorkerError as error:
@@ -97,16 +101,16 @@ def compile_all(
                 finally:
                     worker.close()
     finally:
-        for worker in busy.values():
+        for worker in running.values():
             worker.kill()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m bench.gpu.compiling",
-        description="Compile what the default profile and the sweep measure in bf16.",
+        description="Compile the networks that the default profile and the sweep measure in bf16.",
     )
-    parser.add_argument("--device", help="cuda, cuda:N or cpu (cuda where there is one)")
+    parser.add_argument("--device", help="cuda, cuda:N or cpu (default: cuda if available)")
     return parser
 
 

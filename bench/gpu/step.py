@@ -1,4 +1,4 @@
-"""A step: a command of this interpreter, in the time that is left for it."""
+"""A step: a command of this interpreter, run with a time limit."""
 
 import os
 import signal
@@ -9,99 +9,102 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.signals import listen
+from bench.signals import restore_interrupts
 
-# After SIGINT the suite writes what it has measured: hundreds of workers end, reports are made.
+# Time for the suite to end hundreds of workers and to write its reports after SIGINT.
 GRACE_S = 45.0
-# Container images often have Python keep no bytecode: dozens of processes would compile what was
-# unpacked beside PyTorch, or PyTorch itself, each anew.
+# Container images often disable Python's bytecode cache. Without the cache, each of dozens of
+# processes would compile PyTorch's Python sources, and those installed with it, again.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-LEAST_S = 10.0  # a step for which less time is left is not begun: importing torch alone takes 5 s
+MIN_STEP_S = 10.0  # a step is not started with less time: importing torch alone takes 5 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuStep:
-    """What to run, and for how long at the most."""
+    """A command to run, with its time limit."""
 
     name: str
     what: str
+    """Description of the step."""
     arguments: tuple[str, ...]
-    """Of the interpreter: ``-m pytest …``."""
+    """Arguments of the interpreter: ``-m pytest …``."""
     limit_s: float
-    """After which it is interrupted."""
-    besides_s: float | None = None
-    """What it takes besides the ``--budget`` that it is given; None where it takes none."""
+    """Time after which the step is interrupted, in seconds."""
+    overhead_s: float | None = None
+    """Time in addition to the step's ``--budget``, in seconds; None if it has no such option."""
     report: str = ""
-    """What it is read in, a path in the folder; empty where that is its log."""
+    """Path of the step's report, relative to the folder; empty if only the log is of interest."""
 
     @property
     def log(self) -> str:
-        """The file that its output goes to."""
+        """Name of the file for the step's output."""
         return f"{self.name}.log"
 
-    def within(self, left_s: float) -> tuple[str, ...]:
-        """The arguments with which it ends by itself in the time that is left for it."""
-        if self.besides_s is None:
+    def arguments_within(self, left_s: float) -> tuple[str, ...]:
+        """Return the arguments for a step that must end within ``left_s`` seconds."""
+        if self.overhead_s is None:
             return self.arguments
-        return (*self.arguments, f"--budget={max(1.0, left_s - self.besides_s):.0f}")
+        return (*self.arguments, f"--budget={max(1.0, left_s - self.overhead_s):.0f}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """How a step ended."""
+class StepResult:
+    """The result of a step."""
 
     step: GpuStep
     began: float
-    """Seconds since the epoch."""
+    """Start of the step, in seconds since the epoch."""
     seconds: float
+    """Duration of the step."""
     status: int | None
-    """The exit code; a signal's is negative, and None was not begun."""
+    """Exit code; the negative number of a signal that killed it; None if it was not started."""
     interrupted: bool
+    """Whether the step was interrupted because its time was up."""
 
     @property
     def ending(self) -> str:
-        """In words."""
+        """How the step ended, in words."""
         if self.status is None:
-            return "not begun: no time was left"
-        late = "interrupted, its time or all of it was up; " * self.interrupted
+            return "not started: no time was left"
+        late = "interrupted at its time limit or the total limit; " * self.interrupted
         if self.status < 0:
             return f"{late}killed by {signal.Signals(-self.status).name}"
         return f"{late}exit code {self.status}"
 
     @property
-    def is_fine(self) -> bool:
-        """Whether it did all that it should."""
+    def succeeded(self) -> bool:
+        """Whether the step finished with exit code 0."""
         return self.status == 0 and not self.interrupted
 
 
-def take(
+def run_steps(
     steps: Sequence[GpuStep],
     folder: Path,
     limit_s: float,
     *,
     now: Callable[[], float] = time.monotonic,
-) -> Iterator[Taken]:
-    """Take one step after the other, whatever becomes of them, until the time is up.
+) -> Iterator[StepResult]:
+    """Run the steps in order until the time is up, even if some fail, and yield their results.
 
-    Each one's output is in ``folder``. A ``KeyboardInterrupt`` interrupts the step under way, which
-    is given time to write what it has, and is raised again.
+    The output of each step goes to a log in ``folder``. A ``KeyboardInterrupt`` interrupts the
+    current step, waits while it writes its results, and is raised again.
     """
     deadline = now() + limit_s
     for step in steps:
-        begun, began = now(), time.time()
-        left_s = min(step.limit_s, deadline - begun - GRACE_S)
-        if left_s < LEAST_S:
-            yield Taken(step=step, began=began, seconds=0.0, status=None, interrupted=False)
+        start_s, epoch_s = now(), time.time()
+        left_s = min(step.limit_s, deadline - start_s - GRACE_S)
+        if left_s < MIN_STEP_S:
+            yield StepResult(step=step, began=epoch_s, seconds=0.0, status=None, interrupted=False)
             continue
         with (folder / step.log).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, *step.within(left_s)],
+                [sys.executable, *step.arguments_within(left_s)],
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # Ctrl-C is for us to hand on, once
-                preexec_fn=listen,  # or it is killed when its time is up, and writes nothing
+                process_group=0,  # only this process passes Ctrl-C on, once
+                preexec_fn=restore_interrupts,  # otherwise it could only be killed, unsaved
             )
             try:
                 interrupted = not _ends(process, left_s)
@@ -110,10 +113,10 @@ def take(
                 raise
             if interrupted:
                 _interrupt(process)
-        yield Taken(
+        yield StepResult(
             step=step,
-            began=began,
-            seconds=now() - begun,
+            began=epoch_s,
+            seconds=now() - start_s,
             status=process.returncode,
             interrupted=interrupted,
         )
@@ -128,12 +131,12 @@ def _ends(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
 
 
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:
-    """Have it end in its own way, and kill it, with all it started, where it does not."""
+    """Interrupt a process; kill its process group if it does not end in time."""
     process.send_signal(signal.SIGINT)
     has_ended = False
     try:
         has_ended = _ends(process, GRACE_S)
-    finally:  # whoever interrupts twice has no more patience
+    finally:  # a second interrupt kills it immediately
         if not has_ended:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""The steps that a GPU is worth, in order of what would be missed most."""
+"""The steps of a GPU run, the most important first."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +11,16 @@ from bench.suite.profiles import REFERENCE_ARCH
 NETWORKS = ("googlenet", REFERENCE_ARCH)
 PRECISIONS = ("fp32", "tf32", "bf16")
 TESTS, SUITE = "tests", "bench/suite"
-# The machine's libraries are not ours to choose: their warnings go to the log, and end nothing.
+# The machine's library versions vary, so their warnings go to the log and are not errors.
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-W", "default")
 MARK = "pytest.mark.gpu"
-# What nothing but a GPU shows of what is measured; of what comes last some may be cut off.
+# Tests of the measuring code that only a GPU can run. They come first, because the time limit may
+# cut off the last ones.
 FIRST = ("test_subject.py", "test_captured.py")
 
 
 def steps(device: str, folder: Path) -> Mapping[str, GpuStep]:
-    """Every step by its name; reports go to ``folder``, a sweep's and energy's to folders in it."""
+    """Return the steps by name; their reports go to ``folder`` and to subfolders of it."""
     return MappingProxyType({step.name: step for step in _steps(device, folder)})
 
 
@@ -32,31 +33,32 @@ def _steps(device: str, folder: Path) -> tuple[GpuStep, ...]:
         GpuStep(
             name="tests",
             what="the tests that need a GPU",
-            arguments=(*PYTEST, *with_gpu_tests(Path(TESTS)), "-m", "gpu", "--durations=0"),
+            arguments=(*PYTEST, *gpu_test_files(Path(TESTS)), "-m", "gpu", "--durations=0"),
             limit_s=190.0,
         ),
         GpuStep(
             name="compile",
-            what="code of the bf16 networks for what follows, all of it at once",
+            what="code of the bf16 networks for the later steps, compiled in parallel",
             arguments=("-m", "bench.gpu.compiling", f"--device={device}"),
             limit_s=90.0,
         ),
         GpuStep(
             name="default",
-            what="the default profile in each precision, with its controls and ceilings",
+            what="the default profile in each precision, with controls and ceilings",
             arguments=(
                 *(*suite, "--profile=default", f"--dtypes={','.join(dtypes)}"),
-                # A set is 96 workers, whose start and end take as long as 3 rounds: a set more
-                # tells more than rounds do. 2.5 s a cell and set is energy: a step of its own.
+                # A set has 96 workers, whose start and end take as long as 3 rounds, so more sets
+                # give more precision than more rounds. Energy takes 2.5 s per cell and set, so it
+                # is a separate step.
                 *("--rounds=3", "--no-energy", f"--report-dir={folder}"),
             ),
             limit_s=490.0,
-            besides_s=130.0,  # imports and counting, three ceilings, the last wave, the reports
+            overhead_s=130.0,  # imports and counting, three ceilings, the last wave, the reports
             report="report.md",
         ),
         GpuStep(
             name="clocks",
-            what="our clocks beside others'",
+            what="our clocks compared with those of other tools",
             arguments=(
                 *("-m", "bench.selfcheck", "--parts=bias", f"--device={device}"),
                 f"--report-dir={folder}",
@@ -66,13 +68,13 @@ def _steps(device: str, folder: Path) -> tuple[GpuStep, ...]:
         ),
         GpuStep(
             name="sweep",
-            what="throughput from batch 1 to where it is saturated",
+            what="throughput from batch 1 to saturation",
             arguments=(
                 *(*suite, "--profile=sweep", "--modes=eager,compile", "--dtypes=bf16"),
                 *("--rounds=3", "--no-ceiling", f"--report-dir={folder / 'sweep'}"),
             ),
             limit_s=100.0,
-            besides_s=32.0,
+            overhead_s=32.0,
             report="sweep/report.md",
         ),
         GpuStep(
@@ -87,13 +89,13 @@ def _steps(device: str, folder: Path) -> tuple[GpuStep, ...]:
         ),
         GpuStep(
             name="reports",
-            what="the reports again, with the stages in them",
+            what="the reports again, with the stages",
             arguments=("-m", "bench", "report", str(folder / "run.json")),
             limit_s=30.0,
         ),
         GpuStep(
             name="energy",
-            what="what an image takes at the throughput batch",
+            what="energy per image at the throughput batch",
             arguments=(
                 *(*suite, f"--archs={','.join(NETWORKS)}", "--modes=eager,compile"),
                 *("--dtypes=bf16,fp32", "--batch-sizes=128", "--sets=1", "--rounds=1"),
@@ -101,17 +103,17 @@ def _steps(device: str, folder: Path) -> tuple[GpuStep, ...]:
                 f"--report-dir={folder / 'energy'}",
             ),
             limit_s=75.0,
-            besides_s=30.0,
+            overhead_s=30.0,
             report="energy/report.md",
         ),
     )
 
 
-def with_gpu_tests(folder: Path) -> tuple[str, ...]:
-    """The files that have tests for a GPU, those that matter most first; or else the folder.
+def gpu_test_files(folder: Path) -> tuple[str, ...]:
+    """Return the files with tests that need a GPU, the most important first, or else the folder.
 
-    No other is imported: a browser's, say, would need what the machine has no other use for, and
-    one file that cannot be imported ends them all.
+    Other files are left out so that pytest does not import them: a browser's tests, for example,
+    need libraries that the machine may lack, and one failed import stops the whole session.
     """
-    files = sorted(folder.rglob("test_*.py"), key=lambda one: (one.name not in FIRST, one))
-    return tuple(str(one) for one in files if f"@{MARK}" in one.read_text()) or (str(folder),)
+    files = sorted(folder.rglob("test_*.py"), key=lambda path: (path.name not in FIRST, path))
+    return tuple(str(path) for path in files if f"@{MARK}" in path.read_text()) or (str(folder),)

@@ -1,1 +1,1 @@
-"""What it is measured on: the environment, the GPU and its card, load, memory; without torch."""
+"""The machine: environment, CPU, GPU cards, load and memory. Needs no torch."""

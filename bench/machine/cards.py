@@ -1,4 +1,4 @@
-"""The cards of a run: found before it begins, and refused where others use them."""
+"""The cards of a run: find them before it begins, and refuse cards that others use."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -6,27 +6,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.machine import driver, nvml
-from bench.machine.card import Card, strangers
+from bench.machine.card import Card, other_users
 from bench.names import RequestError
 
-# What the last run's workers held is not free the moment that they are gone.
+# Memory of the previous run's workers is not free immediately after they end.
 SETTLE_S = 3.0
 _ONE_AT_A_TIME = frozenset({"exclusive_thread", "exclusive_process", "prohibited"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cards:
-    """The CUDA devices of a run, by the names that they are asked for by."""
+    """The CUDA devices of a run, by device name."""
 
     known: Mapping[str, Card] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
-    """Why nobody says what state a device is in, in words."""
+    """Why the state of a device cannot be read, by device."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Who else was on a device, in words, where that is allowed."""
+    """Descriptions of other users of a device, by device, if sharing is allowed."""
 
     @property
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What the environment tells of each, by its name."""
+        """Facts for the environment, by device."""
         return {
             **{name: dict(card.facts) for name, card in self.known.items()},
             **{name: {"unknown": why} for name, why in self.unknown.items()},
@@ -41,10 +41,10 @@ def find(
     identity: Callable[[int], driver.Identity | None] = driver.identity,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Cards:
-    """The cards behind devices, each once; those of the CPU are left out.
+    """Return the cards of the CUDA devices among ``devices``, without duplicates.
 
-    Raises ``RequestError`` where others are on one and that is not allowed, and where one takes no
-    second process.
+    Raises ``RequestError`` if others use a card and this is not allowed, or if a card accepts only
+    one process.
     """
     known, unknown, shared = {}, {}, {}
     for device in dict.fromkeys(device for device in devices if device.startswith("cuda")):
@@ -56,26 +56,26 @@ def find(
         facts = meter.describe()
         if facts["compute_mode"] in _ONE_AT_A_TIME and not facts["mps_seen"]:
             raise RequestError(
-                f"{device} is in compute mode {facts['compute_mode']}, in which no two processes "
-                "use a card at a time, and all workers of a set are alive together: have it set "
-                "to default (nvidia-smi -c 0), or choose another --device"
+                f"{device} is in compute mode {facts['compute_mode']}, which allows one process "
+                "at a time, but all workers of a set are alive together: set the mode to default "
+                "(nvidia-smi -c 0), or choose another --device"
             )
-        found = meter.read()
-        if strangers(found):
+        reading = meter.read()
+        if other_users(reading):
             sleep(SETTLE_S)
-            found = meter.read()
-        others = strangers(found)
+            reading = meter.read()
+        others = other_users(reading)
         if others and not allow_shared:
             raise RequestError(
-                f"{device} is used by others: {'; '.join(others)}. Wait for them, choose another "
-                "--device, or measure beside them with --allow-shared, which the report will say"
+                f"{device} is used by others: {'; '.join(others)}. Wait until they end, choose "
+                "another --device, or share it with --allow-shared; the report will mention this"
             )
         if others:
             shared[device] = others
         known[device] = Card(
             meter=meter,
             facts=facts,
-            allowed=frozenset(process.pid for process in found.others or ()),
+            allowed=frozenset(process.pid for process in reading.others or ()),
             is_shared=bool(others),
         )
     return Cards(known=known, unknown=unknown, shared=shared)

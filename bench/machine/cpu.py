@@ -1,4 +1,4 @@
-"""The CPU: what tells one machine's from another's. Read without torch and without root."""
+"""The CPU: facts that distinguish it from other CPUs. Needs neither torch nor root."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ IDENTITY = (
     "cpu_microcode",
     "hypervisor",
 )
-"""The facts that ``describe`` tells; two CPUs of one brand may differ in every other one."""
+"""The facts that ``describe`` returns. Two CPUs with the same ``cpu`` may differ in all others."""
 
 _ROOT = Path("/")
 _KIND_OF_CACHE = {"Data": "d", "Instruction": "i", "Unified": ""}
@@ -29,16 +29,16 @@ _LSCPU_LIMIT_S = 10.0  # it takes 3 ms
 
 
 def describe(root: Path = _ROOT) -> dict[str, Any]:
-    """The facts of ``IDENTITY``; None for what the system does not tell. Takes about a second.
+    """Return the facts in ``IDENTITY``; None for unknown ones. Takes about a second.
 
-    ``root`` is the folder that ``/proc`` and ``/sys`` are in.
+    ``root`` is the folder that contains ``/proc`` and ``/sys``.
     """
     import cpuinfo
     import psutil
 
     info = cpuinfo.get_cpu_info()
     processor = _first_processor(root)
-    found = {
+    facts = {
         "cpu": str(info.get("brand_raw") or "unknown CPU"),
         **from_cpuinfo(info),
         "cpu_cores": psutil.cpu_count(logical=False),
@@ -46,35 +46,35 @@ def describe(root: Path = _ROOT) -> dict[str, Any]:
         "cpu_microcode": processor.get("microcode"),
         "hypervisor": _hypervisor(processor, root),
     }
-    return {name: found.get(name) for name in IDENTITY}
+    return {name: facts.get(name) for name in IDENTITY}
 
 
 def from_cpuinfo(info: object) -> dict[str, Any]:
-    """The facts of ``IDENTITY`` that py-cpuinfo tells reliably; ``info`` is its answer.
+    """Return the facts in ``IDENTITY`` that py-cpuinfo reports reliably; ``info`` is its result.
 
-    Run files have this answer as pytest-benchmark's ``machine_info["cpu"]``, those before
-    ``cpu_family`` was recorded too. Cache sizes are not taken from it: py-cpuinfo 9 gives AMD's L2
-    as L3, and L1 and L2 as one core's or as the sum of all cores, depending on the version of
-    lscpu, rounded from 1 MiB up.
+    Run files contain this result as pytest-benchmark's ``machine_info["cpu"]``, even files from
+    before ``cpu_family`` was recorded. Cache sizes are not read from it: py-cpuinfo 9 reports AMD's
+    L2 as L3. It reports L1 and L2 for one core or summed over all, depending on the version of
+    lscpu, and rounds sizes from 1 MiB up.
     """
-    told = info if isinstance(info, Mapping) else {}
-    return {f"cpu_{name}": _whole(told.get(name)) for name in ("family", "model", "stepping")}
+    known = info if isinstance(info, Mapping) else {}
+    return {f"cpu_{name}": _integer(known.get(name)) for name in ("family", "model", "stepping")}
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
 def _first_processor(root: Path) -> dict[str, str]:
-    """What Linux says of the first processor; empty on other systems."""
+    """Return Linux's facts about the first processor; empty on other systems."""
     first, _, _ = (text(root / "proc/cpuinfo") or "").partition("\n\n")
     pairs = (line.partition(":") for line in first.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _cache_bytes(root: Path) -> dict[str, int]:
-    """The size of each cache, summed over the cores, by its name in ``IDENTITY``."""
-    sizes: dict[tuple[str, str], int] = {}  # CPUs that share a cache all list it
+    """Return the size of each cache, summed over the cores, by its name in ``IDENTITY``."""
+    sizes: dict[tuple[str, str], int] = {}  # each of the CPUs that share a cache lists it
     for folder in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cache/index[0-9]*"):
         level, kind, size, shared_by = (
             text(folder / name) or "" for name in ("level", "type", "size", "shared_cpu_list")
@@ -90,8 +90,8 @@ def _cache_bytes(root: Path) -> dict[str, int]:
 
 
 def _hypervisor(processor: Mapping[str, str], root: Path) -> str | None:
-    """The hypervisor's name; ``none`` on bare metal; None where that is unknown."""
-    flags = processor.get("flags")  # x86 has them, and says in them whether there is one
+    """Return the hypervisor's name; ``none`` on bare metal; None if unknown."""
+    flags = processor.get("flags")  # only x86 has them; they show whether there is one
     if flags is not None and "hypervisor" not in flags.split():
         return "none"
     named = _hypervisor_by_lscpu() or text(root / "sys/hypervisor/type")
@@ -102,10 +102,10 @@ def _hypervisor(processor: Mapping[str, str], root: Path) -> str | None:
 
 
 def _hypervisor_by_lscpu() -> str | None:
-    """The vendor that the CPU itself names, as lscpu shows it; None without one, or lscpu."""
+    """Return the vendor that the CPU reports, from lscpu; None if there is none, or no lscpu."""
     try:
         shown = subprocess.run(
-            ["lscpu"],  # noqa: S607 - wherever the system has it
+            ["lscpu"],  # noqa: S607 - found in the PATH
             capture_output=True,
             check=True,
             text=True,

@@ -1,6 +1,6 @@
-"""CUDA's driver: which devices it shows, and which cards they are; asked without importing torch.
+"""CUDA's driver: the devices that it shows and the cards behind them. Needs no torch.
 
-None of it makes a context, so that a process that asks may go on to fork.
+Nothing here creates a CUDA context, so the calling process may fork afterwards.
 """
 
 import ctypes
@@ -11,19 +11,19 @@ from uuid import UUID
 
 from bench.machine.system_files import text
 
-_SUCCESS = 0  # of CUresult, and of nvmlReturn_t
+_SUCCESS = 0  # in CUresult and in nvmlReturn_t
 
 
 class Identity(NamedTuple):
-    """Which card a device is, whatever it is counted by."""
+    """The card of a device, independent of device numbers."""
 
     uuid: str
-    """Of the card; of its instance where MIG has divided it."""
+    """UUID of the card; of the instance if the card is divided by MIG."""
     pci_bus_id: str
 
 
 def devices() -> int:
-    """How many devices there are; 0 without a driver."""
+    """Return the number of devices; 0 without a driver."""
     driver, count = _library(), ctypes.c_int(0)
     if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != _SUCCESS:
         return 0
@@ -31,13 +31,13 @@ def devices() -> int:
 
 
 def identity(index: int) -> Identity | None:
-    """Which card CUDA calls ``index``, as CUDA_VISIBLE_DEVICES has it; None where it won't say."""
+    """Return the card that CUDA numbers ``index`` under CUDA_VISIBLE_DEVICES; None if unknown."""
     driver = _library()
     device = None if driver is None else _device(driver, index)
     if driver is None or device is None:
         return None
     uuid, bus_id = (ctypes.c_ubyte * 16)(), ctypes.create_string_buffer(32)
-    # Version 2 (CUDA 11.4) tells instances of MIG from each other.
+    # Version 2 (CUDA 11.4) distinguishes MIG instances.
     if (
         driver.cuDeviceGetUuid_v2(ctypes.byref(uuid), device) != _SUCCESS
         or driver.cuDeviceGetPCIBusId(bus_id, len(bus_id), device) != _SUCCESS
@@ -47,27 +47,27 @@ def identity(index: int) -> Identity | None:
 
 
 def names() -> tuple[str, ...]:
-    """The model of each device, ``unknown`` where it won't say."""
+    """Return the model of each device, or ``unknown``."""
     driver = _library()
     return () if driver is None else tuple(_name(driver, index) for index in range(devices()))
 
 
-def is_counted_untouched(variables: Mapping[str, str]) -> bool:
-    """Whether PyTorch can count the devices without CUDA, so that a process may go on to fork.
+def can_count_without_cuda(variables: Mapping[str, str]) -> bool:
+    """Whether PyTorch can count the devices without CUDA, so that the process may fork afterwards.
 
-    It asks NVML, in the environment that is ours for workers, and CUDA where NVML does not answer
-    or devices are parts of cards (as torch.cuda._device_count_nvml has it).
+    In the environment of our workers PyTorch asks NVML. It asks CUDA if NVML does not work, or if
+    devices are parts of cards (see torch.cuda._device_count_nvml).
     """
     return not variables.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-") and _nvml_answers()
 
 
 def version() -> str:
-    """The driver's version as its kernel module states it."""
+    """Return the driver's version from its kernel module, or ``unknown``."""
     return text(Path("/sys/module/nvidia/version")) or "unknown"
 
 
 def _library() -> Any:
-    """The driver, ready to be asked; None where there is none."""
+    """Return the initialised driver; None if there is none."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

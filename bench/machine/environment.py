@@ -1,4 +1,4 @@
-"""The environment: what workers run in, what of it is pinned, and what is recorded of it."""
+"""The environment of the workers: what is pinned and what is recorded."""
 
 import functools
 import os
@@ -20,30 +20,30 @@ from bench.names import choose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """An environment variable that workers start with, and why."""
+    """An environment variable that workers start with, and the reason for it."""
 
     name: str
     value: str | None
-    """None for the number of physical cores."""
+    """The value; None for the number of physical cores."""
     reason: str
 
 
 SPIN_COUNT = "10000"
 
-# sd of the log-ratio of two live workers with the same cell, GoogLeNet in eager at batch 1 on two
-# cores, over 7 sets of 4 workers in each of 5 environments in turn: 1.0 % with these, 3.2 % with
-# none of them, 2.3 % where threads are bound to cores besides.
+# Standard deviation of the log-ratio of two live workers with the same cell, GoogLeNet in eager at
+# batch 1 on two cores, over 7 sets of 4 workers in each of 5 environments in turn: 1.0 % with these
+# settings, 3.2 % without, 2.3 % with these if threads are also bound to cores.
 _PINNED = (
     Setting(
         name="MALLOC_MMAP_THRESHOLD_",
         value=str(2**30),
-        reason="blocks up to 1 GiB come from the heap: mapping each anew costs a forward of "
-        "GoogLeNet 3,600 page faults",
+        reason="blocks up to 1 GiB come from the heap: mapping new memory for each costs 3,600 "
+        "page faults per forward pass of GoogLeNet",
     ),
     Setting(
         name="MALLOC_TRIM_THRESHOLD_",
         value=str(2**33),
-        reason="free memory stays with the process, instead of being faulted in again",
+        reason="free memory stays with the process, so that it is not faulted in again",
     ),
     Setting(
         name="MALLOC_TOP_PAD_",
@@ -53,69 +53,69 @@ _PINNED = (
     Setting(
         name="GLIBC_TUNABLES",
         value="glibc.malloc.hugetlb=1",
-        reason="the heap asks for huge pages: with the three above, processes differ by 1.4 % "
-        "and not 5 to 8 %, and GoogLeNet takes 26 ms and not 31",
+        reason="the heap uses huge pages: with the three settings above, processes differ by 1.4 % "
+        "instead of 5 to 8 %, and GoogLeNet takes 26 ms instead of 31",
     ),
     Setting(
         name="OMP_PROC_BIND",
         value="false",
-        reason="threads stay free among the cores: bound to one each, live workers get in each "
-        "other's way, and their ratio's sd was 2.3 % and not 1.0 %",
+        reason="threads may move between cores: if bound to one core each, live workers compete "
+        "for cores, and the standard deviation of their ratio was 2.3 % instead of 1.0 %",
     ),
     Setting(
         name="GOMP_SPINCOUNT",
         value=SPIN_COUNT,
-        reason="GNU OpenMP's threads spin a thirtieth of the default 300,000 times while they wait "
-        "for work: long enough for the gaps inside a network, whose latency stays as it is, and "
-        "short enough to leave their cores to the next worker",
+        reason="waiting threads of GNU OpenMP spin a thirtieth of the default 300,000 times: long "
+        "enough for the gaps inside a network, so its latency does not change, and short enough "
+        "to free their cores for the next worker",
     ),
     Setting(
         name="OMP_NUM_THREADS",
         value=None,
-        reason="a thread for each physical core, or for each CPU of a container's quota where that "
-        "is less: hyper-threads share what a convolution needs; your own value is kept",
+        reason="one thread per physical core, or per CPU of a container's quota if that is less: "
+        "hyper-threads share the units that a convolution needs; a value set by you is kept",
     ),
 )
 NAMES: Mapping[str, str] = MappingProxyType(
     {
-        "pinned": "an allocator that keeps its memory, a thread and a CPU for each physical core",
-        "default": "whatever this shell has; processes differ more",
+        "pinned": "an allocator that keeps its memory; one thread and one CPU per physical core",
+        "default": "the variables of this shell; processes differ more",
     }
 )
-# Asking for devices through NVML leaves CUDA untouched, so that a process may still fork.
+# PyTorch then counts devices with NVML. This does not initialise CUDA, so a process may still fork.
 UNTOUCHED_CUDA = MappingProxyType({"PYTORCH_NVML_BASED_CUDA_CHECK": "1"})
 
-# Of cuDNN's algorithms the one that its heuristics name, as PyTorch does by itself: trying them out
-# would leave the choice, for a process's whole life, to what its neighbours did just then.
+# cuDNN selects its algorithms by heuristics, which is PyTorch's default. A selection by benchmark
+# would depend on the load by other workers at that moment, and stay until the process ends.
 CUDNN_BENCHMARK = False
 
 _RECORDED = re.compile(
     "(MALLOC|GLIBC|LD|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN|(PY)?TORCH|CUDA|CUDNN|CUBLAS|NVIDIA)"
 )
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
-_PLACES = ("_DIR", "_PATH")  # where something lies on this machine explains no number
+_PLACES = ("_DIR", "_PATH")  # locations on this machine do not affect the figures
 
 
 def settings(name: str) -> tuple[Setting, ...]:
-    """What an environment sets for workers, with the reasons.
+    """Return the settings of an environment.
 
-    Raises ``RequestError`` where there is no environment of this name.
+    Raises ``RequestError`` if the name is unknown.
     """
     choose("environment", name, NAMES)
     return _PINNED if name == "pinned" else ()
 
 
 def cache_folder(base: Mapping[str, str]) -> Path:
-    """What is kept between runs, because making it anew takes time.
+    """Return the folder for files that are kept between runs, because creating them takes time.
 
-    Where the user has no such folder, as in a container that is run for one it does not know, one
-    below the system's own for temporary files.
+    It is in the system's temporary folder if the user has no home, for example in a container that
+    does not know the user.
     """
     return users_cache_folder(base) or _temporary_cache_folder()
 
 
 def users_cache_folder(base: Mapping[str, str]) -> Path | None:
-    """The one that users have at home, made where it is not there; None where it cannot be used."""
+    """Return the cache folder in the user's home, created if missing; None if it is unusable."""
     try:
         folder = Path(base.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "googlenet-bench"
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,37 +128,37 @@ def _temporary_cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"googlenet-bench-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    # What is in it is run as code: none is taken that somebody else has put there.
+    # Its files are executed as code, so a folder of another user is not used.
     return folder if folder.lstat().st_uid == os.getuid() else _folder_of_this_process(folder)
 
 
-@functools.cache  # another than before would keep nothing
-def _folder_of_this_process(in_place_of: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=in_place_of.parent))
+@functools.cache  # a new folder at each call would keep nothing
+def _folder_of_this_process(unusable: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=unusable.parent))
 
 
 def for_workers(base: Mapping[str, str], name: str = "pinned") -> dict[str, str]:
-    """The environment variables that workers start with, from those of this process."""
-    # Kept between runs, and across a reboot, which Inductor's own place under /tmp is not.
-    kept = {}
+    """Return the environment variables of workers, based on those of this process."""
+    # This folder survives a reboot, unlike Inductor's default folder under /tmp.
+    cache = {}
     if CACHE_VARIABLE not in base:
-        kept[CACHE_VARIABLE] = str(cache_folder(base) / "inductor")
+        cache[CACHE_VARIABLE] = str(cache_folder(base) / "inductor")
     chosen = {setting.name: setting.value or str(physical_cores()) for setting in settings(name)}
-    yours = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
-    return {**kept, **base, **chosen, **yours, **UNTOUCHED_CUDA}
+    users_values = {name: base[name] for name in ("OMP_NUM_THREADS",) if name in base}
+    return {**cache, **base, **chosen, **users_values, **UNTOUCHED_CUDA}
 
 
 def cpus_for_workers(name: str = "pinned") -> frozenset[int] | None:
-    """One CPU of each physical core that this process may use; None to leave the choice open.
+    """Return one CPU of each physical core that this process may use; None for no restriction.
 
-    Of every core also where a control group leaves it the time of fewer: chosen among all, they are
-    less likely to be those that a neighbour is on.
+    All cores are included even if a control group allows the time of fewer CPUs, so that workers
+    can avoid cores that other processes use.
     """
     return None if name == "default" else _cpu_of_each_core()
 
 
 def _cpu_of_each_core() -> frozenset[int] | None:
-    """The first of each core's CPUs that this process may use; None where the system won't say."""
+    """Return the first CPU of each core that this process may use; None if unknown."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))
@@ -167,13 +167,13 @@ def _cpu_of_each_core() -> frozenset[int] | None:
 
 
 def _siblings(cpu: int) -> str:
-    """The hyper-threads that share a CPU's core, as Linux lists them."""
+    """Return the hyper-threads that share a CPU's core, as Linux lists them."""
     listed = text(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
     return listed or str(cpu)
 
 
 def allowed_cores() -> int:
-    """Cores that this process may run on, hyper-threads not counted."""
+    """Return the number of physical cores that this process may run on."""
     import psutil
 
     cpus = _cpu_of_each_core()
@@ -181,34 +181,34 @@ def allowed_cores() -> int:
 
 
 def physical_cores() -> int:
-    """Cores that this process may keep busy, hyper-threads not counted.
+    """Return the number of physical cores that this process may keep busy.
 
-    A control group that leaves it less CPU time than that, as a container's may, counts: threads
-    that have used it up are stopped in the middle of an iteration.
+    This is limited by the CPU quota of a control group, for example of a container: threads that
+    exceed the quota are paused in the middle of an iteration.
     """
     quota = cgroup.quota_cpus()
     return allowed_cores() if quota is None else max(1, min(allowed_cores(), int(quota)))
 
 
 def pin_cudnn() -> None:
-    """Have cuDNN choose its algorithms in the same way in every worker."""
+    """Make cuDNN select its algorithms in the same way in every worker."""
     import torch
 
     torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
 
 
 def describe(device: str) -> dict[str, Any]:
-    """What a worker's numbers depend on, as the worker itself sees it (this imports torch)."""
+    """Return facts that affect a worker's figures, as seen by the worker. Imports torch."""
     import torch
 
-    of_cpu = cpu.describe()
+    cpu_facts = cpu.describe()
     about: dict[str, Any] = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": version("torchvision"),
         "device": device,
-        "device_name": of_cpu["cpu"],
-        **of_cpu,
+        "device_name": cpu_facts["cpu"],
+        **cpu_facts,
         "physical_cores": physical_cores(),
         "threads": torch.get_num_threads(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -235,7 +235,7 @@ def describe(device: str) -> dict[str, Any]:
 
 
 def machine_slug(about: Mapping[str, Any]) -> str:
-    """A folder name for a machine: ``nvidia-h200``, or ``cpu-amd-epyc-2-cores``."""
+    """Return a folder name for a machine: ``nvidia-h200``, or ``cpu-amd-epyc-2-cores``."""
     name = str(about["device_name"])
     if not str(about["device"]).startswith("cuda"):
         name = f"cpu {name} {about['physical_cores']} cores"

@@ -1,4 +1,4 @@
-"""The resident set of this process, as its system tells it. Needs no torch."""
+"""The resident set of this process, as reported by the system. Needs no torch."""
 
 import re
 import resource
@@ -13,14 +13,14 @@ _RESET_PEAK = "5"  # man 5 proc: resets the peak resident set to the current one
 
 
 def now_bytes() -> int:
-    """The resident set now."""
+    """Return the current resident set."""
     return _status("VmRSS") or int(psutil.Process().memory_info().rss)
 
 
 def reset_peak() -> bool:
-    """Forget earlier peaks; whether the system let it, as none but Linux does, nor each container.
+    """Reset the peak, and return whether this worked: only on Linux, not in every container.
 
-    Where it did not, the peak is that of all that this program did so far.
+    If it did not work, the peak is that since the program began.
     """
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK)
@@ -30,13 +30,13 @@ def reset_peak() -> bool:
 
 
 def peak_bytes() -> int:
-    """The largest it has been since this program began, or since the peak was reset."""
-    # Not getrusage's where it can be helped: on Linux that begins with the parent's peak.
+    """Return the peak since this program began or since the last reset."""
+    # getrusage is only the fallback: on Linux its peak includes that of the parent.
     return _status("VmHWM") or _max_rss()
 
 
 def _status(field: str) -> int | None:
-    """A field of Linux's process status, in bytes."""
+    """Return a field of Linux's process status, in bytes."""
     if not _STATUS.exists():
         return None
     match = re.search(rf"^{field}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
@@ -44,5 +44,5 @@ def _status(field: str) -> int | None:
 
 
 def _max_rss() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts KiB but for macOS
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage uses KiB, except on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

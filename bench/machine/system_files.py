@@ -1,10 +1,10 @@
-"""Reading what a system tells in files, where it does."""
+"""Read files in which the system reports its state."""
 
 from pathlib import Path
 
 
 def text(path: Path) -> str | None:
-    """What a file says; None where there is no such file, or it may not be read."""
+    """Return a file's text, stripped; None if it is missing or not readable."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -1,6 +1,7 @@
-"""Voiding: what does not count, by what the machine did meanwhile and never by how long it took.
+"""Voiding: excluding rounds and iterations by the machine's state, never by their timing.
 
-A round is voided whole; of one that is not, single iterations that others held up.
+A round is voided completely. In a valid round, single iterations that other processes delayed are
+excluded.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,52 +12,54 @@ from bench.machine.card import THERMAL, Around
 FOREIGN_CPUS, OVERHEATED, FOREIGN_DEVICE = "foreign_cpus", "thermal", "foreign_device"
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        FOREIGN_CPUS: "other processes kept the machine busy",
-        OVERHEATED: "the card was slowed down, too hot or by the power supply's alarm",
-        FOREIGN_DEVICE: "somebody else used the card",
+        FOREIGN_CPUS: "other processes used the CPUs",
+        OVERHEATED: "the card was too hot, or its power supply raised an alarm",
+        FOREIGN_DEVICE: "another process used the card",
     }
 )
 
-MOST_WAITED = 0.02  # of an iteration's time; so little is less than what iterations differ by
+MOST_WAITED = 0.02  # share of an iteration's time; less than the differences between iterations
 
 
 def reasons(
     foreign_cpus: float, most_foreign_cpus: float, around: Around | None, allowed: Collection[int]
 ) -> tuple[str, ...]:
-    """Why a round is void, names of ``WORDS``; none of one that counts.
+    """Return why a round is void, as names in ``WORDS``; empty for a valid round.
 
-    ``around`` is the card's state where there is one that is known, ``allowed`` the processes that
-    may be on it.
+    ``around``: the card's states, or None if there is no card or its state is unknown.
+    ``allowed``: ids of the processes that may be on the card.
     """
-    found = (FOREIGN_CPUS,) if foreign_cpus > most_foreign_cpus else ()
-    return found if around is None else (*found, *of_card(around, allowed))
+    load_reasons = (FOREIGN_CPUS,) if foreign_cpus > most_foreign_cpus else ()
+    return load_reasons if around is None else (*load_reasons, *card_reasons(around, allowed))
 
 
-def of_card(around: Around, allowed: Collection[int]) -> tuple[str, ...]:
-    """The reasons that a card gives."""
-    found = (
+def card_reasons(around: Around, allowed: Collection[int]) -> tuple[str, ...]:
+    """Return the reasons from the states of a card."""
+    checks = (
         (OVERHEATED, bool(around.throttling & THERMAL)),
         (FOREIGN_DEVICE, around.foreign_use(allowed)),
     )
-    return tuple(name for name, holds in found if holds)
+    return tuple(name for name, holds in checks if holds)
 
 
 def in_words(names: Iterable[str]) -> str:
-    """Reasons as a person reads them."""
+    """Return reasons as words for a person."""
     return ", ".join(WORDS[name] for name in names)
 
 
-def counting(waited: Sequence[float | None], iterations: int) -> list[int]:
-    """Which iterations count, in their order, by the share of its time that each waited for others.
+def counting_iterations(waited: Sequence[float | None], iterations: int) -> list[int]:
+    """Return the indices of the iterations that count, in order.
 
-    Those that nobody disturbed, as far as is known; where they are too few, those disturbed least.
+    ``waited``: the share of each iteration's time in which it waited for other processes; None if
+    unknown. The undisturbed iterations count, or the least disturbed if they are fewer than
+    ``iterations``.
     """
     shares = [share or 0.0 for share in waited]
-    if undisturbed(shares) >= iterations:
+    if count_undisturbed(shares) >= iterations:
         return [index for index, share in enumerate(shares) if share <= MOST_WAITED]
     return sorted(sorted(range(len(shares)), key=shares.__getitem__)[:iterations])
 
 
-def undisturbed(waited: Iterable[float | None]) -> int:
-    """How many iterations nobody disturbed, as far as is known."""
+def count_undisturbed(waited: Iterable[float | None]) -> int:
+    """Return the number of iterations that were not disturbed, as far as is known."""
     return sum((share or 0.0) <= MOST_WAITED for share in waited)

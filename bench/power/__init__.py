@@ -1,1 +1,1 @@
-"""The gate's own error rates: what it says of code that did not change, and of code that did."""
+"""Study of the gate's error rates, on unchanged code and on code with injected slowdowns."""

@@ -1,4 +1,4 @@
-"""``python -m bench.power``; what it does is in command.py."""
+"""Entry point of ``python -m bench.power``; see command.py."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Calibration: how much of an injection makes a network slower by a given share.
+"""Calibration: how many units of an injection slow a network down by a given share.
 
-By sets of the gate's own kind, whose workers are fresh ones: in a single process, with and without
-the injection in turn, a convolution of eager took 0.55 of what it takes in those. What the
-injection then takes, the sets that are collected tell once more.
+It measures sets as the gate does, with fresh workers. A single process that ran with and without
+the injection in turn is misleading: in eager, a convolution took 0.55 of the time that it takes in
+such sets. The collected sets measure the slowdown again.
 """
 
 import math
@@ -20,22 +20,22 @@ from bench.power.cases import Case
 from bench.power.sets import SetRow
 
 SETS = 8
-# Units that stand out of the noise, and are not far from what is wanted in the end.
+# Units that stand out of the noise, and are close to the calibrated amounts.
 _PROBES: Mapping[str, int] = {"conv": 30, "python": 100, "break": 5}
-# One in ten iterations with ten times as much: on average, as much as the other kind's.
-_SAME_AS: Mapping[str, str] = {"stutter": "conv"}
+# "stutter" does ten times the work of "conv" in one iteration of ten: the same work on average.
+_PROBE_KINDS: Mapping[str, str] = {"stutter": "conv"}
 
 
 def amounts(cases: Iterable[Case], launcher: Launcher, progress: Progress) -> Mapping[Case, int]:
-    """The units that each case needs, measured on a quiet machine.
+    """Return the units that each case needs, measured on a quiet machine.
 
-    Raises ``WorkerError`` or ``RequestError`` where they cannot be measured.
+    Raises ``WorkerError`` or ``RequestError`` if they cannot be measured.
     """
     probes = {case: _probe(case) for case in cases if not case.is_same}
     rows: list[SetRow] = []
     if probes:
-        wanted = {probe: _PROBES[probe.kind] for probe in probes.values()}
-        sets.collect(wanted, SETS, launcher, progress, load="quiet", keep=rows.extend)
+        probe_amounts = {probe: _PROBES[probe.kind] for probe in probes.values()}
+        sets.collect(probe_amounts, SETS, launcher, progress, load="quiet", save=rows.extend)
     shares = {probe: _share(probe, rows) for probe in set(probes.values())}
     return {
         case: units(case.percent / 100, shares[probes[case]]) if case in probes else 0
@@ -43,8 +43,12 @@ def amounts(cases: Iterable[Case], launcher: Launcher, progress: Progress) -> Ma
     }
 
 
-def of_sets(case: Case, rows: Iterable[SetRow]) -> int | None:
-    """The units for a case by what others of its kind turned out to take; None outside of those."""
+def from_sets(case: Case, rows: Iterable[SetRow]) -> int | None:
+    """Return the units that a case needs, interpolated between the sets of its mode and kind.
+
+    Returns None if they measured no slowdown as large as the case's, or if noise makes the measured
+    slowdown shrink as units grow.
+    """
     logs: dict[int, list[float]] = {0: [0.0]}
     for row in rows:
         if (row.mode, row.kind) == (case.mode, case.kind) and math.isfinite(row.log_ratio):
@@ -56,28 +60,28 @@ def of_sets(case: Case, rows: Iterable[SetRow]) -> int | None:
     return round(float(np.interp(case.percent / 100, shares, amounts)))
 
 
-def units(share: float, of_unit: float) -> int:
-    """Units that together take a share of the latency, one at the least."""
-    return max(1, round(share / of_unit))
+def units(share: float, unit_share: float) -> int:
+    """Return how many units take ``share`` of the latency together; at least 1."""
+    return max(1, round(share / unit_share))
 
 
 def _probe(case: Case) -> Case:
-    """The case whose units are measured for this one."""
-    return replace(case, kind=_SAME_AS.get(case.kind, case.kind), percent=math.inf)
+    """Return the case that is measured to calibrate this one."""
+    return replace(case, kind=_PROBE_KINDS.get(case.kind, case.kind), percent=math.inf)
 
 
 def _share(probe: Case, rows: Iterable[SetRow]) -> float:
-    """The share of the latency that a unit adds."""
-    found = [row.log_ratio for row in rows if row.case == probe and math.isfinite(row.log_ratio)]
-    if not found:
+    """Return the share of the latency that one unit adds."""
+    logs = [row.log_ratio for row in rows if row.case == probe and math.isfinite(row.log_ratio)]
+    if not logs:
         raise RequestError(
-            f"nothing is known of what {probe.kind} takes in {probe.mode}: it failed, or the "
-            "machine was too busy in every set"
+            f"cannot calibrate {probe.kind} in {probe.mode}: it failed, or the machine was too "
+            "busy in every set"
         )
-    share = math.expm1(median(found))
+    share = math.expm1(median(logs))
     if share <= 0:
         raise RequestError(
-            f"what {_PROBES[probe.kind]} of {probe.kind} take in {probe.mode} cannot be told from "
-            "noise: try again on a quieter machine"
+            f"cannot calibrate {probe.kind} in {probe.mode}: {_PROBES[probe.kind]} units are not "
+            "slower than the noise; try again on a quieter machine"
         )
     return share / _PROBES[probe.kind]

@@ -1,6 +1,6 @@
-"""``python -m bench.power``: collect what the gate's error rates are counted from, and count them.
+"""``python -m bench.power``: collect sets and gates, and compute the gate's error rates from them.
 
-What was collected before is kept, and added to: figures grow over days.
+New rows are appended to those of earlier runs, so the tables grow over days.
 """
 
 import argparse
@@ -29,30 +29,33 @@ from bench.power.sets import SetRow
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 
-# Of the gates that are held end to end, in turn: a mode, and what is injected into head.
-_HELD_CASES = tuple(
+# Cases of the end-to-end gates, in turn: the mode, and what is injected into head.
+_GATE_CASES = tuple(
     Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
 )
-_HELD = {"quiet": (True, False), "loaded": (True,)}  # by the machine: whether they are A/A
+_GATE_IS_SAME = {"quiet": (True, False), "loaded": (True,)}  # by load: whether gates are A/A
 IMPORTS = ("torchvision", "bench.worker.preload")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Collect, count and write; 2 where that cannot be done, what was collected being kept."""
+    """Collect rows and write the report; return the exit code.
+
+    Returns 2 if that fails or is interrupted. Rows collected until then are kept.
+    """
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     code = Exit.FINE
     try:
-        about = _described()
-        machine = environment.machine_slug(about)
+        description = _describe_environment()
+        machine = environment.machine_slug(description)
         folder = options.report_dir or Path("reports") / machine
         try:
             _collect(options, folder, console)
         except KeyboardInterrupt:
-            console.print("gate_power: interrupted; what was collected is kept")
+            console.print("gate_power: interrupted; the rows collected so far are kept")
             code = Exit.WRONG_REQUEST
         page = report.render(
-            str(about["device_name"]),
+            str(description["device_name"]),
             table.read(folder / report.SETS_FILE, SetRow),
             table.read(folder / report.GATES_FILE, GateRow),
             Settings(),
@@ -76,34 +79,34 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
     with TerminalProgress(console) as progress:
         if options.sets:
             amounts = _amounts(cases, table.read(path, SetRow), progress)
-            progress.note(_injected(amounts))
-            with _competing(loaded), _launcher() as workers:
+            progress.note(_injection_note(amounts))
+            with _background_load(loaded), _launcher() as workers:
                 sets.collect(
                     amounts,
                     options.sets,
                     workers,
                     progress,
                     load=options.load,
-                    keep=lambda rows: table.append(path, rows),
+                    save=lambda rows: table.append(path, rows),
                 )
         if options.gates and options.cells == "six":
             progress.phase("gates of six cells", options.gates)
             archs, modes = end_to_end.SIX_CELLS
             for _ in range(options.gates):
-                with _competing(loaded):
+                with _background_load(loaded):
                     rows = end_to_end.run_gate(
                         archs=archs, modes=modes, load=options.load, percent=0.0, amount=0
                     )
                 table.append(folder / report.GATES_FILE, rows)
                 progress.advance(", ".join(row.verdict for row in rows))
         elif options.gates:
-            amounts = _held_amounts(options.load, table.read(path, SetRow), progress)
-            progress.note(_injected(amounts))
-            progress.phase("gates end to end", len(_HELD[options.load]) * options.gates)
+            amounts = _gate_amounts(options.load, table.read(path, SetRow), progress)
+            progress.note(_injection_note(amounts))
+            progress.phase("gates end to end", len(_GATE_IS_SAME[options.load]) * options.gates)
             for index in range(options.gates):
-                case = _HELD_CASES[index % len(_HELD_CASES)]
-                for is_same in _HELD[options.load]:
-                    with _competing(loaded):
+                case = _GATE_CASES[index % len(_GATE_CASES)]
+                for is_same in _GATE_IS_SAME[options.load]:
+                    with _background_load(loaded):
                         rows = end_to_end.run_gate(
                             modes=(case.mode,),
                             load=options.load,
@@ -115,55 +118,55 @@ def _collect(options: argparse.Namespace, folder: Path, console: Console) -> Non
 
 
 def _amounts(
-    cases: Sequence[Case], before: Sequence[SetRow], progress: Progress
+    cases: Sequence[Case], earlier: Sequence[SetRow], progress: Progress
 ) -> Mapping[Case, int]:
-    """Units of each case: those of the sets that are there already, if these add up with them."""
-    known = {row.case: row.amount for row in _of_now(before)}
+    """Return the units of each case, from its earlier sets if it has any, else by calibration."""
+    known = {row.case: row.amount for row in _current(earlier)}
     new = [case for case in cases if case not in known]
-    found: Mapping[Case, int] = {}
+    calibrated: Mapping[Case, int] = {}
     if any(not case.is_same for case in new):
-        progress.note("calibrating what is injected")
+        progress.note("calibrating the injected slowdowns")
         with _launcher() as workers:
-            found = calibration.amounts(new, workers, progress)
-    return {case: known.get(case, found.get(case, 0)) for case in cases}
+            calibrated = calibration.amounts(new, workers, progress)
+    return {case: known.get(case, calibrated.get(case, 0)) for case in cases}
 
 
-def _held_amounts(load: str, before: Sequence[SetRow], progress: Progress) -> Mapping[Case, int]:
-    """Units of what slows gates down: by the sets there are, which tell what theirs took."""
-    if False not in _HELD[load]:
+def _gate_amounts(load: str, earlier: Sequence[SetRow], progress: Progress) -> Mapping[Case, int]:
+    """Return the units to inject into gates, interpolated from earlier sets or else calibrated."""
+    if False not in _GATE_IS_SAME[load]:
         return {}
-    told = {case: calibration.of_sets(case, _of_now(before)) for case in _HELD_CASES}
-    unknown = [case for case, amount in told.items() if amount is None]
-    amounts = {case: amount for case, amount in told.items() if amount is not None}
+    interpolated = {case: calibration.from_sets(case, _current(earlier)) for case in _GATE_CASES}
+    unknown = [case for case, amount in interpolated.items() if amount is None]
+    amounts = {case: amount for case, amount in interpolated.items() if amount is not None}
     if unknown:
         amounts |= _amounts(unknown, (), progress)
     return amounts
 
 
-def _injected(amounts: Mapping[Case, int]) -> str:
-    parts = [f"{amount} of {case.kind} in {case.mode}" for case, amount in amounts.items()]
+def _injection_note(amounts: Mapping[Case, int]) -> str:
+    parts = [f"{amount} × {case.kind} in {case.mode}" for case, amount in amounts.items()]
     return f"injected: {', '.join(parts) or 'nothing'}"
 
 
-def _of_now(rows: Iterable[SetRow]) -> list[SetRow]:
-    """Those of sets that were measured as the gate measures now."""
+def _current(rows: Iterable[SetRow]) -> list[SetRow]:
+    """Return the rows that were measured with the gate's present protocol."""
     return [row for row in rows if row.protocol == PROTOCOL]
 
 
-def _competing(loaded: bool) -> AbstractContextManager[None]:
+def _background_load(loaded: bool) -> AbstractContextManager[None]:
     return competitor() if loaded else nullcontext()
 
 
-def _described() -> dict[str, object]:
-    """The environment that workers are started in."""
-    with _spawned() as spawner:
-        clerk = spawner.launch()
-        about = clerk.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
-        clerk.close()
-    return cast("dict[str, object]", about)
+def _describe_environment() -> dict[str, object]:
+    """Return the environment in which workers start."""
+    with _spawner() as spawner:
+        worker = spawner.launch()
+        description = worker.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+        worker.close()
+    return cast("dict[str, object]", description)
 
 
-def _spawned() -> Launcher:
+def _spawner() -> Launcher:
     return Spawner(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
 
 
@@ -175,46 +178,46 @@ def _launcher() -> Launcher:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"a number of 0 or more is expected, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, not {text!r}")
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.power",
-        description="Run the gate on code that did not change and on code that did, and publish "
-        f"how often it was right in {report.FILE}. What was collected before is added to; without "
-        "an option the report is written anew from it.",
+        description="Run the gate on unchanged code and on code made slower, and write its error "
+        f"rates to {report.FILE}. New sets and gates are added to earlier ones; without options, "
+        "the report is written again from those.",
     )
-    parser.add_argument(
-        "--sets", type=_count, default=0, metavar="N", help="collect so many sets more"
-    )
+    parser.add_argument("--sets", type=_count, default=0, metavar="N", help="collect N more sets")
     parser.add_argument(
         "--plan",
         default="sizes",
-        help="what is injected in them: sizes (3, 5 and 10 %% of convolutions), kinds (Python, "
-        "graph breaks, one slow iteration in ten), or same (nothing, in three modes)",
+        help="what the sets inject: sizes (convolutions that cost 3, 5 and 10 %%), kinds (Python, "
+        "graph breaks, one slow iteration in ten), or same (nothing, in three modes); default: "
+        "sizes",
     )
     parser.add_argument(
         "--load",
         choices=("quiet", "loaded"),
         default="quiet",
-        help="beside nothing, or beside a process on two threads",
+        help="quiet: nothing else runs; loaded: another process uses two threads; default: quiet",
     )
     parser.add_argument(
         "--gates",
         type=_count,
         default=0,
         metavar="N",
-        help="hold so many gates more of each kind, end to end: A/A and 5 %% slower; loaded, A/A",
+        help="run N more gates of each kind end to end: A/A and 5 %% slower; only A/A if loaded",
     )
     parser.add_argument(
         "--cells",
         choices=("one", "six"),
         default="one",
-        help="of each of these gates: one, or the six of a gate without options, of unchanged code",
+        help="cells of each gate: one, or the six of the default gate on unchanged code; default: "
+        "one",
     )
     parser.add_argument(
-        "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"
+        "--report-dir", type=Path, metavar="DIR", help="output folder (reports/<machine>)"
     )
     return parser

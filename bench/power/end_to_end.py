@@ -1,4 +1,4 @@
-"""Gates held end to end: ``googlenet-bench gate`` on a repository made for it, as CI runs it."""
+"""End-to-end gates: ``googlenet-bench gate`` on a temporary repository, as CI runs it."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from bench.suite.profiles import MODES, REFERENCE_ARCH
 
 ARCH = "network:network"
 SIX_CELLS = ((ARCH, REFERENCE_ARCH), MODES)
-"""The archs and modes of a gate of as many cells as the default one has."""
+"""The archs and modes of a gate with as many cells as the default gate."""
 LIMIT_S = 1800.0
 TEMPORARY = "temporary"
 _SOURCE = '''\
@@ -39,18 +39,20 @@ def network() -> torch.nn.Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRow:
-    """What one gate said of one cell."""
+    """The verdict of one gate on one cell; a row of the CSV file."""
 
     began: str
-    """When, in UTC: rows with the same are of one gate."""
+    """Start of the gate, in UTC; the rows of one gate share it."""
     load: str
+    """Other load on the machine: ``quiet`` or ``loaded``."""
     protocol: str
-    """How the gate visited its workers."""
+    """How the gate visited its workers; see ``PROTOCOL``."""
     percent: float
-    """By which head was made slower; 0 where nothing but a comment changed."""
+    """Calibrated slowdown of head, in percent; 0 if only a comment changed."""
     amount: int
+    """Units injected into head."""
     seconds: float
-    """From the command's start to its end."""
+    """Wall time of the command."""
     exit_code: int
     cell: str
     verdict: str
@@ -69,26 +71,29 @@ def run_gate(
     percent: float,
     amount: int,
 ) -> list[GateRow]:
-    """Hold a gate on a head whose ``ARCH`` is slower by so much, or by a comment; its rows.
+    """Run a gate on a head whose ``ARCH`` has ``amount`` units injected, and return its rows.
 
-    Raises ``RequestError`` with what it said where it gave no verdicts.
+    With an amount of 0, head differs from base in a comment only. Raises ``RequestError`` with the
+    output of the gate if it gives no verdicts.
     """
     with _repository(amount) as folder:
         reports = folder / "gate-report"
         began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         try:
-            ended = _gate(folder, reports, archs, modes)
+            process = _gate(folder, reports, archs, modes)
         except subprocess.TimeoutExpired as error:
-            raise RequestError(f"a gate took more than {LIMIT_S:.0f} s") from error
+            raise RequestError(f"a gate took more than {LIMIT_S:.0f} s and was stopped") from error
         seconds = time.monotonic() - start
         try:
-            found = json.loads((reports / files.VERDICTS).read_text(encoding="utf-8"))
+            verdicts = json.loads((reports / files.VERDICTS).read_text(encoding="utf-8"))
         except OSError:
-            said = "\n".join(filter(None, [ended.stdout.strip(), ended.stderr.strip()]))
-            raise RequestError(f"a gate ended with {ended.returncode}: {said[-2000:]}") from None
-    for cell in found["cells"]:
+            output = "\n".join(filter(None, [process.stdout.strip(), process.stderr.strip()]))
+            raise RequestError(
+                f"a gate ended with exit code {process.returncode}: {output[-2000:]}"
+            ) from None
+    for cell in verdicts["cells"]:
         for side, failure in cell["failures"].items():
-            raise RequestError(f"the gate's {side} failed: {failure['message']}")
+            raise RequestError(f"the {side} side of the gate failed: {failure['message']}")
     return [
         GateRow(
             began=began,
@@ -97,16 +102,16 @@ def run_gate(
             percent=percent,
             amount=amount,
             seconds=round(seconds, 1),
-            exit_code=ended.returncode,
+            exit_code=process.returncode,
             cell=cell["id"],
             verdict=cell["verdict"],
             sets=max(cell["judgement"]["sets"], (cell["judgement"]["tail"] or {}).get("sets", 0)),
             ratio=_number(cell["judgement"]["interval"]["estimate"]),
             ratio_low=_number(cell["judgement"]["interval"]["low"]),
             ratio_high=_number(cell["judgement"]["interval"]["high"]),
-            torch=found["head"]["environment"]["torch"],
+            torch=verdicts["head"]["environment"]["torch"],
         )
-        for cell in found["cells"]
+        for cell in verdicts["cells"]
     ]
 
 
@@ -128,14 +133,14 @@ def _gate(
     )
 
 
-def _number(found: float | None) -> float:
-    """A number of a verdict file, where what is none is null."""
-    return math.nan if found is None else round(found, 5)
+def _number(value: float | None) -> float:
+    """Return a number of a verdict file, which stores NaN and infinities as null."""
+    return math.nan if value is None else round(value, 5)
 
 
 @contextmanager
 def _repository(amount: int) -> Iterator[Path]:
-    """A repository whose committed network has nothing added, and whose own has an amount."""
+    """Yield a repository; ``amount`` is injected in its working tree, not in its commit."""
     with tempfile.TemporaryDirectory(prefix="googlenet-bench-power-") as name:
         folder = Path(name) / "repository"
         (folder.parent / TEMPORARY).mkdir()
@@ -145,7 +150,7 @@ def _repository(amount: int) -> Iterator[Path]:
         author = ("-c", "user.name=gate power", "-c", "user.email=gate@power.invalid")
         for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "base"]):
             subprocess.run(
-                ["git", *command],  # noqa: S607 - wherever the user has it
+                ["git", *command],  # noqa: S607 - git is found on PATH
                 cwd=folder,
                 check=True,
                 capture_output=True,
@@ -156,14 +161,17 @@ def _repository(amount: int) -> Iterator[Path]:
 
 
 def _variables(repository: Path) -> dict[str, str]:
-    """Ours, but for what would have the gate write to a step's summary.
+    """Return the environment of the gate: this process's, without GitHub's variables.
 
-    What it needs for a while, the base's tree above all, lies beside the repository: where the gate
-    is killed, it goes with that.
+    Without those, the gate does not write to a step's summary. Its temporary files, such as the
+    base's tree, lie beside the repository, so that they are removed with it even if the gate is
+    killed.
     """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")
+    }
     return {
-        **ours,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), ours.get("PYTHONPATH", "")]),
+        **variables,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), variables.get("PYTHONPATH", "")]),
         "TMPDIR": str(repository.parent / TEMPORARY),
     }

@@ -1,7 +1,7 @@
-"""Injected slowdowns: GoogLeNet with so much work added, for a gate to find or not.
+"""Injected slowdowns: GoogLeNet with extra work that a gate should find.
 
-A factory's name says what is added and how much of it: ``bench.power.injection:conv_37``. What a
-unit of it takes, bench/power/calibration.py measures.
+The name of a factory has the kind of the work and its amount in units:
+``bench.power.injection:conv_37``. bench/power/calibration.py measures the time of a unit.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,13 +14,13 @@ from googlenet import build
 
 NETWORK = "googlenet"
 SLOW_EVERY = 10
-_CHANNELS, _SIZE = 16, 28  # of a convolution that takes a fraction of a percent of GoogLeNet
+_CHANNELS, _SIZE = 16, 28  # such a convolution takes a fraction of a percent of GoogLeNet's time
 _PYTHON_STEPS = 1_000
-_SHARE = 1e-3  # of the result
+_SHARE = 1e-3  # weight of the extra work in the logits
 
 
 class Convolutions(nn.Module):
-    """Convolutions one after the other, whose output feeds the result."""
+    """Convolutions in sequence, whose output feeds the logits."""
 
     def __init__(self, amount: int) -> None:
         super().__init__()
@@ -30,15 +30,15 @@ class Convolutions(nn.Module):
         )
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Logits N × classes, with the mean of what images N × 3 × H × W gave."""
-        found: Tensor = self.first(images[..., :_SIZE, :_SIZE])
+        """Add the scaled mean of the convolutions of images (N 3 H W) to the logits (N classes)."""
+        features: Tensor = self.first(images[..., :_SIZE, :_SIZE])
         for convolution in self.more:
-            found = found + _SHARE * convolution(found)
-        return logits + _SHARE * found.mean()
+            features = features + _SHARE * convolution(features)
+        return logits + _SHARE * features.mean()
 
 
 class Stutter(nn.Module):
-    """Convolutions in one forward of ten, ten times as many; the result is left as it was."""
+    """Ten times as many convolutions in one forward of ten; the logits do not change."""
 
     def __init__(self, amount: int) -> None:
         super().__init__()
@@ -46,40 +46,40 @@ class Stutter(nn.Module):
         self.calls = 0
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits unchanged."""
         self.calls += 1
         if self.calls % SLOW_EVERY:
             return logits
-        slowed: Tensor = self.convolutions(torch.zeros_like(logits), images)
-        return logits + 0.0 * slowed
+        zero: Tensor = self.convolutions(torch.zeros_like(logits), images)
+        return logits + 0.0 * zero
 
 
 class PythonWork(nn.Module):
-    """Work of the interpreter alone, as a hook or a shape computation is."""
+    """Work of the Python interpreter only, like a hook or a shape computation."""
 
     def __init__(self, amount: int) -> None:
         super().__init__()
         self.steps = amount * _PYTHON_STEPS
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits unchanged."""
         del images
-        found = 0
+        value = 0
         for step in range(self.steps):
-            found ^= step
-        return logits + 0.0 * found
+            value ^= step
+        return logits + 0.0 * value
 
 
 class Breaks(nn.Module):
-    """Graph breaks under ``torch.compile``, with an addition after each; eager hardly notices."""
+    """Graph breaks under ``torch.compile``, with an addition after each; nearly free in eager."""
 
     def __init__(self, amount: int) -> None:
         super().__init__()
-        # One inside the other: of a loop that breaks, Dynamo compiles nothing.
+        # Nested, because Dynamo compiles nothing of a loop that has a graph break.
         self.inner = Breaks(amount - 1) if amount > 1 else None
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
-        """The logits, moved by next to nothing."""
+        """Return the logits with a small offset."""
         if self.inner is not None:
             logits = self.inner(logits, images)
         torch._dynamo.graph_break()
@@ -94,7 +94,7 @@ class Nothing(nn.Module):
         del amount
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits unchanged."""
         del images
         return logits
 
@@ -111,7 +111,7 @@ KINDS: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType(
 
 
 class Injected(nn.Module):
-    """GoogLeNet, and extra work after it."""
+    """GoogLeNet followed by extra work."""
 
     def __init__(self, kind: str, amount: int) -> None:
         super().__init__()
@@ -119,19 +119,21 @@ class Injected(nn.Module):
         self.added = KINDS[kind](amount)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits N × classes of images N × 3 × H × W."""
+        """Return the logits (N classes) of images (N 3 H W)."""
         logits: Tensor = self.added(self.network(images), images)
         return logits
 
 
 def arch(kind: str, amount: int) -> str:
-    """The name of the arch with so much work added."""
+    """Return the name of the arch with ``amount`` units of ``kind`` injected."""
     return f"{__name__}:{kind}_{amount}"
 
 
 def __getattr__(name: str) -> Callable[[], nn.Module]:
-    """The factory of a name such as ``conv_37``."""
+    """Return the factory for a name such as ``conv_37``."""
     kind, _, amount = name.rpartition("_")
     if kind not in KINDS or not amount.isdecimal():
-        raise AttributeError(f"{name!r} is no injection: expected KIND_AMOUNT")
+        raise AttributeError(
+            f"{name!r} is not the name of an injection: expected KIND_AMOUNT, such as conv_37"
+        )
     return lambda: Injected(kind, int(amount))

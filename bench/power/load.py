@@ -1,4 +1,4 @@
-"""A competing process, on purpose: what a gate meets on a machine that others use."""
+"""A competing process, to study the gate on a machine that other programs use."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ while True:
 
 @contextmanager
 def competitor() -> Iterator[None]:
-    """A process that multiplies matrices on two threads, for as long as it is wanted."""
+    """Run a process that multiplies matrices on two threads until the block ends."""
     process = subprocess.Popen([sys.executable, "-c", _WORK])
     try:
         yield

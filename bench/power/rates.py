@@ -1,7 +1,8 @@
-"""Rates: how often a gate says what, of sets that were collected and of gates that were held.
+"""Rates of the gate's verdicts, over collected sets and over end-to-end gates.
 
-Pure. Of sets the decision code of the gate is run again on groups of them that share none, each as
-long as a gate would have gone on; of how many cells a gate has, its levels depend.
+Pure functions. Collected sets are divided into disjoint groups, each as long as a gate would have
+measured, and the gate's decision code judges each group. The gate's levels depend on its number of
+cells, so each group is judged as one of ``CELLS`` cells.
 """
 
 import math
@@ -19,51 +20,51 @@ from bench.gate.verdict import Judgement, Verdict
 from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
 
-CELLS = 6  # of a quick gate
+CELLS = 6  # of a gate of the quick profile
 _CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """So many of so many, with the interval by Clopper and Pearson (1934) at 95 %."""
+    """A count out of a total, with its 95 % interval by Clopper and Pearson (1934)."""
 
     count: int
-    of: int
+    total: int
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The interval of the rate; all from 0 to 1 where nothing was counted."""
-        if not self.of:
+        """The interval of the rate; from 0 to 1 if the total is 0."""
+        if not self.total:
             return 0.0, 1.0
-        found = binomtest(self.count, self.of).proportion_ci(_CONFIDENCE, method="exact")
-        return float(found.low), float(found.high)
+        interval = binomtest(self.count, self.total).proportion_ci(_CONFIDENCE, method="exact")
+        return float(interval.low), float(interval.high)
 
 
 class Series(NamedTuple):
-    """Sets under one load and of one protocol, which add up."""
+    """Sets that share a load and a protocol, and can be pooled."""
 
     load: str
     protocol: str
 
     @property
-    def is_before(self) -> bool:
-        """Whether the gate measures its sets in another way by now."""
+    def is_outdated(self) -> bool:
+        """Whether the gate uses another protocol now."""
         return self.protocol != PROTOCOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """What the gate says of a case, by the sets of it."""
+    """The gate's verdicts on one case, from its sets."""
 
     case: Case
     series: Series
     history: History
     judgements: tuple[Judgement, ...]
-    """Of gates held on groups of the sets that share none."""
+    """One for each simulated gate; each gate judges a group of sets, and groups are disjoint."""
 
     @property
     def effect(self) -> means.Interval:
-        """Latency with the injection over latency without, over all sets."""
+        """Latency with the injection over latency without it, over all sets."""
         return means.exponential(means.interval(self._finite))
 
     @property
@@ -73,13 +74,13 @@ class Power:
 
     @property
     def voided(self) -> int:
-        """Sets without a number, for want of rounds that foreign load did not void."""
+        """Number of sets without a log-ratio, because foreign load voided too many rounds."""
         return len(self.history.medians) - len(self._finite)
 
     def rate(self, verdict: Verdict) -> Rate:
-        """How often the gate said this."""
-        said = sum(found.overall is verdict for found in self.judgements)
-        return Rate(count=said, of=len(self.judgements))
+        """Return how often the gate gave this verdict."""
+        count = sum(judgement.overall is verdict for judgement in self.judgements)
+        return Rate(count=count, total=len(self.judgements))
 
     @property
     def _finite(self) -> list[float]:
@@ -87,17 +88,18 @@ class Power:
 
 
 def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
-    """Each case of each series, judged; in a series A/A first, then by mode, kind and size.
+    """Judge each case of each series.
 
-    The gate's own protocol comes before what it was, and a quiet machine before a loaded one.
+    The present protocol comes before earlier ones, and a quiet machine before a loaded one. In a
+    series A/A comes first, then cases by mode, kind and size.
     """
-    found: dict[tuple[Series, Case], list[SetRow]] = {}
+    groups: dict[tuple[Series, Case], list[SetRow]] = {}
     for row in rows:
         series = Series(load=row.load, protocol=row.protocol)
-        found.setdefault((series, row.case), []).append(row)
+        groups.setdefault((series, row.case), []).append(row)
     histories = {
-        about: History([row.log_ratio for row in rows], [row.tail_log_ratio for row in rows])
-        for about, rows in found.items()
+        key: History([row.log_ratio for row in rows], [row.tail_log_ratio for row in rows])
+        for key, rows in groups.items()
     }
     return tuple(
         Power(
@@ -111,25 +113,25 @@ def powers(rows: Iterable[SetRow], settings: Settings) -> tuple[Power, ...]:
 
 
 def _order(series: Series, case: Case) -> tuple[object, ...]:
-    return series.is_before, series.load != "quiet", series, not case.is_same, case
+    return series.is_outdated, series.load != "quiet", series, not case.is_same, case
 
 
 def gates(history: History, settings: Settings) -> Iterator[Judgement]:
-    """Gates on groups of sets, in the order measured, each ending where the gate would have.
+    """Yield the judgement of each gate on consecutive sets; a gate takes as many as it needs.
 
-    What is left at the end, too short for a verdict, is not judged.
+    The last sets are not judged if they are too few for a verdict.
     """
     start = 0
     for end in range(1, len(history.medians) + 1):
         part = History(history.medians[start:end], history.tails[start:end])
-        found = _judged(part, settings)
-        if found.verdict is not None:
-            yield found
+        judgement = _judge(part, settings)
+        if judgement.verdict is not None:
+            yield judgement
             start = end
 
 
-def _judged(history: History, settings: Settings) -> Judgement:
-    """What a gate says of one of its cells after these sets."""
+def _judge(history: History, settings: Settings) -> Judgement:
+    """Judge the history as one of the ``CELLS`` cells of a gate."""
     others = {str(other): History((), ()) for other in range(CELLS - 1)}
     is_over = judge.is_hopeless(history.medians, len(history.medians))
     return judge.judge({"cell": history, **others}, settings, is_over=is_over)["cell"]

@@ -1,4 +1,4 @@
-"""Sets of injected networks: each case beside the network without it, a number a set."""
+"""Sets of injected networks: one log-ratio per set and case, to the network without injection."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,42 +20,42 @@ from bench.records.outcome import Outcome
 from bench.suite.profiles import PRECISION
 
 BASE = arch("none", 0)
-SAME = arch("none", 1)  # a second worker of the same network
+SAME = arch("none", 1)  # the same network under a second name
 
 
 def cell(mode: str, name: str) -> Cell:
-    """The cell of an injected network."""
+    """Return the cell of an injected network."""
     return Cell(arch=name, mode=mode, dtype="fp32", batch_size=1, task="infer", device="cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetRow:
-    """What a set said of a case."""
+    """The result of one set for one case; a row of the CSV file."""
 
     began: str
-    """When, in UTC: rows with the same are of one set."""
+    """Time of the set, in UTC; the rows of one set share it."""
     load: str
-    """What else the machine did: ``quiet``, or ``loaded`` on purpose."""
+    """Other load on the machine: ``quiet``, or ``loaded`` on purpose."""
     mode: str
     kind: str
     percent: float
     amount: int
-    """Units that were injected."""
+    """Units injected."""
     rounds: int
     """Rounds of the set."""
     protocol: str
-    """How its workers were visited: ``PROTOCOL``, or what that was when the set was measured."""
+    """How the workers were visited: the value of ``PROTOCOL`` when the set was measured."""
     log_ratio: float
-    """Of latencies, to the network without it; NaN where too many rounds were voided."""
+    """Log-ratio of latencies, with over without injection; NaN if too many rounds were voided."""
     base_s: float
-    """Median latency of the network without it."""
+    """Median latency of the network without injection."""
     torch: str
     tail_log_ratio: float = math.nan
-    """Of the slowest fifths; NaN where it was not kept, as of earlier sets."""
+    """Log-ratio of the slowest fifths; NaN for sets from before it was recorded."""
 
     @property
     def case(self) -> Case:
-        """What was injected, and where."""
+        """The case: the mode and the injection."""
         return Case(mode=self.mode, kind=self.kind, percent=self.percent)
 
 
@@ -66,24 +66,24 @@ def collect(
     progress: Progress,
     *,
     load: str,
-    keep: Callable[[Sequence[SetRow]], None],
+    save: Callable[[Sequence[SetRow]], None],
 ) -> None:
-    """Measure sets, and hand the rows of each to ``keep`` as it ends.
+    """Measure sets, and call ``save`` with the rows of each set when it ends.
 
-    Raises ``WorkerError`` where no worker can be started, and ``KeyboardInterrupt``.
+    Raises ``WorkerError`` if no worker can be started, and ``KeyboardInterrupt``.
     """
     plan = _plan(amounts, sets, seed=int(datetime.now(UTC).timestamp()))
 
-    class Watch:
-        """Told of every event; has the rows of a set kept once all its waves have ended."""
+    class RowSaver:
+        """A journal that saves the rows of each set after its last wave."""
 
         def append(self, event: events.Event) -> None:
             if isinstance(event, events.WaveEnded):
                 is_last = event.wave_index == len(run.outcome.waves[event.group]) - 1
                 if is_last:
-                    keep(list(_rows(run.outcome, amounts, event.set_index, load)))
+                    save(list(_rows(run.outcome, amounts, event.set_index, load)))
 
-    run = Run(plan, launcher, progress, begin=lambda _: Watch())
+    run = Run(plan, launcher, progress, begin=lambda _: RowSaver())
     outcome = run.measure()
     if outcome.status == "interrupted":
         if outcome.notes:
@@ -113,7 +113,7 @@ def _cell(case: Case, amount: int) -> Cell:
 def _rows(
     outcome: Outcome, amounts: Mapping[Case, int], set_index: int, load: str
 ) -> Iterator[SetRow]:
-    """What one set said of every case that has not failed."""
+    """Yield the row of each case that has not failed, for one set."""
     records = {record.cell: record for record in outcome.records()}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for case, amount in amounts.items():

@@ -1,4 +1,4 @@
-"""Tables that grow: CSV files of plain records, appended to as they come, a line each."""
+"""CSV files of dataclass rows, to which rows are appended."""
 
 import csv
 import io
@@ -16,51 +16,51 @@ Row = TypeVar("Row")
 
 
 def read(path: Path, row: type[Row]) -> list[Row]:
-    """The rows of a table, none where there is no file yet.
+    """Return the rows of a table; empty if the file does not exist.
 
-    Raises ``RequestError`` where it holds something else.
+    Raises ``RequestError`` if the file holds anything else.
     """
     if not path.exists():
         return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            found: Iterable[Mapping[str, Any]] = list(csv.DictReader(file))
-        return [msgspec.convert(line, row, strict=False) for line in found]
+            lines: Iterable[Mapping[str, Any]] = list(csv.DictReader(file))
+        return [msgspec.convert(line, row, strict=False) for line in lines]
     except (OSError, UnicodeDecodeError, csv.Error, msgspec.ValidationError) as error:
-        raise RequestError(f"{path} is no table of {row.__name__} rows: {error}") from error
+        raise RequestError(f"{path} is not a table of {row.__name__} rows: {error}") from error
 
 
 def append(path: Path, rows: Iterable[Any]) -> None:
-    """Add rows, all of one dataclass, under a heading where the file is new.
+    """Append rows of one dataclass; a new file starts with a header line.
 
-    A file of an earlier version, which lacks columns, gets them. Raises ``RequestError`` where it
-    holds something else.
+    A file of an earlier version is rewritten with the columns that it lacks. Raises
+    ``RequestError`` if the file holds anything else.
     """
     rows = list(rows)
     if not rows:
         return
     names = [field.name for field in fields(rows[0])]
     path.parent.mkdir(parents=True, exist_ok=True)
-    heading = _heading(path) if path.exists() else []
-    if more := set(heading) - set(names):
-        raise RequestError(f"{path} has columns that this version does not know: {min(more)}")
-    if heading not in ([], names):
+    header = _header(path) if path.exists() else []
+    if unknown := set(header) - set(names):
+        raise RequestError(f"{path} has columns that this version does not know: {min(unknown)}")
+    if header not in ([], names):
         rows = [*read(path, type(rows[0])), *rows]
         text = io.StringIO()
-        _write(text, names, rows, has_heading=False)
+        _write(text, names, rows, has_header=False)
         write_text(path, text.getvalue())
         return
     with path.open("a", encoding="utf-8", newline="") as file:
-        _write(file, names, rows, has_heading=file.tell() > 0)
+        _write(file, names, rows, has_header=file.tell() > 0)
 
 
-def _heading(path: Path) -> list[str]:
+def _header(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
         return next(csv.reader(file), [])
 
 
-def _write(file: TextIO, names: Sequence[str], rows: Iterable[Any], *, has_heading: bool) -> None:
+def _write(file: TextIO, names: Sequence[str], rows: Iterable[Any], *, has_header: bool) -> None:
     writer = csv.DictWriter(file, names, lineterminator="\n")
-    if not has_heading:
+    if not has_header:
         writer.writeheader()
     writer.writerows(map(asdict, rows))

@@ -1,1 +1,1 @@
-"""What is kept: what happens in a run, its outcome, and the files that outlive it."""
+"""Records of a run: events, the journal, the outcome and the run file."""

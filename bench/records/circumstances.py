@@ -1,4 +1,4 @@
-"""Circumstances: what two runs must share to be compared, and what to say where they do not."""
+"""Circumstances: facts that must be equal in two runs for a comparison."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -17,19 +17,20 @@ def _of_environment(*names: str) -> Callable[[RunRecord], _Facts]:
 
 def _device(run: RunRecord) -> _Facts:
     about = run.environment
-    name = None if about.get("device") == "cpu" else about.get("device_name")  # the machine's
+    # On a CPU the name is part of the circumstance ``machine``.
+    name = None if about.get("device") == "cpu" else about.get("device_name")
     return {"device": about.get("device"), "device_name": name}
 
 
 def _machine(run: RunRecord) -> _Facts:
-    """The CPU; an earlier file's ``environment`` lacks the facts that pytest-benchmark kept."""
-    told = {name: value for name, value in run.environment.items() if value is not None}
-    about = {**cpu.from_cpuinfo(run.machine_info.get("cpu")), **told}
+    """Return facts about the CPU. Earlier files have some only in pytest-benchmark's part."""
+    recorded = {name: value for name, value in run.environment.items() if value is not None}
+    about = {**cpu.from_cpuinfo(run.machine_info.get("cpu")), **recorded}
     return {name: about.get(name) for name in (*cpu.IDENTITY, "physical_cores", "cpu_capability")}
 
 
-# Where something lies, and which of several like devices, explains no number; of the threads there
-# is a fact that says what it came to.
+# Locations, and the choice among identical devices, do not affect the figures. The fact ``threads``
+# has the resulting number of threads.
 _NO_MATTER = ("_HOME", "_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
@@ -43,7 +44,7 @@ def _settings(run: RunRecord) -> _Facts:
 
 
 def _card(run: RunRecord) -> _Facts:
-    """What each card may do, one value where all are alike."""
+    """Return the settings of the cards: one value if all are equal, else a list."""
     cards = list((run.environment.get("cards") or {}).values())
     facts = {}
     for name in ("mig", "mps_seen", "power_limit_w"):
@@ -65,7 +66,7 @@ def _l2(run: RunRecord) -> _Facts:
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
     {
         "device": _device,
-        "dtype": lambda _: {},  # a cell's, not a run's
+        "dtype": lambda _: {},  # a property of the cell, not of the run
         "machine": _machine,
         "threads": _of_environment("threads"),
         "environment": _settings,
@@ -78,14 +79,15 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
         "image-size": lambda run: {"image_size": run.plan.get("image_size")},
     }
 )
-"""What two runs must share unless ``across`` names it, and what a run tells of it.
+"""Functions that return a run's facts, by circumstance.
 
-None stands for what a run does not know.
+Two runs must have the same facts, except for the circumstances named in ``across``. A value of None
+means that the run does not know it.
 """
 
 
 class EnvironmentDifference(NamedTuple):
-    """A fact that is not the same in both runs."""
+    """A fact that differs between two runs."""
 
     circumstance: str
     fact: str
@@ -97,26 +99,26 @@ class EnvironmentDifference(NamedTuple):
 
 
 def differences(a: RunRecord, b: RunRecord) -> tuple[list[EnvironmentDifference], list[str]]:
-    """What is not the same in both runs, and what one of them does not tell."""
-    found, unknown = [], []
+    """Return the facts that differ, and the names of facts that one run does not know."""
+    differing, unknown = [], []
     for circumstance, facts in CIRCUMSTANCES.items():
-        of_a, of_b = facts(a), facts(b)
-        for fact in dict.fromkeys((*of_a, *of_b)):
-            one, other = of_a.get(fact, "not set"), of_b.get(fact, "not set")
-            if one == other:
+        facts_a, facts_b = facts(a), facts(b)
+        for fact in dict.fromkeys((*facts_a, *facts_b)):
+            value_a, value_b = facts_a.get(fact, "not set"), facts_b.get(fact, "not set")
+            if value_a == value_b:
                 continue
-            if one is None or other is None:
+            if value_a is None or value_b is None:
                 unknown.append(fact)
             else:
-                found.append(EnvironmentDifference(circumstance, fact, one, other))
-    return found, unknown
+                differing.append(EnvironmentDifference(circumstance, fact, value_a, value_b))
+    return differing, unknown
 
 
-def refuse(found: Sequence[EnvironmentDifference]) -> None:
-    """Raise ``RequestError`` where anything differs, with what would let it pass."""
-    if found:
-        names = ",".join(dict.fromkeys(difference.circumstance for difference in found))
+def refuse(differing: Sequence[EnvironmentDifference]) -> None:
+    """Raise ``RequestError`` if anything differs; it names the option to ignore this."""
+    if differing:
+        names = ",".join(dict.fromkeys(difference.circumstance for difference in differing))
         raise RequestError(
             f"A and B were not measured under the same circumstances: "
-            f"{'; '.join(map(str, found))}. To compare them nevertheless: --across {names}"
+            f"{'; '.join(map(str, differing))}. To compare them anyway: --across {names}"
         )

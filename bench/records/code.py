@@ -1,4 +1,4 @@
-"""The code that a run measures, and measures with: its sets must all be of the same."""
+"""The version of the code that a run measures and measures with; it is the same for all sets."""
 
 import msgspec
 
@@ -6,32 +6,29 @@ from bench.names import RequestError
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """Code, as far as a run tells it apart from other code."""
+    """A version of the code, as recorded in a run."""
 
     commit: str | None
-    """The commit that stands here; None outside of a git checkout."""
+    """The checked-out commit; None outside a git checkout."""
     digest: str
-    """Of the sources themselves, committed or not: another one is other code."""
+    """Digest of the sources, committed or not; different code has a different digest."""
 
 
 def check_same_code(now: Code | None, then: Code | None) -> None:
-    """Refuse to go on with other code than was begun with; ``RequestError`` names both.
+    """Raise ``RequestError`` if the code is not that with which the run began; it names both.
 
-    A run that was begun before the code was told is taken at its word.
+    A run from before the code was recorded is accepted.
     """
     if now is None or then is None or now.digest == then.digest:
         return
     if now.commit == then.commit:
         at = f" (at commit {then.commit[:12]})" if then.commit else ""
-        what = f"the code was changed since the run was begun{at}"
+        what = f"the code has changed since the run began{at}"
     else:
-        what = (
-            f"the code is of {_commit(now)} here where the run was begun with that of "
-            f"{_commit(then)}"
-        )
+        what = f"the code is that of {_commit(now)}, but the run began with that of {_commit(then)}"
     raise RequestError(
-        f"cannot resume: {what}, and no interval holds for both; go back to that code, or begin "
-        "anew without --resume"
+        f"cannot resume: {what}, and the results of the two cannot be combined; go back to that "
+        "code, or start a new run without --resume"
     )
 
 

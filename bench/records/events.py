@@ -1,6 +1,6 @@
-"""Events: what happens in a run and must outlive it; an outcome is made of them, one by one.
+"""Events: what happens in a run. The journal stores them, and an outcome is built from them.
 
-Cells are named by their ids. A wave is named by its group, its set and its index among the group's.
+Events refer to cells by id, and to a wave by its group, its set and its index in the group.
 """
 
 from typing import Any, TypeAlias
@@ -14,26 +14,26 @@ from bench.records.record import BackToBack, Failure, Fit
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something that happened."""
+    """Base class of the events."""
 
 
 class Began(_Event, frozen=True, kw_only=True):
-    """A run of this plan began in this environment."""
+    """A run began with this plan in this environment."""
 
     schema_version: int
     plan: Plan
     environment: dict[str, Any]
     base_environment: dict[str, Any] | None = None
     code: Code | None = None
-    """Not of a gate, which is not resumed."""
+    """None in a gate, which cannot be resumed."""
 
 
 class Resumed(_Event, frozen=True, kw_only=True):
-    """It was taken up again after it had been cut off."""
+    """The run was resumed after an interruption."""
 
 
 class Counted(_Event, frozen=True, kw_only=True):
-    """An arch was counted, or could not be."""
+    """The cost of an arch was counted, or counting failed."""
 
     arch: str
     cost: dict[str, Any]
@@ -41,34 +41,34 @@ class Counted(_Event, frozen=True, kw_only=True):
 
 
 class PeakMeasured(_Event, frozen=True, kw_only=True):
-    """What the device does at the most in a dtype was measured, or could not be."""
+    """The peak rate of the device in a dtype was measured, or measuring failed."""
 
     dtype: str
     facts: dict[str, Any]
 
 
 class Shared(_Event, frozen=True, kw_only=True):
-    """Others were on a CUDA device before anything was measured, which was allowed."""
+    """Other processes were on a CUDA device before the run, which was allowed."""
 
     device: str
     others: tuple[str, ...]
 
 
 class Fitted(_Event, frozen=True, kw_only=True):
-    """The largest batch of an arch, mode, dtype and task was looked for."""
+    """The search for the largest batch of an arch, mode, dtype and task ended."""
 
     fit: Fit
 
 
 class Compiled(_Event, frozen=True, kw_only=True):
-    """A cell's graph was compiled with nothing in the cache; its worker was then replaced."""
+    """A cell was compiled with an empty cache; its worker was then replaced."""
 
     cell: str
     seconds: float
 
 
 class WaveBegan(_Event, frozen=True):
-    """Fresh workers are about to start; what an earlier try of this wave measured is superseded."""
+    """Fresh workers are about to start; results of an earlier try of this wave are discarded."""
 
     group: str
     set_index: int
@@ -76,14 +76,14 @@ class WaveBegan(_Event, frozen=True):
 
 
 class Allotted(_Event, frozen=True, kw_only=True):
-    """How many valid rounds each set of a group is to have."""
+    """The number of valid rounds in each set of a group was decided."""
 
     group: str
     rounds: int
 
 
 class WorkerReported(_Event, frozen=True, kw_only=True):
-    """What preparing, warming up or finishing a worker showed."""
+    """A worker was prepared, warmed up or finished, and reported these facts."""
 
     cell: str
     set_index: int
@@ -92,7 +92,7 @@ class WorkerReported(_Event, frozen=True, kw_only=True):
 
 
 class Visited(_Event, frozen=True, kw_only=True):
-    """A worker was visited: seconds of the iterations that count, and of those that do not."""
+    """A worker was visited: times of the iterations that count, and of those that do not."""
 
     cell: str
     set_index: int
@@ -106,7 +106,7 @@ class Visited(_Event, frozen=True, kw_only=True):
 
 
 class RoundEnded(_Event, frozen=True, kw_only=True):
-    """A round ended, and was judged by the machine alone; without this it does not count."""
+    """A round ended and was judged by the machine's state alone; without this it does not count."""
 
     group: str
     set_index: int
@@ -120,7 +120,7 @@ class RoundEnded(_Event, frozen=True, kw_only=True):
 
 
 class WaveEnded(_Event, frozen=True):
-    """Every round of a wave that was to be measured has been."""
+    """All rounds of a wave have been measured."""
 
     group: str
     set_index: int
@@ -128,29 +128,29 @@ class WaveEnded(_Event, frozen=True):
 
 
 class Split(_Event, frozen=True, kw_only=True):
-    """A group's waves are now these: memory did not hold the ones before."""
+    """A group has new waves, because memory was too small for the previous ones."""
 
     group: str
     waves: tuple[tuple[str, ...], ...]
-    """The own cells of each."""
+    """The own cells of each wave."""
     reason: str
 
 
 class Failed(_Event, frozen=True, kw_only=True):
-    """A cell failed, and is not tried again."""
+    """A cell failed and is not tried again."""
 
     cell: str
     failure: Failure
 
 
 class Noted(_Event, frozen=True, kw_only=True):
-    """Something that a reader must know of how the run was measured, in a sentence."""
+    """A caveat about how the run was measured, as a sentence."""
 
     sentence: str
 
 
 class PhaseTimed(_Event, frozen=True, kw_only=True):
-    """Wall time, by what it was spent on."""
+    """Wall time was spent on a phase."""
 
     phase: str
     seconds: float

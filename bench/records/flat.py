@@ -1,6 +1,6 @@
-"""Flat: samples and rounds as a run file has them, as one list for each of their fields.
+"""The flat form of samples and rounds in a run file: one list for each field.
 
-A sample's set, wave and round lie beside it, in lists of the same length.
+The set, wave and round of each sample are in lists of the same length.
 """
 
 import math
@@ -12,12 +12,12 @@ from typing import Any
 
 from bench.records.record import BackToBack, Round, Visit
 
-_NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # of version 2 too, not from its beginning
-_WHERE = ("set", "wave", "round")  # of a sample; each is the index of a ``Visit``
+_NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # added during version 2
+_WHERE = ("set", "wave", "round")  # a sample's place; each is the index of a ``Visit``
 
 
-def of_visits(visits: Sequence[Visit]) -> dict[str, Any]:
-    """The samples of visits, one after the other, and where each is from."""
+def flatten_visits(visits: Sequence[Visit]) -> dict[str, Any]:
+    """Return the samples of all visits in order, with the place of each."""
     return {
         **_placed(visits),
         "device_s": [sample for visit in visits for sample in visit.device_s],
@@ -27,13 +27,13 @@ def of_visits(visits: Sequence[Visit]) -> dict[str, Any]:
 
 
 def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
-    """The iterations that do not count, in the same way; no key where nothing is known of any."""
-    found = [
+    """Return the iterations that do not count, likewise; no key if nothing is known of any."""
+    known = [
         replace(visit, host_s=visit.disturbed_s)
         for visit in visits
         if visit.disturbed_s is not None
     ]
-    return {"disturbed": _placed(found)} if found else {}
+    return {"disturbed": _placed(known)} if known else {}
 
 
 def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
@@ -47,8 +47,8 @@ def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
 
 
 def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
-    """The back-to-back block of each visit, and where it is from; no key where there is none."""
-    found = [
+    """Return each visit's back-to-back block with its place; no key if there are none."""
+    blocks = [
         {
             **{name: getattr(visit, f"{name}_index") for name in _WHERE},
             **asdict(visit.back_to_back),
@@ -56,11 +56,11 @@ def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
         for visit in visits
         if visit.back_to_back
     ]
-    return {"back_to_back": found} if found else {}
+    return {"back_to_back": blocks} if blocks else {}
 
 
-def visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
-    """The fields of each ``Visit``: neighbours that share a set, wave and round, together again."""
+def read_visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each ``Visit``: consecutive samples of the same set, wave and round."""
     blocks = _blocks_read(flat.get("back_to_back", ()))
     disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
     device_s = _checked(flat["device_s"])
@@ -77,15 +77,15 @@ def visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]
         }
         start = end
     if disturbed:
-        raise ValueError(f"disturbed iterations of a visit that is not there: {min(disturbed)}")
+        raise ValueError(f"disturbed iterations of an unknown visit: {min(disturbed)}")
     if device_s and len(device_s) != start:
-        raise ValueError(f"{len(device_s)} samples of the device, and {start} of the host")
+        raise ValueError(f"{len(device_s)} device samples, but {start} host samples")
 
 
 def _together(
     flat: Mapping[str, Sequence[Any]],
 ) -> Iterator[tuple[tuple[Any, ...], tuple[float, ...]]]:
-    """Samples lying flat: those of each set, wave and round."""
+    """Yield the samples of each set, wave and round."""
     keys = zip(*(flat[name] for name in _WHERE), strict=True)
     samples = zip(keys, _checked(flat["host_s"]), strict=True)
     for key, together in groupby(samples, key=itemgetter(0)):
@@ -99,21 +99,21 @@ def _checked(samples: Sequence[float]) -> Sequence[float]:
     return samples
 
 
-def _blocks_read(found: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The fields of each ``BackToBack``, by its visit's set, wave and round."""
+def _blocks_read(flat_blocks: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the fields of each ``BackToBack``, by its visit's set, wave and round."""
     blocks = {}
-    for block in found:
-        fields_of = {field.name: block[field.name] for field in fields(BackToBack)}
-        for name, value in fields_of.items():
+    for block in flat_blocks:
+        block_fields = {field.name: block[field.name] for field in fields(BackToBack)}
+        for name, value in block_fields.items():
             if not (value is None and name == "busy_s") and not 0 < value < math.inf:
                 raise ValueError(f"a back-to-back block whose {name} is {value!r}")
-        blocks[tuple(block[name] for name in _WHERE)] = fields_of
+        blocks[tuple(block[name] for name in _WHERE)] = block_fields
     return blocks
 
 
-def of_rounds(found: Sequence[Round]) -> dict[str, list[Any]]:
-    """Rounds as a list for each of their fields; what none of them has is left out."""
-    columns = {field.name: [getattr(r, field.name) for r in found] for field in fields(Round)}
+def flatten_rounds(rounds: Sequence[Round]) -> dict[str, list[Any]]:
+    """Return rounds as a list for each field; optional fields without any value are left out."""
+    columns = {field.name: [getattr(r, field.name) for r in rounds] for field in fields(Round)}
     return {
         name: values
         for name, values in columns.items()
@@ -121,8 +121,8 @@ def of_rounds(found: Sequence[Round]) -> dict[str, list[Any]]:
     }
 
 
-def rounds(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The fields of each ``Round``."""
+def read_rounds(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of each ``Round``."""
     names = [
         field.name
         for field in fields(Round)

@@ -1,7 +1,7 @@
 """The journal: every event of a run, appended to a file as it happens.
 
-A JSON line each, handed to the system at once: what was measured outlives the process that
-measured it, however that ends. Once the run file is written the journal has done its work.
+Each event is one line of JSON, written to the file immediately, so that results survive however
+the measuring process ends. The journal is not needed after the run file is written.
 """
 
 import errno
@@ -19,17 +19,17 @@ from bench.records.record import SCHEMA_VERSION
 
 STEM, SUFFIX = "journal", ".jsonl"
 FILE = f"{STEM}{SUFFIX}"
-# What file systems say that lock no files: Lustre without its option, some NFS and FUSE.
+# Errors of file systems without locks: Lustre without its option, some NFS and FUSE.
 _LOCKS_NONE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Event)
 
 
 class Journal:
-    """A journal being written. A disk that takes no more ends the journal, not the run."""
+    """A journal that is being written. A write error ends the journal, not the run."""
 
     def __init__(self, path: Path, on_error: Callable[[OSError], None]) -> None:
-        """Raises ``RequestError`` where the folder takes no file, or another run writes there."""
+        """Raise ``RequestError`` if the folder is not writable or another run writes there."""
         self.path = path
         self._on_error = on_error
         try:
@@ -41,8 +41,8 @@ class Journal:
                 "folder"
             ) from error
         try:
-            self.keeps_others_away = _lock(self._file, path)
-            """Whether another run is refused that would write here; not every file system can."""
+            self.is_locked = _lock(self._file, path)
+            """Whether other runs cannot write here; not every file system supports locks."""
         except RequestError:
             self._file.close()
             raise
@@ -60,13 +60,13 @@ class Journal:
         self._file.close()
 
     def append(self, event: Event) -> None:
-        """Write an event; the first failure is told, and then nothing more is written."""
+        """Write an event. The first failure is reported; after it nothing more is written."""
         if self._file.closed:
             return
         line = _ENCODER.encode(event) + b"\n"
         try:
             written = self._file.write(line)
-            if written != len(line):  # the disk took a part: it will say why if asked again
+            if written != len(line):  # a partial write: the next one raises the reason
                 self._file.write(line[written:])
         except OSError as error:
             self._file.close()
@@ -74,9 +74,9 @@ class Journal:
 
 
 def read(path: Path) -> Iterator[Event]:
-    """The events of a journal; a line that was cut off by the end of its writer is left out.
+    """Yield the events of a journal, without an incomplete last line.
 
-    Raises ``RequestError`` in a sentence for what is no journal, or one of another version.
+    Raises ``RequestError`` if the file is not a journal, or is one of another version.
     """
     try:
         *lines, _cut_off = path.read_bytes().split(b"\n")
@@ -88,13 +88,13 @@ def read(path: Path) -> Iterator[Event]:
         try:
             event = _DECODER.decode(line)
         except msgspec.DecodeError as error:
-            raise RequestError(f"{path} is no journal: line {number}: {error}") from error
+            raise RequestError(f"{path} is not a journal: line {number}: {error}") from error
         _check(event, number, path)
         yield event
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a run was cut off before it had written a line: it is as if there were none."""
+    """Whether a journal has no complete line or does not exist; both are treated the same."""
     try:
         with path.open("rb") as file:
             return not file.readline().endswith(b"\n")
@@ -105,14 +105,14 @@ def is_empty(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename an unfinished run's journal, which a new run must not overwrite; its new path.
+    """Rename an unfinished run's journal, so that a new run does not overwrite it.
 
-    None where there is none, or none with a line. Raises ``RequestError`` where that run is not
-    finished because it is still going on, and where it cannot be renamed.
+    Returns the new path; None if there is no journal or it is empty. Raises ``RequestError`` if
+    that run is still in progress, or if the file cannot be renamed.
     """
-    what = f"cannot set aside {path}, which a run that was cut off left"
+    what = f"cannot set aside {path}, the journal of an interrupted run"
     try:
-        with path.open("r+b") as file:  # NFS locks what may be written alone
+        with path.open("r+b") as file:  # NFS locks only writable files
             _lock(file, path)
         if is_empty(path):
             return None
@@ -127,33 +127,35 @@ def set_aside(path: Path) -> Path | None:
         return path.rename(path.with_stem(f"{path.stem}-{stamp}"))
     except OSError as error:
         raise RequestError(
-            f"{what}: {error.strerror}; --resume goes on with it, and --report-dir names another "
-            "folder"
+            f"{what}: {error.strerror}; --resume continues that run, and --report-dir names "
+            "another folder"
         ) from error
 
 
 def _check(event: Event, number: int, path: Path) -> None:
     if (number == 1) is not isinstance(event, Began):
-        raise RequestError(f"{path} is no journal: a run begins on its first line and there alone")
+        raise RequestError(
+            f"{path} is not a journal: its first event must be Began, and no other event may be"
+        )
     if isinstance(event, Began) and event.schema_version != SCHEMA_VERSION:
         raise RequestError(
-            f"{path} has schema version {event.schema_version} where this googlenet-bench writes "
-            f"{SCHEMA_VERSION}: go on with the version that began it"
+            f"{path} has schema version {event.schema_version}, but this googlenet-bench writes "
+            f"{SCHEMA_VERSION}: resume with the version that began the run"
         )
 
 
 def _lock(file: IO[bytes], path: Path) -> bool:
-    """Keep other runs away for as long as the file is open; its writer's death opens it too.
+    """Lock the file against other runs until it is closed or its process ends.
 
-    False where this file system locks no files.
+    Returns False if this file system does not support locks.
     """
-    import fcntl  # not on Windows, where a journal can only be read
+    import fcntl  # missing on Windows, where journals can only be read
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RequestError(
-            f"another run is writing {path}: wait for its end, or name another folder with "
+            f"another run is writing {path}: wait until it ends, or choose another folder with "
             "--report-dir"
         ) from None
     except OSError as error:
@@ -166,7 +168,7 @@ def _lock(file: IO[bytes], path: Path) -> bool:
 
 
 def _mend_last_line(path: Path) -> None:
-    """Cut off what a killed writer left of its last line, so that the next one stands alone."""
+    """Remove an incomplete last line of a killed writer, so that the next event starts a line."""
     if not path.is_file():
         return
     with path.open("r+b") as file:

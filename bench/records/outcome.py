@@ -1,4 +1,4 @@
-"""The outcome: what a run has measured so far, complete enough to report or go on at any moment."""
+"""The outcome: the results of a run so far, from which one can report or resume at any time."""
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -23,14 +23,14 @@ _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling",
 
 @dataclass(frozen=True, slots=True)
 class _WaveReports:
-    """What was told of the workers of one wave, by their cells' ids."""
+    """What the workers of one wave reported, by cell id."""
 
     visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
     facts: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
 
 
 class Outcome:
-    """A run as its events tell it; ``apply`` is the only way to change it."""
+    """The state of a run after its events; only ``apply`` changes it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -39,77 +39,77 @@ class Outcome:
         self.base_environment: dict[str, Any] | None = None
         self.code: Code | None = None
         self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
-        """By arch, and whether it is the base's."""
+        """Cost by arch and whether it is the base's."""
         self.ceilings: dict[str, dict[str, Any]] = {}
-        """By dtype."""
+        """Peak rates by dtype."""
         self.shared: dict[str, tuple[str, ...]] = {}
-        """Who else was on a device, in words."""
+        """Descriptions of other users, by device."""
         self.fits: dict[Cell, Fit] = {}
         self.failures: dict[str, Failure] = {}
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
-            name: (waves.whole(cells, references[name], against_base=plan.against_base),)
+            name: (waves.single_wave(cells, references[name], against_base=plan.against_base),)
             for name, cells in plan.groups.items()
         }
-        self.held: set[waves.Wave] = set()
-        """Those that were measured whole, and that memory held."""
+        self.fitting_waves: set[waves.Wave] = set()
+        """Waves that were measured completely without running out of memory."""
         self.phases_s: dict[str, float] = {}
         self.ended: set[_WaveKey] = set()
         self.rounds: dict[_WaveKey, list[Round]] = {}
         self.allotted: dict[str, int] = {}
-        """Valid rounds that each set of a group is to have."""
+        """Number of valid rounds in each set, by group."""
         self.notes: list[str] = []
         self.measured_anything = False
-        """Whether there is a sample to lose."""
+        """Whether there are any samples."""
         self.last_set: dict[str, int] = {}
-        """The last set that began, of each group."""
-        self._told: dict[str, dict[_WaveKey, _WaveReports]] = {
+        """Index of the most recent set, by group."""
+        self._reports: dict[str, dict[_WaveKey, _WaveReports]] = {
             name: defaultdict(_WaveReports) for name in self.waves
         }
         self._compile_cold_s: dict[str, float] = {}
         self._round_s = 0.0
-        self._is_held = False  # the wave that began last, as far as is known
+        self._wave_fits = False  # whether the most recent wave has fitted into memory so far
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
-    def from_events(cls, told: Iterable[events.Event]) -> "Outcome":
-        """The outcome of a journal's events: of a run that was cut off."""
-        told = iter(told)
-        began = next(told)
+    def from_events(cls, recorded_events: Iterable[events.Event]) -> "Outcome":
+        """Return the outcome of an interrupted run, from the events of its journal."""
+        recorded_events = iter(recorded_events)
+        began = next(recorded_events)
         if not isinstance(began, events.Began):
-            raise RequestError("a run's first event is its beginning")
+            raise RequestError("a run's first event must be Began")
         outcome = cls(began.plan)
         outcome.apply(began)
-        for event in told:
+        for event in recorded_events:
             outcome.apply(event)
         outcome.status = "interrupted"
         return outcome
 
     def records(self) -> tuple[CellRecord, ...]:
-        """A record for each cell of the plan, in its order."""
+        """Return a record for each cell, in the order of the plan."""
         return self._records(self.plan.cells)
 
     def controls(self) -> tuple[CellRecord, ...]:
-        """The record of each group's control."""
+        """Return a record for each group's control."""
         return self._records(self.plan.controls)
 
     def bases(self) -> tuple[CellRecord, ...]:
-        """The record of what each cell is compared with, in the order of the cells."""
+        """Return a record for the base's copy of each cell, in the order of the plan."""
         return self._records(self.plan.bases)
 
     def group_records(self, group: str) -> tuple[CellRecord, ...]:
-        """The records of one group, its control the last."""
-        whole = self.waves[group][0]
-        return self._records((*whole.group, waves.control(whole.reference)))
+        """Return the records of one group, with its control last."""
+        first = self.waves[group][0]
+        return self._records((*first.group, waves.control(first.reference)))
 
     def run_record(self, **about: Any) -> RunRecord:
-        """Everything, to be kept; ``about`` is what pytest-benchmark knows of machine and code."""
+        """Return the full record. ``about``: pytest-benchmark's facts about machine and code."""
         plan = msgspec.to_builtins(self.plan)
         return RunRecord(
             cells=self.records(),
             controls=self.controls(),
             bases=self.bases(),
-            rounds=tuple(found for rounds in self.rounds.values() for found in rounds),
+            rounds=tuple(round_ for rounds in self.rounds.values() for round_ in rounds),
             allotted=self.allotted,
             environment=self.environment,
             base_environment=self.base_environment,
@@ -126,8 +126,8 @@ class Outcome:
 
     @singledispatchmethod
     def apply(self, event: object) -> None:
-        """Take an event into account."""
-        raise TypeError(f"no event: {event!r}")
+        """Update the outcome with an event."""
+        raise TypeError(f"not an event: {event!r}")
 
     @apply.register
     def _(self, event: events.Began) -> None:
@@ -137,7 +137,9 @@ class Outcome:
 
     @apply.register
     def _(self, _event: events.Resumed) -> None:
-        self.notes.append("It was cut off, and resumed; a wave that was cut off was measured anew.")
+        self.notes.append(
+            "The run was interrupted and resumed; an incomplete wave was measured again."
+        )
 
     @apply.register
     def _(self, event: events.Counted) -> None:
@@ -168,11 +170,11 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveBegan) -> None:
         self._round_s = 0.0
-        self._is_held = True
+        self._wave_fits = True
         self.last_set[event.group] = event.set_index
         key = (event.group, event.set_index, event.wave_index)
         self.rounds.pop(key, None)
-        self._told[event.group].pop(key, None)
+        self._reports[event.group].pop(key, None)
 
     @apply.register
     def _(self, event: events.Allotted) -> None:
@@ -180,7 +182,7 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.WorkerReported) -> None:
-        self._of_worker(event).facts[event.cell].update(event.facts)
+        self._wave_reports(event).facts[event.cell].update(event.facts)
 
     @apply.register
     def _(self, event: events.Visited) -> None:
@@ -193,7 +195,7 @@ class Outcome:
             disturbed_s=event.disturbed_s,
             back_to_back=event.back_to_back,
         )
-        self._of_worker(event).visits[event.cell].append(visit)
+        self._wave_reports(event).visits[event.cell].append(visit)
         self.measured_anything = True
         block_s = event.back_to_back.host_s if event.back_to_back else 0.0
         timed_s = sum(event.host_s) + sum(event.disturbed_s or ())
@@ -201,9 +203,9 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.RoundEnded) -> None:
-        found = Round(**msgspec.structs.asdict(event))
+        ended_round = Round(**msgspec.structs.asdict(event))
         key = (event.group, event.set_index, event.wave_index)
-        self.rounds.setdefault(key, []).append(found)
+        self.rounds.setdefault(key, []).append(ended_round)
         self._spend("measuring", self._round_s)
         self._spend("idling", event.wall_s - self._round_s)
         self._round_s = 0.0
@@ -211,8 +213,8 @@ class Outcome:
     @apply.register
     def _(self, event: events.WaveEnded) -> None:
         self.ended.add((event.group, event.set_index, event.wave_index))
-        if self._is_held:
-            self.held.add(self.waves[event.group][event.wave_index])
+        if self._wave_fits:
+            self.fitting_waves.add(self.waves[event.group][event.wave_index])
 
     @apply.register
     def _(self, event: events.Split) -> None:
@@ -221,12 +223,12 @@ class Outcome:
             replace(before, own=tuple(self._cells[name] for name in own)) for own in event.waves
         )
         self.notes.append(event.reason)
-        self._is_held = False
+        self._wave_fits = False
 
     @apply.register
     def _(self, event: events.Failed) -> None:
         self.failures[event.cell] = event.failure
-        self._is_held &= event.failure.kind != "out_of_memory"
+        self._wave_fits &= event.failure.kind != "out_of_memory"
 
     @apply.register
     def _(self, event: events.PhaseTimed) -> None:
@@ -235,20 +237,20 @@ class Outcome:
     def _spend(self, phase: str, seconds: float) -> None:
         self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds
 
-    def _of_worker(self, event: events.WorkerReported | events.Visited) -> _WaveReports:
+    def _wave_reports(self, event: events.WorkerReported | events.Visited) -> _WaveReports:
         group = self._cells[event.cell].group
-        return self._told[group][group, event.set_index, event.wave_index]
+        return self._reports[group][group, event.set_index, event.wave_index]
 
     def _records(self, cells: Sequence[Cell]) -> tuple[CellRecord, ...]:
         visits: dict[str, list[Visit]] = defaultdict(list)
         setups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for group in dict.fromkeys(cell.group for cell in cells):
-            for key, told in self._told[group].items():
+            for key, reports in self._reports[group].items():
                 rounds = self.rounds.get(key, ())
-                valid = {found.round_index for found in rounds if not found.voided}
-                for name, of_cell in told.visits.items():
-                    visits[name] += _judged(of_cell, valid)
-                for name, facts in told.facts.items():
+                valid = {round_.round_index for round_ in rounds if not round_.voided}
+                for name, cell_visits in reports.visits.items():
+                    visits[name] += _judged(cell_visits, valid)
+                for name, facts in reports.facts.items():
                     setups[name].append(facts)
         return tuple(
             CellRecord(
@@ -264,37 +266,37 @@ class Outcome:
 
 
 def _judged(visits: Iterable[Visit], valid: Container[int]) -> Iterator[Visit]:
-    """Visits, those voided whose round was, or was cut off before it was judged."""
+    """Yield visits, as voided unless their round was judged valid."""
     for visit in visits:
         yield visit if visit.round_index in valid else replace(visit, voided=True)
 
 
 def check_same(plan: Plan, begun: Plan) -> None:
-    """Refuse to go on with another plan than was begun; ``RequestError`` names what changed."""
+    """Raise ``RequestError`` if the plan is not that of the begun run; it names what changed."""
     now, then = msgspec.to_builtins(plan), msgspec.to_builtins(begun)
     for name in sorted(now.keys() - _CHANGEABLE):
         if now[name] == then[name]:
             continue
         if name == "cells":
-            missing = {cell.id for cell in begun.cells} ^ {cell.id for cell in plan.cells}
+            differing = {cell.id for cell in begun.cells} ^ {cell.id for cell in plan.cells}
             raise RequestError(
-                f"cannot resume: the plan has {len(plan.cells)} cells where the run was begun "
-                f"with {len(begun.cells)}; the difference begins with {min(missing, default='?')}"
+                f"cannot resume: the plan has {len(plan.cells)} cells, but the run began with "
+                f"{len(begun.cells)}; the first difference is {min(differing, default='?')}"
             )
         raise RequestError(
-            f"cannot resume: {name} is {now[name]!r} where the run was begun with {then[name]!r}"
+            f"cannot resume: {name} is {now[name]!r}, but the run began with {then[name]!r}"
         )
 
 
 def check_same_environment(now: dict[str, Any], then: dict[str, Any]) -> None:
-    """Refuse to resume in another environment; ``RequestError`` names every fact that differs."""
+    """Raise ``RequestError`` if the environment changed; it names every fact that differs."""
     differing = [
-        f"{name} is {now.get(name)!r} here where the run was begun with {then.get(name)!r}"
+        f"{name} is {now.get(name)!r} here, but the run began with {then.get(name)!r}"
         for name in sorted(now.keys() | then.keys())
         if now.get(name) != then.get(name)
     ]
     if differing:
         raise RequestError(
-            f"cannot resume: {'; '.join(differing)}. Resume where the run was begun, or begin "
-            "anew, without --resume"
+            f"cannot resume: {'; '.join(differing)}. Resume it in its original environment, "
+            "or start a new run without --resume"
         )

@@ -1,4 +1,4 @@
-"""What is kept of a run: plain data, from which every report and verdict can be made again."""
+"""The record of a run: plain data that is enough to make every report and verdict again."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,47 +15,47 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackToBack:
-    """Iterations with no wait between them, where a call returns before its work is done."""
+    """Iterations without waits in between, if the device's calls return before the work is done."""
 
     iterations: int
     enqueue_s: float
-    """By the host's clock, until the last call returned."""
+    """Host time until the last call returned, in seconds."""
     host_s: float
-    """By the host's clock, until all their work was done."""
+    """Host time until all work was done, in seconds."""
     device_s: float
-    """Between events around all of them; whatever the device waited for the host is in it."""
+    """Time between events around all iterations, including waits of the device for the host."""
     busy_s: float | None = None
-    """Of one iteration on the device that did not wait for the host: it was kept busy with
-    something else until everything was enqueued. None where the host waited for the device."""
+    """Device time of one iteration without waits for the host, in seconds. The device was kept busy
+    with other work until everything was enqueued. None if the host waited for the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """The timed iterations of one worker in one round, the dropped ones not among them."""
+    """The timed iterations of one worker in one round, without the dropped ones."""
 
     set_index: int
     round_index: int
     host_s: tuple[float, ...]
     device_s: tuple[float, ...] = ()
     disturbed_s: tuple[float, ...] | None = None
-    """By the host's clock, of iterations that do not count: others held them up. None where nothing
-    is known of that (bench/worker/contention.py)."""
+    """Host times of iterations that do not count, because other processes delayed them, in seconds.
+    None if this is unknown (bench/worker/contention.py)."""
     wave_index: int = 0
-    """Among the waves of its group: those cells that were alive together."""
+    """Index of the wave in its group; the cells of a wave are alive together."""
     voided: bool = False
-    """Whether its round was voided, or cut off before it could be judged."""
+    """Whether its round was voided, or was interrupted before it could be judged."""
     back_to_back: BackToBack | None = None
-    """After the timed iterations, where the device's calls return before the work is done."""
+    """Block after the timed iterations, if the device's calls return before the work is done."""
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Its set, wave and round."""
+        """The indices of set, wave and round."""
         return self.set_index, self.wave_index, self.round_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One visit to every live worker of a wave, and how busy others kept the machine."""
+    """One visit to every live worker of a wave, and the load by other processes meanwhile."""
 
     group: str
     set_index: int
@@ -63,12 +63,12 @@ class Round:
     round_index: int
     wall_s: float
     foreign_cpus: float
-    """CPU time of what is not this run's, over the wall time, on the CPUs that it may use."""
+    """CPU time of other processes divided by wall time, on the CPUs that the run may use."""
     voided: bool
     reasons: tuple[str, ...] = ()
-    """Why it is void, names of bench/machine/voiding.py; where nothing is said, foreign load."""
+    """Why it is void: names in bench/machine/voiding.py. Empty in a voided round: foreign load."""
     card: Around | None = None
-    """The CUDA device before and after it, where its driver was asked."""
+    """State of the CUDA device before and after the round; None if it was not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Failure:
     stderr: str = ""
 
 
-# Without slots, as the next: what reports ask for again and again is kept beside the fields.
+# This class and RunRecord have no slots, so that cached properties can store their values.
 @dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """Everything measured of one cell."""
@@ -91,16 +91,16 @@ class CellRecord:
     cell: Cell
     visits: tuple[Visit, ...] = ()
     setups: tuple[Mapping[str, Any], ...] = ()
-    """One for each set: what preparing, warming up and finishing its worker showed."""
+    """Facts from preparing, warming up and finishing the worker, one mapping per set."""
     cost: Mapping[str, Any] = field(default_factory=dict)
-    """What the arch costs on paper, for one image; or under ``error`` why that is not known."""
+    """Counted cost of the arch for one image; or the key ``error`` with why it is unknown."""
     compile_cold_s: float | None = None
-    """The first call that found nothing in Inductor's cache; None where each found its graph."""
+    """Time of the first call with Inductor's cache empty; None if every call found its graph."""
     failure: Failure | None = None
 
     @property
     def compile_warm_s(self) -> float | None:
-        """The first call that took its code from Inductor's cache: the median over the sets."""
+        """Median over the sets of the first call that found its code in Inductor's cache."""
         warm = [setup for setup in self.setups if setup.get("compile_cached") is True]
         return median(setup["first_call_s"] for setup in warm) if warm else None
 
@@ -111,7 +111,7 @@ class CellRecord:
 
     @property
     def device_s(self) -> tuple[float, ...]:
-        """Every valid sample by the device's own events; empty where there are none."""
+        """Every valid sample from the device's events, in seconds; empty without such events."""
         return tuple(sample for visit in self.valid for sample in visit.device_s)
 
     @cached_property
@@ -121,13 +121,13 @@ class CellRecord:
 
     @cached_property
     def medians_s(self) -> Mapping[tuple[int, int, int], float]:
-        """The median latency of each valid visit, in seconds, by its set, wave and round."""
+        """Median latency of each valid visit, in seconds, by set, wave and round."""
         return {visit.key: median(visit.host_s) for visit in self.valid}
 
     @cached_property
     def log_medians(self) -> Mapping[tuple[int, int, int], float]:
-        """Their natural logarithms, which ratios and geometric means are taken of."""
-        return {visit: math.log(median_s) for visit, median_s in self.medians_s.items()}
+        """Natural logarithms of ``medians_s``, used for ratios and geometric means."""
+        return {key: math.log(median_s) for key, median_s in self.medians_s.items()}
 
     @property
     def valid(self) -> Iterator[Visit]:
@@ -136,88 +136,88 @@ class CellRecord:
 
     @property
     def has_figures(self) -> bool:
-        """Whether anything may be said of its speed."""
+        """Whether it has valid samples and did not fail."""
         return self.failure is None and any(True for _ in self.valid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A batch size, tried by a worker that was alone."""
+    """A batch size that was tried by a worker alone on the device."""
 
     batch_size: int
     fits: bool
     held_bytes: int | None = None
-    """At its peak: of the device's memory by the allocator, or of a CPU's by the process."""
+    """Peak memory: of the allocator on a GPU, of the process on a CPU."""
     reason: str = ""
     """Why it does not fit."""
     is_error: bool = False
-    """Whether it failed for another reason than memory: that says nothing of what fits."""
+    """Whether it failed for another reason than memory, so that it shows nothing about fitting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The largest batch of an arch in a mode, a dtype and a task, as far as it was looked for."""
+    """The search for the largest batch of an arch in a mode, dtype and task."""
 
     cell: Cell
-    """With a batch of one image."""
+    """The cell, with batch size 1."""
     attempts: tuple[Attempt, ...]
 
     @property
     def largest(self) -> Attempt | None:
-        """The largest that fits; None where one image does not."""
+        """The largest batch that fits; None if not even one image does."""
         fitting = (attempt for attempt in self.attempts if attempt.fits)
         return max(fitting, key=lambda attempt: attempt.batch_size, default=None)
 
     @property
     def smallest_failed(self) -> Attempt | None:
-        """The smallest that memory does not hold; None where it held all that were tried."""
-        failed = (found for found in self.attempts if not found.fits and not found.is_error)
+        """The smallest batch that does not fit into memory; None if all tried ones fit."""
+        failed = (attempt for attempt in self.attempts if not attempt.fits and not attempt.is_error)
         return min(failed, key=lambda attempt: attempt.batch_size, default=None)
 
     @property
     def error(self) -> Attempt | None:
-        """What ended the search before it knew; None where nothing did."""
-        return next((found for found in self.attempts if found.is_error), None)
+        """The attempt whose error ended the search early; None if there was none."""
+        return next((attempt for attempt in self.attempts if attempt.is_error), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A whole run: every cell, and the circumstances."""
+    """A whole run: every cell and the circumstances."""
 
     cells: tuple[CellRecord, ...]
     controls: tuple[CellRecord, ...] = ()
-    """The reference of each group, measured a second time."""
+    """The control of each group: a second copy of its reference."""
     bases: tuple[CellRecord, ...] = ()
-    """Of a gate: each cell of the base, in the order of ``cells``."""
+    """In a gate: the base's copy of each cell, in the order of ``cells``."""
     rounds: tuple[Round, ...] = ()
     allotted: Mapping[str, int] = field(default_factory=dict)
-    """Valid rounds that each set was to have, by group."""
+    """Planned number of valid rounds in each set, by group."""
     environment: Mapping[str, Any]
-    """As workers saw it (bench/machine/environment.py, ``describe``)."""
+    """The environment of the workers (bench/machine/environment.py, ``describe``)."""
     base_environment: Mapping[str, Any] | None = None
-    """The same of a gate's base."""
+    """The environment of a gate's base."""
     ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the device does at the most, by dtype (bench/worker/peak.py, ``measure``)."""
+    """Peak rates of the device, by dtype (bench/worker/peak.py, ``measure``)."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Who else was on a CUDA device when the run began, in words, by device."""
+    """Descriptions of other users of a CUDA device when the run began, by device."""
     fits: tuple[Fit, ...] = ()
-    """The largest batches, where they were looked for."""
+    """The searches for the largest batches, if any."""
     plan: Mapping[str, Any]
-    """What was asked for: the fields of the plan but its cells."""
+    """The fields of the plan, except its cells."""
     status: str
     """``complete``, ``over_budget`` or ``interrupted``."""
     phases_s: Mapping[str, float]
-    """Where the wall time went, in seconds by phase."""
+    """Wall time by phase, in seconds."""
     notes: tuple[str, ...] = ()
-    """What a reader must know of how it was measured, in sentences."""
+    """Caveats about how the run was measured, as sentences."""
     gate: Mapping[str, Any] | None = None
-    """For a gate: the names of its sides and its settings (bench/gate/decision.py)."""
+    """In a gate: the names of its sides and its settings (bench/gate/decision.py)."""
     machine_info: Mapping[str, Any] = field(default_factory=dict)
-    """pytest-benchmark's own."""
+    """pytest-benchmark's facts about the machine."""
     commit_info: Mapping[str, Any] = field(default_factory=dict)
-    """pytest-benchmark's own."""
+    """pytest-benchmark's facts about the commit."""
     datetime: str = ""
-    """When it was written, in ISO 8601, UTC."""
+    """Time of writing, in ISO 8601, UTC."""
 
     @cached_property
     def has_blocks(self) -> bool:
@@ -226,7 +226,7 @@ class RunRecord:
 
     @cached_property
     def measured(self) -> Mapping[str, tuple[CellRecord, ...]]:
-        """The cells with figures, by their groups."""
+        """The cells with figures, by group."""
         groups: dict[str, tuple[CellRecord, ...]] = {}
         for record in self.cells:
             if record.has_figures:
@@ -235,7 +235,7 @@ class RunRecord:
         return groups
 
     @cached_property
-    def made(self) -> dict[str, Any]:
+    def derived(self) -> dict[str, Any]:
         """Values derived from the run (bench/report/run_cache.py); not part of the record."""
         return {}
 
@@ -245,10 +245,13 @@ class RunRecord:
         return not (self.measured or self.fits or any(record.failure for record in self.cells))
 
     def references(self) -> dict[str, Cell]:
-        """The cell of each group that ratios are taken to: the one with a control."""
+        """Return the reference cell of each group: the one that has a control."""
         return {record.cell.group: replace(record.cell, control=False) for record in self.controls}
 
     def reference(self, group: str) -> CellRecord | None:
-        """That cell of a group, where it has figures."""
-        to = self.references().get(group)
-        return next((one for one in self.measured.get(group, ()) if one.cell == to), None)
+        """Return the record of a group's reference; None if it has no figures."""
+        reference_cell = self.references().get(group)
+        return next(
+            (record for record in self.measured.get(group, ()) if record.cell == reference_cell),
+            None,
+        )

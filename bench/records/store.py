@@ -1,11 +1,11 @@
-"""The run file: pytest-benchmark's JSON, with everything of ours inside its two free places.
+"""The run file: pytest-benchmark's JSON, with this suite's data in its two free places.
 
-A benchmark's ``extra_info`` holds its cell, ``machine_info["googlenet_bench"]`` the run: readers of
-that format take the file as it is. Schema versions:
+A benchmark's ``extra_info`` contains its cell, and ``machine_info["googlenet_bench"]`` the run.
+Readers of pytest-benchmark's format can use the file unchanged. Schema versions:
 
-1. The first.
-2. Sets are waves of live workers: samples have a wave; controls, rounds with their foreign load,
-   voided samples, cold compilations and notes are kept.
+1. The first version.
+2. Sets consist of waves of live workers, so samples have a wave. The file also contains controls,
+   rounds with their foreign load, voided samples, cold compilations and notes.
 """
 
 import json
@@ -22,25 +22,25 @@ from bench.names import RequestError
 from bench.records import flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
-OURS = "googlenet_bench"
+RUN_KEY = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
-_KEPT_AS_THEY_ARE = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
+_PLAIN_FIELDS = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
 
 
 def write(run: RunRecord, path: Path) -> None:
-    """Write a run file, whole or not at all. Needs pytest-benchmark, for its statistics."""
-    # On one line: json's fast encoder cannot indent, and there may be a million samples.
+    """Write a run file atomically. Needs pytest-benchmark for its statistics."""
+    # On one line, because json's fast encoder cannot indent and there may be a million samples.
     atomic.write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
 
 
 def read(path: Path) -> RunRecord:
-    """Read a run file; raises ``RequestError`` in a sentence for what is not one."""
+    """Read a run file. Raises ``RequestError`` if it is not a valid one."""
     try:
         content = msgspec.json.decode(path.read_bytes())
     except IsADirectoryError as error:
-        files = sorted(found.name for found in path.glob("*.json"))
-        more = f"; in it there is {' and '.join(files)}" if files else ", and holds no .json"
+        files = sorted(file.name for file in path.glob("*.json"))
+        more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
         raise RequestError(f"{path} is a folder{more}") from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
@@ -57,20 +57,20 @@ def read(path: Path) -> RunRecord:
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
-    """A run as pytest-benchmark would have written it."""
+    """Return a run as pytest-benchmark would have written it."""
     from pytest_benchmark import __version__
 
-    # A failed cell is no benchmark: a service that reads the file must not take it for one.
+    # A failed cell is not among the benchmarks, because services would read it as a valid one.
     return {
         "machine_info": {
             **run.machine_info,
-            OURS: {
+            RUN_KEY: {
                 "schema_version": SCHEMA_VERSION,
                 "status": run.status,
                 "plan": dict(run.plan),
                 "environment": dict(run.environment),
                 "base_environment": run.base_environment and dict(run.base_environment),
-                **({"fits": [asdict(found) for found in run.fits]} if run.fits else {}),
+                **({"fits": [asdict(fit) for fit in run.fits]} if run.fits else {}),
                 "ceilings": {dtype: dict(facts) for dtype, facts in run.ceilings.items()},
                 **({"shared": msgspec.to_builtins(run.shared)} if run.shared else {}),
                 "phases_s": dict(run.phases_s),
@@ -78,7 +78,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
                 "controls": [_info(control) for control in run.controls],
                 "bases": [_info(base) for base in run.bases],
-                "rounds": msgspec.to_builtins(flat.of_rounds(run.rounds)),
+                "rounds": msgspec.to_builtins(flat.flatten_rounds(run.rounds)),
                 "allotted": dict(run.allotted),
                 "notes": list(run.notes),
                 "gate": run.gate and dict(run.gate),
@@ -92,48 +92,48 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
 
 def from_json(content: Any) -> RunRecord:
-    """The run in a run file's content; raises ``RequestError`` for another schema or none."""
-    found = content.get("machine_info") if isinstance(content, dict) else None
-    machine_info = dict(found) if isinstance(found, dict) else {}
-    ours = machine_info.pop(OURS, None)
-    if ours is None:
-        raise RequestError("this is no run file of googlenet-bench: it has no schema version")
-    version = ours["schema_version"]
+    """Return the run in a run file's content. Raises ``RequestError`` if it has another schema."""
+    machine = content.get("machine_info") if isinstance(content, dict) else None
+    machine_info = dict(machine) if isinstance(machine, dict) else {}
+    run_info = machine_info.pop(RUN_KEY, None)
+    if run_info is None:
+        raise RequestError("this is not a run file of googlenet-bench: it has no schema version")
+    version = run_info["schema_version"]
     if version != SCHEMA_VERSION:
         raise RequestError(
-            f"schema version {version!r} where this googlenet-bench reads {SCHEMA_VERSION}: "
+            f"schema version is {version!r}, but this googlenet-bench reads {SCHEMA_VERSION}: "
             "make the report with the version that made the run"
         )
     infos = [
         *(_with_samples(entry) for entry in content["benchmarks"]),
-        *ours["without_figures"],
+        *run_info["without_figures"],
     ]
     cells = {cell["id"]: cell for cell in map(_cell_fields, infos)}
     run = msgspec.convert(
         {
-            "cells": [cells[name] for name in ours["cells"]],
-            "controls": [_cell_fields(info) for info in ours["controls"]],
-            "bases": [_cell_fields(info) for info in ours["bases"]],
-            "rounds": flat.rounds(ours["rounds"]),
-            **{name: ours[name] for name in _KEPT_AS_THEY_ARE},
-            # Of version 2 too, but not from its beginning.
-            **{name: ours.get(name, {}) for name in ("ceilings", "shared")},
-            "allotted": ours.get("allotted") or _as_planned(ours),
-            "gate": ours.get("gate"),
-            "fits": ours.get("fits", []),
+            "cells": [cells[name] for name in run_info["cells"]],
+            "controls": [_cell_fields(info) for info in run_info["controls"]],
+            "bases": [_cell_fields(info) for info in run_info["bases"]],
+            "rounds": flat.read_rounds(run_info["rounds"]),
+            **{name: run_info[name] for name in _PLAIN_FIELDS},
+            # Added during version 2.
+            **{name: run_info.get(name, {}) for name in ("ceilings", "shared")},
+            "allotted": run_info.get("allotted") or _as_planned(run_info),
+            "gate": run_info.get("gate"),
+            "fits": run_info.get("fits", []),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},
         },
         RunRecord,
     )
     if not isinstance(run.plan["precision"], float):
-        raise TypeError("precision is no number")
+        raise TypeError("precision is not a number")
     return run
 
 
-def _as_planned(ours: Mapping[str, Any]) -> dict[str, int]:
-    """The rounds of each group's sets, in files of a time when every plan said how many."""
-    return dict.fromkeys(ours["rounds"]["group"], ours["plan"]["rounds"])
+def _as_planned(run_info: Mapping[str, Any]) -> dict[str, int]:
+    """Return the rounds per set in earlier files, whose plans always have their number."""
+    return dict.fromkeys(run_info["rounds"]["group"], run_info["plan"]["rounds"])
 
 
 def _benchmark(record: CellRecord) -> dict[str, Any]:
@@ -156,17 +156,17 @@ def _benchmark(record: CellRecord) -> dict[str, Any]:
 
 
 def extra_info(record: CellRecord) -> dict[str, Any]:
-    """What a benchmark's ``extra_info`` holds; the samples are the benchmark's own data."""
+    """Return a benchmark's ``extra_info``, without the samples: they are the benchmark's data."""
     return {name: value for name, value in _info(record).items() if name != "host_s"}
 
 
 def _info(record: CellRecord) -> dict[str, Any]:
-    """A cell's own fields; samples lie flat, each with its set, wave and round beside it."""
+    """Return a cell's fields, with samples in the flat form of bench/records/flat.py."""
     return {
         "schema_version": SCHEMA_VERSION,
         **asdict(record.cell),
-        **flat.of_visits(list(record.valid)),
-        "voided": flat.of_visits([visit for visit in record.visits if visit.voided]),
+        **flat.flatten_visits(list(record.valid)),
+        "voided": flat.flatten_visits([visit for visit in record.visits if visit.voided]),
         "setups": [dict(setup) for setup in record.setups],
         "compile_cold_s": record.compile_cold_s,
         "cost": dict(record.cost),
@@ -179,11 +179,14 @@ def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a ``CellRecord``, and its cell's id."""
+    """Return the fields of a ``CellRecord``, and its cell's id."""
     cell = msgspec.convert({field.name: info[field.name] for field in fields(Cell)}, Cell)
     return {
         "id": cell.id,
         "cell": asdict(cell),
-        "visits": [*flat.visits(info, voided=False), *flat.visits(info["voided"], voided=True)],
+        "visits": [
+            *flat.read_visits(info, voided=False),
+            *flat.read_visits(info["voided"], voided=True),
+        ],
         **{name: info[name] for name in ("setups", "cost", "compile_cold_s", "failure")},
     }

@@ -1,1 +1,1 @@
-"""How a run is shown: data frames, and the formats made from them. Needs no torch."""
+"""Reports of a run: data frames and the formats made from them. Does not import torch."""

@@ -1,6 +1,7 @@
-"""The bottleneck: whether a cell waits for the host that launches its work, or for the device.
+"""The bottleneck of a cell: the host that launches its work, or the device that executes it.
 
-Told from blocks of iterations with no wait between them, which a CPU's cells have none of.
+It is computed from back-to-back blocks: iterations with no wait between them. Cells on a CPU have
+no such blocks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,22 +12,22 @@ from bench.records.record import CellRecord
 from bench.tables import bounded
 
 LAUNCH, COMPUTE, UNCLEAR = "launch-bound", "compute-bound", "unclear"
-# A device that works for nine tenths of a block is what the block waits for. What is left is what
-# the measure itself is wrong by: clocks that change from one block to the next, a fill and a drain.
+# A device that works for nine tenths of a block is the bottleneck of the block. The remaining tenth
+# allows for measurement error: clocks that change between blocks, and the queue's fill and drain.
 LEAST_BUSY = 0.9
-_SAID = {
-    LAUNCH: "Launch-bound, the device waiting for the host in over a tenth of a back-to-back block "
-    "(in brackets the share of it in which the device works)",
-    COMPUTE: "Compute-bound, the device having work at nearly all times of a back-to-back block",
-    UNCLEAR: "Not told whether launch-bound or compute-bound",
+_DESCRIPTIONS = {
+    LAUNCH: "Launch-bound: the device waits for the host during more than a tenth of a "
+    "back-to-back block (in brackets: the share of the block in which the device works)",
+    COMPUTE: "Compute-bound: the device works during nearly all of a back-to-back block",
+    UNCLEAR: "Unclear whether launch-bound or compute-bound",
 }
 FROM_BLOCKS, FROM_LATENCY = "back-to-back", "latency"
 
 
 def classify(busy_share: Interval) -> str:
-    """What a cell is, by the share of a block in which its device works.
+    """Return the bottleneck of a cell from the share of a block in which its device works.
 
-    ``unclear`` where the interval holds the threshold, or one set is all there is.
+    The result is ``unclear`` if the interval contains the threshold, or if there is only one set.
     """
     if busy_share.high < LEAST_BUSY:
         return LAUNCH
@@ -34,7 +35,7 @@ def classify(busy_share: Interval) -> str:
 
 
 def columns(record: CellRecord) -> dict[str, object]:
-    """What a summary has besides of a cell that was measured on such a device."""
+    """Return the additional summary columns of a cell in a run that has back-to-back blocks."""
     blocks = [visit.back_to_back for visit in record.valid if visit.back_to_back]
     busy = stats.busy_share(record)
     per_iteration = [
@@ -51,14 +52,14 @@ def columns(record: CellRecord) -> dict[str, object]:
 
 
 def sentences(records: Sequence[CellRecord]) -> Iterator[str]:
-    """Which of the cells with figures are bound by what, with the share of the device's time."""
-    found: dict[str, list[str]] = {LAUNCH: [], COMPUTE: [], UNCLEAR: []}
+    """Name the bottleneck of each cell with figures, with the share of time the device works."""
+    cells_by_kind: dict[str, list[str]] = {LAUNCH: [], COMPUTE: [], UNCLEAR: []}
     for record in records:
         if not record.has_blocks:
             continue
         busy = stats.busy_share(record)
         share = "unknown" if busy.sets == 0 else f"{busy.estimate * 100:.0f} %"
-        found[classify(busy)].append(f"{record.cell.arch} in {record.cell.mode} ({share})")
-    for kind, cells in found.items():
+        cells_by_kind[classify(busy)].append(f"{record.cell.arch} in {record.cell.mode} ({share})")
+    for kind, cells in cells_by_kind.items():
         if cells:
-            yield f"{_SAID[kind]}: {', '.join(cells)}."
+            yield f"{_DESCRIPTIONS[kind]}: {', '.join(cells)}."

@@ -1,4 +1,4 @@
-"""A chart: one Vega-Lite definition, for SVG in Markdown and alive in the page. Plain data."""
+"""A chart as plain data: one Vega-Lite definition for the SVG of the Markdown and for the page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A picture of figures, and what a reader should see in it."""
+    """A chart and the text that explains it."""
 
     name: str
-    """Of its file, and of its place in the page: lower case, with hyphens."""
+    """Name of its file and of its place in the page, in lower case with hyphens."""
     title: str
     caption: str
-    """What it shows and how to read it, in a sentence or two; its text for who cannot see it."""
+    """What the chart shows and how to read it, in one or two sentences; also its alt text."""
     spec: Mapping[str, Any]
-    """Vega-Lite, the data in it, without colours of background or text: themes have those."""
+    """Vega-Lite specification with its data; colours of background and text come from the theme."""

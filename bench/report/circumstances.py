@@ -1,4 +1,4 @@
-"""Circumstances: in what environment a run was made, by which plan, and where its time went."""
+"""The circumstances of a run: its environment, its plan and its wall time."""
 
 import pandas as pd
 
@@ -7,13 +7,14 @@ from bench.records.record import RunRecord
 from bench.report import card
 from bench.tables import Column
 
-_APART = frozenset({"variables", "cards"})
-# The command stands by itself; and the reference that was asked for may not be among the cells.
-_SAID_OTHERWISE = frozenset({"command", "reference_arch", "reference_mode"})
+# ``facts`` shows these in another form.
+_SHOWN_SEPARATELY = frozenset({"variables", "cards"})
+# The command has a line of its own, and the requested reference may not be among the cells.
+_NOT_IN_PLAN = frozenset({"command", "reference_arch", "reference_mode"})
 PARTIAL = {
     "complete": "",
     "over_budget": "the time budget was used up before everything was measured.",
-    "interrupted": "the run was interrupted; these are the figures until then.",
+    "interrupted": "the run was interrupted; the figures are those measured before that.",
 }
 SETTING_COLUMNS = tuple(
     Column(name=name, heading=name, is_text=True) for name in ("name", "value", "reason")
@@ -21,15 +22,15 @@ SETTING_COLUMNS = tuple(
 
 
 def facts(run: RunRecord) -> dict[str, object]:
-    """The environment as workers saw it, the system and the commit.
+    """Return the environment as workers saw it, the state of the cards, the system and the commit.
 
-    Facts of the CPU that the system did not tell are left out.
+    CPU properties that the system does not report are omitted.
     """
     return {
         **{
             name: value
             for name, value in run.environment.items()
-            if name not in _APART and not (name in cpu.IDENTITY and value is None)
+            if name not in _SHOWN_SEPARATELY and not (name in cpu.IDENTITY and value is None)
         },
         **card.facts(run),
         **run.environment.get("variables", {}),
@@ -41,36 +42,36 @@ def facts(run: RunRecord) -> dict[str, object]:
 
 
 def plan(run: RunRecord) -> dict[str, object]:
-    """What was asked for, without the command and the cells; what has no value is left out."""
-    said = {
+    """Return the plan without the command and the cells; fields without a value are omitted."""
+    settings = {
         name: _in_words(value)
         for name, value in run.plan.items()
-        if name not in _SAID_OTHERWISE and value not in (None, "", (), [])
+        if name not in _NOT_IN_PLAN and value not in (None, "", (), [])
     }
-    to = dict.fromkeys(f"{cell.arch} {cell.mode}" for cell in run.references().values())
-    return {**said, **({"reference": ", ".join(to)} if to else {})}
+    names = dict.fromkeys(f"{cell.arch} {cell.mode}" for cell in run.references().values())
+    return {**settings, **({"reference": ", ".join(names)} if names else {})}
 
 
 def wall_time_s(run: RunRecord) -> dict[str, str]:
-    """Seconds by phase, written with one decimal, and in all."""
-    spent_s = {**run.phases_s, "in all": sum(run.phases_s.values())}
+    """Return the seconds of each phase and their total, formatted with one decimal."""
+    spent_s = {**run.phases_s, "total": sum(run.phases_s.values())}
     return {name: f"{seconds:.1f}" for name, seconds in spent_s.items()}
 
 
-def what_workers_had(run: RunRecord) -> str:
-    """What the environment that workers started in does; empty where it is not a known one."""
+def environment_effect(run: RunRecord) -> str:
+    """Describe what the environment of the workers does; empty if the environment is unknown."""
     return environment.NAMES.get(str(run.plan.get("environment")), "")
 
 
 def settings(run: RunRecord) -> pd.DataFrame:
-    """What workers started with, each with its reason; as ``SETTING_COLUMNS``."""
-    if not what_workers_had(run):
+    """Return the variables that workers started with and their reasons, as ``SETTING_COLUMNS``."""
+    if not environment_effect(run):
         return pd.DataFrame(columns=[column.name for column in SETTING_COLUMNS])
     return pd.DataFrame(
         [
-            {"name": setting.name, "value": set_to, "reason": setting.reason}
+            {"name": setting.name, "value": value, "reason": setting.reason}
             for setting in environment.settings(str(run.plan.get("environment")))
-            if (set_to := run.environment.get("variables", {}).get(setting.name)) is not None
+            if (value := run.environment.get("variables", {}).get(setting.name)) is not None
         ],
         columns=[column.name for column in SETTING_COLUMNS],
     )
@@ -83,19 +84,19 @@ def _in_words(value: object) -> object:
 
 
 def _tf32(run: RunRecord) -> dict[str, str]:
-    """Both of a GPU's TF32 knobs, as they stood while each dtype ran; a CPU has none."""
+    """Return the GPU's two TF32 settings for each dtype; empty on a CPU."""
     if not str(run.environment.get("device")).startswith("cuda"):
         return {}
-    knobs = {"tf32_convolutions": "TF32 in convolutions", "tf32_products": "TF32 in products"}
-    found: dict[str, dict[str, str]] = {shown: {} for shown in knobs.values()}
+    headings = {"tf32_convolutions": "TF32 in convolutions", "tf32_products": "TF32 in products"}
+    states_by_heading: dict[str, dict[str, str]] = {heading: {} for heading in headings.values()}
     for record in run.cells:
         for setup in record.setups:
-            for knob, shown in knobs.items():
-                if knob in setup:
-                    found[shown][record.cell.dtype] = "on" if setup[knob] else "off"
+            for name, heading in headings.items():
+                if name in setup:
+                    states_by_heading[heading][record.cell.dtype] = "on" if setup[name] else "off"
     return {
-        shown: ", ".join(f"{dtype}: {state}" for dtype, state in states.items())
-        for shown, states in found.items()
+        heading: ", ".join(f"{dtype}: {state}" for dtype, state in states.items())
+        for heading, states in states_by_heading.items()
         if states
     }
 

@@ -1,7 +1,7 @@
-"""States: ratios that change with the state that the machine is in from one set to the next. Pure.
+"""Ratios that correlate with the machine's drift from set to set. Pure.
 
-Drift cancels in a ratio where it slows both cells alike, and a slower clock or a busier memory bus
-may slow one mode more than another.
+Drift cancels in a ratio if it slows both cells alike. A slower clock or a busier memory bus may
+slow one mode more than another, and then the ratio changes with the machine's state.
 """
 
 import math
@@ -12,15 +12,15 @@ import pandas as pd
 
 from bench import means, stats
 from bench.records.record import CellRecord, RunRecord
-from bench.report.phrases import named
+from bench.report.phrases import cell_name
 from bench.tables import milliseconds
 
-LEAST_SETS = 5  # of fewer, a correlation is hardly ever shown
-LEVEL = 0.05  # of groups in which no ratio changes so, one in twenty is told of
+MIN_SETS = 5  # with fewer sets a correlation is rarely significant
+LEVEL = 0.05  # significance level per group: one unaffected group in twenty is a false alarm
 
 
 def sentences(run: RunRecord) -> Iterator[str]:
-    """The ratios of each group that go with the machine's state, as far as that is shown."""
+    """Name the ratios of each group that correlate significantly with the machine's state."""
     for group, records in run.measured.items():
         reference = run.reference(group)
         if reference is not None:
@@ -28,55 +28,60 @@ def sentences(run: RunRecord) -> Iterator[str]:
 
 
 def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) -> Iterator[str]:
-    to = named(reference)
+    reference_name = cell_name(reference)
     latencies = pd.DataFrame(
-        {named(one): stats.medians_by_set(stats.log_latencies(one)) for one in records}
+        {cell_name(record): stats.medians_by_set(stats.log_latencies(record)) for record in records}
     )
-    if len(latencies) < LEAST_SETS:
+    if len(latencies) < MIN_SETS:
         return
-    slowness = latencies - latencies.mean()  # of each cell about its own mean
+    slowness = latencies - latencies.mean()  # deviation of each cell from its own mean
     ratios = {
-        named(record): stats.between(
+        cell_name(record): stats.log_speedups(
             stats.log_latencies(record), stats.log_latencies(reference), {}
         )
         for record in records
         if record is not reference
     }
-    told = {
+    correlated = {
         name: logs
         for name, logs in ratios.items()
-        if means.correlation_level(_state(slowness, [name, to]), logs, least=LEAST_SETS)
+        if means.correlation_level(_state(slowness, [name, reference_name]), logs, least=MIN_SETS)
         < LEVEL / len(ratios)
     }
-    state = _state(slowness, [*told, to])
-    own = latencies[to].dropna()
-    shared = [index for index in state if all(index in logs for logs in (own, *told.values()))]
+    state = _state(slowness, [*correlated, reference_name])
+    reference_logs = latencies[reference_name].dropna()
+    shared = [
+        index
+        for index in state
+        if all(index in logs for logs in (reference_logs, *correlated.values()))
+    ]
     ordered = sorted(shared, key=state.__getitem__)
     half = len(ordered) // 2
-    if not told or not half:
+    if not correlated or not half:
         return
-    slow, quick = ordered[-half:], ordered[:half]
+    slow, fast = ordered[-half:], ordered[:half]
     values = ", ".join(
-        f"{name} {_mean(logs, slow):.2f} and {_mean(logs, quick):.2f}"
-        for name, logs in told.items()
+        f"{name} {_mean(logs, slow):.2f} and {_mean(logs, fast):.2f}"
+        for name, logs in correlated.items()
     )
     yield (
-        f"{group}: the machine was in states that do not slow all cells alike. In the slower half "
-        f"of the sets, by the other cells, {to} took {milliseconds(_mean(own, slow))} ms, in the "
-        f"quicker {milliseconds(_mean(own, quick))}, and these were so many times as fast as it: "
-        f"{values}. Both are in the means and in their intervals."
+        f"{group}: the machine's drift did not slow all cells alike. The latency of "
+        f"{reference_name} was {milliseconds(_mean(reference_logs, slow))} ms in the slower half "
+        f"of the sets (judged by the other cells) and {milliseconds(_mean(reference_logs, fast))} "
+        f"ms in the faster half. Speedup over {reference_name} in the slower and the faster half: "
+        f"{values}. The means and their intervals include both halves."
     )
 
 
 def _state(slowness: pd.DataFrame, without: list[str]) -> Mapping[int, float]:
-    """By the set, how slow the cells were that are in no ratio: the median of them.
+    """Return the machine's slowness per set: the median over the cells not in ``without``.
 
-    A ratio's own cells say nothing of the machine: their processes' noise is in it.
+    The cells of the ratio itself are excluded, because the ratio contains their processes' noise.
     """
     middle = slowness.drop(columns=without).median(axis=1).dropna()
     return dict(zip(map(int, middle.index), middle, strict=True))
 
 
 def _mean(logs: "Mapping[int, float] | pd.Series[float]", sets: Sequence[int]) -> float:
-    """The geometric mean over some sets."""
+    """Return the geometric mean over ``sets``, as a plain number."""
     return math.exp(fmean(logs[index] for index in sets))

@@ -1,14 +1,14 @@
-"""Twins: two people's code of one network, the check on ourselves. Pure."""
+"""Comparison of two implementations of the same network, as a check of the measurement. Pure."""
 
 from collections.abc import Iterator, Sequence
 
 from bench import stats
 from bench.records.record import CellRecord
 from bench.report import ladder
-from bench.report.phrases import times
+from bench.report.phrases import ratio_text
 from bench.units import in_mib
 
-# What may tell two networks apart that compute the same, by what each worker's setup says.
+# Setup facts that may differ between two networks that compute the same, and explain a difference.
 _FACTS = {
     "graphs": "graphs",
     "graph_breaks": "graph breaks",
@@ -18,52 +18,55 @@ _FACTS = {
 
 
 def sentences(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[str]:
-    """The check on ourselves: two people's code of one network."""
+    """Compare each pair of archs that are two implementations of the same network."""
     by_cell = {(record.cell.arch, record.cell.mode): record for record in records}
     modes = dict.fromkeys(record.cell.mode for record in records)
     for step in ladder.steps({record.cell.arch for record in records}):
         pairs = [(by_cell.get((step.before, m)), by_cell.get((step.after, m)), m) for m in modes]
-        told = [
-            _same(ours, theirs, mode, reference) for ours, theirs, mode in pairs if ours and theirs
+        results = [
+            _compare(before, after, mode, reference)
+            for before, after, mode in pairs
+            if before and after
         ]
-        if step.is_same_network and told:
+        if step.is_same_network and results:
             yield (
-                f"{step.before} and {step.after} are the same network in two people's code, so "
-                f"their ratio should be 1: {'; '.join(told)}."
+                f"{step.before} and {step.after} are two implementations of the same network, so "
+                f"their ratio should be 1: {'; '.join(results)}."
             )
 
 
-def _same(ours: CellRecord, theirs: CellRecord, mode: str, reference: CellRecord | None) -> str:
-    ratio = stats.speedup(theirs, ours, beside=reference)
-    says = ladder.shown(ratio, above="faster", below="slower")
-    if says == ladder.NOT_TOGETHER:
-        return f"{says} in {mode}"
-    if says == ladder.NOTHING_SHOWN:
-        return f"{times(ratio)} in {mode}"
+def _compare(before: CellRecord, after: CellRecord, mode: str, reference: CellRecord | None) -> str:
+    ratio = stats.speedup(after, before, reference=reference)
+    difference = ladder.effect_shown(ratio, above="faster", below="slower")
+    if difference == ladder.NOT_TOGETHER:
+        return f"{difference} in {mode}"
+    if difference == ladder.NOTHING_SHOWN:
+        return f"{ratio_text(ratio)} in {mode}"
     return (
-        f"{times(ratio)} in {mode}, {theirs.cell.arch} being {says}, which is a difference: "
-        f"{_why(ours, theirs)}"
+        f"{ratio_text(ratio)} in {mode}: {after.cell.arch} is {difference} ({_why(before, after)})"
     )
 
 
-def _why(ours: CellRecord, theirs: CellRecord) -> str:
-    """What else the two differ in that was counted: where an explanation has to be looked for."""
+def _why(before: CellRecord, after: CellRecord) -> str:
+    """Return the counted facts in which the two differ, as hints to the cause."""
     differing = []
     for name, what in _FACTS.items():
-        if name == "peak_memory_bytes" and ours.cell.device == "cpu":
-            continue  # of the resident set, which is never twice the same
-        found = [
+        if name == "peak_memory_bytes" and before.cell.device == "cpu":
+            continue  # derived from the resident set, which differs from run to run
+        values = [
             max((setup[name] for setup in record.setups if setup.get(name) is not None), default=0)
-            for record in (ours, theirs)
+            for record in (before, after)
         ]
-        if found[0] != found[1]:
-            unit = [in_mib(value) if "bytes" in name else value for value in found]
-            differing.append(f"{what} ({unit[0]} and {unit[1]})")
+        if values[0] != values[1]:
+            shown = [in_mib(value) if "bytes" in name else value for value in values]
+            differing.append(f"{what} ({shown[0]} and {shown[1]})")
     counts = [
-        (record.cost.get("params"), record.cost.get("macs_per_image")) for record in (ours, theirs)
+        (record.cost.get("params"), record.cost.get("macs_per_image")) for record in (before, after)
     ]
-    same = "parameters and MACs are the same" if counts[0] == counts[1] else "the counts differ"
+    same = (
+        "parameters and MACs are equal" if counts[0] == counts[1] else "parameters or MACs differ"
+    )
     if not differing:
-        aside = " (memory aside)" * (ours.cell.device == "cpu")
-        return f"{same}, and so is all else that was counted{aside}: nothing here explains it"
-    return f"{same}, but not {', '.join(differing)}"
+        except_memory = " except memory" * (before.cell.device == "cpu")
+        return f"{same}; all other counts{except_memory} are equal, so the cause is unknown"
+    return f"{same}; these differ: {', '.join(differing)}"

@@ -1,4 +1,4 @@
-"""The report's files: what lies in a report folder beside the run file."""
+"""The files of a report folder: the run file and the reports made from it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,46 +12,50 @@ from bench.records import journal, store
 from bench.records.record import RunRecord
 from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
 from bench.report.chart import Chart
-from bench.report.stage_findings import findings as looked_into
+from bench.report.stage_findings import findings as stage_findings
 from bench.stages import store as stages
 from bench.tables import csv_safe
 
 RUN_FILE = "run.json"
 CHARTS = "charts"
-SOMETIMES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
+OPTIONAL_TABLES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
     {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
 )
-"""Tables of what not every run measures; an earlier run's goes where this one has none."""
+"""Tables that not every run has. If a run has none, the file of an earlier run is removed."""
 NAMES = frozenset(
     {
         *(RUN_FILE, "report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv"),
-        *("roofline.csv", "trust.csv", "samples.csv", *SOMETIMES),
+        *("roofline.csv", "trust.csv", "samples.csv", *OPTIONAL_TABLES),
     }
 )
-"""Every file that a run may replace or remove, its charts aside."""
+"""Every file that a run may replace or remove, except its charts."""
 
 
 MARKS: Mapping[str, str] = MappingProxyType(
-    {RUN_FILE: f'"{store.OURS}"', "report.html": '<meta name="generator" content="googlenet-bench'}
+    {
+        RUN_FILE: f'"{store.RUN_KEY}"',
+        "report.html": '<meta name="generator" content="googlenet-bench',
+    }
 )
-"""What some of them have in them that nobody else's have."""
+"""Text that some of these files contain and files of other programs do not."""
 
 
-def check_ours(
+def check_replaceable(
     folder: Path, names: Collection[str] = NAMES, marks: Mapping[str, str] = MARKS
 ) -> None:
-    """Refuse to replace, or remove, what no earlier run left, as far as is known.
+    """Raise ``RequestError`` if a run would replace or remove files that no earlier run wrote.
 
-    Where a file with its mark lies, or the journal of a run that was cut off, all of ``names`` and
-    the charts are taken for a run's; else the first are somebody's. Raises ``RequestError``.
+    If a file contains its mark, or the folder holds the journal of an unfinished run, all of
+    ``names`` and the charts are assumed to be a run's. Otherwise any file of ``names`` is assumed
+    to be somebody else's.
     """
-    theirs = sorted(name for name in names if (folder / name).exists())
-    ours = (name for name in theirs if name in marks and _has(folder / name, marks[name]))
-    if any(ours) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")) or not theirs:
+    present = sorted(name for name in names if (folder / name).exists())
+    marked = (name for name in present if name in marks and _has(folder / name, marks[name]))
+    if any(marked) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")) or not present:
         return
     raise RequestError(
-        f"{folder} has no run of googlenet-bench, and {', '.join(theirs)}, which a run would "
-        "replace or remove: name another folder with --report-dir, or move what is there"
+        f"{folder} contains {', '.join(present)}, which a run would replace or remove, but no run "
+        "of googlenet-bench: name another folder with --report-dir, or move these files"
     )
 
 
@@ -60,36 +64,36 @@ def _has(path: Path, mark: str) -> bool:
 
 
 def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
-    """Write the run file, and every report beside it."""
+    """Write the run file and every report beside it; return the paths."""
     store.write(run, folder / RUN_FILE)
     return (folder / RUN_FILE, *write(run, folder))
 
 
-def write(run: RunRecord, folder: Path, beside: Path | None = None) -> tuple[Path, ...]:
-    """Write every report but the run file, each whole or not at all; charts of an earlier run go.
+def write(run: RunRecord, folder: Path, run_folder: Path | None = None) -> tuple[Path, ...]:
+    """Write every report except the run file, and remove the charts of an earlier run.
 
-    What ``googlenet-bench stages`` wrote is shown too, from ``beside``, where the run file lies, or
-    else from ``folder``. The charts' files are not among those that come back: they belong to the
-    Markdown.
+    Each file is written atomically. The reports include the result of ``googlenet-bench stages``
+    if it is in ``run_folder`` (the folder of the run file) or else in ``folder``. The returned
+    paths do not include the charts, which are a part of the Markdown report.
     """
     from bench.report import charts
 
-    inside = None if beside is None else _inside(beside)
+    inside = None if run_folder is None else _read_stages(run_folder)
     if inside is None:
-        inside = _inside(folder)
-    drawn = charts.build(run, inside)
-    contents = _contents(run, drawn, inside)
-    for name in SOMETIMES:
+        inside = _read_stages(folder)
+    all_charts = charts.build(run, inside)
+    contents = _contents(run, all_charts, inside)
+    for name in OPTIONAL_TABLES:
         if name not in contents:
             (folder / name).unlink(missing_ok=True)
     for name, content in contents.items():
         write_text(folder / name, content)
-    _draw(drawn, folder / CHARTS)
+    _write_charts(all_charts, folder / CHARTS)
     return tuple(folder / name for name in contents)
 
 
-def _inside(folder: Path) -> pd.DataFrame | None:
-    """What ``googlenet-bench stages`` wrote there; a file that is something else is left alone."""
+def _read_stages(folder: Path) -> pd.DataFrame | None:
+    """Return what ``googlenet-bench stages`` wrote; None if the file is missing or not readable."""
     try:
         return stages.read(folder / stages.FILE)
     except RequestError:
@@ -97,7 +101,7 @@ def _inside(folder: Path) -> pd.DataFrame | None:
 
 
 def _contents(
-    run: RunRecord, drawn: Sequence[Chart], inside: pd.DataFrame | None
+    run: RunRecord, all_charts: Sequence[Chart], inside: pd.DataFrame | None
 ) -> Mapping[str, str]:
     from bench.report import page
 
@@ -109,27 +113,27 @@ def _contents(
         "trust.csv": trust.table(trust.assess(run)),
         "samples.csv": frame.samples(run),
     }
-    sometimes = {name: table(run) for name, table in SOMETIMES.items()}
-    tables |= {name: rows for name, rows in sometimes.items() if not rows.empty}
+    optional = {name: table(run) for name, table in OPTIONAL_TABLES.items()}
+    tables |= {name: rows for name, rows in optional.items() if not rows.empty}
     return {
-        "report.md": markdown.render(run, drawn, inside),
+        "report.md": markdown.render(run, all_charts, inside),
         "report.html": page.render(
             run,
-            findings=[*findings.find(run), *(() if inside is None else looked_into(inside))],
-            charts=drawn,
+            findings=[*findings.find(run), *(() if inside is None else stage_findings(inside))],
+            charts=all_charts,
             inside=inside,
         ),
         **{name: csv_safe(table).to_csv(index=False) for name, table in tables.items()},
     }
 
 
-def _draw(drawn: Sequence[Chart], folder: Path) -> None:
+def _write_charts(all_charts: Sequence[Chart], folder: Path) -> None:
     from bench.report import charts
     from bench.report.charts import style
 
-    wanted = {f"{chart.name}.svg": chart for chart in drawn}
+    current = {f"{chart.name}.svg": chart for chart in all_charts}
     for old in folder.glob("*.svg"):
-        if old.name.startswith(charts.PREFIXES) and old.name not in wanted:
+        if old.name.startswith(charts.PREFIXES) and old.name not in current:
             old.unlink()
-    for name, chart in wanted.items():
+    for name, chart in current.items():
         write_text(folder / name, style.svg(chart))

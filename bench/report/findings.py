@@ -1,6 +1,6 @@
-"""The findings: what a run shows, in sentences made from its figures. Pure.
+"""The findings of a run: sentences made from its figures. Pure.
 
-Nothing is called faster or slower whose 95 % interval contains 1.
+A cell is called faster or slower only if the 95 % interval of the ratio does not contain 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,13 @@ from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report import bottleneck, equivalence, ladder, largest, saturation
-from bench.report.phrases import between, named, percent, some, times
+from bench.report.phrases import (
+    cell_name,
+    interval_text,
+    percent_change,
+    ratio_text,
+    shortened_list,
+)
 from bench.report.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
 from bench.tables import milliseconds
@@ -22,21 +28,21 @@ from googlenet.variants import VARIANTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What cells that can be compared show."""
+    """The findings about one group of comparable cells."""
 
     title: str
-    """Their dtype, batch size, task and device."""
+    """Dtype, batch size, task and device of the group."""
     sentences: tuple[str, ...]
 
 
 @cached_per_run
 def find(run: RunRecord) -> tuple[Findings, ...]:
-    """What a reader should know first, group by group."""
+    """Return the findings of each group, then those across batch sizes."""
     steps, squares = ladder.frame(run), ladder.interactions(run)
-    found = []
+    result = []
     for group, records in run.measured.items():
         reference = run.reference(group)
-        said = [
+        sentences = [
             *_fastest(records, reference),
             *_modes(records, reference),
             *_steps(_of_group(steps, records)),
@@ -44,52 +50,54 @@ def find(run: RunRecord) -> tuple[Findings, ...]:
             *equivalence.sentences(records, reference),
             *bottleneck.sentences(records),
         ]
-        if said:
-            found.append(Findings(title=title(records[0]), sentences=tuple(said)))
-    found += [Findings(title=name, sentences=said) for name, said in saturation.findings(run)]
-    found += [Findings(title=name, sentences=said) for name, said in largest.findings(run)]
-    return tuple(found)
+        if sentences:
+            result.append(Findings(title=title(records[0]), sentences=tuple(sentences)))
+    result += [Findings(title=name, sentences=texts) for name, texts in saturation.findings(run)]
+    result += [Findings(title=name, sentences=texts) for name, texts in largest.findings(run)]
+    return tuple(result)
 
 
 def title(record: CellRecord) -> str:
-    """A group as a person reads it."""
+    """Return the title of a cell's group."""
     cell = record.cell
     return f"{cell.dtype}, batch {cell.batch_size}, {cell.task}, {cell.device}"
 
 
 def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[str]:
-    """Which cell has the lowest latency, and which others may."""
+    """Name the cell with the lowest latency and those that may be as fast."""
     if len(records) < 2:
         return
     first = min(records, key=lambda record: stats.latency(record).estimate)
     ratios = {
-        named(record): stats.speedup(first, record, beside=reference)
+        cell_name(record): stats.speedup(first, record, reference=reference)
         for record in records
         if record is not first
     }
-    apart = [name for name, ratio in ratios.items() if not ratio.sets]
+    not_compared = [name for name, ratio in ratios.items() if not ratio.sets]
     close = [name for name, ratio in ratios.items() if ratio.sets and not ratio.low > 1]
     latency = stats.latency(first)
-    sentence = f"{named(first)} has the lowest latency, {between(latency, milliseconds, ' ms')}"
-    to = "" if reference is None else named(reference)
-    if to in ratios and to not in apart:
-        sentence += f", and is {times(ratios[to])} times as fast as {to}"
+    sentence = (
+        f"{cell_name(first)} has the lowest latency, {interval_text(latency, milliseconds, ' ms')}"
+    )
+    to = "" if reference is None else cell_name(reference)
+    if to in ratios and to not in not_compared:
+        sentence += f", and is {ratio_text(ratios[to])} times as fast as {to}"
         if to in close:
-            sentence += ", which is no difference shown"
-    if apart:
-        sentence += f"; {ladder.NOT_TOGETHER} with it: {some(apart)}"
-    if len(apart) == len(ratios):
+            sentence += " (not a significant difference)"
+    if not_compared:
+        sentence += f"; {ladder.NOT_TOGETHER} with it: {shortened_list(not_compared)}"
+    if len(not_compared) == len(ratios):
         yield f"{sentence}."
     elif not close:
-        yield f"{sentence}; it is faster than every other cell{' that was' * bool(apart)}."
+        yield f"{sentence}; it is faster than every other cell{' that was' * bool(not_compared)}."
     elif len(close) == len(ratios):
         yield f"{sentence}; no other cell has been shown to be slower."
     else:
-        yield f"{sentence}; not told apart from it: {some(close)}."
+        yield f"{sentence}; no significant difference from {shortened_list(close)}."
 
 
 def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[str]:
-    """What each mode does to the reference's arch."""
+    """State the effect of each mode on the reference's arch."""
     if reference is None:
         return
     for record in records:
@@ -99,71 +107,81 @@ def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Itera
         if not ratio.sets:
             continue
         arch, mode, before = record.cell.arch, record.cell.mode, reference.cell.mode
-        says = ladder.shown(ratio, above="faster", below="slower")
-        if says == ladder.NOTHING_SHOWN:
-            yield f"{mode} has not been shown to change {arch}: {times(ratio)} × {before}."
+        difference = ladder.effect_shown(ratio, above="faster", below="slower")
+        if difference == ladder.NOTHING_SHOWN:
+            yield (
+                f"{mode} has not been shown to change the speed of {arch}: "
+                f"{ratio_text(ratio)} times as fast as {before}."
+            )
         else:
-            yield f"{mode} makes {arch} {says}: {times(ratio)} times as fast as {before}."
+            yield (
+                f"{mode} makes {arch} {difference}: {ratio_text(ratio)} times as fast as {before}."
+            )
 
 
 def _steps(rows: pd.DataFrame) -> Iterator[str]:
-    """What each factor does, in the modes in which it is shown to do anything."""
+    """State the effect of each factor, mode by mode."""
     same = {step.after for step in ladder.steps(VARIANTS) if step.is_same_network}
     for (before, after), of_step in rows.groupby(["before", "after"], sort=False):
-        if after in same:  # a sentence of their own
+        if after in same:  # ``equivalence`` has a sentence for it
             continue
         step = of_step.iloc[0]
-        told: list[str] = []
-        silent: dict[str, list[str]] = {ladder.NOTHING_SHOWN: [], ladder.NOT_TOGETHER: []}
+        effects: list[str] = []
+        no_effect: dict[str, list[str]] = {ladder.NOTHING_SHOWN: [], ladder.NOT_TOGETHER: []}
         for row in of_step.to_dict("records"):
-            if row["shown"] in silent:
-                silent[row["shown"]].append(row["mode"])
+            if row["shown"] in no_effect:
+                no_effect[row["shown"]].append(row["mode"])
             else:
-                told.append(f"{percent(_interval(row, 'latency_ratio'))} in {row['mode']}")
-        said = [*told, *(f"{why} in {', '.join(modes)}" for why, modes in silent.items() if modes)]
+                effects.append(
+                    f"{percent_change(_interval(row, 'latency_ratio'))} in {row['mode']}"
+                )
+        parts = [
+            *effects,
+            *(f"{why} in {', '.join(modes)}" for why, modes in no_effect.items() if modes),
+        ]
         factor = f"{step['factor'][0].upper()}{step['factor'][1:]}"
-        yield f"{factor} ({before} → {after}{_counts(step)}): {'; '.join(said)}."
+        yield f"{factor} ({before} → {after}{_counts(step)}): {'; '.join(parts)}."
 
 
 def _squares(rows: pd.DataFrame) -> Iterator[str]:
-    """Whether factors add up."""
+    """State whether factors interact."""
     keys = ["base", "first", "second", "both"]
     for (_, first, second, _), of_square in rows.groupby(keys, sort=False):
-        told = [
-            f"in {row['mode']} they {row['shown']}: {times(_interval(row, 'interaction'))} of "
-            "what they cost one after the other"
+        effects = [
+            f"in {row['mode']} they {row['shown']}: "
+            f"{ratio_text(_interval(row, 'interaction'))} times the product of their separate costs"
             for row in of_square.to_dict("records")
             if row["shown"] not in {ladder.NOTHING_SHOWN, ladder.NOT_TOGETHER}
         ]
         both = f"The factors of {first} and {second}"
-        silent = of_square[of_square["shown"] == ladder.NOTHING_SHOWN]
-        if told:
-            yield f"{both} interact: {'; '.join(told)}."
-        if not silent.empty and silent["interaction_low"].notna().all():
-            reach = silent["interaction_high"] / silent["interaction_low"]
-            widest = silent.to_dict("records")[int(reach.to_numpy().argmax())]
+        no_effect = of_square[of_square["shown"] == ladder.NOTHING_SHOWN]
+        if effects:
+            yield f"{both} interact: {'; '.join(effects)}."
+        if not no_effect.empty and no_effect["interaction_low"].notna().all():
+            width = no_effect["interaction_high"] / no_effect["interaction_low"]
+            widest = no_effect.to_dict("records")[int(width.to_numpy().argmax())]
             yield (
-                f"{both} have not been shown to interact in {', '.join(silent['mode'])}; the least "
-                f"sure is {widest['mode']}, {times(_interval(widest, 'interaction'))} where 1 is "
-                "no interaction."
+                f"{both} have not been shown to interact in {', '.join(no_effect['mode'])}; the "
+                f"widest interval is that of {widest['mode']}: "
+                f"{ratio_text(_interval(widest, 'interaction'))}, where 1 means no interaction."
             )
 
 
 def _counts(step: "pd.Series[Any]") -> str:
     params, macs = step["params_delta"], step["macs_per_image_delta"]
-    told = []
+    changes = []
     if pd.notna(params) and params:
-        told.append(f"{params:+,.0f} parameters")
+        changes.append(f"{params:+,.0f} parameters")
     if pd.notna(macs) and macs:
-        told.append(f"{macs / 1e6:+,.1f} million MACs")
-    return "; " + ", ".join(told) if told else ""
+        changes.append(f"{macs / 1e6:+,.1f} million MACs")
+    return "; " + ", ".join(changes) if changes else ""
 
 
 def _of_group(rows: pd.DataFrame, records: Sequence[CellRecord]) -> pd.DataFrame:
-    wanted = {name: getattr(records[0].cell, name) for name in GROUPED_BY}
+    group = {name: getattr(records[0].cell, name) for name in GROUPED_BY}
     if rows.empty:
         return rows
-    return rows[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return rows[(rows[list(group)] == pd.Series(group)).all(axis=1)]
 
 
 def _interval(row: Any, name: str) -> Interval:

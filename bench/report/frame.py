@@ -1,4 +1,4 @@
-"""A run as data frames: one row a cell, and one row a sample. Units are in the columns' names."""
+"""A run as data frames: one row per cell or per sample. The column names contain the units."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ MEMORY_COLUMNS = (
 
 FAILURE_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
-    Column(name="phase", heading="while", is_text=True),
+    Column(name="phase", heading="phase", is_text=True),
     Column(name="kind", heading="kind", is_text=True),
     Column(name="reason", heading="reason", is_text=True),
 )
@@ -37,21 +37,21 @@ FAILURE_COLUMNS = (
 
 @cached_per_run
 def summary(run: RunRecord) -> pd.DataFrame:
-    """One row for each cell, cells of one dtype, batch, task and device together."""
+    """Return one row for each cell; the cells of a group are adjacent."""
     logs = {
         record.cell: stats.log_latencies(record) for record in run.cells if record.failure is None
     }
     references = run.references()
-    takes_j = [energy.per_image_j(record.setups) for record in run.cells]
-    has_energy = any(joules.sets for joules in takes_j)  # of a CUDA device alone
+    energies_j = [energy.per_image_j(record.setups) for record in run.cells]
+    has_energy = any(joules.sets for joules in energies_j)  # only CUDA devices have it
     rows = []
-    for record, joules in zip(run.cells, takes_j, strict=True):
-        to = references.get(record.cell.group)
-        same_mode = replace(to, mode=record.cell.mode) if to else None
+    for record, joules in zip(run.cells, energies_j, strict=True):
+        reference = references.get(record.cell.group)
+        same_mode = replace(reference, mode=record.cell.mode) if reference else None
         with_figures = replace(record, visits=()) if record.failure else record
         rows.append(
             {
-                **_row(with_figures, run.ceilings, logs, reference=to, same_mode=same_mode),
+                **_row(with_figures, run.ceilings, logs, reference=reference, same_mode=same_mode),
                 **(bottleneck.columns(with_figures) if run.has_blocks else {}),
                 **(bounded("energy_per_image_j", joules) if has_energy else {}),
                 "reason": record.failure.message if record.failure else "",
@@ -61,10 +61,10 @@ def summary(run: RunRecord) -> pd.DataFrame:
 
 
 def samples(run: RunRecord) -> pd.DataFrame:
-    """One row for each timed iteration: tidy, in the order measured within a cell.
+    """Return one row for each timed iteration, in the order measured within a cell.
 
-    The controls' are there too, under ids of their own, and those that were voided; those of a
-    visit that were disturbed come after the others.
+    The samples of controls (under their own ids) and of voided rounds are included. The disturbed
+    iterations of a visit come after the others.
     """
     records = [*run.cells, *run.controls]
     visits = [(index, visit) for index, record in enumerate(records) for visit in record.visits]
@@ -105,13 +105,13 @@ def samples(run: RunRecord) -> pd.DataFrame:
 
 
 def failures(run: RunRecord) -> pd.DataFrame:
-    """One row for each cell without figures, with the reason."""
+    """Return one row for each cell without figures, with the reason."""
     rows = [
         {
             "cell": record.cell.id,
             "phase": record.failure.phase if record.failure else "",
             "kind": record.failure.kind if record.failure else _status(record).replace(" ", "_"),
-            "reason": record.failure.message if record.failure else _why_nothing(run, record),
+            "reason": record.failure.message if record.failure else _why_no_figures(run, record),
             "stderr": record.failure.stderr if record.failure else "",
         }
         for record in (*run.cells, *run.controls)
@@ -160,7 +160,7 @@ def _row(
         "mac_per_s": under.achieved_mac_per_s.estimate,
         "share_of_ceiling": under.share_of_ceiling.estimate,
         "share_of_attainable": under.share_of_attainable.estimate,
-        **{name: _middle(record, name) for name in MEMORY_COLUMNS},
+        **{name: _median(record, name) for name in MEMORY_COLUMNS},
         "resident_before_build_bytes": _largest(record, "resident_before_bytes"),
         "compile_cold_s": record.compile_cold_s,
         "compile_warm_s": record.compile_warm_s,
@@ -181,17 +181,17 @@ def _status(record: CellRecord) -> str:
     return "measured" if record.has_figures else "voided"
 
 
-def _why_nothing(run: RunRecord, record: CellRecord) -> str:
+def _why_no_figures(run: RunRecord, record: CellRecord) -> str:
     if not record.visits:
         return f"the run was {run.status.replace('_', ' ')}"
-    rounds = [found for found in run.rounds if found.group == record.cell.group]
+    rounds = [each for each in run.rounds if each.group == record.cell.group]
     return f"every round was voided: {card.why_void(rounds)}"
 
 
 def _speedup(cell: Cell, reference: Cell | None, logs: Mapping[Cell, ByVisit]) -> Interval:
     if reference is None or not logs.get(cell) or not logs.get(reference):
-        return means.NOTHING
-    if reference == cell:  # by definition, and with nothing to be unsure of
+        return means.NO_INTERVAL
+    if reference == cell:  # 1 by definition, so there is no interval
         return Interval(estimate=1.0, low=math.nan, high=math.nan, sets=0)
     return stats.over_sets(stats.log_ratios(logs[cell], logs[reference]))
 
@@ -208,7 +208,7 @@ def _largest(record: CellRecord, name: str) -> Any:
     return max(_values(record, name), default=None)
 
 
-def _middle(record: CellRecord, name: str) -> Any:
-    """The median over the sets' workers: the largest would grow with their number."""
+def _median(record: CellRecord, name: str) -> Any:
+    """Return the median over the sets' workers; the maximum would grow with the number of sets."""
     values = _values(record, name)
     return median_low(values) if values else None

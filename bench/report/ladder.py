@@ -1,7 +1,7 @@
-"""The ladder: what each factor between two networks costs or saves, one at a time.
+"""The ladder: the cost of each factor between two networks, one factor at a time.
 
-Two networks of the registry are neighbours where they differ in one factor; a step goes from one to
-the other, in the same mode, and its ratio is taken as every ratio: within rounds, over sets.
+Two networks of the registry are neighbours if they differ in one factor. A step goes from one to
+the other in the same mode. Its ratio is computed like every ratio: within rounds, then over sets.
 """
 
 import math
@@ -23,9 +23,9 @@ from googlenet.variants import VARIANTS
 
 NOTHING_SHOWN = "no difference shown"
 NOT_TOGETHER = "not measured together"
-# Act in training only: they are no part of what a forward pass computes.
+# Dropouts act in training only, so they do not change what a forward pass computes.
 _DROPOUTS = frozenset({"dropout", "aux_dropout"})
-WHERE_COLUMNS = (
+GROUP_COLUMNS = (
     Column(name="dtype", heading="dtype", is_text=True),
     Column(name="batch_size", heading="batch", is_text=True),
     Column(name="task", heading="task", is_text=True),
@@ -52,12 +52,12 @@ STEP_COLUMNS = (
     Column(name="shown", heading="shown", is_text=True),
 )
 INTERACTION_COLUMNS = (
-    *WHERE_COLUMNS,
+    *GROUP_COLUMNS,
     Column(name="mode", heading="mode", is_text=True),
-    Column(name="first", heading="one", is_text=True),
-    Column(name="second", heading="other", is_text=True),
-    Column(name="first_ratio", heading="latency × of one", write=scaled(1, 3), rank=3),
-    Column(name="second_ratio", heading="of the other", write=scaled(1, 3), rank=3),
+    Column(name="first", heading="first factor", is_text=True),
+    Column(name="second", heading="second factor", is_text=True),
+    Column(name="first_ratio", heading="latency × of first", write=scaled(1, 3), rank=3),
+    Column(name="second_ratio", heading="of second", write=scaled(1, 3), rank=3),
     Column(name="both_ratio", heading="of both", write=scaled(1, 3), rank=3),
     Column(name="interaction", heading="both / product", write=scaled(1, 3), bounded=True),
     Column(name="shown", heading="shown", is_text=True),
@@ -80,18 +80,18 @@ _INTERACTION_FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LadderStep:
-    """Two neighbours of the registry."""
+    """A step between two neighbours of the registry."""
 
     before: str
     after: str
     factor: str
     is_same_network: bool
-    """Whether only the code differs, and not what it computes."""
+    """Whether the two networks compute the same, so that only the code differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Square:
-    """Two factors alone and together: four networks."""
+    """Four networks: a base, each of two factors alone, and both factors together."""
 
     base: str
     first: str
@@ -100,7 +100,7 @@ class Square:
 
 
 def steps(archs: Collection[str]) -> tuple[LadderStep, ...]:
-    """Every pair of neighbours among these archs, in the order of the registry."""
+    """Return the steps between neighbours among ``archs``, in the order of the registry."""
     return tuple(
         LadderStep(
             before=variant.neighbour,
@@ -114,75 +114,80 @@ def steps(archs: Collection[str]) -> tuple[LadderStep, ...]:
 
 
 def path(archs: Collection[str]) -> tuple[LadderStep, ...]:
-    """The longest way from a network down to its neighbours' neighbours: the ladder itself."""
-    found = {step.after: step for step in steps(archs)}
-    ways = [tuple(_way_to(name, found)) for name in found]
-    return max(ways, key=len, default=())
+    """Return the longest chain of steps among ``archs``; empty if there are no steps."""
+    by_after = {step.after: step for step in steps(archs)}
+    chains = [tuple(_chain_to(name, by_after)) for name in by_after]
+    return max(chains, key=len, default=())
 
 
 def squares(archs: Collection[str]) -> tuple[Square, ...]:
-    """Every two factors that were measured alone and together, of networks in the same code."""
+    """Return the pairs of factors that ``archs`` has alone and together, in the same code."""
     known = {name: VARIANTS[name].config for name in archs if name in VARIANTS}
     configs = {name: config for name, config in known.items() if config is not None}
-    found = {}
+    result = {}
     for base, first, second in product(configs, repeat=3):
-        one, other = (_differs(configs[base], configs[name]) for name in (first, second))
-        if not one or not other or one.keys() & other.keys() or first > second:
+        change_1, change_2 = (_changes(configs[base], configs[name]) for name in (first, second))
+        if not change_1 or not change_2 or change_1.keys() & change_2.keys() or first > second:
             continue
-        together = {**one, **other}
+        together = {**change_1, **change_2}
         for both, config in configs.items():
-            if _differs(configs[base], config) == together and _is_start(base, configs):
-                found[first, second] = Square(base=base, first=first, second=second, both=both)
-    return tuple(found.values())
+            if _changes(configs[base], config) == together and _is_base(base, configs):
+                result[first, second] = Square(base=base, first=first, second=second, both=both)
+    return tuple(result.values())
 
 
 @cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
-    """A row for each step in each mode of each group; ratios are of what comes after to before."""
+    """Return a row for each step in each mode of each group; ratios are after / before."""
     rows = [
-        _row(step, of_mode, beside) for of_mode, beside in _modes(run) for step in steps(of_mode)
+        _row(step, of_mode, reference)
+        for of_mode, reference in _modes(run)
+        for step in steps(of_mode)
     ]
     return pd.DataFrame(rows, columns=list(_STEP_FIELDS))
 
 
 @cached_per_run
 def interactions(run: RunRecord) -> pd.DataFrame:
-    """A row for each square in each mode of each group.
+    """Return a row for each square in each mode of each group.
 
-    The interaction is the ratio of both factors together to the product of each alone: 1 where
-    they add up, as logarithms do.
+    The interaction is the ratio of both factors together, divided by the product of the ratios of
+    each alone. It is 1 if the factors are independent: their log ratios add up.
     """
     rows = [
-        _interaction(square, of_mode, beside)
-        for of_mode, beside in _modes(run)
+        _interaction(square, of_mode, reference)
+        for of_mode, reference in _modes(run)
         for square in squares(of_mode)
     ]
     return pd.DataFrame(rows, columns=list(_INTERACTION_FIELDS))
 
 
-def shown(found: Interval, *, above: str, below: str) -> str:
-    """What an interval of a ratio shows: nothing where it contains 1, or has no bounds."""
-    if not found.sets:
+def effect_shown(ratio: Interval, *, above: str, below: str) -> str:
+    """Return the effect that the interval of a ratio shows: ``above`` 1, ``below`` 1 or none.
+
+    The interval shows nothing if it contains 1 or has no bounds.
+    """
+    if not ratio.sets:
         return NOT_TOGETHER
-    if found.low > 1:
+    if ratio.low > 1:
         return above
-    return below if found.high < 1 else NOTHING_SHOWN
+    return below if ratio.high < 1 else NOTHING_SHOWN
 
 
 def _modes(run: RunRecord) -> Iterator[tuple[Mapping[str, CellRecord], CellRecord | None]]:
-    """The archs with figures of each mode of each group, and the group's reference."""
+    """Yield, for each mode of each group, its archs with figures and the group's reference."""
     for group, measured in run.measured.items():
         for mode in dict.fromkeys(record.cell.mode for record in measured):
-            of_mode = {one.cell.arch: one for one in measured if one.cell.mode == mode}
+            of_mode = {record.cell.arch: record for record in measured if record.cell.mode == mode}
             yield of_mode, run.reference(group)
 
 
 def _row(
-    step: LadderStep, records: Mapping[str, CellRecord], beside: CellRecord | None
+    step: LadderStep, records: Mapping[str, CellRecord], reference: CellRecord | None
 ) -> dict[str, object]:
     before, after = records[step.before], records[step.after]
-    # Of latencies: how many times as fast what comes before is.
-    latency = stats.speedup(before, after, beside=beside)
+    # The speedup of before over after is the ratio of the latencies, after / before.
+    latency = stats.speedup(before, after, reference=reference)
     before_s = stats.latency(before).estimate
     return {
         **_group(after.cell),
@@ -193,37 +198,39 @@ def _row(
         "params_delta": _delta(before, after, "params"),
         "macs_per_image_delta": _delta(before, after, "macs_per_image"),
         **bounded("latency_ratio", latency),
-        **bounded("throughput_ratio", _throughput(before, after, beside) or _inverse(latency)),
+        **bounded("throughput_ratio", _throughput(before, after, reference) or _inverse(latency)),
         "latency_delta_s": before_s * (latency.estimate - 1),
         "latency_delta_s_low": before_s * (latency.low - 1),
         "latency_delta_s_high": before_s * (latency.high - 1),
         "sets": latency.sets,
-        "shown": shown(latency, above="slower", below="faster"),
+        "shown": effect_shown(latency, above="slower", below="faster"),
     }
 
 
 def _throughput(
-    before: CellRecord, after: CellRecord, beside: CellRecord | None
+    before: CellRecord, after: CellRecord, reference: CellRecord | None
 ) -> Interval | None:
-    """The ratio of back-to-back blocks' throughputs, where there are any."""
+    """Return the ratio of the throughputs in back-to-back blocks; None if there are no blocks."""
     if not (before.has_blocks and after.has_blocks):
         return None
     of_before, of_after = stats.log_throughputs(before), stats.log_throughputs(after)
-    through = {} if beside is None else stats.log_throughputs(beside)
-    return stats.over(stats.between(of_before, of_after, through))
+    reference_logs = {} if reference is None else stats.log_throughputs(reference)
+    return stats.over(stats.log_speedups(of_before, of_after, reference_logs))
 
 
 def _interaction(
-    square: Square, records: Mapping[str, CellRecord], beside: CellRecord | None
+    square: Square, records: Mapping[str, CellRecord], reference: CellRecord | None
 ) -> dict[str, object]:
     logs = {name: stats.log_latencies(records[name]) for name in _names(square)}
-    through = {} if beside is None else stats.log_latencies(beside)
+    reference_logs = {} if reference is None else stats.log_latencies(reference)
     first, second, both = (
-        stats.between(logs[square.base], logs[name], through)
+        stats.log_speedups(logs[square.base], logs[name], reference_logs)
         for name in (square.first, square.second, square.both)
     )
     shared = [index for index in both if index in first and index in second]
-    found = stats.over({index: both[index] - first[index] - second[index] for index in shared})
+    interaction = stats.over(
+        {index: both[index] - first[index] - second[index] for index in shared}
+    )
     return {
         **_group(records[square.both].cell),
         "mode": records[square.both].cell.mode,
@@ -234,9 +241,9 @@ def _interaction(
         "first_ratio": stats.over(first).estimate,
         "second_ratio": stats.over(second).estimate,
         "both_ratio": stats.over(both).estimate,
-        **bounded("interaction", found),
-        "sets": found.sets,
-        "shown": shown(found, above="cost more together", below="cost less together"),
+        **bounded("interaction", interaction),
+        "sets": interaction.sets,
+        "shown": effect_shown(interaction, above="cost more together", below="cost less together"),
     }
 
 
@@ -248,37 +255,40 @@ def _group(cell: Cell) -> dict[str, object]:
     return {name: getattr(cell, name) for name in GROUPED_BY}
 
 
-def _inverse(found: Interval) -> Interval:
+def _inverse(ratio: Interval) -> Interval:
     return Interval(
-        estimate=1 / found.estimate,
-        low=1 / found.high,
-        high=1 / found.low,
-        sets=found.sets,
-        trimmed=found.trimmed,
+        estimate=1 / ratio.estimate,
+        low=1 / ratio.high,
+        high=1 / ratio.low,
+        sets=ratio.sets,
+        trimmed=ratio.trimmed,
     )
 
 
 def _delta(before: CellRecord, after: CellRecord, name: str) -> float:
-    one, other = (record.cost.get(name) for record in (before, after))
-    return math.nan if one is None or other is None else float(other - one)
+    old, new = (record.cost.get(name) for record in (before, after))
+    return math.nan if old is None or new is None else float(new - old)
 
 
-def _way_to(name: str, found: Mapping[str, LadderStep]) -> Iterator[LadderStep]:
-    if name in found:
-        yield from _way_to(found[name].before, found)
-        yield found[name]
+def _chain_to(name: str, by_after: Mapping[str, LadderStep]) -> Iterator[LadderStep]:
+    if name in by_after:
+        yield from _chain_to(by_after[name].before, by_after)
+        yield by_after[name]
 
 
-def _differs(one: GoogLeNetConfig, other: GoogLeNetConfig) -> dict[str, object]:
-    """The fields of ``other`` that are not as ``one`` has them."""
-    names = (field.name for field in fields(one) if field.name not in _DROPOUTS)
-    return {name: getattr(other, name) for name in names if _unlike(one, other, name)}
+def _changes(base: GoogLeNetConfig, config: GoogLeNetConfig) -> dict[str, object]:
+    """Return the fields of ``config`` that differ from ``base``, except dropouts."""
+    names = (field.name for field in fields(base) if field.name not in _DROPOUTS)
+    return {name: getattr(config, name) for name in names if _is_changed(base, config, name)}
 
 
-def _unlike(one: GoogLeNetConfig, other: GoogLeNetConfig, name: str) -> bool:
-    return bool(getattr(one, name) != getattr(other, name))
+def _is_changed(base: GoogLeNetConfig, config: GoogLeNetConfig, name: str) -> bool:
+    return bool(getattr(base, name) != getattr(config, name))
 
 
-def _is_start(base: str, configs: Mapping[str, GoogLeNetConfig]) -> bool:
-    """Whether a network is where others start from: each square has four corners, and one base."""
+def _is_base(base: str, configs: Mapping[str, GoogLeNetConfig]) -> bool:
+    """Return whether the neighbour of ``base`` is not among ``configs``.
+
+    A square has four corners, but only one base.
+    """
     return VARIANTS[base].neighbour not in configs

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report import circumstances as about
+from bench.report import circumstances as run_circumstances
 from bench.report import (
     explanations,
     findings,
@@ -21,26 +21,31 @@ from bench.report import (
 )
 from bench.report.chart import Chart
 from bench.report.findings import Findings
-from bench.report.stage_findings import findings as looked_into
+from bench.report.stage_findings import findings as stage_findings
 from bench.stages import table as stages
 from bench.tables import Column, as_markdown, escaped, filled
 
-STATUS = {status: f"**Partial:** {why}" if why else "" for status, why in about.PARTIAL.items()}
+STATUS = {
+    status: f"**Partial:** {why}" if why else ""
+    for status, why in run_circumstances.PARTIAL.items()
+}
 
 
 def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | None = None) -> str:
-    """The whole report: failures first, then what was found, the tables, and the circumstances.
+    """Return the report: failures, findings, tables, explanations and circumstances.
 
-    ``charts`` lie as ``charts/NAME.svg`` beside it; ``inside`` is what ``stages.csv`` holds.
+    ``charts`` are the files ``charts/NAME.svg`` beside it; ``inside`` are the rows of
+    ``stages.csv``.
     """
-    on, cells = run.environment, frame.summary(run)
+    environment, cells = run.environment, frame.summary(run)
     parts = [
-        f"# {escaped(str(on.get('device_name')))}, PyTorch {escaped(str(on.get('torch')))}",
+        f"# {escaped(str(environment.get('device_name')))}, "
+        f"PyTorch {escaped(str(environment.get('torch')))}",
         STATUS.get(run.status, escaped(run.status)),
         *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
         *_failures(run),
     ]
-    parts += _findings([*findings.find(run), *(() if inside is None else looked_into(inside))])
+    parts += _findings([*findings.find(run), *(() if inside is None else stage_findings(inside))])
     for title, rows in summary.groups(cells):
         parts += [f"## {escaped(title)}", as_markdown(summary.shown_columns(run, rows), rows)]
         parts += _pictures(charts, f"latency-{summary.slug(title)}")
@@ -52,28 +57,35 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     ]
     parts += _roofline(run, charts)
     parts += [*_trust(run), *_drift(charts), *_notes(run)]
-    parts += ["## How to read this", explanations.how_to_read(run), explanations.of_energy(cells)]
+    parts += [
+        "## How to read this",
+        explanations.how_to_read(run),
+        explanations.explain_energy(cells),
+    ]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _findings(all_found: Sequence[Findings]) -> list[str]:
+def _findings(groups: Sequence[Findings]) -> list[str]:
     parts = []
-    for found in all_found:
-        sentences = "\n".join(f"- {escaped(sentence)}" for sentence in found.sentences)
-        parts += [f"**{escaped(found.title)}**", sentences]
+    for group in groups:
+        sentences = "\n".join(f"- {escaped(sentence)}" for sentence in group.sentences)
+        parts += [f"**{escaped(group.title)}**", sentences]
     return ["## Findings", *parts, explanations.FINDINGS] if parts else []
 
 
 def _ladder(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
-    """Each factor's cost, and whether two of them add up."""
+    """Return the cost of each factor, and the interactions of two factors."""
     parts = []
     for title, rows in summary.grouped(ladder.frame(run)):
         parts += [f"### {escaped(title)}", as_markdown(ladder.STEP_COLUMNS, rows)]
         parts += _pictures(charts, f"ladder-{summary.slug(title)}")
     squares = ladder.interactions(run)
     if not squares.empty:
-        parts += ["### Do they add up?", as_markdown(ladder.INTERACTION_COLUMNS, squares)]
+        parts += [
+            "### Interactions of two factors",
+            as_markdown(ladder.INTERACTION_COLUMNS, squares),
+        ]
     return ["## One factor at a time", explanations.LADDER, *parts] if parts else []
 
 
@@ -89,7 +101,7 @@ def _largest(run: RunRecord) -> list[str]:
 
 
 def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
-    """Where the time goes, of those networks that were looked into."""
+    """Return where the time goes in each network that ``googlenet-bench stages`` measured."""
     if inside is None:
         return []
     table = stages.render("markdown", inside)
@@ -98,21 +110,21 @@ def _inside(inside: pd.DataFrame | None, charts: Sequence[Chart]) -> list[str]:
 
 
 def _throughput(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
-    """How much a larger batch gains, and where that ends."""
-    found, rows = _pictures(charts, "throughput-"), saturation.frame(run)
+    """Return the throughput against the batch size, and where it saturates."""
+    parts, rows = _pictures(charts, "throughput-"), saturation.frame(run)
     if not rows.empty:
-        found += [as_markdown(filled(saturation.COLUMNS, rows), rows), explanations.SATURATION]
-    return ["## Throughput against batch size", *found] if found else []
+        parts += [as_markdown(filled(saturation.COLUMNS, rows), rows), explanations.SATURATION]
+    return ["## Throughput against batch size", *parts] if parts else []
 
 
 def _drift(charts: Sequence[Chart]) -> list[str]:
-    found = "\n\n".join(_pictures(charts, "drift-"))
+    pictures = "\n\n".join(_pictures(charts, "drift-"))
     title = "The samples, round by round"
-    return [f"<details><summary>{title}</summary>\n\n{found}\n\n</details>"] if found else []
+    return [f"<details><summary>{title}</summary>\n\n{pictures}\n\n</details>"] if pictures else []
 
 
 def _pictures(charts: Sequence[Chart], prefix: str) -> list[str]:
-    """Charts whose names begin so, each with its caption."""
+    """Return the charts whose names start with ``prefix``, each with its caption."""
     return [
         f"![{escaped(chart.title)}](charts/{chart.name}.svg)\n\n*{escaped(chart.caption)}*"
         for chart in charts
@@ -133,12 +145,12 @@ def _failures(run: RunRecord) -> list[str]:
 
 
 def _notes(run: RunRecord) -> list[str]:
-    said = [f"- {escaped(note)}" for note in notes.collect(run)]
-    return ["## Notes", "\n".join(said)] if said else []
+    lines = [f"- {escaped(note)}" for note in notes.collect(run)]
+    return ["## Notes", "\n".join(lines)] if lines else []
 
 
 def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
-    """Each cell under what its device does, where that was measured."""
+    """Return each cell's share of its device's limit, if that was measured."""
     ceilings, rows = roofline.ceilings(run), roofline.frame(run)
     if ceilings.empty or rows.empty:
         return []
@@ -147,39 +159,48 @@ def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
         as_markdown(filled(roofline.CEILING_COLUMNS, ceilings), ceilings),
         as_markdown(filled(roofline.COLUMNS, rows), rows),
         *_pictures(charts, "roofline-"),
-        explanations.of_roofline(run),
+        explanations.explain_roofline(run),
     ]
 
 
 def _trust(run: RunRecord) -> list[str]:
-    """What the run says of itself."""
-    found = trust.assess(run)
-    if not found:
+    """Return the control, the precision and the voided rounds of each group."""
+    groups = trust.assess(run)
+    if not groups:
         return []
-    rows = trust.table(found)
+    rows = trust.table(groups)
     table = as_markdown(trust.columns(rows), rows)
-    return ["## Can this run be trusted?", table, explanations.TRUST, explanations.of_trust(found)]
+    return [
+        "## Can this run be trusted?",
+        table,
+        explanations.TRUST,
+        explanations.explain_trust(groups),
+    ]
 
 
 def circumstances(run: RunRecord) -> list[str]:
-    """In what environment a run was made, by which plan, and where its time went."""
+    """Return the command, the environment, the plan and the wall time of a run."""
     return [
-        f"Made by {_code(str(run.plan.get('command')))}.",
-        _pairs("fact", about.facts(run)),
-        _pairs("plan", about.plan(run)),
-        _pairs("wall time, s", about.wall_time_s(run)),
+        f"Command: {_code(str(run.plan.get('command')))}.",
+        _pairs("fact", run_circumstances.facts(run)),
+        _pairs("plan", run_circumstances.plan(run)),
+        _pairs("wall time, s", run_circumstances.wall_time_s(run)),
         *_settings(run),
     ]
 
 
 def _settings(run: RunRecord) -> list[str]:
-    """What workers started with, each with its reason."""
-    does, rows = about.what_workers_had(run), about.settings(run)
-    if not does:
+    """Return the variables that workers started with and their reasons."""
+    effect, rows = run_circumstances.environment_effect(run), run_circumstances.settings(run)
+    if not effect:
         return []
     name = _code(str(run.plan.get("environment")))
-    what = f"Workers started in the environment {name}: {does}."
-    return [what] if rows.empty else [what, as_markdown(about.SETTING_COLUMNS, rows)]
+    sentence = f"Workers started in the environment {name}: {effect}."
+    return (
+        [sentence]
+        if rows.empty
+        else [sentence, as_markdown(run_circumstances.SETTING_COLUMNS, rows)]
+    )
 
 
 def _pairs(heading: str, values: Mapping[str, object]) -> str:
@@ -194,19 +215,19 @@ def _pairs(heading: str, values: Mapping[str, object]) -> str:
 
 
 def fenced(text: str) -> str:
-    """Text in a code fence that it cannot close."""
+    """Return ``text`` in a code fence that the text cannot close."""
     fence = _backticks(text, least=3)
     return f"{fence}\n{text}\n{fence}"
 
 
 def _code(text: str) -> str:
-    """Text in a line of code that it cannot close."""
+    """Return ``text`` as a code span that the text cannot close."""
     quote = _backticks(text, least=1)
     inside = " ".join(text.split())
     return f"{quote} {inside} {quote}" if "`" in text else f"{quote}{inside}{quote}"
 
 
 def _backticks(text: str, *, least: int) -> str:
-    """More backticks in a row than there are anywhere in the text."""
+    """Return at least ``least`` backticks, and more in a row than the text contains."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     return "`" * max(least, longest + 1)

@@ -1,4 +1,4 @@
-"""Words: what ratios and lists of cells are called in sentences. Pure."""
+"""Phrases for sentences: ratios, intervals and names of cells as text. Pure."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,35 +7,36 @@ from bench.means import Interval
 from bench.records.record import CellRecord
 
 
-def percent(ratio: Interval, what: str = "latency") -> str:
-    """A change of so many percent, with its interval: less or more of something."""
-    lower = ratio.estimate < 1
-    ends = (ratio.low, ratio.high) if not lower else (ratio.high, ratio.low)
-    sign = -1 if lower else 1
+def percent_change(ratio: Interval, what: str = "latency") -> str:
+    """Return a change in percent with its interval: ``2.1 % (0.5–3.8) more latency``."""
+    is_less = ratio.estimate < 1
+    ends = (ratio.low, ratio.high) if not is_less else (ratio.high, ratio.low)
+    sign = -1 if is_less else 1
     low, high = (f"{sign * (end - 1) * 100:.1f}" for end in ends)
     return (
-        f"{abs(ratio.estimate - 1) * 100:.1f} % ({low}–{high}) {'less' if lower else 'more'} {what}"
+        f"{abs(ratio.estimate - 1) * 100:.1f} % ({low}–{high}) "
+        f"{'less' if is_less else 'more'} {what}"
     )
 
 
-def times(ratio: Interval) -> str:
-    """How many times as fast, with its interval."""
-    return between(ratio, "{:.2f}".format)
+def ratio_text(ratio: Interval) -> str:
+    """Return a ratio with its interval, with two decimals."""
+    return interval_text(ratio, "{:.2f}".format)
 
 
-def between(found: Interval, write: Callable[[float], str], unit: str = "") -> str:
-    """An estimate with its interval, where it has one."""
-    if math.isnan(found.low) or math.isnan(found.high):
-        return f"{write(found.estimate)}{unit} (of {found.sets} set{'s' * (found.sets != 1)})"
-    return f"{write(found.estimate)} ({write(found.low)}–{write(found.high)}){unit}"
+def interval_text(interval: Interval, write: Callable[[float], str], unit: str = "") -> str:
+    """Return an estimate with its interval, or with the number of sets if there is no interval."""
+    if math.isnan(interval.low) or math.isnan(interval.high):
+        return f"{write(interval.estimate)}{unit} ({interval.sets} set{'s' * (interval.sets != 1)})"
+    return f"{write(interval.estimate)} ({write(interval.low)}–{write(interval.high)}){unit}"
 
 
-def named(record: CellRecord) -> str:
-    """A cell among those of its group."""
+def cell_name(record: CellRecord) -> str:
+    """Return the name of a cell within its group."""
     return f"{record.cell.arch} in {record.cell.mode}"
 
 
-def some(names: Sequence[str]) -> str:
-    """The first of many names, and how many more there are."""
+def shortened_list(names: Sequence[str]) -> str:
+    """Return the first four names and the number of the others."""
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return f"{', '.join(names[:4])}{more}"

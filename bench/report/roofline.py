@@ -1,7 +1,7 @@
-"""The roofline: how far each cell is from the most that its device does (Williams et al. 2009).
+"""The roofline model: each cell's rate relative to its device's limit (Williams et al. 2009).
 
-Either the device's best rate of multiply-accumulates bounds a cell, or its bandwidth times the
-cell's arithmetic intensity: multiply-accumulates for each byte that must be moved at the least.
+A cell is bound either by the device's best rate of multiply-accumulates, or by its bandwidth times
+the cell's arithmetic intensity: multiply-accumulates per byte that must be moved at least.
 """
 
 import math
@@ -18,7 +18,7 @@ from bench.records.record import CellRecord, RunRecord
 from bench.report.run_cache import cached_per_run
 from bench.tables import Column, bounded, scaled
 
-KINDS = ("product", "convolution", "channels_last_convolution")  # what a ceiling probes
+KINDS = ("product", "convolution", "channels_last_convolution")  # kinds of ceiling probes
 TRAINING = "a training step's multiply-accumulates are not counted"
 OLD = "its activations were not counted"
 
@@ -33,7 +33,7 @@ CEILING_COLUMNS = (
         heading="convolutions, channels_last GMAC/s",
         write=_GIGA,
     ),
-    Column(name="best", heading="the best of all", is_text=True),
+    Column(name="best", heading="fastest probe", is_text=True),
     Column(name="bandwidth_bytes_per_s", heading="copies GB/s", write=_GIGA),
 )
 COLUMNS = (
@@ -54,35 +54,35 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roofline:
-    """A cell under its device's roof; NaN is what is not known."""
+    """A cell's rate and the limits of its device; unknown values are NaN."""
 
     achieved_mac_per_s: Interval
-    """Multiply-accumulates of a batch over the time of an iteration."""
+    """Multiply-accumulates of a batch divided by the time of an iteration."""
     ceiling_mac_per_s: float
     bandwidth_bytes_per_s: float
     intensity_mac_per_byte: float
     reason: str
-    """Why something is not known; empty where all is."""
+    """Why a value is unknown; empty if all are known."""
 
     @property
     def attainable_mac_per_s(self) -> float:
-        """What either bound leaves."""
+        """The lower of the two bounds; NaN if one is unknown."""
         moved = self.intensity_mac_per_byte * self.bandwidth_bytes_per_s
-        return float(np.minimum(self.ceiling_mac_per_s, moved))  # NaN where either is
+        return float(np.minimum(self.ceiling_mac_per_s, moved))
 
     @property
     def share_of_ceiling(self) -> Interval:
-        """1 is all that the device does in the cell's dtype."""
+        """The achieved rate divided by the device's best rate in the cell's dtype."""
         return _divided(self.achieved_mac_per_s, self.ceiling_mac_per_s)
 
     @property
     def share_of_attainable(self) -> Interval:
-        """1 is all that the device does at the cell's arithmetic intensity."""
+        """The achieved rate divided by the attainable rate at the cell's arithmetic intensity."""
         return _divided(self.achieved_mac_per_s, self.attainable_mac_per_s)
 
     @property
     def bound(self) -> str | None:
-        """Which roof is the lower: ``compute`` or ``memory``; None where that is not known."""
+        """The lower bound: ``compute`` or ``memory``; None if unknown."""
         if math.isnan(self.attainable_mac_per_s):
             return None
         return "compute" if self.attainable_mac_per_s == self.ceiling_mac_per_s else "memory"
@@ -91,7 +91,7 @@ class Roofline:
 def compute(
     record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], iteration_s: Interval
 ) -> Roofline:
-    """A cell whose iterations take so long, under the one of the run's ceilings that is its own."""
+    """Return the roofline of a cell with this time per iteration, under its dtype's ceiling."""
     cell = record.cell
     facts = ceilings.get(cell.dtype, {})
     macs = record.cost.get("macs_per_image") if cell.task == "infer" else None
@@ -112,12 +112,12 @@ def compute(
 
 @cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
-    """One row for each measured cell, under the ceiling of its dtype."""
+    """Return one row for each measured cell, with the ceiling of its dtype."""
     rows = []
     for record in run.cells:
         if not record.has_figures:
             continue
-        found, cell = compute(record, run.ceilings, stats.iteration(record)), record.cell
+        result, cell = compute(record, run.ceilings, stats.iteration(record)), record.cell
         rows.append(
             {
                 "arch": cell.arch,
@@ -126,22 +126,22 @@ def frame(run: RunRecord) -> pd.DataFrame:
                 "batch_size": cell.batch_size,
                 "task": cell.task,
                 "device": cell.device,
-                **bounded("achieved_mac_per_s", found.achieved_mac_per_s),
-                "ceiling_mac_per_s": found.ceiling_mac_per_s,
-                "bandwidth_bytes_per_s": found.bandwidth_bytes_per_s,
-                "intensity_mac_per_byte": found.intensity_mac_per_byte,
-                "attainable_mac_per_s": found.attainable_mac_per_s,
-                **bounded("share_of_ceiling", found.share_of_ceiling),
-                **bounded("share_of_attainable", found.share_of_attainable),
-                "bound": found.bound,
-                "reason": found.reason or None,
+                **bounded("achieved_mac_per_s", result.achieved_mac_per_s),
+                "ceiling_mac_per_s": result.ceiling_mac_per_s,
+                "bandwidth_bytes_per_s": result.bandwidth_bytes_per_s,
+                "intensity_mac_per_byte": result.intensity_mac_per_byte,
+                "attainable_mac_per_s": result.attainable_mac_per_s,
+                **bounded("share_of_ceiling", result.share_of_ceiling),
+                **bounded("share_of_attainable", result.share_of_attainable),
+                "bound": result.bound,
+                "reason": result.reason or None,
             }
         )
     return pd.DataFrame(rows)
 
 
 def ceilings(run: RunRecord) -> pd.DataFrame:
-    """One row for each dtype whose ceiling was measured: the best rate of each kind of probe."""
+    """Return one row for each dtype with a ceiling: the best rate of each kind of probe."""
     rows = []
     for dtype, facts in run.ceilings.items():
         if not (rates := best(facts)):
@@ -160,16 +160,16 @@ def ceilings(run: RunRecord) -> pd.DataFrame:
 
 
 def best(facts: Mapping[str, Any]) -> dict[str, float]:
-    """The best rate of each kind of probe, in multiply-accumulates a second."""
-    found: dict[str, float] = {}
+    """Return the best rate of each kind of probe, in multiply-accumulates per second."""
+    rates: dict[str, float] = {}
     for probe in facts.get("probes", ()):
         kind, rate = str(probe["kind"]), float(probe["mac_per_s"])
-        found[kind] = max(rate, found.get(kind, 0.0))
-    return found
+        rates[kind] = max(rate, rates.get(kind, 0.0))
+    return rates
 
 
 def _least_bytes(record: CellRecord, facts: Mapping[str, Any]) -> float:
-    """What a batch must move: weights read once, every activation written once and read once."""
+    """Return the bytes a batch must move: weights read once, activations written and read once."""
     params = float(record.cost.get("params", math.nan))
     activations = float(record.cost.get("activations_per_image", math.nan))
     elements = params + 2 * activations * record.cell.batch_size
@@ -177,17 +177,17 @@ def _least_bytes(record: CellRecord, facts: Mapping[str, Any]) -> float:
 
 
 def _reason(record: CellRecord, facts: Mapping[str, Any]) -> str:
-    """Why something is not known of a measured cell."""
+    """Return why a value of a measured cell is unknown; empty if all are known."""
     if record.cell.task != "infer":
         return TRAINING
     if "macs_per_image" not in record.cost:
-        return f"its cost is not known: {record.cost.get('error', 'it was not counted')}"
+        return f"its cost is unknown: {record.cost.get('error', 'it was not counted')}"
     if not best(facts):
         dtype = record.cell.dtype
-        return f"the ceiling of {dtype} is not known: {facts.get('error', 'it was not measured')}"
+        return f"the ceiling of {dtype} is unknown: {facts.get('error', 'it was not measured')}"
     return "" if "activations_per_image" in record.cost else OLD
 
 
 def _divided(rate: Interval, by: float) -> Interval:
-    by = by or math.nan  # of a network that multiplies nothing nothing is attainable
+    by = by or math.nan  # 0 if a network multiplies nothing: no share is defined
     return replace(rate, estimate=rate.estimate / by, low=rate.low / by, high=rate.high / by)

@@ -1,4 +1,4 @@
-"""Once: what several parts of a report are made of is made once for each run."""
+"""Cache for values derived from a run, so that several sections can share them."""
 
 import functools
 from collections.abc import Callable
@@ -8,18 +8,21 @@ import pandas as pd
 
 from bench.records.record import RunRecord
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
-def cached_per_run(make: Callable[[RunRecord], Made]) -> Callable[[RunRecord], Made]:
-    """Have a function of a run keep what it makes with the run; of a frame, callers get copies."""
-    name = f"{make.__module__}.{make.__qualname__}"
+def cached_per_run(compute: Callable[[RunRecord], Value]) -> Callable[[RunRecord], Value]:
+    """Decorate a function of a run to store its result with the run.
 
-    @functools.wraps(make)
-    def made(run: RunRecord) -> Made:
-        if name not in run.made:
-            run.made[name] = make(run)
-        found: Made = run.made[name]
-        return found.copy() if isinstance(found, pd.DataFrame) else found
+    If the result is a data frame, callers get copies.
+    """
+    name = f"{compute.__module__}.{compute.__qualname__}"
 
-    return made
+    @functools.wraps(compute)
+    def cached(run: RunRecord) -> Value:
+        if name not in run.derived:
+            run.derived[name] = compute(run)
+        value: Value = run.derived[name]
+        return value.copy() if isinstance(value, pd.DataFrame) else value
+
+    return cached

@@ -1,10 +1,10 @@
-"""Saturation: from which batch size on a larger batch hardly gains throughput any more. Pure.
+"""Saturation: the batch size from which a larger batch hardly increases the throughput. Pure.
 
-Of each arch, mode, dtype and task that was measured at three batch sizes or more. Batch sizes are
-groups of their own, measured minutes apart, so that their throughputs are not compared within a
-round: the share of the best is taken within each set, and its interval over the sets. Drift slower
-than a set cancels in it, and none faster; and the best is picked from the figures that it is
-compared by. So nothing here is said to be shown.
+It is computed for each arch, mode, dtype and task that was measured at three or more batch sizes.
+Batch sizes are separate groups, measured minutes apart, so their throughputs are not compared
+within a round: the share of the best is computed within each set, and its interval over the sets.
+Only drift slower than a set cancels in the share. The best is also picked from the same figures
+with which it is compared. Therefore no result here is called shown.
 """
 
 import math
@@ -20,11 +20,11 @@ from bench.records.record import CellRecord, RunRecord
 from bench.report.run_cache import cached_per_run
 from bench.tables import Column, bounded, milliseconds, scaled
 
-LEAST_SIZES = 3  # two are a line, and say nothing of where it bends
-NEAR = 0.95  # of the best throughput: the rest is not worth a larger batch's latency
+MIN_SIZES = 3  # batch sizes; two points form a line, which does not show where the curve bends
+NEAR = 0.95  # share of the best throughput; the rest is not worth a larger batch's latency
 NOT_REACHED = "a larger batch may give more"
 BY_INTERVALS, UNSURE = "by these intervals", "by the estimates alone"
-_FACTORS = ("arch", "mode", "dtype", "task", "device")  # all that tells cells apart but the batch
+_FACTORS = ("arch", "mode", "dtype", "task", "device")  # fields of a cell except the batch
 COLUMNS = (
     Column(name="arch", heading="arch", is_text=True),
     Column(name="mode", heading="mode", is_text=True),
@@ -38,21 +38,21 @@ COLUMNS = (
     Column(name="images_per_s", heading="its images/s", write=scaled(1, 1)),
     Column(name="share_of_best", heading="% of best", write=scaled(100, 1), bounded=True),
     Column(name="latency_s", heading="its latency ms", write=milliseconds),
-    Column(name="shown", heading="how sure", is_text=True),
+    Column(name="shown", heading="certainty", is_text=True),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saturation:
-    """What batch sizes of one network, executed in one way, come to."""
+    """The batch sizes of one arch, mode, dtype and task on a device, and where they saturate."""
 
     cells: tuple[CellRecord, ...]
-    """By batch size, the smallest first; each has figures."""
+    """Cells with figures, in ascending order of batch size."""
     shares: Mapping[int, Interval]
-    """Of the best throughput, by batch size; the best's own has no interval."""
+    """Share of the best throughput, by batch size; that of the best itself has no interval."""
     best: CellRecord
     near: CellRecord
-    """The smallest within 5 % of the best, by the estimates."""
+    """The smallest batch within 5 % of the best, by the estimates."""
 
     @property
     def is_reached(self) -> bool:
@@ -61,7 +61,7 @@ class Saturation:
 
     @property
     def is_by_intervals(self) -> bool:
-        """Whether no interval allows a smaller or a larger batch to be the first near the best."""
+        """Whether the intervals exclude that another batch is the smallest near the best."""
         own = self.shares[self.near.cell.batch_size]
         smaller = (
             self.shares[record.cell.batch_size]
@@ -82,62 +82,62 @@ class Saturation:
 
 @cached_per_run
 def find(run: RunRecord) -> tuple[Saturation, ...]:
-    """What the batch sizes of a run come to, wherever there are enough of them."""
+    """Return the saturation of each sweep with at least ``MIN_SIZES`` batch sizes."""
     sweeps: dict[tuple[str, ...], list[CellRecord]] = {}
     for record in run.cells:
         if record.has_figures:
             sweeps.setdefault(_key(record.cell), []).append(record)
-    return tuple(_of(records) for records in sweeps.values() if len(records) >= LEAST_SIZES)
+    return tuple(_of(records) for records in sweeps.values() if len(records) >= MIN_SIZES)
 
 
 @cached_per_run
 def frame(run: RunRecord) -> pd.DataFrame:
-    """One row for each network, mode, dtype and task with enough batch sizes."""
+    """Return one row for each arch, mode, dtype and task with enough batch sizes."""
     rows = []
-    for found in find(run):
-        near, best = found.near, found.best
+    for result in find(run):
+        near, best = result.near, result.best
         rows.append(
             {
                 **dict(zip(_FACTORS, _key(near.cell), strict=True)),
-                "batch_sizes": ", ".join(str(record.cell.batch_size) for record in found.cells),
+                "batch_sizes": ", ".join(str(record.cell.batch_size) for record in result.cells),
                 "best_batch_size": best.cell.batch_size,
                 **bounded("best_images_per_s", stats.throughput(best)),
                 "saturated_from": near.cell.batch_size,
                 **bounded("images_per_s", stats.throughput(near)),
-                **bounded("share_of_best", found.shares[near.cell.batch_size]),
+                **bounded("share_of_best", result.shares[near.cell.batch_size]),
                 **bounded("latency_s", stats.latency(near)),
-                "is_reached": found.is_reached,
-                "shown": _how_sure(found),
+                "is_reached": result.is_reached,
+                "shown": _certainty(result),
             }
         )
     return pd.DataFrame(rows)
 
 
 def findings(run: RunRecord) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """A title for each dtype, task and device, and what their batch sizes show in sentences."""
-    said: dict[str, list[str]] = {}
-    for found in find(run):
-        cell = found.near.cell
+    """Yield a title for each dtype, task and device, with sentences about its batch sizes."""
+    sentences_by_title: dict[str, list[str]] = {}
+    for result in find(run):
+        cell = result.near.cell
         title = f"{cell.dtype}, {cell.task}, {cell.device}, over batch sizes"
-        said.setdefault(title, []).append(_sentence(found))
-    for title, sentences in said.items():
+        sentences_by_title.setdefault(title, []).append(_sentence(result))
+    for title, sentences in sentences_by_title.items():
         yield title, tuple(sentences)
 
 
-def _sentence(found: Saturation) -> str:
-    near, best = found.near.cell, found.best.cell
+def _sentence(result: Saturation) -> str:
+    near, best = result.near.cell, result.best.cell
     name = f"{near.arch} in {near.mode}"
-    rate = f"{stats.throughput(found.best).estimate:,.0f} images/s"
-    sizes = ", ".join(str(record.cell.batch_size) for record in found.cells)
-    sure = BY_INTERVALS if found.is_by_intervals else UNSURE
-    if not found.is_reached:
+    rate = f"{stats.throughput(result.best).estimate:,.0f} images/s"
+    sizes = ", ".join(str(record.cell.batch_size) for record in result.cells)
+    certainty = BY_INTERVALS if result.is_by_intervals else UNSURE
+    if not result.is_reached:
         return (
-            f"{name} is not saturated: of batches of {sizes} the largest gives the most, {rate}, "
-            f"and none smaller comes within 5 % of it, {sure}."
+            f"{name} is not saturated: among batches {sizes}, the largest has the highest "
+            f"throughput, {rate}, and no smaller batch is within 5 % of it, {certainty}."
         )
     return (
-        f"{name} is saturated from batch {near.batch_size} on, {sure}: of {sizes} it is the "
-        f"smallest within 5 % of the best, {rate} at batch {best.batch_size}."
+        f"{name} is saturated from batch {near.batch_size} on, {certainty}: among batches {sizes}, "
+        f"it is the smallest within 5 % of the best, {rate} at batch {best.batch_size}."
     )
 
 
@@ -145,13 +145,15 @@ def _of(records: Sequence[CellRecord]) -> Saturation:
     ordered = tuple(sorted(records, key=lambda record: record.cell.batch_size))
     best = max(ordered, key=lambda record: stats.throughput(record).estimate)
     logs = {r.cell.batch_size: stats.medians_by_set(stats.log_throughputs(r)) for r in ordered}
-    most = logs[best.cell.batch_size]
+    best_logs = logs[best.cell.batch_size]
     shares = {
-        size: stats.over({index: own[index] - most[index] for index in most if index in own})
-        for size, own in logs.items()
+        size: stats.over(
+            {index: of_size[index] - best_logs[index] for index in best_logs if index in of_size}
+        )
+        for size, of_size in logs.items()
     }
     shares[best.cell.batch_size] = Interval(
-        estimate=1.0, low=math.nan, high=math.nan, sets=len(most)
+        estimate=1.0, low=math.nan, high=math.nan, sets=len(best_logs)
     )
     near = next(
         (record for record in ordered if shares[record.cell.batch_size].estimate >= NEAR), best
@@ -163,6 +165,6 @@ def _key(cell: Cell) -> tuple[str, ...]:
     return tuple(getattr(cell, name) for name in _FACTORS)
 
 
-def _how_sure(found: Saturation) -> str:
-    sure = BY_INTERVALS if found.is_by_intervals else UNSURE
-    return sure if found.is_reached else f"{sure}; {NOT_REACHED}"
+def _certainty(result: Saturation) -> str:
+    certainty = BY_INTERVALS if result.is_by_intervals else UNSURE
+    return certainty if result.is_reached else f"{certainty}; {NOT_REACHED}"

@@ -1,7 +1,7 @@
-"""Several runs side by side: machines, dtypes or versions, which were not measured together.
+"""Several runs side by side: machines, dtypes or versions that were not measured together. Pure.
 
-Pure. Each run's ratios are to its own reference, in which its own drift cancels; latencies of two
-runs hold the difference of two days besides.
+The ratios of each run are to its own reference, so the drift within a run cancels. The difference
+between the latencies of two runs also contains the drift between them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,15 @@ from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
 KEY = ("arch", "mode", "dtype", "batch_size", "task", "device")
 _FIGURES = ("latency_s", "speedup_over_reference", "images_per_s")
 INTRODUCTION = """\
-These runs were **not measured together**: whatever changed between them, the machine's mood too, is
-in the difference of two latencies, and no interval shows it. Ratios are each to the run's own
-reference, measured moments apart, so that they may be compared; in brackets stand 95 % intervals.
+These runs were **not measured together**: the difference between two latencies contains everything
+that changed between the runs, including the machine's drift, and no interval shows that. You can
+compare the ratios, because each is to the run's own reference, measured moments apart. The 95 %
+intervals are in brackets.
 """
 
 
 def tidy(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
-    """A row for each run and cell, the run's label first."""
+    """Return a row for each run and cell; the first column is the run's label."""
     tables = {label: frame.summary(run) for label, run in runs.items()}
     for label, table in tables.items():
         table.insert(0, "run", label)
@@ -32,9 +33,9 @@ def tidy(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
 
 
 def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFrame]:
-    """A row for each cell that a run measured, with figures of every run, and the columns.
+    """Return the columns, and a row for each measured cell with the figures of every run.
 
-    Runs whose dtypes or devices are not the same are put side by side in spite of that.
+    If the runs differ in dtype or device, cells that differ only in these share a row.
     """
     tables = {label: _measured(run) for label, run in runs.items()}
     key = [name for name in KEY if _is_shared(name, list(tables.values()))]
@@ -49,37 +50,44 @@ def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFram
 
 
 def differences(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
-    """A row for each circumstance in which the runs differ, a column for each, from ``0`` on."""
-    found = {label: _circumstances(run) for label, run in runs.items()}
-    names = dict.fromkeys(name for about in found.values() for name in about)
+    """Return a row for each circumstance in which the runs differ, and a column for each run."""
+    all_facts = {label: _circumstances(run) for label, run in runs.items()}
+    names = dict.fromkeys(name for facts in all_facts.values() for name in facts)
     return pd.DataFrame(
         [
-            {"what": name} | {str(at): about.get(name) for at, about in enumerate(found.values())}
+            {"what": name}
+            | {str(index): facts.get(name) for index, facts in enumerate(all_facts.values())}
             for name in names
-            if len({str(about.get(name)) for about in found.values()}) > 1
+            if len({str(facts.get(name)) for facts in all_facts.values()}) > 1
         ],
         columns=["what", *map(str, range(len(runs)))],
     )
 
 
 def render(runs: Mapping[str, RunRecord]) -> str:
-    """The comparison in Markdown."""
+    """Return the comparison in Markdown."""
     columns, table = wide(runs)
     differing = differences(runs)
     parts = [f"# {escaped(', '.join(runs))}: side by side", INTRODUCTION]
     if not differing.empty:
-        headings = {"what": "what", **{str(at): label for at, label in enumerate(runs)}}
+        headings = {"what": "what", **{str(index): label for index, label in enumerate(runs)}}
         parts += [
-            "## What is not the same",
+            "## Differences in circumstances",
             as_markdown(
-                tuple(Column(name=n, heading=said, is_text=True) for n, said in headings.items()),
+                tuple(
+                    Column(name=name, heading=heading, is_text=True)
+                    for name, heading in headings.items()
+                ),
                 differing,
             ),
         ]
     parts += ["## Cells", as_markdown(columns, table)]
     references = {label: ", ".join(_references(run)) for label, run in runs.items()}
     parts += [
-        "\n".join(f"- {escaped(label)}: × is to {escaped(to)}." for label, to in references.items())
+        "\n".join(
+            f"- {escaped(label)}: × is the speedup over {escaped(to)}."
+            for label, to in references.items()
+        )
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -90,11 +98,11 @@ def _measured(run: RunRecord) -> pd.DataFrame:
 
 
 def _is_shared(name: str, tables: Sequence[pd.DataFrame]) -> bool:
-    """Whether a field tells cells apart, and not just runs, each of which has one of its own."""
+    """Return whether a field distinguishes cells and not only runs with one value each."""
     if name not in ("dtype", "device"):
         return True
-    found = [frozenset(table[name]) for table in tables]
-    return len(set(found)) == 1 or any(len(values) > 1 for values in found)
+    by_run = [frozenset(table[name]) for table in tables]
+    return len(set(by_run)) == 1 or any(len(values) > 1 for values in by_run)
 
 
 def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column, ...]:
@@ -115,14 +123,14 @@ def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column,
 
 
 def _circumstances(run: RunRecord) -> dict[str, Any]:
-    facts = (of_run(run) for of_run in CIRCUMSTANCES.values())
-    about = {name: value for found in facts for name, value in found.items()}
+    groups = (of_run(run) for of_run in CIRCUMSTANCES.values())
+    facts = {name: value for group in groups for name, value in group.items()}
     dtypes = ", ".join(dict.fromkeys(record.cell.dtype for record in run.cells))
     commit = str(run.commit_info.get("id") or "unknown")[:12]
     machine = run.environment.get("device_name")
-    return {"machine": machine, **about, "dtypes": dtypes, "commit": commit, "at": run.datetime}
+    return {"machine": machine, **facts, "dtypes": dtypes, "commit": commit, "at": run.datetime}
 
 
 def _references(run: RunRecord) -> list[str]:
-    found = (f"{cell.arch} in {cell.mode}" for cell in run.references().values())
-    return list(dict.fromkeys(found))
+    names = (f"{cell.arch} in {cell.mode}" for cell in run.references().values())
+    return list(dict.fromkeys(names))

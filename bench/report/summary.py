@@ -1,4 +1,4 @@
-"""The summary table: which columns a person is shown of a run's cells, and its groups."""
+"""The summary table: the columns and the groups in which a report shows a run's cells."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 
 
 def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
-    """The columns of the table, ratios being taken to ``reference``: an arch and a mode.
+    """Return the columns of the table; ``reference`` (arch and mode) is in a ratio's heading.
 
-    ``has_blocks``: the device has times of its own, and the host's are to be told from them.
+    If ``has_blocks``, the device has times of its own, so the headings of host times say "host".
     """
     host = "host " if has_blocks else ""
     return (
@@ -83,29 +83,29 @@ def columns(reference: str, *, has_blocks: bool = False) -> tuple[Column, ...]:
 
 
 def groups(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """A title and the measured rows of each dtype, batch size, task and device.
+    """Yield a title and the measured rows of each dtype, batch size, task and device.
 
-    ``rows`` are those of every cell, as ``frame.summary`` makes them.
+    ``rows`` is the result of ``frame.summary``.
     """
     if not rows.empty:
         yield from grouped(rows[rows["status"] == "measured"])
 
 
 def grouped(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """A title and the rows of each dtype, batch size, task and device."""
+    """Yield a title and the rows of each dtype, batch size, task and device."""
     for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):
         yield f"{dtype}, batch {batch_size}, {task}, {device}", group
 
 
 def slug(title: str) -> str:
-    """A title as a part of a file's name."""
+    """Return a title in the form that file names use."""
     return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
-    """The columns that say anything about these rows."""
+    """Return the columns that are not empty in these rows."""
     first = rows.iloc[0]
     group = f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
-    to = run.references().get(group)
-    reference = f"{to.arch}\n{to.mode}" if to else "reference"
+    cell = run.references().get(group)
+    reference = f"{cell.arch}\n{cell.mode}" if cell else "reference"
     return filled(columns(reference, has_blocks=run.has_blocks), rows)

@@ -1,1 +1,1 @@
-"""What the suite says of itself: ``nox -s selfcheck`` measures it, and writes ``selfcheck.md``."""
+"""Self-check: ``nox -s selfcheck`` measures the suite itself and writes ``selfcheck.md``."""

@@ -1,4 +1,4 @@
-"""``python -m bench.selfcheck``; what it does is in command.py."""
+"""Entry point of ``python -m bench.selfcheck``; see command.py."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Bias: our clock beside ``torch.utils.benchmark``'s, and what our clock itself takes.
+"""Bias: the suite's clock against ``torch.utils.benchmark.Timer``, and the clock's overhead.
 
-On CUDA also beside ``triton.testing.do_bench``'s.
+On CUDA it is also compared with ``triton.testing.do_bench``.
 """
 
 import math
@@ -15,46 +15,47 @@ from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.means import Interval
 
-# Of short blocks, since the machine drifts between them: 128 pairs of 0.1 s tell what 32 of 0.4 s
-# leave open. On CUDA the Timer takes up to ten times as long, by its own choice.
+# Blocks are short because the machine drifts between them: 128 pairs of 0.1 s give a verdict when
+# 32 pairs of 0.4 s do not. On CUDA the Timer chooses to run up to ten times as long.
 PAIRS, BLOCK_S = 128, 0.1
 PAIRS_ON_CUDA, BLOCK_ON_CUDA_S = 8, 0.4
-ACCEPTED = 0.01  # of the ratio, to each side of 1
-# A GPU's clocks change from one block to the next.
+ACCEPTED = 0.01  # largest accepted distance of the ratio from 1
+# Larger, because a GPU changes its clock rates from one block to the next.
 ACCEPTED_ON_CUDA = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDevice:
-    """What our events showed beside ``triton.testing.do_bench``'s."""
+    """Comparison of the suite's CUDA events with ``triton.testing.do_bench``."""
 
     latency_s: float
-    """By the host's clock, around one call and the wait for its end."""
+    """Median host time of one call, with the wait for its end."""
     span_s: float
-    """Between two events around one call."""
+    """Median time between two events around one call."""
     ratio: Interval
-    """Our median span over do_bench's, over pairs of blocks of the same process."""
+    """The suite's median span over do_bench's, over pairs of blocks in one process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bias:
-    """What one cell's worker showed."""
+    """Bias of the clock for one cell."""
 
     cell: Cell
     latency_s: float
+    """Median latency by the suite's clock."""
     ratio: Interval
-    """Our clock's median over the Timer's, over pairs of blocks of the same process."""
+    """The suite's median over the Timer's, over pairs of blocks in one process."""
     empty_step_s: float
-    """What our clock gives a step that does nothing."""
+    """Median duration of a step that does nothing, by the suite's clock."""
     on_device: OnDevice | None = None
 
     @property
     def is_accepted(self) -> bool | None:
-        """Whether all agree within 1 %, on CUDA 2 %, by their whole intervals; None: unclear."""
+        """Whether all intervals lie within 1 % of 1, or 2 % on CUDA; None if too noisy to tell."""
         accepted = ACCEPTED_ON_CUDA if self.on_device else ACCEPTED
         ratios = [self.ratio, *([self.on_device.ratio] if self.on_device else [])]
-        found = [_agree(ratio, accepted) for ratio in ratios]
-        return False if False in found else None if None in found else True
+        agree = [_agree(ratio, accepted) for ratio in ratios]
+        return False if False in agree else None if None in agree else True
 
 
 def _agree(ratio: Interval, accepted: float) -> bool | None:
@@ -65,9 +66,9 @@ def _agree(ratio: Interval, accepted: float) -> bool | None:
 
 
 def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator[Bias]:
-    """Measure each cell in a process of its own; raises ``WorkerError`` where that fails.
+    """Measure each cell in a process of its own; raises ``WorkerError`` if that fails.
 
-    ``launcher`` starts workers of bench/selfcheck/worker.py.
+    ``launcher`` must start the workers of bench/selfcheck/worker.py.
     """
     for cell in cells:
         on_cpu = cell.device == "cpu"
@@ -82,14 +83,14 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
                 seed=seed,
                 l2=plan.l2(None, cell.device),
             )
-            found = worker.request(
-                "beside_timer",
+            timer = worker.request(
+                "compare_with_timer",
                 limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
             )
-            beside = not on_cpu and worker.request(
-                "beside_do_bench",
+            do_bench = not on_cpu and worker.request(
+                "compare_with_do_bench",
                 limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
                 pairs=pairs,
                 block_s=block_s,
@@ -99,10 +100,10 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
             worker.kill()
         yield summarize(
             cell,
-            found["clock_s"],
-            found["timer_s"],
+            timer["clock_s"],
+            timer["timer_s"],
             empty["host_s"],
-            on_device(**beside) if beside else None,
+            on_device(**do_bench) if do_bench else None,
         )
 
 
@@ -113,7 +114,7 @@ def summarize(
     empty_step_s: float,
     on_device: OnDevice | None = None,
 ) -> Bias:
-    """The bias that pairs of medians show."""
+    """Return the bias from pairs of medians, in seconds."""
     return Bias(
         cell=cell,
         latency_s=means.percentile(clock_s, 50),
@@ -124,13 +125,13 @@ def summarize(
 
 
 def on_device(span_s: Sequence[float], do_bench_s: Sequence[float], latency_s: float) -> OnDevice:
-    """What pairs of medians show of our events."""
+    """Return the comparison of events from pairs of medians, in seconds."""
     return OnDevice(
         latency_s=latency_s, span_s=means.percentile(span_s, 50), ratio=ratio(span_s, do_bench_s)
     )
 
 
-def ratio(ours_s: Sequence[float], theirs_s: Sequence[float]) -> Interval:
-    """Ours over theirs, over pairs."""
-    logs = [math.log(ours / theirs) for ours, theirs in zip(ours_s, theirs_s, strict=True)]
+def ratio(suite_s: Sequence[float], other_s: Sequence[float]) -> Interval:
+    """Return the ratio of the suite's times to the other tool's, over pairs."""
+    logs = [math.log(suite / other) for suite, other in zip(suite_s, other_s, strict=True)]
     return means.exponential(means.interval(logs))

@@ -1,4 +1,4 @@
-"""``python -m bench.selfcheck``: measure what the suite can say of itself, and write it down."""
+"""``python -m bench.selfcheck``: measure the suite's own bias and costs, and write the report."""
 
 import argparse
 import os
@@ -29,46 +29,50 @@ from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 
-SETS = 3  # of each way to start workers
+SETS = 3  # for each way of starting workers
 SEED = 0
 PARTS: Mapping[str, str] = MappingProxyType(
     {
-        "bias": "our clock beside others'",
-        "startup": "forked workers beside fresh interpreters",
-        "handover": "from one worker to the next",
-        "scale": "the bookkeeping of large runs",
+        "bias": "the suite's clock against other timers",
+        "startup": "forked workers against fresh interpreters",
+        "handover": "cost of visiting another worker",
+        "scale": "bookkeeping of large runs",
     }
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check, show and write what was measured; 1: not accepted, 2: cut short, 3: unclear."""
+    """Run the self-check, print and write its report, and return the exit code.
+
+    The code is 1 if a result is not accepted, 2 if the check did not finish, and 3 if it is too
+    noisy to tell whether the clocks agree.
+    """
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
-    found: Selfcheck | None = None
-    cut_short = ""
+    result: Selfcheck | None = None
+    error_message = ""
     try:
         parts = names.listed(options.parts, "--parts")
         for part in parts:
             names.choose("part", part, PARTS)
-        for so_far in check(plan.device(options.device), options.sets, parts, console):
-            found = so_far
+        for partial in check(plan.device(options.device), options.sets, parts, console):
+            result = partial
     except (RequestError, WorkerError, CalledProcessError) as error:
-        cut_short = str(error)
+        error_message = str(error)
     except KeyboardInterrupt:
-        cut_short = "interrupted; it says nothing of what it has not measured"
-    if found is not None and not _write(found, options.report_dir, console):
+        error_message = "interrupted; parts that were not measured are missing from the report"
+    if result is not None and not _write(result, options.report_dir, console):
         return Exit.WRONG_REQUEST
-    if cut_short or found is None:
-        console.print(f"selfcheck: {cut_short}", markup=False, highlight=False, soft_wrap=True)
+    if error_message or result is None:
+        console.print(f"selfcheck: {error_message}", markup=False, highlight=False, soft_wrap=True)
         return Exit.WRONG_REQUEST
-    return found.exit_code
+    return result.exit_code
 
 
-def _write(found: Selfcheck, folder: Path | None, console: Console) -> bool:
-    page = report.render(found)
+def _write(result: Selfcheck, folder: Path | None, console: Console) -> bool:
+    page = report.render(result)
     console.print(page, markup=False, highlight=False, soft_wrap=True)
-    machine = environment.machine_slug(found.environment)
+    machine = environment.machine_slug(result.environment)
     path = (folder or Path("reports") / machine) / report.FILE
     try:
         write_text(path, page)
@@ -80,45 +84,45 @@ def _write(found: Selfcheck, folder: Path | None, console: Console) -> bool:
 
 
 def check(device: str, sets: int, parts: Collection[str], console: Console) -> Iterator[Selfcheck]:
-    """What is known after each part asked for, and each cell of one, as workers start here.
+    """Run the parts, and yield all results so far after each part and after each cell of "bias".
 
-    Raises ``WorkerError`` where a worker fails, ``RequestError`` for no sets.
+    Raises ``WorkerError`` if a worker fails, and ``RequestError`` if ``sets`` is less than 1.
     """
     if sets < 1:
         raise RequestError(f"--sets must be at least 1, not {sets}")
     same = startup.plan(device, seed=SEED)
     with TerminalProgress(console) as progress:
-        with _quickest() as workers:
+        with _fastest_launcher() as workers:
             may_fork = isinstance(workers, ForkServer)
-            clerk = workers.launch()
-            found = Selfcheck(
-                environment=clerk.request("describe", limit_s=timeouts.SHORT_S, device=device)
+            worker = workers.launch()
+            result = Selfcheck(
+                environment=worker.request("describe", limit_s=timeouts.SHORT_S, device=device)
             )
-            clerk.close()
+            worker.close()
             if "handover" in parts:
                 progress.phase("hand-over", 1)
                 handovers, idleness = handover.measure(same.cells, workers, seed=SEED)
-                yield (found := replace(found, handovers=handovers, idleness=idleness))
+                yield (result := replace(result, handovers=handovers, idleness=idleness))
         if "bias" in parts:
             for biases in _biases(device, progress):
-                yield (found := replace(found, biases=biases))
+                yield (result := replace(result, biases=biases))
         if "startup" in parts:
             ways = {"fresh interpreters": lambda: _spawner("bench.worker")}
             if may_fork:
-                ways["forked"] = _quickest
+                ways["forked"] = _fastest_launcher
             startups = tuple(startup.measure(ways, same, sets, progress))
-            yield (found := replace(found, startups=startups))
+            yield (result := replace(result, startups=startups))
         if "scale" in parts:
-            yield replace(found, scales=_scales(progress))
+            yield replace(result, scales=_scales(progress))
 
 
 def _biases(device: str, progress: Progress) -> Iterator[tuple[Bias, ...]]:
-    """All so far, after each cell: one takes up to half a minute."""
+    """Yield all biases so far after each cell, because a cell takes up to half a minute."""
     progress.phase("bias", len(MODES))
     biases: tuple[Bias, ...] = ()
-    for one in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
-        biases = (*biases, one)
-        progress.advance(one.cell.id)
+    for result in bias.measure(_cells(device), _spawner("bench.selfcheck.worker"), seed=SEED):
+        biases = (*biases, result)
+        progress.advance(result.cell.id)
         yield biases
 
 
@@ -132,11 +136,11 @@ def _scales(progress: Progress) -> dict[str, tuple[Scale, ...]]:
 
 
 def _cells(device: str) -> tuple[Cell, ...]:
-    """One of each kind of executor and memory format; on a GPU at the throughput batch.
+    """Return one cell for each executor and memory format, on a GPU at the throughput batch.
 
-    There ``do_bench`` asks for the next call while the cache is still being emptied, and of a
-    launch-bound network, as each is at batch 1, that hides the first launches: spans of the same
-    work differ by some percent, and neither is wrong.
+    At batch 1 every network is launch-bound on a GPU. ``do_bench`` launches the next call while the
+    cache is still being emptied, which hides the first launches. The two spans then differ by some
+    percent, and neither is wrong.
     """
     return plan.cells(
         arch_names=(REFERENCE_ARCH,),
@@ -154,7 +158,7 @@ def _spawner(module: str) -> Launcher:
     )
 
 
-def _quickest() -> Launcher:
+def _fastest_launcher() -> Launcher:
     return launcher(
         environment.for_workers(os.environ),
         archs.find(REFERENCE_ARCH).imports,
@@ -165,12 +169,16 @@ def _quickest() -> Launcher:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.selfcheck",
-        description="Measure how right the suite's clock is, and what starting workers and going "
-        f"from one to the next costs; write it to {report.FILE}.",
+        description="Measure the bias of the suite's clock and the cost of starting workers and of "
+        f"switching between them; write {report.FILE}.",
     )
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda where there is one)")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda if available, else cpu)")
     parser.add_argument(
-        "--sets", type=int, default=SETS, metavar="N", help=f"of each way to start workers ({SETS})"
+        "--sets",
+        type=int,
+        default=SETS,
+        metavar="N",
+        help=f"number of sets for each way of starting workers ({SETS})",
     )
     parser.add_argument(
         "--parts",
@@ -179,6 +187,6 @@ def _parser() -> argparse.ArgumentParser:
         help="; ".join(f"{name}: {what}" for name, what in PARTS.items()) + " (all)",
     )
     parser.add_argument(
-        "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"
+        "--report-dir", type=Path, metavar="DIR", help="output folder (reports/<machine>)"
     )
     return parser

@@ -1,4 +1,4 @@
-"""The hand-over: what a visit costs that follows another worker's, and what a pause saves."""
+"""Hand-over: the cost of a visit that follows another worker's, and the effect of a pause."""
 
 import random
 import time
@@ -16,38 +16,38 @@ from bench.engine.process import WorkerProcess
 from bench.engine.visit_policy import BLOCKS
 
 PAUSES_S = (0.0, BLOCKS.pause_s, 4 * BLOCKS.pause_s)
-VISITS = 12  # of each kind
-ITERATIONS = 6  # of a visit: two that show what the hand-over cost, and four to hold them against
+VISITS = 12  # for each pause
+ITERATIONS = 6  # per visit: two that show the cost of the hand-over, and four to compare with
 IDLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """Visits of one kind, and what their first iterations cost above the rest."""
+    """Extra time of the first iterations of a visit, for one pause before it."""
 
     pause_s: float | None
-    """Since another worker's visit; None where there was none."""
+    """Pause after another worker's visit; None for a visit that follows the same worker's."""
     first: float
-    """The first iteration over the median of those after the second, less one."""
+    """Time of the first iteration over the median of those after the second, minus 1."""
     second: float
-    """The second, which is the first that counts."""
+    """The same for the second iteration, which is the first that counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idleness:
-    """What a live worker costs while it is not visited."""
+    """Cost of live workers that are not visited."""
 
     exchange_s: float
-    """A visit without an iteration: request, reply, and nothing between them."""
+    """Median time of a visit without iterations: request and reply."""
     cpu_share: float
-    """CPUs that all idle workers together keep busy, from right after their last visit."""
+    """CPUs that all idle workers use together, counted from right after their last visit."""
     workers: int
 
 
 def measure(
     cells: Sequence[Cell], launcher: Launcher, *, seed: int
 ) -> tuple[tuple[Handover, ...], Idleness]:
-    """Visit live workers in turn with pauses of several lengths; raises ``WorkerError``."""
+    """Visit live workers with pauses of several lengths; raises ``WorkerError``."""
     workers = [launcher.launch() for _ in cells]
     try:
         for cell, worker in zip(cells, workers, strict=True):
@@ -67,7 +67,7 @@ def measure(
 
 
 def summarize(pause_s: float | None, visits: Sequence[Sequence[float]]) -> Handover:
-    """What the durations of visits' iterations show."""
+    """Return the medians over ``visits``, each a sequence of the seconds of its iterations."""
     rests = [median(durations[2:]) for durations in visits]
     first, second = (
         median(durations[index] / rest - 1 for durations, rest in zip(visits, rests, strict=True))
@@ -76,13 +76,13 @@ def summarize(pause_s: float | None, visits: Sequence[Sequence[float]]) -> Hando
     return Handover(pause_s=pause_s, first=first, second=second)
 
 
-def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[Handover]:
-    kinds = [None, *PAUSES_S]
-    durations: dict[float | None, list[list[float]]] = {kind: [] for kind in kinds}
+def _visits(workers: Sequence[WorkerProcess], generator: random.Random) -> Iterator[Handover]:
+    pauses_s = [None, *PAUSES_S]
+    durations: dict[float | None, list[list[float]]] = {pause_s: [] for pause_s in pauses_s}
     for _ in range(VISITS):
-        drawn.shuffle(kinds)
-        for pause_s in kinds:
-            before, visited = drawn.sample(workers, 2)
+        generator.shuffle(pauses_s)
+        for pause_s in pauses_s:
+            before, visited = generator.sample(workers, 2)
             _visit(visited if pause_s is None else before)
             time.sleep(pause_s or 0.0)
             durations[pause_s].append(_visit(visited))
@@ -91,11 +91,11 @@ def _visits(workers: Sequence[WorkerProcess], drawn: random.Random) -> Iterator[
 
 
 def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
-    """Seconds of so many iterations, whoever disturbed them."""
-    found: list[float] = worker.request(
+    """Return the seconds of each iteration, including disturbed ones."""
+    durations_s: list[float] = worker.request(
         "measure", limit_s=timeouts.GRACE_S, iterations=0, dropped=iterations
     )["dropped_s"]
-    return found
+    return durations_s
 
 
 def _idleness(

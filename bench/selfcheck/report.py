@@ -1,4 +1,4 @@
-"""The self-check in Markdown: ``selfcheck.md``."""
+"""The report of the self-check, ``selfcheck.md``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,52 +22,52 @@ NANOSECONDS = scaled(1e9, 0)
 SECONDS = scaled(1, 1)
 
 BIAS = """\
-Our clock beside `torch.utils.benchmark.Timer.blocked_autorange`, in one process with the same
-network, images and threads: a block of ours and one of the Timer's, now one first and now the
-other, each without the first of its samples. The ratio is ours over the Timer's, with its 95 %
-interval over such pairs, the whole of which should be within {accepted} of 1. What the clock gives
-a step that does nothing is all that it can add to an iteration.
+The suite's clock against `torch.utils.benchmark.Timer.blocked_autorange`, in one process with the
+same network, images and threads. A pair is one block of each, without the first sample of each
+block; which block comes first alternates. The ratio is the suite's time over the Timer's, with its
+95 % interval over pairs; the whole interval should lie within {accepted} of 1. The duration of an
+empty step is the largest overhead that the clock can add to an iteration.
 """
 ON_DEVICE = """\
-On CUDA the Timer waits for the device at the ends of its blocks alone, and stands beside our
-back-to-back blocks. `triton.testing.do_bench` takes the time between two events around a call, as
-our device span does, and like ours empties the L2 cache before each call. The latency by the host's
-clock has the wait for the device in it, and stands beside neither.
+On CUDA the Timer waits for the device only at the ends of its blocks, so it is compared with the
+suite's back-to-back blocks. `triton.testing.do_bench` measures the time between two events around a
+call and empties the L2 cache before each call, like the suite's device span, which it is compared
+with. The host latency includes the wait for the device and is compared with neither.
 """
 STARTUP = """\
-A set of {workers} live workers, all with torchvision's GoogLeNet in eager at batch 1: fresh
-interpreters, each of which imports torch, beside workers forked from one process that has. Sets of
-both ways are measured in turn. As all workers are the same, the log-ratio of two of them should be
-0; its standard deviation is what a set adds to the noise of a ratio.
+Sets of {workers} live workers, all with torchvision's GoogLeNet in eager at batch 1. Workers are
+either fresh interpreters, which import torch each, or forked from one process that has imported it.
+Sets of both are measured in turn. All workers are the same, so the log-ratio of two of them should
+be 0; its standard deviation (*A/A sd*) is the noise that a set adds to a ratio.
 """
 HANDOVER = """\
-Iterations of a visit that follows another worker's, held against the rest of that visit. A run
-drops the first of fast networks; on a GPU, and where `--environment default` lets threads spin, it
-pauses {pause_ms:.0f} ms before each visit and drops the first of all networks. A visit
-without an iteration takes {exchange_ms:.2f} ms: request, reply, and nothing between them.
-{workers} idle workers together keep {cpu_share:.3f} CPUs busy, counted from right after a visit.
+The first two iterations of a visit that follows another worker's, compared with the rest of that
+visit. A run drops the first iteration of fast networks. On a GPU, and with `--environment default`,
+which lets threads spin, it pauses {pause_ms:.0f} ms before each visit and drops the first iteration
+of all networks. A visit without iterations takes {exchange_ms:.2f} ms, for the request and the
+reply. Together, {workers} idle workers use {cpu_share:.3f} CPUs, counted from right after a visit.
 """
 SCALE = """\
-What the bookkeeping of a run takes as it grows, with samples made up, each size in a process of its
-own. Accepted are {limit_s:.0f} s a stage, and {limit_gb:.0f} GB in all. Ten times as much should
-take ten times as long.
+Time and memory for the bookkeeping of a run, with synthetic samples; each size runs in its own
+process. At most {limit_s:.0f} s per stage and {limit_gb:.0f} GB of memory are accepted. Ten times
+as many samples should take ten times as long.
 """
 AGREE = {True: "yes", False: "NO", None: "too noisy to tell"}
 _BIAS_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="latency_s", heading="latency ms", write=milliseconds),
-    Column(name="ratio", heading="ours / Timer's", write=scaled(1, 4), bounded=True),
+    Column(name="ratio", heading="suite / Timer", write=scaled(1, 4), bounded=True),
     Column(name="host_s", heading="host latency ms", write=milliseconds),
     Column(name="span_s", heading="device span ms", write=milliseconds),
-    Column(name="span_ratio", heading="span / do_bench's", write=scaled(1, 4), bounded=True),
+    Column(name="span_ratio", heading="span / do_bench", write=scaled(1, 4), bounded=True),
     Column(name="is_accepted", heading="agree", is_text=True),
     Column(name="empty_step_s", heading="empty step ns", write=NANOSECONDS),
 )
 _STARTUP_COLUMNS = (
     Column(name="way", heading="workers", is_text=True),
     Column(name="importing_s", heading="importing, once, s", write=SECONDS),
-    Column(name="set_s", heading="a set s", write=SECONDS),
-    Column(name="measuring_s", heading="of it measuring s", write=SECONDS),
+    Column(name="set_s", heading="set s", write=SECONDS),
+    Column(name="measuring_s", heading="measuring, per set, s", write=SECONDS),
     Column(name="aa_sd", heading="A/A sd %", write=scaled(100, 2)),
     Column(name="sets", heading="sets"),
 )
@@ -80,20 +80,20 @@ _HANDOVER_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selfcheck:
-    """Everything that the suite found out about itself."""
+    """The results of the self-check."""
 
     environment: Mapping[str, Any]
     biases: Sequence[Bias] = ()
     startups: Sequence[Startup] = ()
     handovers: Sequence[Handover] = ()
     idleness: Idleness | None = None
-    """Where hand-overs were measured."""
+    """None if hand-overs were not measured."""
     scales: Mapping[str, Sequence[Scale]] = field(default_factory=dict)
-    """Sizes in ascending order, by how their cells lie."""
+    """Sizes in ascending order, by layout."""
 
     @property
     def exit_code(self) -> Exit:
-        """Whether the clock is right, and the bookkeeping quick and small enough."""
+        """``FAILED`` if a result is not accepted, ``UNDECIDED`` if a bias is too noisy to tell."""
         sizes = {size.is_accepted for sizes in self.scales.values() for size in sizes}
         agree = {bias.is_accepted for bias in self.biases}
         if False in sizes | agree:
@@ -101,22 +101,22 @@ class Selfcheck:
         return Exit.UNDECIDED if None in agree else Exit.FINE
 
 
-def render(found: Selfcheck) -> str:
-    """The whole page, of what was measured."""
-    about = found.environment
-    machine, version = escaped(str(about["device_name"])), escaped(str(about["torch"]))
+def render(result: Selfcheck) -> str:
+    """Return the page in Markdown, with a section for each part that was measured."""
+    env = result.environment
+    machine, version = escaped(str(env["device_name"])), escaped(str(env["torch"]))
     parts = [
         f"# Self-check: {machine}, PyTorch {version}",
-        f"On {about['physical_cores']} cores, in the environment that workers start with.",
-        *_bias_part(found.biases),
-        *_startup_part(found.startups),
-        *_handover_part(found.handovers, found.idleness),
-        *_scale_part(found.scales),
+        f"On {env['physical_cores']} cores, with the environment variables of workers.",
+        *_bias_section(result.biases),
+        *_startup_section(result.startups),
+        *_handover_section(result.handovers, result.idleness),
+        *_scale_section(result.scales),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _bias_part(biases: Sequence[Bias]) -> Iterator[str]:
+def _bias_section(biases: Sequence[Bias]) -> Iterator[str]:
     if not biases:
         return
     rows = _biases(biases)
@@ -128,13 +128,13 @@ def _bias_part(biases: Sequence[Bias]) -> Iterator[str]:
         yield ON_DEVICE
 
 
-def _startup_part(startups: Sequence[Startup]) -> Iterator[str]:
+def _startup_section(startups: Sequence[Startup]) -> Iterator[str]:
     if startups:
         yield from ("## Start-up", STARTUP.format(workers=startups[0].workers))
         yield as_markdown(_STARTUP_COLUMNS, _startups(startups))
 
 
-def _handover_part(handovers: Sequence[Handover], idleness: Idleness | None) -> Iterator[str]:
+def _handover_section(handovers: Sequence[Handover], idleness: Idleness | None) -> Iterator[str]:
     if idleness is None:
         return
     yield "## Hand-over"
@@ -147,7 +147,7 @@ def _handover_part(handovers: Sequence[Handover], idleness: Idleness | None) -> 
     yield as_markdown(_HANDOVER_COLUMNS, _handovers(handovers))
 
 
-def _scale_part(scales: Mapping[str, Sequence[Scale]]) -> Iterator[str]:
+def _scale_section(scales: Mapping[str, Sequence[Scale]]) -> Iterator[str]:
     if scales:
         yield "## Scale"
         yield SCALE.format(limit_s=scale.ACCEPTED_S, limit_gb=scale.ACCEPTED_BYTES / 1e9)
@@ -173,13 +173,13 @@ def _biases(biases: Sequence[Bias]) -> pd.DataFrame:
 
 
 def _on_device(bias: Bias) -> dict[str, float | None]:
-    on = bias.on_device
+    device = bias.on_device
     return {
-        "host_s": on.latency_s if on else None,
-        "span_s": on.span_s if on else None,
-        "span_ratio": on.ratio.estimate if on else None,
-        "span_ratio_low": on.ratio.low if on else None,
-        "span_ratio_high": on.ratio.high if on else None,
+        "host_s": device.latency_s if device else None,
+        "span_s": device.span_s if device else None,
+        "span_ratio": device.ratio.estimate if device else None,
+        "span_ratio_low": device.ratio.low if device else None,
+        "span_ratio_high": device.ratio.high if device else None,
     }
 
 
@@ -199,12 +199,12 @@ def _startups(startups: Sequence[Startup]) -> pd.DataFrame:
 
 def _handovers(handovers: Sequence[Handover]) -> pd.DataFrame:
     return pd.DataFrame(
-        {"before": _before(found.pause_s), "first": found.first, "second": found.second}
-        for found in handovers
+        {"before": _before(item.pause_s), "first": item.first, "second": item.second}
+        for item in handovers
     )
 
 
 def _before(pause_s: float | None) -> str:
     if pause_s is None:
-        return "the same worker's, at once"
-    return f"another's, and a pause of {pause_s * 1e3:.0f} ms"
+        return "the same worker, no pause"
+    return f"another worker, a pause of {pause_s * 1e3:.0f} ms"

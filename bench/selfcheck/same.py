@@ -1,4 +1,4 @@
-"""One network under several names: archs that a fair measurement finds no difference between."""
+"""One network under several names, for A/A comparisons of equal archs."""
 
 from torch import nn
 
@@ -9,7 +9,7 @@ ARCHS = tuple(f"{__name__}:{name}" for name in NAMES)
 
 
 def first() -> nn.Module:
-    """GoogLeNet as torchvision has it."""
+    """Return torchvision's GoogLeNet, without auxiliary heads."""
     return build("torchvision", aux=False)
 
 

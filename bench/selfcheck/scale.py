@@ -1,6 +1,6 @@
-"""Scale: what the bookkeeping of a run takes, stage by stage, and how that grows with the run.
+"""Scale: time and memory of each stage of a run's bookkeeping, and how they grow with the run.
 
-``python -m bench.selfcheck.scale CELLS SAMPLES [GROUPS]`` measures one size, and prints it as JSON.
+``python -m bench.selfcheck.scale CELLS SAMPLES [GROUPS]`` measures one size and prints it as JSON.
 """
 
 import math
@@ -29,26 +29,26 @@ from bench.selfcheck.synthetic import Size
 from bench.tables import Column, scaled
 
 CELLS = (10, 100, 1_000)
-SAMPLES = 1_000  # a cell
+SAMPLES = 1_000  # per cell
 LAYOUTS: Mapping[str, tuple[Size, ...]] = MappingProxyType(
     {
         "groups of ten cells": tuple(
             Size(cells=cells, groups=cells // 10, samples=SAMPLES * cells) for cells in CELLS
         ),
-        # The hard case: its reference is measured anew in each of its waves.
+        # The hard case, because the reference is measured again in each wave.
         "one group of all cells": tuple(
             Size(cells=cells, groups=1, samples=SAMPLES * cells) for cells in CELLS
         ),
     }
 )
-ACCEPTED_S = 20.0  # for a stage: two cores take up to 19 s, and minutes what is quadratic
+ACCEPTED_S = 20.0  # per stage; two cores take up to 19 s, and a quadratic stage would take minutes
 ACCEPTED_BYTES = 2_000_000_000
 
 PLANNING = "planning"
-KEEPING = "taking events in, and journalling them"
+APPLYING = "applying events and writing the journal"
 STOPPING = "the stopping rule, after each set"
 WRITING = "writing the run file"
-HANDING = "pytest's items, and pytest-benchmark's JSON"
+REPLAYING = "pytest's items and pytest-benchmark's JSON"
 RESUMING = "reading the journal"
 READING = "reading the run file"
 STATISTICS = "statistics"
@@ -57,75 +57,75 @@ REPORTING = "writing the report"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What a run of one size took."""
+    """Time and memory of a run of one size."""
 
     size: Size
     stages_s: Mapping[str, float]
-    """Seconds in each stage, in the order of a run's life."""
+    """Seconds of each stage, in the order of a run."""
     peak_bytes: int
-    """The largest resident set of the process, which went through all of them."""
+    """Largest resident set of the process, which ran all stages."""
     journal_bytes: int
     run_file_bytes: int
 
     @property
     def is_accepted(self) -> bool:
-        """Whether every stage took seconds, and all of them 2 GB at the most."""
+        """Whether each stage took at most ``ACCEPTED_S`` and all at most ``ACCEPTED_BYTES``."""
         return max(self.stages_s.values()) <= ACCEPTED_S and self.peak_bytes <= ACCEPTED_BYTES
 
 
 def measure(sizes: Sequence[Size]) -> Iterator[Scale]:
-    """Measure each size in a fresh process, so that its peak of memory is its own."""
+    """Measure each size in a fresh process, so that its peak memory includes no other size."""
     for size in sizes:
         numbers = map(str, (size.cells, size.samples, size.groups))
         command = [sys.executable, "-m", __name__, *numbers]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        yield msgspec.json.decode(done.stdout, type=Scale)
+        process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        yield msgspec.json.decode(process.stdout, type=Scale)
 
 
 def measure_one(size: Size, folder: Path, now: Callable[[], float] = time.perf_counter) -> Scale:
-    """Take a synthetic run through every stage of a run's life, in this process.
+    """Run every stage on a synthetic run, in this process.
 
-    ``now`` is a clock, in seconds. The run's files are left in ``folder``.
+    ``now`` is a clock, in seconds. The files of the run stay in ``folder``.
     """
-    watch = _Stopwatch(now)
-    with watch.timed(PLANNING):
+    stopwatch = _Stopwatch(now)
+    with stopwatch.timed(PLANNING):
         plan = synthetic.plan_of(size)
         synthetic.waves_of(plan)
         Outcome(plan)
-    _measure(plan, size.samples, folder, watch)
-    with watch.timed(RESUMING):
+    _measure(plan, size.samples, folder, stopwatch)
+    with stopwatch.timed(RESUMING):
         Outcome.from_events(journal.read(folder / journal.FILE)).records()
-    with watch.timed(READING):
+    with stopwatch.timed(READING):
         run = store.read(folder / files.RUN_FILE)
-    with watch.timed(STATISTICS):
+    with stopwatch.timed(STATISTICS):
         frame.summary(run)
-    with watch.timed(REPORTING):
+    with stopwatch.timed(REPORTING):
         files.write(run, folder)
     return Scale(
         size=size,
-        stages_s=watch.stages_s,
+        stages_s=stopwatch.stages_s,
         peak_bytes=resident.peak_bytes(),
         journal_bytes=(folder / journal.FILE).stat().st_size,
         run_file_bytes=(folder / files.RUN_FILE).stat().st_size,
     )
 
 
-def columns(found: Sequence[Scale]) -> tuple[Column, ...]:
-    """The columns of the table of a layout's sizes, in ascending order."""
+def columns(scales: Sequence[Scale]) -> tuple[Column, ...]:
+    """Return the columns of the table of a layout; its sizes are in ascending order."""
     return (
         Column(name="what", heading="", is_text=True),
         *(
             Column(name=_heading(scale), heading=_heading(scale), write=scaled(1, 3))
-            for scale in found
+            for scale in scales
         ),
         Column(name="growth", heading="× for ten times as much", write=scaled(1, 1)),
     )
 
 
-def rows(found: Sequence[Scale]) -> pd.DataFrame:
-    """A row for each stage and for each kind of bytes, and how it grew at the last step."""
-    smaller, larger = found[-2:]
-    tables = {_heading(scale): _numbers(scale) for scale in found}
+def rows(scales: Sequence[Scale]) -> pd.DataFrame:
+    """Return a row for each number, with its growth between the two largest sizes."""
+    smaller, larger = scales[-2:]
+    tables = {_heading(scale): _numbers(scale) for scale in scales}
     return pd.DataFrame(
         {
             "what": what,
@@ -139,15 +139,16 @@ def rows(found: Sequence[Scale]) -> pd.DataFrame:
 
 
 def growth(before: float, after: float, times: float) -> float:
-    """By what factor a number grows for ten times as much, if ``times`` as much made it ``after``.
+    """Return the growth of a number for a run ten times as large, by a power law.
 
-    A power law: 10 is linear, 100 is quadratic.
+    It grew from ``before`` to ``after`` for a run ``times`` as large. Linear growth is 10 and
+    quadratic growth is 100.
     """
     return math.pow(after / before, 1 / math.log10(times))
 
 
 class _Stopwatch:
-    """Seconds by stage."""
+    """Sums up the seconds of each stage."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.stages_s: dict[str, float] = {}
@@ -155,7 +156,7 @@ class _Stopwatch:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Account the time of a block to a stage."""
+        """Add the duration of the block to a stage."""
         start = self._now()
         try:
             yield
@@ -163,26 +164,26 @@ class _Stopwatch:
             self.stages_s[stage] = self.stages_s.get(stage, 0.0) + self._now() - start
 
 
-def _measure(plan: Plan, samples: int, folder: Path, watch: _Stopwatch) -> None:
-    """Leave a journal and a run file in the folder, as a session of pytest does."""
+def _measure(plan: Plan, samples: int, folder: Path, stopwatch: _Stopwatch) -> None:
+    """Write a journal, a run file and pytest-benchmark's JSON, as a pytest session does."""
     outcome = Outcome(plan)
-    with Journal(folder / journal.FILE, on_error=_raised) as kept:
-        for told in map(list, synthetic.sets(plan, samples)):
-            with watch.timed(KEEPING):
-                for event in told:
+    with Journal(folder / journal.FILE, on_error=_raise) as log:
+        for batch in map(list, synthetic.sets(plan, samples)):
+            with stopwatch.timed(APPLYING):
+                for event in batch:
                     outcome.apply(event)
-                    kept.append(event)
-            with watch.timed(STOPPING):
+                    log.append(event)
+            with stopwatch.timed(STOPPING):
                 for group in plan.groups:
                     stats.widest(outcome.group_records(group))
-    with watch.timed(WRITING):
+    with stopwatch.timed(WRITING):
         run = outcome.run_record(machine_info={}, commit_info={})
         store.write(run, folder / files.RUN_FILE)
-    with watch.timed(HANDING):
+    with stopwatch.timed(REPLAYING):
         session.replay(run, folder / "benchmark.json")
 
 
-def _raised(error: OSError) -> None:
+def _raise(error: OSError) -> None:
     raise error
 
 
@@ -191,7 +192,7 @@ def _heading(scale: Scale) -> str:
 
 
 def _numbers(scale: Scale) -> dict[str, float]:
-    """What is shown of a size, by what it is and its unit."""
+    """Return the numbers of a size by name and unit."""
     return {
         **{f"{stage}, s": seconds for stage, seconds in scale.stages_s.items()},
         "peak memory, MB": scale.peak_bytes / 1e6,
@@ -202,8 +203,8 @@ def _numbers(scale: Scale) -> dict[str, float]:
 
 def _main(cells: int, samples: int, groups: int = 1) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        found = measure_one(Size(cells=cells, samples=samples, groups=groups), Path(folder))
-    return msgspec.json.encode(found).decode()
+        result = measure_one(Size(cells=cells, samples=samples, groups=groups), Path(folder))
+    return msgspec.json.encode(result).decode()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A pytest session of the suite, all cells of which have been measured already."""
+"""A pytest session of the suite whose cells have already been measured."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from bench.records.record import CellRecord, RunRecord
 from bench.suite import test_cells
 
 OPTIONS = (
-    *("-c", os.devnull),  # this project's own options are for a session that measures
+    *("-c", os.devnull),  # the project's own pytest options are for sessions that measure
     "--noconftest",
     *("-p", "no:cacheprovider"),
     "-q",
@@ -21,31 +21,31 @@ OPTIONS = (
 
 
 def replay(run: RunRecord, path: Path) -> None:
-    """Hand a run's samples to pytest-benchmark, cell by cell, and have it write its own JSON there.
+    """Replay a run's samples through pytest-benchmark, which writes its JSON to ``path``.
 
-    Raises ``RuntimeError`` with what pytest said where an item fails.
+    Raises ``RuntimeError`` with pytest's output if an item fails.
     """
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
         exit_code = pytest.main(
             [str(test_cells.__file__), *OPTIONS, f"--benchmark-json={path}"],
-            plugins=[_Measured(run)],
+            plugins=[_MeasuredCells(run)],
         )
     if exit_code != pytest.ExitCode.OK:
-        raise RuntimeError(f"pytest ended with {exit_code!r}:\n{said.getvalue()}")
+        raise RuntimeError(f"pytest ended with {exit_code!r}:\n{output.getvalue()}")
 
 
-class _Measured:
-    """In place of the suite's conftest.py: the cells of a run, and their records."""
+class _MeasuredCells:
+    """A plugin that replaces the suite's conftest.py with the cells and records of a run."""
 
     def __init__(self, run: RunRecord) -> None:
         self._records = {record.cell: record for record in run.cells}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make every cell an item."""
+        """Create a test item for each cell."""
         metafunc.parametrize("cell", self._records, ids=[cell.id for cell in self._records])
 
     @pytest.fixture(scope="session")
     def records(self) -> Mapping[Cell, CellRecord]:
-        """Every cell, measured."""
+        """Return the record of every cell."""
         return self._records

@@ -1,4 +1,4 @@
-"""Start-up: what a set of live workers costs with fresh interpreters, and forked ones."""
+"""Start-up: the cost of a set of live workers, with fresh interpreters and with forked ones."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,39 +16,39 @@ from bench.records.record import RunRecord
 from bench.selfcheck.same import ARCHS
 from bench.suite.profiles import PRECISION
 
-ROUNDS = 20  # of a set, whichever way its workers start: as many as a quick set has
-ONCE = ("importing", "counting")  # phases of a run, whatever the number of its sets
+ROUNDS = 20  # per set, for every way of starting workers; as many as in a set of the quick profile
+ONCE = ("importing", "counting")  # phases that a run goes through once, whatever its number of sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startup:
-    """Sets of workers of one network, started in one way."""
+    """Sets of workers of one network, for one way of starting workers."""
 
     way: str
     workers: int
-    """Alive in each set, all with the same network."""
+    """Number of live workers per set, all with the same network."""
     importing_s: float
-    """Before the first set, once."""
+    """Time for importing, once before the first set."""
     set_s: tuple[float, ...]
-    """Wall time of each set."""
+    """Wall time of each set, in seconds."""
     measuring_s: tuple[float, ...]
-    """Of that, seconds in timed iterations."""
+    """Part of each set's wall time that was spent on measuring, in seconds."""
     aa_log_ratios: tuple[tuple[float, ...], ...]
-    """Of each worker to the first of its set, set by set: 0 but for noise."""
+    """Log-ratios of each worker to the first of its set, per set; 0 apart from noise."""
 
     @property
     def aa_sd(self) -> float:
         """Standard deviation of the log-ratio of two workers of a set.
 
-        From the spread of all of a set's workers: ratios to the first have its own deviation in
-        each of them.
+        It is computed from the variance of all workers of a set, because all ratios to the first
+        worker share that worker's deviation.
         """
         spreads = [variance((0.0, *ratios)) for ratios in self.aa_log_ratios]
         return math.sqrt(2 * fmean(spreads))
 
 
 def plan(device: str, *, seed: int) -> Plan:
-    """One set of one network under several names, and its control."""
+    """Return a plan of one set, with one network under several names and its control."""
     cells = tuple(
         Cell(arch=arch, mode="eager", dtype="fp32", batch_size=1, task="infer", device=device)
         for arch in ARCHS
@@ -68,29 +68,30 @@ def plan(device: str, *, seed: int) -> Plan:
 def measure(
     ways: Mapping[str, Callable[[], Launcher]], base: Plan, sets: int, progress: Progress
 ) -> Iterator[Startup]:
-    """Measure ``sets`` sets of each way of starting workers, in turn; raises ``WorkerError``."""
+    """Measure ``sets`` sets for each way of starting workers, in turn; raises ``WorkerError``."""
     runs: dict[str, list[RunRecord]] = {way: [] for way in ways}
     launchers: dict[str, Launcher] = {}
     with ExitStack() as closing:
         for index in range(sets):
             for way, make in ways.items():
-                if way not in launchers:  # a server imports while it is measured, and no other is
+                if way not in launchers:  # so that no other set is measured while a server imports
                     launchers[way] = closing.enter_context(make())
                 plan = replace(base, seed=base.seed + index)
-                found = Run(plan, launchers[way], progress).measure()
-                runs[way].append(found.run_record())
+                outcome = Run(plan, launchers[way], progress).measure()
+                runs[way].append(outcome.run_record())
     for way, records in runs.items():
         yield summarize(way, records)
 
 
 def summarize(way: str, runs: Sequence[RunRecord]) -> Startup:
-    """What runs of a set each show of one way to start workers."""
+    """Return the results of one way of starting workers, from runs of one set each."""
     return Startup(
         way=way,
         workers=len(runs[0].cells) + len(runs[0].controls),
         importing_s=runs[0].phases_s["importing"],
         set_s=tuple(
-            sum(spent for phase, spent in run.phases_s.items() if phase not in ONCE) for run in runs
+            sum(seconds for phase, seconds in run.phases_s.items() if phase not in ONCE)
+            for run in runs
         ),
         measuring_s=tuple(run.phases_s["measuring"] for run in runs),
         aa_log_ratios=tuple(tuple(_log_ratios(run)) for run in runs),

@@ -1,7 +1,7 @@
-"""A synthetic run: a plan of any size, and the events that measuring it would have told.
+"""A synthetic run: a plan of any size, and the events that measuring it would emit.
 
-Latencies are drawn at random; everything else is as a run on a small machine has it, whose memory
-holds ``AT_ONCE`` workers, so that a group of more cells is measured in waves.
+Latencies are drawn at random. Everything else is like a run on a small machine whose memory holds
+``AT_ONCE`` workers, so larger groups are measured in waves.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import numpy as np
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.cells.waves import Wave, whole
+from bench.cells.waves import Wave, single_wave
 from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
@@ -25,11 +25,11 @@ from bench.suite.profiles import PRECISION
 
 MODES = ("eager", "compile")
 SETS = 3
-AT_ONCE = 16  # workers of half a gigabyte in 8 GiB
+AT_ONCE = 16  # workers of 0.5 GB each in 8 GiB of memory
 LATENCY_S, SPREAD = 0.03, 0.05  # median, and standard deviation of the logarithm
-ROUNDS = 40  # of a set
-ITERATIONS = 1  # of a visit
-VOIDED_SHARE = 0.02  # of the rounds
+ROUNDS = 40  # per set
+ITERATIONS = 1  # per visit
+VOIDED_SHARE = 0.02  # share of rounds
 ENVIRONMENT = {
     "torch": "2.11.0",
     "device": "cpu",
@@ -75,18 +75,18 @@ FINISHED: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a run is."""
+    """The size of a run."""
 
     cells: int
     groups: int
     samples: int
-    """Of the cells and their controls together, those of voided rounds among them."""
+    """Samples of all cells and controls together, including those of voided rounds."""
 
 
 def plan_of(size: Size) -> Plan:
-    """As many archs in two modes, and batch sizes, as make so many cells in so many groups.
+    """Return a plan of the given size: a batch size for each group, archs in two modes in each.
 
-    Raises ``RequestError`` where none do.
+    Raises ``RequestError`` if the cells do not divide into such groups.
     """
     archs = size.cells // (len(MODES) * size.groups)
     cells = plan.cells(
@@ -99,8 +99,8 @@ def plan_of(size: Size) -> Plan:
     )
     if len(cells) != size.cells:
         raise RequestError(
-            f"{size.cells} cells cannot be {size.groups} groups of whole pairs: of archs in the "
-            f"modes {' and '.join(MODES)}"
+            f"{size.cells} cells cannot be divided into {size.groups} groups in which every arch "
+            f"has the modes {' and '.join(MODES)}"
         )
     return Plan(
         cells=cells,
@@ -114,20 +114,23 @@ def plan_of(size: Size) -> Plan:
     )
 
 
-def waves_of(of: Plan) -> dict[str, list[Wave]]:
-    """The waves that each group ends up in: the last is split while it has too many cells."""
-    found = _whole(of)
-    for waves in found.values():
-        while waves[-1].least <= AT_ONCE < len(waves[-1].cells):
+def waves_of(run_plan: Plan) -> dict[str, list[Wave]]:
+    """Return the final waves of each group; the last is split while it has too many cells."""
+    waves_by_group = _unsplit_waves(run_plan)
+    for waves in waves_by_group.values():
+        while waves[-1].min_live <= AT_ONCE < len(waves[-1].cells):
             waves += _split(waves.pop())
-    return found
+    return waves_by_group
 
 
-def sets(of: Plan, samples: int) -> Iterator[Iterator[Event]]:
-    """What happens before the first set, and in each set until there are so many samples."""
-    latencies = _Latencies(samples, of.seed)
-    waves = _whole(of)
-    yield _beginning(of)
+def sets(run_plan: Plan, samples: int) -> Iterator[Iterator[Event]]:
+    """Yield the events before the first set, and then those of each set.
+
+    Sets follow until the run has ``samples`` samples.
+    """
+    latencies = _Latencies(samples, run_plan.seed)
+    waves = _unsplit_waves(run_plan)
+    yield _beginning(run_plan)
     for set_index in itertools.count():
         if not latencies.left:
             return
@@ -135,85 +138,87 @@ def sets(of: Plan, samples: int) -> Iterator[Iterator[Event]]:
 
 
 class _Latencies:
-    """So many latencies, drawn at random."""
+    """A limited number of random latencies."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.left = count
         self.random = np.random.default_rng(seed)
 
-    def take(self, most: int) -> tuple[float, ...]:
-        """The next ones, in seconds; fewer where there are no more."""
-        taken = min(most, self.left)
+    def take(self, count: int) -> tuple[float, ...]:
+        """Return the next ``count`` latencies, in seconds; fewer if not so many are left."""
+        taken = min(count, self.left)
         self.left -= taken
         return tuple(self.random.lognormal(math.log(LATENCY_S), SPREAD, taken).tolist())
 
 
-def _beginning(of: Plan) -> Iterator[Event]:
-    yield events.Began(schema_version=SCHEMA_VERSION, plan=of, environment=ENVIRONMENT)
+def _beginning(run_plan: Plan) -> Iterator[Event]:
+    yield events.Began(schema_version=SCHEMA_VERSION, plan=run_plan, environment=ENVIRONMENT)
     yield events.PhaseTimed(phase="importing", seconds=5.0)
-    for arch in dict.fromkeys(cell.arch for cell in of.cells):
+    for arch in dict.fromkeys(cell.arch for cell in run_plan.cells):
         yield events.Counted(arch=arch, cost=dict(COST))
-    for cell in of.cells:
+    for cell in run_plan.cells:
         if cell.mode == "compile":
             yield events.Compiled(cell=cell.id, seconds=30.0)
 
 
 def _set(waves: Mapping[str, list[Wave]], set_index: int, latencies: _Latencies) -> Iterator[Event]:
-    for group, known in waves.items():
+    for group, group_waves in waves.items():
         for wave_index in itertools.count():
-            if wave_index == len(known) or not latencies.left:
+            if wave_index == len(group_waves) or not latencies.left:
                 break
-            where = {"set_index": set_index, "wave_index": wave_index}
-            yield events.WaveBegan(group, **where)
-            yield from _wave(known[wave_index].cells[:AT_ONCE], where, latencies)
-            if len(known[wave_index].cells) > AT_ONCE:
-                known[wave_index:] = _split(known[wave_index])
-                yield _told(group, known)
-            yield events.WaveEnded(group, **where)
+            indices = {"set_index": set_index, "wave_index": wave_index}
+            yield events.WaveBegan(group, **indices)
+            yield from _wave(group_waves[wave_index].cells[:AT_ONCE], indices, latencies)
+            if len(group_waves[wave_index].cells) > AT_ONCE:
+                group_waves[wave_index:] = _split(group_waves[wave_index])
+                yield _split_event(group, group_waves)
+            yield events.WaveEnded(group, **indices)
 
 
 def _wave(
-    live: tuple[Cell, ...], where: Mapping[str, int], latencies: _Latencies
+    live: tuple[Cell, ...], indices: Mapping[str, int], latencies: _Latencies
 ) -> Iterator[Event]:
     for facts in (PREPARED, WARMED_UP):
         for cell in live:
-            yield events.WorkerReported(cell=cell.id, **where, facts=dict(facts))
+            yield events.WorkerReported(cell=cell.id, **indices, facts=dict(facts))
     for round_index in range(ROUNDS):
         if latencies.left:
-            yield from _round(live, {**where, "round_index": round_index}, latencies)
+            yield from _round(live, {**indices, "round_index": round_index}, latencies)
     for cell in live:
-        yield events.WorkerReported(cell=cell.id, **where, facts=dict(FINISHED))
+        yield events.WorkerReported(cell=cell.id, **indices, facts=dict(FINISHED))
 
 
 def _round(
-    live: tuple[Cell, ...], where: Mapping[str, Any], latencies: _Latencies
+    live: tuple[Cell, ...], indices: Mapping[str, Any], latencies: _Latencies
 ) -> Iterator[Event]:
     for cell in live:
         if not (host_s := latencies.take(ITERATIONS)):
             break
-        yield events.Visited(cell=cell.id, **where, dropped_s=LATENCY_S, host_s=host_s, device_s=())
+        yield events.Visited(
+            cell=cell.id, **indices, dropped_s=LATENCY_S, host_s=host_s, device_s=()
+        )
     yield events.RoundEnded(
         group=live[0].group,
-        **where,
+        **indices,
         wall_s=len(live) * (1 + ITERATIONS) * LATENCY_S,
         foreign_cpus=0.02,
         voided=bool(latencies.random.random() < VOIDED_SHARE),
     )
 
 
-def _whole(of: Plan) -> dict[str, list[Wave]]:
-    references = of.references
-    return {name: [whole(cells, references[name])] for name, cells in of.groups.items()}
+def _unsplit_waves(run_plan: Plan) -> dict[str, list[Wave]]:
+    references = run_plan.references
+    return {name: [single_wave(cells, references[name])] for name, cells in run_plan.groups.items()}
 
 
 def _split(wave: Wave) -> tuple[Wave, ...]:
-    """The wave in two, the second that of the cells which memory has no room for."""
-    return wave.without(wave.cells[AT_ONCE:])
+    """Return the wave in two; the second has the cells for which there is no memory."""
+    return wave.split(wave.cells[AT_ONCE:])
 
 
-def _told(group: str, waves: list[Wave]) -> Event:
+def _split_event(group: str, waves: list[Wave]) -> Event:
     return events.Split(
         group=group,
         waves=tuple(tuple(cell.id for cell in wave.own) for wave in waves),
-        reason=f"{group}: memory held no more workers at a time.",
+        reason=f"{group}: memory does not hold more workers at once.",
     )

@@ -1,4 +1,4 @@
-"""A worker that also puts its clock beside others': PyTorch's, and on CUDA Triton's."""
+"""A worker that compares its clock with PyTorch's Timer, and on CUDA with Triton's do_bench."""
 
 import math
 import os
@@ -16,27 +16,27 @@ from bench.worker import clock
 from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import Operation, Worker, run
 
-EMPTY_ITERATIONS = 100_000  # 10 ms of empty steps
+EMPTY_ITERATIONS = 100_000  # about 10 ms
 
 
 class ExaminedWorker(Worker):
-    """A worker that can be asked how right its clock is."""
+    """A worker with operations that measure the bias of its clock."""
 
     def operations(self) -> dict[str, Operation]:
-        """A worker's, and three more."""
+        """Return the operations of a worker and three more."""
         return {
             **super().operations(),
-            "beside_timer": self.beside_timer,
-            "beside_do_bench": self.beside_do_bench,
+            "compare_with_timer": self.compare_with_timer,
+            "compare_with_do_bench": self.compare_with_do_bench,
             "empty_step": self.empty_step,
         }
 
-    def beside_timer(self, pairs: int, block_s: float) -> dict[str, Any]:
-        """Median seconds by our clock and by ``Timer.blocked_autorange``, pair by pair.
+    def compare_with_timer(self, pairs: int, block_s: float) -> dict[str, Any]:
+        """Return median seconds by the suite's clock and by ``Timer.blocked_autorange``, per pair.
 
-        The Timer waits at the ends of its blocks alone: on CUDA ours are the back-to-back ones. On
-        a CPU it reads the clock as PyTorch advises for code that is a CPU's only: its own way asks
-        first whether there is an accelerator, in each block, and without one that takes 0.3 ms.
+        The Timer waits for the device only at the ends of its blocks, so on CUDA the suite measures
+        back-to-back blocks. On a CPU the Timer gets the clock that PyTorch advises for CPU code,
+        because its default looks for an accelerator in each block; without one that takes 0.3 ms.
         """
         task, on_cpu = self._ready().task, self.device.type == "cpu"
         timer = Timer(
@@ -46,81 +46,81 @@ class ExaminedWorker(Worker):
             timer=default_timer if on_cpu else synchronised,
         )
         iterations = self._iterations(block_s)
-        clock_s, timer_s = self._beside(
+        clock_s, timer_s = self._alternate(
             partial(self._latency_s, block_s) if on_cpu else partial(self._period_s, iterations),
             lambda: median(steady(timer.blocked_autorange(min_run_time=block_s).times)),
             pairs,
         )
         return {"clock_s": clock_s, "timer_s": timer_s}
 
-    def beside_do_bench(self, pairs: int, block_s: float) -> dict[str, Any]:
-        """Median spans on the device by our clock and by ``triton.testing.do_bench``, by pair.
+    def compare_with_do_bench(self, pairs: int, block_s: float) -> dict[str, Any]:
+        """Return median device spans in seconds by the suite's clock and ``do_bench``, per pair.
 
-        Both are between two events around a call, and empty the L2 cache before it. The latency by
-        the host's clock is there too.
+        Both measure the time between two events around a call, and empty the L2 cache before it.
+        The result has the host latency too.
         """
         from triton.testing import do_bench
 
         step = self._ready().task.step
         iterations = self._iterations(block_s)
-        spans_s, theirs_s = self._beside(
+        spans_s, do_bench_s = self._alternate(
             lambda: median(steady(self._clock().time(step, 1 + iterations).device_s)),
             lambda: float(do_bench(step, rep=block_s * 1e3, return_mode="median")) / 1e3,
             pairs,
         )
         with self._ready().task.context():
             latency_s = self._latency_s(block_s)
-        return {"span_s": spans_s, "do_bench_s": theirs_s, "latency_s": latency_s}
+        return {"span_s": spans_s, "do_bench_s": do_bench_s, "latency_s": latency_s}
 
-    def _beside(
-        self, ours: Callable[[], float], theirs: Callable[[], float], pairs: int
+    def _alternate(
+        self, suite: Callable[[], float], other: Callable[[], float], pairs: int
     ) -> tuple[list[float], list[float]]:
-        """What one block of each shows, pair by pair; whose comes first changes with each pair.
+        """Measure one block of each per pair, and swap their order from one pair to the next.
 
-        A drift is in both then. Both are in one piece, or what disturbs for as long as a block
-        would be in more of the median of one than of the other.
+        So drift affects both alike. Blocks are not divided, because a disturbance as long as a
+        block would then affect the median of one more than that of the other.
         """
-        own_s, their_s = [], []
+        suite_s, other_s = [], []
         with self._ready().task.context():
             for pair in range(pairs):
                 if pair % 2:
-                    their_s.append(theirs())
-                own_s.append(ours())
+                    other_s.append(other())
+                suite_s.append(suite())
                 if not pair % 2:
-                    their_s.append(theirs())
-        return own_s, their_s
+                    other_s.append(other())
+        return suite_s, other_s
 
     def _iterations(self, seconds: float) -> int:
-        """How many take so long, once warmed up."""
+        """Return how many iterations take ``seconds``, after a warm-up."""
         latency_s: float = median(self.warm_up()["durations_s"])
         return max(1, math.ceil(seconds / latency_s))
 
     def _latency_s(self, seconds: float) -> float:
-        """Median over iterations that take so long together, the first of them apart."""
-        step, own = self._ready().task.step, self._clock()
-        latencies_s = list(own.time(step, 1).host_s)
+        """Return the median latency over ``seconds`` of iterations, without the first."""
+        step, host_clock = self._ready().task.step, self._clock()
+        latencies_s = list(host_clock.time(step, 1).host_s)
         while sum(latencies_s) < seconds:
-            latencies_s += own.time(step, 1).host_s
+            latencies_s += host_clock.time(step, 1).host_s
         return median(steady(latencies_s))
 
     def _period_s(self, iterations: int) -> float:
-        """Seconds of an iteration in a block of them with no wait between them, after one more."""
+        """Return the seconds per iteration of a back-to-back block, after one untimed iteration."""
         self._ready().task.step()
         block = clock.CudaClock(self.device).back_to_back(self._ready().task.step, iterations)
         return block.host_s / block.iterations
 
     def empty_step(self) -> dict[str, Any]:
-        """Median seconds that the clock gives a step that does nothing."""
+        """Return the median seconds of a step that does nothing, by the suite's clock."""
         iterations = EMPTY_ITERATIONS if self.device.type == "cpu" else EMPTY_ITERATIONS // 100
         timing = clock.for_device(self.device).time(lambda: None, iterations)
         return {"host_s": median(timing.host_s), "device_s": median(timing.device_s or [0.0])}
 
 
 def steady(times_s: Sequence[float]) -> Sequence[float]:
-    """Without the first where there are more.
+    """Return the times without the first, unless it is the only one.
 
-    What was done before it is in it: the Timer sets the number of threads, after which it is 2 %
-    slower than the others; and on a GPU others' work may have been there.
+    Earlier work slows the first one down: the Timer sets the number of threads, after which it is
+    2 % slower than the others, and a GPU may still run the work of others.
     """
     return times_s[1:] or times_s
 

@@ -1,1 +1,1 @@
-"""The study behind how workers are visited: what disturbs a ratio, and what sharpens it."""
+"""Study of how to visit workers: what makes the ratio of two networks more or less precise."""

@@ -1,4 +1,4 @@
-"""``python -m bench.sharpness``; what it does is in command.py."""
+"""Entry point of ``python -m bench.sharpness``; see command.py."""
 
 import sys
 

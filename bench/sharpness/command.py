@@ -1,4 +1,4 @@
-"""``python -m bench.sharpness``: hold the experiments, keep every iteration, and write the page."""
+"""``python -m bench.sharpness``: run the experiments, and write all iterations and the report."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ SECONDS = 20.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Hold experiments and write what they gave; 2 where that cannot be done."""
+    """Run experiments and write the results; return the exit code, which is 2 if that fails."""
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     try:
         chosen = names.listed(options.experiments, "--experiments")
         for name in chosen:
             names.choose("experiment", name, EXPERIMENTS)
-        _hold(chosen, options, console)
+        _run(chosen, options, console)
     except KeyboardInterrupt:
         console.print("sharpness: interrupted; nothing was written")
         return Exit.WRONG_REQUEST
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return Exit.FINE
 
 
-def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) -> None:
-    with live.workers([live.cell(REFERENCE_ARCH, "eager")]) as (clerk,):
-        about = clerk.process.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
-    folder = options.report_dir or Path("reports") / environment.machine_slug(about)
+def _run(chosen: Sequence[str], options: argparse.Namespace, console: Console) -> None:
+    with live.workers([live.cell(REFERENCE_ARCH, "eager")]) as (worker,):
+        description = worker.process.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+    folder = options.report_dir or Path("reports") / environment.machine_slug(description)
     path = folder / report.RAW_FILE
-    others = report.read(path)
+    earlier = report.read(path)
     with TerminalProgress(console) as progress:
         rows: list[live.Iteration] = []
         for name in chosen:
@@ -55,12 +55,14 @@ def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) 
             for repetition in range(options.repetitions):
                 rows += EXPERIMENTS[name](options.seconds, repetition, progress)
     new = pd.DataFrame(map(asdict, rows), columns=list(live.Iteration.__dataclass_fields__))
-    frame = pd.concat([others[~others["experiment"].isin(chosen)], new], ignore_index=True)
+    frame = pd.concat([earlier[~earlier["experiment"].isin(chosen)], new], ignore_index=True)
     folder.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    frame.to_csv(beside, index=False, compression={"method": "gzip", "mtime": 1})
-    beside.replace(path)
-    page = report.render(str(about["device_name"]), str(about["torch"]), report.read(path))
+    temporary = path.with_name(f".{path.name}")
+    frame.to_csv(temporary, index=False, compression={"method": "gzip", "mtime": 1})
+    temporary.replace(path)
+    page = report.render(
+        str(description["device_name"]), str(description["torch"]), report.read(path)
+    )
     write_text(folder / report.FILE, page)
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     console.print(f"wrote {folder / report.FILE}", markup=False, highlight=False, soft_wrap=True)
@@ -69,34 +71,38 @@ def _hold(chosen: Sequence[str], options: argparse.Namespace, console: Console) 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.sharpness",
-        description="Measure what disturbs the ratio of two networks and what sharpens it: "
-        f"OpenMP's spinning, the length of visits, processes. Writes {report.FILE} and every "
-        f"iteration ({report.RAW_FILE}); experiments that are not held again keep theirs.",
+        description="Measure what makes the ratio of two networks more or less precise: OpenMP's "
+        f"spinning, the length of visits, processes. Writes {report.FILE} and every iteration "
+        f"({report.RAW_FILE}); the results of experiments that are not run again are kept.",
     )
     parser.add_argument(
         "--experiments",
         default=",".join(EXPERIMENTS),
         metavar="A,B,…",
-        help=f"which to hold ({', '.join(EXPERIMENTS)}; all)",
+        help=f"experiments to run ({', '.join(EXPERIMENTS)}; all)",
     )
     parser.add_argument(
-        "--repetitions", type=_positive, default=2, metavar="N", help="of each experiment (2)"
+        "--repetitions",
+        type=_positive,
+        default=2,
+        metavar="N",
+        help="repetitions of each experiment (2)",
     )
     parser.add_argument(
         "--seconds",
         type=_positive,
         default=SECONDS,
         metavar="S",
-        help=f"of each way to visit in each repetition; twice that for first iterations, four "
-        f"times for processes ({SECONDS:g})",
+        help=f"seconds per repetition for each way of visiting ({SECONDS:g}); 'first' takes twice "
+        f"and 'processes' four times as long",
     )
     parser.add_argument(
-        "--report-dir", type=Path, metavar="DIR", help="where it goes (reports/<machine>)"
+        "--report-dir", type=Path, metavar="DIR", help="output folder (reports/<machine>)"
     )
     return parser
 
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number of 1 or more is expected, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, not {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""The experiments, by name: what is started, and how it is visited."""
+"""The experiments by name: which workers each starts, and how it visits them."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +18,11 @@ BLOCK = Way(name="block", raw=1, timed=6, pause_s=0.005)
 LONG = Way(name="alone", raw=2, timed=20)
 RAW = Way(name="raw", raw=6, timed=0)
 AFTER_ONE = Way(name="second", raw=1, timed=1)
-SHORT_PART_S = 2.5  # of two ways in turn, where drift is to hit both alike
-PARTS = 2  # of an experiment's seconds: one way after the other, twice
+SHORT_PART_S = 2.5  # of two ways in turn, short so that drift affects both alike
+PARTS = 2  # of an experiment's seconds; each part visits all ways, one after the other
 FAST = ("torchvision:mobilenet_v3_small", "torchvision:squeezenet1_1", "torchvision:resnet18")
 INJECTED = (arch("none", 0), arch("conv", 40))
-# Two networks that differ: their places in memory may favour one of them.
+# Pairs of different networks, because their places in memory may favour one of them.
 PAIRS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "eager": INJECTED,
@@ -34,51 +34,51 @@ SERVERS = 4
 
 
 def spin(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
-    """OpenMP's spin count, by visits of one iteration, blocks of six, and each worker alone."""
-    drawn = random.Random(repetition)
+    """Vary OpenMP's spin count; visit one iteration, blocks of six, and each worker alone."""
+    generator = random.Random(repetition)
     cells = [cell(REFERENCE_ARCH, mode) for mode in MODES for _ in range(2)]
-    for count in drawn.sample(SPINS, len(SPINS)):
-        about = {"experiment": "spin", "arm": count, "repetition": repetition}
+    for count in generator.sample(SPINS, len(SPINS)):
+        labels = {"experiment": "spin", "arm": count, "repetition": repetition}
         with workers(cells, spin=None if count == DEFAULT else count) as live:
-            yield from alone(live, LONG, **about)
+            yield from alone(live, LONG, **labels)
             for _ in range(PARTS):
                 for way in (ONE, BLOCK):
-                    yield from rounds(live, way, seconds / PARTS, drawn, **about)
+                    yield from rounds(live, way, seconds / PARTS, generator, **labels)
         progress.advance(f"spin count {count}")
 
 
 def first(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
-    """What the first iterations of a visit cost above the rest, of networks fast and slow."""
-    drawn = random.Random(repetition)
+    """Measure the extra time of the first iterations of a visit, for fast and slow networks."""
+    generator = random.Random(repetition)
     cells = [cell(name, "eager") for name in (*FAST, REFERENCE_ARCH)]
     cells += [cell(name, "channels_last") for name in (FAST[0], REFERENCE_ARCH)]
-    about = {"experiment": "first", "arm": "", "repetition": repetition}
+    labels = {"experiment": "first", "arm": "", "repetition": repetition}
     with workers(cells) as live:
-        yield from rounds(live, RAW, 2 * seconds, drawn, **about)
+        yield from rounds(live, RAW, 2 * seconds, generator, **labels)
     progress.advance("first iterations")
 
 
 def dropped(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
-    """What a dropped first iteration costs, between workers of one network that are neighbours."""
-    drawn = random.Random(repetition)
+    """Measure the cost of a dropped first iteration, between neighbours with one network."""
+    generator = random.Random(repetition)
     cells = [cell(REFERENCE_ARCH, mode) for mode in MODES for _ in range(2)]
-    about = {"experiment": "dropped", "arm": "", "repetition": repetition}
+    labels = {"experiment": "dropped", "arm": "", "repetition": repetition}
     with workers(cells) as live:
         for _ in range(round(2 * seconds / (2 * SHORT_PART_S))):
-            for way in drawn.sample((ONE, AFTER_ONE), 2):
-                beside = replace(way, neighbours=True)
-                yield from rounds(live, beside, SHORT_PART_S, drawn, **about)
+            for way in generator.sample((ONE, AFTER_ONE), 2):
+                neighbours = replace(way, neighbours=True)
+                yield from rounds(live, neighbours, SHORT_PART_S, generator, **labels)
     progress.advance("dropped iterations")
 
 
 def processes(seconds: float, repetition: int, progress: Progress) -> Iterator[Iteration]:
-    """What processes differ by, and fork servers: all alive together, so that drift cancels."""
-    drawn = random.Random(repetition)
+    """Measure how processes and fork servers differ; all are alive together, so drift cancels."""
+    generator = random.Random(repetition)
     for mode, pair in PAIRS.items():
-        about = {"experiment": "processes", "arm": mode, "repetition": repetition}
+        labels = {"experiment": "processes", "arm": mode, "repetition": repetition}
         cells = [cell(name, mode) for name in pair for _ in range(2)]
         with workers(cells, servers=SERVERS) as live:
-            yield from rounds(live, AFTER_ONE, 4 * seconds, drawn, **about)
+            yield from rounds(live, AFTER_ONE, 4 * seconds, generator, **labels)
         progress.advance(f"processes in {mode}")
 
 

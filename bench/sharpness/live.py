@@ -1,4 +1,4 @@
-"""Live workers that a study visits in its own way; every iteration becomes a row."""
+"""Live workers for the study, which visits them in several ways and records every iteration."""
 
 import os
 import random
@@ -25,17 +25,18 @@ class Way:
 
     name: str
     timed: int
-    """Iterations of a visit that count; one that others held up is tried again."""
+    """Timed iterations per visit; an iteration that other processes disturbed is repeated."""
     raw: int = 0
-    """Iterations before them, kept as they are."""
+    """Iterations before the timed ones; they are recorded even if disturbed."""
     pause_s: float = 0.0
+    """Pause before each visit."""
     neighbours: bool = False
-    """Whether the workers of a mode are visited one after the other."""
+    """Whether the workers of one mode are visited one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Iteration:
-    """One iteration."""
+    """One iteration; a row of the CSV file."""
 
     experiment: str
     arm: str
@@ -43,21 +44,21 @@ class Iteration:
     way: str
     round: int
     place: int
-    """Of the visit in its round."""
+    """Index of the visit in its round."""
     server: int
-    """Which fork server its worker is of."""
+    """Index of the worker's fork server."""
     worker: int
-    """Which of the workers of the same network and server."""
+    """Index of the worker among those with the same cell and server."""
     network: str
     mode: str
     iteration: int
-    """Its place in the visit."""
+    """Index of the iteration in its visit."""
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """A live worker."""
+    """A live worker and its indices."""
 
     cell: Cell
     server: int
@@ -66,7 +67,7 @@ class Live:
 
 
 def cell(arch: str, mode: str) -> Cell:
-    """An arch in a mode, at batch 1 in fp32 on the CPU."""
+    """Return the cell of an arch and a mode, at batch 1 in fp32 on the CPU."""
     return Cell(arch=arch, mode=mode, dtype="fp32", batch_size=1, task="infer", device="cpu")
 
 
@@ -74,37 +75,40 @@ def cell(arch: str, mode: str) -> Cell:
 def workers(
     cells: Sequence[Cell], *, servers: int = 1, spin: str | None = environment.SPIN_COUNT
 ) -> Iterator[list[Live]]:
-    """A worker of each cell in each of ``servers``; ``spin`` is OpenMP's count, None its default.
+    """Start a worker for each cell in each of ``servers`` fork servers.
 
-    Raises ``WorkerError`` where one fails.
+    ``spin`` is the spin count of OpenMP; None leaves its default. Raises ``WorkerError`` if a
+    worker fails.
     """
     variables = environment.for_workers(os.environ)
     variables.pop(SPIN, None)
     if spin is not None:
         variables[SPIN] = spin
-    found: list[Live] = []
+    live: list[Live] = []
     with ExitStack() as closing:
         for server in range(servers):
             started = closing.enter_context(
                 launcher(variables, IMPORTS, environment.cpus_for_workers())
             )
             started.wait()
-            for index, of in enumerate(cells):
+            for index, worker_cell in enumerate(cells):
                 process = started.launch()
                 closing.callback(process.kill)
-                found.append(_prepared(process, of, server, cells[:index].count(of)))
-        yield found
+                live.append(
+                    _prepare(process, worker_cell, server, cells[:index].count(worker_cell))
+                )
+        yield live
 
 
-def _prepared(process: WorkerProcess, of: Cell, server: int, number: int) -> Live:
-    asked = {"cell": asdict(of), "image_size": IMAGE_SIZE, "seed": 0}
-    process.request("prepare", limit_s=timeouts.PREPARE_S, **asked)
+def _prepare(process: WorkerProcess, worker_cell: Cell, server: int, number: int) -> Live:
+    request = {"cell": asdict(worker_cell), "image_size": IMAGE_SIZE, "seed": 0}
+    process.request("prepare", limit_s=timeouts.PREPARE_S, **request)
     process.request("warm_up", limit_s=timeouts.WARM_UP_S)
-    return Live(cell=of, server=server, number=number, process=process)
+    return Live(cell=worker_cell, server=server, number=number, process=process)
 
 
 def visit(live: Live, way: Way) -> list[float]:
-    """Seconds of each iteration of a visit."""
+    """Visit a worker, and return the seconds of each iteration."""
     time.sleep(way.pause_s)
     reply: Mapping[str, Any] = live.process.request(
         "measure", limit_s=timeouts.GRACE_S, iterations=way.timed, dropped=way.raw
@@ -113,37 +117,37 @@ def visit(live: Live, way: Way) -> list[float]:
 
 
 def rounds(
-    live: Sequence[Live], way: Way, seconds: float, drawn: random.Random, **about: Any
+    live: Sequence[Live], way: Way, seconds: float, generator: random.Random, **labels: Any
 ) -> Iterator[Iteration]:
-    """Rounds of visits in random order, for so many seconds."""
+    """Visit all workers in rounds of random order for ``seconds``, and yield every iteration."""
     end = time.monotonic() + seconds
     number = 0
     while time.monotonic() < end:
-        order = drawn.sample(list(live), len(live))
+        order = generator.sample(list(live), len(live))
         if way.neighbours:
-            modes = list(dict.fromkeys(one.cell.mode for one in order))
-            order.sort(key=lambda one: modes.index(one.cell.mode))
-        for place, one in enumerate(order):
-            yield from _rows(one, way, round=number, place=place, **about)
+            modes = list(dict.fromkeys(worker.cell.mode for worker in order))
+            order.sort(key=lambda worker: modes.index(worker.cell.mode))
+        for place, worker in enumerate(order):
+            yield from _rows(worker, way, round=number, place=place, **labels)
         number += 1
 
 
-def alone(live: Sequence[Live], way: Way, **about: Any) -> Iterator[Iteration]:
-    """One visit to each worker, long after every other's."""
-    for one in live:
+def alone(live: Sequence[Live], way: Way, **labels: Any) -> Iterator[Iteration]:
+    """Visit each worker once, 50 ms after the visit before."""
+    for worker in live:
         time.sleep(0.05)
-        yield from _rows(one, way, round=0, place=0, **about)
+        yield from _rows(worker, way, round=0, place=0, **labels)
 
 
-def _rows(one: Live, way: Way, **about: Any) -> Iterator[Iteration]:
-    for index, took_s in enumerate(visit(one, way)):
+def _rows(worker: Live, way: Way, **labels: Any) -> Iterator[Iteration]:
+    for index, took_s in enumerate(visit(worker, way)):
         yield Iteration(
             way=way.name,
-            server=one.server,
-            worker=one.number,
-            network=one.cell.arch,
-            mode=one.cell.mode,
+            server=worker.server,
+            worker=worker.number,
+            network=worker.cell.arch,
+            mode=worker.cell.mode,
             iteration=index,
             seconds=round(took_s, 7),
-            **about,
+            **labels,
         )

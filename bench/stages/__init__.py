@@ -1,1 +1,1 @@
-"""Where the time goes inside a network: its stages and their branches, timed one by one."""
+"""Where the time goes inside a network: timing of its stages and their branches."""

@@ -1,7 +1,8 @@
-"""What the visits of a set show of a network's parts. Pure: seconds in, figures out; no torch.
+"""Figures of a network's parts, computed from the visits of a set. Pure; imports no torch.
 
-Means over sets are arithmetic, and not geometric as a cell's latency is: then the stages and the
-gap add up to the whole (but where eight sets or more have an outlier, and are trimmed).
+Means over sets are arithmetic, unlike a cell's latency, whose mean is geometric. Therefore the
+stages and the gap add up to the whole, except if there are eight or more sets and an outlier is
+trimmed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +15,16 @@ from bench.stages.vocabulary import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageVisit:
-    """Seconds of the iterations of a visit to a worker, in order."""
+    """Times of the iterations of one visit to a worker, in seconds, in order."""
 
     whole_s: tuple[float, ...]
-    """Forwards without hooks."""
+    """Forward passes without hooks."""
     hooked_s: tuple[float, ...]
-    """Forwards with hooks on the stages, each beside the one without."""
+    """Forward passes with hooks on the stages, each paired with one of ``whole_s``."""
     pair_s: float
-    """What a pair of hooks shows of a module that does nothing."""
+    """Time that a pair of hooks measures on a module that does nothing."""
     parts_s: Mapping[Key, tuple[float, ...]]
-    """In each stage, and in forwards of their own in each branch."""
+    """Times in each stage, and in each branch; branches have separate forward passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +33,24 @@ class SetFigures:
 
     whole_s: float
     hooks_s: float
-    """By how much hooks on the stages make a forward longer; noise may make it negative."""
+    """Time that hooks on the stages add to a forward pass; noise may make it negative."""
     pair_s: float
     parts_s: Mapping[Key, float]
 
     @property
     def stages_s(self) -> float:
-        """All stages together."""
-        return sum(spent for (_, branch), spent in self.parts_s.items() if not branch)
+        """Sum of all stages, in seconds."""
+        return sum(seconds for (_, branch), seconds in self.parts_s.items() if not branch)
 
     @property
     def gap_s(self) -> float:
-        """What of a forward without hooks is in no stage; negative where hooks cost more."""
+        """Part of a forward pass without hooks outside all stages; negative if hooks cost more."""
         return self.whole_s - self.stages_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Macs:
-    """Multiply-accumulates for one image."""
+    """Multiply-accumulates per image."""
 
     whole: int
     parts: Mapping[Key, int]
@@ -57,7 +58,7 @@ class Macs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """On what it was measured, with what, and when: a run beside it may have been another day's."""
+    """Device, PyTorch and time of a measurement: a run shown beside it may be from another day."""
 
     device_name: str
     torch: str
@@ -66,8 +67,8 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A network, taken apart."""
+class NetworkFigures:
+    """The figures of one network and its parts."""
 
     cell: Cell
     circumstances: Circumstances
@@ -76,20 +77,20 @@ class Measured:
     sets: tuple[SetFigures, ...]
 
 
-def of_set(visits: Sequence[StageVisit]) -> SetFigures:
-    """The figures of a set's visits."""
-    pairs = [
+def summarize(visits: Sequence[StageVisit]) -> SetFigures:
+    """Return the figures of a set from its visits."""
+    differences_s = [
         hooked - plain
         for visit in visits
         for plain, hooked in zip(visit.whole_s, visit.hooked_s, strict=True)
     ]
     keys = dict.fromkeys(key for visit in visits for key in visit.parts_s)
     return SetFigures(
-        whole_s=median(spent for visit in visits for spent in visit.whole_s),
-        hooks_s=median(pairs),
+        whole_s=median(seconds for visit in visits for seconds in visit.whole_s),
+        hooks_s=median(differences_s),
         pair_s=median(visit.pair_s for visit in visits),
         parts_s={
-            key: median(spent for visit in visits for spent in visit.parts_s.get(key, ()))
+            key: median(seconds for visit in visits for seconds in visit.parts_s.get(key, ()))
             for key in keys
         },
     )

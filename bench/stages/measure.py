@@ -1,4 +1,4 @@
-"""Measuring: sets of fresh workers of all networks, alive together and visited in rounds.
+"""Measurement: sets of fresh workers of all networks, alive together and visited in rounds.
 
 Imports no torch.
 """
@@ -22,15 +22,15 @@ from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
-from bench.stages.figures import Circumstances, Macs, Measured, SetFigures, StageVisit
+from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures, StageVisit
 
-ROUNDS = 5  # of a set: there are few, and the median of each should not wobble
-PASSES = 3  # forwards of an iteration: without hooks, with hooks on stages, and on branches
+ROUNDS = 5  # per set; sets are few, so the median of each must be stable
+PASSES = 3  # forward passes per iteration: without hooks, with hooks on stages, on branches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to take apart; the cells differ in their archs alone."""
+    """The networks to measure; the cells differ only in their archs."""
 
     cells: tuple[Cell, ...]
     image_size: int
@@ -40,10 +40,11 @@ class Request:
 
 def measure(
     request: Request, launcher: Launcher, meter: LoadMeter, progress: Progress
-) -> tuple[Measured, ...]:
-    """Measure every cell; ``launcher`` starts workers of bench/stages/worker.py.
+) -> tuple[NetworkFigures, ...]:
+    """Measure every cell and return its figures.
 
-    Raises ``RequestError`` where a network cannot be counted or run, with what is wrong with it.
+    ``launcher`` starts workers of bench/stages/worker.py. Raises ``RequestError`` with the reason
+    if a network cannot be counted or run.
     """
     progress.phase("counting", len(request.cells))
     macs = _count(request, launcher, progress)
@@ -54,14 +55,14 @@ def measure(
         with _Set(request, launcher, progress) as live:
             circumstances.append(live.describe())
             visits = live.visit_in_rounds(meter, seed=request.seed + set_index)
-        for cell, found in visits.items():
-            sets[cell].append(figures.of_set(found))
+        for cell, of_cell in visits.items():
+            sets[cell].append(figures.summarize(of_cell))
     for cell in request.cells:
         _check_called(cell, macs[cell], sets[cell])
     return tuple(
-        Measured(
+        NetworkFigures(
             cell=cell,
-            circumstances=circumstances[0],  # when it began
+            circumstances=circumstances[0],  # of the first set
             image_size=request.image_size,
             macs=macs[cell],
             sets=tuple(sets[cell]),
@@ -71,7 +72,7 @@ def measure(
 
 
 class _Set:
-    """A worker of each network, for as long as it is visited."""
+    """The live workers of a set, one for each network."""
 
     def __init__(self, request: Request, launcher: Launcher, progress: Progress) -> None:
         self._request = request
@@ -82,9 +83,9 @@ class _Set:
         self._closing = ExitStack()
 
     def __enter__(self) -> "_Set":
-        with self._closing:  # where one fails, all end
-            for cell in self._request.cells:  # they import torch at once, and prepare in turn
-                self._live[cell] = worker = _launched(self._launcher)
+        with self._closing:  # if one worker fails, all are ended
+            for cell in self._request.cells:  # they import torch in parallel, and prepare in turn
+                self._live[cell] = worker = _launch(self._launcher)
                 self._closing.callback(worker.kill)
             for cell in self._request.cells:
                 self._prepare(cell)
@@ -95,40 +96,41 @@ class _Set:
         self._closing.close()
 
     def describe(self) -> Circumstances:
-        """What all of them run on, and with."""
+        """Return the device and the PyTorch of the workers, and the current time."""
         cell = self._request.cells[0]
-        about = self._ask(cell, "describe", timeouts.SHORT_S, device=cell.device)
+        description = self._ask(cell, "describe", timeouts.SHORT_S, device=cell.device)
         return Circumstances(
-            device_name=about["device_name"],
-            torch=about["torch"],
+            device_name=description["device_name"],
+            torch=description["torch"],
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def visit_in_rounds(
         self, meter: LoadMeter, *, seed: int
     ) -> Mapping[Cell, Sequence[StageVisit]]:
-        """Every visit of every worker, in rounds of an order of chance."""
+        """Visit the workers in rounds, each in a random order, and return all visits."""
         visits: dict[Cell, list[StageVisit]] = {cell: [] for cell in self._live}
         pids = [*self._launcher.pids, *(worker.pid for worker in self._live.values())]
-        drawn, order = random.Random(seed), list(self._live)
+        rng, order = random.Random(seed), list(self._live)
         before = meter.read(pids)
         for _ in range(ROUNDS):
-            drawn.shuffle(order)
+            rng.shuffle(order)
             for cell in order:
-                visits[cell].append(self._visit(cell, seed=drawn.getrandbits(32)))
+                visits[cell].append(self._visit(cell, seed=rng.getrandbits(32)))
                 self._progress.advance(cell.id)
         foreign = foreign_cpus(before, meter.read(pids))
         device = self._request.cells[0].device
         if foreign > plan.foreign_cpus(device, cores=physical_cores(), allowed=allowed_cores()):
             self._progress.note(
-                f"other processes kept {foreign:.2f} CPUs busy meanwhile: trust latencies less"
+                f"other processes kept {foreign:.2f} CPUs busy during this set: its latencies are "
+                "less reliable"
             )
         return visits
 
     def _prepare(self, cell: Cell) -> None:
         request = self._request
-        asked = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
-        self._ask(cell, "prepare", timeouts.PREPARE_S, **asked)
+        arguments = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
+        self._ask(cell, "prepare", timeouts.PREPARE_S, **arguments)
         durations_s = self._ask(cell, "warm_up", timeouts.WARM_UP_S)["durations_s"]
         self._latency_s[cell] = min(durations_s)
 
@@ -149,18 +151,18 @@ class _Set:
             },
         )
 
-    def _ask(self, cell: Cell, op: str, limit_s: float, /, **asked: Any) -> dict[str, Any]:
-        with _named(cell, self._request.image_size):
-            return self._live[cell].request(op, limit_s=limit_s, **asked)
+    def _ask(self, cell: Cell, op: str, limit_s: float, /, **arguments: Any) -> dict[str, Any]:
+        with _request_errors(cell, self._request.image_size):
+            return self._live[cell].request(op, limit_s=limit_s, **arguments)
 
 
 def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[Cell, Macs]:
-    """Count every network, in a process of its own: tracing leaves much behind."""
-    found: dict[Cell, Macs] = {}
-    worker = _launched(launcher)
+    """Count every network in a separate process, because tracing leaves much behind."""
+    macs: dict[Cell, Macs] = {}
+    worker = _launch(launcher)
     try:
         for cell in request.cells:
-            with _named(cell, request.image_size):
+            with _request_errors(cell, request.image_size):
                 reply = worker.request(
                     "stage_macs",
                     limit_s=timeouts.SHORT_S,
@@ -169,14 +171,14 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
                     seed=request.seed,
                 )
             parts = {(part["stage"], part["branch"]): part["macs"] for part in reply["parts"]}
-            found[cell] = Macs(whole=reply["whole"], parts=parts)
+            macs[cell] = Macs(whole=reply["whole"], parts=parts)
             progress.advance(cell.arch)
     finally:
         worker.kill()
-    return found
+    return macs
 
 
-def _launched(launcher: Launcher) -> WorkerProcess:
+def _launch(launcher: Launcher) -> WorkerProcess:
     try:
         return launcher.launch()
     except WorkerError as error:
@@ -184,29 +186,29 @@ def _launched(launcher: Launcher) -> WorkerProcess:
 
 
 @contextmanager
-def _named(cell: Cell, image_size: int) -> Iterator[None]:
-    """Make a worker's failure a wrong request: the network, its images, and the reason."""
+def _request_errors(cell: Cell, image_size: int) -> Iterator[None]:
+    """Turn a worker's failure into a ``RequestError`` with the network, image size and reason."""
     try:
         yield
     except WorkerError as error:
         reason = str(error)
         if error.kind in {"died", "timeout"}:
-            last = next(reversed(error.stderr.splitlines()), "")
-            reason = f"{reason}; {last}".rstrip("; ")
+            last_line = next(reversed(error.stderr.splitlines()), "")
+            reason = f"{reason}; {last_line}".rstrip("; ")
         raise RequestError(f"{cell.arch} at {image_size}×{image_size}: {reason}") from error
 
 
 def _check_called(cell: Cell, macs: Macs, sets: Sequence[SetFigures]) -> None:
-    """Refuse a network that runs without calling the modules that its stages are."""
-    timed = {key for found in sets for key in found.parts_s}
-    missed = [
+    """Raise ``RequestError`` if a network runs without calling the modules of its stages."""
+    timed = {key for set_figures in sets for key in set_figures.parts_s}
+    not_called = [
         stage
         for (stage, branch), count in macs.parts.items()
         if count and not branch and (stage, branch) not in timed
     ]
-    if missed or not timed:
-        what = ", ".join(missed) or "any child of its own"
+    if not_called or not timed:
+        names = ", ".join(not_called) or "any of its children"
         raise RequestError(
-            f"{cell.arch} in {cell.mode} does not call {what} as a module, so that its time cannot "
-            "be told from the rest"
+            f"{cell.arch} in {cell.mode} does not call {names} as a module, so the time of its "
+            "stages cannot be measured"
         )

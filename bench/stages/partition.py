@@ -1,4 +1,4 @@
-"""The partition: which modules of a network are its stages, and which are branches of a stage."""
+"""Partition of a network: which modules are its stages, and which are branches of a stage."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,18 +8,18 @@ from bench.stages.vocabulary import BRANCHES, GOOGLENET, StagePart, is_googlenet
 
 
 def split(model: nn.Module) -> tuple[StagePart, ...]:
-    """Every stage, its branches after it.
+    """Return every stage of a network, each followed by its branches.
 
-    GoogLeNet's stages go by the paper's names, in our code and in torchvision's alike. Of any other
-    network they are the direct children, without branches.
+    GoogLeNet's stages have the paper's names, for both our code and torchvision's. The stages of
+    any other network are its direct children, without branches.
     """
     children = dict(model.named_children())
     if is_googlenet(children):
-        return tuple(_of_googlenet(children))
+        return tuple(_googlenet_parts(children))
     return tuple(StagePart(stage=name, modules=(name,)) for name in children)
 
 
-def _of_googlenet(children: Mapping[str, nn.Module]) -> Iterator[StagePart]:
+def _googlenet_parts(children: Mapping[str, nn.Module]) -> Iterator[StagePart]:
     for stage, table in GOOGLENET.items():
         parts = {
             branch: tuple(name for name in names if _does_anything(children.get(name)))
@@ -33,10 +33,10 @@ def _of_googlenet(children: Mapping[str, nn.Module]) -> Iterator[StagePart]:
             if branch and names:
                 yield StagePart(stage=stage, branch=branch, modules=names)
         if "" in parts:
-            yield from _of_inception(stage, modules[0], children[modules[0]])
+            yield from _inception_parts(stage, modules[0], children[modules[0]])
 
 
-def _of_inception(stage: str, name: str, block: nn.Module) -> Iterator[StagePart]:
+def _inception_parts(stage: str, name: str, block: nn.Module) -> Iterator[StagePart]:
     for child, branch in block.named_children():
         if child in BRANCHES:
             branch_name = _branch_name(BRANCHES[child], branch)
@@ -44,13 +44,13 @@ def _of_inception(stage: str, name: str, block: nn.Module) -> Iterator[StagePart
 
 
 def _branch_name(paper: str, branch: nn.Module) -> str:
-    """What the paper has there; where the network has something else, that in its place."""
+    """Return the paper's name of a branch; or "X for NAME" if the network has X in its place."""
     parts = list(branch.modules())
     kernels = [part.kernel_size[0] for part in parts if isinstance(part, nn.Conv2d)]
     larger = "+".join(f"{size}×{size}" for size in kernels if size != 1)
     is_pooled = any(isinstance(part, nn.MaxPool2d) for part in parts)
-    found = "pool" if is_pooled else larger or "1×1"
-    return paper if found == paper else f"{found} for {paper}"
+    actual = "pool" if is_pooled else larger or "1×1"
+    return paper if actual == paper else f"{actual} for {paper}"
 
 
 def _does_anything(child: nn.Module | None) -> bool:

@@ -1,4 +1,4 @@
-"""Spans: what runs between hooks on a network's modules, in seconds, part by part."""
+"""Spans: the time between hooks on a network's modules, for each part, in seconds."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from bench.worker import attribution
 from bench.worker.attribution import attributed
 
 Now = Callable[[], float]
-PAIRS = 101  # of hooks on nothing: their median is the 51st
+PAIRS = 101  # pairs of hooks on an empty module; odd, so that the median is the 51st
 
 
 def instant(device: torch.device) -> Now:
-    """Host time in seconds; on CUDA when everything asked of the device is done, and not before."""
+    """Return the host's clock, in seconds; on CUDA, it first waits for all work of the device."""
     if device.type != "cuda":
         return time.perf_counter
 
@@ -30,26 +30,26 @@ def instant(device: torch.device) -> Now:
 def hooked(
     model: nn.Module, parts: Sequence[StagePart], now: Now
 ) -> AbstractContextManager[dict[Key, float]]:
-    """Seconds in each part of what ``model`` runs inside the block (worker/attribution.py)."""
+    """Measure the seconds in each part of ``model`` inside the block (worker/attribution.py)."""
     return attributed(modules(model, parts), now)
 
 
 def modules(model: nn.Module, parts: Sequence[StagePart]) -> dict[Key, attribution.ModuleSpan]:
-    """The first and the last module of each part."""
-    named = dict(model.named_modules(remove_duplicate=False))  # TorchScript has no get_submodule
+    """Return the first and the last module of each part."""
+    by_name = dict(model.named_modules(remove_duplicate=False))  # TorchScript has no get_submodule
     return {
-        part.key: attribution.ModuleSpan(*(named[part.modules[at]] for at in (0, -1)))
+        part.key: attribution.ModuleSpan(*(by_name[part.modules[at]] for at in (0, -1)))
         for part in parts
     }
 
 
-def pairs_on_nothing(now: Now) -> list[float]:
-    """What pairs of hooks show of a module that does nothing: this much they add to a part."""
-    network, nothing = nn.Sequential(nn.Identity()), torch.empty(0)
-    part = StagePart(stage="nothing", modules=("0",))
-    found = []
+def hook_overheads_s(now: Now) -> list[float]:
+    """Return the seconds that pairs of hooks measure on an empty module, and add to every part."""
+    network, x = nn.Sequential(nn.Identity()), torch.empty(0)
+    part = StagePart(stage="empty", modules=("0",))
+    overheads_s = []
     for _ in range(PAIRS):
         with hooked(network, [part], now) as seconds:
-            network(nothing)
-        found.append(seconds[part.key])
-    return found
+            network(x)
+        overheads_s.append(seconds[part.key])
+    return overheads_s

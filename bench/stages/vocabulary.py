@@ -1,7 +1,7 @@
-"""The vocabulary: what the stages of GoogLeNet are called, in our code and in torchvision's.
+"""Vocabulary: the names of GoogLeNet's stages, and their modules in our code and torchvision's.
 
-Names are those of the paper's Table 1, so that its rows stand beside what is measured; the stem and
-the head hold several of them. Imports no torch.
+The names are those of the paper's Table 1, so that its rows can be shown beside the measurements.
+The stem and the head contain several of these rows. Imports no torch.
 """
 
 from collections.abc import Container, Mapping
@@ -12,20 +12,20 @@ from typing import TypeAlias
 from googlenet.table1 import MEGA, PAPER_ROWS
 
 Key: TypeAlias = tuple[str, str]
-"""A stage and one of its branches; of the stage itself the branch is empty."""
+"""A stage and one of its branches; the branch is empty for the stage itself."""
 
-# Rows beside the stages: a forward, and what of it is in no stage. No module is called so.
+# Further rows: a whole forward pass, and its part outside all stages. No module has such a name.
 WHOLE, GAP = "(whole)", "(gap)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePart:
-    """A stage, or a branch of one: modules that run one after the other."""
+    """A stage or a branch of a stage: modules that run one after the other."""
 
     stage: str
     branch: str = ""
     modules: tuple[str, ...]
-    """Dotted names, in the order of calls; functions called between them are in the part too."""
+    """Dotted names, in call order; functions called between them belong to the part too."""
 
     @property
     def key(self) -> Key:
@@ -35,8 +35,8 @@ class StagePart:
 _ROWS = {row.name: row.stages for row in PAPER_ROWS}
 _INCEPTION_NAMES = tuple(name for name in _ROWS if name[0].isdigit())
 
-# The parts of each stage, one after the other, and the direct children that make them up: ours, or
-# torchvision's; those that a network lacks are passed over.
+# The parts of each stage, in order, and the direct children that they consist of, in our code or in
+# torchvision's. Children that a network lacks are skipped.
 GOOGLENET: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "stem": {
@@ -59,7 +59,7 @@ GOOGLENET: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         },
     }
 )
-# What the paper has in each branch of an Inception block, by our name for it and torchvision's.
+# The paper's name of each branch of an Inception block, by our name for it and by torchvision's.
 BRANCHES: Mapping[str, str] = MappingProxyType(
     {
         "branch1x1": "1×1",
@@ -75,24 +75,25 @@ BRANCHES: Mapping[str, str] = MappingProxyType(
 
 
 def is_googlenet(children: Container[str]) -> bool:
-    """Whether direct children of these names make up every row of Table 1."""
+    """Return whether direct children with these names cover every row of Table 1."""
     return all(any(name in children for name in names) for names in _ROWS.values())
 
 
 def paper_macs(keys: Container[Key]) -> Mapping[Key, int]:
-    """Table 1's operations for an image, by stage and branch; none where it lacks a row's.
+    """Return Table 1's operations for one image, by stage and branch.
 
-    Those of a stage are the sum of its rows', and of the whole of all.
+    The value of a stage is the sum of its rows; the value of the whole is the sum of all rows.
+    Returns an empty mapping if ``keys`` lacks a stage or branch that Table 1 has.
     """
     printed = {row.name: round(float(row.ops.removesuffix("M")) * MEGA) for row in PAPER_ROWS}
-    found: dict[Key, int] = {}
+    macs_by_key: dict[Key, int] = {}
     for stage, parts in GOOGLENET.items():
         rows = {
             branch: printed[branch or stage] for branch in parts if (branch or stage) in printed
         }
         if rows:
-            found |= {(stage, branch): macs for branch, macs in rows.items()}
-            found[stage, ""] = sum(rows.values())
-    if not all(key in keys for key in found):
+            macs_by_key |= {(stage, branch): macs for branch, macs in rows.items()}
+            macs_by_key[stage, ""] = sum(rows.values())
+    if not all(key in keys for key in macs_by_key):
         return {}
-    return {**found, (WHOLE, ""): sum(printed.values())}
+    return {**macs_by_key, (WHOLE, ""): sum(printed.values())}

@@ -1,4 +1,4 @@
-"""A worker that also tells what each stage of its network, and each branch of a stage, takes."""
+"""A worker that also measures each stage of its network and each branch of a stage."""
 
 import os
 import random
@@ -20,31 +20,31 @@ from bench.worker.worker import Operation, Worker, run
 
 
 class StagedWorker(Worker):
-    """A worker that can be asked what happens inside its network."""
+    """A worker that also counts and times the parts of its network."""
 
     def operations(self) -> dict[str, Operation]:
-        """A worker's, and two more."""
+        """Return the operations of a worker and the two of this class."""
         return {**super().operations(), "stage_macs": self.stage_macs, "stages": self.stages}
 
     def stage_macs(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
-        """MACs of an arch for one random image: of the whole, and of each stage and branch.
+        """Return an arch's MACs for one random image: of the whole, and of each stage and branch.
 
-        They are split as seconds are, by the calls of modules, branches in a forward of their own.
+        MACs are attributed like seconds, by module calls; branches have a separate forward pass.
         """
         torch.manual_seed(seed)
         model = to_eval(network.build(archs.find(arch), aux=False, image_size=image_size))
         image = inputs.random_images(1, image_size)
         parts = partition.split(model)
-        whole, macs = 0, dict[Key, int]()
-        for passed in _passes(parts).values():
+        total, macs = 0, dict[Key, int]()
+        for hooked in _passes(parts).values():
             with (
                 MacCounter() as counter,
-                attributed(spans.modules(model, passed), lambda: counter.macs) as found,
+                attributed(spans.modules(model, hooked), lambda: counter.macs) as by_key,
             ):
                 model(image.clone())
-            whole, macs = counter.macs, {**macs, **found}
+            total, macs = counter.macs, {**macs, **by_key}
         return {
-            "whole": whole,
+            "whole": total,
             "parts": [
                 {"stage": part.stage, "branch": part.branch, "macs": macs.get(part.key, 0)}
                 for part in parts
@@ -52,40 +52,40 @@ class StagedWorker(Worker):
         }
 
     def stages(self, iterations: int, seed: int) -> dict[str, Any]:
-        """Seconds of forwards without hooks, with hooks on stages, and with hooks on branches.
+        """Return seconds of forward passes without hooks, with hooks on stages and on branches.
 
-        Each iteration is one of each, in an order of chance. Branches have forwards of their own,
-        so that their hooks are in no stage's time.
+        Each iteration runs one of each, in random order. Branches have separate forward passes, so
+        that their hooks are not in the time of a stage.
         """
         task = self._ready().task
-        whole, now = clock.for_device(self.device), spans.instant(self.device)
+        timer, now = clock.for_device(self.device), spans.instant(self.device)
         parts = partition.split(task.model)
         passes = {"whole": [], **_passes(parts)}
         forwards_s: dict[str, list[float]] = {name: [] for name in passes}
         parts_s: dict[Key, list[float]] = {part.key: [] for part in parts}
-        order, drawn = list(passes), random.Random(seed)
+        order, rng = list(passes), random.Random(seed)
         with task.context():
             for _ in range(iterations):
-                drawn.shuffle(order)
+                rng.shuffle(order)
                 for name in order:
                     with spans.hooked(task.model, passes[name], now) as seconds:
-                        forwards_s[name] += whole.time(task.step, 1).host_s
-                    for key, spent in seconds.items():
-                        parts_s[key].append(spent)
+                        forwards_s[name] += timer.time(task.step, 1).host_s
+                    for key, elapsed_s in seconds.items():
+                        parts_s[key].append(elapsed_s)
         return {
             "whole_s": forwards_s["whole"],
             "hooked_s": forwards_s["stages"],
-            "pair_s": median(spans.pairs_on_nothing(now)),
+            "pair_s": median(spans.hook_overheads_s(now)),
             "parts": [
-                {"stage": stage, "branch": branch, "seconds": found}
-                for (stage, branch), found in parts_s.items()
-                if found
+                {"stage": stage, "branch": branch, "seconds": seconds}
+                for (stage, branch), seconds in parts_s.items()
+                if seconds
             ],
         }
 
 
 def _passes(parts: Sequence[StagePart]) -> dict[str, list[StagePart]]:
-    """The parts that have hooks in one forward: the stages, and where there are any branches."""
+    """Return the parts that have hooks in each forward pass: stages, and branches if any."""
     passes = {"stages": [part for part in parts if not part.branch]}
     if branches := [part for part in parts if part.branch]:
         passes["branches"] = branches

@@ -1,7 +1,7 @@
-"""The code that stands here: what a run is of.
+"""The source code that a run measures: its commit and a digest of its files.
 
-Not all that git knows: a README, or the report of a run that was cut off, may change before it is
-resumed.
+The digest covers Python sources only, not every file that git tracks: a README, or the report of an
+interrupted run, may change before the run is resumed.
 """
 
 import hashlib
@@ -18,25 +18,25 @@ from bench.gate import git
 from bench.names import RequestError
 from bench.records.code import Code
 
-OURS = ("bench", "googlenet")
+PACKAGES = ("bench", "googlenet")
 LIBRARY = "torchvision"  # its version is in the environment
 
 
-def here(plan: Plan) -> Code:
-    """Ours, and the modules of the plan's own factories with what lies beside them.
+def current(plan: Plan) -> Code:
+    """Return the code of this project and of the modules that hold the plan's factories.
 
-    What those import from elsewhere is not looked at.
+    Files beside those modules are included; modules that they import from elsewhere are not.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(filter(Path.is_file, set(_sources(plan)))):
         content = path.read_bytes()
-        found.update(f"{path.name}\0{len(content)}\0".encode() + content)
-    return Code(commit=_commit(), digest=found.hexdigest())
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return Code(commit=_commit(), digest=digest.hexdigest())
 
 
 def _commit() -> str | None:
     try:
-        if git.top(ROOT) == ROOT:  # and no project's in whose environment this is installed
+        if git.top(ROOT) == ROOT:  # not the repository of a project that installed this
             return git.text(ROOT, "rev-parse", "HEAD")
     except RequestError:  # no checkout, or no git
         pass
@@ -44,24 +44,27 @@ def _commit() -> str | None:
 
 
 def _sources(plan: Plan) -> Iterator[Path]:
-    for name in OURS:
+    for name in PACKAGES:
         yield from (ROOT / name).rglob("*.py")
     schemes = dict.fromkeys(cell.arch.partition(":") for cell in plan.cells)
     for module, separator, _ in schemes:
         if separator and module != LIBRARY:
-            yield from _of_module(module.partition(".")[0])
+            yield from _module_sources(module.partition(".")[0])
 
 
-def _of_module(name: str) -> Iterator[Path]:
-    """The sources of a top-level module, looked for where workers do, without importing it."""
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    folders = [str(Path.cwd()), str(ROOT), *filter(None, given), *sys.path]
+def _module_sources(name: str) -> Iterator[Path]:
+    """Yield the sources of a top-level module without importing it.
+
+    The search path is that of the workers.
+    """
+    python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [str(Path.cwd()), str(ROOT), *filter(None, python_path), *sys.path]
     try:
         spec = PathFinder.find_spec(name, folders) or importlib.util.find_spec(name)
     except (ImportError, ValueError):
         spec = None
     if spec is None:
-        return  # a worker will say so
+        return  # a worker reports it
     if spec.submodule_search_locations is not None:
         for folder in spec.submodule_search_locations:
             yield from Path(folder).rglob("*.py")

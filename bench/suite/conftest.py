@@ -1,4 +1,4 @@
-"""The suite's hooks: the engine measures all selected cells at once; items hand them over."""
+"""The suite's hooks: the engine measures all cells together, then each item reports its own."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -28,37 +28,37 @@ WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect the items of what was asked for: to measure, or to judge."""
+    """Collect the items that measure, or with a gate's options those that judge."""
     other = "test_cells.py" if options.is_gate(config) else "test_verdicts.py"
     return True if collection_path.name == other else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make every cell of the plan an item."""
+    """Create one item for each cell of the plan."""
     if "cell" in metafunc.fixturenames:
         plan = metafunc.config.stash[planning.PLAN]
         metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to measure nothing: a -k that no cell's id matches, say."""
+    """Exit with an error if no cell is selected, for example because ``-k`` matches no id."""
     if not session.items and not session.testsfailed:
         cells = session.config.stash[planning.PLAN].cells
         pytest.exit(
-            f"nothing to measure: none of the {len(cells)} cells is selected; their ids are such "
-            f"as {cells[0].id}",
+            f"nothing to measure: none of the {len(cells)} cells is selected; cell ids look "
+            f"like {cells[0].id}",
             returncode=Exit.WRONG_REQUEST,
         )
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
-    """Leave out the host's name: run files are published, and it explains no number."""
+    """Leave out the host's name: run files are published, and the name explains no figure."""
     machine_info.pop("node", None)
 
 
 @pytest.fixture(scope="session")
 def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
-    """Every selected cell, measured; the run file and the reports are on disk by then."""
+    """Measure every selected cell and write the run file and the reports."""
     config = request.config
     with _measuring(config) as console:
         run, config.stash[WRITTEN] = measurement.measure(config, _plan(request), console)
@@ -68,17 +68,17 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
 
 @pytest.fixture(scope="session")
 def gate(request: pytest.FixtureRequest) -> Gate:
-    """Every selected cell, measured on both sides and judged."""
+    """Measure every selected cell on both sides and judge it."""
     config = request.config
     with _measuring(config) as console:
-        held, config.stash[WRITTEN] = gating.hold(config, _plan(request), console)
-    config.stash[RUN], config.stash[GATE] = held.run, held
-    return held
+        result, config.stash[WRITTEN] = gating.run_gate(config, _plan(request), console)
+    config.stash[RUN], config.stash[GATE] = result.run, result
+    return result
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the tables, and where the files are."""
+    """Print the tables and the paths of the files."""
     config = terminalreporter.config
     if RUN not in config.stash:
         return
@@ -87,20 +87,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     console = terminal_console(terminalreporter._tw._file)
     for title, columns, rows in _tables(config):
         console.print(fitted(console, columns, rows, title))
-    said = report.conditions(config.stash[GATE]) if GATE in config.stash else trust.warnings(run)
-    for sentence in said:
+    sentences = report.notes(config.stash[GATE]) if GATE in config.stash else trust.warnings(run)
+    for sentence in sentences:
         console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if run.status != "complete":
         console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
     if _is_undecided(config):
-        nothing = f"Inconclusive: {measurement.nothing_to_show(config, run)}."
-        console.print(nothing, markup=False, highlight=False, soft_wrap=True)
+        message = f"Inconclusive: {measurement.why_no_figures(config, run)}."
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
     for path in config.stash.get(WRITTEN, ()):
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave as pytest does when it is interrupted, where the measurement was; or undecided."""
+    """Set the exit code for an interrupted run, a gate's verdicts or a run without figures."""
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
     if run is not None and run.status == "interrupted":
@@ -112,7 +112,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _is_undecided(config: pytest.Config) -> bool:
-    """Whether cells were measured only, and none has a figure though none failed."""
+    """Whether this is no gate, and no cell has a figure although none failed."""
     run = config.stash.get(RUN, None)
     if run is None or GATE in config.stash:
         return False
@@ -120,14 +120,14 @@ def _is_undecided(config: pytest.Config) -> bool:
 
 
 def _plan(request: pytest.FixtureRequest) -> Plan:
-    """The plan, of the cells that are left once pytest has deselected items."""
+    """Return the plan with only the cells that pytest has not deselected."""
     selected = set(_cells(request.session.items))
-    whole = request.config.stash[planning.PLAN]
-    return replace(whole, cells=tuple(cell for cell in whole.cells if cell in selected))
+    plan = request.config.stash[planning.PLAN]
+    return replace(plan, cells=tuple(cell for cell in plan.cells if cell in selected))
 
 
 def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd.DataFrame]]:
-    """What is shown at the end: a title, columns, and rows."""
+    """Yield the tables of the terminal summary: title, columns and rows."""
     run = config.stash[RUN]
     if GATE in config.stash:
         gate = config.stash[GATE]
@@ -140,7 +140,7 @@ def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
-    """The cells that are left of the plan once pytest has deselected items."""
+    """Yield the cells of these items."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and isinstance(cell := callspec.params.get("cell"), Cell):
@@ -149,13 +149,14 @@ def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
 
 @contextmanager
 def _measuring(config: pytest.Config) -> Iterator[Console]:
-    """A console on the real terminal, which pytest captures while items run.
+    """Yield a console on the real terminal, which pytest captures while items run.
 
-    Whatever leaves nothing to show ends the session with exit code 2 and a sentence.
+    An error after which there is nothing to show ends the session with exit code 2 and a message.
     """
-    hearing = ExitStack()  # to the session's end: what is shown is not interrupted either
-    config.add_cleanup(hearing.close)
-    hearing.enter_context(signals.interrupted_once())
+    # Open until the session ends, so that Ctrl-C does not interrupt the terminal summary either.
+    signal_handlers = ExitStack()
+    config.add_cleanup(signal_handlers.close)
+    signal_handlers.enter_context(signals.single_interrupt())
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = terminal_console(stderr=True)
@@ -167,7 +168,7 @@ def _measuring(config: pytest.Config) -> Iterator[Console]:
         except WorkerError as error:
             message = "\n".join(filter(None, [str(error), error.stderr]))
         except KeyboardInterrupt:
-            message = "interrupted, before there was anything to show"
+            message = "interrupted before any result was available"
         else:
             return
     pytest.exit(message, returncode=Exit.WRONG_REQUEST)

@@ -1,6 +1,6 @@
-"""The gate's options, and what it is asked: with ``--base`` the suite judges instead of measuring.
+"""The gate's options: with ``--base`` the suite judges instead of measuring.
 
-What they leave open, the settings of the tree decide that is judged (bench/gate/settings.py).
+The settings of the judged tree supply what the options do not (bench/gate/settings.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,81 +20,89 @@ from bench.names import RequestError
 from bench.suite import planning, values
 from bench.suite.profiles import PROFILES
 
-BUDGET_S = 1200.0  # for twelve and more sets of six cells on two cores
+BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
 PROFILE = "quick"
-FOR_GATES = ("--delta", "--most-sets")
-NOT_FOR_GATES = ("--sets", "--precision", "--resume", "--ceiling", "--energy", "--fit")
+GATE_ONLY = ("--delta", "--most-sets")
+MEASURE_ONLY = ("--sets", "--precision", "--resume", "--ceiling", "--energy", "--fit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRequest:
-    """What a gate is to do."""
+    """The plan, settings and base of a gate."""
 
     plan: Plan
     settings: Settings
     base: str | None
-    """A revision; None for head's code, by another interpreter."""
+    """A git revision; None to run head's code with another interpreter."""
     base_python: str | None
+    """Path of the base's interpreter; None for the current one."""
 
 
-ASKED = pytest.StashKey[GateRequest]()
+REQUEST = pytest.StashKey[GateRequest]()
 
 
 def add(parser: pytest.Parser) -> None:
-    """Add every option, in a group of its own."""
+    """Add the gate's options, in their own group."""
     group = parser.getgroup("googlenet-bench gate", "googlenet-bench: is head slower than a base?")
     group.addoption(
         "--base",
         metavar="REV",
-        help="judge the code here, uncommitted changes and all, against this revision's, both "
+        help="compare the code here, including uncommitted changes, with this revision; both are "
         "measured in the same sets",
     )
     group.addoption(
         "--base-python",
         metavar="PATH",
-        help="judge against the base as another interpreter runs it, with another torch, say",
+        help="run the base with another interpreter, for example one with another torch",
     )
     group.addoption(
         "--delta",
         metavar="SHARE",
-        help=f"the least effect that matters (default: {judge.LEAST_EFFECT})",
+        help=f"smallest relative slowdown that counts (default: {judge.LEAST_EFFECT})",
     )
     group.addoption(
         "--most-sets",
         metavar="N",
-        help=f"give a cell up after so many sets, {judge.FIRST_CHANGE} at the least (default: "
-        f"{judge.MOST_SETS}); a change is named from {judge.FIRST_CHANGE} on",
+        help=f"stop measuring a cell after this many sets, at least {judge.FIRST_CHANGE} (default: "
+        f"{judge.MOST_SETS}); a change is reported from set {judge.FIRST_CHANGE} on",
     )
 
 
 def refuse(config: pytest.Config) -> None:
-    """Raise ``RequestError`` where only measuring is asked for, with options of judging."""
-    for option in FOR_GATES:
+    """Raise ``RequestError`` if an option of the gate is used without a base."""
+    for option in GATE_ONLY:
         if config.getoption(option) is not None:
             raise RequestError(
-                f"{option} is a gate's: name what to judge against with --base or --base-python, "
-                "or leave it out to measure only"
+                f"{option} applies only to a gate: name the base with --base or --base-python, or "
+                f"omit {option} to measure without a gate"
             )
 
 
-def ask(config: pytest.Config) -> GateRequest:
-    """What the options and the settings ask for; raises ``RequestError`` for nonsense."""
+def make_request(config: pytest.Config) -> GateRequest:
+    """Return the gate that the options and the settings describe.
+
+    Raises ``RequestError`` if they are invalid.
+    """
     for option in ("--base", "--base-python"):
         if config.getoption(option) == "":
-            raise RequestError(f"{option} is empty: name a base, or leave it out to measure only")
-    for option in NOT_FOR_GATES:
+            raise RequestError(
+                f"{option} is empty: name a base, or omit the option to measure without a gate"
+            )
+    for option in MEASURE_ONLY:
         if config.getoption(option):
-            raise RequestError(f"{option} does not go with a gate, which decides that itself")
+            raise RequestError(
+                f"{option} cannot be combined with a gate, which decides this itself"
+            )
     table = settings.read(git.top(config.invocation_params.dir))
-    asked = Settings(
+    chosen = Settings(
         delta=values.positive(config, "--delta") or table.delta,
         alpha=table.alpha,
         most_sets=values.at_least(1, config, "--most-sets", table.most_sets),
     )
-    judge.check(asked)
+    judge.check(chosen)
     plan = planning.make_plan(config, _defaults(config, table))
-    excepted = _excepted(table, plan.cells)
-    deltas = {name: max(delta, asked.delta) for name, delta in excepted.items()}
+    exceptions = _exceptions(table, plan.cells)
+    deltas = {name: max(delta, chosen.delta) for name, delta in exceptions.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return GateRequest(
         plan=replace(
@@ -104,40 +112,43 @@ def ask(config: pytest.Config) -> GateRequest:
             energy=False,
             budget_s=budget_s,
         ),
-        settings=replace(asked, deltas=deltas),
+        settings=replace(chosen, deltas=deltas),
         base=config.getoption("--base"),
         base_python=config.getoption("--base-python"),
     )
 
 
 def _defaults(config: pytest.Config, table: GateTable) -> planning.Defaults:
-    """The profile's, but for what the settings say where no profile was asked for."""
-    profile = planning.of_profile(config, PROFILE)
-    said = GateTable() if config.getoption("--profile") else table
+    """Return the profile's defaults; without ``--profile``, the settings take precedence."""
+    profile = planning.profile_defaults(config, PROFILE)
+    configured = GateTable() if config.getoption("--profile") else table
     return replace(
         profile,
-        archs=said.archs or profile.archs,
-        modes=said.modes or profile.modes,
-        dtypes=said.dtypes or profile.dtypes,
-        batch_sizes=said.batch_sizes or profile.batch_sizes,
-        tasks=said.tasks or profile.tasks,
+        archs=configured.archs or profile.archs,
+        modes=configured.modes or profile.modes,
+        dtypes=configured.dtypes or profile.dtypes,
+        batch_sizes=configured.batch_sizes or profile.batch_sizes,
+        tasks=configured.tasks or profile.tasks,
         sets=judge.FIRST_LOOK,
         extra_s=table.budget or BUDGET_S,
     )
 
 
-def _excepted(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
-    """The least effects of the settings' exceptions, which must be right by the settings alone."""
-    own = tuple(_own(table, cells[0].device))
-    found = settings.deltas(table.exceptions, cells, own, datetime.now(UTC).date())
-    judge.check(Settings(delta=table.delta, deltas=found))
-    return found
+def _exceptions(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
+    """Return the least effects of the excepted cells, by cell id.
+
+    Raises ``RequestError`` unless the exceptions are valid with the settings alone.
+    """
+    configured = tuple(_configured_cells(table, cells[0].device))
+    deltas = settings.deltas(table.exceptions, cells, configured, datetime.now(UTC).date())
+    judge.check(Settings(delta=table.delta, deltas=deltas))
+    return deltas
 
 
-def _own(table: GateTable, device: str) -> Iterator[Cell]:
-    """The cells that the settings ask for, on whatever device: they name none."""
+def _configured_cells(table: GateTable, device: str) -> Iterator[Cell]:
+    """Yield the cells that the settings select, on every device, because settings name none."""
     quick = PROFILES[PROFILE]
-    for arch, mode, dtype, batch_size, task, on in product(
+    for arch, mode, dtype, batch_size, task, each_device in product(
         table.archs or quick.archs,
         map(modes.canonical, table.modes or quick.modes),
         table.dtypes or ("fp32",),
@@ -145,4 +156,6 @@ def _own(table: GateTable, device: str) -> Iterator[Cell]:
         table.tasks or ("infer",),
         {device, "cpu", "cuda"},
     ):
-        yield Cell(arch=arch, mode=mode, dtype=dtype, batch_size=batch_size, task=task, device=on)
+        yield Cell(
+            arch=arch, mode=mode, dtype=dtype, batch_size=batch_size, task=task, device=each_device
+        )

@@ -1,4 +1,4 @@
-"""The suite as a pytest plugin: its options, and the plan that they make."""
+"""The suite as a pytest plugin: its options, and the plan made from them."""
 
 import pytest
 
@@ -13,12 +13,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a wrong request in a sentence, before anything is started."""
+    """Make the plan; raise ``UsageError`` for an invalid request, before anything is started."""
     try:
         if options.is_gate(config):
-            asked = gate_options.ask(config)
-            config.stash[gate_options.ASKED] = asked
-            config.stash[planning.PLAN] = asked.plan
+            request = gate_options.make_request(config)
+            config.stash[gate_options.REQUEST] = request
+            config.stash[planning.PLAN] = request.plan
         else:
             gate_options.refuse(config)
             config.stash[planning.PLAN] = planning.make_plan(config)

@@ -1,6 +1,6 @@
-"""Profiles: named choices of what to measure, for those who have no wish of their own.
+"""Profiles: named selections of what to measure, for runs without options.
 
-Beside the registry, the only place that names GoogLeNet's archs.
+Apart from the registry, this is the only module that names GoogLeNet's archs.
 """
 
 from collections.abc import Mapping
@@ -10,39 +10,41 @@ from types import MappingProxyType
 from googlenet.variants import VARIANTS
 
 REFERENCE_ARCH = "torchvision"
-# From GoogLeNet to torchvision's one factor at a time, and whose code it is at the last step.
+# From GoogLeNet to torchvision's, one factor at a time; the last step changes only the
+# implementation.
 LADDER = ("googlenet", "googlenet-3x3", "googlenet-pool2", "googlenet-3x3-pool2", REFERENCE_ARCH)
 MODES = ("eager", "compile", "channels_last")
-# A batch that fills the device and leaves a laptop usable.
+# Batch sizes that keep the device busy and leave a laptop usable.
 THROUGHPUT_BATCH: Mapping[str, int] = MappingProxyType({"cpu": 8, "cuda": 128})
-# To where throughput is flat: a CPU's is from a few images on.
+# Up to where throughput is flat; on a CPU that takes only a few images.
 SWEEP: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 8, 32, 128, 256)}
 )
-PRECISION = 0.02  # half-width of a ratio's interval: 2 %
+PRECISION = 0.02  # largest half-width of a ratio's interval: 2 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What to measure where the options leave it open."""
+    """What to measure unless options say otherwise."""
 
     what: str
+    """Description for ``--help``."""
     archs: tuple[str, ...]
     modes: tuple[str, ...]
     throughput: bool
-    """Whether to measure a throughput batch besides batch 1."""
+    """Whether to measure a throughput batch in addition to batch 1."""
     sets: int
     extra_s: float
-    """Seconds for which sets are added where the ratios are not precise enough yet."""
+    """Time in which sets may be added while the ratios are not precise enough, in seconds."""
     ceiling: bool
-    """Whether to measure first what the device does at the most."""
+    """Whether to measure the device's peak performance first."""
     energy: bool
-    """Whether to measure what a CUDA device takes for an image."""
+    """Whether to measure a CUDA device's energy per image."""
     sweep: bool = False
-    """Whether to measure batch sizes up to saturation instead."""
+    """Whether to measure batch sizes up to saturation instead of one throughput batch."""
 
     def batch_sizes(self, device: str) -> tuple[int, ...]:
-        """Batch 1, and those that suit the device where the profile measures throughput."""
+        """Return the batch sizes of this profile on a device, ascending."""
         if self.sweep:
             return SWEEP[device.partition(":")[0]]
         throughput = THROUGHPUT_BATCH[device.partition(":")[0]]
@@ -52,7 +54,7 @@ class Profile:
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "quick": Profile(
-            what="GoogLeNet beside torchvision's at batch 1",
+            what="GoogLeNet and torchvision's, at batch 1",
             archs=("googlenet", REFERENCE_ARCH),
             modes=MODES,
             throughput=False,
@@ -72,7 +74,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             energy=True,
         ),
         "sweep": Profile(
-            what="GoogLeNet beside torchvision's at batch 1 to 256 (on a CPU to 16)",
+            what="GoogLeNet and torchvision's, at batch sizes from 1 to 256 (on a CPU to 16)",
             archs=("googlenet", REFERENCE_ARCH),
             modes=MODES,
             throughput=True,

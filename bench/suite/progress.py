@@ -1,4 +1,4 @@
-"""Progress: which phase, which cell, how much is left. A bar on a terminal, lines in a log."""
+"""Progress of a run: phase, cell and remaining steps, as bars on a terminal or lines in a log."""
 
 import time
 from types import TracebackType
@@ -13,7 +13,7 @@ from bench.records.record import Failure
 
 
 class TerminalProgress:
-    """A live bar for each phase; where the output is no terminal, a line for each phase."""
+    """A live bar for each phase; a line for each phase if the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,7 +28,7 @@ class TerminalProgress:
         self._start = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:  # stopping writes a line even where bars are disabled
+        if self._console.is_terminal:  # stop() writes a line even if bars are disabled
             self._bars.start()
         return self
 
@@ -51,22 +51,22 @@ class TerminalProgress:
             self._line(f"{name} ({total} steps)")
 
     def advance(self, what: str) -> None:
-        """Count a step of the phase."""
+        """Count one step of the phase, which did ``what``."""
         if self._bars.task_ids:
             self._bars.update(self._bars.task_ids[-1], advance=1, what=escape(what))
 
-    def more(self, steps: int, why: str) -> None:
-        """The phase takes so many steps more than it was said to."""
+    def add_steps(self, steps: int, why: str) -> None:
+        """Add steps to the total of the phase, and show why."""
         if self._bars.task_ids:
             task = self._bars.tasks[-1]
             self._bars.update(task.id, total=(task.total or 0) + steps, what=escape(why))
 
     def note(self, what: str) -> None:
-        """Say something at once, whatever the phase."""
+        """Print a message immediately, during any phase."""
         self._line(what)
 
     def failed(self, cell: Cell, failure: Failure) -> None:
-        """Say at once that a cell failed, and why."""
+        """Print immediately that a cell failed, and why."""
         self._line(f"failed: {cell.id} while {failure.phase}: {failure.message}")
 
     def _finish_phase(self) -> None:

@@ -1,4 +1,4 @@
-"""The report folder: where a run's files go."""
+"""The report folder, to which a run's files are written."""
 
 from pathlib import Path
 
@@ -12,23 +12,24 @@ from bench.suite import options
 
 
 def resolve(config: pytest.Config, machine: str) -> Path:
-    """Where the reports of a run on ``machine`` go."""
-    given = config.getoption("--report-dir")
-    if given:
-        return Path(given)
+    """Return the report folder of a run on ``machine``."""
+    chosen = config.getoption("--report-dir")
+    if chosen:
+        return Path(chosen)
     folder = config.rootpath / "reports" / machine
     return folder / "gate" if options.is_gate(config) else folder
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse, before anything is measured, a folder that cannot be written, or has others' files.
+    """Check the report folder before anything is measured.
 
-    Raises ``RequestError``.
+    Raises ``RequestError`` if it is not writable, or if it has files that a run would replace and
+    did not write.
     """
-    given = config.getoption("--report-dir")
-    if given == "":
-        raise RequestError("--report-dir is empty: name a folder, or leave it out")
-    if given is not None:
-        check_writable(Path(given))
-        its = gate_files if options.is_gate(config) else files
-        files.check_ours(Path(given), its.NAMES, its.MARKS)
+    chosen = config.getoption("--report-dir")
+    if chosen == "":
+        raise RequestError("--report-dir is empty: name a folder, or omit the option")
+    if chosen is not None:
+        check_writable(Path(chosen))
+        writer = gate_files if options.is_gate(config) else files
+        files.check_replaceable(Path(chosen), writer.NAMES, writer.MARKS)

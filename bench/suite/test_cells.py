@@ -1,4 +1,4 @@
-"""The suite: every cell is an item, so that -k, -x and --junitxml work as people expect."""
+"""The suite's items: one for each cell, so that -k, -x and --junitxml work as usual."""
 
 from collections.abc import Mapping
 
@@ -12,17 +12,17 @@ from bench.suite.replay import replay_clock
 
 
 @pytest.mark.benchmark(timer=replay_clock)
-# Libraries' warnings are errors in our tests; here one would cost what was measured for minutes.
-# Ours is of a cell that failed.
+# The tests turn warnings into errors; here a library's warning would discard minutes of measuring.
+# The ignored warning is raised for a cell that failed.
 @pytest.mark.filterwarnings("default", "ignore:Benchmark fixture was not used")
 def test_cell(cell: Cell, records: Mapping[Cell, CellRecord], benchmark: BenchmarkFixture) -> None:
-    """Hand a cell's samples to pytest-benchmark, or say why there are none."""
+    """Pass a cell's samples to pytest-benchmark, or report why there are none."""
     record = records[cell]
     if record.failure is not None:
         failure = record.failure
         pytest.fail(f"{failure.phase}: {failure.message}\n{failure.stderr}", pytrace=False)
     if not record.visits:
-        pytest.skip("not measured: the run ended before its turn")
+        pytest.skip("not measured: the run ended before this cell's turn")
     if not record.has_figures:
         pytest.skip("every round was voided: the machine was too busy")
     benchmark.group = cell.group

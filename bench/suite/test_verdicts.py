@@ -1,4 +1,4 @@
-"""The suite of a gate: every cell is an item, which fails where head is slower than the base."""
+"""The items of a gate: one for each cell, which fails if head is slower than the base."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from bench.gate.verdict import Verdict
 
 @pytest.mark.filterwarnings("default")  # as in test_cells.py
 def test_verdict(cell: Cell, gate: Gate) -> None:
-    """Fail where head regressed, or fails alone; skip where nothing could be shown."""
+    """Fail if head regressed, or only head fails; skip if the verdict is inconclusive."""
     pair = next(pair for pair in gate.pairs if pair.cell == cell)
     verdict = gate.judgements[cell.id].overall
     if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:

@@ -1,4 +1,4 @@
-"""The values of options, checked: a wrong one is a ``RequestError`` that names its option."""
+"""Checked values of options: an invalid one raises a ``RequestError`` that names the option."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,29 +14,29 @@ Value = TypeVar("Value")
 def listed(
     config: pytest.Config, option: str, convert: Callable[[str], Value]
 ) -> tuple[Value, ...] | None:
-    """The values of a comma-separated option; None where it was not given."""
+    """Return the values of a comma-separated option; None if it is not given."""
     text = config.getoption(option)
     if text is None:
         return None
     return tuple(_converted(part, convert, option) for part in names.listed(text, option))
 
 
-def at_least(least: int, config: pytest.Config, option: str, default: int) -> int:
-    """A whole number that an option takes; raises ``RequestError`` for one that is too small."""
+def at_least(minimum: int, config: pytest.Config, option: str, default: int) -> int:
+    """Return an option's whole number; raise ``RequestError`` if it is less than ``minimum``."""
     text = config.getoption(option)
     value = default if text is None else _converted(text, int, option)
-    if value < least:
-        raise RequestError(f"{option} must be at least {least}, not {value}")
+    if value < minimum:
+        raise RequestError(f"{option} must be at least {minimum}, not {value}")
     return value
 
 
-def at_least_if_given(least: int, config: pytest.Config, option: str) -> int | None:
-    """The same of an option that may be left out; None where it was."""
-    return None if config.getoption(option) is None else at_least(least, config, option, least)
+def optional_at_least(minimum: int, config: pytest.Config, option: str) -> int | None:
+    """Return what ``at_least`` does; None if the option is not given."""
+    return None if config.getoption(option) is None else at_least(minimum, config, option, minimum)
 
 
 def positive(config: pytest.Config, option: str, unit: str = "") -> float | None:
-    """A positive number that an option takes; None where it was not given."""
+    """Return an option's positive number; None if it is not given."""
     text = config.getoption(option)
     if text is None:
         return None
@@ -47,10 +47,10 @@ def positive(config: pytest.Config, option: str, unit: str = "") -> float | None
 
 
 def share(config: pytest.Config, option: str) -> float | None:
-    """A positive number of 1 at the most that an option takes; None where it was not given."""
+    """Return an option's share, in (0, 1]; None if it is not given."""
     value = positive(config, option)
     if value is not None and value > 1:
-        raise RequestError(f"{option} is a share, of 1 at the most, not {value:g}")
+        raise RequestError(f"{option} must be a share of at most 1, not {value:g}")
     return value
 
 

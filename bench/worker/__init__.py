@@ -1,1 +1,1 @@
-"""Inside a worker: a network made ready, checked, timed and counted, as it is asked to."""
+"""The worker process: prepares, checks, times and counts the network of one cell."""

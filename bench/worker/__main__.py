@@ -1,4 +1,4 @@
-"""``python -m bench.worker``: a worker by itself."""
+"""``python -m bench.worker``: start a worker in a fresh interpreter."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""Attribution: how much of something that only grows falls to each part of a network.
+"""Attribution of a growing quantity to the parts of a network, by hooks on its modules.
 
-The same hooks split a forward's seconds and its multiply-accumulates, so that a part's share of
-one and of the other are shares of the same calls.
+The same hooks split the seconds of a forward pass and its multiply-accumulates, so a part's share
+of the seconds and its share of the multiply-accumulates belong to the same calls.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,17 +15,17 @@ Key = TypeVar("Key")
 
 
 class Amount(Protocol):
-    """Something that is added up: seconds, or counts."""
+    """A quantity that can be added and subtracted: seconds, or counts."""
 
     def __add__(self, other: Any, /) -> Any: ...
     def __sub__(self, other: Any, /) -> Any: ...
 
 
-Read = TypeVar("Read", bound=Amount)
+Quantity = TypeVar("Quantity", bound=Amount)
 
 
 class ModuleSpan(NamedTuple):
-    """Modules that run one after the other, by the first and the last of them."""
+    """The first and the last of several modules that run one after the other."""
 
     first: nn.Module
     last: nn.Module
@@ -33,20 +33,21 @@ class ModuleSpan(NamedTuple):
 
 @contextmanager
 def attributed(
-    parts: Mapping[Key, ModuleSpan], read: Callable[[], Read]
-) -> Iterator[dict[Key, Read]]:
-    """Yield what ``read()`` grows by during each part's calls; remove the hooks afterwards.
+    parts: Mapping[Key, ModuleSpan], read: Callable[[], Quantity]
+) -> Iterator[dict[Key, Quantity]]:
+    """Yield by how much ``read()`` grows during the calls of each part.
 
-    A part begins before its first module and ends after its last, with what is called between
-    them. A part that begins while another runs counts for the one that called it: a module that
-    two parts share counts for its caller each time. A part that is not called has no entry, nor
-    has TorchScript, which takes no hooks.
+    A part lasts from the start of its first module to the end of its last module, and includes
+    everything that runs in between. If a part begins while another part runs, it counts for the
+    part that called it: a module that two parts share counts for its caller each time. Parts that
+    are not called have no entry. TorchScript modules have none either, because they take no hooks.
+    The hooks are removed on exit.
     """
-    found: dict[Key, Read] = {}
-    running: list[tuple[Key, Read]] = []  # the part that runs, as often as it has called itself
+    growth: dict[Key, Quantity] = {}
+    running: list[tuple[Key, Quantity]] = []  # the running part, once for each level of recursion
 
     def begin(key: Key, part: ModuleSpan) -> Callable[..., None]:
-        def before(*_given: object) -> None:
+        def before(*_args: object) -> None:
             calls_itself = part.first is part.last and running and running[0][0] == key
             if not running or calls_itself:
                 running.append((key, read()))
@@ -54,13 +55,13 @@ def attributed(
         return before
 
     def end(key: Key) -> Callable[..., None]:
-        def after(*_given: object) -> None:
+        def after(*_args: object) -> None:
             until = read()
             if running and running[0][0] == key:
                 _, since = running.pop()
                 if not running:
-                    grown = until - since
-                    found[key] = found[key] + grown if key in found else grown
+                    increase = until - since
+                    growth[key] = growth[key] + increase if key in growth else increase
 
         return after
 
@@ -69,6 +70,6 @@ def attributed(
             if any(isinstance(module, torch.jit.ScriptModule) for module in part):
                 continue
             hooks.callback(part.first.register_forward_pre_hook(begin(key, part)).remove)
-            # A module that raises has ended too, when its caller goes on without it.
+            # always_call: a module that raises has ended too, and its caller may catch the error.
             hooks.callback(part.last.register_forward_hook(end(key), always_call=True).remove)
-        yield found
+        yield growth

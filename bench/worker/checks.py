@@ -1,4 +1,4 @@
-"""Checks of a cell's answers against fp32 eager's: before its rounds, and after them."""
+"""Checks of a cell's answers against those of fp32 eager, before and after its rounds."""
 
 import hashlib
 from typing import NamedTuple
@@ -17,79 +17,82 @@ from bench.worker.answers import Errors, WrongAnswerError
 
 
 class Expected(NamedTuple):
-    """Images on the CPU, and what fp32 eager answers."""
+    """Images on the CPU, and the answer of fp32 eager to them."""
 
     images: Tensor
     answer: Answer
 
 
 class Checks:
-    """Checks that a cell's task answers as fp32 eager does, at the network's first weights."""
+    """Checks that a cell's task answers like fp32 eager, with the network's initial weights."""
 
     def __init__(self, cell: Cell, model: nn.Module) -> None:
         self._cell = cell
         self._model = model
         self._state = network.state(model) if cell.task == "train" else None
-        self._asked: list[Expected] = []
-        """In the order in which the task is asked; those that are timed are the last."""
+        self._expected: list[Expected] = []
+        """Expected answers, in the order of the checks; the last is for the timed images."""
         self._digest = b""
-        """Digest of the images that are timed; a copy would take memory during the rounds."""
+        """Digest of the timed images; a copy of them would take memory during the rounds."""
 
-    def ask_eager(self, images: Tensor, targets: Tensor) -> None:
-        """Ask fp32 eager for its answer on images N × 3 × H × W, and for inference on others too.
+    def compute_expected(self, images: Tensor, targets: Tensor) -> None:
+        """Compute fp32 eager's answer to images of shape N × 3 × H × W.
 
-        Raises ``RequestError`` where the network writes into its images, and ``WrongAnswerError``
-        where its answers to different images are the same.
+        For inference, also compute its answer to a second batch of images. Raises ``RequestError``
+        if the network writes into its images, and ``WrongAnswerError`` if its answers to different
+        images are the same.
         """
         DTYPES["fp32"].pin_precision()
         before = images.to("cpu", copy=True)
         task = TASKS[self._cell.task](self._model, images, targets, DTYPES["fp32"])
-        self._asked = [Expected(before, self._answer(task))]
+        self._expected = [Expected(before, self._answer(task))]
         self._refuse_writing(images, before)
         if self._cell.task == "infer":
-            # In a tensor of their own: a network may keep its output by the identity of its input.
+            # In a separate tensor: a network may cache its output by the identity of its input.
             others = inputs.random_images(len(images), images.shape[-1])
             answer = self._answer(task, Batch(others.to(images.device), targets))
-            self._asked.insert(0, Expected(others, answer))
-            answers.check_different(answer, self._asked[-1].answer)
+            self._expected.insert(0, Expected(others, answer))
+            answers.check_different(answer, self._expected[-1].answer)
 
     def first_call(self, task: Task) -> Answer:
-        """Run a task for the first time, for inference with the other images in its tensor.
+        """Run a task for the first time and return its answer.
 
-        Raises ``RequestError`` where the network writes into its images.
+        For inference, the task's image tensor then contains the second batch of images. Raises
+        ``RequestError`` if the network writes into its images.
         """
-        images = self._asked[0].images
+        images = self._expected[0].images
         task.batch.images.copy_(images)
-        found = self._answer(task)
+        answer = self._answer(task)
         self._refuse_writing(task.batch.images, images)
-        return found
+        return answer
 
-    def before_rounds(self, task: Task, found: Answer) -> Errors:
-        """Check what ``first_call`` found, and the answer of the last call before it is timed.
+    def before_rounds(self, task: Task, answer: Answer) -> Errors:
+        """Check the answer of ``first_call``, and that of the last call before the task is timed.
 
-        The task has its own images again afterwards. Raises ``WrongAnswerError``, and
-        ``RequestError`` where the network writes into its images.
+        Afterwards the task's image tensor contains the timed images. Raises ``WrongAnswerError``
+        for a wrong answer, and ``RequestError`` if the network writes into its images.
         """
-        *others, timed = self._asked
+        *others, timed = self._expected
         later_calls = max(modes.calls(self._cell.mode) - 1, len(others))
         for _ in range(later_calls - 1):
-            found = self._answer(task)
+            answer = self._answer(task)
         for other in others:
-            self._check(found, other.answer, stale=timed.answer)
+            self._check(answer, other.answer, stale=timed.answer)
             task.batch.images.copy_(timed.images)
         if later_calls:
-            found = self._answer(task)
+            answer = self._answer(task)
         self._refuse_writing(task.batch.images, timed.images)
-        errors = self._check(found, timed.answer, stale=others[0].answer if others else None)
+        errors = self._check(answer, timed.answer, stale=others[0].answer if others else None)
         self._digest = _digest(task.batch.images)
-        self._asked = [timed._replace(images=torch.empty(0))]  # they take memory in the rounds
+        # Without the images, which would take memory during the rounds.
+        self._expected = [timed._replace(images=torch.empty(0))]
         return errors
 
     def after_rounds(self, task: Task) -> str | None:
-        """Why the answer on the images that were timed is wrong by now; None where it is right.
+        """Return why the answer to the timed images is wrong after the rounds; None if it is right.
 
-        A network that was trained must be finite where it was, at its last weights, and must answer
-        as at first, at its first.
+        After training, the answer with the final weights must be finite wherever it was finite
+        before, and the answer with the initial weights must be the same as before.
         """
         try:
             self._check_after_rounds(task)
@@ -99,47 +102,48 @@ class Checks:
 
     def _check_after_rounds(self, task: Task) -> None:
         if _digest(task.batch.images) != self._digest:
-            raise WrongAnswerError(self._writes())
-        expected = self._asked[-1].answer
+            raise WrongAnswerError(self._writing_message())
+        expected = self._expected[-1].answer
         if self._state is not None:
             with task.context():
                 answers.check_finite(task.answer(), expected)
         self._check(self._answer(task), expected)
 
     def _answer(self, task: Task, batch: Batch | None = None) -> Answer:
-        """A task's answer, at the first weights."""
+        """Return a task's answer with the initial weights."""
         if self._state is not None:
             network.restore(self._model, self._state)
         with task.context():
             return task.answer(batch)
 
-    def _check(self, found: Answer, expected: Answer, stale: Answer | None = None) -> Errors:
-        """Errors of an answer; ``stale`` is the one of the images that the tensor had before."""
+    def _check(self, answer: Answer, expected: Answer, stale: Answer | None = None) -> Errors:
+        """Return the errors of an answer; ``stale`` answers the tensor's previous images."""
         cell = self._cell
         is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
         try:
-            return answers.check(found, expected, DTYPES[cell.dtype], is_reference=is_reference)
+            return answers.check(answer, expected, DTYPES[cell.dtype], is_reference=is_reference)
         except WrongAnswerError:
-            if stale is not None and answers.are_close(found, stale, DTYPES[cell.dtype]):
+            if stale is not None and answers.are_close(answer, stale, DTYPES[cell.dtype]):
                 raise WrongAnswerError(
-                    "the output is that of the images that were in the same tensor before: the "
-                    "network keeps outputs by their input's identity; have it compute each anew"
+                    "the output belongs to the images that were in the same tensor before: the "
+                    "network caches outputs by the identity of their input; make it compute every "
+                    "output"
                 ) from None
             raise
 
-    def _refuse_writing(self, images: Tensor, written: Tensor) -> None:
-        """Raise ``RequestError`` where images are no longer those that were written there."""
-        if not torch.equal(images.cpu(), written.to(images.dtype)):
-            raise RequestError(self._writes())
+    def _refuse_writing(self, images: Tensor, original: Tensor) -> None:
+        """Raise ``RequestError`` if images differ from the original ones."""
+        if not torch.equal(images.cpu(), original.to(images.dtype)):
+            raise RequestError(self._writing_message())
 
-    def _writes(self) -> str:
+    def _writing_message(self) -> str:
         return (
-            f"{self._cell.arch} writes into its input, so that each iteration would have other "
-            "images: work on a copy, as x = x - mean does where x.sub_(mean) does not"
+            f"{self._cell.arch} writes into its input, so each iteration would get different "
+            "images: work on a copy, for example with x = x - mean in place of x.sub_(mean)"
         )
 
 
 def _digest(images: Tensor) -> bytes:
-    """A digest of a tensor's values, however it lies in memory."""
+    """Return a digest of a tensor's values that does not depend on its memory format."""
     values = images.detach().cpu().contiguous().view(torch.uint8)
     return hashlib.blake2b(values.numpy().data).digest()

@@ -1,4 +1,4 @@
-"""The one clock: it times a step to the end of its work, and nothing around it."""
+"""Clocks that time a step until its work is done, and nothing else."""
 
 import time
 from collections.abc import Callable
@@ -11,25 +11,27 @@ from bench.records.record import BackToBack
 
 Step = Callable[[], object]
 
-# Kept busy for so many times as long as a call takes, the device cannot begin before it returned.
+# The device sleeps for this many times the duration of a call, so that it cannot start the work of
+# the call before the call returns.
 STALL_FACTOR = 3
-STALL_LEAST_S, STALL_MOST_S = 1e-3, 0.5
-# The device sleeps for a number of its own cycles. No GPU's are shorter, so that it is not too few.
+MIN_STALL_S, MAX_STALL_S = 1e-3, 0.5
+# The device sleeps for a number of its own cycles. No GPU has shorter cycles than this, so the
+# sleep is never too short.
 SHORTEST_CYCLE_S = 1 / 3e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds of each iteration of a block, in order."""
+    """Seconds per iteration of a block, in order."""
 
     host_s: tuple[float, ...]
-    """By the host's clock, around a call and the wait for its work to end."""
+    """Host time of a call and of the wait for its work to end, in seconds."""
     device_s: tuple[float, ...]
-    """Between two CUDA events on the device; empty where there is no such device."""
+    """Time between two CUDA events, in seconds; empty on a CPU."""
 
 
 class Clock(Protocol):
-    """Something that times iterations of a step."""
+    """Protocol of a clock that times iterations of a step."""
 
     def time(self, step: Step, iterations: int) -> Timing:
         """Run ``step`` ``iterations`` times, timing each."""
@@ -37,21 +39,21 @@ class Clock(Protocol):
 
 
 class BlockClock(Clock, Protocol):
-    """One that times them together as well."""
+    """Protocol of a clock that can also time several iterations together."""
 
     def back_to_back(self, step: Step, iterations: int) -> BackToBack | None:
-        """Run ``step`` so often with no wait in between; None where each is waited for anyway."""
+        """Time ``iterations`` steps with no wait in between; None if every call waits anyway."""
         ...
 
 
 class HostClock:
-    """For a device whose calls return when the work is done."""
+    """Clock for a device whose calls return when the work is done."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
 
     def time(self, step: Step, iterations: int) -> Timing:
-        """Time each iteration by the host's clock."""
+        """Time each iteration with the host's clock."""
         now = self._now
         durations = []
         for _ in range(iterations):
@@ -61,12 +63,12 @@ class HostClock:
         return Timing(host_s=tuple(durations), device_s=())
 
     def back_to_back(self, step: Step, iterations: int) -> None:
-        """Nothing: iterations one by one are back to back already."""
+        """Return None: on this device single iterations already run without a wait between them."""
         del step, iterations
 
 
 class CudaClock:
-    """For a CUDA device, whose calls return before the work is done."""
+    """Clock for a CUDA device, whose calls return before the work is done."""
 
     def __init__(
         self,
@@ -75,13 +77,13 @@ class CudaClock:
         *,
         flush: Step | None = None,
     ) -> None:
-        """``flush`` comes before each iteration, and ends before its time begins."""
+        """``flush`` runs before each iteration and ends before the timing starts."""
         self._device = device
         self._now = now
         self._flush = flush
 
     def time(self, step: Step, iterations: int) -> Timing:
-        """Time each iteration by the host's clock and, within it, by two events."""
+        """Time each iteration with the host's clock and, inside that span, with two events."""
         host_s, device_s = [], []
         before, after = _events(2)
         torch.cuda.synchronize(self._device)
@@ -99,7 +101,7 @@ class CudaClock:
         return Timing(host_s=tuple(host_s), device_s=tuple(device_s))
 
     def back_to_back(self, step: Step, iterations: int) -> BackToBack:
-        """Time ``iterations`` together, and then one that the device did not have to wait for."""
+        """Time ``iterations`` together, and then one step that is enqueued before it starts."""
         before, after = _events(2)
         torch.cuda.synchronize(self._device)
         start = self._now()
@@ -121,11 +123,11 @@ class CudaClock:
         )
 
     def _busy_s(self, step: Step, enqueue_s: float) -> float | None:
-        """Seconds that the device takes for a step when all of it is there before it begins.
+        """Return the device's seconds for a step that is completely enqueued before it starts.
 
-        A call behind a sleeping device is only enqueued, as nvbench's blocking kernel has it. None
-        where the call took longer than the sleep: a full queue, or a step that waits for its own
-        results, held it up, and then the device may have waited too.
+        While the device sleeps, a call only enqueues its work, as with nvbench's blocking kernel.
+        Returns None if the call took longer than the sleep, because then the device may have waited
+        too. The cause is a full queue, or a step that waits for its own results.
         """
         asleep, before, after = _events(3)
         start = self._now()
@@ -142,7 +144,7 @@ class CudaClock:
 
 
 def _events(count: int) -> list[torch.cuda.Event]:
-    """Events that are there: only being recorded makes one, and that takes its time."""
+    """Return CUDA events, recorded once so that their lazy creation is not timed."""
     events = [torch.cuda.Event(enable_timing=True) for _ in range(count)]
     for event in events:
         event.record()
@@ -150,11 +152,11 @@ def _events(count: int) -> list[torch.cuda.Event]:
 
 
 def stall_cycles(enqueue_s: float) -> int:
-    """Cycles that a device sleeps for, so that a call of ``enqueue_s`` returns meanwhile."""
-    stall_s = min(max(STALL_FACTOR * enqueue_s, STALL_LEAST_S), STALL_MOST_S)
+    """Return the cycles that a device must sleep while a call of ``enqueue_s`` seconds returns."""
+    stall_s = min(max(STALL_FACTOR * enqueue_s, MIN_STALL_S), MAX_STALL_S)
     return round(stall_s / SHORTEST_CYCLE_S)
 
 
 def for_device(device: torch.device, flush: Step | None = None) -> HostClock | CudaClock:
-    """The clock that is right for ``device``, with what empties a GPU's cache where it is to be."""
+    """Return the clock for ``device``; ``flush`` empties a GPU's cache before each iteration."""
     return CudaClock(device, flush=flush) if device.type == "cuda" else HostClock()

@@ -1,12 +1,13 @@
-"""Contention: how long this process's threads were ready for a CPU that somebody else had.
+"""CPU contention: how long threads of this process waited for a CPU that others used.
 
-Linux accounts for it in nanoseconds and for each thread, ``schedstat`` in its folder of ``/proc``.
-A kernel thread that looks after memory may take a CPU for 60 ms at a time, which is a small share
-of a round and a third of an iteration: a forward of GoogLeNet with a batch of 8 then takes 240 ms
-and not 180. Whoever takes only the median of a few such iterations measures that thread.
+Linux records this wait per thread, in nanoseconds, in the file ``schedstat`` of the thread's folder
+in ``/proc``. A kernel thread that manages memory may use a CPU for 60 ms at a time. That is a small
+share of a round but a third of an iteration: a forward pass of GoogLeNet at batch size 8 then takes
+240 ms in place of 180 ms. The median of a few such iterations would measure that kernel thread.
 
-What is judged is what the scheduler did, as a share of an iteration's time, and never that time. A
-quota of CPU time, as containers have, looks like others' use.
+An iteration is judged only by the scheduler's record of the wait, as a share of the iteration's
+time, and never by that time itself. A quota of CPU time, as in containers, looks like use by
+others.
 """
 
 import os
@@ -20,54 +21,54 @@ from bench.machine import voiding
 from bench.worker.clock import Clock, Step, Timing
 
 TASKS = Path("/proc/self/task")
-MOST_TRIES = 2  # for each iteration that is wanted
-WAKING_S = 2e-4  # each time a thread is run: waking it, perhaps its CPU too, is nobody's doing
-RAN_S = 1e-4  # a thread that ran for less has not had anybody wait for it
+MAX_TRIES = 2  # per requested iteration
+WAKE_UP_S = 2e-4  # per start of a thread: waking the thread, or its CPU, is not contention
+MIN_ACTIVE_S = 1e-4  # a thread that was active for less did not make other threads wait
 
 
 class Account(NamedTuple):
-    """What the scheduler knows of a thread."""
+    """The scheduler's account of one thread."""
 
     ran_s: float
     waited_s: float
-    """Ready to run, and not running."""
+    """Time in which the thread was ready to run but did not run, in seconds."""
     runs: int
-    """How often it was put on a CPU."""
+    """Number of times that the thread was put on a CPU."""
 
 
 Accounts = Mapping[int, Account]
-"""By the thread."""
+"""Accounts by thread id."""
 
 
 class Scheduler:
-    """The accounts of this process's threads; none on a system that keeps none."""
+    """Reader of the accounts of this process's threads; reads none if the system has none."""
 
     def __init__(self, files: Mapping[int, int]) -> None:
-        """``files`` are open ones, by the thread."""
+        """``files`` maps thread ids to descriptors of open ``schedstat`` files."""
         self._files = files
         self.cpus = len(frozenset().union(*map(_cpus, files)))
-        """On which any of them may run."""
+        """Number of CPUs on which any of the threads may run."""
 
     def read(self) -> Accounts:
-        """Read them now; a thread that has ended has none any more."""
-        found = {}
+        """Return the current accounts; threads that have ended are left out."""
+        accounts = {}
         for thread, file in self._files.items():
             with suppress(OSError):
                 ran_ns, waited_ns, runs = map(int, os.pread(file, 64, 0).split())
-                found[thread] = Account(ran_ns / 1e9, waited_ns / 1e9, runs)
-        return found
+                accounts[thread] = Account(ran_ns / 1e9, waited_ns / 1e9, runs)
+        return accounts
 
 
 def _cpus(thread: int) -> frozenset[int]:
     try:
         return frozenset(os.sched_getaffinity(thread))
-    except OSError:  # it has ended
+    except OSError:  # the thread has ended
         return frozenset()
 
 
 @contextmanager
 def watched(tasks: Path = TASKS) -> Iterator[Scheduler]:
-    """Watch the threads that there are by now: a file stays open, and reading it takes 1 µs."""
+    """Watch the threads that exist now. Their files stay open, so that a read takes 1 µs."""
     files: dict[int, int] = {}
     try:
         with suppress(OSError):
@@ -81,60 +82,64 @@ def watched(tasks: Path = TASKS) -> Iterator[Scheduler]:
 
 
 def waited_s(before: Accounts, after: Accounts, cpus: int) -> float | None:
-    """For how long others held the threads up between two readings: the one that waited longest.
+    """Return the longest time that a thread waited for other processes between two readings.
 
-    None where nothing is known: this system keeps no accounts, or more threads ran than there are
-    CPUs. They may then have waited for each other, as those of a backward pass do for those of the
-    forward, and that is the network's own cost.
+    Returns None if it is unknown: the system has no accounts, or more threads were active than
+    there are CPUs. In that case threads of this process may have waited for each other, as those of
+    a backward pass wait for those of the forward pass, and that is the network's own cost.
     """
     spans = [
         Account(
-            ran_s=now.ran_s - then.ran_s,
-            waited_s=now.waited_s - then.waited_s,
-            runs=now.runs - then.runs,
+            ran_s=end.ran_s - start.ran_s,
+            waited_s=end.waited_s - start.waited_s,
+            runs=end.runs - start.runs,
         )
-        for thread, now in after.items()
-        if (then := before.get(thread))
+        for thread, end in after.items()
+        if (start := before.get(thread))
     ]
     if not any(account.ran_s for account in after.values()):
         return None
-    if sum(span.ran_s + span.waited_s >= RAN_S for span in spans) > cpus:
+    if sum(span.ran_s + span.waited_s >= MIN_ACTIVE_S for span in spans) > cpus:
         return None
-    return max((span.waited_s - span.runs * WAKING_S for span in spans), default=0.0)
+    return max((span.waited_s - span.runs * WAKE_UP_S for span in spans), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Iterations one by one: those that count as a ``Timing`` has them, and those that do not."""
+    """Iterations that were timed one by one: the counting ones, and the disturbed ones."""
 
     host_s: tuple[float, ...]
     device_s: tuple[float, ...]
     disturbed_s: tuple[float, ...] | None
-    """By the host's clock; None where nothing is known of any."""
+    """Host times of the iterations that do not count, in seconds; None if waits are unknown."""
 
 
 def block(clock: Clock, step: Step, iterations: int) -> Block:
-    """Time so many iterations that nobody disturbed, if twice as many tries have them.
+    """Time iterations until ``iterations`` of them are undisturbed, in at most twice as many tries.
 
-    If not, those count that waited for the smallest share of their time: where others are busy all
-    the time it is these or none, and above a bound the round is voided anyway.
+    If fewer are undisturbed, those that waited for the smallest share of their time count. On a
+    machine that is always busy there are no better ones, and above a bound of foreign load the
+    round is voided anyway.
     """
     timings: list[Timing] = []
-    waited: list[float | None] = []
+    waited_shares: list[float | None] = []
     with watched() as scheduler:
         before = scheduler.read()
-        while len(timings) < MOST_TRIES * iterations and voiding.undisturbed(waited) < iterations:
+        while (
+            len(timings) < MAX_TRIES * iterations
+            and voiding.count_undisturbed(waited_shares) < iterations
+        ):
             timings.append(clock.time(step, 1))
             after = scheduler.read()
             seconds = waited_s(before, after, scheduler.cpus)
-            waited.append(None if seconds is None else seconds / timings[-1].host_s[0])
+            waited_shares.append(None if seconds is None else seconds / timings[-1].host_s[0])
             before = after
-    counting = voiding.counting(waited, iterations)
+    counting = voiding.counting_iterations(waited_shares, iterations)
     disturbed_s = tuple(
         timing.host_s[0] for index, timing in enumerate(timings) if index not in counting
     )
     return Block(
         host_s=tuple(timings[index].host_s[0] for index in counting),
         device_s=tuple(sample for index in counting for sample in timings[index].device_s),
-        disturbed_s=None if all(share is None for share in waited) else disturbed_s,
+        disturbed_s=None if all(share is None for share in waited_shares) else disturbed_s,
     )

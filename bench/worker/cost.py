@@ -1,8 +1,8 @@
-"""What a network costs: parameters, multiply-accumulates and activations, in all and per stage.
+"""The cost of a network: parameters, multiply-accumulates and activations, in total and per stage.
 
-Multiply-accumulates (MACs) are those of convolutions and matrix products that really run on random
-images, in ``eval()`` and on an uncompiled copy (bench/worker/mac_counter.py). FLOPs are 2 × MACs.
-fvcore's total stands beside them under its own name (bench/worker/fvcore_count.py).
+Multiply-accumulates (MACs) are those of the convolutions and matrix products that run when an
+uncompiled copy in ``eval()`` processes random images (bench/worker/mac_counter.py). FLOPs are
+2 × MACs. fvcore's total is reported under its own name (bench/worker/fvcore_count.py).
 """
 
 from collections import Counter
@@ -28,22 +28,23 @@ OUTSIDE = "(outside)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCost:
-    """What one of a network's direct children costs in a forward pass of the whole batch."""
+    """The cost of one direct child of a network, in a forward pass of the whole batch."""
 
     name: str
     params: int
-    """Parameters that no earlier stage has: stages may share some, or be tied."""
+    """Number of parameters that no earlier stage has, because stages may share parameters."""
     weights: int
-    """The part of them that are kernels of convolutions and linear layers: no biases, no norms."""
+    """Those of ``params`` in kernels of convolutions and linear layers: no biases, no norms."""
     macs: int
-    """MACs of what runs in its calls, modules that it shares with other stages among it."""
+    """MACs of everything that runs in its calls, including modules that other stages share."""
     fvcore_total: int | None
-    """fvcore's own: MACs, and norms, average pooling and interpolation besides. None where it
-    cannot trace the network, or stages share a module, which it counts for the first alone."""
+    """fvcore's count: MACs, plus operations of norms, average pooling and interpolation. None if
+    fvcore cannot trace the network, or if stages share a module, which fvcore counts only for the
+    first of them."""
     activations: int
-    """Elements that convolutions and matrix products put out."""
+    """Number of elements in the outputs of convolutions and matrix products."""
     uncounted: Counter[str] = field(default_factory=Counter)
-    """Operators that may multiply and have no formula, by how often they ran."""
+    """Number of calls of each operator that may multiply and has no formula."""
 
     @property
     def flops(self) -> int:
@@ -53,22 +54,22 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a network costs in a forward pass in ``eval()``, where auxiliary heads do not run."""
+    """The cost of a network in a forward pass in ``eval()``, which runs no auxiliary heads."""
 
     arch: str
     image_size: int
     batch_size: int
     params: int
-    """Without auxiliary heads."""
+    """Number of parameters without auxiliary heads."""
     params_with_aux: int
     stages: tuple[StageCost, ...]
     macs_on_other_images: int | None = None
-    """MACs for other random images where these differ: the count depends on the images."""
+    """MACs for other random images; None unless the count depends on the images."""
     macs_in_the_next_call: int | None = None
-    """MACs for the same images where these differ: the count depends on earlier calls."""
+    """MACs for the same images in a later call; None unless the count depends on earlier calls."""
     fvcore: FvcoreCount = field(default_factory=FvcoreCount)
     disagreements: tuple[str, ...] = ()
-    """Where fvcore counts other MACs, in sentences with the operators."""
+    """Sentences on differences between fvcore's MACs and those that ran, with the operators."""
 
     @property
     def weights(self) -> int:
@@ -76,7 +77,7 @@ class Cost:
 
     @property
     def macs(self) -> int:
-        """A lower bound where anything is ``uncounted``."""
+        """MACs of all stages; a lower bound if ``uncounted`` is not empty."""
         return sum(stage.macs for stage in self.stages)
 
     @property
@@ -86,7 +87,7 @@ class Cost:
 
     @property
     def fvcore_total(self) -> int | None:
-        """None where fvcore cannot trace the network."""
+        """The total of fvcore; None if it cannot trace the network."""
         return self.fvcore.total
 
     @property
@@ -95,11 +96,11 @@ class Cost:
 
     @property
     def uncounted(self) -> Counter[str]:
-        """Operators that may multiply and have no formula, by how often they ran."""
+        """Number of calls of each operator that may multiply and has no formula."""
         return sum((stage.uncounted for stage in self.stages), Counter[str]())
 
     def per_image(self) -> dict[str, Any]:
-        """What a run file keeps of a cost that was counted at batch 1."""
+        """Return the fields for a run file; the cost must have been counted at batch size 1."""
         return {
             "params": self.params,
             "params_with_aux": self.params_with_aux,
@@ -116,38 +117,41 @@ class Cost:
 
 
 def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int = 0) -> Cost:
-    """Count a fresh, uncompiled copy of ``arch`` on square images of ``image_size`` pixels.
+    """Count a new, uncompiled copy of ``arch`` on square images of ``image_size`` pixels.
 
-    Weights and images are those of ``seed``, as a worker draws them. A first call, which may make
-    what later ones keep, is not counted. Raises whatever the network raises for such images.
+    Weights and images are drawn from ``seed``, as in a worker. The first call is not counted,
+    because the network may create values in it that later calls reuse. Errors of the network pass
+    through.
     """
     torch.manual_seed(seed)
     model = to_eval(network.build(arch, aux=False, image_size=image_size))
-    images, others = (inputs.random_images(batch_size, image_size) for _ in range(2))
+    images, other_images = (inputs.random_images(batch_size, image_size) for _ in range(2))
     with torch.no_grad():
         model(images.clone())
     parts, counter = _by_stage(model, images)
-    whole = parts[""].macs
-    on_others, again = _macs(model, others), whole
-    if on_others != whole:
-        again = _macs(model, images)
-    theirs = fvcore_count.count(model, images.clone())
+    macs = parts[""].macs
+    macs_on_others, macs_in_next_call = _macs(model, other_images), macs
+    if macs_on_others != macs:
+        macs_in_next_call = _macs(model, images)
+    fvcore = fvcore_count.count(model, images.clone())
     return Cost(
         arch=arch.name,
         image_size=image_size,
         batch_size=batch_size,
         params=_numel(model.parameters()),
         params_with_aux=_numel(network.build(arch, aux=True, image_size=image_size).parameters()),
-        stages=tuple(_stages(model, parts, theirs)),
-        macs_on_other_images=on_others if on_others != whole == again else None,
-        macs_in_the_next_call=again if again != whole else None,
-        fvcore=theirs,
-        disagreements=theirs.disagreements(counter.macs_by_operator),
+        stages=tuple(_stages(model, parts, fvcore)),
+        macs_on_other_images=(
+            macs_on_others if macs_on_others != macs == macs_in_next_call else None
+        ),
+        macs_in_the_next_call=macs_in_next_call if macs_in_next_call != macs else None,
+        fvcore=fvcore,
+        disagreements=fvcore.disagreements(counter.macs_by_operator),
     )
 
 
 def stages(model: nn.Module, images: Tensor) -> tuple[StageCost, ...]:
-    """Cost of each direct child, and of what runs outside them where that costs anything."""
+    """Return the cost of each direct child, and the cost outside of them if there is any."""
     parts, _ = _by_stage(model, images)
     return tuple(_stages(model, parts, fvcore_count.count(model, images.clone())))
 
@@ -159,56 +163,56 @@ def _macs(model: nn.Module, images: Tensor) -> int:
 
 
 def _by_stage(model: nn.Module, images: Tensor) -> tuple[dict[str, Tally], MacCounter]:
-    """What each direct child counts when it is called, and the whole under ""; the counter."""
+    """Return the tally of each direct child, with the total under ``""``, and the counter."""
     children = {name: ModuleSpan(child, child) for name, child in model.named_children()}
-    with MacCounter() as counter, attributed(children, counter.read) as found:
+    with MacCounter() as counter, attributed(children, counter.read) as tallies:
         model(images.clone())
-    return {**found, "": counter.read() + Tally(uncounted=hidden_operators(model))}, counter
+    return {**tallies, "": counter.read() + Tally(uncounted=hidden_operators(model))}, counter
 
 
 def _stages(
-    model: nn.Module, parts: Mapping[str, Tally], theirs: FvcoreCount
+    model: nn.Module, parts: Mapping[str, Tally], counted: FvcoreCount
 ) -> Iterator[StageCost]:
     seen: set[nn.Parameter] = set()
     children = dict(model.named_children())
-    fvcore = theirs.by_module if theirs.by_module and _are_apart(children.values()) else None
-    left = parts[""]
+    fvcore = counted.by_module if counted.by_module and _are_disjoint(children.values()) else None
+    rest = parts[""]
     for name, child in children.items():
-        own, tally = _unseen(child.parameters(), seen), parts.get(name, Tally())
+        own_params, tally = _unseen(child.parameters(), seen), parts.get(name, Tally())
         yield StageCost(
             name=name,
-            params=_numel(own),
+            params=_numel(own_params),
             weights=_numel(_unseen(_kernels(child), seen)),
             macs=tally.macs,
             fvcore_total=None if fvcore is None else fvcore.get(name, 0),
             activations=tally.activations,
             uncounted=tally.uncounted,
         )
-        seen |= own
-        left -= tally
+        seen |= own_params
+        rest -= tally
     outside = StageCost(
         name=OUTSIDE,
         params=_numel(_unseen(model.parameters(), seen)),
         weights=0,
-        macs=left.macs,
+        macs=rest.macs,
         fvcore_total=None
         if fvcore is None
         else fvcore[""] - sum(fvcore.get(name, 0) for name in children),
-        activations=left.activations,
-        uncounted=left.uncounted,
+        activations=rest.activations,
+        uncounted=rest.uncounted,
     )
-    if outside.params or outside.fvcore_total or left != Tally():
+    if outside.params or outside.fvcore_total or rest != Tally():
         yield outside
 
 
-def _are_apart(children: Iterable[nn.Module]) -> bool:
-    """Whether no two share a module: fvcore counts such a one for the first that has it."""
+def _are_disjoint(children: Iterable[nn.Module]) -> bool:
+    """Return whether no two children share a module; fvcore counts it only for the first."""
     parts = [part for child in children for part in child.modules()]
     return len(parts) == len(set(parts))
 
 
 def _unseen(parameters: Iterable[nn.Parameter], seen: set[nn.Parameter]) -> set[nn.Parameter]:
-    """Each parameter once, without those that earlier stages have."""
+    """Return the distinct parameters that earlier stages do not have."""
     return set(parameters) - seen
 
 

@@ -1,11 +1,11 @@
-"""A failure: what becomes of an exception, as its kind and in a line."""
+"""Description of an exception in a worker: its kind, and a one-line sentence."""
 
 import contextlib
 
 import psutil
 import torch
 
-from bench.errors import first_line, in_a_line
+from bench.errors import first_line, one_line
 from bench.machine.memory_budget import free_host_bytes
 from bench.names import RequestError
 from bench.worker import out_of_memory
@@ -13,9 +13,9 @@ from bench.worker.answers import WrongAnswerError
 
 
 def kind_of(error: Exception) -> str:
-    """What sort of failure an exception is, as the run file names it."""
-    # First: a factory's shortage comes as a wrong request that tells of it.
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or out_of_memory.is_one(str(error)):
+    """Return the kind of failure, as the run file names it."""
+    # Checked first: if a factory runs out of memory, a RequestError quotes its message.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or out_of_memory.matches(str(error)):
         return "out_of_memory"
     if isinstance(error, RequestError):
         return "request"
@@ -25,21 +25,24 @@ def kind_of(error: Exception) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """An exception in a line: its type where that helps, and the first line of its message."""
-    if kind_of(error) == "out_of_memory" and (told := _of_shortage(str(error))):
-        return told
+    """Return an exception in one line: its type where that helps, and its message's first line."""
+    if kind_of(error) == "out_of_memory" and (sizes := _out_of_memory(str(error))):
+        return sizes
     if isinstance(error, RequestError | WrongAnswerError):
         return first_line(str(error))
-    return in_a_line(error)
+    return one_line(error)
 
 
-def _of_shortage(message: str) -> str | None:
-    """A shortage's sizes; PyTorch's allocator on CUDA tells what was free, and no other does."""
+def _out_of_memory(message: str) -> str | None:
+    """Return an out-of-memory message with sizes; None if they are unknown.
+
+    Only the message of PyTorch's CUDA allocator contains the free memory; for others, read it here.
+    """
     if "CUDA out of memory" in message:
         return out_of_memory.sentence(message)
     if any(name in message for name in ("CUDA", "CUBLAS", "CUDNN")):
-        with contextlib.suppress(RuntimeError):  # a device that failed may answer nothing more
-            return out_of_memory.beside(message, *torch.cuda.mem_get_info())
+        with contextlib.suppress(RuntimeError):  # a failed device may not answer
+            return out_of_memory.library_sentence(message, *torch.cuda.mem_get_info())
         return None
     total_bytes = psutil.virtual_memory().total
     return out_of_memory.sentence(message, free_bytes=free_host_bytes(), total_bytes=total_bytes)

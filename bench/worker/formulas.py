@@ -1,7 +1,8 @@
-"""Formulas: the FLOPs of operators that ``FlopCounterMode`` counts as 0, and how those are found.
+"""FLOP formulas for operators that ``FlopCounterMode`` counts as 0, and a test for such operators.
 
-A multiply-accumulate is two FLOPs, as in PyTorch's own formulas. They see shapes only: of every
-argument that is a tensor, and of the output as ``out_shape``. Naming a formula imports no torch.
+A multiply-accumulate is two FLOPs, as in PyTorch's own formulas. A formula gets only shapes: that
+of every tensor argument, and that of the output as ``out_shape``. Importing this file does not
+import torch.
 """
 
 import re
@@ -10,34 +11,34 @@ from math import prod
 from typing import Any
 
 COUNTER = "FlopCounterMode, formulas 1"
-"""What counts, beside the version of PyTorch; its number rises with every change of this file."""
+"""Name of the counter, besides the PyTorch version; its number rises with changes of this file."""
 
 Shape = tuple[int, ...]
 Formula = Callable[..., int]
 
 
 def matrix_vector(matrix: Shape, _vector: Shape, **_: Any) -> int:
-    """M × K by K."""
+    """Matrix M × K times vector K."""
     return 2 * prod(matrix)
 
 
 def added_matrix_vector(_bias: Shape, matrix: Shape, *_: Any, **__: Any) -> int:
-    """M × K by K, added to a vector."""
+    """Matrix M × K times vector K, added to a vector."""
     return 2 * prod(matrix)
 
 
 def dot(left: Shape, _right: Shape, **_: Any) -> int:
-    """K by K."""
+    """Dot product of two vectors of length K."""
     return 2 * prod(left)
 
 
 def added_product(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
-    """… × M × K by … × K × N, added to a tensor; summed over a batch or not."""
+    """… × M × K times … × K × N, added to a tensor; with or without a sum over the batch."""
     return 2 * prod(left) * right[-1]
 
 
 def outer(_bias: Shape, left: Shape, right: Shape, *_: Any, **__: Any) -> int:
-    """M by N, added to a matrix."""
+    """Outer product of vectors of lengths M and N, added to a matrix."""
     return 2 * prod(left) * prod(right)
 
 
@@ -48,59 +49,62 @@ def trilinear(
     *expanded_and_summed: list[int],
     **_: Any,
 ) -> int:
-    """N × I by O × I × J by N × J, as ``nn.Bilinear`` has them: N·O·I·J multiply-accumulates.
+    """N × I times O × I × J times N × J, as in ``nn.Bilinear``: N·O·I·J multiply-accumulates.
 
-    The product of ``left`` and ``right`` comes first, element by element, and is not counted.
+    The element-wise product of ``left`` and ``right``, which comes first, is not counted.
     """
     from torch import broadcast_shapes
 
     shapes = (left, weight, right)
-    full = (_expanded(shape, at) for shape, at in zip(shapes, expanded_and_summed[:3], strict=True))
-    shape: Shape = broadcast_shapes(*full)
+    expanded = (
+        _expanded(shape, dimensions)
+        for shape, dimensions in zip(shapes, expanded_and_summed[:3], strict=True)
+    )
+    shape: Shape = broadcast_shapes(*expanded)
     return 2 * prod(shape)
 
 
 def attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
-    """Queries … × L × E by keys … × S × E, and the scores by values … × S × V.
+    """Queries … × L × E times keys … × S × E, then scores times values … × S × V.
 
-    Scores that a mask leaves out are counted too. PyTorch before 2.15 counts 0 on a CPU.
+    Masked scores are counted too. PyTorch before 2.15 counts 0 on a CPU.
     """
     return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def linear(inputs: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """… × K by weights of whatever layout, to … × N."""
+    """… × K times weights in any layout; the output is … × N."""
     return 2 * prod(out_shape) * inputs[-1]
 
 
 def convolution(_inputs: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """Weights of output channels × input channels of a group × kernel."""
+    """Convolution with weights of shape output channels × input channels per group × kernel."""
     return 2 * prod(out_shape) * prod(weight[1:])
 
 
 def quantised_convolution(
     _inputs: Shape, _scale: Any, _zero: Any, weight: Shape, *_: Any, out_shape: Shape, **__: Any
 ) -> int:
-    """Weights come after the scale and the zero point of the inputs."""
+    """Convolution whose weights come after the scale and the zero point of the inputs."""
     return 2 * prod(out_shape) * prod(weight[1:])
 
 
 def packed_convolution(_inputs: Shape, packed: Any, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """Quantised weights that only their own object tells the shape of."""
+    """Quantised convolution; only the packed object knows the shape of its weights."""
     weight, _bias = packed.unpack()
     kernel: Shape = weight.shape[1:]
     return 2 * prod(out_shape) * prod(kernel)
 
 
-def _expanded(shape: Shape, at: list[int]) -> Shape:
-    """A shape with 1 inserted at these dimensions of the result, in ascending order."""
+def _expanded(shape: Shape, dimensions: list[int]) -> Shape:
+    """Return a shape with 1 inserted at these dimensions of the result, in ascending order."""
     sizes = list(shape)
-    for dimension in at:
+    for dimension in dimensions:
         sizes.insert(dimension, 1)
     return tuple(sizes)
 
 
-# The names are the operators'; those that an installed PyTorch does not have are passed over.
+# By operator name. Operators that the installed PyTorch does not have are ignored.
 FORMULAS: Mapping[str, Formula] = {
     "aten::mv": matrix_vector,
     "aten::addmv": added_matrix_vector,
@@ -108,7 +112,7 @@ FORMULAS: Mapping[str, Formula] = {
     "aten::vdot": dot,
     "aten::addbmm": added_product,
     "aten::addr": outer,
-    # PyTorch has formulas for the forms that are not in place.
+    # PyTorch has formulas only for the forms that are not in place.
     "aten::addmm_": added_product,
     "aten::baddbmm_": added_product,
     "aten::addbmm_": added_product,
@@ -126,7 +130,7 @@ FORMULAS: Mapping[str, Formula] = {
     "aten::mkldnn_convolution": convolution,
     "mkldnn::_linear_pointwise": linear,
     "mkldnn::_convolution_pointwise": convolution,
-    "mkldnn::_convolution_pointwise_": lambda _added, *given, **named: convolution(*given, **named),
+    "mkldnn::_convolution_pointwise_": lambda _added, *args, **kwargs: convolution(*args, **kwargs),
     "onednn::qlinear_pointwise": linear,
     "onednn::qconv1d_pointwise": quantised_convolution,
     "onednn::qconv2d_pointwise": quantised_convolution,
@@ -145,20 +149,20 @@ FORMULAS: Mapping[str, Formula] = {
 }
 
 
-def known() -> dict[Any, Formula]:
-    """The formulas by the operators that this PyTorch has, for ``FlopCounterMode``."""
+def by_operator() -> dict[Any, Formula]:
+    """Return the formulas of the operators that this PyTorch has, for ``FlopCounterMode``."""
     import torch
 
-    found = {}
+    formulas = {}
     for name, formula in FORMULAS.items():
         namespace, _, operator = name.partition("::")
         packet = getattr(getattr(torch.ops, namespace), operator, None)
         if packet is not None:
-            found[packet] = formula
-    return found
+            formulas[packet] = formula
+    return formulas
 
 
-# Words in the names of PyTorch's own operators that multiply matrices, or do as much.
+# Words in the names of those PyTorch operators that multiply matrices, or do similar work.
 _MULTIPLYING = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "addbmm", "hspmm", "sspaddmm", "matmul", "einsum"),
@@ -168,7 +172,7 @@ _MULTIPLYING = frozenset(
         *("spsolve", "inverse", "triangular"),
     }
 )
-# They have such a word, and move, check or add up elements.
+# Operators whose names contain such a word, but which only move, check or add up elements.
 _HARMLESS = re.compile(
     r"upsample|reorder|flatten_weight|lu_unpack|check_errors|vector_norm|cross|pack$|fftfreq|"
     r"batch_norm"
@@ -182,14 +186,14 @@ _OWN = frozenset(
 
 
 def multiplies(name: str) -> bool:
-    """Whether an operator, ``namespace::name``, may multiply and accumulate.
+    """Return whether an operator, ``namespace::name``, may multiply and accumulate.
 
-    The names of PyTorch's own operators tell. Nothing is known about anybody else's: they may.
+    The names of PyTorch's own operators show it. Any operator of another library may.
     """
     namespace, _, operator = name.partition("::")
     if namespace not in _OWN:
         return True
-    # qconv2d is a quantised conv, int4mm a product of matrices of int4.
+    # For example, qconv2d is a quantised convolution, and int4mm a product of int4 matrices.
     words = {
         re.sub(r"^(q|int\d)(?=conv|linear|mm)|(\d+d?)$", "", word)
         for word in operator.lower().split("_")

@@ -1,7 +1,7 @@
-"""fvcore's count, shown under its own name beside ours; what it lacks makes nothing else blank.
+"""The count of fvcore, reported under its own name; its failures affect no other count.
 
-fvcore traces a network and calls its total "flops". It means multiply-accumulates of convolutions
-and matrix products, plus the operations of norms, average pooling and interpolation.
+fvcore traces a network and calls its total "flops". That total is the multiply-accumulates of
+convolutions and matrix products, plus the operations of norms, average pooling and interpolation.
 """
 
 import multiprocessing
@@ -19,13 +19,13 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
-from bench.errors import in_a_line
+from bench.errors import one_line
 from bench.signals import ending
 from bench.worker import formulas
 from bench.worker.parent_death import die_with_parent
 
-# Tracing takes about as long as two forwards. A worker has 120 s for all of its counts, which must
-# not be lost for this one.
+# Tracing takes about as long as two forward passes. A worker has 120 s for all of its counts, and
+# this one must not use up that time.
 LIMIT_S = 45.0
 CONVOLUTIONS = frozenset({"conv"})
 PRODUCTS = frozenset({"linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "einsum"})
@@ -33,118 +33,123 @@ PRODUCTS = frozenset({"linear", "addmm", "mm", "matmul", "bmm", "baddbmm", "eins
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FvcoreCount:
-    """What fvcore says of a network."""
+    """The result of fvcore for a network."""
 
     by_module: Mapping[str, int] = field(default_factory=dict)
-    """Its total for each module by dotted name, and for all under ""; empty after an error."""
+    """Total of each module, by dotted name; ``""`` is the network. Empty after an error."""
     by_operator: Mapping[str, int] = field(default_factory=dict)
-    """Its total by its own names of operators."""
+    """Total of each operator, by fvcore's operator names."""
     unknown: Mapping[str, int] = field(default_factory=dict)
-    """Operators that it counts as 0 because it does not know them, by how often they run."""
+    """Number of calls of each operator that fvcore does not know and counts as 0."""
     error: str = ""
-    """Why there is no count."""
+    """Reason for a missing count; empty if there is a count."""
 
     @property
     def total(self) -> int | None:
-        """The whole network's; None after an error."""
+        """Total of the whole network; None after an error."""
         return self.by_module.get("")
 
     @property
     def remark(self) -> str:
-        """What the total lacks, or why there is none; empty where it is complete."""
+        """What the total does not include, or why there is no total; empty if it is complete."""
         if self.error:
             return self.error
-        # Those that multiply come first: a table may cut the rest off.
+        # Operators that multiply come first, because a table may truncate the list.
         in_order = sorted(self.unknown, key=lambda name: not formulas.multiplies(name))
         names = ", ".join(f"{self.unknown[name]} × {name}" for name in in_order)
         return f"without {names}" if names else ""
 
     def disagreements(self, macs_by_operator: Mapping[str, int]) -> tuple[str, ...]:
-        """Where fvcore counts other multiply-accumulates than ran: a sentence for each family."""
+        """Return sentences on operator families whose MACs in fvcore differ from those that ran."""
         if self.total is None:
             return ()
-        found = []
-        for family, theirs, is_ours in (
+        sentences = []
+        for family, fvcore_names, is_in_family in (
             ("convolutions", CONVOLUTIONS, _is_convolution),
             ("matrix products", PRODUCTS, lambda name: not _is_convolution(name)),
         ):
-            ran = {name: macs for name, macs in macs_by_operator.items() if is_ours(name)}
-            counted = {name: self.by_operator[name] for name in theirs & self.by_operator.keys()}
+            ran = {name: macs for name, macs in macs_by_operator.items() if is_in_family(name)}
+            counted = {
+                name: self.by_operator[name] for name in fvcore_names & self.by_operator.keys()
+            }
             if sum(ran.values()) != sum(counted.values()):
                 missed = [
-                    name for name in self.unknown if formulas.multiplies(name) and is_ours(name)
+                    name
+                    for name in self.unknown
+                    if formulas.multiplies(name) and is_in_family(name)
                 ]
-                found.append(_disagreement(family, ran, counted, missed))
-        return tuple(found)
+                sentences.append(_disagreement(family, ran, counted, missed))
+        return tuple(sentences)
 
 
 def count(model: nn.Module, images: Tensor) -> FvcoreCount:
-    """Count ``model`` in ``eval()`` on ``images``, N × 3 × H × W; a failure is in ``error``.
+    """Count ``model`` in ``eval()`` on ``images`` of shape N × 3 × H × W.
 
-    fvcore counts in a child process where that can be forked: tracing some networks, such as one
-    that catches a module's exception, aborts the process.
+    A failure is reported in ``error``. On Linux fvcore runs in a forked child process, because
+    tracing some networks aborts the process, for example a network that catches a module's
+    exception.
     """
     if platform.system() != "Linux":
-        return _here(model, images)
+        return _count_in_process(model, images)
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=_in_a_child, args=(model, images, sending, os.getpid()))
+    child = context.Process(target=_count_in_child, args=(model, images, sending, os.getpid()))
     with warnings.catch_warnings():
-        # Python 3.12 warns of other threads: they compute, and the child has one thread.
+        # Python 3.12 warns about other threads. They only compute, and the child has one thread.
         warnings.simplefilter("ignore", DeprecationWarning)
         child.start()
     sending.close()
     try:
-        return _received(receiving, child)
+        return _receive(receiving, child)
     finally:
         child.kill()
         child.join()
         receiving.close()
 
 
-def _received(receiving: Connection, child: BaseProcess) -> FvcoreCount:
+def _receive(receiving: Connection, child: BaseProcess) -> FvcoreCount:
     if not receiving.poll(LIMIT_S):
-        return FvcoreCount(error=f"cannot trace it: not done after {LIMIT_S:.0f} s")
+        return FvcoreCount(error=f"cannot trace it: not finished after {LIMIT_S:.0f} s")
     try:
-        found: FvcoreCount = receiving.recv()
+        result: FvcoreCount = receiving.recv()
     except EOFError:
         child.join()
         return FvcoreCount(error=f"cannot trace it: its process {ending(child.exitcode or 0)}")
-    return found
+    return result
 
 
-def _in_a_child(model: nn.Module, images: Tensor, sending: Connection, parent: int) -> None:
+def _count_in_child(model: nn.Module, images: Tensor, sending: Connection, parent: int) -> None:
     die_with_parent(parent)
-    torch.set_num_threads(1)  # those of the parent are not here
-    with Path(os.devnull).open("w") as nothing:  # what a network prints, it has printed
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
-    sending.send(_here(model, images))
+    torch.set_num_threads(1)  # the threads of the parent do not exist in the child
+    with Path(os.devnull).open("w") as null:  # the network has printed this output before
+        os.dup2(null.fileno(), 1)
+        os.dup2(null.fileno(), 2)
+    sending.send(_count_in_process(model, images))
 
 
-def _here(model: nn.Module, images: Tensor) -> FvcoreCount:
+def _count_in_process(model: nn.Module, images: Tensor) -> FvcoreCount:
     was_fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # attention's would be one operator
+    torch.backends.mha.set_fastpath_enabled(False)  # it would run attention as one operator
     try:
         with torch.no_grad():
-            return _counted(model, images)
-    # A network may fail to be traced in any way, and runs all the same.
+            return _run_fvcore(model, images)
+    # Tracing may raise any exception, even for a network that runs.
     except Exception as error:  # noqa: BLE001
-        return FvcoreCount(error=f"cannot trace it: {in_a_line(error)}")
+        return FvcoreCount(error=f"cannot trace it: {one_line(error)}")
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
-def _counted(model: nn.Module, images: Tensor) -> FvcoreCount:
+def _run_fvcore(model: nn.Module, images: Tensor) -> FvcoreCount:
     analysis = FlopCountAnalysis(model, images)
-    # Its log lines say less than the remark does.
+    # Its log messages contain less than the remark.
     analysis.tracer_warnings("none")
     analysis.unsupported_ops_warnings(False)
     analysis.uncalled_modules_warnings(False)
     by_module: Counter[str] = analysis.by_module()
     unknown: Counter[str] = analysis.unsupported_ops()
     return FvcoreCount(
-        # An einsum's count comes as a float.
+        # fvcore returns a float for einsum.
         by_module={name: round(total) for name, total in by_module.items()},
         by_operator={name: round(total) for name, total in analysis.by_operator().items()},
         unknown=dict(sorted(unknown.items())),
@@ -158,12 +163,12 @@ def _is_convolution(name: str) -> bool:
 def _disagreement(
     family: str, ran: Mapping[str, int], counted: Mapping[str, int], missed: list[str]
 ) -> str:
-    """Both counts with their operators, and the operators that fvcore does not know."""
+    """Return a sentence with both counts, their operators, and operators unknown to fvcore."""
     unknown = f"; it does not know {', '.join(missed)}" if missed else ""
-    return f"{_listed(ran)} MACs of {family} ran, and fvcore counts {_listed(counted)}{unknown}"
+    return f"{_listed(ran)} MACs of {family} ran, but fvcore counts {_listed(counted)}{unknown}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """A sum of multiply-accumulates, with the operators that make it up."""
+    """Return the sum of multiply-accumulates and the counts of its operators."""
     names = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
     return f"{sum(counts.values()):,}" + (f" ({names})" if names else "")

@@ -1,4 +1,4 @@
-"""The counter of multiply-accumulates: PyTorch's own ``FlopCounterMode``, over what really runs."""
+"""Counter of the multiply-accumulates that run, based on PyTorch's ``FlopCounterMode``."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from bench.worker import formulas
 from bench.worker.formulas import multiplies
 from bench.worker.watch import Watch
 
-# Operators on functions, such as cond: without this one that has no formula could not run.
+# For higher-order operators, such as cond: without this option, those without a formula raise.
 _SKIPPING: dict[str, Any] = (
     {"skip_unsupported": True}
     if "skip_unsupported" in signature(FlopCounterMode).parameters
@@ -27,13 +27,13 @@ _SKIPPING: dict[str, Any] = (
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts until now, or between two times."""
+    """Counts up to now, or between two points in time."""
 
     macs: int = 0
     activations: int = 0
-    """Elements that the counted operators put out; of attention, its scores too."""
+    """Number of elements in the outputs of counted operators; for attention also its scores."""
     uncounted: Counter[str] = field(default_factory=Counter)
-    """How often operators ran that may multiply and have no formula, ``namespace::name``."""
+    """Calls of each operator, ``namespace::name``, that may multiply and has no formula."""
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -51,15 +51,18 @@ class Tally:
 
 
 class MacCounter:
-    """Counts what runs inside ``with MacCounter() as counter:``, without gradients.
+    """Counts everything that runs inside ``with MacCounter() as counter:``, without gradients.
 
-    oneDNN and attention's fast path are off there, since they run an LSTM, or a transformer's
-    layer, as one operator. What a network computes in NumPy, or in threads of its own, is not seen.
+    oneDNN and the fast path of attention are off inside, because they run an LSTM, or a layer of a
+    transformer, as one operator. Computations in NumPy, or in the network's own threads, are not
+    counted.
     """
 
     def __init__(self) -> None:
-        self._flops = FlopCounterMode(display=False, custom_mapping=formulas.known(), **_SKIPPING)
-        # Its own tracks modules with hooks on gradients, which autograd inside a forward breaks.
+        self._flops = FlopCounterMode(
+            display=False, custom_mapping=formulas.by_operator(), **_SKIPPING
+        )
+        # The default tracker hooks into gradients; autograd inside a forward pass breaks that.
         self._flops.mod_tracker = _NoTracker()  # type: ignore[assignment]
         self._operators = _Operators(self._flops.flop_registry)
         self._closing = ExitStack()
@@ -77,30 +80,30 @@ class MacCounter:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates until now: half of the FLOPs."""
+        """Multiply-accumulates up to now: half of the FLOPs."""
         return self._flops.get_total_flops() // 2
 
     @property
     def macs_by_operator(self) -> Mapping[str, int]:
-        """Multiply-accumulates of each operator, ``namespace::name``."""
+        """Multiply-accumulates by operator, ``namespace::name``."""
         counted = self._flops.get_flop_counts().get("Global", {})
         return {_name(packet): flops // 2 for packet, flops in counted.items()}
 
     @property
     def uncounted(self) -> Counter[str]:
-        """How often operators ran until now that may multiply and have no formula."""
+        """Calls up to now of each operator that may multiply and has no formula."""
         return self.read().uncounted
 
     def read(self) -> Tally:
-        """All counts until now."""
+        """Return all counts up to now."""
         skipped: Counter[str] = getattr(self._flops, "get_unsupported_ops", Counter)()
-        on_functions = Counter({f"higher_order::{name}": ran for name, ran in skipped.items()})
+        higher_order = Counter({f"higher_order::{name}": ran for name, ran in skipped.items()})
         operators = self._operators
-        return Tally(self.macs, operators.activations, operators.uncounted + on_functions)
+        return Tally(self.macs, operators.activations, operators.uncounted + higher_order)
 
 
 class _NoTracker:
-    """Stands for a ``ModuleTracker``: all is counted for the whole."""
+    """Replacement for ``ModuleTracker`` that assigns all counts to the whole network."""
 
     parents = frozenset({"Global"})
 
@@ -112,9 +115,9 @@ class _NoTracker:
 
 
 def hidden_operators(model: nn.Module) -> Counter[str]:
-    """What multiplies in TorchScript's graphs and never passes PyTorch's dispatcher.
+    """Return the operators in TorchScript graphs that multiply and bypass PyTorch's dispatcher.
 
-    ``torch.jit.optimize_for_inference`` puts such operators there; each counts once.
+    ``torch.jit.optimize_for_inference`` inserts such operators. Each counts once.
     """
     if isinstance(model, torch.jit.ScriptModule):
         kinds = (node.kind() for node in _nodes(model.inlined_graph))
@@ -130,7 +133,7 @@ def _nodes(block: Any) -> Iterator[Any]:
 
 
 class _Operators(Watch):
-    """Watches every operator below ``FlopCounterMode``, which has taken composite ones apart."""
+    """Watch over the operators below ``FlopCounterMode``, which decomposes composite operators."""
 
     def __init__(self, counted: Mapping[Any, Any]) -> None:
         super().__init__()
@@ -139,7 +142,7 @@ class _Operators(Watch):
         self._counted = counted
 
     def ran(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
-        """Note what an operator puts out, or that it is not counted."""
+        """Record the output size of a counted operator, or that an operator is not counted."""
         packet = getattr(func, "_overloadpacket", func)
         name = _name(packet)
         if packet in self._counted:
@@ -149,7 +152,7 @@ class _Operators(Watch):
 
 
 def _elements(name: str, args: tuple[Any, ...], result: Any) -> int:
-    """What a counted operator puts out; of attention the scores too, its first product."""
+    """Return the output elements of a counted operator; for attention, scores are included."""
     first = next((leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 0)
     if "attention" not in name:
         return first
@@ -162,20 +165,20 @@ def _has_tensors(result: Any) -> bool:
 
 
 def _name(packet: Any) -> str:
-    """``aten::mm``; of an operator on functions its own name."""
+    """Return a name such as ``aten::mm``; for a higher-order operator, its plain name."""
     qualified = getattr(packet, "_qualified_op_name", None)
     return str(qualified or packet)
 
 
 @contextmanager
 def _seen_by_dynamo() -> Iterator[None]:
-    """Take the wrapper off the counter that hides it from Dynamo, as bench/worker/watch.py does.
+    """Remove the wrapper that hides the counter from Dynamo, as bench/worker/watch.py does.
 
-    It imports Dynamo, which takes 2 to 3 s, and nothing compiles here.
+    The wrapper imports Dynamo, which takes 2 to 3 s, and nothing is compiled here.
     """
     mode: Any = getattr(torch.utils.flop_counter, "_FlopCounterMode", None)
     hidden: Any = getattr(mode, "__torch_dispatch__", None)
-    if not hasattr(hidden, "__wrapped__"):  # it is PyTorch's own affair, and may change
+    if not hasattr(hidden, "__wrapped__"):  # a private part of PyTorch, which may change
         yield
         return
     mode.__torch_dispatch__ = hidden.__wrapped__
@@ -187,9 +190,9 @@ def _seen_by_dynamo() -> Iterator[None]:
 
 @contextmanager
 def _decomposed() -> Iterator[None]:
-    """Have recurrent layers and transformers run as the products that they are made of."""
+    """Run recurrent layers and transformers as separate matrix products."""
     mkldnn: Any = torch.backends.mkldnn
-    # The context manager flags() warns of Intel's GPUs.
+    # Not with the context manager flags(), which warns about Intel's GPUs.
     was_on, was_fast = mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
     mkldnn.enabled = False
     torch.backends.mha.set_fastpath_enabled(False)

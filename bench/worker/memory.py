@@ -1,4 +1,4 @@
-"""Peak memory of a worker, by the instrument that its device has."""
+"""Peak memory of a worker, measured with the tools that its device provides."""
 
 import ctypes
 import gc
@@ -11,80 +11,81 @@ from torch import nn
 from bench.machine import resident
 
 
-class Held(NamedTuple):
-    """Bytes of a GPU's memory: that tensors take, and that the allocator keeps for them."""
+class DeviceMemory(NamedTuple):
+    """GPU memory in bytes: allocated to tensors, and reserved by the allocator."""
 
     allocated_bytes: int
     reserved_bytes: int
 
-    def beyond(self, before: "Held") -> "Held":
-        """What is held more than ``before``."""
-        return Held(
+    def increase_over(self, before: "DeviceMemory") -> "DeviceMemory":
+        """Return the increase since ``before``."""
+        return DeviceMemory(
             self.allocated_bytes - before.allocated_bytes,
             self.reserved_bytes - before.reserved_bytes,
         )
 
 
-NOTHING = Held(allocated_bytes=0, reserved_bytes=0)
+NO_MEMORY = DeviceMemory(allocated_bytes=0, reserved_bytes=0)
 
 
-def held(device: torch.device) -> Held:
-    """What this process holds on a device now, what is free given back; nothing on a CPU."""
+def in_use(device: torch.device) -> DeviceMemory:
+    """Return the device memory of this process, after freeing unused memory; zero on a CPU."""
     if device.type != "cuda":
-        return NOTHING
+        return NO_MEMORY
     torch.cuda.empty_cache()
-    return Held(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
+    return DeviceMemory(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
 
 
 def reset_peak(device: torch.device) -> int | None:
-    """Forget earlier peaks, compilation's above all; the resident set at rest, in bytes.
+    """Reset the peaks, mainly because of compilation, and return the resident set now, in bytes.
 
-    None where the system does not let the resident set's peak be forgotten. What is free goes back
-    first: an allocator that keeps it would make an old peak today's.
+    Returns None if the system does not allow a reset of the resident set's peak. Unused memory is
+    returned to the system first: an allocator that kept it would carry an old peak over.
     """
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # glibc's own
+    if hasattr(libc, "malloc_trim"):  # only in glibc
         libc.malloc_trim(0)
     return resident.now_bytes() if resident.reset_peak() else None
 
 
-def holds(before_bytes: int, device: torch.device) -> dict[str, int]:
-    """What this process holds by itself, in bytes, and on CUDA what its device has left.
+def footprint(before_bytes: int, device: torch.device) -> dict[str, int]:
+    """Return the memory that this process alone needs, in bytes, and on CUDA the free memory.
 
-    ``before_bytes`` is the resident set before it built anything. What it shares with the process
-    that it was forked from is not its own, until it writes to it; nor are the files of CUDA's
-    libraries, half a gigabyte, which all workers map and a resident set has in it.
+    ``before_bytes`` is the resident set before the network was built. Pages shared with the process
+    that this one was forked from do not count until they are written to. Nor do the files of CUDA's
+    libraries, half a gigabyte, which all workers map and which a resident set includes.
     """
-    held = {"host_bytes": psutil.Process().memory_full_info().uss}
+    sizes = {"host_bytes": psutil.Process().memory_full_info().uss}
     if device.type == "cpu":
-        held["host_bytes"] = max(held["host_bytes"], resident.peak_bytes() - before_bytes)
+        sizes["host_bytes"] = max(sizes["host_bytes"], resident.peak_bytes() - before_bytes)
     else:
-        held["device_bytes"] = torch.cuda.max_memory_reserved(device)
-        held["device_reserved_bytes"] = torch.cuda.memory_reserved(device)
-        held["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]
-    return held
+        sizes["device_bytes"] = torch.cuda.max_memory_reserved(device)
+        sizes["device_reserved_bytes"] = torch.cuda.memory_reserved(device)
+        sizes["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]
+    return sizes
 
 
-def of_weights(model: nn.Module) -> int:
-    """Bytes of a network's parameters and buffers."""
+def weights_bytes(model: nn.Module) -> int:
+    """Return the size of a network's parameters and buffers, in bytes."""
     tensors = (*model.parameters(), *model.buffers())
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def peaks(device: torch.device, apparatus: Held = NOTHING) -> dict[str, int]:
-    """Peaks since ``reset_peak``, in bytes: resident set, and on CUDA the allocator's two.
+def peaks(device: torch.device, apparatus: DeviceMemory = NO_MEMORY) -> dict[str, int]:
+    """Return the peaks since ``reset_peak``, in bytes.
 
-    The resident set's is since this program began where it could not be reset.
-    ``apparatus`` was held all the time, for measuring, and is none of the network's.
+    These are the peak of the resident set, and on CUDA also the allocator's allocated and reserved
+    peaks. The peak of the resident set counts from the start of the program if it could not be
+    reset. ``apparatus`` is memory that the measurement itself used throughout; it is subtracted.
     """
-    found = {"peak_resident_bytes": resident.peak_bytes()}
+    sizes = {"peak_resident_bytes": resident.peak_bytes()}
     if device.type == "cuda":
         allocated = torch.cuda.max_memory_allocated(device)
         reserved = torch.cuda.max_memory_reserved(device)
-        found["peak_allocated_bytes"] = allocated - apparatus.allocated_bytes
-        found["peak_reserved_bytes"] = reserved - apparatus.reserved_bytes
-    return found
+        sizes["peak_allocated_bytes"] = allocated - apparatus.allocated_bytes
+        sizes["peak_reserved_bytes"] = reserved - apparatus.reserved_bytes
+    return sizes

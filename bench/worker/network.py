@@ -1,4 +1,4 @@
-"""An arch's network as a worker builds it; one that cannot be measured honestly is refused."""
+"""Construction of an arch's network in a worker; refuses networks that cannot be measured."""
 
 import math
 import sys
@@ -15,18 +15,18 @@ from bench.cells.cell import Cell
 from bench.errors import first_line
 from bench.names import RequestError
 
-# Two images at least: batch norm cannot take statistics of one value.
+# At least two images: batch norm cannot compute statistics of one value.
 CALIBRATION_IMAGES = 2
 State = Mapping[str, Tensor]
 """Copies of parameters and buffers on the CPU, by name."""
 
 
 def build(arch: Arch, *, aux: bool, image_size: int) -> nn.Module:
-    """Build an arch's network on the CPU, in fp32, with every parameter in its shape.
+    """Build an arch's network on the CPU, in fp32, with the shapes of all parameters known.
 
-    ``aux`` is whether to add auxiliary heads. ``image_size`` in pixels is what lazy modules take
-    their shapes from. Raises ``RequestError`` for a network that is compiled already, and where a
-    lazy module takes no shape; errors of the arch's own code pass through.
+    ``aux`` adds auxiliary heads. ``image_size``, in pixels, determines the shapes of lazy modules.
+    Raises ``RequestError`` if the network is already compiled, or if a lazy module gets no shape.
+    Errors of the arch's own code pass through.
     """
     model = arch.build(aux)
     _refuse_compiled(arch, model)
@@ -36,31 +36,31 @@ def build(arch: Arch, *, aux: bool, image_size: int) -> nn.Module:
 
 
 def check_mode(model: nn.Module, cell: Cell) -> None:
-    """Raise ``RequestError`` where a cell's network is TorchScript that its cell cannot run.
+    """Raise ``RequestError`` if a cell's network is TorchScript that the cell cannot run.
 
-    torch.compile runs TorchScript as it is, and says nothing; a frozen one has no weights.
+    torch.compile runs TorchScript uncompiled, without a warning. Frozen TorchScript has no weights.
     """
     scripted = [part for part in model.modules() if isinstance(part, torch.jit.ScriptModule)]
     if not scripted:
         return
-    what = f"{cell.arch} is TorchScript ({module.kind(scripted[0])})"
+    subject = f"{cell.arch} is TorchScript ({module.kind(scripted[0])})"
     if modes.is_compiled(cell.mode):
         raise RequestError(
-            f"{what}, which torch.compile does not compile: return the network itself, or choose "
-            "the mode eager"
+            f"{subject}, which torch.compile does not compile: return the network itself, or "
+            "choose the mode eager"
         )
     is_frozen = not any(True for part in scripted for _ in part.parameters())
     if is_frozen and (cell.task, cell.dtype) not in {("infer", "fp32"), ("infer", "tf32")}:
         raise RequestError(
-            f"{what} with constants for weights, as torch.jit.freeze makes them: no dtype converts "
-            "them, and no step trains them; return the network itself"
+            f"{subject} whose weights are constants, as torch.jit.freeze makes them: they cannot "
+            "be converted to a dtype or trained; return the network itself"
         )
 
 
 def draw_zeros(model: nn.Module) -> None:
-    """Draw matrices and kernels that are all zero, as PyTorch draws those of linear layers.
+    """Draw new values for matrices and kernels of zeros, as PyTorch does for linear layers.
 
-    A classifier that begins at zero, as ViT's does, answers zero whatever comes before it.
+    A classifier that is initialised with zeros, as in ViT, would return zero for every input.
     """
     for parameter in model.parameters():
         if parameter.ndim > 1 and parameter.is_floating_point() and not parameter.any():
@@ -68,39 +68,39 @@ def draw_zeros(model: nn.Module) -> None:
 
 
 def calibrate(model: nn.Module, images: Tensor) -> None:
-    """Give batch norms the statistics of random images of the same size and device.
+    """Set the statistics of batch norms to those of random images of the same size and device.
 
-    A network that raises on two images gets the statistics of its own; one that raises on these as
-    well keeps mean 0 and variance 1. The network is in eval mode meanwhile and afterwards, except
-    for the batch norms, which are in training mode meanwhile.
+    If the network raises on two random images, ``images`` themselves are used. If it raises on
+    these too, the batch norms keep mean 0 and variance 1. The network is in eval mode during and
+    after the call, except that its batch norms are in training mode during the call.
 
     An untrained batch norm is almost the identity, which would hide a compiler that folds it
-    wrongly.
+    incorrectly.
     """
     module.to_eval(model)
     norms = [part for part in model.modules() if isinstance(part, _BatchNorm)]
-    norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]  # wants other GPUs
+    norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]  # needs several GPUs
     if not norms:
         return
     drawn = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1]).to(images)
     if not _take_statistics(model, norms, drawn):
-        # A network may write into its images, and those that are timed must stay the same.
+        # A clone, because a network may write into its images and the timed images must not change.
         _take_statistics(model, norms, images.clone())
 
 
 def _take_statistics(model: nn.Module, norms: list[_BatchNorm], images: Tensor) -> bool:
-    """Give batch norms the statistics of images; return whether the network can take them."""
+    """Set batch norms to the statistics of images; return whether the network accepts them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the statistics of this batch, not a step towards them
+        norm.momentum = None  # use the statistics of this batch, not a moving average
         norm.training = True
     try:
         with torch.no_grad():
             model(images)
-    except Exception:  # noqa: BLE001 - what a network raises on its own images, it raises again
+    except Exception:  # noqa: BLE001 - an error on its own images is raised again later
         for norm in norms:
-            norm.reset_running_stats()  # some may have the statistics of these images
+            norm.reset_running_stats()  # some may already have new statistics
         return False
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -114,28 +114,28 @@ def state(model: nn.Module) -> State:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in _tensors(model)}
 
 
-def restore(model: nn.Module, kept: State) -> None:
-    """Write what ``state`` copied back into a network's own parameters and buffers.
+def restore(model: nn.Module, saved: State) -> None:
+    """Write the values that ``state`` copied back into a network's parameters and buffers.
 
-    Raises ``RequestError`` for one that has changed and cannot be written to.
+    Raises ``RequestError`` if a tensor has changed and cannot be written to.
     """
     with torch.no_grad():
         for name, tensor in _tensors(model):
-            before = kept[name].to(tensor.device)
+            before = saved[name].to(tensor.device)
             try:
                 tensor.copy_(before)
             except RuntimeError as error:
-                # Nothing can be written to an expanded buffer, for one, which rarely changes.
+                # For example, an expanded buffer cannot be written to, but it rarely changes.
                 if not _is_same(tensor, before):
                     raise RequestError(
-                        f"the network changes {name}, and the value that it had before the first "
-                        f"step cannot be written back ({first_line(str(error))}): keep it in a "
-                        "tensor of its own, as clone() makes one, and in one shape"
+                        f"the network changes {name}, and its value before the first step cannot "
+                        f"be written back ({first_line(str(error))}): store it in a separate "
+                        "tensor, for example with clone(), and do not change its shape"
                     ) from error
 
 
 def _is_same(tensor: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal, and have NaNs in the same places."""
+    """Return whether two tensors are equal, with NaNs in the same places."""
     if tensor.shape != other.shape:
         return False
     are_nan = (tensor != tensor) & (other != other)
@@ -149,9 +149,9 @@ def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
 def _refuse_compiled(arch: Arch, model: nn.Module) -> None:
     for name, part in model.named_modules():
         if _is_compiled(part):
-            what = f"a part of {arch.name}, {name}," if name else arch.name
+            subject = f"{arch.name}: its part {name}" if name else arch.name
             raise RequestError(
-                f"{what} is compiled already, so that no mode of it would be what it says: return "
+                f"{subject} is already compiled, so no mode would describe it correctly: return "
                 "the network itself, and choose the mode compile"
             )
 
@@ -159,13 +159,13 @@ def _refuse_compiled(arch: Arch, model: nn.Module) -> None:
 def _is_compiled(part: nn.Module) -> bool:
     if part._compiled_call_impl is not None or _is_compiled_function(part.forward):
         return True
-    # Importing it takes seconds, and where nothing has, nothing is compiled.
+    # Not imported here, which takes seconds: if nothing has imported it, nothing is compiled.
     dynamo = sys.modules.get("torch._dynamo")
     return dynamo is not None and isinstance(part, dynamo.OptimizedModule)
 
 
 def _is_compiled_function(function: object) -> bool:
-    """Whether torch.compile made a function; torch.compiler.disable leaves the same mark."""
+    """Return whether torch.compile made a function. torch.compiler.disable sets the same mark."""
     is_marked = hasattr(function, "_torchdynamo_orig_callable")
     return is_marked and not hasattr(function, "_torchdynamo_disable")
 
@@ -177,19 +177,19 @@ def _as_fp32(tensor: Tensor) -> Tensor:
 
 
 def _materialise(arch: Arch, model: nn.Module, image_size: int) -> None:
-    """Have lazy modules take their shapes from an image, drawn apart from all that follows."""
+    """Give lazy modules their shapes from an image, drawn with a separate random generator."""
     if not _lazy(model):
         return
-    drawn = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad(), module.in_eval(model):
-        model(torch.randn(1, inputs.IMAGE_CHANNELS, image_size, image_size, generator=drawn))
-    if left := _lazy(model):
+        model(torch.randn(1, inputs.IMAGE_CHANNELS, image_size, image_size, generator=generator))
+    if lazy := _lazy(model):
         raise RequestError(
-            f"{arch.name} has lazy modules that no forward in eval() reaches, and that have no "
-            f"shape therefore: {', '.join(left)}; give them their sizes"
+            f"{arch.name} has lazy modules without a shape, because no forward pass in eval() "
+            f"reaches them: {', '.join(lazy)}; give them their sizes"
         )
 
 
 def _lazy(model: nn.Module) -> list[str]:
-    """The names of lazy modules; one that took its shape has another class."""
+    """Return the names of lazy modules; a module's class changes once it has a shape."""
     return [name for name, part in model.named_modules() if isinstance(part, LazyModuleMixin)]

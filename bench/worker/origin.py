@@ -1,21 +1,24 @@
-"""Where code came from: a gate's base must not run head's code, which it would find unchanged."""
+"""Check of the origin of imported modules.
+
+A gate's base must not run code of head, because the gate would then find no change.
+"""
 
 import os
 import sys
 from pathlib import Path
 
 VARIABLE = "GOOGLENET_BENCH_NOT_FROM"
-"""Names the folder, in the environment of a worker, that nothing may have been imported from."""
+"""Environment variable of a worker: the folder from which no module may be imported."""
 
 
 class ForeignCodeError(ImportError):
-    """A module came from the other side's tree."""
+    """A module was imported from the other side's tree."""
 
 
 def check() -> None:
-    """Raise ``ForeignCodeError`` where a module came from the folder that none may come from.
+    """Raise ``ForeignCodeError`` if a module was imported from the forbidden folder.
 
-    What is installed does not count, though the environment may lie in that folder.
+    Installed modules do not count, even if the Python environment is inside that folder.
     """
     forbidden = os.environ.get(VARIABLE)
     if not forbidden:
@@ -23,14 +26,14 @@ def check() -> None:
     installed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        # What runs as __main__ has another name by which it was found.
-        found_as = getattr(getattr(module, "__spec__", None), "name", None) or name
-        # torch.ops says that it came from "_ops.py", which is no place.
-        if not file or not Path(file).is_absolute() or found_as.partition(".")[0] == "bench":
+        # For __main__, the spec has the real name of the module.
+        real_name = getattr(getattr(module, "__spec__", None), "name", None) or name
+        # torch.ops has the file "_ops.py", which is not a path.
+        if not file or not Path(file).is_absolute() or real_name.partition(".")[0] == "bench":
             continue
         path = Path(file).resolve()
         if path.is_relative_to(forbidden) and not any(map(path.is_relative_to, installed)):
             raise ForeignCodeError(
-                f"{name} came from {path}, which is head's: the base does not have it where "
-                "modules are looked for, which is its root and its src"
+                f"{name} was imported from {path}, which is head's: the base has no such module in "
+                "its root or its src, the folders from which modules are imported"
             )

@@ -1,4 +1,4 @@
-"""The lifeline: a process that ends with the one that started it, whatever it is doing."""
+"""Termination of a process when its parent process ends."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ _PR_SET_PDEATHSIG = 1  # man 2 prctl
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, where it can be asked."""
+    """Have the kernel kill this process when its parent dies; only Linux can do this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

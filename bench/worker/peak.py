@@ -1,7 +1,8 @@
-"""The ceiling: the most that this device does in a dtype, measured on what it does best.
+"""Peak rates of this device in a dtype, measured with the operations that it runs fastest.
 
-Large matrix products and convolutions of the library that PyTorch calls, and copies. No data sheet:
-clocks, threads and what a virtual machine gets are in it as they are in every cell.
+These are large matrix products, convolutions and copies, in the libraries that PyTorch calls. Data
+sheets are not used: a measured peak includes clock rates, threads and the limits of a virtual
+machine, like the figures of every cell.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +21,17 @@ from bench.units import GIB, MIB
 from bench.worker import clock
 from bench.worker.clock import BlockClock, Step
 
-LEAST, PROBE_S = 3, 0.25  # repetitions of a probe, and seconds that they take: the fastest counts
-# Of a call of a device that had nothing to do a launch is a part, 2 % of a copy: no call of a
-# block waits for one but the first.
-TOGETHER = 3
-# A core's share of the last cache is 12 MiB at the most (EPYC 9684X), and a virtual machine of two
-# cores may have a cache of 32 MiB to itself: what is copied must lie in neither.
-COPIED_BYTES, COPIED_BYTES_A_THREAD = 256 * MIB, 32 * MIB
-# The largest caches of GPUs hold 128 MiB. A copy of 2 GiB takes a millisecond where memory is
-# fastest; where there is little of it less must do.
-COPIED_ON_GPU_BYTES, COPIED_OF_FREE = 2 * GIB, 1 / 8
+# A probe is repeated at least this often and for this long; the fastest repetition counts.
+MIN_REPETITIONS, MIN_PROBE_S = 3, 0.25
+# On an idle device the time of a call includes the launch, 2 % of a copy. In a block only the first
+# call waits for a launch.
+BLOCK_ITERATIONS = 3
+# The copied memory must not fit into a CPU's cache. A core's share of the last-level cache is at
+# most 12 MiB (EPYC 9684X), and a virtual machine of two cores may have a cache of 32 MiB to itself.
+COPIED_BYTES, COPIED_BYTES_PER_THREAD = 256 * MIB, 32 * MIB
+# The largest caches of GPUs hold 128 MiB. A copy of 2 GiB takes a millisecond with the fastest
+# memory. If that is more than this share of the free memory, less is copied.
+COPIED_ON_GPU_BYTES, MAX_COPIED_SHARE = 2 * GIB, 1 / 8
 MEMORY_FORMATS: Mapping[str, torch.memory_format] = MappingProxyType(
     {"": torch.contiguous_format, "channels_last_": torch.channels_last}
 )
@@ -37,17 +39,17 @@ MEMORY_FORMATS: Mapping[str, torch.memory_format] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution:
-    """A square convolution with padding, as many channels out as in."""
+    """A square convolution with padding, and with as many output channels as input channels."""
 
     batch_size: int
     channels: int
     side: int
-    """Of an image, in pixels."""
+    """Height and width of an image, in pixels."""
     kernel: int
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates, those with the padding among them."""
+        """Multiply-accumulates, including those with the padding."""
         return self.batch_size * self.side**2 * self.channels**2 * self.kernel**2
 
     def __str__(self) -> str:
@@ -59,10 +61,10 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What is probed: enough to fill a device, and done within a second."""
+    """Sizes of the probes: large enough to fill a device, and done within a second."""
 
     products: tuple[int, ...]
-    """Sides of square matrices."""
+    """Numbers of rows of square matrices."""
     convolutions: tuple[Convolution, ...]
 
 
@@ -88,14 +90,14 @@ SIZES: Mapping[str, Sizes] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One thing that a library does fast."""
+    """An operation that a library runs fast."""
 
     kind: str
     """``product``, ``convolution`` or ``channels_last_convolution``."""
     size: str
     macs: int
     make: Callable[[torch.dtype, torch.device], Step]
-    """Its inputs, random ones (a GPU multiplies zeros faster), and what is timed."""
+    """Creates random inputs (a GPU multiplies zeros faster) and returns the step to time."""
 
 
 def measure(
@@ -105,32 +107,32 @@ def measure(
     sizes: Sizes | None = None,
     timer: BlockClock | None = None,
 ) -> dict[str, Any]:
-    """The best rate of each probe, in multiply-accumulates a second, and of copies in bytes.
+    """Return the best rate of each probe, in multiply-accumulates/s, and of copies, in bytes/s.
 
-    In the threads that this process has. Under ``error`` there is a reason instead where the device
-    has no kernel for any of them; under ``failed`` what it could not do besides.
+    The probes use the threads of this process. ``failed`` lists the probes that the device could
+    not run. If it could run none, the result contains only ``error``, with the reason.
     """
-    own = timer or clock.for_device(device)
+    timer = timer or clock.for_device(device)
     dtype.pin_precision()
-    found, failed = [], []
+    results, failed = [], []
     with torch.inference_mode(), _fastest_convolutions():
         for probe in probes(sizes or SIZES[device.type]):
-            about = {"kind": probe.kind, "size": probe.size}
+            description = {"kind": probe.kind, "size": probe.size}
             try:
-                seconds = best_s(probe.make(dtype.torch_dtype, device), own)
+                seconds = best_s(probe.make(dtype.torch_dtype, device), timer)
             except RuntimeError as error:  # no kernel (NotImplementedError is one), or no memory
                 reason = first_line(str(error)) or type(error).__name__
-                failed.append({**about, "reason": reason})
+                failed.append({**description, "reason": reason})
             else:
-                found.append({**about, "mac_per_s": probe.macs / seconds})
-        if not found:
+                results.append({**description, "mac_per_s": probe.macs / seconds})
+        if not results:
             return {"error": failed[0]["reason"]}
         copied_bytes = _copied_bytes(device)
-        copy_s = best_s(_copy(copied_bytes, dtype.torch_dtype, device), own)
+        copy_s = best_s(_copy(copied_bytes, dtype.torch_dtype, device), timer)
     return {
-        "probes": found,
+        "probes": results,
         "failed": failed,
-        "bytes_per_s": 2 * copied_bytes / copy_s,  # each is read, and written
+        "bytes_per_s": 2 * copied_bytes / copy_s,  # each byte is read and written
         "copied_bytes": copied_bytes,
         "bytes_per_element": dtype.torch_dtype.itemsize,
         "threads": torch.get_num_threads(),
@@ -138,21 +140,21 @@ def measure(
 
 
 def best_s(step: Step, timer: BlockClock) -> float:
-    """Seconds of the fastest of several repetitions, after one that warms up."""
+    """Return the seconds of the fastest of several repetitions, after one warm-up repetition."""
     timer.time(step, 1)
     spent_s, best = 0.0, float("inf")
     repetitions = 0
-    while repetitions < LEAST or spent_s < PROBE_S:
-        seconds, took_s = _repeat(step, timer)
+    while repetitions < MIN_REPETITIONS or spent_s < MIN_PROBE_S:
+        seconds, total_s = _repeat(step, timer)
         best = min(best, seconds)
-        spent_s += took_s
+        spent_s += total_s
         repetitions += 1
     return best
 
 
 def _repeat(step: Step, timer: BlockClock) -> tuple[float, float]:
-    """Seconds of a repetition, and those that timing it took."""
-    block = timer.back_to_back(step, TOGETHER)
+    """Return the seconds of a repetition, and the total seconds that timing it took."""
+    block = timer.back_to_back(step, BLOCK_ITERATIONS)
     if block is None:
         (host_s,) = timer.time(step, 1).host_s
         return host_s, host_s
@@ -161,17 +163,17 @@ def _repeat(step: Step, timer: BlockClock) -> tuple[float, float]:
 
 
 def probes(sizes: Sizes) -> Iterator[Probe]:
-    """Matrix products, and convolutions in both memory formats."""
+    """Yield the matrix products, and the convolutions in both memory formats."""
     for side in sizes.products:
         make = partial(_product, side)
         yield Probe(kind="product", size=f"{side}×{side}×{side}", macs=side**3, make=make)
-    for of in sizes.convolutions:
+    for convolution in sizes.convolutions:
         for prefix, memory_format in MEMORY_FORMATS.items():
             yield Probe(
                 kind=f"{prefix}convolution",
-                size=str(of),
-                macs=of.macs,
-                make=partial(_convolution, of, memory_format),
+                size=str(convolution),
+                macs=convolution.macs,
+                make=partial(_convolution, convolution, memory_format),
             )
 
 
@@ -182,22 +184,22 @@ def _product(side: int, dtype: torch.dtype, device: torch.device) -> Step:
 
 
 def _convolution(
-    of: Convolution, memory_format: torch.memory_format, dtype: torch.dtype, device: torch.device
+    shape: Convolution, memory_format: torch.memory_format, dtype: torch.dtype, device: torch.device
 ) -> Step:
-    images = torch.randn(of.batch_size, of.channels, of.side, of.side, device=device)
-    weights = torch.randn(of.channels, of.channels, of.kernel, of.kernel, device=device)
+    images = torch.randn(shape.batch_size, shape.channels, shape.side, shape.side, device=device)
+    weights = torch.randn(shape.channels, shape.channels, shape.kernel, shape.kernel, device=device)
     x, kernels = (
         part.to(dtype).contiguous(memory_format=memory_format) for part in (images, weights)
     )
-    return lambda: F.conv2d(x, kernels, padding=of.kernel // 2)
+    return lambda: F.conv2d(x, kernels, padding=shape.kernel // 2)
 
 
 def _copied_bytes(device: torch.device) -> int:
     if device.type != "cpu":
         free_bytes, _ = torch.cuda.mem_get_info(device)
-        has_room = COPIED_OF_FREE * free_bytes >= COPIED_ON_GPU_BYTES
+        has_room = MAX_COPIED_SHARE * free_bytes >= COPIED_ON_GPU_BYTES
         return COPIED_ON_GPU_BYTES if has_room else 2 * COPIED_BYTES
-    return max(COPIED_BYTES, COPIED_BYTES_A_THREAD * torch.get_num_threads())
+    return max(COPIED_BYTES, COPIED_BYTES_PER_THREAD * torch.get_num_threads())
 
 
 def _copy(size: int, dtype: torch.dtype, device: torch.device) -> Step:
@@ -209,7 +211,7 @@ def _copy(size: int, dtype: torch.dtype, device: torch.device) -> Step:
 
 @contextmanager
 def _fastest_convolutions() -> Iterator[None]:
-    """Have cuDNN try its algorithms out, which it does not do for a network unless asked."""
+    """Have cuDNN benchmark its algorithms, which is off for networks by default."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

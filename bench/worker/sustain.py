@@ -1,7 +1,7 @@
 """Sustained work: iterations one after the other, with no wait between them.
 
-A device that the host launches faster than it works always has the next one; of a launch-bound cell
-it is idle for much of the time.
+If the host launches iterations faster than the device runs them, the device never waits. In a
+launch-bound cell the device is idle for much of the time.
 """
 
 import time
@@ -13,14 +13,14 @@ import torch
 
 from bench.worker.clock import Step
 
-# Enough that the device has the next one where the host is the faster, and few enough
-# that a window ends in time.
+# Iterations in flight: enough to keep the device busy if the host is faster, and few enough that
+# the loop ends on time.
 IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sustained:
-    """What was done, and in which time."""
+    """Number of iterations, and their wall time in seconds."""
 
     iterations: int
     wall_s: float
@@ -32,7 +32,7 @@ def sustain(
     device: torch.device,
     now: Callable[[], float] = time.perf_counter,
 ) -> Sustained:
-    """Iterate for so long at the least, and to the end of the work."""
+    """Iterate for at least ``seconds``, then wait until all work is done."""
     start, iterations = now(), 0
     in_flight: deque[torch.cuda.Event] = deque()
     while now() - start < seconds:

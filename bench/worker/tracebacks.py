@@ -1,4 +1,4 @@
-"""Frames: where in somebody's network or factory an exception was raised."""
+"""Traceback frames in user code: the network or factory that raised an exception."""
 
 import importlib
 import os
@@ -9,21 +9,22 @@ import torch
 
 import bench
 
-MOST = 3  # frames of a network's own: with their lines they fit into what is kept of stderr
-_NOT_THEIRS = tuple(
+MAX_FRAMES = 3  # with their source lines they fit into the part of stderr that is stored
+_NOT_USER_CODE = tuple(
     f"{Path(str(module.__file__)).parent}{os.sep}" for module in (bench, torch, importlib)
 )
 
 
-def of_user_code(error: BaseException) -> str:
-    """The last frames outside of PyTorch and of ours, as a traceback shows them; empty for none.
+def user_frames(error: BaseException) -> str:
+    """Return the last frames outside PyTorch and this package, formatted like a traceback.
 
-    Of a wrong request those of what it tells of.
+    For an exception with a cause, such as a ``RequestError``, they are the frames of the cause. The
+    result is empty if there are no such frames.
     """
     raised = error.__cause__ or error
-    found = [
+    frames = [
         frame
         for frame in traceback.extract_tb(raised.__traceback__)
-        if not frame.filename.startswith((*_NOT_THEIRS, "<"))
+        if not frame.filename.startswith((*_NOT_USER_CODE, "<"))
     ]
-    return "".join(traceback.format_list(found[-MOST:]))
+    return "".join(traceback.format_list(frames[-MAX_FRAMES:]))

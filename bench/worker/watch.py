@@ -1,4 +1,4 @@
-"""A watch over every operator that runs: the base of what counts operators, or what they hold."""
+"""Base class for counters that observe every operator that runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Watch(TorchDispatchMode, ABC):
-    """Runs operators, and shows each to ``ran``."""
+    """Dispatch mode that runs each operator and passes it to ``ran``."""
 
     supports_higher_order_operators = True
 
@@ -17,7 +17,7 @@ class Watch(TorchDispatchMode, ABC):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Whether to be hidden from Dynamo: importing it takes 3 s, and nothing compiles here."""
+        """Return False: hiding imports Dynamo, which takes 3 s, and nothing compiles here."""
         return False
 
     def __torch_dispatch__(
@@ -27,11 +27,11 @@ class Watch(TorchDispatchMode, ABC):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run an operator."""
+        """Run an operator and report it to ``ran``."""
         result = func(*args, **(kwargs or {}))
         self.ran(func, args, result)
         return result
 
     @abstractmethod
     def ran(self, func: Callable[..., Any], args: tuple[Any, ...], result: Any) -> None:
-        """Look at an operator that ran: what went in by position, and what came out."""
+        """Observe an operator that ran, with its positional arguments and its result."""

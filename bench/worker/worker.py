@@ -1,11 +1,12 @@
-"""The worker: a process that owns one cell and does what it is asked, a JSON line at a time.
+"""The worker: a process that owns one cell and serves requests, one JSON line each.
 
-Requests come on standard input, ``{"op": NAME, …}``; each is answered on what was standard output
-when the worker started, ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. A
-network's own prints, and the frames in which it raised, go to standard error. The end of input ends
-the worker.
+Requests arrive on standard input as ``{"op": NAME, …}``. Each gets one reply on the original
+standard output: ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``. The output of a
+network's own prints, and the frames in which it raised, go to standard error. The worker ends when
+its input ends.
 
-``python -m bench.worker`` starts one by itself; bench/engine/forkserver.py forks them.
+``python -m bench.worker`` starts a worker in a fresh interpreter; bench/engine/forkserver.py forks
+workers.
 """
 
 import faulthandler
@@ -49,40 +50,40 @@ class Worker:
         self.subject: subject.Subject | None = None
         self.device = torch.device("cpu")
         self.resting_bytes: int | None = None
-        """Its resident set when the peak was reset; None where it was not."""
+        """Resident set when the peak was reset; None if it was not reset."""
         self.replays = False
         self.compiled: tuple[int, int] | None = None
-        """Graphs and breaks at the end of warm-up."""
+        """Numbers of graphs and graph breaks at the end of warm-up."""
 
     def describe(self, device: str) -> dict[str, Any]:
-        """The environment, as this process sees it."""
+        """Return the environment of this process."""
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise RequestError(
-                f"device {device!r} is not there: this machine's PyTorch {torch.__version__} sees "
-                "no CUDA device; use --device cpu"
+                f"device {device!r} is not available: PyTorch {torch.__version__} finds no CUDA "
+                "device on this machine; use --device cpu"
             )
         self._use(device)
         return environment.describe(device)
 
     def cost(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
-        """Costs of an arch for one image, the first that ``seed`` draws after the weights."""
-        counted = cost.count(archs.find(arch), image_size=image_size, seed=seed)
+        """Return the cost of an arch for the first image that ``seed`` draws after the weights."""
+        result = cost.count(archs.find(arch), image_size=image_size, seed=seed)
         origin.check()
-        return counted.per_image()
+        return result.per_image()
 
     def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
-        """The device's highest rates in a dtype."""
+        """Return the device's peak rates in a dtype."""
         self._use(device)
         return peak.measure(DTYPES[dtype], self.device)
 
     def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
         """Iterate a cell without checks; return the peak memory of its device or process."""
-        wanted = Cell(**cell)
-        self._use(wanted.device)
+        requested = Cell(**cell)
+        self._use(requested.device)
         before_bytes = resident.now_bytes()
-        attempt.iterate(wanted, image_size=image_size, seed=seed)
-        held = memory.holds(before_bytes, self.device)
-        return {"held_bytes": held.get("device_bytes", held["host_bytes"])}
+        attempt.iterate(requested, image_size=image_size, seed=seed)
+        footprint = memory.footprint(before_bytes, self.device)
+        return {"held_bytes": footprint.get("device_bytes", footprint["host_bytes"])}
 
     def prepare(
         self,
@@ -95,43 +96,45 @@ class Worker:
     ) -> dict[str, Any]:
         """Build a cell, run it and check its answer; return its setup and this process's memory.
 
-        ``is_cached``: whether the cell's code was compiled before.
+        ``is_cached`` says that the cell's code has been compiled before.
         """
-        wanted = Cell(**cell)
-        self._use(wanted.device)
-        if is_cached and modes.is_compiled(wanted.mode):
-            _compile_alone()
+        requested = Cell(**cell)
+        self._use(requested.device)
+        if is_cached and modes.is_compiled(requested.mode):
+            _compile_in_process()
         self.subject = subject.prepare(
-            wanted, image_size=image_size, seed=seed, threads=threads, l2=l2
+            requested, image_size=image_size, seed=seed, threads=threads, l2=l2
         )
         origin.check()
         setup = self.subject.setup
-        self.replays = replays(wanted, setup)
-        return {**asdict(setup), **memory.holds(setup.resident_before_bytes, self.device)}
+        self.replays = replays(requested, setup)
+        return {**asdict(setup), **memory.footprint(setup.resident_before_bytes, self.device)}
 
     def warm_up(self) -> dict[str, Any]:
-        """Iterate until steady; from here on the peaks of memory count."""
+        """Iterate until the latency is steady. The memory peaks are reset first."""
         self.resting_bytes = memory.reset_peak(self.device)
-        task, own = self._ready().task, self._clock()
-        durations = subject.warm_up(task, own)
+        task, timer = self._ready().task, self._clock()
+        durations = subject.warm_up(task, timer)
         with task.context():
-            # CUDA loads a kernel when it is first launched, and rounds launch one more: the
-            # clock's own, whose memory would look like somebody's who came to the card.
-            own.back_to_back(task.step, 2)
+            # CUDA loads a kernel at its first launch. Rounds launch one more kernel, that of the
+            # clock; if it were loaded during a round, its memory would look like that of another
+            # process on the card.
+            timer.back_to_back(task.step, 2)
         self.compiled = subject.compiled_graphs()
         return {"durations_s": durations}
 
     def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
         """Time ``iterations`` one by one, and then ``back_to_back`` with no wait between them.
 
-        The ``dropped`` ones come first, and count as they are; of the others, a disturbed one is
-        tried again. Back to back is for devices whose calls return before their work is done.
+        The ``dropped`` iterations come first and are never repeated. A disturbed one among the
+        others is repeated. Back-to-back timing is for devices whose calls return before their work
+        is done.
         """
-        task, own = self._ready().task, self._clock()
+        task, timer = self._ready().task, self._clock()
         with task.context():
-            dropped_s = own.time(task.step, dropped).host_s
-            one_by_one = contention.block(own, task.step, iterations)
-            block = own.back_to_back(task.step, back_to_back) if back_to_back else None
+            dropped_s = timer.time(task.step, dropped).host_s
+            one_by_one = contention.block(timer, task.step, iterations)
+            block = timer.back_to_back(task.step, back_to_back) if back_to_back else None
         return {
             "dropped_s": dropped_s,
             **asdict(one_by_one),
@@ -145,9 +148,9 @@ class Worker:
             return asdict(sustain.sustain(task.step, seconds, self.device))
 
     def finish(self) -> dict[str, Any]:
-        """Facts about the whole visit to this process: memory, recompilations, a late wrong answer.
+        """Return results for the worker's lifetime: memory, recompilations, a late wrong answer.
 
-        The answer is the last, because it changes what the instruments read.
+        The answer is checked last, because the check changes the other readings.
         """
         graphs, breaks = subject.compiled_graphs()
         ready = self._ready()
@@ -156,15 +159,16 @@ class Worker:
         peaks = memory.peaks(self.device, ready.apparatus)
         resting = self.resting_bytes
         working_bytes = None if resting is None else peaks["peak_resident_bytes"] - resting
-        takes_reserved = self.replays and "peak_reserved_bytes" in peaks
+        uses_reserved = self.replays and "peak_reserved_bytes" in peaks
         return {
             **peaks,
-            **({"memory_is_reserved": True} if takes_reserved else {}),
-            # The allocator of a GPU counts just that; on a CPU it is what the resident set grew by
-            # from its rest, which neither the interpreter nor compilation are in, and the weights.
-            # What a CUDA graph works in it keeps: it is reserved, and allocated to no tensor.
+            **({"memory_is_reserved": True} if uses_reserved else {}),
+            # On a GPU the allocator counts exactly the network's memory. On a CPU it is the weights
+            # plus the growth of the resident set since it was reset, which excludes the interpreter
+            # and compilation. A CUDA graph keeps its working memory reserved, but no tensor owns
+            # it, so the reserved peak is used for replayed cells.
             "peak_memory_bytes": peaks.get(
-                "peak_reserved_bytes" if takes_reserved else "peak_allocated_bytes",
+                "peak_reserved_bytes" if uses_reserved else "peak_allocated_bytes",
                 None if working_bytes is None else setup.weights_bytes + working_bytes,
             ),
             "recompiled_in_warm_up": steady_graphs - setup.graphs,
@@ -174,7 +178,7 @@ class Worker:
         }
 
     def operations(self) -> dict[str, Operation]:
-        """Operations by the name that a request gives."""
+        """Return the operations by the name used in requests."""
         return {
             "describe": self.describe,
             "cost": self.cost,
@@ -190,7 +194,8 @@ class Worker:
     def _use(self, device: str) -> None:
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            # So that events and streams are this device's; "cuda" has no index, which is refused.
+            # So that events and streams belong to this device. set_device rejects "cuda" without an
+            # index.
             torch.cuda.set_device(self.device.index or 0)
             environment.pin_cudnn()
 
@@ -199,33 +204,33 @@ class Worker:
 
     def _ready(self) -> subject.Subject:
         if self.subject is None:
-            raise RequestError("nothing was prepared in this worker")
+            raise RequestError("this worker has no prepared cell: request prepare first")
         return self.subject
 
 
 def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
-    """Answer requests until there are no more."""
+    """Reply to requests until the input ends."""
     operations = worker.operations()
     for line in requests:
         request = json.loads(line)
         operation = operations[request.pop("op")]
         try:
             reply = {"ok": operation(**request)}
-        # Any failure of a network is its cell's result, to be told apart and reported.
+        # Any error of a network is a result of its cell: it is classified and reported.
         except Exception as error:  # noqa: BLE001
             reply = {"error": {"kind": failure.kind_of(error), "message": failure.sentence(error)}}
-            sys.stderr.write(tracebacks.of_user_code(error))
+            sys.stderr.write(tracebacks.user_frames(error))
             sys.stderr.flush()
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
-def _compile_alone() -> None:
-    """Have Inductor compile in this process, and start no others.
+def _compile_in_process() -> None:
+    """Have Inductor compile in this process, without starting other processes.
 
-    On CUDA it starts some even if everything is cached: for each worker one that imports torch and
-    forks one per CPU, whose CPU time a round would count as other processes'. The compiled code and
-    its key in the cache stay the same.
+    On CUDA it starts them even if everything is cached: per worker, one process that imports torch
+    and forks one process per CPU. A round would count their CPU time as that of other processes.
+    The compiled code and its cache key stay the same.
     """
     from torch._inductor import config
 
@@ -233,22 +238,22 @@ def _compile_alone() -> None:
 
 
 def replays(cell: Cell, setup: subject.Setup) -> bool:
-    """Whether any part of a cell is replayed as a CUDA graph, which keeps its working memory.
+    """Return whether a part of a cell is replayed as a CUDA graph, which keeps its working memory.
 
-    A mode asks for it, and Inductor may skip every graph that it was asked to replay.
+    The mode determines this, but Inductor may skip every graph that it should replay.
     """
     skips = setup.cudagraph_skips
     return modes.is_replayed(cell.mode, cell.device) and (not skips or skips < setup.graphs)
 
 
 def run(worker: Worker | None = None) -> None:
-    """Serve this process's standard streams, keeping the network's own prints apart."""
+    """Serve requests on this process's standard streams; divert the network's own output."""
     faulthandler.enable()
-    # Ctrl-C reaches the whole terminal; the parent decides what becomes of the workers.
+    # Ctrl-C goes to every process of the terminal; only the parent decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests = os.fdopen(os.dup(0), encoding="utf-8")
-    with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)  # what a network starts must not read our requests
+    with Path(os.devnull).open() as null:
+        os.dup2(null.fileno(), 0)  # processes that a network starts must not read requests
     serve(worker or Worker(), requests, replies)

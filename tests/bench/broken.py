@@ -1,4 +1,4 @@
-"""Networks that work, and networks that do not, for the engine to live through."""
+"""Networks for tests of the engine: some work, others fail in various ways."""
 
 import ctypes
 import os
@@ -29,11 +29,11 @@ class Net(nn.Module):
         return logits
 
     def act(self) -> None:
-        """What a subclass does at each call."""
+        """Hook for subclasses, called at each forward pass."""
 
 
-CALLS_OF_PREPARING = 5  # calibration, and on two batches the reference and the check
-CALLS_OF_WARMING_UP = 58  # with preparing, at most: a call later is a measured one
+CALLS_OF_PREPARING = 5  # one for calibration; on each of two batches, the reference and the check
+CALLS_OF_WARMING_UP = 58  # upper limit of the calls before the first visit, including preparing
 
 
 def works() -> nn.Module:
@@ -102,7 +102,7 @@ def is_killed() -> nn.Module:
 
 
 class _Recompiles(Net):
-    """Has Dynamo count two graphs more once it is measured."""
+    """Makes Dynamo count two more graphs after warming up."""
 
     def act(self) -> None:
         if self.calls == CALLS_OF_WARMING_UP + 1:
@@ -160,7 +160,7 @@ def answers_wrongly_later() -> nn.Module:
 
 
 class _Diverges(Net):
-    """Has infinite weights once it is measured."""
+    """Has infinite weights after warming up."""
 
     def act(self) -> None:
         if self.calls > CALLS_OF_WARMING_UP:
@@ -204,15 +204,15 @@ def takes_gibibytes_on_its_device() -> nn.Module:
 
 
 class _NeedsMuch(Net):
-    """Runs out of memory where another of its kind is alive under the same parent."""
+    """Raises ``MemoryError`` if another process with this network has the same parent."""
 
     def __init__(self) -> None:
         super().__init__()
-        siblings = psutil.Process().parent()
-        assert siblings is not None
+        parent = psutil.Process().parent()
+        assert parent is not None
         libc = ctypes.CDLL(None)
         libc.prctl(15, MUCH, 0, 0, 0)  # PR_SET_NAME
-        names = [found.name() for found in siblings.children() if found.pid != os.getpid()]
+        names = [child.name() for child in parent.children() if child.pid != os.getpid()]
         if MUCH.decode() in names:
             raise MemoryError("not enough for two")
 
@@ -253,7 +253,7 @@ class _Limps(Net):
 
 
 def limps() -> nn.Module:
-    """Every second call takes twice as long."""
+    """Return a network whose every second call takes twice as long."""
     return _Limps()
 
 

@@ -1,6 +1,6 @@
 """Networks that a careless counter, timer or comparison gets wrong, for images N × 3 × 32 × 32.
 
-``MACS`` has the multiply-accumulates of one image, worked out by hand and equal to half of what
+``MACS`` has the multiply-accumulates of one image, calculated by hand. They equal half of what
 ``torch.utils.flop_counter.FlopCounterMode`` counts on random images in ``eval()``. A name such as
 ``tests.bench.cases:Einsum`` is an arch.
 """
@@ -16,7 +16,7 @@ IMAGE_SIZE = 32
 
 
 class MatmulLeft(nn.Module):
-    """The right operand has the batch: 16 × 32 @ N × 3 × 32 × 32."""
+    """A product whose right operand has the batch: 16 × 32 @ N × 3 × 32 × 32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class MatmulLeft(nn.Module):
 
 
 class BroadcastRight(nn.Module):
-    """One matrix of the left operand meets five of the right one."""
+    """A product that broadcasts one matrix of the left operand to five of the right operand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class BroadcastRight(nn.Module):
 
 
 class MatrixVector(nn.Module):
-    """The right operand has one dimension."""
+    """A product whose right operand has one dimension."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class MatrixVector(nn.Module):
 
 
 class Einsum(nn.Module):
-    """A product whose count has six digits, so that rounding for display shows."""
+    """A product whose count has six digits, so that rounding for display is visible."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class EinsumSum(nn.Module):
 
 
 class EinsumChain(nn.Module):
-    """An einsum of three operands, which PyTorch contracts one pair after the other."""
+    """An einsum of three operands, which PyTorch contracts pair by pair."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Baddbmm(nn.Module):
 
 
 class DataDependent(nn.Module):
-    """Takes a heavy branch on random images, and a light one on images of zeros."""
+    """Takes an expensive branch on random images, and a cheap one on images of zeros."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class DataDependent(nn.Module):
 
 
 class WritesIntoImages(nn.Module):
-    """Multiplies its images by a thousand, in place, at every call; its output stays the same."""
+    """Multiplies its images by 1000 in place at every call; its output stays the same."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class NormalisesInPlace(nn.Module):
 
 
 class WrongImaginaryPart(nn.Module):
-    """Has a complex output whose imaginary part is wrong where it is compiled."""
+    """Has a complex output whose imaginary part is wrong when it is compiled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class Prints(nn.Module):
 
 
 class TiedAcrossStages(nn.Module):
-    """Two stages have one weight."""
+    """Has two stages that share a weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class TiedAcrossStages(nn.Module):
 
 
 class SharedChild(nn.Module):
-    """Two stages have one convolution, and one stage has two names."""
+    """Has two stages that share a convolution, and a stage with two names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ class SharedChild(nn.Module):
 
 
 class NeedsTargetsInTraining(nn.Module):
-    """Raises in training mode unless it is given targets, as torchvision's detectors do."""
+    """Raises in training mode if called without targets, like torchvision's detectors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ class Recurrent(nn.Module):
 
 
 class OrdinaryOperators(nn.Module):
-    """Uses activations, poolings and reshapes that are in use, and that multiply no matrices."""
+    """Uses common activations, poolings and reshapes, which multiply no matrices."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ class OrdinaryOperators(nn.Module):
         return out
 
 
-# As products of the sizes of the output and of what is summed, for one image.
+# For one image: the size of the output times the number of terms of each sum.
 MACS: Mapping[type[nn.Module], int] = MappingProxyType(
     {
         MatmulLeft: 3 * 16 * 32 * 32,  # 49,152
@@ -269,5 +269,5 @@ MACS: Mapping[type[nn.Module], int] = MappingProxyType(
         Recurrent: 32 * 4 * 40 * (96 + 40) + 40 * 10,  # 696,720
     }
 )
-GRU_MACS = 32 * 3 * 40 * (96 + 40) + 40 * 10  # 522,640: Recurrent with a GRU in the LSTM's place
+GRU_MACS = 32 * 3 * 40 * (96 + 40) + 40 * 10  # 522,640: Recurrent with a GRU instead of the LSTM
 MAXVIT_T_MACS = 5_558_046_720  # torchvision's maxvit_t at 224 × 224

@@ -1,4 +1,4 @@
-"""One fork server for all tests that need workers: importing torch takes it seconds."""
+"""A fork server that all tests share, because it takes seconds to import torch."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Small networks for ``tests.bench.factories:NAME``, and things that are none."""
+"""Small networks for ``tests.bench.factories:NAME``, and objects that are not networks."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ CLASSES = 1000
 
 
 def tiny() -> nn.Module:
-    """7×7/4 convolution, global average, classifier."""
+    """Return a 7×7/4 convolution, a global average and a classifier."""
     return nn.Sequential(
         nn.Conv2d(3, CHANNELS, kernel_size=7, stride=4, padding=3),
         nn.ReLU(),
@@ -30,7 +30,7 @@ class _Distances(nn.Module):
 
 
 def distances() -> nn.Module:
-    """It uses an operator that nobody counts."""
+    """Return a network with an operator that no counter supports."""
     return _Distances()
 
 

@@ -1,6 +1,6 @@
-"""A pynvml of no card: it answers as NVML's manual says, from a file that was made by hand.
+"""A fake pynvml: replies as NVML's manual describes, with data from a file written by hand.
 
-Errors and structures are pynvml's own, so that what is read of them is what a driver's have.
+Errors and structures are pynvml's own, so that the code under test reads the same as from a driver.
 """
 
 # ruff: noqa: N802 - NVML's own names
@@ -16,17 +16,17 @@ import pynvml
 
 from bench.machine.driver import Identity
 
-MADE: Mapping[str, Any] = json.loads(Path(__file__).with_name("nvml_cards.json").read_text())
-UUIDS = [card["uuid"] for card in MADE["cards"]]
+NVML_DATA: Mapping[str, Any] = json.loads(Path(__file__).with_name("nvml_cards.json").read_text())
+UUIDS = [card["uuid"] for card in NVML_DATA["cards"]]
 IDENTITIES = [
     Identity(uuid=card["uuid"].removeprefix("GPU-"), pci_bus_id=card["bus_id"])
-    for card in MADE["cards"]
+    for card in NVML_DATA["cards"]
 ]
 NAMES = {4242: "/usr/bin/python3 train.py --token secret", 99: "nvidia-cuda-mps-server"}
 
 
 class FakeNvml:
-    """As much of pynvml as is asked for; ``unsupported`` names functions that a card lacks."""
+    """The part of pynvml that the code uses; ``unsupported`` names functions that a card lacks."""
 
     NVMLError = pynvml.NVMLError
     NVMLLibraryMismatchError = pynvml.NVMLLibraryMismatchError
@@ -35,29 +35,31 @@ class FakeNvml:
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
     nvmlMemory_v2 = pynvml.nvmlMemory_v2  # noqa: N815 - pynvml's own name
 
-    def __init__(self, unsupported: Collection[str] = (), driver: str = MADE["driver"]) -> None:
-        self.cards: list[dict[str, Any]] = copy.deepcopy(MADE["cards"])
+    def __init__(
+        self, unsupported: Collection[str] = (), driver: str = NVML_DATA["driver"]
+    ) -> None:
+        self.cards: list[dict[str, Any]] = copy.deepcopy(NVML_DATA["cards"])
         self.instances: dict[str, int] = {}
-        """Instances of MIG by UUID, and which card's."""
+        """MIG instances: UUID to the index of the card."""
         self.unsupported = set(unsupported)
         self.driver = driver
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("nvml"):
             raise AttributeError(name)
         answer = getattr(type(self), f"_{name.removeprefix('nvml')}")
 
-        def ask(*arguments: Any) -> Any:
-            self.asked.append(name)
+        def call(*arguments: Any) -> Any:
+            self.calls.append(name)
             if name in self.unsupported:
                 raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
             return answer(self, *arguments)
 
-        return ask
+        return call
 
     def _Init(self) -> None:
-        assert self.asked == ["nvmlInit"]  # before anything else
+        assert self.calls == ["nvmlInit"]  # it must be the first call
 
     def _handle(self, name: str, value: str) -> Any:
         for index, card in enumerate(self.cards):
@@ -157,8 +159,8 @@ class FakeNvml:
         ]
 
     def _of(self, card: Any) -> dict[str, Any]:
-        """An instance of MIG has a memory and processes of its own, and they stand beside it."""
+        """Return the data of a card, or of a MIG instance with its own memory and processes."""
         if isinstance(card, str):
-            found: dict[str, Any] = self.cards[self.instances[card]]["instance"]
-            return found
+            instance: dict[str, Any] = self.cards[self.instances[card]]["instance"]
+            return instance
         return self.cards[int(card)]

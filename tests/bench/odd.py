@@ -1,4 +1,4 @@
-"""Networks for images N × 3 × 32 × 32 that are built, called or answered in unusual ways."""
+"""Networks for images N × 3 × 32 × 32 with unusual constructors, calls or outputs."""
 
 from collections import OrderedDict
 from typing import Any
@@ -13,45 +13,45 @@ EXAMPLE = (2, 3, IMAGE_SIZE, IMAGE_SIZE)
 
 
 class KeepsByIdentity(nn.Module):
-    """Computes one output for each tensor that it is given, whatever is written into it."""
+    """Caches one output per input tensor, and ignores later changes of the tensor."""
 
     def __init__(self) -> None:
         super().__init__()
         self.net = tiny.net()
-        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self.cache: dict[int, tuple[Tensor, Tensor]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        if id(x) not in self.kept:
-            self.kept[id(x)] = (x, self.net(x))
-        return self.kept[id(x)][1]
+        if id(x) not in self.cache:
+            self.cache[id(x)] = (x, self.net(x))
+        return self.cache[id(x)][1]
 
 
 class KeepsItsFirstOutput(nn.Module):
-    """Computes one output, and returns it for ever."""
+    """Computes its first output, and returns it at every call."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3)
-        self.kept: Tensor | None = None
+        self.first: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.kept is None:
-            self.kept = self.conv(x).mean((2, 3))
-        return self.kept
+        if self.first is None:
+            self.first = self.conv(x).mean((2, 3))
+        return self.first
 
 
 class KeepsByShape(nn.Module):
-    """Computes one output for each shape of its input."""
+    """Caches one output per shape of its input."""
 
     def __init__(self) -> None:
         super().__init__()
         self.net = tiny.net()
-        self.kept: dict[torch.Size, Tensor] = {}
+        self.cache: dict[torch.Size, Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape not in self.kept:
-            self.kept[x.shape] = self.net(x)
-        return self.kept[x.shape]
+        if x.shape not in self.cache:
+            self.cache[x.shape] = self.net(x)
+        return self.cache[x.shape]
 
 
 class WritesFromItsTenthCall(nn.Module):
@@ -70,7 +70,7 @@ class WritesFromItsTenthCall(nn.Module):
 
 
 class TrainsNothing(nn.Module):
-    """Raises where it is put into either mode."""
+    """Raises from ``train()`` and ``eval()``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class TrainsNothing(nn.Module):
 
 
 class UnusedNaNs(nn.Module):
-    """Has a part that takes none in its output, and is full of NaNs."""
+    """Has a layer and a buffer that are full of NaNs, but do not affect the output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class UnusedNaNs(nn.Module):
 
 
 class ComplexWeights(nn.Module):
-    """Multiplies by complex weights, of which a cast to a dtype would drop the imaginary parts."""
+    """Multiplies by complex weights, whose imaginary parts a cast to a real dtype would drop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class ComplexWeights(nn.Module):
 
 
 class ManyKinds(nn.Module):
-    """Returns leaves of many kinds, nested."""
+    """Returns nested leaves of many types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def draws_nothing() -> nn.Module:
 
 
 class AnswersAClass(nn.Module):
-    """Returns a class index alone, which is the same for all images."""
+    """Returns only a class index, which is the same for all images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class AnswersAClass(nn.Module):
 
 
 class AnswersZeros(nn.Module):
-    """Returns what a ReLU leaves of negative logits."""
+    """Returns the ReLU of negative logits, which is zero."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class AnswersZeros(nn.Module):
 
 
 def answers_constantly() -> nn.Module:
-    """A softmax over one class is 1."""
+    """Return a network whose output is always 1: a softmax over one class."""
     return nn.Sequential(tiny.net(1), nn.Softmax(1))
 
 

@@ -1,4 +1,4 @@
-"""A small run made by hand, for the tests of what reads runs."""
+"""Small runs written by hand, for tests of code that reads runs."""
 
 from dataclasses import replace
 from typing import Any
@@ -75,7 +75,7 @@ CEILINGS: dict[str, dict[str, Any]] = {
 
 
 def latency_s(of: Cell, set_index: int, round_index: int, iteration: int) -> float:
-    """Of the machine, drifting; of the iteration; and of the cell: each a factor."""
+    """Return a latency: the product of the machine's drift, the cell and the iteration."""
     drift = 1 + 0.3 * set_index + 0.1 * round_index
     return BASE_S[replace(of, control=False)] * drift * (1 + 0.01 * iteration)
 
@@ -95,7 +95,7 @@ def visits(of: Cell) -> tuple[Visit, ...]:
 
 
 def samples_s(of: Cell) -> list[float]:
-    """Every sample of a cell, in the order measured."""
+    """Return all samples of a cell, in the order of measurement."""
     return [
         latency_s(of, set_index, round_index, iteration)
         for set_index in range(SETS)
@@ -135,7 +135,7 @@ def measured(of: Cell) -> CellRecord:
 
 
 def rounds(of: Cell) -> tuple[Round, ...]:
-    """Every round of a group, on a machine that hardly did anything else."""
+    """Return all rounds of a group, on a machine with little foreign load."""
     return tuple(
         Round(
             group=of.group,
@@ -155,7 +155,7 @@ FAILURE = Failure(kind="died", message=HOSTILE, phase="measuring", set_index=1, 
 
 
 def small(status: str = "over_budget") -> RunRecord:
-    """Two groups in turn, a cell that failed with samples of its first set, and one unvisited."""
+    """Return a run with two groups, a cell that failed after its first set and an unvisited one."""
     failed = CellRecord(
         cell=FAILED,
         visits=visits(FAILED)[:ROUNDS],
@@ -209,10 +209,10 @@ def small(status: str = "over_budget") -> RunRecord:
 
 
 def on_cuda(busy_share: float, *, of: Cell = EAGER) -> CellRecord:
-    """A cell on a GPU: blocks of ten iterations, and a device that works for this share of them."""
-    found = replace(of, device="cuda")
+    """Return a cell on a GPU, with blocks of ten iterations and this share of device activity."""
+    on_device = replace(of, device="cuda")
     return CellRecord(
-        cell=found,
+        cell=on_device,
         visits=tuple(
             replace(
                 visit,
@@ -222,7 +222,7 @@ def on_cuda(busy_share: float, *, of: Cell = EAGER) -> CellRecord:
                     enqueue_s=4 * visit.host_s[0],
                     host_s=5 * visit.host_s[0],
                     device_s=4.5 * visit.host_s[0],
-                    # Two sets or more of the same share would have no interval.
+                    # The share varies, because equal sets would have an interval of width zero.
                     busy_s=busy_share * (1 + 0.01 * visit.set_index) * visit.host_s[0] / 2,
                 ),
             )
@@ -241,7 +241,7 @@ def on_cuda(busy_share: float, *, of: Cell = EAGER) -> CellRecord:
 
 
 def gpu(busy_share: float = 0.25) -> RunRecord:
-    """A run on a GPU."""
+    """Return a run on a GPU."""
     small_run = small("complete")
     record = on_cuda(busy_share)
     return replace(
@@ -255,7 +255,7 @@ def gpu(busy_share: float = 0.25) -> RunRecord:
 
 
 def fitted() -> RunRecord:
-    """A run that looked for largest batches: found one, found no end, and found none at all."""
+    """Return a run with three fits: a largest batch, no upper bound, and no batch that fits."""
     failed = Attempt(batch_size=65, fits=False, reason=HOSTILE)
     return replace(
         small(),

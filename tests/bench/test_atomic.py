@@ -16,7 +16,7 @@ def fail(*_: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["replace", "fsync"])
-def test_a_failed_write_leaves_the_old_file_alone(
+def test_a_failed_write_leaves_the_old_file_unchanged(
     path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     path.write_text("old", encoding="utf-8")
@@ -27,19 +27,19 @@ def test_a_failed_write_leaves_the_old_file_alone(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_second_write_takes_the_place_of_the_first(path: Path) -> None:
+def test_a_second_write_replaces_the_first(path: Path) -> None:
     atomic.write_text(path, "old")
     atomic.write_text(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_folders_are_made_on_the_way(tmp_path: Path) -> None:
+def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "machine" / "report.md"
     atomic.write_text(path, "new")
     assert [file.name for file in path.parent.iterdir()] == ["report.md"]
 
 
-def test_line_ends_are_the_text_s_own(path: Path) -> None:
+def test_line_endings_are_not_translated(path: Path) -> None:
     atomic.write_text(path, "one\r\ntwo\n")
     assert path.read_bytes() == b"one\r\ntwo\n"

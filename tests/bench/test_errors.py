@@ -1,13 +1,13 @@
 import pytest
 
-from bench.errors import first_line, in_a_line
+from bench.errors import first_line, one_line
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [("one\ntwo", "one"), ("\n  one \ntwo", "one "), ("one", "one"), (" \n ", ""), ("", "")],
 )
-def test_the_first_line_is_the_first_that_says_anything(message: str, expected: str) -> None:
+def test_the_first_line_is_the_first_non_empty_one(message: str, expected: str) -> None:
     assert first_line(message) == expected
 
 
@@ -20,5 +20,5 @@ def test_the_first_line_is_the_first_that_says_anything(message: str, expected: 
         (ValueError("\n"), "ValueError"),
     ],
 )
-def test_an_exception_is_told_with_its_type(error: Exception, expected: str) -> None:
-    assert in_a_line(error) == expected
+def test_an_exception_is_summarised_with_its_type(error: Exception, expected: str) -> None:
+    assert one_line(error) == expected

@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
-# A real SIGINT, at the moment in which Python looks for a module.
+# A program that sends itself a real SIGINT when Python imports a given module.
 _INTERRUPTED = """
 import os, runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes ignore it
 at = sys.argv.pop(1)
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -21,19 +21,19 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
     ("module", "program", "imported"),
     [
         ("bench", "googlenet-bench", "bench.cli"),
-        ("bench", "googlenet-bench", "pandas"),  # the command line's libraries
-        ("bench", "googlenet-bench", "googlenet.model"),  # a command's
+        ("bench", "googlenet-bench", "pandas"),  # imported by the command line
+        ("bench", "googlenet-bench", "googlenet.model"),  # imported by a command
         ("bench.power", "gate_power", "pandas"),
         ("bench.selfcheck", "selfcheck", "pandas"),
         ("bench.sharpness", "sharpness", "pandas"),
         ("bench.gpu", "gpu", "pandas"),
     ],
 )
-def test_an_interrupt_ends_in_a_sentence_from_the_first_import_on(
+def test_an_interrupt_during_an_import_prints_a_message(
     module: str, program: str, imported: str
 ) -> None:
-    asked = ["cost", "googlenet"] if module == "bench" else []
-    command = [sys.executable, "-c", _INTERRUPTED, imported, module, *asked]
+    arguments = ["cost", "googlenet"] if module == "bench" else []
+    command = [sys.executable, "-c", _INTERRUPTED, imported, module, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"{program}: interrupted\n"

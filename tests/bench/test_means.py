@@ -10,7 +10,7 @@ from bench import means
 
 
 def interpolated(samples: Sequence[float], percent: float) -> float:
-    """Between the two order statistics around rank (n − 1) · percent / 100."""
+    """Interpolate between the two order statistics around rank (n - 1) * percent / 100."""
     ordered = sorted(samples)
     rank = (len(ordered) - 1) * percent / 100
     below = math.floor(rank)
@@ -26,45 +26,45 @@ def test_percentile_interpolates_between_order_statistics(
     assert means.percentile(samples, percent) == pytest.approx(interpolated(samples, percent))
 
 
-def test_percentile_of_nothing_is_nan() -> None:
+def test_percentile_without_samples_is_nan() -> None:
     assert math.isnan(means.percentile([], 50))
 
 
-# Student's t, from any textbook's table.
+# Quantiles of Student's t by degrees of freedom, from a textbook table.
 T_95 = {1: 12.7062, 2: 4.30265, 3: 3.18245, 5: 2.57058}
 T_99 = {2: 9.92484}
 
 
-def test_the_interval_is_students() -> None:
-    found = means.interval([1.0, 2.0, 3.0])
-    reach = T_95[2] * 1.0 / math.sqrt(3)  # their standard deviation is 1
-    assert (found.estimate, found.sets, found.trimmed) == (2.0, 3, False)
-    assert (found.low, found.high) == pytest.approx((2 - reach, 2 + reach), rel=1e-5)
-    surer = means.interval([1.0, 2.0, 3.0], 0.99)
-    assert surer.high - 2 == pytest.approx(T_99[2] / math.sqrt(3), rel=1e-5)
+def test_the_interval_is_a_t_interval() -> None:
+    interval = means.interval([1.0, 2.0, 3.0])
+    reach = T_95[2] * 1.0 / math.sqrt(3)  # the standard deviation is 1
+    assert (interval.estimate, interval.sets, interval.trimmed) == (2.0, 3, False)
+    assert (interval.low, interval.high) == pytest.approx((2 - reach, 2 + reach), rel=1e-5)
+    wider = means.interval([1.0, 2.0, 3.0], 0.99)
+    assert wider.high - 2 == pytest.approx(T_99[2] / math.sqrt(3), rel=1e-5)
 
 
 def test_one_set_has_no_interval() -> None:
-    found = means.interval([2.0])
-    assert (found.estimate, found.sets) == (2.0, 1)
-    assert math.isnan(found.low)
-    assert not found.contains(2.0)
-    assert math.isnan(found.half_width)
+    interval = means.interval([2.0])
+    assert (interval.estimate, interval.sets) == (2.0, 1)
+    assert math.isnan(interval.low)
+    assert not interval.contains(2.0)
+    assert math.isnan(interval.half_width)
 
 
-def test_with_an_outlier_it_is_yuens() -> None:
-    # Of eight, one is trimmed at each end: six are left, and the two ends take their neighbours'
-    # values for the winsorized variance.
+def test_with_an_outlier_the_interval_is_that_of_a_trimmed_mean() -> None:
+    # One of eight values is trimmed at each end, which leaves six. For the winsorized variance, the
+    # two trimmed values are replaced by their neighbours.
     values = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 100.0]
     assert means.has_outlier(values)
     winsorized = [1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.0]
     mean = sum(winsorized) / 8
     variance = sum((value - mean) ** 2 for value in winsorized) / 7
     reach = T_95[5] * math.sqrt(variance) / ((6 / 8) * math.sqrt(8))
-    found = means.interval(values)
-    assert found.trimmed
-    assert found.estimate == pytest.approx(3.5)
-    assert (found.low, found.high) == pytest.approx((3.5 - reach, 3.5 + reach), rel=1e-4)
+    interval = means.interval(values)
+    assert interval.trimmed
+    assert interval.estimate == pytest.approx(3.5)
+    assert (interval.low, interval.high) == pytest.approx((3.5 - reach, 3.5 + reach), rel=1e-4)
 
 
 def test_too_few_sets_are_not_trimmed() -> None:
@@ -72,22 +72,22 @@ def test_too_few_sets_are_not_trimmed() -> None:
 
 
 @pytest.mark.parametrize("sets", [8, 10, 12, 16])
-def test_trimming_hardly_makes_a_99_percent_interval_miss_more(sets: int) -> None:
+def test_with_trimming_a_99_percent_interval_rarely_misses_the_truth(sets: int) -> None:
     drawn = np.random.default_rng(3).normal(size=(40_000, sets))
     missed = sum(not means.interval(values, 0.99).contains(0.0) for values in drawn)
     assert missed / len(drawn) < 0.0125
 
 
-def test_a_wild_set_hardly_widens_an_interval() -> None:
+def test_an_outlying_set_widens_an_interval_by_less_than_a_factor_of_two() -> None:
     healthy = [0.99, 1.0, 1.01, 0.98, 1.02, 1.0, 0.99, 1.01]
-    wild = means.interval([*healthy[:-1], 1.5])
-    assert wild.trimmed
-    assert wild.half_width < 2 * means.interval(healthy).half_width
+    outlying = means.interval([*healthy[:-1], 1.5])
+    assert outlying.trimmed
+    assert outlying.half_width < 2 * means.interval(healthy).half_width
 
 
 def test_the_half_width_is_a_factor() -> None:
-    found = means.Interval(estimate=1.0, low=1 / 1.02, high=1.02, sets=3)
-    assert found.half_width == pytest.approx(0.02)
+    interval = means.Interval(estimate=1.0, low=1 / 1.02, high=1.02, sets=3)
+    assert interval.half_width == pytest.approx(0.02)
 
 
 DRAWS = 10_000
@@ -95,46 +95,48 @@ ROUND_SD, ROUNDS = 0.03, 8
 
 
 def medians(random: np.random.Generator, sets: int, set_sd: float, *shape: int) -> Any:
-    """Set medians of log-ratios whose truth is 0: processes differ, and rounds in them."""
+    """Return set medians of log-ratios with true value 0, with noise between sets and rounds."""
     rounds = random.normal(0, ROUND_SD, (*shape, sets, ROUNDS))
     return random.normal(0, set_sd, (*shape, sets)) + np.median(rounds, axis=-1)
 
 
 @pytest.mark.parametrize("sets", [3, 8])
 @pytest.mark.parametrize("set_sd", [0.005, 0.02])
-def test_a_95_percent_interval_holds_the_truth_in_95_of_100(sets: int, set_sd: float) -> None:
+def test_a_95_percent_interval_contains_the_truth_in_95_of_100_cases(
+    sets: int, set_sd: float
+) -> None:
     drawn = medians(np.random.default_rng(1), sets, set_sd, DRAWS)
     covered = sum(means.interval(values).contains(0.0) for values in drawn)
     assert 0.93 <= covered / DRAWS <= 0.97
 
 
 @pytest.mark.parametrize("set_sd", [0.005, 0.015])
-def test_adding_sets_until_it_is_precise_keeps_the_coverage(set_sd: float) -> None:
+def test_adding_sets_until_the_interval_is_precise_keeps_the_coverage(set_sd: float) -> None:
     least, most, ratios, precision = 3, 8, 3, 0.02
     random = np.random.default_rng(2)
     covered = 0
     draws = DRAWS // ratios
     for drawn in medians(random, most, set_sd, draws, ratios):
         for sets in range(least, most + 1):
-            found = [means.interval(values[:sets]) for values in drawn]
-            if max(interval.high - interval.low for interval in found) <= 2 * precision:
+            intervals = [means.interval(values[:sets]) for values in drawn]
+            if max(interval.high - interval.low for interval in intervals) <= 2 * precision:
                 break
-        covered += sum(interval.contains(0.0) for interval in found)
+        covered += sum(interval.contains(0.0) for interval in intervals)
     assert 0.93 <= covered / (draws * ratios) <= 0.97
 
 
-def test_a_correlation_is_as_rare_as_pearsons_test_says() -> None:
+def test_the_level_of_a_correlation_is_the_p_value_of_a_pearson_test() -> None:
     random = np.random.default_rng(5)
-    one, other = random.normal(size=(2, 9))
-    other = other + 0.6 * one
+    x, y = random.normal(size=(2, 9))
+    y = y + 0.6 * x
     levels = [
         means.correlation_level(dict(enumerate(a)), dict(enumerate(b)), least=5)
-        for a, b in ((one, other), (other, one), (one, -other))
+        for a, b in ((x, y), (y, x), (x, -y))
     ]
-    assert levels == pytest.approx([pearsonr(one, other).pvalue] * 3)
+    assert levels == pytest.approx([pearsonr(x, y).pvalue] * 3)
 
 
-def test_a_correlation_needs_sets_and_change() -> None:
+def test_a_correlation_needs_enough_sets_and_values_that_vary() -> None:
     rising = {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}
     assert means.correlation_level(rising, rising, least=5) == 1
     assert means.correlation_level(rising, dict.fromkeys(rising, 7.0), least=3) == 1

@@ -6,11 +6,11 @@ TABLE = {"googlenet": 1, "torchvision": 2}
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_known_name_gives_its_entry(name: str) -> None:
+def test_a_known_name_returns_its_entry(name: str) -> None:
     assert choose("arch", name, TABLE) == TABLE[name]
 
 
-def test_unknown_name_is_answered_with_the_nearest_and_all() -> None:
+def test_the_error_for_an_unknown_name_lists_the_nearest_and_all_names() -> None:
     with pytest.raises(RequestError) as raised:
         choose("arch", "gogglenet", TABLE)
     assert str(raised.value) == (
@@ -18,7 +18,7 @@ def test_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     )
 
 
-def test_a_name_near_to_nothing_gets_no_hint() -> None:
+def test_a_name_that_resembles_no_known_name_gets_no_hint() -> None:
     with pytest.raises(RequestError) as raised:
         choose("arch", "zzz", TABLE)
     assert str(raised.value) == "no arch is called 'zzz'; known: googlenet, torchvision"

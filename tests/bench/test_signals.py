@@ -7,11 +7,11 @@ import pytest
 from bench.engine.launch import ROOT
 from bench.signals import ending
 
-REAL_TIME = signal.SIGRTMIN + 6  # Python names the first and the last of them alone
+REAL_TIME = signal.SIGRTMIN + 6  # Python names only the first and the last real-time signal
 WRITES = """
 import time
-from bench.signals import {heard}
-with {heard}():
+from bench.signals import {handler}
+with {handler}():
     try:
         print('measuring', flush=True)
         time.sleep(60)
@@ -22,9 +22,9 @@ with {heard}():
 """
 ONLY_WRITES = """
 import time
-from bench.signals import ignore, interrupted_once
-with interrupted_once():
-    ignore()
+from bench.signals import ignore_interrupts, single_interrupt
+with single_interrupt():
+    ignore_interrupts()
     print('writing', flush=True)
     time.sleep(1)
     print('written', flush=True)
@@ -48,35 +48,35 @@ def started(program: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize(
-    ("heard", "first", "answers"),
+    ("handler", "first", "messages"),
     [
-        ("terminated_like_interrupted", signal.SIGTERM, 0),
-        ("interrupted_once", signal.SIGTERM, 1),
-        ("interrupted_once", signal.SIGINT, 1),
+        ("sigterm_as_interrupt", signal.SIGTERM, 0),
+        ("single_interrupt", signal.SIGTERM, 1),
+        ("single_interrupt", signal.SIGINT, 1),
     ],
 )
-def test_whoever_is_ended_writes_to_the_end_whatever_else_comes(
-    heard: str, first: signal.Signals, answers: int
+def test_further_signals_do_not_interrupt_the_writing(
+    handler: str, first: signal.Signals, messages: int
 ) -> None:
-    process = started(WRITES.format(heard=heard))
+    process = started(WRITES.format(handler=handler))
     assert process.stdout is not None
     assert process.stdout.readline() == "measuring\n"
     process.send_signal(first)
     assert process.stdout.readline() == "writing\n"
     for again in BOTH:
         process.send_signal(again)
-    written, said = process.communicate(timeout=60)
+    written, stderr = process.communicate(timeout=60)
     assert written == "written\n"
-    assert said.count("what was measured is being written") == answers
+    assert stderr.count("stopping and writing the results") == messages
     assert process.returncode == 0
 
 
-def test_whoever_only_writes_is_not_interrupted_until_that_is_done() -> None:
+def test_signals_are_ignored_only_while_results_are_written() -> None:
     process = started(ONLY_WRITES)
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
-    for one in BOTH:
-        process.send_signal(one)
+    for number in BOTH:
+        process.send_signal(number)
     assert process.stdout.readline() == "written\n"
     assert process.stdout.readline() == "measuring\n"
     process.send_signal(signal.SIGINT)
@@ -93,5 +93,5 @@ def test_whoever_only_writes_is_not_interrupted_until_that_is_done() -> None:
         (-REAL_TIME, f"was killed by signal {REAL_TIME}"),
     ],
 )
-def test_how_a_process_ended_is_told_by_name_where_there_is_one(status: int, words: str) -> None:
+def test_an_exit_status_is_described_with_the_name_of_its_signal(status: int, words: str) -> None:
     assert ending(status) == words

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from bench.standard_output import kept_clean
+from bench.standard_output import stdout_to_stderr
 
 
-def test_whatever_is_printed_inside_goes_to_standard_error(
+def test_all_output_inside_the_block_goes_to_standard_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     print("before")
-    with kept_clean():
+    with stdout_to_stderr():
         print("Python")
         os.write(1, b"descriptor\n")
         ctypes.CDLL(None).puts(b"library")
@@ -23,8 +23,8 @@ def test_whatever_is_printed_inside_goes_to_standard_error(
     assert sorted(err.split()) == ["Python", "child", "descriptor", "library"]
 
 
-def test_it_ends_with_an_exception_too(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="no such layer"), kept_clean():
+def test_an_exception_also_ends_the_redirection(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="no such layer"), stdout_to_stderr():
         raise ValueError("no such layer")
     print("after")
     assert capfd.readouterr() == ("after\n", "")

@@ -12,7 +12,7 @@ Rounds = Mapping[tuple[int, int], Sequence[float]]
 
 
 def record(rounds: Rounds) -> CellRecord:
-    """A cell visited in these (set, round), with these samples."""
+    """Return a cell with the given samples for each (set, round)."""
     return CellRecord(
         cell=runs.EAGER,
         visits=tuple(
@@ -23,7 +23,7 @@ def record(rounds: Rounds) -> CellRecord:
 
 
 @pytest.mark.parametrize(
-    ("widest", "asked", "precise"),
+    ("widest", "precision", "precise"),
     [
         (0.02, 0.02, True),
         (0.021, 0.02, False),
@@ -32,16 +32,16 @@ def record(rounds: Rounds) -> CellRecord:
         (math.inf, 1.0, True),
     ],
 )
-def test_whoever_asks_for_100_percent_asks_for_no_set_more(
-    widest: float, asked: float, precise: bool
+def test_a_requested_precision_of_100_percent_is_always_met(
+    widest: float, precision: float, precise: bool
 ) -> None:
-    assert stats.is_precise(widest, asked) is precise
+    assert stats.is_precise(widest, precision) is precise
 
 
-def test_throughput_is_batch_over_latency() -> None:
-    of_batch = replace(runs.EAGER, batch_size=8)
-    found = stats.throughput(replace(record({(0, 0): [0.25]}), cell=of_batch))
-    assert found.estimate == pytest.approx(8 / 0.25)
+def test_throughput_is_batch_size_over_latency() -> None:
+    batch_cell = replace(runs.EAGER, batch_size=8)
+    result = stats.throughput(replace(record({(0, 0): [0.25]}), cell=batch_cell))
+    assert result.estimate == pytest.approx(8 / 0.25)
 
 
 def test_speedup_is_the_reference_over_the_cell() -> None:
@@ -55,7 +55,7 @@ def test_speedup_over_itself_is_exactly_one() -> None:
     assert stats.speedup(same, same).estimate == 1.0
 
 
-def test_drift_that_both_share_in_a_round_cancels() -> None:
+def test_drift_that_both_cells_share_in_a_round_cancels() -> None:
     drift = {(0, 0): 1.0, (0, 1): 3.0, (0, 2): 0.5, (1, 0): 7.0, (1, 1): 0.2}
     fast = record({at: [factor * 0.012] for at, factor in drift.items()})
     slow = record({at: [factor * 0.030] for at, factor in drift.items()})
@@ -67,11 +67,11 @@ def test_drift_by_powers_of_two_cancels_to_the_last_bits() -> None:
     drifting = {(0, index): [0.25 * 2.0**index] for index in range(5)}
     halved = {at: [sample / 2 for sample in samples] for at, samples in drifting.items()}
     assert stats.speedup(record(halved), record(drifting)).estimate == pytest.approx(2, rel=1e-15)
-    # And what does not drift alike does not cancel: the middle round's ratio is left.
+    # Drift of only one cell does not cancel: the result is the ratio of the middle round.
     assert stats.speedup(record(steady), record(drifting)).estimate == pytest.approx(2.0**2)
 
 
-def test_a_visit_counts_as_its_median() -> None:
+def test_the_value_of_a_visit_is_its_median() -> None:
     fast, slow = record({(0, 0): [1.0, 2.0, 99.0]}), record({(0, 0): [50.0, 6.0, 0.1]})
     assert stats.speedup(fast, slow).estimate == pytest.approx(6 / 2)
 
@@ -88,14 +88,14 @@ def test_sets_are_averaged_geometrically() -> None:
     assert stats.speedup(fast, slow).estimate == pytest.approx(math.sqrt(2 * 8))
 
 
-def test_logarithms_by_the_set_are_a_ratio_again() -> None:
-    found = stats.over({3: math.log(2), 7: math.log(8)})
-    assert found.estimate == pytest.approx(math.sqrt(2 * 8))
-    assert found.sets == 2
+def test_the_interval_over_logarithms_is_a_ratio() -> None:
+    result = stats.over({3: math.log(2), 7: math.log(8)})
+    assert result.estimate == pytest.approx(math.sqrt(2 * 8))
+    assert result.sets == 2
     assert math.isnan(stats.over({}).estimate)
 
 
-def test_a_set_counts_once_however_many_rounds_it_has() -> None:
+def test_a_set_counts_once_for_any_number_of_rounds() -> None:
     many = {(0, index): [2.0] for index in range(9)}
     fewer = {(1, index): [8.0] for index in range(5)}
     slow = record({**many, **fewer})
@@ -103,27 +103,27 @@ def test_a_set_counts_once_however_many_rounds_it_has() -> None:
     assert stats.speedup(fast, slow).estimate == pytest.approx(math.sqrt(2 * 8))
 
 
-def test_only_rounds_that_both_were_visited_in_count() -> None:
+def test_only_rounds_that_visited_both_cells_count() -> None:
     slow = record({(0, 0): [2.0], (0, 1): [1000.0], (1, 0): [1000.0]})
     fast = record({(0, 0): [1.0], (0, 2): [1e-9], (2, 0): [1e-9]})
     assert stats.speedup(fast, slow).estimate == pytest.approx(2)
 
 
 @pytest.mark.parametrize("rounds", [{}, {(0, 1): [1.0]}, {(1, 0): [1.0]}])
-def test_never_together_is_nan(rounds: Rounds) -> None:
+def test_cells_without_a_common_round_have_no_speedup(rounds: Rounds) -> None:
     assert math.isnan(stats.speedup(record({(0, 0): [1.0]}), record(rounds)).estimate)
 
 
-def test_a_set_of_too_few_rounds_does_not_count() -> None:
-    whole = {(0, index): [2.0] for index in range(4)}
-    slow = record({**whole, (1, 0): [1000.0]})
-    fast = record({at: [1.0] for at in (*whole, (1, 0))})
+def test_a_set_with_too_few_rounds_does_not_count() -> None:
+    complete = {(0, index): [2.0] for index in range(4)}
+    slow = record({**complete, (1, 0): [1000.0]})
+    fast = record({at: [1.0] for at in (*complete, (1, 0))})
     assert stats.speedup(fast, slow).estimate == pytest.approx(2)
     assert stats.speedup(fast, slow).sets == 1
 
 
-def of_waves(*waves: tuple[int, int, float]) -> CellRecord:
-    """Visits by set and wave, three rounds of each."""
+def in_waves(*waves: tuple[int, int, float]) -> CellRecord:
+    """Return a cell with three rounds for each (set, wave, latency in seconds)."""
     return CellRecord(
         cell=runs.EAGER,
         visits=tuple(
@@ -134,23 +134,23 @@ def of_waves(*waves: tuple[int, int, float]) -> CellRecord:
     )
 
 
-def test_cells_of_two_waves_are_compared_through_the_one_in_both() -> None:
-    own, other = of_waves((0, 0, 2.0), (1, 0, 2.0)), of_waves((0, 1, 16.0), (1, 0, 8.0))
-    beside = of_waves((0, 0, 1.0), (0, 1, 2.0), (1, 0, 1.0))
-    found = stats.speedup(own, other, beside=beside)
-    # 8 to 2 in the first set too, in whose second wave the machine was half as fast.
-    assert found.estimate == pytest.approx(4)
-    assert found.sets == 2
+def test_cells_of_different_waves_are_compared_through_the_reference() -> None:
+    own, other = in_waves((0, 0, 2.0), (1, 0, 2.0)), in_waves((0, 1, 16.0), (1, 0, 8.0))
+    reference = in_waves((0, 0, 1.0), (0, 1, 2.0), (1, 0, 1.0))
+    result = stats.speedup(own, other, reference=reference)
+    # The ratio is 8 to 2 also in the first set, where the machine was half as fast in wave 1.
+    assert result.estimate == pytest.approx(4)
+    assert result.sets == 2
     assert stats.speedup(own, other).sets == 1
 
 
-def test_a_set_of_one_wave_counts_beside_one_of_three() -> None:
-    found = stats.latency(of_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0), (1, 2, 8.0)))
-    assert found.estimate == pytest.approx(4)
-    assert found.sets == 2
+def test_sets_with_different_numbers_of_waves_count_equally() -> None:
+    result = stats.latency(in_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0), (1, 2, 8.0)))
+    assert result.estimate == pytest.approx(4)
+    assert result.sets == 2
 
 
-def test_rounds_of_two_waves_are_not_taken_for_one() -> None:
+def test_rounds_of_different_waves_are_not_compared() -> None:
     first = Visit(set_index=0, wave_index=0, round_index=0, host_s=(1.0,))
     second = replace(first, wave_index=1)
     fast = CellRecord(cell=runs.EAGER, visits=(first,))
@@ -165,15 +165,15 @@ def test_voided_visits_do_not_count() -> None:
     assert stats.speedup(fast, replace(slow, visits=voided)).estimate == pytest.approx(2)
 
 
-def test_latency_is_the_geometric_mean_of_the_sets_medians() -> None:
-    found = stats.latency(
+def test_latency_is_the_geometric_mean_of_the_medians_of_sets() -> None:
+    result = stats.latency(
         record({(0, 0): [1.0], (0, 1): [2.0], (0, 2): [9.0], (1, 0): [8.0], (1, 1): [8.0]})
     )
-    assert found.estimate == pytest.approx(math.sqrt(2 * 8))
-    assert found.sets == 2
+    assert result.estimate == pytest.approx(math.sqrt(2 * 8))
+    assert result.sets == 2
 
 
-def test_every_ratio_shown_is_among_those_that_must_be_precise() -> None:
+def test_every_ratio_shown_must_be_precise() -> None:
     run = runs.small()
     group = [r for r in (*run.cells, *run.controls) if r.cell.group == runs.EAGER.group]
     pairs = {(own.cell.id, to.cell.id) for own, to in stats.ratios(group)}
@@ -186,6 +186,6 @@ def test_every_ratio_shown_is_among_those_that_must_be_precise() -> None:
         (runs.FAILED.id, reference),
         (runs.UNVISITED.id, reference),
     }
-    assert math.isnan(stats.widest(group))  # one was never visited
+    assert math.isnan(stats.widest(group))  # one cell was never visited
     measured = [record for record in group if record.visits]
-    assert stats.widest(measured) < 1e-9  # the drift in them is shared
+    assert stats.widest(measured) < 1e-9  # all cells share the same drift

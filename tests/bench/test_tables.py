@@ -48,16 +48,18 @@ def test_milliseconds_have_three_significant_digits(seconds: float, text: str) -
     ("factor", "decimals", "value", "text"),
     [(1, 0, 6998552, "6,998,552"), (1e-6, 3, 6998552, "6.999"), (2**-20, 0, 3 * 2**20, "3")],
 )
-def test_scaled(factor: float, decimals: int, value: float, text: str) -> None:
+def test_scaled_numbers_have_decimals_and_thousands_separators(
+    factor: float, decimals: int, value: float, text: str
+) -> None:
     assert tables.scaled(factor, decimals)(value) == text
 
 
-def test_a_missing_value_is_a_dash() -> None:
+def test_a_missing_value_is_shown_as_a_dash() -> None:
     rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, 0.5]})
     assert tables.cells((TEXT, NUMBER), rows) == [["a", BLANK], [BLANK, "0.50"]]
 
 
-def test_a_missing_column_is_dashes() -> None:
+def test_a_missing_column_is_shown_as_dashes() -> None:
     assert tables.cells((TEXT,), pd.DataFrame({"other": [1, 2]})) == [[BLANK], [BLANK]]
 
 
@@ -80,7 +82,7 @@ def test_filled_leaves_out_columns_without_any_value() -> None:
         ("\\|", r"\\&#124;"),
     ],
 )
-def test_markdown_escapes_what_would_break_out_of_a_cell(value: str, escaped: str) -> None:
+def test_markdown_escapes_text_that_would_break_the_table(value: str, escaped: str) -> None:
     lines = tables.as_markdown((TEXT, NUMBER), frame(value)).splitlines()
     assert len(lines) == 3
     assert [part.strip() for part in lines[2].strip("|").split("|")] == [escaped, "0.00"]
@@ -96,7 +98,7 @@ def test_markdown_aligns_text_left_and_numbers_right() -> None:
     assert [(part[0], part[-1]) for part in rule] == [(":", "-"), ("-", ":")]
 
 
-def test_markdown_leaves_text_that_looks_like_a_number_alone() -> None:
+def test_markdown_does_not_reformat_text_that_looks_like_a_number() -> None:
     assert "1e-05" in tables.as_markdown((TEXT,), frame("1e-05"))
 
 
@@ -106,7 +108,7 @@ def test_csv_safe_defuses_formulas(sign: str) -> None:
     assert list(safe["text"]) == [f"'{sign}1+1", "plain", "a=b"]
 
 
-def test_csv_safe_leaves_numbers_and_missing_values_alone() -> None:
+def test_csv_safe_does_not_change_numbers_and_missing_values() -> None:
     rows = pd.DataFrame(
         {"number": [-1.5, math.nan, -0.0], "count": [-1, 2, 3], "text": ["", "a", None]}
     )
@@ -114,7 +116,7 @@ def test_csv_safe_leaves_numbers_and_missing_values_alone() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["object", "str", "category"])
-def test_csv_safe_defuses_text_however_it_is_kept(dtype: str) -> None:
+def test_csv_safe_defuses_text_of_any_dtype(dtype: str) -> None:
     rows = pd.DataFrame({"text": pd.Series(["=1", "a", "=1"], dtype=dtype), "number": [-1, 0, 1]})
     assert tables.csv_safe(rows).to_dict("list") == {
         "text": ["'=1", "a", "'=1"],
@@ -122,14 +124,14 @@ def test_csv_safe_defuses_text_however_it_is_kept(dtype: str) -> None:
     }
 
 
-def test_csv_has_every_column_whole() -> None:
+def test_csv_has_all_columns_unrounded() -> None:
     rows = pd.DataFrame({"text": ["=1", 'a "b", c\nd'], "number": [1 / 3, math.nan]})
     text = FORMATS["csv"]((TEXT,), rows)
     read = pd.read_csv(io.StringIO(text))
     pd.testing.assert_frame_equal(read, tables.csv_safe(rows))
 
 
-def test_json_has_null_for_what_is_missing() -> None:
+def test_json_has_null_for_missing_values() -> None:
     rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, 0.125], "count": [1, 2]})
     assert json.loads(FORMATS["json"]((TEXT,), rows)) == [
         {"text": "a", "number": None, "count": 1},
@@ -138,7 +140,7 @@ def test_json_has_null_for_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("value", [1.234567890123e-6, 1 / 3, 1582671872, 2**53])
-def test_json_keeps_numbers(value: float) -> None:
+def test_json_does_not_round_numbers(value: float) -> None:
     rows = pd.DataFrame({"number": [value]})
     (read,) = json.loads(FORMATS["json"]((NUMBER,), rows))
     assert read["number"] == pytest.approx(value, rel=1e-8)
@@ -148,38 +150,38 @@ def test_json_keeps_numbers(value: float) -> None:
     "value",
     ["googlenet", "[red]a[/red]", "[/]", r"\[bold]x", "trailing\\", "torchvision:smile:", "a[0]"],
 )
-def test_rich_shows_every_value_as_it_is(value: str) -> None:
+def test_rich_shows_every_value_unchanged(value: str) -> None:
     shown = rich_text((TEXT, NUMBER), frame(value))
     assert value in shown
     assert "0.00" in shown
 
 
 @pytest.mark.parametrize("heading", ["× package:heart:", "× [b]", "two\nlines"])
-def test_rich_shows_every_heading_as_it_is(heading: str) -> None:
+def test_rich_shows_every_heading_unchanged(heading: str) -> None:
     shown = rich_text((Column(name="text", heading=heading),), frame("x"))
     assert all(line in shown for line in heading.splitlines())
 
 
 @pytest.mark.parametrize("width", [12, 20, 40])
-def test_a_narrow_terminal_never_shows_part_of_a_number_as_if_it_were_whole(width: int) -> None:
+def test_a_narrow_terminal_marks_cropped_numbers_with_an_ellipsis(width: int) -> None:
     rows = pd.DataFrame({"text": ["googlenet-3x3-pool2"], "number": [1234567.25]})
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
         console.print(tables.as_rich((TEXT, NUMBER), rows))
     body = [line.split("│")[1:-1] for line in captured.get().splitlines() if "│" in line]
-    for column, whole in enumerate(["googlenet-3x3-pool2", "1,234,567.25"]):
+    for column, full in enumerate(["googlenet-3x3-pool2", "1,234,567.25"]):
         shown = "".join(cells[column].strip() for cells in body)
-        assert shown == whole or shown.endswith("…")
+        assert shown == full or shown.endswith("…")
 
 
-def test_a_narrow_console_leaves_out_what_is_in_full_only() -> None:
-    for width, there in ((LOG_WIDTH, True), (len(TEXT.heading) + 10, False)):
+def test_a_narrow_console_leaves_out_columns_of_the_highest_rank() -> None:
+    for width, is_shown in ((LOG_WIDTH, True), (len(TEXT.heading) + 10, False)):
         console = Console(file=io.StringIO(), width=width)
         with console.capture() as captured:
             console.print(tables.fitted(console, (TEXT, HIDDEN), frame("x")))
         shown = captured.get()
         assert TEXT.heading in shown
-        assert (HIDDEN.heading in shown) is there
+        assert (HIDDEN.heading in shown) is is_shown
 
 
 BOUNDED = Column(name="number", heading="ms", write="{:.0f}".format, bounded=True)
@@ -189,12 +191,12 @@ RARER = Column(name="other", heading="J/image", write="{:.0f}".format, rank=1)
 @pytest.mark.parametrize(
     ("width", "shown", "missing"),
     [
-        (60, ["x", "5 (4–6)", "7"], ["width"]),
-        (27, ["x", " 5 ", "(4–6)", "7"], ["5 (4–6)", "width"]),
-        (20, ["x", " 5 ", "(4–6)", "width: J/image"], ["7"]),
+        (60, ["x", "5 (4–6)", "7"], ["narrow"]),
+        (27, ["x", " 5 ", "(4–6)", "7"], ["5 (4–6)", "narrow"]),
+        (20, ["x", " 5 ", "(4–6)", "narrow: J/image"], ["7"]),
     ],
 )
-def test_what_has_no_room_beside_a_figure_goes_below_it_and_then_columns_go(
+def test_intervals_move_below_their_values_before_columns_are_left_out(
     width: int, shown: list[str], missing: list[str]
 ) -> None:
     rows = pd.DataFrame(
@@ -206,12 +208,12 @@ def test_what_has_no_room_beside_a_figure_goes_below_it_and_then_columns_go(
     lines = captured.get().splitlines()
     assert max(map(len, lines)) <= width
     text = " ".join(" ".join(lines).split())
-    assert all(one in text for one in map(str.strip, shown))
-    assert not any(one in text for one in missing)
+    assert all(part in text for part in map(str.strip, shown))
+    assert not any(part in text for part in missing)
 
 
 @pytest.mark.parametrize("width", [24, 40])
-def test_what_fits_in_no_other_way_is_a_block_a_row(width: int) -> None:
+def test_a_table_that_does_not_fit_becomes_one_block_per_row(width: int) -> None:
     rows = pd.DataFrame({"text": ["googlenet-3x3-pool2", "b"], "number": [1234567.25, math.nan]})
     console = Console(file=io.StringIO(), width=width)
     many = (TEXT, NUMBER, *(replace(NUMBER, heading=f"as number {n}") for n in range(9)))
@@ -226,7 +228,7 @@ def test_what_fits_in_no_other_way_is_a_block_a_row(width: int) -> None:
     assert "…" not in captured.get()
 
 
-def test_prose_takes_lines_before_a_column_goes() -> None:
+def test_prose_is_wrapped_before_columns_are_left_out() -> None:
     prose = Column(name="why", heading="why", is_text=True, wraps=True)
     rows = pd.DataFrame({"text": ["x"], "why": ["so many words " * 30], "other": [7.0]})
     console = Console(file=io.StringIO(), width=60)
@@ -239,7 +241,7 @@ def test_prose_takes_lines_before_a_column_goes() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_table_without_rows_has_its_headings_alone(name: str) -> None:
+def test_a_table_without_rows_has_only_headings(name: str) -> None:
     prose = Column(name="why", heading="why", is_text=True, wraps=True)
     shown = FORMATS[name]((TEXT, prose), pd.DataFrame({"text": [], "why": []}))
     words = re.findall("[a-z]+", shown)
@@ -259,7 +261,7 @@ def test_every_format_shows_every_row(name: str) -> None:
     assert shown.index("first") < shown.index("second")
 
 
-def test_a_log_is_wide_enough_for_tables() -> None:
+def test_a_log_has_a_fixed_width() -> None:
     file = io.StringIO()
     console = tables.terminal_console(file)
     assert console.width == LOG_WIDTH

@@ -1,4 +1,4 @@
-"""A network small enough to be measured in a test, named ``tests.bench.tiny:net``."""
+"""A network that is small enough to be measured in a test: ``tests.bench.tiny:net``."""
 
 from torch import nn
 
@@ -18,11 +18,11 @@ def net(classes: int = NUM_CLASSES) -> nn.Sequential:
 
 
 def from_zero() -> nn.Module:
-    """Its classifier begins at zero, as ViT's does."""
-    made = net()
-    for parameter in made[-1].parameters():
+    """Return a network whose classifier is initialised with zeros, like ViT's."""
+    network = net()
+    for parameter in network[-1].parameters():
         nn.init.zeros_(parameter)
-    return made
+    return network
 
 
 def of_ten_classes() -> nn.Module:

@@ -37,12 +37,14 @@ def copied(model: nn.Module) -> dict[str, Tensor]:
     return {key: tensor.clone() for key, tensor in model.state_dict().items()}
 
 
-def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(first[key], second[key]) for key in first
+    )
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_a_good_file_is_read_and_loaded(model: nn.Module, path: Path, wrapper: str | None) -> None:
+def test_a_valid_file_is_read_and_loaded(model: nn.Module, path: Path, wrapper: str | None) -> None:
     weights = other()
     assert not same(copied(model), weights)
     torch.save({wrapper: weights, "epoch": 3} if wrapper else weights, path)
@@ -50,14 +52,14 @@ def test_a_good_file_is_read_and_loaded(model: nn.Module, path: Path, wrapper: s
     assert same(copied(model), weights)
 
 
-def test_batch_norms_counter_may_lack(model: nn.Module) -> None:
+def test_the_batch_counter_may_be_missing(model: nn.Module) -> None:
     weights = other()
     del weights["bn.num_batches_tracked"]
     load(model, weights)
     assert torch.equal(model.get_parameter("fc.weight"), weights["fc.weight"])
 
 
-def test_all_that_does_not_fit_is_named_and_nothing_loaded(model: nn.Module) -> None:
+def test_weights_that_do_not_fit_are_named_and_not_loaded(model: nn.Module) -> None:
     weights = other()
     del weights["fc.bias"], weights["bn.running_mean"]
     weights["head.weight"] = torch.zeros(1)
@@ -80,7 +82,7 @@ def test_all_that_does_not_fit_is_named_and_nothing_loaded(model: nn.Module) -> 
         ({"bn.num_batches_tracked": torch.zeros(3)}, "misshaped"),
     ],
 )
-def test_one_kind_alone_is_refused_too(
+def test_a_single_kind_of_mismatch_is_refused(
     model: nn.Module, change: dict[str, Tensor], word: str
 ) -> None:
     before = copied(model)
@@ -115,7 +117,7 @@ def test_a_file_that_would_run_code_is_refused(path: Path, tmp_path: Path, write
         read(path)
     assert not target.exists()
     torch.load(path, weights_only=False) if writer == "torch" else pickle.loads(path.read_bytes())  # noqa: S301
-    assert target.exists()  # it would have
+    assert target.exists()  # loading it without weights_only does run the code
 
 
 @pytest.mark.parametrize(
@@ -142,8 +144,8 @@ def test_garbage_is_a_value_error_naming_the_file(path: Path, content: bytes) ->
 
 def test_a_truncated_file_is_a_value_error(path: Path) -> None:
     torch.save(other(), path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"weights\.pt"):
         read(path)
 

@@ -1,4 +1,4 @@
-"""Every network in the formats that other tools take: same outputs as the network itself."""
+"""Every network in the formats of other tools gives the same outputs as the network itself."""
 
 import copy
 import io
@@ -20,8 +20,8 @@ from googlenet import VARIANTS, GoogLeNetOutput
 
 CLASSES = 5
 BATCH = torch.export.Dim("batch")
-# Batch norm and response norm, a separable stem and a dense one, our class and torchvision's: the
-# other networks differ in sizes alone, and an export to ONNX takes seconds.
+# These cover both norms, both stems, and both classes: this project's and torchvision's. The other
+# networks differ only in sizes, and an export to ONNX takes seconds.
 DISTINCT = ["googlenet-separable", "googlenet-caffe", "torchvision"]
 EVERY_NETWORK = [(name, aux) for name in VARIANTS for aux in (False, True)]
 
@@ -35,30 +35,30 @@ SLOW = pytest.mark.slow
 
 
 def networks(quick: Callable[[str, bool], bool]) -> list[Any]:
-    """Every network; those that are not ``quick`` are tested by ``nox -s slow``."""
+    """Return every network as a parameter; ``nox -s slow`` tests those that are not ``quick``."""
     return [
         pytest.param((name, aux), id=label((name, aux)), marks=() if quick(name, aux) else SLOW)
         for name, aux in EVERY_NETWORK
     ]
 
 
-# With heads a network is in training, which is all of its code; without them in eval().
+# Networks with heads are tested in training mode, which runs all of their code; others in eval().
 SOME = networks(lambda name, _aux: name in DISTINCT)
 ONE = networks(lambda name, aux: (name, aux) == ("googlenet", True))
 
 
 torch_jit = pytest.mark.filterwarnings(
-    # Still what many deploy with, and what fvcore counts with.
+    # TorchScript is still widely used for deployment, and by fvcore.
     r"ignore:`torch.jit.\w+` is deprecated:FutureWarning",
     r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning",
-    # Of a graph of torch.fx, whose constructor annotates an empty dictionary of its own.
+    # Raised for a torch.fx graph, whose constructor annotates an empty dictionary.
     "ignore:The TorchScript type system doesn't support instance-level annotations:UserWarning",
 )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny operators only wait for a second thread, long so on a busy machine."""
+    """Use one thread: tiny operators only wait for a second one, especially on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,7 +72,7 @@ def build(name: str, aux: bool) -> nn.Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A network, in training where it has heads."""
+    """A network, in training mode if it has heads."""
 
     name: str
     aux: bool
@@ -90,14 +90,14 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(autouse=True)
 def mode(request: pytest.FixtureRequest) -> None:
-    """A network's mode anew, since the tests of a network share it."""
+    """Reset a network's mode, because its tests share the network."""
     if "case" in request.fixturenames:
         case: Case = request.getfixturevalue("case")
         case.network.train(case.aux)
 
 
 def images(name: str, count: int, *, aux: bool) -> Tensor:
-    """Small ones; the paper's heads pool to 4×4 from images near 224×224 alone."""
+    """Return small images; the paper's heads need images near 224×224 to pool to 4×4."""
     config = VARIANTS[name].config
     paper_heads = aux and config is not None and config.aux_pool == "average5x5"
     size = 224 if paper_heads else 48
@@ -105,34 +105,34 @@ def images(name: str, count: int, *, aux: bool) -> Tensor:
 
 
 def output_of(network: Callable[[Tensor], Any], x: Tensor) -> Any:
-    torch.manual_seed(3)  # of the dropouts
-    # Unoptimised, because TorchScript compiles for seconds when it runs a second time.
+    torch.manual_seed(3)  # seed of the dropouts
+    # Not optimised, because TorchScript compiles for seconds in its second run.
     with torch.no_grad(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         return network(x)
 
 
-def assert_same(found: Any, expected: Any) -> None:
-    """The same logits, or the same three tensors in the same order."""
-    found, expected = (
-        (out,) if isinstance(out, Tensor) else tuple(out) for out in (found, expected)
+def assert_same(actual: Any, expected: Any) -> None:
+    """Check that both are the same logits, or the same three tensors in the same order."""
+    actual, expected = (
+        (out,) if isinstance(out, Tensor) else tuple(out) for out in (actual, expected)
     )
-    # Both ran the same operators; a compiler may change the order of a sum.
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    # Both run the same operators, but a compiler may change the order of a sum.
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def assert_same_outputs(
-    found: Callable[[Tensor], Any], network: Callable[[Tensor], Any], x: Tensor
+    actual: Callable[[Tensor], Any], network: Callable[[Tensor], Any], x: Tensor
 ) -> None:
-    assert_same(output_of(found, x), output_of(network, x))
+    assert_same(output_of(actual, x), output_of(network, x))
 
 
 def test_fx_keeps_the_outputs_and_the_check(case: Case) -> None:
     network = case.network
     graph = torch.fx.symbolic_trace(network)
     x = case.images(2)
-    found, expected = output_of(graph, x), output_of(network, x)
-    assert type(found) is type(expected)
-    assert_same(found, expected)
+    actual, expected = output_of(graph, x), output_of(network, x)
+    assert type(actual) is type(expected)
+    assert_same(actual, expected)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     with pytest.raises(ValueError, match="expected 3 input channels; got 1 in shape"):
@@ -150,14 +150,14 @@ def test_script_follows_the_mode(case: Case) -> None:
     network = case.network.train()
     scripted = torch.jit.script(network)
     x = case.images(2)
-    found = output_of(scripted, x)
-    assert_same(found, output_of(network, x))
+    actual = output_of(scripted, x)
+    assert_same(actual, output_of(network, x))
     if case.aux:
-        # TorchScript makes a named tuple's class anew, with the same fields.
-        assert found._fields == GoogLeNetOutput._fields
-    found = output_of(scripted.eval(), x)
-    assert type(found) is Tensor
-    assert_same(found, output_of(network.eval(), x))
+        # TorchScript creates a new named tuple class with the same fields.
+        assert actual._fields == GoogLeNetOutput._fields
+    actual = output_of(scripted.eval(), x)
+    assert type(actual) is Tensor
+    assert_same(actual, output_of(network.eval(), x))
 
 
 @torch_jit
@@ -175,7 +175,7 @@ def test_script_takes_a_graph_of_fx_and_can_be_saved() -> None:
 def test_trace_is_valid_for_other_batches(case: Case) -> None:
     network = case.network
     with warnings.catch_warnings():
-        # torch's own modules warn in their own code; torch shows users only the other warnings.
+        # Ignores warnings from torch's own modules, as torch does by default for users.
         torch.jit.TracerWarning.ignore_lib_warnings()  # type: ignore[attr-defined]
         # The tracer's own check would run dropout a second time, with other random numbers.
         traced = torch.jit.trace(network, case.images(2), check_trace=not case.aux)
@@ -183,7 +183,7 @@ def test_trace_is_valid_for_other_batches(case: Case) -> None:
 
 
 @torch_jit
-def test_trace_refuses_wrong_images_in_a_sentence() -> None:
+def test_trace_refuses_too_small_images_with_a_message() -> None:
     with pytest.raises(ValueError, match=r"at least 31×31 pixels.*got 30×64"):
         torch.jit.trace(build("googlenet", False).eval(), torch.randn(2, 3, 30, 64))
 
@@ -194,9 +194,9 @@ def test_export_takes_any_batch_size(case: Case) -> None:
     example = (case.images(2),)
     exported = torch.export.export(network, example, dynamic_shapes=({0: BATCH},)).module()
     x = case.images(3)
-    found, expected = output_of(exported, x), output_of(network, x)
-    assert type(found) is type(expected)
-    assert_same(found, expected)
+    actual, expected = output_of(exported, x), output_of(network, x)
+    assert type(actual) is type(expected)
+    assert_same(actual, expected)
 
 
 @pytest.mark.parametrize("case", ONE, indirect=True)
@@ -211,19 +211,19 @@ def test_onnx_takes_any_batch_size(case: Case, tmp_path: Path) -> None:
     program.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     x = images(name, 3, aux=False)
-    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    (actual,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     expected = output_of(network, x)
-    # Other kernels: each of some 60 layers rounds differently.
-    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-3, atol=1e-4)
+    # Other kernels are used, so each of some 60 layers rounds differently.
+    torch.testing.assert_close(torch.from_numpy(actual), expected, rtol=1e-3, atol=1e-4)
 
 
 def pickled(network: nn.Module) -> nn.Module:
-    twin: nn.Module = pickle.loads(pickle.dumps(network))  # noqa: S301 - our own bytes
+    twin: nn.Module = pickle.loads(pickle.dumps(network))  # noqa: S301 - bytes from this function
     return twin
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
-def test_copies_are_whole_and_independent(
+def test_copies_are_complete_and_independent(
     case: Case, copied: Callable[[nn.Module], nn.Module]
 ) -> None:
     network = case.network
@@ -235,7 +235,7 @@ def test_copies_are_whole_and_independent(
 
 
 @pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing the model in eval mode")
-def test_feature_extractor_returns_what_passes_through(case: Case) -> None:
+def test_a_feature_extractor_returns_the_intermediate_features(case: Case) -> None:
     network = case.network.eval()
     x = images(case.name, 2, aux=False)
     seen: list[Tensor] = []
@@ -244,14 +244,14 @@ def test_feature_extractor_returns_what_passes_through(case: Case) -> None:
     expected = output_of(network, x)
     hook.remove()
     extractor = create_feature_extractor(network, {"inception4a": "features", "fc": "logits"})
-    found = output_of(extractor, x)
-    torch.testing.assert_close(found["features"], seen[0])
-    torch.testing.assert_close(found["logits"], expected)
+    actual = output_of(extractor, x)
+    torch.testing.assert_close(actual["features"], seen[0])
+    torch.testing.assert_close(actual["logits"], expected)
     if case.aux:
         heads = ["fc", "aux1.fc2", "aux2.fc2"]
         extractor = create_feature_extractor(
             network.train(), train_return_nodes=heads, eval_return_nodes=["fc"]
         )
         x = case.images(2)
-        found = output_of(extractor, x)
-        assert_same([found[head] for head in heads], output_of(network, x))
+        actual = output_of(extractor, x)
+        assert_same([actual[head] for head in heads], output_of(network, x))

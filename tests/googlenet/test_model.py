@@ -72,18 +72,18 @@ def test_each_output_comes_from_its_own_last_layer(images: Tensor, name: str) ->
     assert zero == [name]
 
 
-def test_the_heads_stand_on_4a_and_4d(with_heads: GoogLeNet, images: Tensor) -> None:
+def test_the_heads_get_the_outputs_of_4a_and_4d(with_heads: GoogLeNet, images: Tensor) -> None:
     seen: dict[str, Tensor] = {}
 
-    def keep(name: str, tensor: Tensor) -> None:
+    def record(name: str, tensor: Tensor) -> None:
         seen[name] = tensor
 
     aux1, aux2 = heads(with_heads)
     hooks = [
-        with_heads.inception4a.register_forward_hook(lambda _m, _i, out: keep("4a", out)),
-        with_heads.inception4d.register_forward_hook(lambda _m, _i, out: keep("4d", out)),
-        aux1.register_forward_pre_hook(lambda _m, inputs: keep("aux1", inputs[0])),
-        aux2.register_forward_pre_hook(lambda _m, inputs: keep("aux2", inputs[0])),
+        with_heads.inception4a.register_forward_hook(lambda _m, _i, out: record("4a", out)),
+        with_heads.inception4d.register_forward_hook(lambda _m, _i, out: record("4d", out)),
+        aux1.register_forward_pre_hook(lambda _m, inputs: record("aux1", inputs[0])),
+        aux2.register_forward_pre_hook(lambda _m, inputs: record("aux2", inputs[0])),
     ]
     with torch.no_grad():
         with_heads.train()(images)
@@ -101,32 +101,32 @@ def test_heads_do_not_run_in_eval(with_heads: GoogLeNet, images: Tensor) -> None
     with torch.no_grad():
         with_heads.eval()(images)
         assert calls == []
-        with_heads.train()(images)  # the hooks do work
+        with_heads.train()(images)  # shows that the hooks work
     for hook in hooks:
         hook.remove()
     assert calls == ["ran", "ran"]
 
 
-# Backwards through conv1 (stride 2, padding 3) and four stride-2 pools that round up.
-@pytest.mark.parametrize(("kernel", "least"), [(2, 15), (3, 31)])
-def test_the_smallest_image(
-    monkeypatch: pytest.MonkeyPatch, kernel: Literal[2, 3], least: int
+# Derived backwards through four stride-2 ceil-mode pools and conv1 (stride 2, padding 3).
+@pytest.mark.parametrize(("kernel", "min_size"), [(2, 15), (3, 31)])
+def test_smaller_images_than_the_limit_are_refused(
+    monkeypatch: pytest.MonkeyPatch, kernel: Literal[2, 3], min_size: int
 ) -> None:
     config = replace(SMALL, last_pool_kernel=kernel, aux_pool=None)
-    assert config.min_image_size == least
+    assert config.min_image_size == min_size
     model = GoogLeNet(config).eval()
     with torch.inference_mode():
-        assert model(torch.randn(1, 3, least, least)).shape == (1, CLASSES)
-        for height, width in ((least - 1, least), (least, least - 1)):
+        assert model(torch.randn(1, 3, min_size, min_size)).shape == (1, CLASSES)
+        for height, width in ((min_size - 1, min_size), (min_size, min_size - 1)):
             too_small = torch.randn(1, 3, height, width)
             with pytest.raises(
-                ValueError, match=f"at least {least}×{least} pixels.*got {height}×{width}"
+                ValueError, match=f"at least {min_size}×{min_size} pixels.*got {height}×{width}"
             ):
                 model(too_small)
-        # The limit is the network's, not only the check's.
+        # Without the check, the network itself fails below the limit.
         monkeypatch.setattr("googlenet.model.check_images", lambda *_: None)
         with pytest.raises(RuntimeError):
-            model(torch.randn(1, 3, least - 1, least - 1))
+            model(torch.randn(1, 3, min_size - 1, min_size - 1))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_smallest_image(
         ((1, 64, 64, 3), r"expected 3 input channels; got 64 "),
     ],
 )
-def test_a_wrong_shape_is_a_sentence(
+def test_a_wrong_shape_raises_a_clear_message(
     with_heads: GoogLeNet, shape: tuple[int, ...], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
@@ -153,7 +153,7 @@ def test_in_channels_and_num_classes(in_channels: int) -> None:
     assert [part.shape for part in output] == [(2, 7)] * 3
 
 
-def test_the_papers_aux_pool_has_the_shape_of_the_adaptive_one_and_other_values() -> None:
+def test_the_papers_aux_pool_differs_from_the_adaptive_one_only_in_values() -> None:
     x = torch.randn(AUX_INPUT, generator=torch.Generator().manual_seed(0))
     paper = AuxHead(512, replace(SMALL, aux_pool="average5x5")).pool(x)
     adaptive = AuxHead(512, SMALL).pool(x)
@@ -162,35 +162,35 @@ def test_the_papers_aux_pool_has_the_shape_of_the_adaptive_one_and_other_values(
     assert not torch.allclose(paper, adaptive)
 
 
-# At 64 the map is 4×4, less than the pool's kernel; at 96 and 320 it leaves 1×1 and 6×6.
+# At 64 pixels the map is 4×4, smaller than the kernel; at 96 and 320 the pool gives 1×1 and 6×6.
 @pytest.mark.parametrize("size", [64, 96, 320])
-def test_the_papers_aux_pool_says_which_images_it_needs(size: int) -> None:
+def test_the_papers_aux_pool_refuses_other_image_sizes(size: int) -> None:
     model = GoogLeNet(replace(SMALL, aux_pool="average5x5")).train()
     with torch.no_grad(), pytest.raises(ValueError, match=r"224×224.*adaptive4x4"):
         model(torch.randn(1, 3, size, size))
 
 
-def test_the_papers_aux_pool_takes_the_papers_images() -> None:
+def test_the_papers_aux_pool_accepts_the_papers_images() -> None:
     model = GoogLeNet(replace(SMALL, aux_pool="average5x5")).train()
     with torch.no_grad():
         output = model(torch.randn(1, 3, 224, 224))
     assert output.aux1.shape == output.aux2.shape == (1, CLASSES)
 
 
-def test_loss_weighs_each_head_with_three_tenths() -> None:
+def test_the_loss_weights_each_head_by_0_3() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, aux1, aux2 = (torch.randn(4, CLASSES, generator=generator) for _ in range(3))
     target = torch.tensor([0, 1, 2, 4])
     expected = F.cross_entropy(logits, target) + 0.3 * (
         F.cross_entropy(aux1, target) + F.cross_entropy(aux2, target)
     )
-    found = googlenet.loss(GoogLeNetOutput(logits, aux1, aux2), target)
-    torch.testing.assert_close(found, expected)
+    result = googlenet.loss(GoogLeNetOutput(logits, aux1, aux2), target)
+    torch.testing.assert_close(result, expected)
     assert torch.equal(googlenet.loss(logits, target), F.cross_entropy(logits, target))
 
 
 def stripes(count: int, size: int = 64) -> tuple[Tensor, Tensor]:
-    """Noisy images whose class is the direction of their stripes and the channel they are in."""
+    """Return noisy images whose class is the direction and the channel of their stripes."""
     generator = torch.Generator().manual_seed(2)
     target = torch.arange(count) % 4
     wave = torch.sin(torch.arange(size) * (2 * torch.pi / 8))
@@ -200,7 +200,7 @@ def stripes(count: int, size: int = 64) -> tuple[Tensor, Tensor]:
     return x, target
 
 
-def test_it_learns_and_every_parameter_takes_part() -> None:
+def test_training_reduces_the_loss_and_uses_every_parameter() -> None:
     torch.manual_seed(0)
     model = googlenet.build("googlenet", aux=True, num_classes=4).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)

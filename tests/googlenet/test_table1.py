@@ -12,7 +12,7 @@ def compared(name: str) -> dict[str, RowComparison]:
         weights={stage.name: stage.weights for stage in stages},
         macs={stage.name: stage.macs for stage in stages},
     )
-    return {found.row.name: found for found in rows}
+    return {comparison.row.name: comparison for comparison in rows}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def rows() -> dict[str, RowComparison]:
     return compared("googlenet")
 
 
-def test_rows_are_the_papers(rows: dict[str, RowComparison]) -> None:
+def test_the_rows_are_those_of_the_paper(rows: dict[str, RowComparison]) -> None:
     # FACTS.md, Table 1.
     printed = [
         *[("conv1", "2.7K", "34M"), ("conv2", "112K", "360M"), ("3a", "159K", "128M")],
@@ -32,7 +32,7 @@ def test_rows_are_the_papers(rows: dict[str, RowComparison]) -> None:
     assert list(rows) == [name for name, _, _ in printed]
 
 
-def test_own_counts(rows: dict[str, RowComparison]) -> None:
+def test_counts_of_googlenet(rows: dict[str, RowComparison]) -> None:
     # FACTS.md: 3a 163,328, conv2 114,688, conv1 9,408 and 118M; conv1 at 112×112.
     assert rows["3a"].weights == 163_328
     assert rows["conv2"].weights == 114_688
@@ -42,31 +42,33 @@ def test_own_counts(rows: dict[str, RowComparison]) -> None:
 
 
 @pytest.mark.parametrize("name", ["conv2", "3a", "linear"])
-def test_rows_that_agree_in_both(rows: dict[str, RowComparison], name: str) -> None:
+def test_rows_that_agree_in_params_and_ops(rows: dict[str, RowComparison], name: str) -> None:
     assert rows[name].params_agree
     assert rows[name].ops_agree
 
 
 @pytest.mark.parametrize("name", ["conv1", "5a"])
-def test_rows_that_disagree_in_both(rows: dict[str, RowComparison], name: str) -> None:
+def test_rows_that_disagree_in_params_and_ops(rows: dict[str, RowComparison], name: str) -> None:
     assert not rows[name].params_agree
     assert not rows[name].ops_agree
 
 
 @pytest.mark.parametrize("name", ["4a", "4b", "4c", "4d", "4e", "5b"])
-def test_rows_whose_params_alone_disagree(rows: dict[str, RowComparison], name: str) -> None:
+def test_rows_that_disagree_only_in_params(rows: dict[str, RowComparison], name: str) -> None:
     assert not rows[name].params_agree  # FACTS.md: the printed params of 4a–5b
     assert rows[name].ops_agree
 
 
-def test_a_reason_stands_exactly_where_a_row_disagrees(rows: dict[str, RowComparison]) -> None:
+def test_exactly_the_rows_that_disagree_have_a_reason(rows: dict[str, RowComparison]) -> None:
     disagreeing = {
-        name for name, found in rows.items() if not (found.params_agree and found.ops_agree)
+        name
+        for name, comparison in rows.items()
+        if not (comparison.params_agree and comparison.ops_agree)
     }
     assert disagreeing == {row.name for row in PAPER_ROWS if row.reason}
 
 
-def test_the_separable_stem_is_what_the_paper_printed() -> None:
+def test_the_separable_stem_has_the_printed_figures() -> None:
     conv1 = compared("googlenet-separable")["conv1"]
     assert conv1.weights == 7 * 7 * 3 * 8 + 24 * 64 == 2_712
     assert conv1.macs == 2_712 * 112**2 == 34_019_328
@@ -78,21 +80,21 @@ def test_the_separable_stem_is_what_the_paper_printed() -> None:
     ("weights", "agrees"),
     [(158 * 1024, False), (158 * 1024 + 1, True), (160 * 1024 - 1, True), (160 * 1024, False)],
 )
-def test_agreement_ends_one_printed_unit_away(weights: int, agrees: bool) -> None:
+def test_figures_agree_up_to_one_printed_unit(weights: int, agrees: bool) -> None:
     row = next(row for row in PAPER_ROWS if row.name == "3a")
     assert RowComparison(row=row, weights=weights, macs=0).params_agree is agrees
 
 
-def test_a_row_adds_up_its_stages() -> None:
+def test_a_row_sums_its_stages() -> None:
     weights = dict.fromkeys(
         ["conv1", "conv2", "conv3", "fc", *(f"inception{b}" for b in BLOCKS)], 7
     )
-    found = {item.row.name: item for item in compare(weights, weights)}
-    assert found["conv2"].weights == found["conv2"].macs == 14
-    assert found["conv1"].weights == 7
+    comparisons = {item.row.name: item for item in compare(weights, weights)}
+    assert comparisons["conv2"].weights == comparisons["conv2"].macs == 14
+    assert comparisons["conv1"].weights == 7
 
 
-def test_a_network_without_the_stages_is_refused() -> None:
+def test_a_network_without_a_row_s_stages_is_refused() -> None:
     stages = {"conv1": 9_408, "layer1": 1, "fc": 512_000}
     with pytest.raises(ValueError, match=r"no stage for Table 1's rows conv2, 3a, .*5b$"):
         compare(stages, stages)

@@ -11,7 +11,7 @@ from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig, InceptionWidths
 from googlenet.model import GoogLeNet
 from googlenet.variants import VARIANTS, Variant
 
-DROPOUTS = {"dropout", "aux_dropout"}  # they act in training only, where a benchmark sets them to 0
+DROPOUTS = {"dropout", "aux_dropout"}  # they act only in training, where a benchmark sets them to 0
 
 # FACTS.md: parameters without and with auxiliary heads, at 1000 classes.
 SEED = (7_005_832, 13_385_816)
@@ -20,7 +20,7 @@ CAFFE = (6_998_552, 13_378_280)
 
 
 def input_channels() -> dict[str, int]:
-    """Of each Inception block; pooling between them keeps channels."""
+    """Return the input channels of each Inception block; pooling does not change channels."""
     outputs = [192, *(widths.out_channels for widths in INCEPTION_WIDTHS.values())]
     return dict(zip(INCEPTION_WIDTHS, outputs, strict=False))
 
@@ -30,13 +30,16 @@ def plus(counts: tuple[int, int], more: int) -> tuple[int, int]:
 
 
 def second_3x3(widths: InceptionWidths) -> int:
-    """Two stacked 3×3 (the second with a batch norm of its own) instead of one 5×5."""
+    """Return the additional parameters of two stacked 3×3 instead of one 5×5.
+
+    The second 3×3 has its own batch norm.
+    """
     reduced, out = widths.reduce5x5, widths.conv5x5
     return 9 * reduced * out + 9 * out * out + 2 * out - 25 * reduced * out
 
 
 def without_reductions(in_channels: int, widths: InceptionWidths) -> int:
-    """3×3 and 5×5 over all input channels, and neither reduction with its batch norm."""
+    """Return the additional parameters without the 1×1 reductions and their batch norms."""
     return sum(
         area * out * (in_channels - reduced) - reduced * (in_channels + 2)
         for area, reduced, out in (
@@ -46,7 +49,7 @@ def without_reductions(in_channels: int, widths: InceptionWidths) -> int:
     )
 
 
-# Caffe's differs from the seed by one bias instead of batch norm's two parameters, per channel.
+# Per channel, Caffe's network has one bias, and the seed has batch norm's two parameters.
 CHANNELS = (SEED[0] - CAFFE[0], SEED[1] - CAFFE[1])
 INPUTS = input_channels()
 PARAMS = {
@@ -78,11 +81,11 @@ def test_every_variant_has_an_expected_count() -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_parameters(name: str) -> None:
+def test_the_parameter_counts_are_as_expected(name: str) -> None:
     assert (params(name, aux=False), params(name, aux=True)) == PARAMS[name]
 
 
-def test_each_variant_but_the_first_names_a_neighbour_above_it() -> None:
+def test_each_variant_except_the_first_names_an_earlier_neighbour() -> None:
     first, *rest = VARIANTS.values()
     assert first.neighbour is None
     names = list(VARIANTS)
@@ -90,33 +93,33 @@ def test_each_variant_but_the_first_names_a_neighbour_above_it() -> None:
         assert variant.neighbour in names[: names.index(variant.name)], variant.name
 
 
-def test_names_and_sources() -> None:
+def test_every_variant_has_its_name_a_factor_and_a_source() -> None:
     for name, variant in VARIANTS.items():
         assert variant.name == name
         assert variant.factor
         assert variant.source
 
 
-def differences(one: GoogLeNetConfig, other: GoogLeNetConfig) -> set[str]:
+def differences(first: GoogLeNetConfig, second: GoogLeNetConfig) -> set[str]:
     return {
         field.name
         for field in fields(GoogLeNetConfig)
-        if getattr(one, field.name) != getattr(other, field.name)
+        if getattr(first, field.name) != getattr(second, field.name)
     }
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
-def test_one_factor_apart(variant: Variant) -> None:
+def test_each_variant_differs_from_its_neighbour_in_one_factor(variant: Variant) -> None:
     neighbour = VARIANTS[variant.neighbour] if variant.neighbour else None
     if variant.config is None or neighbour is None or neighbour.config is None:
-        # Where the ladder starts, and torchvision's code, which test_reference.py compares.
+        # The first of the ladder, and torchvision's class, which test_reference.py compares.
         assert variant.name in {"googlenet", "torchvision"}
         return
-    found = differences(variant.config, neighbour.config) - DROPOUTS
+    factors = differences(variant.config, neighbour.config) - DROPOUTS
     if variant.name == "googlenet-caffe":
-        assert found == {"norm", "aux_pool"}
+        assert factors == {"norm", "aux_pool"}
     else:
-        assert len(found) == 1, found
+        assert len(factors) == 1, factors
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -126,7 +129,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         assert name in str(caught.value)
 
 
-def test_torchvisions_takes_three_channels() -> None:
+def test_torchvision_accepts_only_three_channels() -> None:
     with pytest.raises(ValueError, match="3 input channels, not 1"):
         googlenet.build("torchvision", in_channels=1)
 
@@ -142,7 +145,7 @@ def test_every_variant_runs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if VARIANTS[name].config])
-def test_widths_are_table_1s(name: str) -> None:
+def test_the_widths_are_those_of_table_1(name: str) -> None:
     with torch.device("meta"):
         model = googlenet.build(name)
         shapes = {
@@ -170,7 +173,9 @@ def kernels(branch: nn.Module) -> list[int]:
         ("googlenet-naive", [3], [5]),
     ],
 )
-def test_kernels_of_the_branches(name: str, kernels3x3: list[int], kernels5x5: list[int]) -> None:
+def test_the_kernels_of_the_branches(
+    name: str, kernels3x3: list[int], kernels5x5: list[int]
+) -> None:
     with torch.device("meta"):
         model = googlenet.build(name)
     assert isinstance(model, GoogLeNet)
@@ -182,7 +187,7 @@ def test_kernels_of_the_branches(name: str, kernels3x3: list[int], kernels5x5: l
         assert kernels(inception.branch_pool) == [1]
 
 
-def test_pooling_branch() -> None:
+def test_only_no_pool_lacks_the_pool_of_the_pooling_branch() -> None:
     with torch.device("meta"):
         pools = {
             name: [

@@ -1,4 +1,4 @@
-"""The charts: one definition each, for SVG in Markdown and for the page."""
+"""The charts of a run: one Vega-Lite definition each, for SVG in Markdown and for the page."""
 
 import pandas as pd
 
@@ -6,13 +6,14 @@ from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.charts import drift, ladder, latency, roofline, stages, throughput
 
-PREFIXES = ("latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")  # of names
+# Prefixes of chart names.
+PREFIXES = ("latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")
 
 
 def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
-    """Every chart that there are figures for, in the order in which they are read.
+    """Return every chart that the run has figures for, in reading order.
 
-    ``inside`` is what ``stages.csv`` holds, where there is one.
+    ``inside`` contains the rows of ``stages.csv``, if there is one.
     """
     return (
         *latency.charts(run),

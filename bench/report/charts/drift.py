@@ -1,4 +1,4 @@
-"""The samples over the rounds: how the machine drifted while it was measured."""
+"""Drift chart: the samples over the rounds, which show how the machine drifted during the run."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,20 +14,22 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Every cell's iterations, round by round, as a share of the cell's own median: the line is the "
-    "middle of all cells, the band holds the middle 80 %. What all cells do together is the "
-    "machine's drift, which cancels in ratios as far as it slows cells alike; a voided round is a "
-    "cross, at the edge where it lies beyond it."
+    "Every cell's iterations, round by round, in percent of the cell's own median. The line is the "
+    "median over all cells; the band contains the middle 80 %. A change common to all cells is "
+    "drift of the machine. It cancels in ratios as far as it slows cells alike. A voided round is "
+    "a cross; if it lies outside the axis, it is drawn at the edge."
 )
 
-THINNED = " So many rounds are drawn as fewer points, each the middle of several neighbours."
-MOST_POINTS = 500  # more of them stand closer than a pixel
-_REACH = (0.1, 0.5, 0.9)
-_WHOLE = alt.Axis(format="d", tickMinStep=1)
+THINNED = (
+    " Because there are many rounds, they are drawn as fewer points: medians of several neighbours."
+)
+MAX_POINTS = 500  # more points would be less than a pixel apart
+_QUANTILES = (0.1, 0.5, 0.9)  # low, middle, high
+_INTEGERS = alt.Axis(format="d", tickMinStep=1)
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each group with two rounds at least."""
+    """Yield a chart for each group with at least two rounds."""
     groups: dict[str, list[CellRecord]] = {}
     for record in (*run.cells, *run.controls):
         if record.has_figures:
@@ -36,38 +38,38 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         rounds = _rounds(records)
         if len(rounds) > 1:
             name = f"drift-{summary.slug(group)}"
-            caption = CAPTION + (THINNED if len(rounds) > MOST_POINTS else "")
-            points = _thinned(rounds)
+            caption = CAPTION + (THINNED if len(rounds) > MAX_POINTS else "")
+            points = _merge_neighbours(rounds)
             title = f"Over the rounds: {group}"
-            drawn = _drawn(list(points["set"].unique()), _extent(points))
-            yield style.made(name, title, caption, drawn, points)
+            plot = _plot(list(points["set"].unique()), _extent(points))
+            yield style.to_chart(name, title, caption, plot, points)
 
 
 def _rounds(records: Sequence[CellRecord]) -> pd.DataFrame:
-    """The middle and the reach of each round, in the order measured."""
+    """Return the quantiles of each round, in percent, in the order of measurement."""
     percent: dict[tuple[int, int, int], list[npt.NDArray[np.float64]]] = {}
     valid = {visit.key for record in records for visit in record.valid}
     for record in records:
-        middle_s = np.median(record.host_s)
+        median_s = np.median(record.host_s)
         for visit in record.visits:
-            percent.setdefault(visit.key, []).append(100 * np.array(visit.host_s) / middle_s)
+            percent.setdefault(visit.key, []).append(100 * np.array(visit.host_s) / median_s)
     rows = [
         (str(set_index + 1), wave, round_index, (set_index, wave, round_index) not in valid)
         for set_index, wave, round_index in sorted(percent)
     ]
-    found = pd.DataFrame(rows, columns=["set", "wave", "round", "voided"])
-    reach = [np.quantile(np.concatenate(percent[key]), _REACH) for key in sorted(percent)]
-    found[["low", "middle", "high"]] = np.array(reach)
-    return found.assign(order=np.arange(1, len(found) + 1))
+    frame = pd.DataFrame(rows, columns=["set", "wave", "round", "voided"])
+    quantiles = [np.quantile(np.concatenate(percent[key]), _QUANTILES) for key in sorted(percent)]
+    frame[["low", "middle", "high"]] = np.array(quantiles)
+    return frame.assign(order=np.arange(1, len(frame) + 1))
 
 
-def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Neighbours of a set as one point, where there are more than can be told apart."""
-    together = math.ceil(len(rounds) / MOST_POINTS)
-    if together == 1:
+def _merge_neighbours(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Merge neighbouring rounds of a set into one point if there are too many to distinguish."""
+    rounds_per_point = math.ceil(len(rounds) / MAX_POINTS)
+    if rounds_per_point == 1:
         return rounds
     return (
-        rounds.groupby(["set", (rounds["order"] - 1) // together], sort=False)
+        rounds.groupby(["set", (rounds["order"] - 1) // rounds_per_point], sort=False)
         .agg(
             round=("round", "first"),
             order=("order", "mean"),
@@ -79,20 +81,23 @@ def _thinned(rounds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _extent(points: pd.DataFrame) -> list[float]:
-    """What the axis shows: all that counts. A voided round beyond it stands at its edge."""
+    """Return the range of the axis, which includes every round that counts.
+
+    A voided round outside this range is drawn at its edge.
+    """
     counting = points if points["voided"].all() else points[~points["voided"]]
     return [float(counting["low"].min()), float(counting["high"].max())]
 
 
-def _drawn(sets: list[str], reach: list[float]) -> alt.TopLevelMixin:
+def _plot(sets: list[str], extent: list[float]) -> alt.TopLevelMixin:
     scale = alt.Scale(zero=False, nice=False)
-    x = alt.X("order:Q", title="round, in the order measured", scale=scale, axis=_WHOLE)
+    x = alt.X("order:Q", title="round, in order of measurement", scale=scale, axis=_INTEGERS)
     colours = style.colour("set", "set", sets)
     if len(sets) > len(style.PALETTE):
         colours = colours.legend(None)
     base = alt.Chart(style.ROWS)
-    percent = alt.Scale(domain=reach, clamp=True)
-    y = alt.Y("low:Q", title="% of a cell's median", scale=percent)
+    percent = alt.Scale(domain=extent, clamp=True)
+    y = alt.Y("low:Q", title="% of the cell's median", scale=percent)
     band = base.mark_area(opacity=0.25).encode(x=x, y=y, y2=alt.Y2("high:Q"), color=colours)
     middle = alt.Y("middle:Q")
     line = base.mark_line().encode(x=x, y=middle, color=colours)

@@ -1,4 +1,4 @@
-"""The ladder as a waterfall: how the latency goes from network to network, a factor at a time."""
+"""Ladder chart: a waterfall of the latency from network to network, one factor at a time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,33 +12,35 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Each bar is one step: from the latency of the network before it to that of the one named, as "
-    "a share of {first}'s. The line is the step's own 95 % interval; a grey bar has not been shown "
-    "to be anything but chance."
+    "Each bar is one step: from the latency of the previous network to that of the named network, "
+    "in percent of the latency of {first}. The line is the 95 % interval of the step itself. If a "
+    "bar is grey, no difference has been shown: it may be chance."
 )
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each group with two steps at least, a panel for each mode."""
+    """Yield a chart for each group with at least two steps, with a panel for each mode."""
     for title, group in summary.grouped(ladder.frame(run)):
-        way = [step.after for step in ladder.path({*group["before"], *group["after"]})]
-        rows = pd.DataFrame(_rows(group, way))
-        if len(way) < 2 or rows.empty:
+        path = [step.after for step in ladder.path({*group["before"], *group["after"]})]
+        rows = pd.DataFrame(_rows(group, path))
+        if len(path) < 2 or rows.empty:
             continue
         name = f"ladder-{summary.slug(title)}"
-        first = str(group[group["after"] == way[0]]["before"].iloc[0])
+        first = str(group[group["after"] == path[0]]["before"].iloc[0])
         caption = CAPTION.format(first=first)
-        yield style.made(name, f"One factor at a time: {title}", caption, _drawn(rows, way, first))
+        yield style.to_chart(
+            name, f"One factor at a time: {title}", caption, _plot(rows, path, first)
+        )
 
 
-def _rows(group: pd.DataFrame, way: list[str]) -> Iterator[dict[str, object]]:
-    """Where each bar begins and ends, in percent of the first network's latency."""
-    for mode, of_mode in group.groupby("mode", sort=False):
-        steps = of_mode.set_index("after")
-        if not set(way) <= set(steps.index):
+def _rows(group: pd.DataFrame, path: list[str]) -> Iterator[dict[str, object]]:
+    """Yield a row for each bar: its start and end, in percent of the first network's latency."""
+    for mode, mode_rows in group.groupby("mode", sort=False):
+        steps = mode_rows.set_index("after")
+        if not set(path) <= set(steps.index):
             continue
         start = 100.0
-        for after in way:
+        for after in path:
             step: Any = steps.loc[after]
             end = start * float(step["latency_ratio"])
             yield {
@@ -54,8 +56,8 @@ def _rows(group: pd.DataFrame, way: list[str]) -> Iterator[dict[str, object]]:
             start = end
 
 
-def _drawn(rows: pd.DataFrame, way: list[str], first: str) -> alt.TopLevelMixin:
-    x = alt.X("network:N", title=None, sort=way, axis=alt.Axis(labelAngle=-35))
+def _plot(rows: pd.DataFrame, path: list[str], first: str) -> alt.TopLevelMixin:
+    x = alt.X("network:N", title=None, sort=path, axis=alt.Axis(labelAngle=-35))
     tooltip = [
         "network:N",
         "factor:N",
@@ -74,18 +76,18 @@ def _drawn(rows: pd.DataFrame, way: list[str], first: str) -> alt.TopLevelMixin:
         legend=alt.Legend(symbolOpacity=1),
     )
     base = alt.Chart(rows)
-    y = alt.Y("start:Q", title=f"latency, % of {first}'s", scale=alt.Scale(zero=False))
+    y = alt.Y("start:Q", title=f"latency, % of {first}", scale=alt.Scale(zero=False))
     bars = base.mark_bar(size=26).encode(x=x, y=y, y2="end:Q", color=colours, tooltip=tooltip)
-    # A step of nothing is still seen.
+    # The tick makes a bar of zero height visible.
     ends = base.mark_tick(thickness=3, size=34).encode(x=x, y="end:Q", color=colours)
-    reach = base.mark_rule(strokeWidth=1.5, color=style.GREY).encode(
+    intervals = base.mark_rule(strokeWidth=1.5, color=style.GREY).encode(
         x=x, y="low:Q", y2="high:Q", tooltip=tooltip
     )
-    whole = alt.Chart(rows).mark_rule(strokeDash=[4, 3], color=style.GREY)
-    level = whole.encode(y=alt.datum(100.0))
+    dashes = alt.Chart(rows).mark_rule(strokeDash=[4, 3], color=style.GREY)
+    start = dashes.encode(y=alt.datum(100.0))
     modes = list(dict.fromkeys(rows["mode"]))
     return (
-        alt.layer(level, bars, ends, reach)
+        alt.layer(start, bars, ends, intervals)
         .properties(width=style.WIDTH / 3, height=240)
         .facet(column=alt.Column("mode:N", title=None, sort=modes))
     )

@@ -1,4 +1,4 @@
-"""Latency with its interval, a row for each arch and mode."""
+"""Latency chart: the latency and its interval, with a row for each arch and mode."""
 
 from collections.abc import Iterator
 
@@ -10,24 +10,24 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "A dot is a cell's latency, the line its 95 % interval over sets of fresh processes. Where "
-    "lines overlap, the ratios in the table still may tell two cells apart: drift that slows both "
-    "alike cancels."
+    "A dot is a cell's latency; the line is its 95 % interval over sets of fresh processes. If two "
+    "lines overlap, the ratios in the table may still show a difference between the cells, because "
+    "drift that slows both alike cancels in a ratio."
 )
 
-_BETWEEN = 10  # networks, in pixels
+_GAP = 10  # pixels between networks
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each dtype, batch size, task and device."""
-    what = "host latency" if run.has_blocks else "latency"  # of a GPU there are two
+    """Yield a chart for each dtype, batch size, task and device."""
+    quantity = "host latency" if run.has_blocks else "latency"  # a GPU has two latencies
     for title, rows in summary.groups(frame.summary(run)):
-        shown = rows.assign(
+        table = rows.assign(
             latency_ms=rows["latency_s"] * 1e3,
             low_ms=rows["latency_s_low"] * 1e3,
             high_ms=rows["latency_s_high"] * 1e3,
         )[["arch", "mode", "latency_ms", "low_ms", "high_ms"]]
-        archs, modes = (list(dict.fromkeys(shown[name])) for name in ("arch", "mode"))
+        archs, modes = (list(dict.fromkeys(table[name])) for name in ("arch", "mode"))
         y = {
             "y": alt.Y("arch:N", title=None, sort=None),
             "yOffset": alt.YOffset("mode:N", sort=modes),
@@ -40,17 +40,17 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             alt.Tooltip("low_ms:Q", title="from ms", format=",.3r"),
             alt.Tooltip("high_ms:Q", title="to ms", format=",.3r"),
         ]
-        x = alt.X("low_ms:Q", title=f"{what}, ms", scale=alt.Scale(zero=False))
-        base = alt.Chart(shown)
+        x = alt.X("low_ms:Q", title=f"{quantity}, ms", scale=alt.Scale(zero=False))
+        base = alt.Chart(table)
         lines = base.mark_rule(strokeWidth=2).encode(
             x=x, x2=alt.X2("high_ms:Q"), tooltip=tooltip, **y
         )
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(
             x=alt.X("latency_ms:Q"), tooltip=tooltip, **y
         )
-        drawn = alt.layer(lines, dots).properties(
+        plot = alt.layer(lines, dots).properties(
             width=style.WIDTH,
-            height=_BETWEEN + style.ROW_HEIGHT * len(shown) + _BETWEEN * len(archs),
+            height=_GAP + style.ROW_HEIGHT * len(table) + _GAP * len(archs),
         )
         name = f"latency-{summary.slug(title)}"
-        yield style.made(name, f"Latency: {title}", CAPTION, drawn)
+        yield style.to_chart(name, f"Latency: {title}", CAPTION, plot)

@@ -1,4 +1,4 @@
-"""The roofline: each cell's rate under what its device does at the most."""
+"""Roofline chart: each cell's rate compared with the limit of its device."""
 
 from collections.abc import Iterator
 
@@ -12,16 +12,16 @@ from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Across, multiply-accumulates for each byte that a cell must move at the least; upwards, what "
-    "it reaches of them in a second. The line is the roof: measured bandwidth, and the best rate "
-    "of library products and convolutions. The lower a dot lies under it, the more is to be "
-    "gained."
+    "Horizontal axis: multiply-accumulates per byte that a cell must at least move. Vertical axis: "
+    "multiply-accumulates per second that it reaches. The line is the roof: the measured "
+    "bandwidth, and the best rate of library matrix products and convolutions. The further a dot "
+    "lies below the line, the more can be gained."
 )
 _POINTS = 60
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each dtype and device whose ceiling and cells are known."""
+    """Yield a chart for each dtype and device with a known ceiling and known cells."""
     rows = roofline.frame(run)
     if rows.empty:
         return
@@ -29,32 +29,30 @@ def charts(run: RunRecord) -> Iterator[Chart]:
     for (dtype, device), group in known.groupby(["dtype", "device"], sort=False):
         title = f"{dtype}, {device}"
         name = f"roofline-{summary.slug(title)}"
-        yield style.made(name, f"How far from the limit: {title}", CAPTION, _drawn(group))
+        yield style.to_chart(name, f"How far from the limit: {title}", CAPTION, _plot(group))
 
 
-def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
+def _plot(group: pd.DataFrame) -> alt.TopLevelMixin:
     first = group.iloc[0]
-    reach = group["intensity_mac_per_byte"]
+    intensity = group["intensity_mac_per_byte"]
     knee = first["ceiling_mac_per_s"] / first["bandwidth_bytes_per_s"]
-    across = np.geomspace(min(reach.min(), knee) / 2, max(reach.max(), knee) * 2, _POINTS)
-    roof = np.minimum(first["ceiling_mac_per_s"], across * first["bandwidth_bytes_per_s"])
-    line = pd.DataFrame({"intensity": across, "gmac_per_s": roof / 1e9})
+    xs = np.geomspace(min(intensity.min(), knee) / 2, max(intensity.max(), knee) * 2, _POINTS)
+    roof = np.minimum(first["ceiling_mac_per_s"], xs * first["bandwidth_bytes_per_s"])
+    line = pd.DataFrame({"intensity": xs, "gmac_per_s": roof / 1e9})
     cells = pd.DataFrame(
         {
             "arch": group["arch"],
             "mode": group["mode"],
             "batch": group["batch_size"].astype(str),
-            "intensity": reach,
+            "intensity": intensity,
             "gmac_per_s": group["achieved_mac_per_s"] / 1e9,
             "share": group["share_of_attainable"] * 100,
         }
     )
-    x = alt.X(
-        "intensity:Q", title="MACs for each byte moved", scale=alt.Scale(type="log", nice=False)
-    )
+    x = alt.X("intensity:Q", title="MACs per byte moved", scale=alt.Scale(type="log", nice=False))
     y = alt.Y("gmac_per_s:Q", title="GMAC/s", scale=alt.Scale(type="log", nice=False))
     modes = list(dict.fromkeys(cells["mode"]))
-    roofed = alt.Chart(line).mark_line(color=style.GREY, strokeWidth=2).encode(x=x, y=y)
+    roof_line = alt.Chart(line).mark_line(color=style.GREY, strokeWidth=2).encode(x=x, y=y)
     dots = (
         alt.Chart(cells)
         .mark_point(filled=True, size=60, opacity=0.9)
@@ -72,4 +70,4 @@ def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
             ],
         )
     )
-    return alt.layer(roofed, dots).properties(width=style.WIDTH, height=300)
+    return alt.layer(roof_line, dots).properties(width=style.WIDTH, height=300)

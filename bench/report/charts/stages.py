@@ -1,4 +1,4 @@
-"""The stages of a network: what share of its MACs each has, and what share of its time."""
+"""Stages chart: each stage's share of the MACs and of the latency of a network."""
 
 from collections.abc import Iterator
 
@@ -12,23 +12,23 @@ from bench.stages.table import networks
 from bench.stages.vocabulary import WHOLE
 
 CAPTION = (
-    "Each stage's share of the multiply-accumulates beside its share of the latency, the latter "
-    "with its 95 % interval. Where time outweighs MACs, the work is not in convolutions, or they "
-    "run slow."
+    "Each stage's share of the multiply-accumulates, and its share of the latency with its 95 % "
+    "interval. If the share of the latency is larger, the work is not in convolutions, or they "
+    "run slowly."
 )
 _MACS, _TIME = "MACs", "latency"
 
 
 def charts(rows: pd.DataFrame) -> Iterator[Chart]:
-    """A chart for each network, mode, dtype, batch size and device of ``stages.csv``."""
+    """Yield a chart for each network, mode, dtype, batch size and device of ``stages.csv``."""
     stages = rows[(rows["branch"] == "") & (rows["stage"] != WHOLE)]
     for title, group in networks(stages):
-        yield style.made(
-            f"stages-{summary.slug(title)}", f"Inside the network: {title}", CAPTION, _drawn(group)
+        yield style.to_chart(
+            f"stages-{summary.slug(title)}", f"Inside the network: {title}", CAPTION, _plot(group)
         )
 
 
-def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
+def _plot(group: pd.DataFrame) -> alt.TopLevelMixin:
     names = list(group["stage"])
     shares = pd.concat(
         [
@@ -56,5 +56,5 @@ def _drawn(group: pd.DataFrame) -> alt.TopLevelMixin:
         color=style.colour("of", "share of", [_MACS, _TIME]),
         tooltip=["stage:N", "of:N", alt.Tooltip("percent:Q", title="%", format=".1f")],
     )
-    reach = base.mark_rule(color=style.GREY).encode(x=x, xOffset=offset, y="low:Q", y2="high:Q")
-    return alt.layer(bars, reach).properties(width=style.WIDTH, height=220)
+    intervals = base.mark_rule(color=style.GREY).encode(x=x, xOffset=offset, y="low:Q", y2="high:Q")
+    return alt.layer(bars, intervals).properties(width=style.WIDTH, height=220)

@@ -1,4 +1,4 @@
-"""How all charts look: colours that the colour-blind tell apart, and no ground of their own."""
+"""The style of all charts: colours for colour-blind readers, and a transparent background."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,19 +9,19 @@ import pandas as pd
 
 from bench.report.chart import Chart
 
-# Okabe and Ito (2008), those of them that stand out on white and on black.
-# Three of Tol (2021) follow for who has more to tell apart.
+# The colours of Okabe and Ito (2008) that stand out on both white and black. Four colours of Tol
+# (2021) and a grey follow, for charts with more values.
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
     *("#999933", "#882255", "#44AA99", "#AA4499", "#999999"),
 )
-# Rows are what a run has; notebooks are what Altair's limit is for.
+# Altair limits the rows for the sake of notebooks; a run may have more.
 alt.data_transformers.disable_max_rows()
 SLOWER, FASTER, NEITHER = "#D55E00", "#0072B2", "#999999"
 WIDTH, ROW_HEIGHT = 560, 14
-# In the place of hundreds of rows: Altair looks at each value of them, several times a layer.
+# Placeholder for hundreds of rows: Altair would inspect each value several times per layer.
 ROWS = alt.NamedData("rows")
-# Without a theme, as in Markdown: grey that is read on white and on black.
+# Used without a theme, as in Markdown: a grey that is legible on both white and black.
 GREY = "#767676"
 _INK: Mapping[str, Any] = MappingProxyType(
     {
@@ -42,22 +42,22 @@ _INK: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def made(
-    name: str, title: str, caption: str, drawn: alt.TopLevelMixin, rows: pd.DataFrame | None = None
+def to_chart(
+    name: str, title: str, caption: str, plot: alt.TopLevelMixin, rows: pd.DataFrame | None = None
 ) -> Chart:
-    """A chart of what Altair has drawn; ``rows``, all known, are what ``ROWS`` stands for.
+    """Return the chart of an Altair plot. ``rows`` replaces ``ROWS``; no value may be missing.
 
-    Whether it is as Vega-Lite's schema has it the tests ask: of a run of a hundred groups that took
-    a tenth of the time for its report.
+    The plot is not validated here, because that took a tenth of the report's time for a run of a
+    hundred groups. The tests validate it against Vega-Lite's schema.
     """
-    spec = drawn.to_dict(validate=False)
+    spec = plot.to_dict(validate=False)
     if rows is not None:
         spec["datasets"] = {ROWS.name: rows.to_dict("records")}
     return Chart(name=name, title=title, caption=caption, spec=spec)
 
 
 def colour(field: str, title: str, domain: list[str]) -> alt.Color:
-    """A colour for each value of a field, the same in every chart with the same values."""
+    """Return a colour for each value of a field, the same in every chart with the same values."""
     return alt.Color(
         f"{field}:N",
         title=title,
@@ -67,7 +67,7 @@ def colour(field: str, title: str, domain: list[str]) -> alt.Color:
 
 
 def svg(chart: Chart) -> str:
-    """A chart as SVG, to be read on a light and on a dark ground."""
+    """Return the chart as SVG that is legible on both light and dark backgrounds."""
     import vl_convert
 
     spec = {**chart.spec, "background": "transparent"}

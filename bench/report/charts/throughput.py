@@ -1,4 +1,4 @@
-"""Throughput against batch size: how much a batch gains, and where it ends."""
+"""Throughput chart: throughput by batch size, which shows where a larger batch stops helping."""
 
 from collections.abc import Iterator
 
@@ -12,33 +12,33 @@ from bench.report.charts import style
 
 FLAT = "Where a line is flat, a larger batch only makes each image wait longer."
 CAPTION = (
-    "Images per second of one batch after the other, and the 95 % interval of the latency behind "
-    f"it. {FLAT}"
+    "Images per second if batches run one after the other, with the 95 % interval of the latency "
+    f"that it is computed from. {FLAT}"
 )
 FROM_BLOCKS = (
-    "Images per second of batches with no wait between them, and their 95 % interval over the "
+    "Images per second of batches with no wait between them, with the 95 % interval over the "
     f"sets. {FLAT}"
 )
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """A chart for each dtype, task and device of which enough batch sizes were measured."""
+    """Yield a chart for each dtype, task and device with enough measured batch sizes."""
     rows = frame.summary(run)
     if rows.empty:
         return
     measured = rows[rows["status"] == "measured"]
     for (dtype, task, device), group in measured.groupby(["dtype", "task", "device"], sort=False):
-        if group["batch_size"].nunique() < saturation.LEAST_SIZES:
+        if group["batch_size"].nunique() < saturation.MIN_SIZES:
             continue
         yield _chart(group, f"{dtype}, {task}, {device}")
 
 
 def _chart(group: pd.DataFrame, title: str) -> Chart:
-    shown = group.rename(columns={"images_per_s_low": "low", "images_per_s_high": "high"})[
+    table = group.rename(columns={"images_per_s_low": "low", "images_per_s_high": "high"})[
         ["arch", "mode", "batch_size", "images_per_s", "low", "high"]
     ]
-    archs = list(dict.fromkeys(shown["arch"]))
-    sizes = sorted(int(size) for size in shown["batch_size"].unique())
+    archs = list(dict.fromkeys(table["arch"]))
+    sizes = sorted(int(size) for size in table["batch_size"].unique())
     encoding = {
         "x": alt.X(
             "batch_size:Q",
@@ -48,20 +48,20 @@ def _chart(group: pd.DataFrame, title: str) -> Chart:
         ),
         "color": style.colour("arch", "network", archs),
     }
-    base = alt.Chart(shown)
+    base = alt.Chart(table)
     y = alt.Y("images_per_s:Q", title="images/s", scale=alt.Scale(zero=True))
     tooltip = ["arch:N", "mode:N", "batch_size:Q", alt.Tooltip("images_per_s:Q", format=".3s")]
     lines = base.mark_line(point={"size": 45}).encode(y=y, tooltip=tooltip, **encoding)
     bars = base.mark_rule(opacity=0.4).encode(y="low:Q", y2="high:Q", **encoding)
-    drawn = (
+    plot = (
         alt.layer(bars, lines)
         .properties(width=style.WIDTH / 3, height=220)
         .facet(
             column=alt.Column(
-                "mode:N", title=None, sort=list(dict.fromkeys(shown["mode"])), header=alt.Header()
+                "mode:N", title=None, sort=list(dict.fromkeys(table["mode"])), header=alt.Header()
             )
         )
     )
     caption = FROM_BLOCKS if "images_per_s_from" in group else CAPTION
     name = f"throughput-{summary.slug(title)}"
-    return style.made(name, f"Throughput against batch size: {title}", caption, drawn)
+    return style.to_chart(name, f"Throughput against batch size: {title}", caption, plot)

@@ -1,4 +1,4 @@
-"""The page: ``report.html``, one file that works from disk, with no network and no server."""
+"""The HTML page: ``report.html``, one file that works from disk without network or server."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ from bench.report.page.table import PageTable, plain
 from bench.stages import table as stages
 from bench.tables import Column, filled
 
-# A closing tag ends a script wherever it stands, and a comment's opening changes what ends it.
-_ENDS_A_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
+# ``</script`` ends a script element anywhere, and ``<!--`` changes what ends it.
+_ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 
 
 def render(
@@ -39,13 +39,13 @@ def render(
     charts: Sequence[Chart],
     inside: pd.DataFrame | None = None,
 ) -> str:
-    """The whole page: what was found, whether to believe it, the figures, and how they were made.
+    """Return the page as HTML: the findings, their validity, the figures and the method.
 
-    ``inside`` is what ``stages.csv`` holds. Nothing of the run is taken for HTML. Raises
-    ``ValueError`` for a chart whose data holds a number that JSON does not have.
+    ``inside`` contains the rows of ``stages.csv``. Text from the run is escaped, never interpreted
+    as HTML. Raises ``ValueError`` if a chart's data contains a number that JSON does not support.
     """
     cells, groups, failed = frame.summary(run), trust.assess(run), frame.failures(run)
-    judged = trust.table(groups)
+    trust_rows = trust.table(groups)
     return _TEMPLATES.get_template("page.html.jinja").render(
         version=bench.__version__,
         title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
@@ -64,25 +64,25 @@ def render(
         saturation_note=explanations.SATURATION,
         roofline=_filled(roofline.COLUMNS, roofline.frame(run)),
         ceilings=_filled(roofline.CEILING_COLUMNS, roofline.ceilings(run)),
-        roofline_note=_paragraphs(explanations.of_roofline(run)),
+        roofline_note=_paragraphs(explanations.explain_roofline(run)),
         stages=[] if inside is None else _stages(inside),
         partial=circumstances.PARTIAL.get(run.status, run.status),
         warnings=list(trust.warnings(run)),
         checks=checks.run_checks(run, groups),
         failed=failed.to_dict("records"),
         failures=plain(frame.FAILURE_COLUMNS, failed),
-        groups=plain(trust.columns(judged), judged),
-        trust=_paragraphs(f"{explanations.TRUST}\n{explanations.of_trust(groups)}"),
+        groups=plain(trust.columns(trust_rows), trust_rows),
+        trust=_paragraphs(f"{explanations.TRUST}\n{explanations.explain_trust(groups)}"),
         notes=notes.collect(run),
         charts=charts,
         table=PageTable.from_run(run, cells),
         how_to_read=_paragraphs(
-            f"{explanations.how_to_read(run)}\n{explanations.of_energy(cells)}"
+            f"{explanations.how_to_read(run)}\n{explanations.explain_energy(cells)}"
         ),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),
-        what_workers_had=circumstances.what_workers_had(run),
+        environment_effect=circumstances.environment_effect(run),
         settings=plain(circumstances.SETTING_COLUMNS, circumstances.settings(run)),
         css=_read("page.css"),
         page_js=_script(_read("page.js")),
@@ -103,7 +103,7 @@ def _stages(inside: pd.DataFrame) -> list[tuple[str, object]]:
 
 
 def _pairs(heading: str, values: Mapping[str, object], *, is_text: bool = True) -> object:
-    """Names and values, as ``plain`` has them."""
+    """Return a table of names and values, in the form that ``plain`` returns."""
     columns = (
         Column(name="name", heading=heading, is_text=True),
         Column(name="value", heading="value", is_text=is_text),
@@ -116,8 +116,8 @@ def _read(name: str) -> str:
 
 
 def _script(source: str) -> str:
-    """JavaScript that stands in a script element: nothing in its texts can close that."""
-    return _ENDS_A_SCRIPT.sub(r"\\x3c", source)
+    """Return JavaScript that is safe in a script element: no text in it can close the element."""
+    return _ENDS_SCRIPT.sub(r"\\x3c", source)
 
 
 def _environment() -> Environment:
@@ -128,7 +128,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # What tojson writes can stand in a script element; what JSON does not have is an error.
+    # The output of tojson is safe in a script element. A number that JSON lacks is an error.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": False}
     return environment
 

@@ -1,5 +1,5 @@
-// The charts: each drawn when it comes near the screen, and again when light and dark change.
-// Bundled with Vega, whose vegaEmbed is in scope.
+// Draws each chart when it comes near the screen, and again when the colour scheme or the layout
+// changes. Bundled with Vega, so vegaEmbed is in scope.
 
 const NEAR = "50% 0px";
 const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -10,7 +10,7 @@ const narrow = matchMedia("(max-width: 40rem)");
 const views = new Map();
 const turns = new Map();
 
-/** The page's own colours and letters, as Vega's configuration. */
+/** Return a Vega configuration with the page's colours and font. */
 function theme() {
   const style = getComputedStyle(document.documentElement);
   const ink = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -22,7 +22,7 @@ function theme() {
     font: ink("font"),
     view: { stroke: null },
     axis: { ...words, gridColor: ink("line"), domainColor: edge, tickColor: edge },
-    // Beside a plot that is as wide as a telephone it would leave none.
+    // On a narrow screen, a legend beside the plot would leave no room for the plot.
     legend: narrow.matches ? { ...words, orient: "bottom", columns: 2 } : words,
     header: words,
     title: { color: ink("text"), subtitleColor: ink("muted"), anchor: "start" },
@@ -33,7 +33,7 @@ function theme() {
   };
 }
 
-/** The chart as wide as the page where Vega-Lite can do that: one plot, of a height in pixels. */
+/** Make a chart as wide as the page, if Vega-Lite can: a single plot of fixed size in pixels. */
 function fluid(spec) {
   const isOne = FLUID.some((name) => name in spec);
   const isFaceted = FACETS.some((name) => spec.encoding && name in spec.encoding);
@@ -48,7 +48,7 @@ async function embed(plot) {
     const { view } = await vegaEmbed(plot, fluid(spec), {
       mode: "vega-lite",
       actions: false,
-      ast: true, // expressions are interpreted, so that no text becomes code
+      ast: true, // interpret expressions, so that no text is run as code
       config: theme(),
       defaultStyle: false,
       renderer: "svg",
@@ -57,12 +57,12 @@ async function embed(plot) {
     views.set(plot, view);
     plot.dataset.drawn = dark.matches ? "dark" : "light";
   } catch (error) {
-    plot.textContent = "This chart could not be drawn; what it shows stands in the table below.";
+    plot.textContent = "This chart could not be drawn. The table below contains the same figures.";
     console.error(error);
   }
 }
 
-/** Draw a chart after any drawing of it that is under way. */
+/** Draw a chart, after any drawing of it in progress has finished. */
 function draw(plot) {
   turns.set(plot, (turns.get(plot) ?? Promise.resolve()).then(() => embed(plot)));
 }

@@ -1,4 +1,4 @@
-"""Checks: what the validity of a run comes down to, at a glance."""
+"""Checks: a short summary of a run's validity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bench.report.trust import Trust
 
 
 class CheckState(StrEnum):
-    """How a check came out; the value is a class of the page's style."""
+    """The result of a check; the value is a CSS class of the page."""
 
     GOOD = "good"
     UNSURE = "unsure"
@@ -18,21 +18,21 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """How many of how many, of what, and whether that is well."""
+    """A statement that ``count`` of ``total`` things have a property, and how good that is."""
 
     count: int
-    of: int
-    what: str
+    total: int
+    text: str
     state: CheckState
 
 
 def run_checks(run: RunRecord, groups: Sequence[Trust]) -> tuple[Check, ...]:
-    """The checks that a run allows: of its cells, and of its groups that have a control."""
+    """Return the checks that a run allows: of its cells, and of its groups with a control."""
     with_figures = sum(record.has_figures for record in run.cells)
     figures = Check(
         count=with_figures,
-        of=len(run.cells),
-        what="cells have figures",
+        total=len(run.cells),
+        text="cells have figures",
         state=CheckState.GOOD if with_figures == len(run.cells) else CheckState.BAD,
     )
     if not groups:
@@ -42,39 +42,39 @@ def run_checks(run: RunRecord, groups: Sequence[Trust]) -> tuple[Check, ...]:
 
 
 def _control(groups: Sequence[Trust]) -> Check:
-    contain = [one.control_contains_1 for one in groups]
+    contains_1 = [group.control_contains_1 for group in groups]
     return Check(
-        count=contain.count(True),
-        of=len(groups),
-        what="controls contain 1 in their 99 % interval",
+        count=contains_1.count(True),
+        total=len(groups),
+        text="controls have a 99 % interval that contains 1",
         state=CheckState.BAD
-        if False in contain
+        if False in contains_1
         else CheckState.UNSURE
-        if None in contain
+        if None in contains_1
         else CheckState.GOOD,
     )
 
 
 def _precision(groups: Sequence[Trust]) -> Check:
-    precise = sum(one.is_precise for one in groups)
+    precise = sum(group.is_precise for group in groups)
     return Check(
         count=precise,
-        of=len(groups),
-        what="groups are as precise as was asked for",
+        total=len(groups),
+        text="groups have the requested precision",
         state=CheckState.GOOD if precise == len(groups) else CheckState.UNSURE,
     )
 
 
 def _voided(groups: Sequence[Trust]) -> Check:
-    voided = sum(round(one.voided_share * one.rounds) for one in groups)
+    voided = sum(round(group.voided_share * group.rounds) for group in groups)
     return Check(
         count=voided,
-        of=sum(one.rounds for one in groups),
-        what="rounds were voided, others keeping the machine busy"
-        if all(one.voided_by is None for one in groups)
-        else "rounds were voided, for others on the machine or the card, or for heat",
+        total=sum(group.rounds for group in groups),
+        text="rounds were voided because other processes used the CPUs"
+        if all(group.voided_by is None for group in groups)
+        else "rounds were voided because of other processes on the CPUs or the card, or of heat",
         state=CheckState.BAD
-        if any(one.is_busy for one in groups)
+        if any(group.is_busy for group in groups)
         else CheckState.UNSURE
         if voided
         else CheckState.GOOD,

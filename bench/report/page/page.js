@@ -1,16 +1,16 @@
-// The table of cells: sorted by a heading, filtered by text and by choice. Without this it is whole.
+// Sorts and filters the table of cells. Without this script, the table shows all cells.
 
 const collator = new Intl.Collator("en", { numeric: true });
 const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
 
-/** What a row is sorted by in a column; undefined where it has no value. */
+/** Return the sort key of a row in a column; undefined if the row has no value. */
 function key(row, column, isText) {
   const cell = row.cells[column];
   if (isText) return cell.textContent;
   return cell.dataset.value === undefined ? undefined : Number(cell.dataset.value);
 }
 
-/** An order of rows by a column, in which those without a value come last, up or down. */
+/** Return a comparison of rows by a column; rows without a value come last in both directions. */
 function by(column, isText, sign) {
   return (left, right) => {
     const [a, b] = [key(left, column, isText), key(right, column, isText)];
@@ -19,7 +19,7 @@ function by(column, isText, sign) {
   };
 }
 
-/** Sort by each heading in turn: up, down, and as the run had them. */
+/** Sort by a click on a heading: ascending, then descending, then in the original order. */
 function sorted(table) {
   const [body] = table.tBodies;
   const headings = [...table.tHead.rows[0].cells];
@@ -38,7 +38,7 @@ function sorted(table) {
   });
 }
 
-/** Show the rows that have every word of the text, and what was chosen. */
+/** Show only rows that contain every word of the text and match the selected values. */
 function filtered(table, form) {
   const rows = [...table.tBodies[0].rows];
   const shown = form.querySelector("[role=status]");
@@ -62,9 +62,9 @@ function filtered(table, form) {
 
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(apply)); // by then the fields are empty
+  form.addEventListener("reset", () => setTimeout(apply)); // after the fields are cleared
   form.hidden = false;
-  apply(); // a browser may have kept the fields of the last visit
+  apply(); // the browser may have kept the values of the last visit
 }
 
 const table = document.querySelector("table.sortable");

@@ -1,4 +1,4 @@
-"""The page's tables: what is written in them, and what the cells' is sorted and filtered by."""
+"""The tables of the page, and the sort and filter values of the table of cells."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ _RATIOS = ("speedup_over_reference", "speedup_over_reference_same_mode")
 def plain(
     columns: tuple[Column, ...], rows: pd.DataFrame
 ) -> tuple[tuple[Column, ...], list[list[str]]]:
-    """A table that is only read: its columns, and every value as text."""
+    """Return a table without sorting or filtering: its columns, and every value as text."""
     return columns, tables.cells(columns, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A value of a cell: as a person reads it, and what it is sorted by."""
+    """A value of a cell: the text to show and the value to sort by."""
 
     text: str
     interval: str
-    """In brackets; empty where it has none."""
+    """Interval in brackets; empty if there is none."""
     value: float | None
-    """None where it is missing, or a text."""
+    """Number to sort by; None if it is missing or the value is text."""
     is_unsure: bool
-    """Whether it is a ratio whose interval contains 1: no difference has been shown."""
+    """Whether this is a ratio whose interval contains 1: no difference has been shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRow:
-    """A cell: what it is filtered by, and its values in the order of the columns."""
+    """The row of a cell: the values to filter by, and its entries in the order of the columns."""
 
     factors: Mapping[str, str]
     entries: tuple[Entry, ...]
@@ -46,16 +46,16 @@ class PageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageTable:
-    """Every cell of a run, measured or not."""
+    """The table of all cells of a run, measured or not."""
 
     columns: tuple[Column, ...]
     rows: tuple[PageRow, ...]
     choices: Mapping[str, tuple[str, tuple[str, ...]]]
-    """A heading and the values of each factor that has more than one: what may be chosen from."""
+    """The filters: heading and values, by name, of each factor that has more than one value."""
 
     @classmethod
     def from_run(cls, run: RunRecord, cells: pd.DataFrame) -> "PageTable":
-        """The table of ``cells``, which are the rows of ``frame.summary``."""
+        """Return the table of ``cells``, which are the rows of ``frame.summary``."""
         if cells.empty:
             return cls(columns=(), rows=(), choices={})
         columns = _columns(run, cells)
@@ -79,7 +79,7 @@ class PageTable:
 
 
 def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
-    """Those of the Markdown, and between them what there tells one table from the next."""
+    """Return the columns of the Markdown tables, plus the factors by which those are split."""
     references = {f"{to.arch} {to.mode}" for to in run.references().values()}
     reference = references.pop() if len(references) == 1 else "reference"
     arch, mode, *figures = tables.filled(

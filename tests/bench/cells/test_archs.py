@@ -19,27 +19,27 @@ from googlenet.variants import VARIANTS
 FACTORIES = "tests.bench.factories"
 
 
-def test_registered_are_the_variants_in_order() -> None:
+def test_registered_returns_the_variants_in_order() -> None:
     assert [arch.name for arch in archs.registered()] == list(VARIANTS)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_registered_name_says_what_differs_from_what(name: str) -> None:
+def test_registered_arch_describes_its_difference_and_neighbour(name: str) -> None:
     arch, variant = archs.find(name), VARIANTS[name]
     assert (arch.name, arch.source) == (name, variant.source)
     assert arch.what.startswith(variant.factor)
-    assert variant.neighbour is None or arch.what.endswith(f"(beside {variant.neighbour})")
+    assert variant.neighbour is None or arch.what.endswith(f"(compared with {variant.neighbour})")
 
 
 @pytest.mark.parametrize("aux", [False, True])
-def test_a_registered_name_builds_with_and_without_heads(aux: bool) -> None:
+def test_registered_arch_builds_with_and_without_heads(aux: bool) -> None:
     with torch.device("meta"):
         model = archs.find("googlenet").build(aux)
     assert isinstance(model, GoogLeNet)
     assert (model.aux1 is not None) is (model.aux2 is not None) is aux
 
 
-def test_any_of_torchvisions_classifiers_builds() -> None:
+def test_torchvision_classifier_builds() -> None:
     arch = archs.find("torchvision:resnet18")
     with torch.device("meta"):
         model = arch.build(False)
@@ -50,13 +50,13 @@ def test_any_of_torchvisions_classifiers_builds() -> None:
 
 
 @pytest.mark.parametrize(("aux", "params"), [(False, 6_624_904), (True, 13_004_888)])
-def test_torchvisions_googlenet_comes_with_heads_where_asked(aux: bool, params: int) -> None:
+def test_torchvision_googlenet_builds_with_heads_on_request(aux: bool, params: int) -> None:
     with torch.device("meta"):
         model = archs.find("torchvision:googlenet").build(aux)
     assert sum(parameter.numel() for parameter in model.parameters()) == params
 
 
-def test_a_factory_of_your_own_builds() -> None:
+def test_user_defined_factory_builds() -> None:
     arch = archs.find(f"{FACTORIES}:tiny")
     with torch.inference_mode():
         logits = arch.build(False).eval()(torch.zeros(2, 3, 224, 224))
@@ -64,31 +64,33 @@ def test_a_factory_of_your_own_builds() -> None:
     assert arch.source == f"{FACTORIES}:tiny"
 
 
-def test_an_unknown_name_mentions_the_nearest_and_the_known() -> None:
+def test_unknown_name_error_lists_the_nearest_and_known_names() -> None:
     with pytest.raises(RequestError, match=r"'gogglenet'; did you mean 'googlenet'\?") as caught:
         archs.find("gogglenet")
     for name in VARIANTS:
         assert name in str(caught.value)
 
 
-def test_an_unknown_torchvision_classifier_mentions_the_nearest() -> None:
+def test_unknown_torchvision_classifier_error_names_the_nearest() -> None:
     with pytest.raises(RequestError, match=r"'resnet81'; did you mean 'resnet\d+'\?"):
         archs.find("torchvision:resnet81").build(False)
 
 
 @pytest.mark.parametrize("name", [":", ":x", "x:", "torchvision:"])
-def test_half_a_name_says_what_is_expected(name: str) -> None:
-    with pytest.raises(RequestError, match=rf"^'{name}' is no arch: expected .*module:factory$"):
+def test_incomplete_name_error_says_what_is_expected(name: str) -> None:
+    with pytest.raises(
+        RequestError, match=rf"^'{name}' is not an arch: expected .*module:factory$"
+    ):
         archs.find(name)
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("no_such_package.nets:net", "cannot take 'net' from 'no_such_package.nets': No module"),
-        ("tests.bench.no_such:net", r"cannot take 'net' from 'tests.bench.no_such': No module"),
-        (f"{FACTORIES}:no_such", f"cannot take 'no_such' from '{FACTORIES}': module .* no attr"),
-        (f"{FACTORIES}:tiny:more", "cannot take 'tiny:more'"),
+        ("no_such_package.nets:net", "cannot import 'net' from 'no_such_package.nets': No module"),
+        ("tests.bench.no_such:net", r"cannot import 'net' from 'tests.bench.no_such': No module"),
+        (f"{FACTORIES}:no_such", f"cannot import 'no_such' from '{FACTORIES}': module .* no attr"),
+        (f"{FACTORIES}:tiny:more", "cannot import 'tiny:more'"),
         (f"{FACTORIES}:not_a_network", r"not_a_network\(\) returned dict, not an nn.Module"),
         (f"{FACTORIES}:not_callable", "not_callable"),
         (".factories:tiny", ".factories"),
@@ -101,13 +103,13 @@ def test_half_a_name_says_what_is_expected(name: str) -> None:
         ("tests.bench.broken:looks_up", r"broken:looks_up\(\) raised KeyError: 'weights'$"),
     ],
 )
-def test_a_factory_that_cannot_build_is_a_wrong_request(name: str, sentence: str) -> None:
+def test_factory_that_cannot_build_raises_request_error(name: str, sentence: str) -> None:
     arch = archs.find(name)
     with pytest.raises(RequestError, match=sentence):
         arch.build(False)
 
 
-def test_a_module_that_raises_is_a_wrong_request(
+def test_module_that_fails_to_import_raises_request_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nets_that_raise.py").write_text("weights = {}['weights']\n")
@@ -119,7 +121,7 @@ def test_a_module_that_raises_is_a_wrong_request(
         archs.find("nets_misspelt:net").build(False)
 
 
-def test_a_lack_of_memory_is_no_wrong_request() -> None:
+def test_memory_error_of_a_factory_is_not_a_request_error() -> None:
     def greedy() -> NoReturn:
         raise MemoryError
 
@@ -129,16 +131,16 @@ def test_a_lack_of_memory_is_no_wrong_request() -> None:
             archs.find(f"{FACTORIES}:greedy").build(False)
 
 
-def test_finding_imports_no_torch() -> None:
+def test_find_does_not_import_torch() -> None:
     script = (
         "import sys; from bench.cells import archs; archs.registered(); "
         f"archs.find('torchvision:alexnet'); archs.find('{FACTORIES}:tiny'); "
         "print('torch' in sys.modules)"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.strip() == "False"
+    assert result.stdout.strip() == "False"
 
 
 def test_loss_with_and_without_heads() -> None:
@@ -149,17 +151,17 @@ def test_loss_with_and_without_heads() -> None:
     assert torch.equal(archs.loss(logits, target), F.cross_entropy(logits, target))
     torch.testing.assert_close(archs.loss(output, target), googlenet.loss(output, target))
     assert archs.loss(output, target) > archs.loss(logits, target)
-    assert archs.classes(logits) == archs.classes(output) == 5
+    assert archs.num_classes(logits) == archs.num_classes(output) == 5
 
 
 class _Outputs(NamedTuple):
-    """As networks put them out whose head did not run."""
+    """Output of a network whose auxiliary head did not run."""
 
     logits: torch.Tensor
     aux: torch.Tensor | None
 
 
-def test_a_head_that_did_not_run_has_no_loss() -> None:
+def test_head_that_did_not_run_adds_no_loss() -> None:
     logits, target = torch.randn(2, 5), torch.tensor([1, 4])
     assert torch.equal(archs.loss(_Outputs(logits, None), target), F.cross_entropy(logits, target))
 
@@ -169,12 +171,12 @@ class _NoLogits(NamedTuple):
 
 
 @pytest.mark.parametrize("wrap", [lambda out: {"out": out}, lambda out: (out,), _NoLogits])
-def test_an_output_without_logits_cannot_be_trained_on(
+def test_output_without_logits_raises_request_error(
     wrap: Callable[[torch.Tensor], object],
 ) -> None:
     output = wrap(torch.zeros(2, 5))
-    says = f"cannot train on an output of type {type(output).__name__}: expected logits"
-    with pytest.raises(RequestError, match=says):
+    message = f"cannot train on an output of type {type(output).__name__}: expected logits"
+    with pytest.raises(RequestError, match=message):
         archs.loss(output, torch.tensor([1, 4]))
-    with pytest.raises(RequestError, match=says):
-        archs.classes(output)
+    with pytest.raises(RequestError, match=message):
+        archs.num_classes(output)

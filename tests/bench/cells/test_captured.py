@@ -14,7 +14,7 @@ def images(batch_size: int = 2, size: int = IMAGE_SIZE) -> Tensor:
     return inputs.random_images(batch_size, size)
 
 
-def test_a_graph_is_fed_only_what_it_was_captured_with() -> None:
+def test_is_like_compares_shape_and_dtype() -> None:
     first = images()
     assert captured.is_like(images(), first)
     assert not captured.is_like(images(3), first)
@@ -22,12 +22,12 @@ def test_a_graph_is_fed_only_what_it_was_captured_with() -> None:
     assert not captured.is_like(images().bfloat16(), first)
 
 
-def test_a_cpu_is_told_that_it_has_no_graphs() -> None:
+def test_capture_on_a_cpu_raises_value_error() -> None:
     with pytest.raises(ValueError, match="takes images on a CUDA device, not on cpu"):
         Captured(tiny.net())(images())
 
 
-def test_it_converts_as_its_network_does() -> None:
+def test_conversions_and_eval_reach_the_wrapped_network() -> None:
     model = Captured(tiny.net()).eval().to(torch.bfloat16)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert not model.model.training
@@ -35,7 +35,7 @@ def test_it_converts_as_its_network_does() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_replay_answers_as_eager_does_whatever_the_images(
+def test_replay_returns_the_output_of_eager_for_any_images(
     memory_format: torch.memory_format,
 ) -> None:
     torch.manual_seed(0)
@@ -51,7 +51,7 @@ def test_a_replay_answers_as_eager_does_whatever_the_images(
 
 
 @pytest.mark.gpu
-def test_what_cublas_works_in_stays_with_the_graph_alone() -> None:
+def test_only_the_graph_keeps_cublas_workspaces() -> None:
     model, batch = tiny.net().eval().cuda(), images().cuda()
     captured.forget_workspaces()
     before_bytes = torch.cuda.memory_allocated()
@@ -59,5 +59,5 @@ def test_what_cublas_works_in_stays_with_the_graph_alone() -> None:
     with torch.inference_mode():
         model(batch)
         replayed(batch)
-    # A workspace is 4 MiB at the least, and of a stream: this one's, that of warming up, a graph's.
+    # Each stream has a workspace of at least 4 MiB: this stream, that of the warm-up, the graph's.
     assert torch.cuda.memory_allocated() - before_bytes < MIB

@@ -15,7 +15,7 @@ CELL = Cell(
 )
 
 
-def test_id_is_as_documented() -> None:
+def test_id_has_the_documented_form() -> None:
     assert CELL.id == "googlenet/compile+channels_last/fp32/b1/infer/cpu"
 
 
@@ -33,16 +33,16 @@ def test_every_field_is_in_the_id(name: str) -> None:
     assert (other.group != CELL.group) == (name not in {"arch", "mode", "control", "base"})
 
 
-def test_a_control_is_another_cell_of_the_same_group() -> None:
+def test_control_is_a_different_cell_of_the_same_group() -> None:
     control = replace(CELL, control=True)
     assert control.id == f"{CELL.id}/control"
     assert control.group == CELL.group
 
 
-def test_equal_cells_are_one_key() -> None:
+def test_equal_cells_are_the_same_dict_key() -> None:
     assert {CELL: 1, replace(CELL): 2} == {CELL: 2}
 
 
-def test_a_cell_is_frozen() -> None:
+def test_cell_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         CELL.arch = "other"  # type: ignore[misc]

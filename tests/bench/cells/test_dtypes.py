@@ -11,7 +11,7 @@ TORCH_DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-# Significant bits of what products are rounded to, the hidden one among them.
+# Significant bits of the rounded products, with the hidden bit.
 BITS = {"fp32": 24, "tf32": 11, "bf16": 8, "fp16": 11}
 
 
@@ -26,7 +26,7 @@ def _precision_restored() -> Iterator[None]:
     product.fp32_precision = before_product
 
 
-def test_every_dtype_is_known_to_these_tests() -> None:
+def test_tests_cover_every_dtype() -> None:
     assert set(DTYPES) == set(TORCH_DTYPES)
 
 
@@ -37,7 +37,7 @@ def test_torch_dtype(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_only_what_a_cpu_does_natively_runs_there(name: str) -> None:
+def test_only_fp32_and_bf16_run_on_a_cpu(name: str) -> None:
     assert "cuda" in DTYPES[name].devices
     assert ("cpu" in DTYPES[name].devices) == (name in {"fp32", "bf16"})
 
@@ -49,7 +49,7 @@ def test_bounds_are_above_rounding_and_below_a_wrong_answer(name: str) -> None:
     assert dtype.gradient_bound is None or dtype.error_bound < dtype.gradient_bound < 1
 
 
-def test_fewer_bits_never_have_a_tighter_bound() -> None:
+def test_bounds_do_not_get_tighter_with_fewer_bits() -> None:
     by_bits = sorted(DTYPES, key=lambda name: BITS[name])
     for bounds in (
         [DTYPES[name].error_bound for name in by_bits],
@@ -60,11 +60,11 @@ def test_fewer_bits_never_have_a_tighter_bound() -> None:
 
 @pytest.mark.usefixtures("_precision_restored")
 @pytest.mark.parametrize("name", DTYPES)
-def test_pin_precision_sets_both_knobs(name: str) -> None:
+def test_pin_precision_sets_convolutions_and_products(name: str) -> None:
     DTYPES[name].pin_precision()
     assert torch.backends.cudnn.allow_tf32 == (name == "tf32")
     assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
-    # Every getter answers, old and new: a state set in part makes some of them raise.
+    # Old and new getters work: if only part of the state is set, some of them raise.
     convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     assert convolution.fp32_precision == ("tf32" if name == "tf32" else "ieee")
     assert torch.backends.cudnn.fp32_precision == ("tf32" if name == "tf32" else "ieee")
@@ -80,11 +80,11 @@ def test_pinning_fp32_undoes_tf32() -> None:
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
-# As bench/cells/dtypes.py asks for it: of random products, far under the bounds of a whole network.
+# Errors of single products are far below the bounds for full networks in bench/cells/dtypes.py.
 @pytest.mark.gpu
 @pytest.mark.usefixtures("_precision_restored")
 @pytest.mark.parametrize("operator", ["convolution", "product"])
-def test_the_knobs_change_what_a_gpu_computes(operator: str) -> None:
+def test_pin_precision_changes_results_on_a_gpu(operator: str) -> None:
     if torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("this device has no TF32: it came with compute capability 8.0")
     torch.manual_seed(0)
@@ -94,14 +94,14 @@ def test_the_knobs_change_what_a_gpu_computes(operator: str) -> None:
     def computed(device: str, dtype: torch.dtype) -> torch.Tensor:
         if operator == "product":
             return (left.to(device, dtype) @ right.to(device, dtype)).double().cpu()
-        found = torch.nn.functional.conv2d(images.to(device, dtype), weights.to(device, dtype))
-        return found.double().cpu()
+        result = torch.nn.functional.conv2d(images.to(device, dtype), weights.to(device, dtype))
+        return result.double().cpu()
 
     exact = computed("cpu", torch.float64)
     errors = {}
     for name in ("fp32", "tf32"):
         DTYPES[name].pin_precision()
-        found = computed("cuda", torch.float32)
-        errors[name] = float((found - exact).norm() / exact.norm())
+        result = computed("cuda", torch.float32)
+        errors[name] = float((result - exact).norm() / exact.norm())
     assert errors["fp32"] < 1e-5
     assert 2.0 ** -BITS["tf32"] / 8 < errors["tf32"] < DTYPES["tf32"].error_bound

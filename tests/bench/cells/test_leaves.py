@@ -26,7 +26,7 @@ class Data:
 
 
 class Table(Mapping[str, Tensor]):
-    """A mapping that is no dict."""
+    """A mapping that is not a dict."""
 
     def __getitem__(self, key: str) -> Tensor:
         return {"a": X}[key]
@@ -40,20 +40,20 @@ class Table(Mapping[str, Tensor]):
 
 @dataclass
 class DataTable(Table):
-    """A dataclass that is a mapping as well."""
+    """A dataclass that is also a mapping."""
 
     boxes: Tensor
 
 
 class Registered:
-    """A type of a user's own that is registered with PyTorch's pytree, without names of keys."""
+    """A user-defined type that is registered with PyTorch's pytree, without key names."""
 
-    def __init__(self, one: Any, other: Any) -> None:
-        self.both = [one, other]
+    def __init__(self, first: Any, second: Any) -> None:
+        self.both = [first, second]
 
 
 pytree.register_pytree_node(
-    Registered, lambda found: (found.both, None), lambda both, _: Registered(*both)
+    Registered, lambda registered: (registered.both, None), lambda both, _: Registered(*both)
 )
 
 
@@ -77,11 +77,11 @@ pytree.register_pytree_node(
         (torch.nested.nested_tensor([X, X[:1]], layout=torch.jagged), ["[0]", "[1]"]),
     ],
 )
-def test_leaves_have_paths(output: Any, paths: list[str]) -> None:
+def test_flatten_returns_leaves_by_path(output: Any, paths: list[str]) -> None:
     assert list(leaves.flatten(output)) == paths
 
 
-def test_paths_begin_with_a_name() -> None:
+def test_paths_begin_with_the_given_name() -> None:
     assert list(leaves.flatten(Named(X, X), "output")) == ["output.logits", "output.aux1"]
 
 
@@ -100,41 +100,41 @@ def test_paths_begin_with_a_name() -> None:
         nn.Parameter(X),
     ],
 )
-def test_tensors_of_every_kind_are_dense_copies(leaf: Any) -> None:
-    (found,) = leaves.flatten(leaf).values()
-    assert torch.equal(found.float(), X)
-    assert not found.requires_grad
-    found.zero_()
+def test_tensors_and_arrays_become_dense_copies(leaf: Any) -> None:
+    (leaf_value,) = leaves.flatten(leaf).values()
+    assert torch.equal(leaf_value.float(), X)
+    assert not leaf_value.requires_grad
+    leaf_value.zero_()
     (again,) = leaves.flatten(leaf).values()
     assert torch.equal(again.float(), X)
 
 
 def test_complex_numbers_keep_both_parts() -> None:
-    (found,) = leaves.flatten(torch.complex(X, -X).conj()).values()
-    assert torch.equal(found, torch.stack((X, X), dim=-1))
+    (leaf,) = leaves.flatten(torch.complex(X, -X).conj()).values()
+    assert torch.equal(leaf, torch.stack((X, X), dim=-1))
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, ">c16", np.clongdouble])
 def test_complex_arrays_keep_both_parts(dtype: Any) -> None:
     array = (X + 1j * X).numpy().astype(dtype)
-    (found,) = leaves.flatten(array).values()
-    assert torch.equal(found.float(), torch.stack((X, X), dim=-1))
+    (leaf,) = leaves.flatten(array).values()
+    assert torch.equal(leaf.float(), torch.stack((X, X), dim=-1))
 
 
 @pytest.mark.parametrize("value", [3, True, 0.5, "a", None, b"a"])
-def test_other_values_are_leaves_as_they_are(value: object) -> None:
+def test_other_values_are_unchanged_leaves(value: object) -> None:
     assert leaves.flatten([value]) == {"[0]": value}
 
 
-def test_arrays_of_numbers_are_tensors_and_other_arrays_are_lists() -> None:
+def test_number_arrays_become_tensors_and_other_arrays_lists() -> None:
     for scalar in (np.float32(0.5), np.longdouble(0.5)):
-        found = leaves.flatten(scalar)[""]
-        assert (type(found), found) == (float, 0.5)
+        leaf = leaves.flatten(scalar)[""]
+        assert (type(leaf), leaf) == (float, 0.5)
     assert leaves.flatten(np.array(["a", "b"])) == {"": ["a", "b"]}
     assert leaves.flatten(np.array([1, 2]))[""].dtype is torch.int64
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
-def test_quantised_tensors_are_what_they_stand_for() -> None:
+def test_quantised_tensors_are_dequantised() -> None:
     quantised = torch.quantize_per_tensor(X, scale=0.5, zero_point=0, dtype=torch.qint8)
     assert torch.equal(leaves.flatten(quantised)[""], X)

@@ -21,13 +21,13 @@ from bench.names import RequestError
         (" channels_last + compile ", "compile+channels_last"),
     ],
 )
-def test_canonical_spelling(typed: str, canonical: str) -> None:
+def test_canonical_is_the_same_for_every_spelling(typed: str, canonical: str) -> None:
     assert modes.canonical(typed) == canonical
     assert modes.canonical(canonical) == canonical
 
 
 @pytest.mark.parametrize("typed", ["compile+channels_last", "channels_last+compile"])
-def test_tokens_apply_in_one_order_whatever_the_order_typed(typed: str) -> None:
+def test_tokens_apply_in_a_fixed_order(typed: str) -> None:
     assert [token.name for token in modes.parse(typed)] == ["channels_last", "compile"]
 
 
@@ -36,12 +36,12 @@ def test_kinds_apply_rewrites_first_and_executors_last() -> None:
 
 
 @pytest.mark.parametrize("name", modes.TOKENS)
-def test_table_is_keyed_by_the_names_of_its_tokens(name: str) -> None:
+def test_tokens_are_keyed_by_name(name: str) -> None:
     assert modes.TOKENS[name].name == name
     assert modes.TOKENS[name].what
 
 
-def test_unknown_token_is_answered_with_the_nearest_and_all() -> None:
+def test_unknown_token_error_lists_the_nearest_and_all_tokens() -> None:
     with pytest.raises(RequestError) as raised:
         modes.parse("compile+channel_last")
     assert str(raised.value) == (
@@ -51,25 +51,25 @@ def test_unknown_token_is_answered_with_the_nearest_and_all() -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "+", "eager+", "+compile"])
-def test_an_empty_token_is_refused(mode: str) -> None:
+def test_empty_token_raises_request_error(mode: str) -> None:
     with pytest.raises(RequestError, match="no mode token is called ''; known: "):
         modes.canonical(mode)
 
 
 @pytest.mark.parametrize(
-    ("mode", "says"),
+    ("mode", "message"),
     [
         ("eager+compile", r"'eager\+compile' has 2 executors \(eager, compile\)"),
         ("compile+compile", r"has 2 executors \(compile, compile\)"),
         ("compile+channels_last+eager", r"has 2 executors \(compile, eager\)"),
         (
             "channels_last+channels_last",
-            r"has 2 memory formats \(channels_last, channels_last\) where one is the most",
+            r"has 2 memory formats \(channels_last, channels_last\); at most one is allowed",
         ),
     ],
 )
-def test_two_of_a_kind_are_refused(mode: str, says: str) -> None:
-    with pytest.raises(RequestError, match=says):
+def test_two_tokens_of_one_kind_raise_request_error(mode: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
         modes.parse(mode)
 
 
@@ -87,7 +87,7 @@ def test_two_of_a_kind_are_refused(mode: str, says: str) -> None:
         ("cudagraphs+channels_last", True, False, False, True),
     ],
 )
-def test_what_a_mode_asks_of_the_worker(
+def test_properties_of_modes(
     mode: str, is_channels_last: bool, is_compiled: bool, is_tuned: bool, is_replayed: bool
 ) -> None:
     assert modes.is_channels_last(mode) is is_channels_last
@@ -107,29 +107,29 @@ def test_what_a_mode_asks_of_the_worker(
         ("max-autotune+channels_last", 3),
     ],
 )
-def test_inductor_replays_from_the_third_call_on(mode: str, calls: int) -> None:
+def test_modes_that_inductor_replays_need_three_calls(mode: str, calls: int) -> None:
     assert modes.calls(mode) == calls
 
 
 @pytest.mark.parametrize("mode", ["eager", "compile+channels_last", "max-autotune"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_what_runs_everywhere_is_refused_nowhere(mode: str, device: str) -> None:
+def test_check_accepts_modes_that_run_on_every_device(mode: str, device: str) -> None:
     modes.check(mode, device, ["infer", "train"])
 
 
 @pytest.mark.parametrize("name", ["cudagraphs", "reduce-overhead"])
-def test_a_cuda_graph_is_refused_on_a_cpu_with_what_there_is(name: str) -> None:
+def test_check_refuses_cuda_graphs_on_a_cpu_and_lists_available_tokens(name: str) -> None:
     with pytest.raises(RequestError) as raised:
         modes.check(f"{name}+channels_last", "cpu", ["infer"])
     assert str(raised.value) == (
         f"mode token {name!r} does not run on cpu; "
-        "there: eager, compile, max-autotune, channels_last"
+        "available there: eager, compile, max-autotune, channels_last"
     )
     modes.check(f"{name}+channels_last", "cuda:1", ["infer"])
 
 
-def test_a_captured_forward_does_not_train() -> None:
-    with pytest.raises(RequestError, match=r"'cudagraphs' is for infer, not train: only a forward"):
+def test_check_refuses_training_with_cudagraphs() -> None:
+    with pytest.raises(RequestError, match=r"'cudagraphs' supports infer, not train: it captures"):
         modes.check("cudagraphs", "cuda", ["infer", "train"])
     modes.check("reduce-overhead", "cuda", ["infer", "train"])
 
@@ -138,7 +138,7 @@ def convolution() -> nn.Conv2d:
     return nn.Conv2d(in_channels=3, out_channels=4, kernel_size=5)
 
 
-def test_eager_leaves_the_module_as_it_is() -> None:
+def test_eager_does_not_change_the_module() -> None:
     model = convolution()
     assert modes.apply("eager", model) is model
     # Contiguous N C H W: the last dimension is dense.

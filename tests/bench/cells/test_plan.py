@@ -25,8 +25,8 @@ TASKS = ("infer", "train")
         (("cuda:0", "cuda:1", "cuda:2"), ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]),
     ],
 )
-def test_devices_take_sets_in_turn(devices: tuple[str, ...], expected: list[str]) -> None:
-    made = Plan(
+def test_devices_measure_sets_in_turn(devices: tuple[str, ...], expected: list[str]) -> None:
+    run_plan = Plan(
         cells=cells(device="cuda:all" if devices else "cuda"),
         sets=4,
         rounds=1,
@@ -36,38 +36,38 @@ def test_devices_take_sets_in_turn(devices: tuple[str, ...], expected: list[str]
         seed=1,
         devices=devices,
     )
-    assert [made.device_of(index) for index in range(4)] == expected
+    assert [run_plan.device_of(index) for index in range(4)] == expected
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("names", "message"),
     [
         ((), "the NVIDIA driver shows no device"),
         (("NVIDIA H100", "NVIDIA A100"), "cuda:0 is NVIDIA H100, cuda:1 is NVIDIA A100"),
     ],
 )
-def test_devices_of_no_one_model_are_refused(names: tuple[str, ...], says: str) -> None:
-    with pytest.raises(RequestError, match=says):
+def test_no_devices_and_different_models_are_refused(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
         plan.check_same_model(names)
 
 
-def test_devices_of_one_model_are_taken() -> None:
+def test_devices_of_one_model_are_accepted() -> None:
     plan.check_same_model(("NVIDIA H100", "NVIDIA H100"))
     plan.check_same_model(("NVIDIA H100",))
 
 
-def test_only_who_deals_out_sets_may_ask_for_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_devices_are_refused_where_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.machine.driver.names", lambda: ("NVIDIA H100",) * 2)
     monkeypatch.setattr("bench.machine.driver.devices", lambda: 2)
     assert plan.device("cuda:all", several=True) == "cuda:all"
     assert plan.devices("cuda:all") == ("cuda:0", "cuda:1")
     assert plan.devices("cuda:1") == plan.devices("cpu") == ()
-    with pytest.raises(RequestError, match="cuda:all is the suite's"):
+    with pytest.raises(RequestError, match="cuda:all is not supported here"):
         plan.device("cuda:all")
 
 
-def cells(**wanted: Any) -> tuple[Cell, ...]:
-    one: dict[str, Any] = {
+def cells(**options: Any) -> tuple[Cell, ...]:
+    defaults: dict[str, Any] = {
         "arch_names": ["googlenet"],
         "mode_names": ["eager"],
         "dtype_names": ["fp32"],
@@ -75,16 +75,23 @@ def cells(**wanted: Any) -> tuple[Cell, ...]:
         "task_names": ["infer"],
         "device": "cpu",
     }
-    return plan.cells(**(one | wanted))
+    return plan.cells(**(defaults | options))
 
 
-def made(found: tuple[Cell, ...], **given: Any) -> Plan:
+def make_plan(plan_cells: tuple[Cell, ...], **options: Any) -> Plan:
     return Plan(
-        cells=found, sets=2, rounds=3, precision=0.02, extra_s=0.0, budget_s=None, seed=0, **given
+        cells=plan_cells,
+        sets=2,
+        rounds=3,
+        precision=0.02,
+        extra_s=0.0,
+        budget_s=None,
+        seed=0,
+        **options,
     )
 
 
-def every() -> tuple[Cell, ...]:
+def all_cells() -> tuple[Cell, ...]:
     return cells(
         arch_names=ARCHS,
         mode_names=MODES,
@@ -94,46 +101,55 @@ def every() -> tuple[Cell, ...]:
     )
 
 
-def test_every_combination_is_there_once() -> None:
-    found = [(c.arch, c.mode, c.dtype, c.batch_size, c.task) for c in every()]
+def test_cells_has_every_combination_once() -> None:
+    result = [(c.arch, c.mode, c.dtype, c.batch_size, c.task) for c in all_cells()]
     expected = set(product(ARCHS, MODES, DTYPES, BATCH_SIZES, TASKS))
-    assert len(found) == len(expected)
-    assert set(found) == expected
-    assert {cell.device for cell in every()} == {"cpu"}
+    assert len(result) == len(expected)
+    assert set(result) == expected
+    assert {cell.device for cell in all_cells()} == {"cpu"}
 
 
-def test_modes_are_spelled_canonically_and_repeats_dropped() -> None:
-    found = cells(
+def test_modes_are_canonical_and_without_duplicates() -> None:
+    result = cells(
         arch_names=["googlenet", "googlenet"],
         mode_names=["channels_last+compile", "compile+channels_last", "eager+channels_last"],
     )
-    assert [cell.mode for cell in found] == ["compile+channels_last", "channels_last"]
+    assert [cell.mode for cell in result] == ["compile+channels_last", "channels_last"]
 
 
-def test_archs_of_other_sources_are_taken_as_they_are() -> None:
+def test_archs_from_other_sources_are_accepted() -> None:
     names = ["torchvision:resnet18", "package.module:factory"]
     assert [cell.arch for cell in cells(arch_names=names)] == names
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says"),
+    ("options", "message"),
     [
         ({"arch_names": ["gogglenet"]}, "no arch is called 'gogglenet'; did you mean 'googlenet'?"),
-        ({"arch_names": [":resnet18"]}, "':resnet18' is no arch: expected a registered name"),
-        ({"arch_names": ["torchvision:"]}, "'torchvision:' is no arch: expected"),
+        ({"arch_names": [":resnet18"]}, "':resnet18' is not an arch: expected a registered name"),
+        ({"arch_names": ["torchvision:"]}, "'torchvision:' is not an arch: expected"),
         (
             {"mode_names": ["compiled"]},
             "no mode token is called 'compiled'; did you mean",
         ),
         ({"mode_names": ["eager+compile"]}, "has 2 executors"),
-        ({"mode_names": ["cudagraphs"]}, "'cudagraphs' does not run on cpu; there: eager, compile"),
+        (
+            {"mode_names": ["cudagraphs"]},
+            "'cudagraphs' does not run on cpu; available there: eager",
+        ),
         (
             {"mode_names": ["cudagraphs"], "task_names": ["train"], "device": "cuda"},
-            "'cudagraphs' is for infer, not train",
+            "'cudagraphs' supports infer, not train",
         ),
         ({"dtype_names": ["fp23"]}, "no dtype is called 'fp23'; did you mean 'fp32'?"),
-        ({"dtype_names": ["fp16"]}, "dtype 'fp16' does not run on cpu; there: fp32, bf16$"),
-        ({"dtype_names": ["fp32", "tf32"]}, "dtype 'tf32' does not run on cpu; there: fp32, bf16$"),
+        (
+            {"dtype_names": ["fp16"]},
+            "dtype 'fp16' does not run on cpu; available there: fp32, bf16$",
+        ),
+        (
+            {"dtype_names": ["fp32", "tf32"]},
+            "dtype 'tf32' does not run on cpu; available there: fp32, bf16$",
+        ),
         (
             {"dtype_names": ["fp16"], "task_names": ["infer", "train"], "device": "cuda:1"},
             "fp16 trains only with loss scaling, .* train in bf16",
@@ -141,58 +157,60 @@ def test_archs_of_other_sources_are_taken_as_they_are() -> None:
         ({"batch_sizes": [1, 0]}, "a batch holds at least one image, not 0"),
         ({"batch_sizes": [-8]}, "a batch holds at least one image, not -8"),
         ({"task_names": ["trian"]}, "no task is called 'trian'; did you mean 'train'?"),
-        ({"arch_names": []}, "nothing to measure: each of the lists of names needs one at least"),
+        ({"arch_names": []}, "nothing to measure: each list of names needs at least one entry"),
         ({"mode_names": []}, "nothing to measure"),
         ({"dtype_names": []}, "nothing to measure"),
         ({"batch_sizes": []}, "nothing to measure"),
         ({"task_names": []}, "nothing to measure"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(wanted: dict[str, Any], says: str) -> None:
-    with pytest.raises(RequestError, match=says):
-        cells(**wanted)
+def test_wrong_values_raise_request_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        cells(**options)
 
 
-def test_a_numbered_cuda_device_runs_what_cuda_runs() -> None:
-    found = cells(dtype_names=["fp32", "tf32", "bf16", "fp16"], device="cuda:1")
-    assert [cell.dtype for cell in found] == ["fp32", "tf32", "bf16", "fp16"]
-    assert {cell.device for cell in found} == {"cuda:1"}
+def test_numbered_cuda_device_supports_all_dtypes() -> None:
+    result = cells(dtype_names=["fp32", "tf32", "bf16", "fp16"], device="cuda:1")
+    assert [cell.dtype for cell in result] == ["fp32", "tf32", "bf16", "fp16"]
+    assert {cell.device for cell in result} == {"cuda:1"}
 
 
-def test_groups_hold_every_cell_once() -> None:
-    groups = made(every()).groups
+def test_groups_contain_every_cell_once() -> None:
+    groups = make_plan(all_cells()).groups
     together = [cell for group in groups.values() for cell in group]
-    assert sorted(cell.id for cell in together) == sorted(cell.id for cell in every())
+    assert sorted(cell.id for cell in together) == sorted(cell.id for cell in all_cells())
     assert all({cell.group for cell in group} == {name} for name, group in groups.items())
     assert len(groups) == len(DTYPES) * len(BATCH_SIZES) * len(TASKS)
 
 
-def test_groups_gather_cells_that_do_not_stand_together() -> None:
+def test_groups_collect_cells_that_are_not_adjacent() -> None:
     first, second = cells(batch_sizes=[1, 8])
     third = cells(arch_names=["torchvision"])[0]
-    assert tuple(made((first, second, third)).groups.values()) == ((first, third), (second,))
+    assert tuple(make_plan((first, second, third)).groups.values()) == ((first, third), (second,))
 
 
-def test_each_group_has_a_reference_and_its_control() -> None:
+def test_each_group_has_a_reference_and_a_control() -> None:
     first, second = cells(batch_sizes=[1, 8])
     third = cells(arch_names=["torchvision"])[0]
-    plan = made((first, second, third), reference_arch="torchvision")
+    plan = make_plan((first, second, third), reference_arch="torchvision")
     assert plan.reference(first.group) == third
-    assert plan.reference(second.group) == second  # where it is not there, the first
+    assert (
+        plan.reference(second.group) == second
+    )  # the first cell, if that arch is not in the group
     assert plan.controls == (replace(third, control=True), replace(second, control=True))
 
 
-def test_images_are_224_pixels_unless_said_otherwise() -> None:
-    assert made(cells()).image_size == 224
+def test_default_image_size_is_224() -> None:
+    assert make_plan(cells()).image_size == 224
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "warm"), ("cuda", "cold")])
-def test_a_gpu_finds_its_cache_as_served_images_do(device: str, expected: str) -> None:
+def test_default_l2_state_is_cold_on_a_gpu(device: str, expected: str) -> None:
     assert plan.l2(None, device) == expected
     assert plan.l2("warm", device) == "warm"
 
 
-def test_a_cold_cache_is_a_gpu_s() -> None:
+def test_cold_cache_is_refused_on_a_cpu() -> None:
     assert plan.l2("cold", "cuda:1") == "cold"
     with pytest.raises(RequestError, match="--l2 cold is about a GPU's cache"):
         plan.l2("cold", "cpu")
@@ -201,7 +219,7 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "allowed", "most"),
+    ("device", "allowed", "limit"),
     [
         ("cpu", 2, plan.FOREIGN_CPUS),
         ("cpu", 64, plan.FOREIGN_CPUS),
@@ -211,12 +229,14 @@ def test_a_cold_cache_is_a_gpu_s() -> None:
         ("cuda:all", 128, 4.0),
     ],
 )
-def test_others_may_use_what_a_gpu_leaves_idle(device: str, allowed: int, most: float) -> None:
-    assert plan.foreign_cpus(device, cores=allowed, allowed=allowed) == most
+def test_others_may_use_cores_that_a_gpu_cell_leaves_idle(
+    device: str, allowed: int, limit: float
+) -> None:
+    assert plan.foreign_cpus(device, cores=allowed, allowed=allowed) == limit
 
 
 @pytest.mark.parametrize(
-    ("device", "quota", "allowed", "most"),
+    ("device", "quota", "allowed", "limit"),
     [
         ("cpu", 2, 64, 62 / 2),
         ("cpu", 3, 4, 1 / 2),
@@ -225,7 +245,7 @@ def test_others_may_use_what_a_gpu_leaves_idle(device: str, allowed: int, most: 
         ("cuda", 2, 4, plan.FOREIGN_CPUS),
     ],
 )
-def test_others_may_use_half_of_what_a_quota_leaves_idle(
-    device: str, quota: int, allowed: int, most: float
+def test_others_may_use_half_of_the_cores_outside_a_quota(
+    device: str, quota: int, allowed: int, limit: float
 ) -> None:
-    assert plan.foreign_cpus(device, cores=quota, allowed=allowed) == most
+    assert plan.foreign_cpus(device, cores=quota, allowed=allowed) == limit

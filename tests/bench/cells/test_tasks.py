@@ -10,11 +10,11 @@ from bench.cells.tasks import TASKS
 from tests.bench import broken
 
 
-def test_every_task_that_a_plan_knows_can_be_done() -> None:
+def test_every_task_name_has_a_task() -> None:
     assert set(TASKS) == set(TASK_NAMES)
 
 
-def test_training_switches_off_what_is_random_and_nothing_else() -> None:
+def test_training_disables_only_random_modules() -> None:
     images, targets = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long)
     model = nn.Sequential(broken.Net(), nn.Dropout(0.5), StochasticDepth(0.5, "row"))
     task = TASKS["train"](model, images, targets, DTYPES["fp32"])
@@ -22,12 +22,12 @@ def test_training_switches_off_what_is_random_and_nothing_else() -> None:
     first, second = task.answer(), task.answer()
     assert first.gradients is not None
     assert second.gradients is not None
-    for one, other in ((first.outputs, second.outputs), (first.gradients, second.gradients)):
-        assert one.keys() == other.keys()
-        assert all(torch.equal(leaf, other[name]) for name, leaf in one.items())
+    for a, b in ((first.outputs, second.outputs), (first.gradients, second.gradients)):
+        assert a.keys() == b.keys()
+        assert all(torch.equal(leaf, b[name]) for name, leaf in a.items())
 
 
-def test_a_training_step_changes_weights_and_an_answer_does_not() -> None:
+def test_training_step_changes_weights_but_answer_does_not() -> None:
     torch.manual_seed(0)
     model = broken.Net()
     task = TASKS["train"](model, torch.randn(4, 3, 32, 32), torch.arange(4), DTYPES["fp32"])
@@ -50,23 +50,23 @@ def test_inference_converts_weights_and_images() -> None:
 
 
 @pytest.mark.parametrize("classes", [1, 10, 2000])
-def test_training_has_targets_of_as_many_classes_as_there_are(classes: int) -> None:
+def test_training_targets_cover_all_classes_of_the_network(classes: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
     images = torch.randn(5_000, 3, 8, 8)
-    found = TASKS["train"].targets(model, images)
-    assert found.shape == (5_000,)
-    assert found.min() >= 0
-    assert 0.99 * (classes - 1) <= found.max() < classes
+    targets = TASKS["train"].targets(model, images)
+    assert targets.shape == (5_000,)
+    assert targets.min() >= 0
+    assert 0.99 * (classes - 1) <= targets.max() < classes
     assert model.training
 
 
-def test_inference_asks_no_network_for_its_classes() -> None:
+def test_inference_has_no_targets() -> None:
     assert TASKS["infer"].targets(nn.Linear(1, 1), torch.randn(2, 3, 8, 8)).shape == (0,)
 
 
-class _Sees(broken.Net):
-    """Keeps what it was given."""
+class _RecordingNet(broken.Net):
+    """A network that records its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,11 +78,11 @@ class _Sees(broken.Net):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_iterations_take_batches_in_turn_and_the_first_is_checked(name: str) -> None:
+def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
     torch.manual_seed(0)
     first = inputs.Batch(inputs.random_images(4, 32), torch.arange(4))
-    second, third = inputs.like(first, 2)
-    model = _Sees()
+    second, third = inputs.similar_batches(first, 2)
+    model = _RecordingNet()
     task = TASKS[name](model, first.images, first.targets, DTYPES["fp32"])
     with task.context():
         task.step()

@@ -27,25 +27,25 @@ VALUE = 7_005_832
 GRAPH_FIELDS = {"graphs", "graph_breaks", "recompiled_graphs"}
 
 
-class Counted:
-    """Stands for the process that counts: it counts what it is told."""
+class FakeCounter:
+    """A fake of the counting process; it returns the configured counts."""
 
     def __init__(self) -> None:
         self.counts = {cell: dict.fromkeys(RULES, VALUE) for cell in (CELL, COMPILED)}
         self.versions = baseline.versions_here()
         self.cells: list[str] = []
         self.image_size = 0
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     @contextmanager
-    def counter(self, cells: Sequence[Cell], image_size: int) -> Iterator["Counted"]:
+    def counter(self, cells: Sequence[Cell], image_size: int) -> Iterator["FakeCounter"]:
         self.cells = [cell.id for cell in cells]
         self.image_size = image_size
         yield self
 
     def steps(self) -> Iterator[Baseline]:
         for step, fields in (("networks", RULES.keys() - GRAPH_FIELDS), ("graphs", set(RULES))):
-            self.asked.append(step)
+            self.calls.append(step)
             yield self._of(fields)
 
     def everything(self) -> Baseline:
@@ -63,19 +63,19 @@ class Counted:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    found = Counted()
-    monkeypatch.setattr(count_client, "counter", found.counter)
-    return found
+def fake_counter(monkeypatch: pytest.MonkeyPatch) -> FakeCounter:
+    fake = FakeCounter()
+    monkeypatch.setattr(count_client, "counter", fake.counter)
+    return fake
 
 
 @pytest.fixture
-def path(tmp_path: Path, counted: Counted, capsys: Capture) -> Path:
-    """A baseline of what is counted."""
+def path(tmp_path: Path, fake_counter: FakeCounter, capsys: Capture) -> Path:
+    """Write a baseline of the fake counts and return its path."""
     path = tmp_path / "baseline.json"
     assert main(["baseline", "--output", str(path), *CELLS]) == 0
     capsys.readouterr()
-    counted.asked.clear()
+    fake_counter.calls.clear()
     return path
 
 
@@ -84,7 +84,7 @@ def gate(path: Path, *options: str) -> int:
 
 
 def refused(capsys: Capture, *arguments: str) -> str:
-    """The one line on stderr that a wrong request gets."""
+    """Run an invalid request and return its single line on stderr."""
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -93,31 +93,33 @@ def refused(capsys: Capture, *arguments: str) -> str:
     return err
 
 
-def test_the_columns_are_what_is_counted() -> None:
+def test_there_is_a_column_for_each_count() -> None:
     assert [column.name for column in command.COUNT_COLUMNS] == ["cell", *RULES]
 
 
-def test_a_baseline_is_written_and_shown(tmp_path: Path, counted: Counted, capsys: Capture) -> None:
+def test_a_baseline_is_written_and_shown(
+    tmp_path: Path, fake_counter: FakeCounter, capsys: Capture
+) -> None:
     path = tmp_path / "reports" / "baseline.json"
-    counted.counts[CELL]["params"] = 12_345
+    fake_counter.counts[CELL]["params"] = 12_345
     assert main(["baseline", "--output", str(path), *CELLS]) == 0
-    assert counted.cells == [CELL, COMPILED]
-    assert baseline.read(path).cells == counted.counts
+    assert fake_counter.cells == [CELL, COMPILED]
+    assert baseline.read(path).cells == fake_counter.counts
     out = capsys.readouterr().out
     assert "12,345" in out
     assert out.endswith(f"wrote {path}\n")
     assert main(["baseline", "--output", str(path), *CELLS, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"cell": cell, **counts} for cell, counts in counted.counts.items()
+        {"cell": cell, **counts} for cell, counts in fake_counter.counts.items()
     ]
 
 
-def test_by_default_the_cells_are_the_quick_profiles(
-    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_default_cells_are_those_of_the_quick_profile(
+    fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["baseline"]) == 0
-    assert counted.cells == [
+    assert fake_counter.cells == [
         f"{arch}/{mode}/fp32/b1/infer/cpu"
         for arch in ("googlenet", "torchvision")
         for mode in ("eager", "compile", "channels_last")
@@ -125,31 +127,31 @@ def test_by_default_the_cells_are_the_quick_profiles(
     assert (tmp_path / "reports" / "baseline.json").exists()
 
 
-def test_the_gates_settings_choose_the_cells_and_options_go_before_them(
-    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_settings_select_the_cells_and_options_override_them(
+    fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     table = f"""[tool.googlenet-bench.gate]\narchs = ["{ARCH}"]\nbatch-sizes = [2, 4]\n"""
     (tmp_path / "pyproject.toml").write_text(table)
     assert main(["baseline", "--modes", "eager"]) == 0
-    assert counted.cells == [f"{ARCH}/eager/fp32/b{batch}/infer/cpu" for batch in (2, 4)]
+    assert fake_counter.cells == [f"{ARCH}/eager/fp32/b{batch}/infer/cpu" for batch in (2, 4)]
     assert main(["baseline", "--modes", "eager", "--batch-sizes", "8"]) == 0
-    assert counted.cells == [f"{ARCH}/eager/fp32/b8/infer/cpu"]
+    assert fake_counter.cells == [f"{ARCH}/eager/fp32/b8/infer/cpu"]
 
 
-def test_the_settings_are_those_of_the_checkout(
-    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_settings_are_read_from_the_root_of_the_checkout(
+    fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)  # noqa: S607
     (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}archs = ["{ARCH}"]\n""")
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path / "folder")
     assert main(["baseline", "--modes", "eager"]) == 0
-    assert counted.cells == [CELL]
+    assert fake_counter.cells == [CELL]
 
 
-def test_of_a_gpus_settings_is_counted_what_a_cpu_runs_and_the_rest_is_told(
-    counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+def test_modes_and_dtypes_that_a_cpu_does_not_run_are_left_out_and_reported(
+    fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
     chosen = (
@@ -157,12 +159,12 @@ def test_of_a_gpus_settings_is_counted_what_a_cpu_runs_and_the_rest_is_told(
     )
     table = f"""{SETTINGS}{chosen}\ndtypes = ["fp16", "fp32"]\n"""
     (tmp_path / "pyproject.toml").write_text(table)
-    told = "Left out, as counts are taken on a CPU: channels_last+reduce-overhead, fp16."
+    note = "Not counted, because a CPU does not run them: channels_last+reduce-overhead, fp16."
     assert main(["baseline"]) == 0
-    assert told in capsys.readouterr().out
-    assert counted.cells == [CELL, COMPILED]
+    assert note in capsys.readouterr().out
+    assert fake_counter.cells == [CELL, COMPILED]
     assert main(["gate", "--static"]) == 0
-    assert told in capsys.readouterr().out
+    assert note in capsys.readouterr().out
     assert main(["gate", "--static", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     line = refused(capsys, "gate", "--static", "--dtypes", "fp16")
@@ -170,16 +172,16 @@ def test_of_a_gpus_settings_is_counted_what_a_cpu_runs_and_the_rest_is_told(
 
 
 @pytest.mark.parametrize(("name", "value"), [("modes", "cudagraphs"), ("dtypes", "fp16")])
-def test_settings_of_which_a_cpu_runs_nothing_are_refused(
+def test_settings_with_nothing_that_a_cpu_runs_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, name: str, value: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text(f"""{SETTINGS}{name} = ["{value}"]\n""")
     line = refused(capsys, "gate", "--static")
-    assert f"none of the settings' {name} ({value}): choose others with --{name}" in line
+    assert f"none of the settings' {name} ({value}): select others with --{name}" in line
 
 
-def test_damaged_settings_are_told(
+def test_invalid_settings_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -187,46 +189,46 @@ def test_damaged_settings_are_told(
     assert "Expected `array | null`, got `int`" in refused(capsys, "gate", "--static")
 
 
-def test_cells_are_chosen_as_in_the_suite(counted: Counted, tmp_path: Path) -> None:
+def test_options_select_cells_as_in_the_suite(fake_counter: FakeCounter, tmp_path: Path) -> None:
     options = ["--dtypes", "fp32,bf16", "--batch-sizes", "1, 8", "--tasks", "train"]
     path = str(tmp_path / "baseline.json")
     assert main(["baseline", "--output", path, "--archs", ARCH, "--modes", "eager", *options]) == 0
-    assert counted.cells == [
+    assert fake_counter.cells == [
         f"{ARCH}/eager/{dtype}/b{batch}/train/cpu" for dtype in ("fp32", "bf16") for batch in (1, 8)
     ]
 
 
-def test_another_file_is_not_written_over(
-    tmp_path: Path, counted: Counted, capsys: Capture
+def test_a_file_that_is_no_baseline_is_not_overwritten(
+    tmp_path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:
     path = tmp_path / "package.json"
-    path.write_text('{"name": "theirs"}', encoding="utf-8")
+    path.write_text('{"name": "other"}', encoding="utf-8")
     line = refused(capsys, "baseline", "--output", str(path), *CELLS)
     assert "format is None where 'googlenet-bench baseline' is expected" in line
-    assert path.read_text(encoding="utf-8") == '{"name": "theirs"}'
-    assert counted.asked == []
+    assert path.read_text(encoding="utf-8") == '{"name": "other"}'
+    assert fake_counter.calls == []
 
 
-def test_a_place_that_cannot_be_written_is_a_line(
-    tmp_path: Path, counted: Counted, capsys: Capture
+def test_an_unwritable_path_exits_with_one_line(
+    tmp_path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "baseline.json"
     assert f"cannot write {path}: " in refused(capsys, "baseline", "--output", str(path), *CELLS)
-    assert counted.asked == ["networks", "graphs"]
+    assert fake_counter.calls == ["networks", "graphs"]
 
 
 @pytest.mark.parametrize("table_format", ["rich", "markdown"])
-def test_where_nothing_differs_the_gate_passes(
-    path: Path, counted: Counted, capsys: Capture, table_format: str
+def test_the_gate_passes_if_nothing_differs(
+    path: Path, fake_counter: FakeCounter, capsys: Capture, table_format: str
 ) -> None:
     assert gate(path, "--format", table_format) == 0
-    assert counted.asked == ["networks", "graphs"]
-    expected = f"Nothing differs from {path}: {2 * len(RULES)} counts of 2 cells.\n"
+    assert fake_counter.calls == ["networks", "graphs"]
+    expected = f"Nothing differs from {path}: {2 * len(RULES)} counts of 2 cells are equal.\n"
     assert capsys.readouterr().out == expected
 
 
-def test_where_nothing_differs_tables_are_empty(path: Path, capsys: Capture) -> None:
+def test_tables_are_empty_if_nothing_differs(path: Path, capsys: Capture) -> None:
     assert gate(path, "--format", "json") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert gate(path, "--format", "csv") == 0
@@ -234,26 +236,30 @@ def test_where_nothing_differs_tables_are_empty(path: Path, capsys: Capture) -> 
 
 
 @pytest.mark.parametrize(("by", "change", "worse"), [(1, "worse", 1), (-1, "better", 0)])
-def test_a_parameter_more_or_less_fails_with_a_sentence(
-    path: Path, counted: Counted, capsys: Capture, by: int, change: str, worse: int
+def test_one_parameter_more_or_less_fails_with_a_message(
+    path: Path, fake_counter: FakeCounter, capsys: Capture, by: int, change: str, worse: int
 ) -> None:
-    counted.counts[CELL]["params"] += by
+    fake_counter.counts[CELL]["params"] += by
     assert gate(path) == 1
     out = capsys.readouterr().out
-    sentence = f"{CELL}: params is {VALUE + by:,} where the baseline has {VALUE:,} ({change})"
+    sentence = f"{CELL}: params is {VALUE + by:,} but the baseline has {VALUE:,} ({change})"
     assert sentence in out
-    made = 2 * (len(RULES) - len(GRAPH_FIELDS))
-    assert f"1 of {made} counts differ from {path}, {worse} for the worse." in out
-    assert f"Counting stopped there, with {2 * len(GRAPH_FIELDS)} to go." in out
-    assert "write it anew and commit it: googlenet-bench baseline" in out
-    assert counted.asked == ["networks"]
+    count = 2 * (len(RULES) - len(GRAPH_FIELDS))
+    assert f"1 of {count} counts differ from {path}, {worse} for the worse." in out
+    assert f"Counting stopped there: {2 * len(GRAPH_FIELDS)} counts were not made." in out
+    assert (
+        "write a new baseline with the same options and commit it: googlenet-bench baseline." in out
+    )
+    assert fake_counter.calls == ["networks"]
 
 
-def test_a_graph_break_fails_with_a_sentence(path: Path, counted: Counted, capsys: Capture) -> None:
-    counted.counts[COMPILED] |= {"graphs": VALUE + 1, "graph_breaks": VALUE + 1}
+def test_a_graph_break_fails_with_a_message(
+    path: Path, fake_counter: FakeCounter, capsys: Capture
+) -> None:
+    fake_counter.counts[COMPILED] |= {"graphs": VALUE + 1, "graph_breaks": VALUE + 1}
     assert gate(path, "--format", "json") == 1
     rows = json.loads(capsys.readouterr().out)
-    shown = f"is {VALUE + 1:,} where the baseline has {VALUE:,}"
+    shown = f"is {VALUE + 1:,} but the baseline has {VALUE:,}"
     assert rows == [
         {
             "cell": COMPILED,
@@ -271,54 +277,54 @@ def test_a_graph_break_fails_with_a_sentence(path: Path, counted: Counted, capsy
     assert gate(path, "--format", "markdown") == 1
     markdown = capsys.readouterr().out
     assert f"2 of {2 * len(RULES)} counts differ from {path}, 1 for the worse." in markdown
-    assert "to go" not in markdown
+    assert "Counting stopped" not in markdown
 
 
-def test_another_version_is_told_even_where_nothing_differs(
-    path: Path, counted: Counted, capsys: Capture
+def test_another_version_is_reported_even_if_nothing_differs(
+    path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:
-    here = counted.versions["torch"]
-    counted.versions = {**counted.versions, "torch": "1.0"}
+    version = fake_counter.versions["torch"]
+    fake_counter.versions = {**fake_counter.versions, "torch": "1.0"}
     assert gate(path) == 0
-    told = capsys.readouterr().out
-    assert told.endswith(f"Mind that torch is 1.0 where the baseline has {here}.\n")
-    counted.counts[COMPILED]["graph_breaks"] += 1
+    output = capsys.readouterr().out
+    assert output.endswith(f"Note that torch is 1.0 but the baseline has {version}.\n")
+    fake_counter.counts[COMPILED]["graph_breaks"] += 1
     line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)
-    assert f"torch is 1.0 where the baseline has {here}" in line
-    assert f"graph_breaks is {VALUE + 1:,} where the baseline has {VALUE:,}" in line
+    assert f"torch is 1.0 but the baseline has {version}" in line
+    assert f"graph_breaks is {VALUE + 1:,} but the baseline has {VALUE:,}" in line
 
 
-def test_a_baseline_that_cannot_be_compared_is_a_line_and_nothing_is_counted(
-    path: Path, counted: Counted, capsys: Capture
+def test_an_unusable_baseline_exits_with_one_line_before_counting(
+    path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:
     static = ["gate", "--static", *CELLS]
     missing = path.with_name("missing.json")
     assert "there is no baseline" in refused(capsys, *static, "--baseline", str(missing))
     line = refused(capsys, *static, "--baseline", str(path), "--batch-sizes", "8")
-    assert f"cells are 2 where 2 are asked for, not {ARCH}/eager/fp32/b8/infer/cpu" in line
+    assert f"has 2 cells, and 2 are requested: it lacks {ARCH}/eager/fp32/b8/infer/cpu" in line
     baseline.write(replace(baseline.read(path), image_size=192), path)
     line = refused(capsys, *static, "--baseline", str(path))
-    assert "image_size is 192 where 224 is asked for" in line
+    assert "image_size is 192, but 224 is requested" in line
     path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
     assert "is not JSON" in refused(capsys, *static, "--baseline", str(path))
-    assert counted.asked == []
+    assert fake_counter.calls == []
 
 
-def test_the_size_of_images_is_the_baseline_s(
-    tmp_path: Path, counted: Counted, capsys: Capture
+def test_the_image_size_must_match_the_baseline(
+    tmp_path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:
     path, larger = tmp_path / "baseline.json", ("--image-size", "299")
     assert main(["baseline", "--output", str(path), *CELLS, *larger]) == 0
-    assert baseline.read(path).image_size == counted.image_size == 299
+    assert baseline.read(path).image_size == fake_counter.image_size == 299
     assert gate(path, *larger) == 0
     capsys.readouterr()
     line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)
-    assert "image_size is 299 where 224 is asked for" in line
+    assert "image_size is 299, but 224 is requested" in line
     line = refused(capsys, "baseline", *CELLS, "--image-size", "0")
     assert "--image-size must be at least 1, not 0" in line
 
 
-def test_without_static_it_says_that_there_is_one(capsys: Capture) -> None:
+def test_gate_without_options_mentions_static(capsys: Capture) -> None:
     assert "--static for the committed counts" in refused(capsys, "gate")
 
 
@@ -327,13 +333,13 @@ def test_without_static_it_says_that_there_is_one(capsys: Capture) -> None:
     [
         (["--archs", "gogglenet"], "did you mean 'googlenet'?"),
         (["--modes", "compiled"], "did you mean 'compile'?"),
-        (["--dtypes", "fp16"], "dtype 'fp16' does not run on cpu; there: fp32, bf16"),
+        (["--dtypes", "fp16"], "dtype 'fp16' does not run on cpu; available there: fp32, bf16"),
         (["--batch-sizes", "0"], "a batch holds at least one image, not 0"),
         (["--tasks", "trane"], "did you mean 'train'?"),
     ],
 )
 @pytest.mark.parametrize("command", [["baseline"], ["gate", "--static"]])
-def test_a_wrong_cell_is_a_line(
+def test_an_invalid_cell_exits_with_one_line(
     capsys: Capture, command: list[str], options: list[str], part: str
 ) -> None:
     assert part in refused(capsys, *command, *options)
@@ -343,10 +349,10 @@ def test_a_wrong_cell_is_a_line(
     ("option", "value", "part"),
     [
         ("--archs", "googlenet,,x", "'googlenet,,x' has an empty name between its commas"),
-        ("--batch-sizes", "1,two", "'1,two' is no list of whole numbers"),
+        ("--batch-sizes", "1,two", "'1,two' is not a list of whole numbers"),
     ],
 )
-def test_a_list_that_is_none_is_exit_code_2(
+def test_an_invalid_list_has_exit_code_2(
     capsys: Capture, option: str, value: str, part: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -365,22 +371,24 @@ class Net(nn.Module):
         self.fc = nn.Linear(8, 1000)
 
     def forward(self, x):
-        print("a network's own words")
+        print("output of a network")
         return self.fc({pooled})
 
 def net():
     return Net()
 """
-QUIET = NETWORK.replace('        print("a network\'s own words")\n', "")
+QUIET = NETWORK.replace('        print("output of a network")\n', "")
 POOLED = "self.conv(x).mean(dim=(2, 3))"
 
 
-def test_a_real_parameter_and_a_real_graph_break(
+def test_a_real_network_with_an_added_parameter_and_a_graph_break(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))  # the command line adds this folder
-    for name in ("bench", "googlenet"):  # as folders of tests may be named
+    monkeypatch.setattr(
+        sys, "path", list(sys.path)
+    )  # the command line adds the current folder to it
+    for name in ("bench", "googlenet"):  # a user's folders may have the same names
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('not this one')\n")
     module = tmp_path / "counted_network.py"
@@ -389,11 +397,11 @@ def test_a_real_parameter_and_a_real_graph_break(
 
     module.write_text(QUIET.format(bias=False, pooled=POOLED))
     assert main(["baseline", *cells]) == 0
-    (counted,) = json.loads(capsys.readouterr().out)
+    (row,) = json.loads(capsys.readouterr().out)
     params = 7 * 7 * 3 * 8 + 8 * 1000 + 1000
-    assert counted["cell"] == cell
-    assert (counted["params"], counted["weights_bytes"]) == (params, 4 * params)
-    assert [counted[name] for name in ("graphs", "graph_breaks", "recompiled_graphs")] == [1, 0, 0]
+    assert row["cell"] == cell
+    assert (row["params"], row["weights_bytes"]) == (params, 4 * params)
+    assert [row[name] for name in ("graphs", "graph_breaks", "recompiled_graphs")] == [1, 0, 0]
 
     module.write_text(QUIET.format(bias=True, pooled=POOLED))
     assert main(["gate", "--static", *cells]) == 1
@@ -404,7 +412,7 @@ def test_a_real_parameter_and_a_real_graph_break(
     module.write_text(NETWORK.format(bias=False, pooled=POOLED))
     assert main(["gate", "--static", *cells]) == 1
     (row,) = json.loads(capsys.readouterr().out)
-    assert row["sentence"] == f"{cell}: graph_breaks is 1 where the baseline has 0 (worse)"
+    assert row["sentence"] == f"{cell}: graph_breaks is 1 but the baseline has 0 (worse)"
 
     module.write_text(QUIET.format(bias=False, pooled="x.no_such_method()"))
     line = refused(capsys, "gate", "--static", *cells)

@@ -20,7 +20,7 @@ from tests.bench.gate import gates
 from tests.bench.report import rungs
 
 TINY = "tests.bench.factories:tiny"
-# tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and a classifier of 1000.
+# tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and 1000 classes.
 TINY_CONV_MACS = 7 * 7 * 3 * 8 * 56**2
 TINY_FC_MACS = 8 * 1000
 
@@ -36,7 +36,7 @@ def printed(capsys: Capture, *arguments: str) -> str:
 
 
 def refused(capsys: Capture, *arguments: str) -> str:
-    """The one line on stderr that a wrong request gets."""
+    """Run an invalid request and return its single line on stderr."""
     code = main(arguments)
     out, err = capsys.readouterr()
     assert code == 2
@@ -53,7 +53,7 @@ def from_csv(text: str) -> list[dict[str, str]]:
 
 
 def from_markdown(text: str) -> list[list[str]]:
-    """Cells without Markdown's escapes; the heading first."""
+    """Return the rows of a Markdown table without escapes, the heading first."""
     lines = text.strip().splitlines()
     assert re.fullmatch(r"[|:-]+", lines[1])
     return [
@@ -62,7 +62,7 @@ def from_markdown(text: str) -> list[list[str]]:
     ]
 
 
-def test_cost_of_torchvisions_as_json(capsys: Capture) -> None:
+def test_cost_of_torchvision_as_json(capsys: Capture) -> None:
     (row,) = json.loads(printed(capsys, "cost", "torchvision", "--format", "json"))
     # FACTS.md, "Counts, 224², 1000 classes".
     expected = {
@@ -83,7 +83,7 @@ def test_cost_of_torchvisions_as_json(capsys: Capture) -> None:
     }
 
 
-def test_what_is_not_counted_stands_beside_the_count_and_the_other_archs(
+def test_uncounted_operators_are_shown_with_the_counts(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     archs = ("tests.bench.factories:distances", "tests.bench.cases:MatmulLeft")
@@ -94,7 +94,7 @@ def test_what_is_not_counted_stands_beside_the_count_and_the_other_archs(
     assert distances["uncounted"] == "plus 1 × aten::_cdist_forward"
     assert distances["macs"] == 3 * factories.CLASSES
     assert matmul["macs"] == cases.MACS[cases.MatmulLeft]
-    assert "matmul 16,384" in matmul["fvcore_disagreements"]  # it takes the left operand's batch
+    assert "matmul 16,384" in matmul["fvcore_disagreements"]  # fvcore uses the left operand's batch
 
     assert main(["cost", *archs, *sizes, "--format", "markdown"]) == 0
     shown = capfd.readouterr().out
@@ -102,7 +102,7 @@ def test_what_is_not_counted_stands_beside_the_count_and_the_other_archs(
     assert "tests.bench.factories:distances: its MACs are a lower bound: plus 1 ×" in shown
 
 
-def test_one_network_that_fails_leaves_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_network_that_fails_does_not_stop_the_others(capfd: pytest.CaptureFixture[str]) -> None:
     archs = ("tests.bench.broken:raises_when_called", "tests.bench.cases:MatmulLeft")
     assert main(["cost", *archs, "--image-size", "32", "--format", "json"]) == 2
     out, err = capfd.readouterr()
@@ -110,7 +110,7 @@ def test_one_network_that_fails_leaves_the_others(capfd: pytest.CaptureFixture[s
     assert "raises_when_called at 32×32: IndexError: no such layer" in err
 
 
-def test_counts_stay_whole_numbers_beside_unknown_ones(capfd: pytest.CaptureFixture[str]) -> None:
+def test_counts_stay_integers_beside_missing_ones(capfd: pytest.CaptureFixture[str]) -> None:
     archs = ("tests.bench.cases:MatrixVector", "tests.bench.cases:MatmulLeft")
     assert main(["cost", *archs, "--image-size", "32", "--format", "json"]) == 0
     text = capfd.readouterr().out
@@ -118,14 +118,14 @@ def test_counts_stay_whole_numbers_beside_unknown_ones(capfd: pytest.CaptureFixt
     assert "16384.0" not in text
 
 
-def test_what_a_network_prints_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_a_network_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "tests.bench.cases:Prints", "--image-size", "32", "--format", "json"]) == 0
     out, err = capfd.readouterr()
     assert [row["macs"] for row in json.loads(out)] == [3 * 32 * 32 * 10]
     assert "shape torch.Size([1, 3, 32, 32])" in err
 
 
-def test_cost_takes_several_archs_and_sizes(capsys: Capture) -> None:
+def test_cost_accepts_several_archs_and_sizes(capsys: Capture) -> None:
     sizes = ["--image-size", "64", "--batch-size", "3"]
     (row, again) = from_csv(printed(capsys, "cost", TINY, TINY, *sizes, "--format", "csv"))
     assert row == again
@@ -189,7 +189,7 @@ def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
     }
 
 
-def test_a_wrong_arch_is_one_line(capsys: Capture) -> None:
+def test_an_unknown_arch_exits_with_one_line(capsys: Capture) -> None:
     assert "did you mean 'torchvision'?" in refused(capsys, "cost", "tochvision")
     assert "did you mean 'resnet" in refused(capsys, "cost", "torchvision:resnet81")
 
@@ -197,34 +197,34 @@ def test_a_wrong_arch_is_one_line(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arch", "part"),
     [
-        ("x:", "is no arch: expected"),
-        ("no_such_package:net", "cannot take 'net' from 'no_such_package'"),
+        ("x:", "is not an arch: expected"),
+        ("no_such_package:net", "cannot import 'net' from 'no_such_package'"),
         ("tests.bench.factories:not_a_network", "returned dict, not an nn.Module"),
         ("tests.bench.factories:not_callable", "not_callable"),
         ("tests.bench.broken:needs_an_argument", "needs_an_argument() raised TypeError: "),
         ("tests.bench.broken:raises_when_called", "at 224×224: IndexError: no such layer"),
     ],
 )
-def test_a_network_that_cannot_be_had_or_counted_is_one_line(
+def test_a_network_that_cannot_be_built_or_counted_exits_with_one_line(
     capsys: Capture, arch: str, part: str
 ) -> None:
     assert part in refused(capsys, "cost", arch)
 
 
-def test_an_image_too_small_is_one_line(capsys: Capture) -> None:
+def test_too_small_images_exit_with_one_line(capsys: Capture) -> None:
     line = refused(capsys, "cost", "googlenet", "--image-size", "30")
     assert "googlenet at 30×30: images must be at least 31×31 pixels" in line
 
 
 @pytest.mark.parametrize("option", ["--image-size", "--batch-size"])
-def test_a_size_below_one_is_one_line(capsys: Capture, option: str) -> None:
+def test_a_size_below_one_exits_with_one_line(capsys: Capture, option: str) -> None:
     assert "must be at least 1" in refused(capsys, "cost", TINY, option, "0")
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["no-such-command"], ["archs", "--format", "xml"], ["cost"]]
 )
-def test_what_argparse_refuses_is_exit_code_2(capsys: Capture, arguments: list[str]) -> None:
+def test_errors_of_argparse_have_exit_code_2(capsys: Capture, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -233,7 +233,7 @@ def test_what_argparse_refuses_is_exit_code_2(capsys: Capture, arguments: list[s
 
 def test_table1_of_the_default_network(capsys: Capture) -> None:
     rows = {row["row"]: row for row in json.loads(printed(capsys, "table1", "--format", "json"))}
-    # FACTS.md: conv1 is 9,408 and 118M, where the paper prints a separable one's; conv2 agrees.
+    # FACTS.md: conv1 is 9,408 and 118M, but the paper has a separable convolution; conv2 agrees.
     assert (rows["conv1"]["weights"], rows["conv1"]["paper_params"]) == (9_408, "2.7K")
     assert (rows["conv1"]["params_agree"], rows["conv1"]["ops_agree"]) == (False, False)
     assert "separable" in rows["conv1"]["reason"]
@@ -243,31 +243,31 @@ def test_table1_of_the_default_network(capsys: Capture) -> None:
         assert (row["reason"] == "") is (row["params_agree"] and row["ops_agree"]), row
 
 
-def test_table1_of_torchvisions(capsys: Capture) -> None:
+def test_table1_of_torchvision(capsys: Capture) -> None:
     heading, *body = from_markdown(printed(capsys, "table1", "torchvision", "--format", "markdown"))
     rows = {cells[0]: cells for cells in body}
     assert heading[:4] == ["row", "weights", "paper's params", "agree"]
-    # Table 1's row of 3a with a 3×3 in the 5×5 branch: 16 fewer weights for each of 16 · 32.
+    # 3a with a 3×3 in the 5×5 branch: 25 - 9 = 16 fewer weights for each of 16 · 32 channel pairs.
     assert rows["3a"][1:4] == [f"{163_328 - 16 * 16 * 32:,}", "159K", "NO"]
     assert rows["conv2"][1:4] == ["114,688", "112K", "yes"]
-    # A reason holds for the network that it stands beside: 3b with a 3×3 is not 379.6K with biases.
+    # The reasons are for this network: 3b with a 3×3 does not have 379.6K parameters with biases.
     assert "379.6K" not in rows["3b"][-1]
     assert rows["3a"][-1] != ""
 
 
-def test_table1_needs_the_stages(capsys: Capture) -> None:
+def test_table1_refuses_a_network_without_its_stages(capsys: Capture) -> None:
     line = refused(capsys, "table1", "torchvision:resnet18")
     assert "torchvision:resnet18: this network has no stage for Table 1's rows conv2, 3a" in line
 
 
-def test_report_of_a_missing_file_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+def test_report_of_a_missing_file_exits_with_one_line(capsys: Capture, tmp_path: Path) -> None:
     assert "no-such-run.json" in refused(capsys, "report", str(tmp_path / "no-such-run.json"))
 
 
-def test_report_of_a_file_that_is_no_journal_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+def test_report_of_an_invalid_journal_exits_with_one_line(capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text('{"some": "thing"}\n')
-    assert "other.jsonl is no journal: line 1" in refused(capsys, "report", str(path))
+    assert "other.jsonl is not a journal: line 1" in refused(capsys, "report", str(path))
 
 
 @pytest.fixture
@@ -277,25 +277,32 @@ def run_file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_single_table_is_printed_and_nothing_written(capsys: Capture, run_file: str) -> None:
+def test_a_single_table_is_printed_without_writing_files(capsys: Capture, run_file: str) -> None:
     text = printed(capsys, "report", run_file, "--table", "ladder", "--format", "csv")
     assert from_csv(text)[0]["after"] == "googlenet-3x3"
     assert [path.name for path in Path(run_file).parent.iterdir()] == ["run.json"]
     assert "summary, ladder, interactions" in refused(capsys, "report", run_file, "--table", "x")
-    asked = ("report", run_file, "--table", "ladder", "--report-dir", str(Path(run_file).parent))
-    assert "leave --report-dir out" in refused(capsys, *asked)
+    arguments = (
+        "report",
+        run_file,
+        "--table",
+        "ladder",
+        "--report-dir",
+        str(Path(run_file).parent),
+    )
+    assert "omit --report-dir" in refused(capsys, *arguments)
 
 
 @pytest.mark.parametrize("command", ["report run.json", "stages googlenet"])
-def test_no_name_is_not_the_current_folder(capsys: Capture, command: str) -> None:
+def test_an_empty_folder_name_is_refused(capsys: Capture, command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), "--report-dir", ""])
     assert ended.value.code == 2
-    assert "it names no folder" in capsys.readouterr().err
+    assert "the name is empty: give a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
-def test_runs_side_by_side_are_told_apart_by_programs(
+def test_csv_and_json_of_runs_side_by_side_have_the_label_in_a_column(
     capsys: Capture, run_file: str, form: str
 ) -> None:
     text = printed(
@@ -320,12 +327,12 @@ def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Pat
     ("count", "labels", "expected"),
     [
         (2, "one", "2 runs and 'one' do not match"),
-        (1, "one", "two runs or more"),
-        (2, "same,same", "names two runs the same"),
+        (1, "one", "at least two runs"),
+        (2, "same,same", "gives two runs the same name"),
         (2, "one,", "an empty name"),
     ],
 )
-def test_labels_name_each_run_apart(
+def test_labels_must_name_each_run_uniquely(
     capsys: Capture, run_file: str, count: int, labels: str, expected: str
 ) -> None:
     assert expected in refused(capsys, "report", *[run_file] * count, "--labels", labels)
@@ -359,15 +366,15 @@ def test_a_gate_is_shown_again_from_its_run_file(capsys: Capture, tmp_path: Path
     ]
 
 
-def test_a_run_that_was_no_gate_has_no_verdicts(capsys: Capture, tmp_path: Path) -> None:
+def test_a_run_that_is_no_gate_has_no_verdicts(capsys: Capture, tmp_path: Path) -> None:
     store.write(runs.small(), tmp_path / "run.json")
-    assert "was no gate" in refused(
+    assert "is not a gate" in refused(
         capsys, "report", str(tmp_path / "run.json"), "--table", "verdicts"
     )
 
 
-def test_ctrl_c_is_a_sentence(tmp_path: Path) -> None:
-    """Of a command that counts for as long as its network is being built."""
+def test_ctrl_c_exits_with_a_message(tmp_path: Path) -> None:
+    """The command is interrupted while its network is being built."""
     (tmp_path / "slow.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)")
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "cost", "slow:network"],
@@ -377,8 +384,8 @@ def test_ctrl_c_is_a_sentence(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stderr is not None
-    assert process.stderr.readline() == "begun\n"  # whatever a network prints goes there
+    assert process.stderr.readline() == "begun\n"  # a network's output goes to stderr
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert said == "googlenet-bench: interrupted\n"
+    _, stderr = process.communicate(timeout=60)
+    assert stderr == "googlenet-bench: interrupted\n"
     assert process.returncode == 2

@@ -14,7 +14,7 @@ from bench.units import MIB
 from tests.bench import runs
 
 Capture = pytest.CaptureFixture[str]
-Written = Callable[..., list[str]]
+WriteRuns = Callable[..., list[str]]
 SLOWER, DRIFT = 1.10, 1.08
 
 
@@ -27,7 +27,7 @@ def scaled(record: CellRecord, factor: float) -> CellRecord:
 
 
 def later(run: RunRecord) -> RunRecord:
-    """On a machine that has drifted, with one cell slower than that and a parameter larger."""
+    """Return the run on a machine that drifted, with one cell slower and one parameter larger."""
     cells = [scaled(record, DRIFT) for record in run.cells]
     index = next(i for i, record in enumerate(cells) if record.cell == runs.EAGER)
     cost = {**cells[index].cost, "params": runs.PARAMS + 1}
@@ -37,19 +37,19 @@ def later(run: RunRecord) -> RunRecord:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Written:
-    """Writes runs to files, and gives their paths."""
+def write_runs(tmp_path: Path) -> WriteRuns:
+    """Return a function that writes runs to files and returns their paths."""
 
-    def write(*found: RunRecord) -> list[str]:
-        paths = [tmp_path / f"{index}.json" for index in range(len(found))]
-        for path, run in zip(paths, found, strict=True):
+    def write(*run_records: RunRecord) -> list[str]:
+        paths = [tmp_path / f"{index}.json" for index in range(len(run_records))]
+        for path, run in zip(paths, run_records, strict=True):
             store.write(run, path)
         return list(map(str, paths))
 
     return write
 
 
-def told(capsys: Capture, *arguments: str, code: int = 0) -> str:
+def compare(capsys: Capture, *arguments: str, code: int = 0) -> str:
     assert main(["compare", *arguments]) == code
     out, err = capsys.readouterr()
     assert err == ""
@@ -57,7 +57,7 @@ def told(capsys: Capture, *arguments: str, code: int = 0) -> str:
 
 
 def refused(capsys: Capture, *arguments: str) -> str:
-    """The one line on stderr that a wrong request gets."""
+    """Run an invalid request and return its single line on stderr."""
     assert main(["compare", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -67,22 +67,26 @@ def refused(capsys: Capture, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["rich", "markdown"])
-def test_it_first_says_that_this_is_advice(capsys: Capture, written: Written, form: str) -> None:
-    a, b = written(runs.small(), later(runs.small()))
-    text = " ".join(told(capsys, a, b, "--format", form).split())
+def test_the_output_starts_by_saying_that_it_is_advice(
+    capsys: Capture, write_runs: WriteRuns, form: str
+) -> None:
+    a, b = write_runs(runs.small(), later(runs.small()))
+    text = " ".join(compare(capsys, a, b, "--format", form).split())
     assert text.startswith("Not measured together: this is advice")
     assert text.index("nox -s gate -- --base REV") < text.index("fp32, batch 1, infer, cpu")
     assert "over budget." in text  # A's status
-    assert "Advice goes by the ratio to torchvision eager, which itself takes" in text
-    assert f"takes {DRIFT:.3f} times as long in B as in A: that is taken for the" in text
-    # In millions both are 6.999.
+    assert "Advice is based on the ratio to torchvision eager, which itself takes" in text
+    assert f"takes {DRIFT:.3f} times as long in B as in A: this is attributed to the" in text
+    # Shown in full, because both are 6.999 million.
     assert f"{runs.PARAMS:,} → {runs.PARAMS + 1:,}" in text
     assert "Cells compared: 1 regressed, 2 unchanged, 2 reference." in text
 
 
-def test_the_slowest_are_first_after_the_reference(capsys: Capture, written: Written) -> None:
-    a, b = written(runs.small(), later(runs.small()))
-    lines = told(capsys, a, b, "--format", "markdown").splitlines()
+def test_cells_are_sorted_by_slowdown_after_the_reference(
+    capsys: Capture, write_runs: WriteRuns
+) -> None:
+    a, b = write_runs(runs.small(), later(runs.small()))
+    lines = compare(capsys, a, b, "--format", "markdown").splitlines()
     start = lines.index("## fp32, batch 1, infer, cpu")
     rows = [line.strip("|").split("|") for line in lines[start:] if line.startswith("| ")]
     shown = [tuple(cell.strip() for cell in row[:4]) for row in rows[:4]]
@@ -92,16 +96,16 @@ def test_the_slowest_are_first_after_the_reference(capsys: Capture, written: Wri
         ("googlenet", "eager", "regressed"),
         ("googlenet", "compile", "unchanged"),
     ]
-    # The sets drift alike, so that there is nothing to be unsure of.
+    # All sets drift alike, so the interval has no width.
     assert shown[2][3] == f"{SLOWER:.3f} ({SLOWER:.3f}–{SLOWER:.3f})"
     assert "## not compared" in lines
 
 
-def test_every_figure_is_in_the_rows(capsys: Capture, written: Written) -> None:
-    a, b = written(runs.small(), later(runs.small()))
+def test_the_rows_have_every_figure(capsys: Capture, write_runs: WriteRuns) -> None:
+    a, b = write_runs(runs.small(), later(runs.small()))
     rows = {
         (row["cell"], row["status"]): row
-        for row in json.loads(told(capsys, a, b, "--format", "json"))
+        for row in json.loads(compare(capsys, a, b, "--format", "json"))
     }
     row = rows[runs.EAGER.id, "compared"]
     assert (row["advice"], row["advice_by"], row["measured_together"]) == (
@@ -124,7 +128,7 @@ def test_every_figure_is_in_the_rows(capsys: Capture, written: Written) -> None:
     assert rows[runs.UNVISITED.id, "no figures in B"]["reason"] == (
         "not_measured: the run was complete"
     )
-    as_csv = list(csv.DictReader(io.StringIO(told(capsys, a, b, "--format", "csv"))))
+    as_csv = list(csv.DictReader(io.StringIO(compare(capsys, a, b, "--format", "csv"))))
     assert [(row["cell"], row["status"]) for row in as_csv] == list(rows)
     assert list(as_csv[0]) == list(next(iter(rows.values())))
 
@@ -133,110 +137,115 @@ def test_every_figure_is_in_the_rows(capsys: Capture, written: Written) -> None:
     ("fail_on", "code"),
     [(None, 0), ("regressed", 1), ("inconclusive", 3), ("inconclusive, regressed", 1)],
 )
-def test_it_fails_only_where_asked_to(
-    capsys: Capture, written: Written, fail_on: str | None, code: int
+def test_the_exit_code_follows_fail_on(
+    capsys: Capture, write_runs: WriteRuns, fail_on: str | None, code: int
 ) -> None:
-    a, b = written(runs.small(), later(runs.small()))
-    told(capsys, a, b, *(["--fail-on", fail_on] if fail_on else []), code=code)
-    told(capsys, a, a, *(["--fail-on", "regressed"] if fail_on else []), code=0)
+    a, b = write_runs(runs.small(), later(runs.small()))
+    compare(capsys, a, b, *(["--fail-on", fail_on] if fail_on else []), code=code)
+    compare(capsys, a, a, *(["--fail-on", "regressed"] if fail_on else []), code=0)
 
 
 def on_another_machine(run: RunRecord, factor: float) -> RunRecord:
-    """The same code, where all of it takes this many times as long."""
+    """Return the run of the same code on a machine that takes ``factor`` times as long."""
     cells, controls = (
-        tuple(scaled(record, factor) for record in found) for found in (run.cells, run.controls)
+        tuple(scaled(record, factor) for record in records) for records in (run.cells, run.controls)
     )
     return replace(later(run), cells=cells, controls=controls)
 
 
 @pytest.mark.parametrize("factor", [1.5, 1 / 1.5])
-def test_a_reference_beyond_drift_is_told_with_its_figure_and_never_fails_as_regressed(
-    capsys: Capture, written: Written, factor: float
+def test_a_reference_beyond_drift_makes_every_cell_inconclusive(
+    capsys: Capture, write_runs: WriteRuns, factor: float
 ) -> None:
-    a, b = written(runs.small(), on_another_machine(runs.small(), factor))
+    a, b = write_runs(runs.small(), on_another_machine(runs.small(), factor))
     for fail_on, code in (("regressed", 0), ("inconclusive", 3), ("regressed,inconclusive", 3)):
-        told(capsys, a, b, "--fail-on", fail_on, code=code)
-    text = " ".join(told(capsys, a, b).split())
+        compare(capsys, a, b, "--fail-on", fail_on, code=code)
+    text = " ".join(compare(capsys, a, b).split())
     (why,) = (part for part in text.split(". ") if part.startswith("Every verdict is inconclusive"))
     for batch_size in (1, 8):
         reference = f"torchvision eager (fp32, batch {batch_size}, infer, cpu)"
         assert f"{reference} takes {factor:.3f} times as long in B as in A" in why
     after = text[text.index(why) + len(why) :]
     assert after.index("nox -s gate -- --base REV") < after.index("fp32, batch 1, infer, cpu")
-    assert "Advice goes by" not in text
+    assert "Advice is based on" not in text
     assert "Cells compared: 5 inconclusive." in text
-    rows = json.loads(told(capsys, a, b, "--format", "json"))
+    rows = json.loads(compare(capsys, a, b, "--format", "json"))
     compared = [row for row in rows if row["status"] == "compared"]
     assert all(row["reference_beyond_drift"] for row in compared)
     assert {row["advice"] for row in compared} == {"inconclusive"}
 
 
-def test_another_cpu_of_the_same_brand_is_refused_unless_it_may_differ(
-    capsys: Capture, written: Written
+def test_another_cpu_of_the_same_brand_is_refused_unless_allowed(
+    capsys: Capture, write_runs: WriteRuns
 ) -> None:
     run = runs.small()
-    a, b = written(
+    a, b = write_runs(
         *(
             replace(run, environment={**run.environment, "cpu": "AMD EPYC", "cpu_family": family})
             for family in (26, 25)
         )
     )
     sentence = "cpu_family is 26 in A and 25 in B"
-    assert f"{sentence}. To compare them nevertheless: --across machine" in refused(capsys, a, b)
-    assert f"Allowed to differ: {sentence}." in told(capsys, a, b, "--across", "machine")
+    assert f"{sentence}. To compare them anyway: --across machine" in refused(capsys, a, b)
+    assert f"Allowed to differ: {sentence}." in compare(capsys, a, b, "--across", "machine")
 
 
-def test_what_may_differ_is_told(capsys: Capture, written: Written) -> None:
+def test_allowed_differences_are_reported(capsys: Capture, write_runs: WriteRuns) -> None:
     run = runs.small()
     newer = replace(run, environment={**run.environment, "torch": "2.12.0"})
-    a, b = written(run, newer)
+    a, b = write_runs(run, newer)
     sentence = "torch is '2.11.0' in A and '2.12.0' in B"
     assert sentence in refused(capsys, a, b)
-    text = told(capsys, a, b, "--across", "torch,driver")
+    text = compare(capsys, a, b, "--across", "torch,driver")
     assert f"Allowed to differ: {sentence}." in text
-    assert "What differs between the runs acts on the reference too. Advice goes by the" in text
+    assert (
+        "The differences between the runs affect the reference too. Advice is based on the" in text
+    )
 
 
-def test_another_counter_of_macs_is_told(capsys: Capture, written: Written) -> None:
+def test_another_counter_of_macs_is_reported(capsys: Capture, write_runs: WriteRuns) -> None:
     run = runs.small()
     cells = (
-        replace(one, cost={**one.cost, "counter": "formulas 1"} if one.has_figures else one.cost)
-        for one in run.cells
+        replace(
+            record,
+            cost={**record.cost, "counter": "formulas 1"} if record.has_figures else record.cost,
+        )
+        for record in run.cells
     )
-    a, b = written(run, replace(run, cells=tuple(cells)))
-    assert "formulas 1 in B" in told(capsys, a, b, "--format", "markdown")
-    assert "formulas 1" not in told(capsys, a, a, "--format", "markdown")
+    a, b = write_runs(run, replace(run, cells=tuple(cells)))
+    assert "formulas 1 in B" in compare(capsys, a, b, "--format", "markdown")
+    assert "formulas 1" not in compare(capsys, a, a, "--format", "markdown")
 
 
-def test_dtypes_are_compared_side_by_side(capsys: Capture, written: Written) -> None:
+def test_dtypes_can_be_compared_across_runs(capsys: Capture, write_runs: WriteRuns) -> None:
     run = runs.small()
     cells, controls = (
-        tuple(replace(one, cell=replace(one.cell, dtype="bf16")) for one in found)
-        for found in (run.cells, run.controls)
+        tuple(replace(record, cell=replace(record.cell, dtype="bf16")) for record in records)
+        for records in (run.cells, run.controls)
     )
-    a, b = written(run, replace(run, cells=cells, controls=controls))
+    a, b = write_runs(run, replace(run, cells=cells, controls=controls))
     assert "--across dtype" in refused(capsys, a, b)
-    text = told(capsys, a, b, "--across", "dtype")
+    text = compare(capsys, a, b, "--across", "dtype")
     assert "fp32 → bf16, batch 1, infer, cpu" in text
-    assert "What differs between the runs acts on the reference too." in text
+    assert "The differences between the runs affect the reference too." in text
 
 
-def test_the_warnings_of_each_run_are_repeated(capsys: Capture, written: Written) -> None:
+def test_the_warnings_of_each_run_are_repeated(capsys: Capture, write_runs: WriteRuns) -> None:
     run = runs.small()
     off = replace(run, controls=(scaled(run.controls[0], 1.25), run.controls[1]))
-    a, b = written(run, off)
-    text = " ".join(told(capsys, a, b).split())
+    a, b = write_runs(run, off)
+    text = " ".join(compare(capsys, a, b).split())
     assert "Warning, B: fp32/b1/infer/cpu: do not trust these figures" in text
     assert "Warning, A" not in text
-    assert "2 inconclusive" in text  # the other group's are not
+    assert "2 inconclusive" in text  # the other group's cells are not inconclusive
 
 
-def test_without_a_reference_it_says_why_the_latency_decides(
-    capsys: Capture, written: Written
+def test_without_a_common_reference_the_latency_decides(
+    capsys: Capture, write_runs: WriteRuns
 ) -> None:
     run = runs.small()
-    a, b = written(run, replace(run, controls=()))
-    assert "The runs have no measured reference in common" in told(capsys, a, b)
+    a, b = write_runs(run, replace(run, controls=()))
+    assert "The runs have no measured reference in common" in compare(capsys, a, b)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +256,12 @@ def test_without_a_reference_it_says_why_the_latency_decides(
         (["--fail-on", "regresed"], "did you mean 'regressed'? known: regressed, inconclusive"),
     ],
 )
-def test_an_unknown_name_is_one_line(
-    capsys: Capture, written: Written, arguments: list[str], part: str
+def test_an_unknown_name_exits_with_one_line(
+    capsys: Capture, write_runs: WriteRuns, arguments: list[str], part: str
 ) -> None:
-    assert part in refused(capsys, *written(runs.small(), runs.small()), *arguments)
+    assert part in refused(capsys, *write_runs(runs.small(), runs.small()), *arguments)
 
 
-def test_a_missing_file_is_one_line(capsys: Capture, written: Written) -> None:
-    (a,) = written(runs.small())
+def test_a_missing_file_exits_with_one_line(capsys: Capture, write_runs: WriteRuns) -> None:
+    (a,) = write_runs(runs.small())
     assert "no-such-run.json" in refused(capsys, a, "no-such-run.json")

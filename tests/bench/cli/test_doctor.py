@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("state", "code"), [(Severity.SPOILS, 0), (Severity.LIMITS, 0), (Severity.PREVENTS, 1)]
 )
-def test_what_prevents_measuring_has_an_exit_code(
+def test_only_a_finding_that_prevents_measuring_fails(
     state: Severity, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     finding = Finding(what="worker", found="none", state=state, advice="start one")
@@ -26,13 +26,13 @@ def test_what_prevents_measuring_has_an_exit_code(
     assert row == {"what": "worker", "found": "none", "state": state, "advice": "start one"}
 
 
-def test_a_device_that_is_not_there_is_refused(capsys: Capture) -> None:
+def test_an_unknown_device_is_refused(capsys: Capture) -> None:
     assert cli.main(["doctor", "--device", "tpu"]) == 2
     assert "no device is called 'tpu'" in capsys.readouterr().err
 
 
-def test_every_gpu_is_looked_at() -> None:
-    """On two that are played, the second of which somebody uses."""
+def test_every_gpu_is_examined() -> None:
+    """There are two simulated GPUs, and another process uses the second."""
     ended = subprocess.run(
         [sys.executable, "-m", "bench", "doctor", "--device=cuda:all", "--format=csv"],
         cwd=rehearsal.ROOT,

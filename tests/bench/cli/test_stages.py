@@ -29,7 +29,7 @@ def printed(capsys: Capture, *arguments: str) -> str:
 
 
 def refused(capsys: Capture, *arguments: str) -> str:
-    """The one line on stderr that a wrong request gets, before anything is measured."""
+    """Run an invalid request, which measures nothing, and return its single line on stderr."""
     assert main(["stages", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -38,10 +38,10 @@ def refused(capsys: Capture, *arguments: str) -> str:
     return err
 
 
-def test_it_prints_and_writes_a_row_for_every_stage(tmp_path: Path, capsys: Capture) -> None:
+def test_every_stage_is_printed_and_written_as_a_row(tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "new" / "reports"
-    given = (PLAIN, *SMALL, "--mode", "channels_last+eager", "--batch-size", "3")
-    out = printed(capsys, *given, "--report-dir", str(folder))
+    arguments = (PLAIN, *SMALL, "--mode", "channels_last+eager", "--batch-size", "3")
+    out = printed(capsys, *arguments, "--report-dir", str(folder))
     rows = list(csv.DictReader((folder / store.FILE).read_text().splitlines()))
     assert [row["stage"] for row in rows] == ROWS
     assert {row["mode"] for row in rows} == {"channels_last"}
@@ -55,7 +55,7 @@ def test_it_prints_and_writes_a_row_for_every_stage(tmp_path: Path, capsys: Capt
     assert "batch 3" in out
 
 
-def test_for_programs_it_prints_rows_alone(capsys: Capture) -> None:
+def test_json_has_only_the_rows(capsys: Capture) -> None:
     rows = json.loads(printed(capsys, PLAIN, PLAIN, *SMALL, "--format", "json"))
     assert [row["stage"] for row in rows] == ROWS
     assert [row["branch"] for row in rows] == [""] * len(ROWS)
@@ -63,9 +63,9 @@ def test_for_programs_it_prints_rows_alone(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("mode", ["compile", "compile+channels_last"])
-def test_compiled_code_is_refused_with_the_reason(capsys: Capture, mode: str) -> None:
+def test_compiled_modes_are_refused_with_the_reason(capsys: Capture, mode: str) -> None:
     line = refused(capsys, "googlenet", "--mode", mode)
-    assert f"mode '{mode}' cannot be told apart by stages honestly: Inductor fuses" in line
+    assert f"the time of mode '{mode}' cannot be divided among stages: Inductor fuses" in line
     assert "use eager" in line
 
 
@@ -83,13 +83,13 @@ def test_compiled_code_is_refused_with_the_reason(capsys: Capture, mode: str) ->
         (("googlenet", "--sets", "0"), "--sets must be at least 1, not 0"),
     ],
 )
-def test_a_wrong_request_is_one_line(
+def test_an_invalid_request_exits_with_one_line(
     capsys: Capture, arguments: tuple[str, ...], part: str
 ) -> None:
     assert part in refused(capsys, *arguments)
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_measuring(
+def test_a_folder_that_cannot_be_created_is_refused_before_measuring(
     tmp_path: Path, capsys: Capture
 ) -> None:
     file = tmp_path / "file"
@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_measuring(
     assert f"cannot write to {file / 'reports'}: Not a directory" in line
 
 
-def test_images_too_small_are_told_with_their_size(capsys: Capture) -> None:
+def test_too_small_images_are_refused_with_their_size(capsys: Capture) -> None:
     assert main(["stages", "googlenet", "--image-size", "30", "--device", "cpu"]) == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -17,35 +17,35 @@ COOL = CardReading(
 HOT = CardReading(temperature_c=92, reasons=("sw_thermal", "power_cap"))
 
 
-def test_a_free_card_is_fine_throughout() -> None:
-    who, state, others = card.known("cuda:0", FACTS, COOL, ())
-    assert who.found == "NVIDIA H200, driver 595.45, GPU-1"
+def test_all_findings_of_a_free_card_are_fine() -> None:
+    identity, state, others = card.known("cuda:0", FACTS, COOL, ())
+    assert identity.found == "NVIDIA H200, driver 595.45, GPU-1"
     assert state.found == "SM clock 1,500 of 1,980 MHz, power 80 of 700 W, 31 °C"
-    assert others.found == "nobody"
-    assert {one.state for one in (who, state, others)} == {Severity.FINE}
+    assert others.found == "none"
+    assert {finding.state for finding in (identity, state, others)} == {Severity.FINE}
 
 
-def test_a_hot_card_spoils_and_others_prevent() -> None:
+def test_hot_card_spoils_figures_and_other_processes_prevent_measuring() -> None:
     _, state, others = card.known("cuda", FACTS, HOT, ("process 7", "process 8"))
-    assert state.found == "92 °C, slowed down for sw thermal, power cap"
+    assert state.found == "92 °C, slowed down because of sw thermal, power cap"
     assert state.state is Severity.SPOILS
     assert others.found == "process 7; process 8"
     assert others.state is Severity.PREVENTS
     assert "--allow-shared" in others.advice
 
 
-def test_a_card_at_its_power_limit_is_as_it_was_bought() -> None:
+def test_card_at_its_power_limit_is_fine() -> None:
     _, state, _ = card.known("cuda", FACTS, CardReading(reasons=("power_cap",)), ())
     assert state.state is Severity.FINE
 
 
-def test_a_divided_card_and_one_that_tells_nothing() -> None:
-    who, state, others = card.known("cuda", {"mig": True, "mps_seen": True}, CardReading(), ())
-    assert who.found.startswith("divided by MIG: clocks")
-    assert who.found.endswith("a sign of MPS")
-    assert state.found == others.found == "not told"
+def test_divided_card_without_readings_is_described() -> None:
+    identity, state, others = card.known("cuda", {"mig": True, "mps_seen": True}, CardReading(), ())
+    assert identity.found.startswith("divided by MIG: clocks")
+    assert identity.found.endswith("a sign of MPS was seen")
+    assert state.found == others.found == "unknown"
 
 
-def test_what_is_not_known_spoils_and_what_is_refused_prevents() -> None:
+def test_unknown_card_spoils_figures_and_refused_card_prevents_measuring() -> None:
     assert card.unknown("cuda", "nvidia-ml-py is not installed").state is Severity.SPOILS
     assert card.refused("cuda", "it is in compute mode prohibited").state is Severity.PREVENTS

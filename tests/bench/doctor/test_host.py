@@ -5,26 +5,30 @@ from bench.doctor.finding import Finding, Severity
 
 
 @pytest.mark.parametrize(
-    ("finding", "state", "says"),
+    ("finding", "state", "text"),
     [
         (host.load(0.15, 0.15), Severity.FINE, "0.15 CPUs"),
         (host.load(0.16, 0.15), Severity.SPOILS, "voided above 0.15"),
         (host.stolen(0.02), Severity.FINE, "2.0%"),
         (host.stolen(0.5), Severity.SPOILS, "50.0%"),
         (host.quota(None, 8, on_gpu=False), Severity.FINE, "none"),
-        (host.quota(8.0, 8, on_gpu=False), Severity.FINE, "8 CPUs' time"),
+        (host.quota(8.0, 8, on_gpu=False), Severity.FINE, "the time of 8 CPUs"),
         (host.quota(1.5, 2, on_gpu=False), Severity.SPOILS, "OMP_NUM_THREADS=1"),
         (host.quota(1.5, 1, on_gpu=False), Severity.FINE, "for 1 threads"),
-        (host.quota(0.5, 2, on_gpu=False), Severity.SPOILS, "iteration: give it more CPUs"),
-        (host.quota(2.0, 4, on_gpu=True), Severity.SPOILS, "iteration: give it more CPUs"),
+        (host.quota(0.5, 2, on_gpu=False), Severity.SPOILS, "iteration: raise the quota"),
+        (host.quota(2.0, 4, on_gpu=True), Severity.SPOILS, "iteration: raise the quota"),
         (host.governors(["performance"] * 2), Severity.FINE, "performance"),
         (host.governors(["performance", "schedutil"]), Severity.SPOILS, "performance, schedutil"),
         (host.huge_pages("always [madvise] never", ("glibc", "2.35")), Severity.FINE, "madvise"),
-        (host.huge_pages("always [madvise] never", ("glibc", "2.4")), Severity.SPOILS, "2.35 on"),
+        (
+            host.huge_pages("always [madvise] never", ("glibc", "2.4")),
+            Severity.SPOILS,
+            "2.35 or later",
+        ),
         (host.huge_pages("always [madvise] never", ("", "")), Severity.SPOILS, "unknown"),
         (host.huge_pages("[always] madvise never", ("", "")), Severity.FINE, "always"),
         (host.huge_pages("always madvise [never]", ("glibc", "2.36")), Severity.SPOILS, "never"),
-        (host.accounts(True), Severity.FINE, "kept"),
+        (host.accounts(True), Severity.FINE, "available"),
         (host.accounts(False), Severity.SPOILS, "--sets"),
         (host.memory(4 * 2**30), Severity.FINE, "4.0 GiB"),
         (host.memory(2**30), Severity.SPOILS, "1.0 GiB"),
@@ -35,19 +39,21 @@ from bench.doctor.finding import Finding, Severity
         (host.headers("/include/Python.h", are_there=True), Severity.FINE, "/include"),
         (host.headers("/include/Python.h", are_there=False), Severity.LIMITS, "python3-dev"),
         (host.cache("/here", None), Severity.FINE, "/here"),
-        (host.cache("/tmp/x", None, is_users=False), Severity.FINE, "no home can be written"),  # noqa: S108 - not opened
+        (host.cache("/tmp/x", None, is_users=False), Severity.FINE, "no home folder is writable"),  # noqa: S108 - not opened
         (host.cache("/here", "Read-only file system"), Severity.LIMITS, "Read-only"),
         (host.unused_card(), Severity.LIMITS, "--gpus all"),
     ],
 )
-def test_a_reading_is_well_or_not(finding: Finding | None, state: Severity, says: str) -> None:
+def test_reading_has_the_expected_severity(
+    finding: Finding | None, state: Severity, text: str
+) -> None:
     assert finding is not None
     assert finding.state is state
-    assert says in f"{finding.found} {finding.advice}"
+    assert text in f"{finding.found} {finding.advice}"
     assert bool(finding.advice) is (state is not Severity.FINE)
 
 
-def test_what_a_system_does_not_have_is_no_finding() -> None:
+def test_missing_property_of_the_system_is_not_a_finding() -> None:
     assert host.stolen(None) is None
     assert host.governors([]) is None
     assert host.huge_pages(None, ("glibc", "2.36")) is None

@@ -1,4 +1,4 @@
-"""Runs for tests: their plans, what watches them, and machines that are quiet or busy."""
+"""Helpers for tests of runs: plans, progress observers, and fake load meters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from bench.records.record import Failure
 
 
 class Watcher:
-    """A progress that remembers what it was told."""
+    """A progress observer that records all calls."""
 
     def __init__(self) -> None:
         self.phases: list[tuple[str, int]] = []
@@ -29,7 +29,7 @@ class Watcher:
     def advance(self, what: str) -> None:
         self.advances[-1].append(what)
 
-    def more(self, steps: int, why: str) -> None:
+    def add_steps(self, steps: int, why: str) -> None:
         self.extended.append((steps, why))
 
     def note(self, what: str) -> None:
@@ -40,7 +40,7 @@ class Watcher:
 
 
 class Clock(Watcher):
-    """Time passes with each group's set alone, ten seconds."""
+    """A clock that advances by ten seconds for each set of a group, and only then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class Clock(Watcher):
 
 
 class Quiet:
-    """A machine on which nothing else runs, whatever runs on this one."""
+    """A load meter that never reports foreign load."""
 
     def read(self, pids: Iterable[int]) -> CpuTimes:
         return CpuTimes(at_s=0.0, busy_s=0.0, own_s=dict.fromkeys(pids, 0.0))
 
 
 class Busy:
-    """A machine on which others keep a CPU busy in the rounds told."""
+    """A load meter that reports a foreign busy CPU in each pair of readings whose flag is set."""
 
     def __init__(self, busy: Iterable[bool]) -> None:
         self._busy = iter(busy)
@@ -91,8 +91,8 @@ def cell(factory: str, batch_size: int = 1) -> Cell:
     )
 
 
-def plan(*cells: Cell, sets: int = 1, rounds: int | None = 3, **given: Any) -> Plan:
-    """A plan that adds no sets for precision."""
+def plan(*cells: Cell, sets: int = 1, rounds: int | None = 3, **overrides: Any) -> Plan:
+    """Return a plan that adds no sets for precision."""
     return Plan(
         cells=cells,
         **{
@@ -103,19 +103,20 @@ def plan(*cells: Cell, sets: int = 1, rounds: int | None = 3, **given: Any) -> P
             "budget_s": None,
             "seed": 5,
             "image_size": 32,
-            **given,
+            **overrides,
         },
     )
 
 
-def run(found: Plan, launcher: Launcher, watcher: Watcher | None = None, **given: Any) -> Run:
-    return Run(found, launcher, watcher or Watcher(), **{"meter": Quiet(), **given})
+def run(request: Plan, launcher: Launcher, watcher: Watcher | None = None, **options: Any) -> Run:
+    return Run(request, launcher, watcher or Watcher(), **{"meter": Quiet(), **options})
 
 
-def record_of(outcome: Outcome, found: Cell) -> Any:
+def record_of(outcome: Outcome, target: Cell) -> Any:
     records = {record.cell: record for record in (*outcome.records(), *outcome.controls())}
-    return records[found]
+    return records[target]
 
 
-def visited(outcome: Outcome, found: Cell) -> list[tuple[int, int]]:
-    return [(v.set_index, v.round_index) for v in record_of(outcome, found).visits]
+def visited(outcome: Outcome, target: Cell) -> list[tuple[int, int]]:
+    """Return the (set, round) of each visit of a cell."""
+    return [(v.set_index, v.round_index) for v in record_of(outcome, target).visits]

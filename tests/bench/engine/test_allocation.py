@@ -3,7 +3,7 @@ import pytest
 from bench.engine import allocation
 
 
-def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
+def test_a_set_measures_for_effort_times_its_start_time() -> None:
     assert allocation.rounds(1.0, importing_s=0.0, set_s=6.0, round_s=0.3, workers=7) == 20
     assert allocation.rounds(1.0, importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 30
     assert allocation.rounds(0.5, importing_s=3.0, set_s=6.0, round_s=0.3, workers=7) == 15
@@ -12,17 +12,17 @@ def test_a_set_measures_for_as_long_as_it_took_to_start() -> None:
 @pytest.mark.parametrize(
     ("set_s", "round_s", "expected"),
     [
-        (0.0, 1.0, allocation.LEAST),
-        (6.0, 60.0, allocation.LEAST),
-        (6.0, 0.0, allocation.MOST),
-        (6.0, 1e-5, allocation.MOST),
+        (0.0, 1.0, allocation.MIN_ROUNDS),
+        (6.0, 60.0, allocation.MIN_ROUNDS),
+        (6.0, 0.0, allocation.MAX_ROUNDS),
+        (6.0, 1e-5, allocation.MAX_ROUNDS),
     ],
 )
-def test_there_are_bounds(set_s: float, round_s: float, expected: int) -> None:
-    found = allocation.rounds(1.0, importing_s=0.0, set_s=set_s, round_s=round_s, workers=99)
-    assert found == expected
+def test_the_number_of_rounds_is_bounded(set_s: float, round_s: float, expected: int) -> None:
+    rounds = allocation.rounds(1.0, importing_s=0.0, set_s=set_s, round_s=round_s, workers=99)
+    assert rounds == expected
 
 
-def test_a_slow_start_counts_in_part() -> None:
-    found = allocation.rounds(1.0, importing_s=60.0, set_s=100.0, round_s=0.5, workers=7)
-    assert found == round((allocation.MOST_IMPORT_S + 7 * allocation.MOST_START_S) / 0.5)
+def test_a_slow_start_counts_only_up_to_a_limit() -> None:
+    rounds = allocation.rounds(1.0, importing_s=60.0, set_s=100.0, round_s=0.5, workers=7)
+    assert rounds == round((allocation.MAX_IMPORT_S + 7 * allocation.MAX_START_S) / 0.5)

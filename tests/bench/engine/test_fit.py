@@ -3,60 +3,60 @@ from dataclasses import replace
 import pytest
 
 from bench.engine import fit
-from bench.engine.fit import MOST, RESOLUTION
-from bench.engine.fitting import judged
+from bench.engine.fit import MAX_BATCH_SIZE, RESOLUTION
+from bench.engine.fitting import judge
 from bench.records.record import Attempt, Fit
 from tests.bench import runs
 
 
-def tried(largest: int) -> tuple[Attempt, ...]:
+def attempts_for(largest: int) -> tuple[Attempt, ...]:
     return fit.search(lambda size: Attempt(batch_size=size, fits=size <= largest))
 
 
 @pytest.mark.parametrize("largest", [1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 100, 1000, 1023, 12_345])
-def test_the_largest_is_found_to_a_thirty_second_and_never_overstated(largest: int) -> None:
-    attempts = tried(largest)
-    found = Fit(cell=runs.EAGER, attempts=attempts).largest
-    assert found is not None
-    assert largest - max(1, largest // RESOLUTION) < found.batch_size <= largest
+def test_the_largest_batch_is_underestimated_by_less_than_a_thirty_second(largest: int) -> None:
+    attempts = attempts_for(largest)
+    result = Fit(cell=runs.EAGER, attempts=attempts).largest
+    assert result is not None
+    assert largest - max(1, largest // RESOLUTION) < result.batch_size <= largest
     if largest < 2 * RESOLUTION:
-        assert found.batch_size == largest
+        assert result.batch_size == largest
     sizes = [attempt.batch_size for attempt in attempts]
     assert len(set(sizes)) == len(sizes)
     assert len(sizes) <= largest.bit_length() + 1 + RESOLUTION.bit_length()
 
 
-def test_it_goes_up_by_doubling_and_never_past_twice_what_fits() -> None:
-    sizes = [attempt.batch_size for attempt in tried(100)]
+def test_sizes_double_and_never_exceed_twice_what_fits() -> None:
+    sizes = [attempt.batch_size for attempt in attempts_for(100)]
     assert sizes[:8] == [1, 2, 4, 8, 16, 32, 64, 128]
     assert max(sizes) <= 2 * 100
 
 
-def test_what_always_fits_is_not_tried_forever() -> None:
-    attempts = tried(10**9)
-    assert attempts[-1].batch_size == MOST
+def test_the_search_ends_at_the_maximum_batch_size() -> None:
+    attempts = attempts_for(10**9)
+    assert attempts[-1].batch_size == MAX_BATCH_SIZE
     assert Fit(cell=runs.EAGER, attempts=attempts).smallest_failed is None
 
 
-def test_what_never_fits_is_tried_once() -> None:
-    assert [attempt.batch_size for attempt in tried(0)] == [1]
-    assert Fit(cell=runs.EAGER, attempts=tried(0)).largest is None
+def test_only_one_attempt_is_made_if_batch_size_1_does_not_fit() -> None:
+    assert [attempt.batch_size for attempt in attempts_for(0)] == [1]
+    assert Fit(cell=runs.EAGER, attempts=attempts_for(0)).largest is None
 
 
-def test_what_fails_for_another_reason_than_memory_says_nothing_of_what_fits() -> None:
+def test_an_error_other_than_memory_ends_the_search_without_an_upper_bound() -> None:
     def attempt(size: int) -> Attempt:
         is_error = size == 8
         reason = "no kernel for so large an index" if is_error else ""
         return Attempt(batch_size=size, fits=not is_error, reason=reason, is_error=is_error)
 
-    found = Fit(cell=runs.EAGER, attempts=fit.search(attempt))
-    assert [one.batch_size for one in found.attempts] == [1, 2, 4, 8]
-    assert found.largest == found.attempts[2]
-    assert found.smallest_failed is None
-    assert found.error == found.attempts[3]
+    result = Fit(cell=runs.EAGER, attempts=fit.search(attempt))
+    assert [item.batch_size for item in result.attempts] == [1, 2, 4, 8]
+    assert result.largest == result.attempts[2]
+    assert result.smallest_failed is None
+    assert result.error == result.attempts[3]
 
 
-def test_a_batch_size_is_not_looked_for_twice() -> None:
+def test_cells_that_differ_only_in_batch_size_are_searched_once() -> None:
     measured = (runs.EAGER, replace(runs.EAGER, batch_size=8), runs.COMPILED)
     assert fit.cells(measured) == (runs.EAGER, runs.COMPILED)
 
@@ -64,9 +64,9 @@ def test_a_batch_size_is_not_looked_for_twice() -> None:
 @pytest.mark.parametrize(
     ("held_bytes", "limit_bytes", "fits"), [(5, None, True), (5, 5, True), (6, 5, False)]
 )
-def test_what_holds_more_than_it_may_does_not_fit(
+def test_an_attempt_above_the_memory_limit_does_not_fit(
     held_bytes: int, limit_bytes: int | None, fits: bool
 ) -> None:
-    attempt = judged(3, held_bytes * 2**20, limit_bytes and limit_bytes * 2**20)
+    attempt = judge(3, held_bytes * 2**20, limit_bytes and limit_bytes * 2**20)
     assert (attempt.batch_size, attempt.fits) == (3, fits)
-    assert attempt.reason == ("" if fits else "it held 6 MiB of 5 MiB (--memory)")
+    assert attempt.reason == ("" if fits else "it held 6 MiB; --memory allows 5 MiB")

@@ -58,7 +58,7 @@ def alive(pid: int) -> bool:
 
 
 def wait_until_dead(pids: list[int]) -> list[int]:
-    """The processes that are still there after a while."""
+    """Wait up to 10 s, and return the processes that are still alive."""
     for _ in range(100):
         if not any(alive(pid) for pid in pids):
             break
@@ -78,7 +78,7 @@ def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> Non
     timing = worker.request("measure", limit_s=LIMIT_S, iterations=4)
     assert len(timing["host_s"]) == 4
     assert min(timing["host_s"]) > 0
-    assert timing["back_to_back"] is None  # iterations of a CPU are that already
+    assert timing["back_to_back"] is None  # iterations on a CPU always run back to back
     again = worker.request("measure", limit_s=LIMIT_S, iterations=2, back_to_back=3)
     assert (len(again["host_s"]), again["back_to_back"]) == (2, None)
     finished = worker.request("finish", limit_s=LIMIT_S)
@@ -88,17 +88,17 @@ def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> Non
     assert wait_until_dead([worker.pid]) == []
 
 
-def test_what_a_network_prints_is_no_reply(worker: WorkerProcess) -> None:
+def test_output_of_a_network_is_not_taken_for_a_reply(worker: WorkerProcess) -> None:
     worker.request("prepare", limit_s=LIMIT_S, **request_for("prints"))
     assert "not the worker" in worker.stderr()
 
 
-def test_what_a_network_starts_reads_none_of_our_requests(worker: WorkerProcess) -> None:
+def test_child_processes_of_a_network_cannot_read_the_requests(worker: WorkerProcess) -> None:
     worker.request("prepare", limit_s=LIMIT_S, **request_for("starts_what_reads_its_input"))
     assert set(worker.stderr().splitlines()) == {"read 0 bytes"}
 
 
-def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: WorkerProcess) -> None:
+def test_an_error_has_type_first_line_and_stderr_of_the_exception(worker: WorkerProcess) -> None:
     worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_warmed_up"))
     with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
         worker.request("warm_up", limit_s=LIMIT_S)
@@ -109,7 +109,7 @@ def test_an_exception_is_told_with_its_type_first_line_and_stderr(worker: Worker
     assert 'raise ValueError("broke' in frame[-1]
 
 
-def test_where_a_factory_raised_is_told(worker: WorkerProcess) -> None:
+def test_an_error_in_a_factory_has_its_source_line(worker: WorkerProcess) -> None:
     with pytest.raises(WorkerError) as caught:
         worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_built"))
     where, line = caught.value.stderr.splitlines()
@@ -122,13 +122,15 @@ def test_where_a_factory_raised_is_told(worker: WorkerProcess) -> None:
     [
         ("raises_when_called", "error", "IndexError: no such layer"),
         ("raises_when_built", "request", r"\(\) raised RuntimeError: no such weights"),
-        ("needs_a_petabyte_to_be_built", "out_of_memory", "out of memory: 4,294,967,296 MiB more"),
+        ("needs_a_petabyte_to_be_built", "out_of_memory", "tried to allocate 4,294,967,296 MiB"),
         ("answers_wrongly", "wrong_answer", "the output differs from call to call, by "),
-        ("needs_a_petabyte", "out_of_memory", "out of memory: 4,294,967,296 MiB more"),
-        ("is_no_factory", "request", "cannot take 'is_no_factory'"),
+        ("needs_a_petabyte", "out_of_memory", "tried to allocate 4,294,967,296 MiB"),
+        ("is_no_factory", "request", "cannot import 'is_no_factory'"),
     ],
 )
-def test_kinds_of_failure(worker: WorkerProcess, factory: str, kind: str, words: str) -> None:
+def test_each_failure_has_the_expected_kind_and_message(
+    worker: WorkerProcess, factory: str, kind: str, words: str
+) -> None:
     with pytest.raises(WorkerError, match=words) as caught:
         worker.request("prepare", limit_s=LIMIT_S, **request_for(factory))
     assert caught.value.kind == kind
@@ -146,7 +148,7 @@ def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProces
     ("devices", "answers", "kind"),
     [(1, False, Spawner), (1, True, ForkServer), (0, False, ForkServer)],
 )
-def test_no_worker_is_forked_from_what_may_have_begun_cuda(
+def test_workers_are_forked_only_if_the_server_cannot_have_initialised_cuda(
     devices: int, answers: bool, kind: type[Launcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "devices", lambda: devices)
@@ -157,8 +159,8 @@ def test_no_worker_is_forked_from_what_may_have_begun_cuda(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 @pytest.mark.parametrize("imports", [(), ("torchvision",), ("bench.worker.preload",)])
-def test_what_is_imported_for_workers_leaves_cuda_to_them(imports: tuple[str, ...]) -> None:
-    """Where NVML answers; PyTorch then counts devices without CUDA, however often it is asked."""
+def test_imports_of_the_fork_server_do_not_initialise_cuda(imports: tuple[str, ...]) -> None:
+    """With NVML, PyTorch counts devices without initialising CUDA."""
     code = (
         "import importlib, os, sys, torch\n"
         "torch.cuda._device_count_nvml = lambda: 1\n"
@@ -172,7 +174,7 @@ def test_what_is_imported_for_workers_leaves_cuda_to_them(imports: tuple[str, ..
 
 
 @pytest.mark.parametrize("ahead", [1, 2])
-def test_a_renewed_server_shares_nothing_with_the_one_before(ahead: int) -> None:
+def test_a_renewed_launcher_uses_a_new_server_and_ends_the_old_one(ahead: int) -> None:
     with ForkServer(for_workers(os.environ), ahead=ahead) as server:
         worker = server.launch()
         before = {*server.pids, worker.pid} - {os.getpid()}
@@ -186,26 +188,26 @@ def test_a_renewed_server_shares_nothing_with_the_one_before(ahead: int) -> None
         other.close()
 
 
-def test_servers_are_started_ahead_and_all_end() -> None:
-    me = psutil.Process()
-    others = set(me.children())
+def test_servers_are_started_ahead_and_end_with_the_launcher() -> None:
+    parent = psutil.Process()
+    before = set(parent.children())
 
     def started() -> set[psutil.Process]:
-        return set(me.children()) - others
+        return set(parent.children()) - before
 
     with ForkServer(for_workers(os.environ), ahead=2) as server:
         first, second = started()
         assert server.pids[1] in {first.pid, second.pid}
         server.renew()
-        (left,) = started()
-        assert server.pids == (os.getpid(), left.pid)
+        (remaining,) = started()
+        assert server.pids == (os.getpid(), remaining.pid)
         server.renew()
-        assert left not in started()
+        assert remaining not in started()
         assert len(started()) == 2
     assert not started()
 
 
-def test_a_dead_worker_is_told_with_its_signal(launcher: Launcher) -> None:
+def test_the_error_for_a_dead_worker_names_the_signal(launcher: Launcher) -> None:
     worker = launcher.launch()
     worker.request("describe", limit_s=LIMIT_S, device="cpu")
     os.kill(worker.pid, signal.SIGKILL)
@@ -226,13 +228,13 @@ def test_a_missing_device_is_a_wrong_request(worker: WorkerProcess) -> None:
     import torch
 
     if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device here")
+        pytest.skip("this machine has a CUDA device")
     with pytest.raises(WorkerError, match="use --device cpu") as caught:
         worker.request("describe", limit_s=LIMIT_S, device="cuda")
     assert caught.value.kind == "request"
 
 
-def test_an_interpreter_that_cannot_start_says_so(tmp_path: Path) -> None:
+def test_an_interpreter_that_fails_is_reported_with_its_status_and_stderr(tmp_path: Path) -> None:
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho no torch here >&2\nexit 3\n")
     broken.chmod(0o755)
@@ -263,7 +265,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("kind", ["fork", "spawn"])
-def test_workers_end_with_their_parent_the_idle_one_and_the_busy_one(kind: str) -> None:
+def test_idle_and_busy_workers_end_with_their_parent(kind: str) -> None:
     hanging = json.dumps(request_for("hangs"))
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, kind, hanging], stdout=subprocess.PIPE, text=True
@@ -278,16 +280,16 @@ def test_workers_end_with_their_parent_the_idle_one_and_the_busy_one(kind: str) 
     assert wait_until_dead(pids) == []
 
 
-def test_our_own_processes_are_this_one_and_the_server(fork_server: Launcher) -> None:
+def test_pids_are_those_of_this_process_and_the_server(fork_server: Launcher) -> None:
     server = psutil.Process(os.getpid()).children()
     assert fork_server.pids[0] == os.getpid()
     assert fork_server.pids[1] in {process.pid for process in server}
     assert Spawner({}).pids == (os.getpid(),)
 
 
-def test_workers_stay_on_the_cpus_given() -> None:
-    one = {min(os.sched_getaffinity(0))}
-    with ForkServer(for_workers(os.environ), cpus=one) as server:
+def test_workers_run_only_on_the_requested_cpus() -> None:
+    cpus = {min(os.sched_getaffinity(0))}
+    with ForkServer(for_workers(os.environ), cpus=cpus) as server:
         worker = server.launch()
-        assert os.sched_getaffinity(worker.pid) == one
+        assert os.sched_getaffinity(worker.pid) == cpus
         worker.close()

@@ -7,15 +7,15 @@ from bench.machine.memory_budget import MemoryBudget
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run, visited
 
 
-def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> None:
+def test_the_memory_limit_bounds_the_number_of_live_workers(fork_server: Launcher) -> None:
     cells = [cell(name) for name in ("works", "prints", "drops_out", "slow")]
     watcher = Watcher()
-    # Less than any two workers hold: each wave is the reference, its control, and one more.
+    # Less than any two workers hold: each wave is the reference, its control and one more cell.
     limited = plan(*cells, sets=2, rounds=2, memory_bytes=1)
     outcome = run(limited, fork_server, watcher).measure()
-    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
-    for one in cells[1:]:
-        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(own,) for own in cells[1:]]
+    for own in cells[1:]:
+        assert visited(outcome, own) == [(s, r) for s in range(2) for r in range(2)]
     assert len(visited(outcome, cells[0])) == 3 * 2 * 2
     assert not outcome.failures
     assert any("measured in 3 waves" in note for note in watcher.notes)
@@ -23,50 +23,54 @@ def test_memory_bounds_how_many_are_alive_together(fork_server: Launcher) -> Non
     assert sum("is more than the 0 MiB of --memory" in note for note in outcome.notes) == 1
 
 
-def test_memory_that_is_enough_is_not_told_of(fork_server: Launcher) -> None:
+def test_sufficient_memory_adds_no_note(fork_server: Launcher) -> None:
     limited = plan(cell("works"), cell("prints"), sets=1, rounds=1, memory_bytes=1 << 40)
     assert run(limited, fork_server).measure().notes == []
 
 
-def test_running_out_of_memory_makes_the_wave_smaller(fork_server: Launcher) -> None:
+def test_running_out_of_memory_splits_the_wave(fork_server: Launcher) -> None:
     cells = [cell("works"), cell("needs_much"), cell("needs_much_too")]
     watcher = Watcher()
     outcome = run(plan(*cells, sets=2, rounds=2), fork_server, watcher).measure()
     assert not outcome.failures
     waves = [wave.own for wave in outcome.waves[cells[0].group]]
     assert len(waves) == 2
-    assert set(waves) == {(cells[1],), (cells[2],)}  # whichever was warmed up first
-    for one in cells[1:]:
-        assert visited(outcome, one) == [(s, r) for s in range(2) for r in range(2)]
+    assert set(waves) == {(cells[1],), (cells[2],)}  # the order depends on the warm-up
+    for own in cells[1:]:
+        assert visited(outcome, own) == [(s, r) for s in range(2) for r in range(2)]
     assert any("ran out" in note for note in outcome.notes)
 
 
-def test_a_wave_that_memory_holds_no_longer_is_measured_anew_with_all_comparisons(
+def test_a_wave_that_no_longer_fits_into_memory_is_split_and_keeps_its_anchors(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = [cell(name) for name in ("works", "prints", "drops_out", "slow", "needs_much")]
     watcher = Watcher()
 
-    def holds_another(_room: MemoryBudget, _group: str, *, live: int, starting: int) -> bool:
-        """In the second set memory is short."""
+    def holds_another(_budget: MemoryBudget, _group: str, *, live: int, starting: int) -> bool:
+        """Return whether another worker fits: from the second set on, only three do."""
         del starting
         return live < 3 or watcher.phases[-1][0].startswith("set 1")
 
     monkeypatch.setattr(MemoryBudget, "holds_another", holds_another)
     outcome = run(plan(*cells, sets=3, rounds=2), fork_server, watcher).measure()
-    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(one,) for one in cells[1:]]
-    records = [record_of(outcome, one) for one in (*cells, replace(cells[0], control=True))]
-    reference, *others, control = ({visit.key for visit in record.visits} for record in records)
+    assert [wave.own for wave in outcome.waves[cells[0].group]] == [(own,) for own in cells[1:]]
+    records = [record_of(outcome, member) for member in (*cells, replace(cells[0], control=True))]
+    reference, *cells_of_waves, control = (
+        {visit.key for visit in record.visits} for record in records
+    )
     assert control == reference
-    for other in others:
+    for other in cells_of_waves:
         assert other <= reference
         assert {(s, r) for s, _, r in other} == {(s, r) for s in range(3) for r in range(2)}
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_what_does_not_fit_is_a_failed_cell_with_the_sizes(fork_server: Launcher) -> None:
+def test_running_out_of_gpu_memory_fails_the_cell_and_names_the_sizes(
+    fork_server: Launcher,
+) -> None:
     greedy = replace(cell("takes_gibibytes_on_its_device", batch_size=4096), device="cuda")
     outcome = run(plan(greedy, rounds=1), fork_server).measure()
     failure = outcome.failures[greedy.id]
     assert failure.kind == "out_of_memory"
-    assert "4,194,304 MiB more were asked for" in failure.message
+    assert "tried to allocate 4,194,304 MiB" in failure.message

@@ -23,19 +23,19 @@ Kills = Callable[[int], None]
 
 @pytest.fixture
 def kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kills:
-    """What the system says of how many processes it has killed for want of memory."""
+    """Return a function that sets the system's count of processes killed for lack of memory."""
     path = tmp_path / "vmstat"
     monkeypatch.setattr(memory_budget, "_VMSTAT", path)
 
-    def tell(count: int) -> None:
+    def set_count(count: int) -> None:
         path.write_text(f"pgfault 7\noom_kill {count}\nunevictable_pgs_culled 0\n")
 
-    tell(3)
-    return tell
+    set_count(3)
+    return set_count
 
 
-class Told:
-    """A pool, and what was told of it."""
+class RecordedPool:
+    """A pool and the events that it emits."""
 
     def __init__(self, launcher: Launcher, base: Launcher | None = None) -> None:
         self.events: list[events.Event] = []
@@ -46,89 +46,89 @@ class Told:
             progress=Watcher(),
             meter=Quiet(),
             memory_budget=memory_budget.MemoryBudget(),
-            tell=self.events.append,
+            emit=self.events.append,
         )
         self.pool = Pool(context, set_index=2, wave_index=1)
 
     def failures(self) -> dict[str, str]:
-        """Cells that failed for good, and how."""
+        """Return the ids of the cells that failed for good, each with the kind of its failure."""
         failed = (event for event in self.events if isinstance(event, events.Failed))
         return {event.cell: event.failure.kind for event in failed}
 
-    def dies(self, found: Cell, number: signal.Signals) -> None:
-        os.kill(self.pool[found].pid, number)
+    def kill(self, cell: Cell, number: signal.Signals) -> None:
+        os.kill(self.pool[cell].pid, number)
 
-    def finish(self, found: Cell) -> None:
-        """Ask a worker that has nothing to finish, or is gone."""
-        with self.pool.may_fail(found, "finishing"):
-            self.pool[found].request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+    def finish(self, cell: Cell) -> None:
+        """Send a request to a worker that may be dead."""
+        with self.pool.may_fail(cell, "finishing"):
+            self.pool[cell].request("describe", limit_s=timeouts.SHORT_S, device="cpu")
 
 
 @pytest.fixture
-def told(fork_server: Launcher, kills: Kills) -> Iterator[Told]:
-    """A pool with a worker for each cell, none of which the system has killed yet."""
-    del kills  # they are told before the room is looked at
-    found = Told(fork_server)
-    for one in CELLS:
-        found.pool.launch(one)
-    yield found
-    found.pool.kill()
+def recorded(fork_server: Launcher, kills: Kills) -> Iterator[RecordedPool]:
+    """A pool with a worker for each cell; the system has killed none of them yet."""
+    del kills  # the count must be set before the memory budget reads it
+    recorded = RecordedPool(fork_server)
+    for member in CELLS:
+        recorded.pool.launch(member)
+    yield recorded
+    recorded.pool.kill()
 
 
-def test_each_that_the_system_killed_at_a_time_may_be_tried_again(told: Told, kills: Kills) -> None:
-    first, second, third = CELLS
-    for one in CELLS:
-        told.dies(one, signal.SIGKILL)
-    kills(3 + 2)
-    told.finish(first)
-    told.finish(second)
-    assert set(told.pool.without_memory) == {first, second}
-    assert told.failures() == {}
-    told.finish(third)  # somebody else killed it
-    assert told.failures() == {third.id: "died"}
-    assert len(told.pool) == 0
-
-
-def test_one_that_died_of_itself_beside_one_that_the_system_killed_has_failed(
-    told: Told, kills: Kills
+def test_each_worker_that_the_system_killed_is_out_of_memory(
+    recorded: RecordedPool, kills: Kills
 ) -> None:
-    crashed, killed, well = CELLS
-    told.dies(crashed, signal.SIGSEGV)
-    told.dies(killed, signal.SIGKILL)
+    first, second, third = CELLS
+    for member in CELLS:
+        recorded.kill(member, signal.SIGKILL)
+    kills(3 + 2)
+    recorded.finish(first)
+    recorded.finish(second)
+    assert set(recorded.pool.out_of_memory) == {first, second}
+    assert recorded.failures() == {}
+    recorded.finish(third)  # the system counted only two kills, so another process killed it
+    assert recorded.failures() == {third.id: "died"}
+    assert len(recorded.pool) == 0
+
+
+def test_a_crash_beside_a_worker_that_the_system_killed_is_a_failure(
+    recorded: RecordedPool, kills: Kills
+) -> None:
+    crashed, killed, healthy = CELLS
+    recorded.kill(crashed, signal.SIGSEGV)
+    recorded.kill(killed, signal.SIGKILL)
     kills(3 + 1)
-    for one in CELLS:
-        told.finish(one)
-    assert told.failures() == {crashed.id: "died"}
-    assert list(told.pool.without_memory) == [killed]
-    assert list(told.pool) == [well]
+    for member in CELLS:
+        recorded.finish(member)
+    assert recorded.failures() == {crashed.id: "died"}
+    assert list(recorded.pool.out_of_memory) == [killed]
+    assert list(recorded.pool) == [healthy]
 
 
-def test_workers_may_end_while_they_are_gone_through(told: Told) -> None:
-    for one in told.pool:
-        told.dies(one, signal.SIGKILL)
-        told.finish(one)
-    assert set(told.failures()) == {one.id for one in CELLS}
+def test_workers_may_end_during_an_iteration_over_the_pool(recorded: RecordedPool) -> None:
+    for member in recorded.pool:
+        recorded.kill(member, signal.SIGKILL)
+        recorded.finish(member)
+    assert set(recorded.failures()) == {member.id for member in CELLS}
 
 
-def test_what_a_worker_showed_is_told_with_its_set_and_wave(told: Told) -> None:
-    told.pool.learn(CELLS[0], graphs=1)
-    assert told.events == [
+def test_reported_facts_have_the_set_and_the_wave(recorded: RecordedPool) -> None:
+    recorded.pool.report(CELLS[0], graphs=1)
+    assert recorded.events == [
         events.WorkerReported(cell=CELLS[0].id, set_index=2, wave_index=1, facts={"graphs": 1})
     ]
 
 
-def test_a_base_s_worker_is_its_own_server_s_and_no_failure_where_that_is_gone(
-    fork_server: Launcher,
-) -> None:
-    ours, theirs = CELLS[0], waves.base(CELLS[0])
+def test_the_end_of_the_server_of_the_base_is_no_failure_of_a_cell(fork_server: Launcher) -> None:
+    own, base_cell = CELLS[0], waves.base(CELLS[0])
     with ForkServer(os.environ) as base:
-        told = Told(fork_server, base)
-        for one in (ours, theirs):
-            told.pool.launch(one)
+        recorded = RecordedPool(fork_server, base)
+        for member in (own, base_cell):
+            recorded.pool.launch(member)
         os.kill(base.pids[1], signal.SIGKILL)
         with pytest.raises(WorkerError, match="the fork server was killed by SIGKILL"):
-            told.finish(theirs)
-        told.finish(ours)
-        assert list(told.pool) == [ours]
-        assert told.failures() == {}
-        told.pool.kill()
+            recorded.finish(base_cell)
+        recorded.finish(own)
+        assert list(recorded.pool) == [own]
+        assert recorded.failures() == {}
+        recorded.pool.kill()

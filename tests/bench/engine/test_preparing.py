@@ -14,9 +14,9 @@ from tests.bench.engine.running import cell, plan
         ([(1.0, 3.0), (2.0, 5.0)], 4.0),
         ([(1.0, 9.0), (2.0, 3.0), (8.0, 10.0)], 9.0),
     ],
-    ids=["none", "one", "apart", "overlapping", "one inside another"],
+    ids=["empty", "single", "separate", "overlapping", "nested"],
 )
-def test_time_that_spans_share_is_counted_once(
+def test_overlapping_spans_are_counted_once(
     spans: list[tuple[float, float]], expected: float
 ) -> None:
     assert covered_s(spans) == expected
@@ -34,18 +34,18 @@ def test_time_that_spans_share_is_counted_once(
         ("eager", ["max-autotune"], True),
     ],
 )
-def test_no_two_compile_the_same_graph_and_who_tries_kernels_out_is_alone(
+def test_workers_wait_for_the_same_graph_and_kernel_tuning_runs_alone(
     mode: str, busy: list[str], waits: bool
 ) -> None:
-    others = [runs.cell("googlenet", name) for name in busy]
-    assert must_wait(runs.cell("googlenet", mode), others) is waits
+    preparing = [runs.cell("googlenet", name) for name in busy]
+    assert must_wait(runs.cell("googlenet", mode), preparing) is waits
 
 
-def test_another_arch_has_another_graph() -> None:
+def test_different_archs_may_compile_at_the_same_time() -> None:
     assert not must_wait(runs.cell("googlenet", "compile"), [runs.cell("torchvision", "compile")])
 
 
-def test_each_device_compiles_in_its_first_set_and_finds_its_code_from_then_on() -> None:
-    found = plan(cell("works"), sets=4, devices=("cuda:0", "cuda:1"))
-    cached = [was_measured(found, found.device_of(index), before=index) for index in range(4)]
+def test_the_cache_of_a_device_is_filled_after_its_first_set() -> None:
+    request = plan(cell("works"), sets=4, devices=("cuda:0", "cuda:1"))
+    cached = [was_measured(request, request.device_of(index), before=index) for index in range(4)]
     assert cached == [False, False, True, True]

@@ -39,7 +39,7 @@ def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher
 
 
 class Servers(Watcher):
-    """A progress that remembers which processes of ours there were when a set measured."""
+    """A progress observer that records the launcher's processes at each measurement of a set."""
 
     def __init__(self, launcher: Launcher) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Servers(Watcher):
             self.pids.append(frozenset(self.launcher.pids) - {os.getpid()})
 
 
-def test_each_set_has_a_server_of_its_own_and_its_groups_share_it(fork_server: Launcher) -> None:
+def test_each_set_has_its_own_server_which_its_groups_share(fork_server: Launcher) -> None:
     servers = Servers(fork_server)
     run(plan(cell("works"), cell("works", batch_size=2), sets=2), fork_server, servers).measure()
     first, same, second, other = servers.pids
@@ -62,94 +62,97 @@ def test_each_set_has_a_server_of_its_own_and_its_groups_share_it(fork_server: L
 
 
 def test_the_first_iteration_of_a_visit_is_dropped(fork_server: Launcher) -> None:
-    found, told = cell("slow"), list[events.Event]()
+    target, journal = cell("slow"), list[events.Event]()
 
-    class Keeps:
+    class Recorder:
         def append(self, event: events.Event) -> None:
-            told.append(event)
+            journal.append(event)
 
-    outcome = run(plan(found, rounds=1), fork_server, begin=lambda _: Keeps()).measure()
-    (visit,) = record_of(outcome, found).visits
-    (first, *_) = [event for event in told if isinstance(event, events.Visited)]
-    # An iteration takes 50 ms and a little, on a loaded machine a little more.
+    outcome = run(plan(target, rounds=1), fork_server, begin=lambda _: Recorder()).measure()
+    (visit,) = record_of(outcome, target).visits
+    (first, *_) = [event for event in journal if isinstance(event, events.Visited)]
+    # An iteration takes at least 50 ms, and more on a loaded machine.
     assert min(first.dropped_s, *visit.host_s) >= 0.05
     assert 1 <= len(visit.host_s) <= max(1, SHORT.visit_s // 0.05)
 
 
-def test_of_a_network_that_is_slow_every_second_time_both_kinds_are_timed(
+def test_slow_and_fast_iterations_of_an_alternating_network_are_both_timed(
     fork_server: Launcher,
 ) -> None:
-    found = cell("limps")
-    told = list[events.Event]()
+    target = cell("limps")
+    journal = list[events.Event]()
 
-    class Keeps:
+    class Recorder:
         def append(self, event: events.Event) -> None:
-            told.append(event)
+            journal.append(event)
 
     visits = record_of(
-        run(plan(found, rounds=20), fork_server, begin=lambda _: Keeps()).measure(), found
+        run(plan(target, rounds=20), fork_server, begin=lambda _: Recorder()).measure(), target
     ).visits
     timed = [host_s for visit in visits for host_s in visit.host_s]
     assert len(timed) == 20
     assert min(timed) < 0.04 <= max(timed)
-    # One iteration of 0.02 or 0.04 s is dropped in each visit, and in some visits two.
-    dropped = [event.dropped_s for event in told if isinstance(event, events.Visited)]
+    # Each visit drops one iteration of 0.02 or 0.04 s, and some visits drop two.
+    dropped = [event.dropped_s for event in journal if isinstance(event, events.Visited)]
     assert any(dropped_s >= 0.06 for dropped_s in dropped)
     assert all(dropped_s >= 0.02 for dropped_s in dropped)
 
 
-def test_the_order_in_a_round_is_the_seed_s(fork_server: Launcher) -> None:
+def test_the_order_in_a_round_depends_on_the_seed(fork_server: Launcher) -> None:
     cells = [cell("works"), cell("prints"), cell("drops_out")]
     watcher = Watcher()
     run(plan(*cells, rounds=4), fork_server, watcher).measure()
-    found = plan(*cells)
+    request = plan(*cells)
     live = [cells[0], replace(cells[0], control=True), *cells[1:]]
     expected: list[str] = []
     for round_index in range(4):
         order = list(live)
-        # Of each round by itself, so that a run that was cut off goes on as it would have.
-        random.Random(repr((found.seed, cells[0].group, 0, 0, round_index))).shuffle(order)
-        expected += [one.id for one in order]
+        # Each round has its own seed, so that a resumed run draws the same orders.
+        random.Random(repr((request.seed, cells[0].group, 0, 0, round_index))).shuffle(order)
+        expected += [member.id for member in order]
     assert watcher.phases[-1][0] == "set 1: measuring"
     assert watcher.advances[-1] == expected
     assert expected[:4] != expected[4:8] or expected[4:8] != expected[8:12]
 
 
-def test_the_orders_of_starting_and_of_warming_up_are_the_seed_s(
+def test_the_orders_of_starting_and_warming_up_depend_on_the_seed(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "bench.machine.memory_budget.physical_cores", lambda: 1
-    )  # one after the other
+    )  # so that workers start one after the other
     cells = [cell("works"), cell("prints"), cell("drops_out")]
     group = [cells[0], replace(cells[0], control=True), *cells[1:]]
-    whole, told = plan(*cells, sets=4, rounds=1), list[events.Event]()
+    request, journal = plan(*cells, sets=4, rounds=1), list[events.Event]()
 
-    class Keeps:
+    class Recorder:
         def append(self, event: events.Event) -> None:
-            told.append(event)
+            journal.append(event)
 
-    def of_chance(set_index: int, what: str) -> list[str]:
+    def random_order(set_index: int, what: str) -> list[str]:
         order = list(group)
-        random.Random(repr((whole.seed, group[0].group, set_index, 0, what))).shuffle(order)
-        return [one.id for one in order]
+        random.Random(repr((request.seed, group[0].group, set_index, 0, what))).shuffle(order)
+        return [member.id for member in order]
 
     def orders(watcher: Watcher, phase: str) -> list[list[str]]:
         phases = zip(watcher.phases, watcher.advances, strict=True)
         return [order for (name, _), order in phases if name.endswith(phase)]
 
     watcher = Watcher()
-    run(whole, fork_server, watcher, begin=lambda _: Keeps()).measure()
-    # Nobody knows of the first set whether memory holds it: it starts with what others need.
-    starts = [[one.id for one in group], *(of_chance(index, "starting") for index in (1, 2, 3))]
-    warm_ups = [of_chance(index, "warming up") for index in range(4)]
+    run(request, fork_server, watcher, begin=lambda _: Recorder()).measure()
+    # In the first set it is unknown whether memory holds the wave: it starts with the anchors.
+    starts = [
+        [member.id for member in group],
+        *(random_order(index, "starting") for index in (1, 2, 3)),
+    ]
+    warm_ups = [random_order(index, "warming up") for index in range(4)]
     assert orders(watcher, "compiling and checking") == starts
     assert orders(watcher, "warming up") == warm_ups
     assert len(set(map(tuple, starts + warm_ups))) > 4
-    # A run that was cut off in the third set goes on as this one did.
-    (_, _, third, _) = (i for i, event in enumerate(told) if isinstance(event, events.WaveBegan))
+    # A run that is resumed from its third set has the same orders.
+    (_, _, third, _) = (i for i, event in enumerate(journal) if isinstance(event, events.WaveBegan))
     later = Watcher()
-    run(whole, fork_server, later, resumed=Outcome.from_events(told[: third + 1])).measure()
+    run(request, fork_server, later, resumed=Outcome.from_events(journal[: third + 1])).measure()
     assert orders(later, "compiling and checking") == starts[2:]
     assert orders(later, "warming up") == warm_ups[2:]
 
@@ -181,7 +184,7 @@ def test_a_wrong_answer_after_the_rounds_fails_the_cell_and_keeps_its_samples(
     fork_server: Launcher, factory: str, task: str
 ) -> None:
     works, fails = (replace(cell(name), task=task, batch_size=2) for name in ("works", factory))
-    rounds = CALLS_OF_WARMING_UP // 3  # three calls a visit at the least
+    rounds = CALLS_OF_WARMING_UP // 3  # a visit makes at least three calls
     outcome = run(plan(works, fails, sets=2, rounds=rounds), fork_server).measure()
     record = record_of(outcome, fails)
     assert record.failure is not None
@@ -193,7 +196,7 @@ def test_a_wrong_answer_after_the_rounds_fails_the_cell_and_keeps_its_samples(
     assert len(visited(outcome, works)) == 2 * rounds
 
 
-def test_a_failing_worker_costs_its_own_cell_alone(
+def test_a_failing_worker_affects_only_its_own_cell(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "GRACE_S", 5.0)
@@ -207,67 +210,68 @@ def test_a_failing_worker_costs_its_own_cell_alone(
     }
     cells = [cell("works"), *(cell(factory) for factory in broken), cell("prints")]
     watcher = Watcher()
-    # Three calls a visit at the least: by then the killed and the hanging one are past warming up.
+    # A visit makes at least three calls, so in the last round the failing workers are past the
+    # calls of warming up.
     rounds_needed = CALLS_OF_WARMING_UP // 3
     outcome = run(plan(*cells, sets=2, rounds=rounds_needed), fork_server, watcher).measure()
-    told = {name: (failure.kind, failure.phase) for name, failure in watcher.failures.items()}
-    assert told == broken
-    whole = [(s, r) for s in range(2) for r in range(rounds_needed)]
-    assert visited(outcome, cells[-1]) == whole
-    # The first is what others are compared with: it was there too when memory was tried again.
-    assert visited(outcome, cells[0]) == [*whole[:rounds_needed], *whole]
+    failures = {name: (failure.kind, failure.phase) for name, failure in watcher.failures.items()}
+    assert failures == broken
+    visits = [(s, r) for s in range(2) for r in range(rounds_needed)]
+    assert visited(outcome, cells[-1]) == visits
+    # The reference was also visited in the wave in which the cell without memory was tried again.
+    assert visited(outcome, cells[0]) == [*visits[:rounds_needed], *visits]
     assert {record.cell for record in outcome.records() if record.failure} == set(cells[1:-1])
-    # What was measured of a cell before it failed is kept, and it is not tried again.
+    # A failed cell keeps its visits and is not measured in the second set.
     assert all(set_index == 0 for set_index, _ in visited(outcome, cell("is_killed")))
 
 
-def test_no_round_begins_after_the_budget(fork_server: Launcher) -> None:
-    # A clock that moves a second each time it is read: two rounds fit, then it is too late.
+def test_no_round_begins_after_the_budget_is_used_up(fork_server: Launcher) -> None:
+    # The clock advances by a second at each reading, so that the budget ends during the rounds.
     seconds = iter(range(10_000))
-    found = cell("works")
+    target = cell("works")
     outcome = run(
-        plan(found, sets=5, rounds=50, budget_s=40.0),
+        plan(target, sets=5, rounds=50, budget_s=40.0),
         fork_server,
         now=lambda: float(next(seconds)),
     ).measure()
     assert outcome.status == "over_budget"
-    assert 1 <= len(visited(outcome, found)) < 50
-    assert len(record_of(outcome, found).setups) == 1
+    assert 1 <= len(visited(outcome, target)) < 50
+    assert len(record_of(outcome, target).setups) == 1
 
 
-def test_a_run_that_has_enough_is_complete_though_its_budget_is_used_up(
+def test_a_run_with_enough_sets_is_complete_even_if_its_budget_is_used_up(
     fork_server: Launcher,
 ) -> None:
     class Watched(Watcher):
-        """A hundred seconds pass with the last visit, and none before it."""
+        """A clock that advances by a hundred seconds with the last visit."""
 
         def now(self) -> float:
             name, total = self.phases[-1] if self.phases else ("", 0)
             done = name.endswith("measuring") and len(self.advances[-1]) == total
             return 100.0 if done else 0.0
 
-    found, watched = cell("works"), Watched()
-    asked = plan(found, precision=1.0, budget_s=50.0)
-    outcome = run(asked, fork_server, watched, now=watched.now).measure()
-    assert visited(outcome, found) == [(0, 0), (0, 1), (0, 2)]
+    target, watched = cell("works"), Watched()
+    request = plan(target, precision=1.0, budget_s=50.0)
+    outcome = run(request, fork_server, watched, now=watched.now).measure()
+    assert visited(outcome, target) == [(0, 0), (0, 1), (0, 2)]
     assert outcome.status == "complete"
 
 
-def test_without_a_number_of_rounds_sets_have_what_their_start_costs(
+def test_the_number_of_rounds_is_computed_if_the_plan_has_none(
     fork_server: Launcher,
 ) -> None:
-    found = cell("works")
-    outcome = run(plan(found, rounds=None, sets=2), fork_server).measure()
-    rounds = outcome.allotted[found.group]
-    assert allocation.LEAST <= rounds <= allocation.MOST
-    assert outcome.run_record().allotted == {found.group: rounds}
-    assert visited(outcome, found) == [(s, r) for s in range(2) for r in range(rounds)]
+    target = cell("works")
+    outcome = run(plan(target, rounds=None, sets=2), fork_server).measure()
+    rounds = outcome.allotted[target.group]
+    assert allocation.MIN_ROUNDS <= rounds <= allocation.MAX_ROUNDS
+    assert outcome.run_record().allotted == {target.group: rounds}
+    assert visited(outcome, target) == [(s, r) for s in range(2) for r in range(rounds)]
 
 
-def test_a_wave_of_which_no_worker_is_left_decides_on_no_rounds(fork_server: Launcher) -> None:
-    found = cell("raises_when_warmed_up")
-    outcome = run(plan(found, rounds=None), fork_server).measure()
-    assert outcome.failures[found.id].phase == "warming up"
+def test_a_wave_without_live_workers_allots_no_rounds(fork_server: Launcher) -> None:
+    target = cell("raises_when_warmed_up")
+    outcome = run(plan(target, rounds=None), fork_server).measure()
+    assert outcome.failures[target.id].phase == "warming up"
     assert outcome.allotted == {}
 
 
@@ -275,50 +279,50 @@ def test_a_wave_of_which_no_worker_is_left_decides_on_no_rounds(fork_server: Lau
     ("rounds", "round_s", "expected"),
     [(40, 0.25, 4), (5, 0.25, 5), (6, 0.25, 4), (40, 0.3, 4), (40, 5.0, 1), (2, 5.0, 1)],
 )
-def test_rounds_of_a_second_are_judged_together(rounds: int, round_s: float, expected: int) -> None:
+def test_a_stretch_lasts_about_a_second(rounds: int, round_s: float, expected: int) -> None:
     assert wave.stretch(rounds, round_s) == expected
 
 
 def test_rounds_that_are_judged_together_are_voided_together(fork_server: Launcher) -> None:
-    found, watcher = cell("works"), Watcher()
-    outcome = run(plan(found), fork_server, watcher, meter=Busy([True, False])).measure()
-    visits = record_of(outcome, found).visits
+    target, watcher = cell("works"), Watcher()
+    outcome = run(plan(target), fork_server, watcher, meter=Busy([True, False])).measure()
+    visits = record_of(outcome, target).visits
     assert [visit.voided for visit in visits] == [True] * 3 + [False] * 3
-    assert [steps for steps, _ in watcher.extended] == [3 * 2]  # rounds, and workers
+    assert [steps for steps, _ in watcher.extended] == [3 * 2]  # three rounds of two workers
     (rounds,) = outcome.rounds.values()
-    assert {found.foreign_cpus for found in rounds if found.voided} == {0.95}
+    assert {item.foreign_cpus for item in rounds if item.voided} == {0.95}
 
 
-def test_a_round_under_foreign_load_is_voided_whole_and_measured_again(
+def test_a_round_under_foreign_load_is_voided_and_measured_again(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wave, "STRETCH_S", 0.0)  # each by itself
-    found, watcher = cell("works"), Watcher()
+    monkeypatch.setattr(wave, "STRETCH_S", 0.0)  # so that each round is judged by itself
+    target, watcher = cell("works"), Watcher()
     busy = Busy([False, True, False, True, True, False])
-    outcome = run(plan(found), fork_server, watcher, meter=busy).measure()
-    control = replace(found, control=True)
-    for one in (found, control):
-        visits = record_of(outcome, one).visits
+    outcome = run(plan(target), fork_server, watcher, meter=busy).measure()
+    control = replace(target, control=True)
+    for member in (target, control):
+        visits = record_of(outcome, member).visits
         assert [visit.voided for visit in visits] == [False, True, False, True, True, False]
-        assert len(list(record_of(outcome, one).valid)) == 3
+        assert len(list(record_of(outcome, member).valid)) == 3
     assert [steps for steps, _ in watcher.extended] == [2, 2, 2]
     (rounds,) = outcome.rounds.values()
-    assert [found.foreign_cpus > 0.15 for found in rounds] == [found.voided for found in rounds]
+    assert [item.foreign_cpus > 0.15 for item in rounds] == [item.voided for item in rounds]
 
 
-def test_a_machine_that_is_never_quiet_gives_no_figures(fork_server: Launcher) -> None:
-    found = cell("works")
-    outcome = run(plan(found), fork_server, meter=Busy([True] * 6)).measure()
-    assert len(visited(outcome, found)) == wave.MOST_ATTEMPTS * 3
-    assert not record_of(outcome, found).has_figures
+def test_a_machine_that_is_always_busy_gives_no_figures(fork_server: Launcher) -> None:
+    target = cell("works")
+    outcome = run(plan(target), fork_server, meter=Busy([True] * 6)).measure()
+    assert len(visited(outcome, target)) == wave.MAX_ATTEMPTS * 3
+    assert not record_of(outcome, target).has_figures
 
 
 def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> None:
     first, second = cell("works"), cell("prints")
     loose = plan(first, second, sets=2, precision=math.inf, extra_s=1e9)
     assert len(record_of(run(loose, fork_server).measure(), second).setups) == 2
-    # No ratio is ever this precise: sets are added for as long as there is time. A clock that moves
-    # a second at each reading makes that a number of sets.
+    # No ratio is ever this precise, so sets are added as long as there is time. The clock advances
+    # by a second at each reading, so that there is time for several sets.
     seconds = count()
     strict = plan(first, second, sets=2, precision=1e-12, extra_s=150.0)
     outcome = run(strict, fork_server, now=lambda: float(next(seconds))).measure()
@@ -326,7 +330,7 @@ def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> N
     assert outcome.status == "complete"
 
 
-def test_no_set_is_added_where_the_reference_has_failed(fork_server: Launcher) -> None:
+def test_no_set_is_added_if_the_reference_has_failed(fork_server: Launcher) -> None:
     failed, works, clock = cell("raises_when_called"), cell("works"), Clock()
     outcome = run(plan(failed, works, extra_s=100.0), fork_server, clock, now=clock.now).measure()
     assert set(outcome.failures) == {failed.id, replace(failed, control=True).id}
@@ -334,32 +338,32 @@ def test_no_set_is_added_where_the_reference_has_failed(fork_server: Launcher) -
     assert outcome.status == "complete"
 
 
-def test_no_set_is_added_that_time_has_no_room_for(fork_server: Launcher) -> None:
+def test_no_set_is_added_if_there_is_no_time_for_it(fork_server: Launcher) -> None:
     cells, clock = [cell("works"), cell("works", batch_size=2)], Clock()
-    # Two sets of both groups take 40 s; of a third there is time for the first group's.
+    # Two sets of both groups take 40 s; then there is time for a third set of one group.
     imprecise = plan(*cells, precision=1e-12, extra_s=50.0)
     outcome = run(imprecise, fork_server, clock, now=clock.now).measure()
-    assert [len(record_of(outcome, one).setups) for one in cells] == [3, 2]
+    assert [len(record_of(outcome, member).setups) for member in cells] == [3, 2]
 
 
-def test_sets_are_dealt_out_to_devices_each_whole(fork_server: Launcher) -> None:
+def test_each_set_runs_on_one_device_and_devices_take_turns(fork_server: Launcher) -> None:
     first, second = cell("works"), cell("prints")
-    devices = ("cpu", "cpu:0")  # two names of what is one here
+    devices = ("cpu", "cpu:0")  # two names of the same device
     outcome = run(plan(first, second, sets=3, devices=devices), fork_server).measure()
-    for one in (first, second, replace(first, control=True)):
-        measured_on = [setup["device"] for setup in record_of(outcome, one).setups]
+    for member in (first, second, replace(first, control=True)):
+        measured_on = [setup["device"] for setup in record_of(outcome, member).setups]
         assert measured_on == ["cpu", "cpu:0", "cpu"]
-        assert record_of(outcome, one).has_figures
+        assert record_of(outcome, member).has_figures
     assert outcome.environment["device"] == "cpu"
     (note,) = notes._devices(outcome.run_record())
-    assert "2 devices of one model, one after the other: cpu sets 1, 3; cpu:0 set 2." in note
+    assert "2 devices of the same model in turn: cpu sets 1, 3; cpu:0 set 2." in note
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_each_visit_has_a_block(fork_server: Launcher) -> None:
-    found = replace(cell("works"), device="cuda")
-    outcome = run(plan(found, sets=2), fork_server).measure()
-    record = record_of(outcome, found)
+def test_on_a_gpu_each_visit_has_a_back_to_back_block(fork_server: Launcher) -> None:
+    target = replace(cell("works"), device="cuda")
+    outcome = run(plan(target, sets=2), fork_server).measure()
+    record = record_of(outcome, target)
     assert not outcome.failures
     assert all(visit.back_to_back for visit in record.visits)
     assert stats.busy_share(record).sets == 2

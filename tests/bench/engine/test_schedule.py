@@ -9,7 +9,7 @@ GROUPS = {"first": 10.0, "second": 10.0}
 
 
 def plan(*, budget_s: float | None = None, against_base: bool = False) -> Plan:
-    """One set at the least, and 50 s for more."""
+    """Return a plan with one set and 50 s for more sets."""
     return Plan(
         cells=(),
         sets=1,
@@ -25,46 +25,46 @@ def plan(*, budget_s: float | None = None, against_base: bool = False) -> Plan:
 def sets(
     groups: Mapping[str, float] = GROUPS,
     *,
-    of: Plan | None = None,
+    request: Plan | None = None,
     compiling_s: float = 0.0,
     renewing_s: float = 0.0,
 ) -> Counter[str]:
-    """How many sets each group has, one of which takes so many seconds."""
+    """Return the number of sets of each group; ``groups`` has the seconds per set."""
     now_s, compiled_s = 1000.0, 0.0
-    schedule = Schedule(of or plan(), lambda: now_s, lambda: compiled_s)
-    found: Counter[str] = Counter()
+    schedule = Schedule(request or plan(), lambda: now_s, lambda: compiled_s)
+    measured: Counter[str] = Counter()
     for set_index in count():
-        due = schedule.with_time(set_index, groups)
+        due = schedule.groups_with_time(set_index, groups)
         if not due:
-            return found
+            return measured
         if schedule.has_begun:
             with schedule.renewing():
                 now_s += renewing_s
         for group in filter(due.__contains__, groups):
             with schedule.measuring(group):
                 now_s += groups[group]
-                if not found:
+                if not measured:
                     now_s, compiled_s = now_s + compiling_s, compiling_s
-            found[group] += 1
+            measured[group] += 1
     raise AssertionError
 
 
-def test_a_set_is_added_for_those_groups_that_time_has_room_for() -> None:
+def test_a_set_is_added_for_each_group_that_has_time_left() -> None:
     assert sets() == {"first": 3, "second": 2}
 
 
-def test_the_group_that_takes_longest_comes_first() -> None:
+def test_the_group_with_the_longest_sets_comes_first() -> None:
     assert sets({"first": 10.0, "second": 20.0}) == {"first": 1, "second": 2}
 
 
-def test_what_is_imported_before_a_set_takes_time_too() -> None:
+def test_the_imports_before_a_set_count_as_time() -> None:
     assert sets(renewing_s=5.0) == {"first": 2, "second": 2}
 
 
-def test_filling_an_empty_cache_is_part_of_a_budget_and_of_a_gate_s_time_alone() -> None:
+def test_compilation_counts_only_for_a_budget_or_a_gate() -> None:
     assert sets(compiling_s=30.0) == {"first": 3, "second": 2}
-    assert sets(compiling_s=30.0, of=plan(budget_s=50.0)) == {"first": 1, "second": 1}
-    assert sets(compiling_s=30.0, of=plan(against_base=True)) == {"first": 1, "second": 1}
+    assert sets(compiling_s=30.0, request=plan(budget_s=50.0)) == {"first": 1, "second": 1}
+    assert sets(compiling_s=30.0, request=plan(against_base=True)) == {"first": 1, "second": 1}
 
 
 def test_a_budget_begins_with_the_first_set() -> None:

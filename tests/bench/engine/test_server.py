@@ -1,4 +1,4 @@
-"""Servers that answer as none should, each a process of its own."""
+"""Fork servers that reply wrongly or not at all, each in a process of its own."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ Starts = Callable[[str], Server]
 
 @pytest.fixture
 def starts(tmp_path: Path) -> Iterator[Starts]:
-    """A server that does what it is told once a worker is asked for."""
+    """Return a function that starts a server, which runs the given code on its first request."""
     started = []
 
     def start(rest: str) -> Server:
@@ -41,36 +41,37 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
         return started[-1]
 
     yield start
-    for one in started:
-        one.close()
+    for process in started:
+        process.close()
 
 
 @contextmanager
-def is_gone(found: Server) -> Iterator[None]:
+def is_killed(process: Server) -> Iterator[None]:
+    """Check that the server is killed by the end of the block."""
     yield
-    found._process.wait(10)
+    process._process.wait(10)
     with pytest.raises(WorkerError, match="the fork server was killed by SIGKILL"):
-        found.check()
+        process.check()
 
 
 @pytest.mark.parametrize("number", [0, -9])
-def test_what_is_no_process_id_is_not_signalled(starts: Starts, number: int) -> None:
-    """Signalling process group 0 would end the tests themselves."""
-    found = starts(f"answer({number})")
+def test_an_invalid_process_id_is_not_signalled(starts: Starts, number: int) -> None:
+    """A signal to process group 0 would end the tests themselves."""
+    process = starts(f"answer({number})")
     with (
-        is_gone(found),
-        pytest.raises(WorkerError, match=f"answered {number} for a process id") as caught,
+        is_killed(process),
+        pytest.raises(WorkerError, match=f"sent {number}, which is not a process id") as caught,
     ):
-        found.fork()
+        process.fork()
     assert caught.value.kind == "start"
 
 
-def test_a_server_that_does_not_tell_how_a_worker_ended_is_killed(
+def test_a_server_that_does_not_reply_with_an_exit_status_is_killed(
     starts: Starts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its late answer would be taken for the process id of the next worker."""
-    found = starts("pid = os.fork()\nif pid:\n    os.setpgid(pid, pid)\n    answer(pid)")
-    worker = found.fork()
+    """A late reply would be mistaken for the process id of the next worker."""
+    process = starts("pid = os.fork()\nif pid:\n    os.setpgid(pid, pid)\n    answer(pid)")
+    worker = process.fork()
     monkeypatch.setattr(server, "START_LIMIT_S", 0.2)
-    with is_gone(found):
+    with is_killed(process):
         worker.kill()

@@ -8,7 +8,7 @@ from tests.bench.engine.running import Watcher, cell, plan, run, visited
 @pytest.mark.parametrize(
     ("expected_s", "limit_s"), [(0.0, 60.0), (0.2, 60.0 + 4.0), (15.0, 60.0 + 300.0)]
 )
-def test_a_visit_may_take_twenty_times_what_it_should_and_a_minute(
+def test_a_visit_may_take_twenty_times_its_expected_time_plus_a_minute(
     expected_s: float, limit_s: float
 ) -> None:
     assert timeouts.visit_timeout_s(expected_s) == limit_s
@@ -21,7 +21,7 @@ def test_a_visit_may_take_twenty_times_what_it_should_and_a_minute(
         ("hangs_when_warmed_up", "WARM_UP_S", "warming up"),
     ],
 )
-def test_a_worker_that_hangs_before_it_is_visited_costs_its_own_cell_alone(
+def test_a_worker_that_hangs_before_its_first_visit_fails_only_its_own_cell(
     fork_server: Launcher,
     monkeypatch: pytest.MonkeyPatch,
     factory: str,

@@ -20,11 +20,11 @@ def test_code_that_changed_during_the_rounds_is_a_failure(
     facts: dict[str, Any] = dict(
         zip(("recompiled_graphs", "late_graph_breaks"), counts, strict=True)
     )
-    found = changed_code(facts)
+    failure = changed_code(facts)
     if message is None:
-        assert found is None
+        assert failure is None
     else:
-        assert found == {
+        assert failure == {
             "kind": "recompiled",
             "message": f"{message}, so that they timed more than one program",
         }
@@ -37,4 +37,4 @@ def test_a_wrong_answer_after_the_rounds_is_a_failure() -> None:
         "message": f"after the rounds {why}",
     }
     assert wrong_answer({"late_wrong_answer": None}) is None
-    assert wrong_answer({}) is None  # of a base that does not look
+    assert wrong_answer({}) is None  # from a base revision that does not check

@@ -1,4 +1,4 @@
-"""Gates made by hand, for the tests of what reads them."""
+"""Hand-made gates, for tests of code that reads gates."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,21 @@ FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0,
 
 
 def measured(
-    cell: Cell, latencies_s: Sequence[float], *, slow_tail: float = 0.0, **given: object
+    cell: Cell, latencies_s: Sequence[float], *, slow_tail: float = 0.0, **fields: object
 ) -> CellRecord:
-    """A cell visited once in each set; the slowest fifth may be slower by a share."""
-    tail = (1.0,) * 8 + (1 + slow_tail,) * 2 if slow_tail else (1.0,)
+    """Return a cell visited once per set; its slowest fifth is slower by a share, ``slow_tail``."""
+    factors = (1.0,) * 8 + (1 + slow_tail,) * 2 if slow_tail else (1.0,)
     visits = tuple(
-        Visit(set_index=index, round_index=0, host_s=tuple(latency_s * by for by in tail))
+        Visit(
+            set_index=index, round_index=0, host_s=tuple(latency_s * factor for factor in factors)
+        )
         for index, latency_s in enumerate(latencies_s)
     )
-    return replace(CellRecord(cell=cell), visits=visits, **given)  # type: ignore[arg-type]
+    return replace(CellRecord(cell=cell), visits=visits, **fields)  # type: ignore[arg-type]
 
 
 def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> RunRecord:
-    """Cells whose head is slower than their base by these, set by set."""
+    """Return a run with these log-ratios of head's latency to the base's, one per set."""
     heads, bases = [], []
     for cell, ratios in log_ratios.items():
         drift = [BASE_S * (1 + index) for index in range(len(ratios))]
@@ -52,9 +54,9 @@ def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> R
 def gate(
     log_ratios: Mapping[Cell, Sequence[float]], *, slow_tail: float = 0.0, **settings: object
 ) -> Gate:
-    """A gate; ``slow_tail``: by which share the slowest fifth of head's iterations is slower."""
-    asked = replace(Settings(), **settings)  # type: ignore[arg-type]
-    return Gate(run=run(log_ratios, slow_tail), sides=SIDES, settings=asked)
+    """Return a gate; head's slowest fifth of iterations is slower by a share, ``slow_tail``."""
+    gate_settings = replace(Settings(), **settings)  # type: ignore[arg-type]
+    return Gate(run=run(log_ratios, slow_tail), sides=SIDES, settings=gate_settings)
 
 
 SAME = (0.001, -0.001, 0.0)
@@ -63,10 +65,10 @@ FASTER = tuple(-ratio for ratio in SLOWER)
 UNCLEAR = (0.1, -0.1, 0.05)
 
 
-def failed(found: Gate, cell: Cell, *, head: bool = False, base: bool = False) -> Gate:
-    """The same gate, in which a cell failed on a side, or both."""
+def failed(gate: Gate, cell: Cell, *, head: bool = False, base: bool = False) -> Gate:
+    """Return a copy of a gate in which a cell failed on one side or both."""
 
-    def on(records: Sequence[CellRecord], fails: bool) -> tuple[CellRecord, ...]:
+    def with_failure(records: Sequence[CellRecord], fails: bool) -> tuple[CellRecord, ...]:
         return tuple(
             replace(record, failure=FAILURE)
             if fails and replace(record.cell, base=False) == cell
@@ -74,5 +76,9 @@ def failed(found: Gate, cell: Cell, *, head: bool = False, base: bool = False) -
             for record in records
         )
 
-    failing = replace(found.run, cells=on(found.run.cells, head), bases=on(found.run.bases, base))
-    return replace(found, run=failing)
+    failing = replace(
+        gate.run,
+        cells=with_failure(gate.run.cells, head),
+        bases=with_failure(gate.run.bases, base),
+    )
+    return replace(gate, run=failing)

@@ -12,15 +12,15 @@ from bench.names import RequestError
 
 
 class Process:
-    """Stands for a counter: it counts 1 of what it is asked for."""
+    """A fake counting process: each requested count is 1."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, list[str]]] = []
+        self.requests: list[tuple[str, list[str]]] = []
         self.image_sizes: set[int] = set()
 
     def request(self, op: str, **arguments: Any) -> dict[str, Counts]:
         ids = [Cell(**cell).id for cell in arguments["cells"]]
-        self.asked.append((op, ids))
+        self.requests.append((op, ids))
         self.image_sizes.add(arguments["image_size"])
         return {name: {op: 1} for name in ids}
 
@@ -37,64 +37,64 @@ def cells(*archs: str) -> list[Cell]:
     ]
 
 
-def counter(asked: list[Cell], process: object) -> count_client.CountClient:
+def counter(requested: list[Cell], process: object) -> count_client.CountClient:
     return count_client.CountClient(
-        cells=asked,
+        cells=requested,
         image_size=192,
         versions={"torch": "2.15.0"},
         process=cast(WorkerProcess, process),
     )
 
 
-def test_what_needs_torch_alone_is_counted_first_and_graphs_last() -> None:
+def test_networks_that_need_only_torch_are_counted_first_and_graphs_last() -> None:
     process = Process()
-    asked = cells("torchvision", "googlenet", "torchvision:resnet18", "tests.bench.tiny:net")
-    tv, ours, resnet, tiny = (cell.id for cell in asked)
-    first, second, third = counter(asked, process).steps()
-    assert process.asked == [
-        ("count_networks", [ours, tiny]),
+    requested = cells("torchvision", "googlenet", "torchvision:resnet18", "tests.bench.tiny:net")
+    tv, googlenet, resnet, tiny = (cell.id for cell in requested)
+    first, second, third = counter(requested, process).steps()
+    assert process.requests == [
+        ("count_networks", [googlenet, tiny]),
         ("count_networks", [tv, resnet]),
-        ("count_graphs", [tv, ours, resnet, tiny]),
+        ("count_graphs", [tv, googlenet, resnet, tiny]),
     ]
     assert process.image_sizes == {192}
-    assert list(first.cells) == [ours, tiny]
-    assert list(second.cells) == list(third.cells) == [tv, ours, resnet, tiny]
-    assert set(second.cells[ours]) == {"count_networks"}
-    assert third.cells[ours] == {"count_networks": 1, "count_graphs": 1}
+    assert list(first.cells) == [googlenet, tiny]
+    assert list(second.cells) == list(third.cells) == [tv, googlenet, resnet, tiny]
+    assert set(second.cells[googlenet]) == {"count_networks"}
+    assert third.cells[googlenet] == {"count_networks": 1, "count_graphs": 1}
     assert (third.image_size, third.versions) == (192, {"torch": "2.15.0"})
-    assert counter(asked, Process()).everything() == third
+    assert counter(requested, Process()).everything() == third
 
 
-def test_no_step_is_for_nothing() -> None:
+def test_a_step_without_cells_is_skipped() -> None:
     process = Process()
     assert len(list(counter(cells("googlenet"), process).steps())) == 2
-    assert [op for op, _ in process.asked] == ["count_networks", "count_graphs"]
+    assert [op for op, _ in process.requests] == ["count_networks", "count_graphs"]
 
 
-def test_what_cannot_be_counted_is_a_wrong_request() -> None:
+def test_a_failed_request_raises_a_request_error() -> None:
     with pytest.raises(RequestError, match=r"^it raised$"):
         counter(cells("googlenet"), Failing()).everything()
 
 
-@pytest.mark.parametrize("given", [{}, {"PYTHONPATH": "theirs"}])
-def test_the_current_directory_comes_after_what_is_given(
-    given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variables", [{}, {"PYTHONPATH": "theirs"}])
+def test_the_current_directory_comes_after_the_users_python_path(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = count_client._environment({"HOME": "there", **given})
-    places = [*given.values(), str(tmp_path)]
-    assert found == {
+    environment = count_client._environment({"HOME": "there", **variables})
+    folders = [*variables.values(), str(tmp_path)]
+    assert environment == {
         "HOME": "there",
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join(folders),
     }
 
 
-def test_your_own_settings_give_way() -> None:
-    found = count_client._environment({"OMP_NUM_THREADS": "8", "CUDA_VISIBLE_DEVICES": "0"})
-    assert (found["OMP_NUM_THREADS"], found["CUDA_VISIBLE_DEVICES"]) == ("1", "")
+def test_the_users_thread_and_gpu_variables_are_replaced() -> None:
+    environment = count_client._environment({"OMP_NUM_THREADS": "8", "CUDA_VISIBLE_DEVICES": "0"})
+    assert (environment["OMP_NUM_THREADS"], environment["CUDA_VISIBLE_DEVICES"]) == ("1", "")
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_your_own_settings_give_way() -> None:
         (WorkerError("timeout", "no answer"), "counting failed: no answer"),
     ],
 )
-def test_why_there_are_no_counts_is_a_line(error: WorkerError, line: str) -> None:
+def test_the_reason_for_missing_counts_is_one_line(error: WorkerError, line: str) -> None:
     assert count_client._reason(error) == line

@@ -19,29 +19,35 @@ def cell(arch: str, mode: str = "compile") -> Cell:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As where forking is not safe: this process has run operators, and has threads."""
+    """Count in this process, as on a system where forking is not safe.
+
+    This process has run operators and has threads.
+    """
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     yield
     gc.unfreeze()
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_it_is_asked_as_a_worker_is() -> None:
+def test_its_operations_count_like_the_functions_of_counts() -> None:
     cells = [cell(TINY), cell(NET), cell(TINY, mode="eager")]
     operations = count_worker.CountWorker().operations()
-    asked = {"cells": [asdict(one) for one in cells], "image_size": 32}
-    networks, graphs = operations["count_networks"](**asked), operations["count_graphs"](**asked)
-    for same in ([cells[0], cells[2]], [cells[1]]):
-        for name, found in counts.of_networks(same, 32).items():
-            assert networks.pop(name) == found
-        for name, found in counts.of_graphs(same, 32).items():
-            assert graphs.pop(name) == found
+    request = {"cells": [asdict(item) for item in cells], "image_size": 32}
+    networks, graphs = (
+        operations["count_networks"](**request),
+        operations["count_graphs"](**request),
+    )
+    for same_arch in ([cells[0], cells[2]], [cells[1]]):
+        for name, expected in counts.count_networks(same_arch, 32).items():
+            assert networks.pop(name) == expected
+        for name, expected in counts.count_graphs(same_arch, 32).items():
+            assert graphs.pop(name) == expected
     assert networks == graphs == {}
     assert gc.isenabled()
 
 
-def test_a_network_that_fails_is_named() -> None:
-    count = partial(count_worker._counted, counts.of_networks, 32)
+def test_the_error_names_the_network_that_fails() -> None:
+    count = partial(count_worker._count_arch, counts.count_networks, 32)
     with pytest.raises(RequestError, match="RuntimeError: no such weights") as raised:
         count([cell("tests.bench.broken:raises_when_built")])
     assert str(raised.value).startswith("cannot count tests.bench.broken:raises_when_built: ")

@@ -16,7 +16,7 @@ from tests.bench import factories
 TINY = "tests.bench.factories:tiny"
 HERE = __name__
 WIDTH = {"fp32": 4, "bf16": 2}  # bytes
-PIXELS, GRID = 224**2, 56**2  # of an image, and of the tiny network's convolution
+PIXELS, GRID = 224**2, 56**2  # pixels of an image, and of the tiny network's convolution
 CLASSIFIER = factories.CHANNELS * factories.CLASSES + factories.CLASSES
 PARAMS = 7 * 7 * 3 * factories.CHANNELS + factories.CHANNELS + CLASSIFIER
 
@@ -25,66 +25,66 @@ def cell(arch: str = TINY, mode: str = "eager", batch_size: int = 1, task: str =
     return Cell(arch=arch, mode=mode, dtype="fp32", batch_size=batch_size, task=task, device="cpu")
 
 
-def network(one: Cell) -> Mapping[str, Any]:
-    return counts.of_networks([one])[one.id]
+def network(counted_cell: Cell) -> Mapping[str, Any]:
+    return counts.count_networks([counted_cell])[counted_cell.id]
 
 
-def graphs(one: Cell) -> tuple[int, int, int]:
-    """Graphs, breaks and recompiled graphs."""
-    found: Mapping[str, Any] = counts.of_graphs([one])[one.id]
-    return found["graphs"], found["graph_breaks"], found["recompiled_graphs"]
+def graphs(counted_cell: Cell) -> tuple[int, int, int]:
+    """Return the numbers of graphs, breaks and recompiled graphs."""
+    result: Mapping[str, Any] = counts.count_graphs([counted_cell])[counted_cell.id]
+    return result["graphs"], result["graph_breaks"], result["recompiled_graphs"]
 
 
-def test_everything_that_is_compared_is_counted() -> None:
-    one = cell(mode="compile")
-    counted = {**network(one), **counts.of_graphs([one])[one.id]}
+def test_every_count_that_is_compared_is_taken() -> None:
+    compiled = cell(mode="compile")
+    counted = {**network(compiled), **counts.count_graphs([compiled])[compiled.id]}
     assert counted.keys() == RULES.keys()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_what_is_on_paper_is_for_one_image(batch_size: int) -> None:
-    found = network(cell(batch_size=batch_size))
+def test_parameters_and_operations_are_those_of_one_image(batch_size: int) -> None:
+    result = network(cell(batch_size=batch_size))
     macs = GRID * 7 * 7 * 3 * factories.CHANNELS + factories.CHANNELS * factories.CLASSES
-    assert found["params"] == found["params_with_aux"] == PARAMS
-    assert found["macs_per_image"] == macs
-    assert found["flops_per_image"] == 2 * macs
-    # fvcore adds the average pool, one operation for each element that goes in.
-    assert found["fvcore_total_per_image"] == macs + GRID * factories.CHANNELS
+    assert result["params"] == result["params_with_aux"] == PARAMS
+    assert result["macs_per_image"] == macs
+    assert result["flops_per_image"] == 2 * macs
+    # fvcore adds the average pool, with one operation per input element.
+    assert result["fvcore_total_per_image"] == macs + GRID * factories.CHANNELS
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("dtype", WIDTH)
 @pytest.mark.parametrize("mode", ["eager", "channels_last"])
 def test_bytes_of_a_small_network(batch_size: int, dtype: str, mode: str) -> None:
-    found = network(replace(cell(mode=mode, batch_size=batch_size), dtype=dtype))
+    result = network(replace(cell(mode=mode, batch_size=batch_size), dtype=dtype))
     images, activation = batch_size * 3 * PIXELS, batch_size * factories.CHANNELS * GRID
-    assert found["weights_bytes"] == WIDTH[dtype] * PARAMS
-    # What the convolution puts out, and what the ReLU makes of it.
-    assert found["peak_bytes"] == WIDTH[dtype] * (PARAMS + images + 2 * activation)
+    assert result["weights_bytes"] == WIDTH[dtype] * PARAMS
+    # The outputs of the convolution and of the ReLU.
+    assert result["peak_bytes"] == WIDTH[dtype] * (PARAMS + images + 2 * activation)
 
 
 def test_bytes_of_googlenet() -> None:
-    found = network(cell("googlenet"))
-    assert (found["params"], found["params_with_aux"]) == (7_005_832, 13_385_816)  # FACTS.md
-    # It peaks at its first batch norm, with what goes in and what comes out.
-    assert found["peak_bytes"] == found["weights_bytes"] + 4 * (3 * PIXELS + 2 * 64 * 112**2)
+    result = network(cell("googlenet"))
+    assert (result["params"], result["params_with_aux"]) == (7_005_832, 13_385_816)  # FACTS.md
+    # The peak is at the first batch norm, with its input and its output.
+    assert result["peak_bytes"] == result["weights_bytes"] + 4 * (3 * PIXELS + 2 * 64 * 112**2)
 
 
 def test_bytes_of_a_training_step() -> None:
-    found = network(cell(batch_size=2, task="train"))
+    result = network(cell(batch_size=2, task="train"))
     images, activation = 2 * 3 * PIXELS, 2 * factories.CHANNELS * GRID
     logits, loss_and_its_weight = 2 * factories.CLASSES, 2
-    # It peaks behind the ReLU, with its result, its gradient and the gradient behind it; then
-    # weights have momenta, and the classifier's gradients are there.
-    kept = 2 * PARAMS + CLASSIFIER + logits + loss_and_its_weight
-    assert found["peak_bytes"] == 4 * (kept + images + 3 * activation)
+    # The peak is in the backward pass of the ReLU, with its output, its gradient and the gradient
+    # behind it. At this point weights have momenta, and the classifier's gradients exist.
+    elements = 2 * PARAMS + CLASSIFIER + logits + loss_and_its_weight
+    assert result["peak_bytes"] == 4 * (elements + images + 3 * activation)
 
 
-def test_a_compiled_mode_has_the_bytes_of_its_eager_self() -> None:
+def test_a_compiled_mode_has_the_bytes_of_its_eager_equivalent() -> None:
     eager, compiled = cell(), cell(mode="compile")
-    found = counts.of_networks([compiled, eager])
-    assert list(found) == [compiled.id, eager.id]
-    assert found[compiled.id] == found[eager.id] == network(eager)
+    result = counts.count_networks([compiled, eager])
+    assert list(result) == [compiled.id, eager.id]
+    assert result[compiled.id] == result[eager.id] == network(eager)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_compiled_mode_has_the_bytes_of_its_eager_self() -> None:
         ("compile+channels_last", "channels_last"),
     ],
 )
-def test_the_eager_self(mode: str, eager: str) -> None:
+def test_the_eager_equivalent_of_a_mode(mode: str, eager: str) -> None:
     assert counts.in_eager(cell(mode=mode)) == cell(mode=eager)
 
 
@@ -115,14 +115,14 @@ def grown() -> nn.Module:
     return _Grown()
 
 
-def test_one_parameter_more_shows() -> None:
+def test_an_additional_parameter_changes_counts_and_bytes() -> None:
     before, after = network(cell()), network(cell(f"{HERE}:grown"))
     grown_by = {name: after[name] - before[name] for name in before if after[name] != before[name]}
     assert grown_by == {"params": 1, "params_with_aux": 1, "weights_bytes": 4, "peak_bytes": 4}
 
 
 class _Means(nn.Module):
-    """Means of a 1×1 convolution, looked into, and a classifier."""
+    """A 1×1 convolution, its means, a hook ``look`` for subclasses, and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,8 +208,8 @@ def counting() -> nn.Module:
     ("name", "expected"),
     [
         ("plain", (1, 0, 0)),
-        ("branching", (2, 1, 0)),  # before the branch, and the one that was taken
-        ("nested", (3, 2, 0)),  # it breaks the function, and at the call the one that calls it
+        ("branching", (2, 1, 0)),  # one graph before the branch, and one for the taken branch
+        ("nested", (3, 2, 0)),  # a break in the function, and one in its caller at the call
         ("counting", (1, 0, 1)),
     ],
 )
@@ -218,43 +218,43 @@ def test_graphs_and_breaks(name: str, expected: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["trying", "looping"])
-def test_no_break_goes_unnoticed(name: str) -> None:
+def test_a_break_in_a_try_or_a_loop_changes_the_counts(name: str) -> None:
     assert graphs(cell(f"{HERE}:{name}", mode="compile")) != (1, 0, 0)
 
 
 @pytest.mark.parametrize("mode", ["eager", "channels_last"])
-def test_nothing_is_captured_where_nothing_compiles(mode: str) -> None:
+def test_without_a_compiler_there_are_no_graphs(mode: str) -> None:
     assert graphs(cell(f"{HERE}:branching", mode=mode)) == (0, 0, 0)
 
 
-def test_a_training_step_is_captured_whole() -> None:
+def test_a_training_step_is_captured_in_one_graph() -> None:
     assert graphs(cell(mode="compile", batch_size=2, task="train")) == (1, 0, 0)
 
 
-def test_no_cell_is_taken_for_the_one_before() -> None:
+def test_graphs_of_an_earlier_cell_do_not_count() -> None:
     cells = [cell(mode=mode) for mode in ("compile", "compile+channels_last")]
-    found = counts.of_graphs([*cells, cell()])
-    assert [counted["graphs"] for counted in found.values()] == [1, 1, 0]
+    results = counts.count_graphs([*cells, cell()])
+    assert [result["graphs"] for result in results.values()] == [1, 1, 0]
 
 
-def test_a_storage_is_alive_once_and_until_it_is_freed() -> None:
-    alive = counts.Alive()
-    with alive:
+def test_a_storage_counts_once_and_until_it_is_freed() -> None:
+    live = counts.LiveBytes()
+    with live:
         base = torch.zeros(10)
         view = base.view(2, 5).add_(1)
-        assert alive.peak_bytes == 40
+        assert live.peak_bytes == 40
         del base, view
         again = torch.zeros(4)
-        assert alive.peak_bytes == 40
+        assert live.peak_bytes == 40
         more = [torch.zeros(5), torch.zeros(5)]
-    assert alive.peak_bytes == 4 * (4 + 5 + 5)
+    assert live.peak_bytes == 4 * (4 + 5 + 5)
     assert len(more) + len(again) == 6
 
 
-def test_what_is_shown_counts() -> None:
-    alive = counts.Alive()
+def test_storages_passed_to_see_count() -> None:
+    live = counts.LiveBytes()
     weight = torch.zeros(10)
-    alive.see({"weight": weight, "shape": (10,), "again": [weight[:5]]})
-    with alive:
+    live.see({"weight": weight, "shape": (10,), "again": [weight[:5]]})
+    with live:
         _ = weight + 1
-    assert alive.peak_bytes == 80
+    assert live.peak_bytes == 80

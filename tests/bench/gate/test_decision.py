@@ -15,7 +15,7 @@ from bench.names import RequestError
 from bench.records import events, store
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure
-from bench.report.files import check_ours
+from bench.report.files import check_replaceable
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -24,16 +24,16 @@ BASE, REFERENCE_BASE = waves.base(runs.EAGER), waves.base(runs.REFERENCE_EAGER)
 GROUP = runs.EAGER.group
 
 
-def test_the_log_ratio_of_a_set_is_heads_over_the_bases() -> None:
+def test_a_log_ratio_is_that_of_head_to_base() -> None:
     (pair,) = gates.gate({runs.EAGER: (0.1, -0.2)}).pairs
     assert pair.log_ratios == pytest.approx((0.1, -0.2))
     assert pair.cell == runs.EAGER
 
 
 def voided(gate: Gate, *sets: int) -> Gate:
-    """The same gate, in which others kept the machine busy all through some of the sets."""
+    """Return a copy of a gate in which all rounds of these sets were voided."""
 
-    def on(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
+    def with_voided_visits(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
         return tuple(
             replace(
                 record,
@@ -44,27 +44,34 @@ def voided(gate: Gate, *sets: int) -> Gate:
             for record in records
         )
 
-    return replace(gate, run=replace(gate.run, cells=on(gate.run.cells), bases=on(gate.run.bases)))
+    return replace(
+        gate,
+        run=replace(
+            gate.run,
+            cells=with_voided_visits(gate.run.cells),
+            bases=with_voided_visits(gate.run.bases),
+        ),
+    )
 
 
-def test_a_set_whose_rounds_were_all_voided_is_a_set_without_a_number(tmp_path: Path) -> None:
+def test_a_set_whose_rounds_were_all_voided_has_no_log_ratio(tmp_path: Path) -> None:
     gate = voided(gates.gate({runs.EAGER: (0.1, 0.2, 0.3, 0.4)}), 0, 2)
     files.write_all(gate, tmp_path)
-    for found in (gate, Gate.from_run(store.read(tmp_path / "run.json"))):
-        (pair,) = found.pairs
+    for same_gate in (gate, Gate.from_run(store.read(tmp_path / "run.json"))):
+        (pair,) = same_gate.pairs
         expected = (math.nan, 0.2, math.nan, 0.4)
         assert pair.log_ratios == pytest.approx(expected, nan_ok=True)
 
 
-def test_an_earlier_gate_s_files_are_told_from_one_s_own(tmp_path: Path) -> None:
+def test_files_of_an_earlier_gate_may_be_replaced_and_others_may_not(tmp_path: Path) -> None:
     written = files.write_all(gates.gate({runs.EAGER: gates.SAME}), tmp_path)
     assert {path.name for path in written} == files.NAMES
-    check_ours(tmp_path, files.NAMES, files.MARKS)
+    check_replaceable(tmp_path, files.NAMES, files.MARKS)
     (tmp_path / "run.json").unlink()
-    check_ours(tmp_path, files.NAMES, files.MARKS)
+    check_replaceable(tmp_path, files.NAMES, files.MARKS)
     (tmp_path / files.MARKDOWN).write_text("mine\n")
-    with pytest.raises(RequestError, match=r"and gate\.json, gate\.md, which a run"):
-        check_ours(tmp_path, files.NAMES, files.MARKS)
+    with pytest.raises(RequestError, match=r"contains gate\.json, gate\.md, which a run"):
+        check_replaceable(tmp_path, files.NAMES, files.MARKS)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +83,15 @@ def test_an_earlier_gate_s_files_are_told_from_one_s_own(tmp_path: Path) -> None
         (gates.UNCLEAR, Verdict.INCONCLUSIVE, 3),
     ],
 )
-def test_a_verdict_and_its_exit_code(ratios: Sequence[float], verdict: Verdict, code: int) -> None:
+def test_each_verdict_has_its_exit_code(
+    ratios: Sequence[float], verdict: Verdict, code: int
+) -> None:
     gate = gates.gate({runs.EAGER: ratios})
     assert gate.judgements[runs.EAGER.id].verdict is verdict
     assert gate.exit_code == code
 
 
-def test_a_regression_goes_before_what_is_undecided() -> None:
+def test_a_regression_takes_precedence_over_an_undecided_cell() -> None:
     ratios = {runs.EAGER: gates.UNCLEAR, runs.COMPILED: gates.SLOWER}
     assert gates.gate(ratios).exit_code == 1
 
@@ -90,7 +99,7 @@ def test_a_regression_goes_before_what_is_undecided() -> None:
 @pytest.mark.parametrize(
     ("head", "base", "code"), [(True, False, 1), (False, True, 3), (True, True, 3)]
 )
-def test_a_failure_counts_as_heads_only_where_the_base_does_not_fail_too(
+def test_a_failure_fails_the_gate_only_if_the_base_does_not_fail_too(
     head: bool, base: bool, code: int
 ) -> None:
     gate = gates.gate({runs.EAGER: gates.SAME, runs.COMPILED: gates.SAME})
@@ -100,48 +109,48 @@ def test_a_failure_counts_as_heads_only_where_the_base_does_not_fail_too(
     assert failed.judgements[runs.COMPILED.id].verdict is Verdict.UNCHANGED
 
 
-def test_a_run_file_is_enough_to_hold_the_gate_again(tmp_path: Path) -> None:
+def test_a_run_file_is_enough_to_restore_the_gate(tmp_path: Path) -> None:
     deltas = {runs.EAGER.id: 0.2}
     gate = gates.gate({runs.EAGER: gates.SLOWER, runs.COMPILED: gates.SLOWER}, deltas=deltas)
     *_, written = files.write_all(gate, tmp_path)
-    again = Gate.from_run(store.read(tmp_path / "run.json"))
-    assert again.sides == gates.SIDES
-    assert again.settings == gate.settings
-    assert again.judgements == gate.judgements
-    assert report.as_json(again) == written.read_text()
+    restored = Gate.from_run(store.read(tmp_path / "run.json"))
+    assert restored.sides == gates.SIDES
+    assert restored.settings == gate.settings
+    assert restored.judgements == gate.judgements
+    assert report.as_json(restored) == written.read_text()
 
 
-def test_a_file_of_a_gate_that_could_have_more_sets_is_still_read() -> None:
-    kept = gates.gate({runs.EAGER: gates.SAME}).kept
+def test_a_file_with_another_limit_of_sets_is_still_read() -> None:
+    run = gates.gate({runs.EAGER: gates.SAME}).run_with_settings
     earlier = {"most_sets": 24, "looks": [3, 5, 8, 12], "confirmation": [3, 6], "miss": 0.1}
-    assert kept.gate is not None
-    told = {**kept.gate, "settings": {**kept.gate["settings"], **earlier}}
-    gate = Gate.from_run(replace(kept, gate=told))
+    assert run.gate is not None
+    more = {**run.gate, "settings": {**run.gate["settings"], **earlier}}
+    gate = Gate.from_run(replace(run, gate=more))
     assert gate.settings.most_sets == judge.MOST_SETS
     assert gate.exit_code == 0
-    fewer = {**kept.gate, "settings": {**kept.gate["settings"], "most_sets": 3}}
-    assert Gate.from_run(replace(kept, gate=fewer)).settings.most_sets == judge.FIRST_CHANGE
+    fewer = {**run.gate, "settings": {**run.gate["settings"], "most_sets": 3}}
+    assert Gate.from_run(replace(run, gate=fewer)).settings.most_sets == judge.FIRST_CHANGE
 
 
 @pytest.mark.parametrize("iterations", [10, 16, 40])
 def test_one_slow_iteration_in_ten_moves_the_tail_and_not_the_median(iterations: int) -> None:
-    slow = [1.5 if index % 10 == 9 else 1.0 for index in range(iterations)]
+    factors = [1.5 if index % 10 == 9 else 1.0 for index in range(iterations)]
     pair = gates.gate({runs.EAGER: (0.0,)}).pairs[0]
-    one_by_one = tuple(0.02 * by for by in slow)
-    visits = tuple(replace(visit, host_s=one_by_one) for visit in pair.head.visits)
-    limping = replace(pair, head=replace(pair.head, visits=visits))
-    assert limping.log_ratios == pytest.approx(pair.log_ratios)
-    assert limping.tail_log_ratios[0] > math.log(1.1)
+    host_s = tuple(0.02 * factor for factor in factors)
+    visits = tuple(replace(visit, host_s=host_s) for visit in pair.head.visits)
+    slower = replace(pair, head=replace(pair.head, visits=visits))
+    assert slower.log_ratios == pytest.approx(pair.log_ratios)
+    assert slower.tail_log_ratios[0] > math.log(1.1)
 
 
-def test_a_run_that_was_no_gate_or_says_nonsense_of_it_is_refused() -> None:
-    with pytest.raises(RequestError, match="was no gate"):
+def test_a_run_without_valid_gate_data_is_refused() -> None:
+    with pytest.raises(RequestError, match="is not a gate"):
         Gate.from_run(runs.small())
     with pytest.raises(RequestError, match="damaged: Object missing required field `sides`"):
         Gate.from_run(replace(runs.small(), gate={}))
-    nonsense = gates.gate({runs.EAGER: gates.SAME}, alpha=2.0).kept
+    invalid = gates.gate({runs.EAGER: gates.SAME}, alpha=2.0).run_with_settings
     with pytest.raises(RequestError, match="alpha"):
-        Gate.from_run(nonsense)
+        Gate.from_run(invalid)
 
 
 @pytest.fixture
@@ -161,7 +170,7 @@ def outcome() -> Outcome:
 
 
 def measure(outcome: Outcome, set_index: int, log_ratio: float, *, voided: bool = False) -> None:
-    """A set in which googlenet is slower than its base by this, and the reference is not."""
+    """Add a set in which googlenet has this log-ratio to its base, and the reference has 0."""
     for cell in (runs.EAGER, runs.REFERENCE_EAGER, CONTROL, BASE, REFERENCE_BASE):
         latency_s = math.exp(log_ratio) if cell == runs.EAGER else 1.0
         outcome.apply(
@@ -191,44 +200,46 @@ def measure(outcome: Outcome, set_index: int, log_ratio: float, *, voided: bool 
 ALL = {runs.EAGER, BASE, runs.REFERENCE_EAGER, REFERENCE_BASE, CONTROL}
 
 
-def test_every_cell_wants_sets_until_it_is_judged(outcome: Outcome) -> None:
+def test_a_cell_is_measured_until_it_has_a_verdict(outcome: Outcome) -> None:
     rule = UntilDecided(Settings())
     for set_index in range(3):
-        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        assert set(rule.cells_to_measure(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.1)
-    # The reference is as it was, and needs no more; a change takes six sets.
+    # The reference is unchanged and needs no more sets; a change takes six.
     for set_index in range(3, 6):
-        assert set(rule.wanted(outcome, GROUP, set_index)) == {runs.EAGER, BASE}
+        assert set(rule.cells_to_measure(outcome, GROUP, set_index)) == {runs.EAGER, BASE}
         measure(outcome, set_index, 0.1)
-    assert rule.wanted(outcome, GROUP, 6) == ()
+    assert rule.cells_to_measure(outcome, GROUP, 6) == ()
 
 
-def test_a_machine_that_is_too_busy_is_given_up_at_the_first_look(outcome: Outcome) -> None:
+def test_cells_are_given_up_at_the_first_look_if_the_machine_is_too_busy(outcome: Outcome) -> None:
     rule = UntilDecided(Settings())
     for set_index in range(3):
-        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        assert set(rule.cells_to_measure(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.0, voided=True)
-    assert rule.wanted(outcome, GROUP, 3) == ()
+    assert rule.cells_to_measure(outcome, GROUP, 3) == ()
 
 
-def test_a_machine_that_is_busy_now_and_then_is_not_given_up(outcome: Outcome) -> None:
+def test_cells_are_not_given_up_if_the_machine_is_sometimes_busy(outcome: Outcome) -> None:
     rule = UntilDecided(Settings())
     for set_index in range(9):
-        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        assert set(rule.cells_to_measure(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.0, voided=set_index % 4 != 0)
-    assert rule.wanted(outcome, GROUP, 9) == ()  # three have a number, and found nothing
+    assert (
+        rule.cells_to_measure(outcome, GROUP, 9) == ()
+    )  # three sets have a log-ratio, and show no change
 
 
-def test_sets_that_were_voided_whole_are_of_the_most_that_there_may_be(outcome: Outcome) -> None:
+def test_voided_sets_count_towards_the_largest_number_of_sets(outcome: Outcome) -> None:
     rule = UntilDecided(replace(Settings(), most_sets=6))
     for set_index in range(6):
-        assert set(rule.wanted(outcome, GROUP, set_index)) == ALL
+        assert set(rule.cells_to_measure(outcome, GROUP, set_index)) == ALL
         measure(outcome, set_index, 0.0, voided=set_index % 3 != 0)
-    assert rule.wanted(outcome, GROUP, 6) == ()
+    assert rule.cells_to_measure(outcome, GROUP, 6) == ()
 
 
-def test_what_failed_on_either_side_wants_no_more(outcome: Outcome) -> None:
+def test_a_cell_that_failed_on_either_side_is_not_measured_again(outcome: Outcome) -> None:
     failure = Failure(kind="error", message="no", phase="preparing", set_index=0)
     outcome.apply(events.Failed(cell=BASE.id, failure=failure))
-    wanted = set(UntilDecided(Settings()).wanted(outcome, GROUP, 0))
-    assert wanted == {runs.REFERENCE_EAGER, REFERENCE_BASE, CONTROL}
+    cells = set(UntilDecided(Settings()).cells_to_measure(outcome, GROUP, 0))
+    assert cells == {runs.REFERENCE_EAGER, REFERENCE_BASE, CONTROL}

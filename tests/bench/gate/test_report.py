@@ -21,7 +21,7 @@ GATE = gates.gate(
 FAILED = gates.failed(GATE, runs.FAILED, head=True)
 
 
-def test_failed_cells_come_first_and_then_the_slowest() -> None:
+def test_failed_cells_come_first_then_the_slowest() -> None:
     rows = report.frame(FAILED)
     assert list(rows["cell"])[:2] == [runs.FAILED.id, runs.COMPILED.id]
     assert list(rows["ratio"].dropna()) == sorted(rows["ratio"].dropna(), reverse=True)
@@ -42,11 +42,11 @@ def test_the_least_effect_of_an_exception_is_shown() -> None:
     assert rows.loc[runs.EAGER.id, "delta"] == 0.08
 
 
-def test_the_headline_counts_the_worst_first() -> None:
+def test_the_headline_has_the_worst_verdict_first() -> None:
     assert report.headline(FAILED) == "1 failed, 1 regressed, 1 inconclusive, 1 unchanged"
 
 
-def test_counts_that_changed_are_named() -> None:
+def test_changed_counts_are_listed() -> None:
     (pair,) = gates.gate({runs.EAGER: gates.SAME}).pairs
     costs = [{"params": 1000, "macs_per_image": 7}, {"params": 1250, "macs_per_image": 7}]
     base, head = (
@@ -63,12 +63,14 @@ def test_the_page_folds_details_and_names_both_sides() -> None:
     assert "Head abc with uncommitted changes against base def" in page
     assert "**head failed** in googlenet/channels\\_last" in page
     assert "a &#124; b" in page
-    assert "**Mind:** it was cut off, and resumed" in page
-    assert page.count("<details>") == page.count("</details>") == 4  # stderr, how, sets, where
-    assert "|    10.5 |" in page  # each set, in percent: exp(0.1) is 10.5 % slower
+    assert "**Note:** it was cut off, and resumed" in page
+    assert (
+        page.count("<details>") == page.count("</details>") == 4
+    )  # stderr, how to read, sets, circumstances
+    assert "|    10.5 |" in page  # each set in percent: exp(0.1) is 10.5 % slower
 
 
-def test_annotations_are_errors_and_warnings() -> None:
+def test_annotations_are_errors_for_regressions_and_failures_and_warnings_for_doubt() -> None:
     lines = list(report.annotations(FAILED))
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::error"]
     assert f"googlenet-bench {runs.COMPILED.id}::regressed: head takes 1.105" in lines[0]
@@ -81,7 +83,7 @@ def test_an_annotation_is_one_line() -> None:
     assert "%" not in line.replace("%25", "").replace("%0A", "")
 
 
-def test_the_verdict_file_has_a_schema_every_set_and_no_nan() -> None:
+def test_the_verdict_file_has_a_schema_version_all_sets_and_no_nan() -> None:
     text = report.as_json(FAILED)
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert content["schema_version"] == report.SCHEMA_VERSION
@@ -94,7 +96,7 @@ def test_the_verdict_file_has_a_schema_every_set_and_no_nan() -> None:
     assert by_id[runs.FAILED.id]["failures"]["head"]["message"] == "a | b"
 
 
-def test_a_gate_of_too_few_sets_says_so() -> None:
+def test_the_sentence_says_that_there_are_too_few_sets() -> None:
     gate = gates.gate({runs.EAGER: (0.1,)})
     assert report.sentence(gate, gate.pairs[0]) == "inconclusive: too few sets (1)"
 
@@ -102,7 +104,7 @@ def test_a_gate_of_too_few_sets_says_so() -> None:
 SLOW_TAIL = gates.gate({runs.EAGER: 2 * gates.SAME}, slow_tail=0.5)
 
 
-def test_a_slower_tail_is_a_regression_that_says_what_is_slower() -> None:
+def test_a_slower_tail_is_reported_as_a_regression_of_the_slowest_fifth() -> None:
     assert SLOW_TAIL.exit_code == 1
     (row,) = report.frame(SLOW_TAIL).to_dict("records")
     assert row["verdict"] == "❌ regressed by its tail"
@@ -110,14 +112,16 @@ def test_a_slower_tail_is_a_regression_that_says_what_is_slower() -> None:
     assert row["tail"] == pytest.approx(1.5, abs=1e-2)
     assert row["sets"] == 6
     assert report.headline(SLOW_TAIL) == "1 regressed"
-    said = report.sentence(SLOW_TAIL, SLOW_TAIL.pairs[0])
-    assert said.startswith("regressed: head takes, in the slowest fifth of its iterations, 1.500")
-    assert said.endswith("over 6 sets")
+    sentence = report.sentence(SLOW_TAIL, SLOW_TAIL.pairs[0])
+    assert sentence.startswith(
+        "regressed: head takes, in the slowest fifth of its iterations, 1.500"
+    )
+    assert sentence.endswith("over 6 sets")
     (line,) = report.annotations(SLOW_TAIL)
     assert line.startswith("::error")
 
 
-def test_the_verdict_file_has_both_verdicts() -> None:
+def test_the_verdict_file_has_the_verdicts_of_medians_and_tail() -> None:
     (cell,) = json.loads(report.as_json(SLOW_TAIL))["cells"]
     assert cell["verdict"] == "regressed"
     assert cell["judgement"]["verdict"] == "unchanged"

@@ -34,7 +34,7 @@ def read(folder: Path, text: str) -> GateTable:
     return settings.read(folder)
 
 
-def test_the_file_decides(tmp_path: Path) -> None:
+def test_settings_are_read_from_the_file(tmp_path: Path) -> None:
     assert read(tmp_path, EXAMPLE) == GateTable(
         archs=("googlenet", "torchvision:resnet18"),
         batch_sizes=(1, 8),
@@ -53,12 +53,12 @@ def test_the_file_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "[tool.other]\ndelta = 9"])
-def test_without_a_table_everything_is_left_open(tmp_path: Path, text: str | None) -> None:
+def test_without_a_table_the_defaults_apply(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / settings.FILE).write_text(text)
-    found = settings.read(tmp_path)
-    assert found == GateTable()
-    assert (found.delta, found.alpha, found.most_sets) == (
+    table = settings.read(tmp_path)
+    assert table == GateTable()
+    assert (table.delta, table.alpha, table.most_sets) == (
         judge.LEAST_EFFECT,
         judge.ALPHA,
         judge.MOST_SETS,
@@ -66,7 +66,7 @@ def test_without_a_table_everything_is_left_open(tmp_path: Path, text: str | Non
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("[tool.googlenet-bench.gate]\ndleta = 1", "unknown field `dleta`"),
         ('[tool.googlenet-bench.gate]\ndelta = "much"', "Expected `float`, got `str`"),
@@ -77,20 +77,20 @@ def test_without_a_table_everything_is_left_open(tmp_path: Path, text: str | Non
         (EXAMPLE.replace("reason", "because"), "because"),
     ],
 )
-def test_a_wrong_file_is_a_sentence(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(RequestError, match=words):
+def test_an_invalid_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
         read(tmp_path, text)
 
 
-def test_an_exception_is_of_the_cells_that_it_matches() -> None:
+def test_an_exception_applies_to_the_cells_that_it_matches() -> None:
     cells = (runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER)
-    found = settings.deltas(
+    deltas = settings.deltas(
         (waiver("googlenet/*"), waiver("*/compile/*", 0.2)), cells, cells, TODAY
     )
-    assert found == {runs.EAGER.id: 0.1, runs.COMPILED.id: 0.2}
+    assert deltas == {runs.EAGER.id: 0.1, runs.COMPILED.id: 0.2}
 
 
-def test_the_last_day_is_included_and_the_next_is_an_error() -> None:
+def test_an_exception_is_valid_on_its_last_day_and_refused_on_the_next() -> None:
     last = TODAY - timedelta(days=1)
     exceptions = (waiver("*", expires=last),)
     assert settings.deltas(exceptions, (runs.EAGER,), (), last) == {runs.EAGER.id: 0.1}
@@ -98,7 +98,7 @@ def test_the_last_day_is_included_and_the_next_is_an_error() -> None:
         settings.deltas(exceptions, (runs.EAGER,), (), TODAY)
 
 
-def test_an_exception_of_no_cell_is_an_error_unless_the_settings_have_the_cell() -> None:
+def test_an_exception_that_matches_no_cell_is_refused_unless_the_settings_have_the_cell() -> None:
     exceptions, cells = (waiver("googlenet/compile/*"),), (runs.EAGER,)
     with pytest.raises(RequestError, match=r"matches none of the 1 cells .* googlenet/eager"):
         settings.deltas(exceptions, cells, (runs.REFERENCE_EAGER,), TODAY)

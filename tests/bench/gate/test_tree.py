@@ -19,7 +19,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two commits, in which a file says 1 and then 2."""
+    """A repository with two commits; a file has the content 1 and then 2."""
     root = tmp_path / "repository"
     root.mkdir()
     git(root, "init", "--quiet")
@@ -31,10 +31,11 @@ def repository(tmp_path: Path) -> Path:
 
 
 def worktrees(repository: Path) -> int:
+    """Return the number of worktrees."""
     return git(repository, "worktree", "list").count("\n") + 1
 
 
-def test_a_revisions_tree_is_there_and_gone_afterwards(repository: Path) -> None:
+def test_a_revision_is_checked_out_and_removed_afterwards(repository: Path) -> None:
     with tree.checkout("HEAD~1", repository) as base:
         assert (base.root / "file").read_text() == "1"
         assert base.commit == git(repository, "rev-parse", "HEAD~1")
@@ -46,11 +47,11 @@ def test_a_revisions_tree_is_there_and_gone_afterwards(repository: Path) -> None
 
 
 def interrupted_build(folder: Path) -> None:
-    (folder / "left behind").write_text("by a build")
+    (folder / "output").write_text("of a build")
     raise KeyboardInterrupt
 
 
-def test_it_is_gone_after_an_interrupt_too(repository: Path) -> None:
+def test_the_checkout_is_removed_after_an_interrupt(repository: Path) -> None:
     with pytest.raises(KeyboardInterrupt), tree.checkout("HEAD", repository) as base:
         interrupted_build(base.root)
     assert not base.root.exists()
@@ -61,20 +62,20 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from bench.gate import tree
-with tree.at("HEAD", Path(sys.argv[1])) as base:
+with tree.checkout("HEAD", Path(sys.argv[1])) as base:
     print(base.root, flush=True)
     time.sleep(600)
 """
 
 
-def test_one_whose_owner_was_killed_is_removed_by_the_next(repository: Path) -> None:
+def test_the_checkout_of_a_killed_owner_is_removed_by_the_next_call(repository: Path) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(repository)], stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
     abandoned = Path(owner.stdout.readline().strip())
     assert (abandoned / "file").exists()
-    with tree.checkout("HEAD", repository):  # as long as its owner lives, it stays
+    with tree.checkout("HEAD", repository):  # it is kept while its owner lives
         assert (abandoned / "file").exists()
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
@@ -85,16 +86,16 @@ def test_one_whose_owner_was_killed_is_removed_by_the_next(repository: Path) -> 
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "--help", "HEAD~5", ""])
-def test_an_unknown_revision_is_a_sentence(repository: Path, revision: str) -> None:
+def test_an_unknown_revision_is_refused(repository: Path, revision: str) -> None:
     with (
-        pytest.raises(RequestError, match=r"git knows no revision"),
+        pytest.raises(RequestError, match=r"git does not know revision"),
         tree.checkout(revision, repository),
     ):
         pass
     assert worktrees(repository) == 1
 
 
-def test_the_tree_that_stands_here(repository: Path) -> None:
+def test_the_tree_of_the_current_checkout(repository: Path) -> None:
     (repository / "folder").mkdir()
     clean = tree.here(repository / "folder")
     assert clean.root == repository.resolve()
@@ -105,8 +106,8 @@ def test_the_tree_that_stands_here(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "new.py", "fôlder/new.py"])
-def test_another_digest_is_another_tree(repository: Path, name: str) -> None:
-    """Whether git knows the file or not, and in whatever encoding it is."""
+def test_a_changed_or_new_module_changes_the_digest(repository: Path, name: str) -> None:
+    """The file may be tracked or untracked, in any encoding."""
     path = repository / name
     path.parent.mkdir(exist_ok=True)
     clean = tree.here(repository)
@@ -120,13 +121,13 @@ def test_another_digest_is_another_tree(repository: Path, name: str) -> None:
     assert tree.here(repository) == clean
 
 
-def test_another_commit_is_another_tree(repository: Path) -> None:
+def test_another_commit_has_another_digest(repository: Path) -> None:
     before = tree.here(repository).digest
     git(repository, "checkout", "--quiet", "HEAD~1")
     assert tree.here(repository).digest != before
 
 
-def test_what_measuring_leaves_behind_makes_no_other_tree(repository: Path) -> None:
+def test_files_that_a_measurement_creates_do_not_change_the_digest(repository: Path) -> None:
     (repository / "link.py").symlink_to("nothing")
     (repository / ".gitignore").write_text("ignored.py")
     before = tree.here(repository).digest
@@ -136,14 +137,12 @@ def test_what_measuring_leaves_behind_makes_no_other_tree(repository: Path) -> N
     assert tree.here(repository).digest == before
 
 
-def test_no_repository_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_outside_a_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="not a git repository"):
         tree.here(tmp_path)
 
 
-def test_a_machine_without_git_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RequestError, match="git is not installed"):
         tree.here(tmp_path)

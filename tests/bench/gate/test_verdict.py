@@ -7,7 +7,7 @@ REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict
 
 
 def judgement(verdict: Verdict | None) -> Judgement:
-    return Judgement(verdict=verdict, interval=means.NOTHING, sets=0)
+    return Judgement(verdict=verdict, interval=means.NO_INTERVAL, sets=0)
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,13 @@ def judgement(verdict: Verdict | None) -> Judgement:
         ([], 3),
     ],
 )
-def test_a_regression_is_told_before_a_doubt(verdicts: list[Verdict | None], code: int) -> None:
-    told = {str(index): judgement(verdict) for index, verdict in enumerate(verdicts)}
-    assert exit_code(told) == code
+def test_a_regression_takes_precedence_over_an_undecided_cell(
+    verdicts: list[Verdict | None], code: int
+) -> None:
+    judgements = {str(index): judgement(verdict) for index, verdict in enumerate(verdicts)}
+    assert exit_code(judgements) == code
 
 
-def test_an_open_cell_wants_another_set() -> None:
-    assert judgement(None).wants_set
-    assert not judgement(INCONCLUSIVE).wants_set
+def test_only_an_open_cell_needs_another_set() -> None:
+    assert judgement(None).needs_set
+    assert not judgement(INCONCLUSIVE).needs_set

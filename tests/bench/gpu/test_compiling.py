@@ -22,28 +22,28 @@ CELL = Cell(
 )
 
 
-def test_what_both_runs_compile_in_bf16_is_there_once() -> None:
-    found = compiling.cells("cuda")
-    assert len(set(found)) == len(found) == 2 * len(LADDER) + 2 * (len(SWEEP["cuda"]) - 2)
-    assert {(cell.mode, cell.dtype, cell.device) for cell in found} == {("compile", "bf16", "cuda")}
-    sizes = [cell.batch_size for cell in found]
+def test_cells_that_both_profiles_compile_are_listed_once() -> None:
+    cells = compiling.cells("cuda")
+    assert len(set(cells)) == len(cells) == 2 * len(LADDER) + 2 * (len(SWEEP["cuda"]) - 2)
+    assert {(cell.mode, cell.dtype, cell.device) for cell in cells} == {("compile", "bf16", "cuda")}
+    sizes = [cell.batch_size for cell in cells]
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_run_finds_in_the_cache_what_was_compiled(tmp_path: Path) -> None:
+def test_a_run_finds_the_compiled_code_in_the_cache(tmp_path: Path) -> None:
     variables = for_workers({**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)})
     with ForkServer(variables) as server:
         done = list(compile_all([CELL], server, 1, image_size=SIZE))
         assert done == [(CELL, None)]
         worker = server.launch()
-        asked = {"cell": asdict(CELL), "image_size": SIZE, "seed": 1}
-        # Under the same key, though it starts nothing to compile in.
-        facts = worker.request("prepare", limit_s=120.0, **asked, threads=2, is_cached=True)
+        request = {"cell": asdict(CELL), "image_size": SIZE, "seed": 1}
+        # The cache key is the same, although this worker starts no compile processes.
+        facts = worker.request("prepare", limit_s=120.0, **request, threads=2, is_cached=True)
         worker.close()
     assert facts["compile_cached"] is True
 
 
-def test_one_that_fails_stops_no_other(fork_server: Launcher) -> None:
+def test_a_cell_that_fails_does_not_stop_the_others(fork_server: Launcher) -> None:
     broken = replace(CELL, arch="tests.bench.broken:raises_when_built", mode="eager")
     fine = replace(CELL, arch="tests.bench.broken:works", mode="eager")
     done = dict(compile_all([broken, fine, replace(fine, batch_size=3)], fork_server, 2))
@@ -51,12 +51,12 @@ def test_one_that_fails_stops_no_other(fork_server: Launcher) -> None:
     assert list(done.values()) == [None, None]
 
 
-def test_a_wrong_device_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_device_exits_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert compiling.main(["--device", "tpu"]) == 2
     assert "no device is called 'tpu'" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_a_sentence(
+def test_an_interrupt_exits_with_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:

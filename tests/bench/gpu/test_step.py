@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from bench.gpu import step
-from bench.gpu.step import GpuStep, Taken, take
+from bench.gpu.step import GpuStep, StepResult, run_steps
 
 FINE = "print('did it')"
 FAILS = "raise SystemExit(3)"
-# As the suite does: what was measured is written after the interrupt.
+# Like the suite, it writes its results after the interrupt.
 WRITES_LATE = """
 import time
 print('begun', flush=True)
@@ -25,7 +25,7 @@ except KeyboardInterrupt:
     print('written', flush=True)
     raise SystemExit(2)
 """
-IS_DEAF = """
+IGNORES_SIGINT = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
@@ -34,82 +34,88 @@ time.sleep(60)
 """
 
 
-def a(name: str, source: str, limit_s: float = 60.0) -> GpuStep:
+def make_step(name: str, source: str, limit_s: float = 60.0) -> GpuStep:
     return GpuStep(name=name, what=name, arguments=("-c", source), limit_s=limit_s)
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "GRACE_S", 2.0)
-    monkeypatch.setattr(step, "LEAST_S", 0.1)
+    monkeypatch.setattr(step, "MIN_STEP_S", 0.1)
 
 
-def taken(steps: list[GpuStep], folder: Path, limit_s: float = 100.0) -> dict[str, Taken]:
-    return {one.step.name: one for one in take(steps, folder, limit_s)}
+def results_of(steps: list[GpuStep], folder: Path, limit_s: float = 100.0) -> dict[str, StepResult]:
+    return {result.step.name: result for result in run_steps(steps, folder, limit_s)}
 
 
-def test_every_step_is_taken_whatever_becomes_of_the_others(tmp_path: Path) -> None:
-    found = taken([a("fails", FAILS), a("fine", FINE)], tmp_path)
-    assert [one.status for one in found.values()] == [3, 0]
-    assert [one.is_fine for one in found.values()] == [False, True]
-    assert found["fails"].ending == "exit code 3"
+def test_every_step_runs_even_if_others_fail(tmp_path: Path) -> None:
+    results = results_of([make_step("fails", FAILS), make_step("fine", FINE)], tmp_path)
+    assert [result.status for result in results.values()] == [3, 0]
+    assert [result.succeeded for result in results.values()] == [False, True]
+    assert results["fails"].ending == "exit code 3"
     assert (tmp_path / "fine.log").read_text() == "did it\n"
 
 
-def test_one_that_takes_too_long_is_interrupted_and_may_write_what_it_has(tmp_path: Path) -> None:
-    found = taken([a("late", WRITES_LATE, limit_s=1.5), a("fine", FINE)], tmp_path)
-    assert found["late"].interrupted
-    assert not found["late"].is_fine
-    assert found["late"].ending == "interrupted, its time or all of it was up; exit code 2"
+def test_a_step_that_takes_too_long_is_interrupted_and_can_write_its_results(
+    tmp_path: Path,
+) -> None:
+    results = results_of(
+        [make_step("late", WRITES_LATE, limit_s=1.5), make_step("fine", FINE)], tmp_path
+    )
+    assert results["late"].interrupted
+    assert not results["late"].succeeded
+    assert results["late"].ending == "interrupted at its time limit or the total limit; exit code 2"
     assert (tmp_path / "late.log").read_text() == "begun\nwritten\n"
-    assert found["fine"].is_fine
+    assert results["fine"].succeeded
 
 
-def test_one_that_runs_in_the_background_of_a_shell_is_interrupted_too(tmp_path: Path) -> None:
-    ours = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_a_step_is_interrupted_even_if_a_shell_ignores_sigint(tmp_path: Path) -> None:
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        found = taken([a("late", WRITES_LATE, limit_s=1.5)], tmp_path)
+        results = results_of([make_step("late", WRITES_LATE, limit_s=1.5)], tmp_path)
     finally:
-        signal.signal(signal.SIGINT, ours)
-    assert found["late"].status == 2
+        signal.signal(signal.SIGINT, handler)
+    assert results["late"].status == 2
     assert (tmp_path / "late.log").read_text() == "begun\nwritten\n"
 
 
-def test_one_that_does_not_listen_is_killed_with_what_it_started(tmp_path: Path) -> None:
-    found = taken([a("deaf", IS_DEAF, limit_s=1.5)], tmp_path)
-    assert found["deaf"].status == -signal.SIGKILL
-    assert "killed by SIGKILL" in found["deaf"].ending
+def test_a_step_that_ignores_sigint_is_killed_with_its_children(tmp_path: Path) -> None:
+    results = results_of([make_step("deaf", IGNORES_SIGINT, limit_s=1.5)], tmp_path)
+    assert results["deaf"].status == -signal.SIGKILL
+    assert "killed by SIGKILL" in results["deaf"].ending
     child = int((tmp_path / "deaf.log").read_text())
     for _ in range(100):
         if not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie":
             break
         time.sleep(0.05)
     else:
-        pytest.fail("what it started lives on")
+        pytest.fail("the child process is still alive")
 
 
-def test_a_budget_is_what_the_time_left_has_room_for(tmp_path: Path) -> None:
-    """Little may be left of a machine's time, and reports are to be made in it as well."""
-    one = replace(a("b", "import sys; print(sys.argv[1:])", limit_s=490.0), besides_s=130.0)
-    assert one.within(490.0)[2:] == ("--budget=360",)
-    assert one.within(100.0)[2:] == ("--budget=1",)
-    assert a("none", FINE).within(490.0) == ("-c", FINE)
-    assert taken([one], tmp_path, 302.0 + step.GRACE_S)["b"].is_fine
+def test_the_budget_is_the_remaining_time_less_the_overhead(tmp_path: Path) -> None:
+    """The remaining time must also suffice for the reports."""
+    step_with_budget = replace(
+        make_step("b", "import sys; print(sys.argv[1:])", limit_s=490.0), overhead_s=130.0
+    )
+    assert step_with_budget.arguments_within(490.0)[2:] == ("--budget=360",)
+    assert step_with_budget.arguments_within(100.0)[2:] == ("--budget=1",)
+    assert make_step("none", FINE).arguments_within(490.0) == ("-c", FINE)
+    assert results_of([step_with_budget], tmp_path, 302.0 + step.GRACE_S)["b"].succeeded
     (budget,) = ast.literal_eval((tmp_path / "b.log").read_text())
     assert budget in {"--budget=171", "--budget=172"}
 
 
-def test_what_time_does_not_allow_is_not_begun_and_said(tmp_path: Path) -> None:
-    seconds = count(step=50)  # two readings for each step that is taken
-    steps = [a("first", FINE), a("second", FINE)]
-    first, second = take(steps, tmp_path, 120.0, now=lambda: float(next(seconds)))
-    assert first.is_fine
+def test_a_step_without_time_left_is_not_started_and_says_so(tmp_path: Path) -> None:
+    seconds = count(step=50)  # two readings for each step that runs
+    steps = [make_step("first", FINE), make_step("second", FINE)]
+    first, second = run_steps(steps, tmp_path, 120.0, now=lambda: float(next(seconds)))
+    assert first.succeeded
     assert second.status is None
-    assert second.ending == "not begun: no time was left"
+    assert second.ending == "not started: no time was left"
     assert not (tmp_path / "second.log").exists()
 
 
-def test_an_interrupt_is_handed_on_and_raised_again(tmp_path: Path) -> None:
+def test_an_interrupt_is_passed_to_the_step_and_raised_again(tmp_path: Path) -> None:
     log = tmp_path / "late.log"
 
     def interrupt() -> None:
@@ -122,7 +128,7 @@ def test_an_interrupt_is_handed_on_and_raised_again(tmp_path: Path) -> None:
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        taken([a("late", WRITES_LATE), a("fine", FINE)], tmp_path)
+        results_of([make_step("late", WRITES_LATE), make_step("fine", FINE)], tmp_path)
     thread.join()
     assert log.read_text() == "begun\nwritten\n"
     assert not (tmp_path / "fine.log").exists()

@@ -1,6 +1,6 @@
-"""A session of the suite in a process of its own, with workers that do no work.
+"""A session of the suite in its own process, with workers that do no work.
 
-Nor are its charts drawn, which would take longer than all the rest.
+Charts are not drawn, because they would take longer than everything else.
 """
 
 import faulthandler
@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from bench.engine.launch import ForkServer, Launcher
-from bench.report import charts, page  # noqa: F401 - imported once for all
+from bench.report import charts, page  # noqa: F401 - imported once for all sessions
 from bench.report.charts import style
 from bench.report.page import vega
-from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all
+from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all sessions
 
-HANGS_S = 60.0
+HANGS_S = 60.0  # a session that takes longer prints its stack
 
 
 def run(
@@ -27,17 +27,17 @@ def run(
     output: Path,
     disk_bytes: int | None,
 ) -> None:
-    """``pytest ARGUMENTS``, its output in a file; no file grows past ``disk_bytes``."""
+    """Run ``pytest ARGUMENTS`` with its output in a file; no file may exceed ``disk_bytes``."""
     with output.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    faulthandler.dump_traceback_later(HANGS_S)  # so that a hang says where
+    faulthandler.dump_traceback_later(HANGS_S)  # to show where a session hangs
     os.environ.update(environment)
     vars(measurement)["launcher"] = _idle
     vars(style)["svg"] = lambda _: "<svg/>"
     vars(vega)["bundled"] = lambda _: ""
     if disk_bytes is not None:
-        # Python keeps a compiled file cut short for whole, and every later import of it fails.
+        # Python treats a truncated compiled file as complete, and every later import of it fails.
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,7 +1,7 @@
-"""Nothing is lost: the suite in real processes, killed for real, at random moments.
+"""Kill the suite at random moments in real processes, and check that no data is lost.
 
-Its workers do no work, so that many kills fit; everything else is what users run. Each chain of
-kills begins a run and resumes it until it is complete.
+The workers do no work, so that there is time for many kills; everything else is what users run.
+Each chain of kills begins a run and resumes it until it is complete.
 """
 
 import json
@@ -32,18 +32,18 @@ SETS, ROUNDS = 3, 4
 KILLS, CHAINS = 52, 2
 LONGEST_S = 120.0
 INTERRUPTED = 2
-# What pytest and pandas take to import is imported once.
+# pytest and pandas are imported only once, because importing them takes time.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.bench.kills.session"])
 
 
 @dataclass(kw_only=True)
 class Chain:
-    """A run, and what is done to it."""
+    """A run, and the kills that it survives."""
 
     folder: Path
-    chance: random.Random
-    done: Counter[str] = field(default_factory=Counter)
+    rng: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
     completed: int = 0
 
     @property
@@ -69,44 +69,44 @@ class Chain:
             python.write_text(f'#!/bin/sh\nexec {sys.executable} -P {worker} "$@"\n')
             python.chmod(0o755)
         arguments = [str(ROOT / "bench/suite"), f"--rootdir={ROOT}", "-q", "-p", "no:cacheprovider"]
-        # Plugins are imported once for all sessions, which pytest 8 says of each.
+        # Plugins are imported once for all sessions, and pytest 8 warns about each of them.
         arguments += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
         arguments += ["--archs=googlenet,torchvision", "--modes=eager,channels_last"]
         arguments += ["--batch-sizes=1,2", "--foreign-cpus=100", "--precision=1", "--seed=1"]
         arguments += [f"--sets={SETS}", f"--rounds={ROUNDS}", f"--report-dir={self.reports}"]
         if self.journal.exists():
             arguments.append("--resume")
-        known = {"KILLS_PYTHON": str(python), "KILLS_LOG": str(self.log)}
-        # A git that the full disk ends leaves its lock behind: not beside this checkout's index.
-        known["GIT_INDEX_FILE"] = str(self.folder / "index")
+        variables = {"KILLS_PYTHON": str(python), "KILLS_LOG": str(self.log)}
+        # A git process that fails on a full disk leaves a lock. It must not lock this checkout.
+        variables["GIT_INDEX_FILE"] = str(self.folder / "index")
         process = PROCESSES.Process(
-            target=session.run, args=(arguments, known, self.output, disk_bytes)
+            target=session.run, args=(arguments, variables, self.output, disk_bytes)
         )
         process.start()
         return process
 
     def end(self, process: BaseProcess) -> str:
-        """Wait for it; what it printed."""
+        """Wait for the session to end; return its output."""
         process.join(LONGEST_S)
         output = self.output.read_text() if self.output.exists() else ""
         assert process.exitcode is not None, f"it hangs: {output}"
         return output
 
-    def told(self) -> list[dict[str, Any]]:
-        """What its workers said, in order."""
+    def log_entries(self) -> list[dict[str, Any]]:
+        """Return the workers' log entries, in order."""
         try:
-            # Without what comes after the last line end: half of a line that is being written.
+            # Text after the last line end is dropped: it may be an incomplete line.
             *lines, _ = self.log.read_text().split("\n")
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]
 
     def answered(self) -> list[float]:
-        """The first sample of each visit that was answered, in order."""
-        return [entry["host_s"][0] for entry in self.told() if "host_s" in entry]
+        """Return the first sample of each answered visit, in order."""
+        return [entry["host_s"][0] for entry in self.log_entries() if "host_s" in entry]
 
-    def kept(self) -> set[float]:
-        """The first sample of each visit in the journal."""
+    def in_journal(self) -> set[float]:
+        """Return the first sample of each visit in the journal."""
         if not self.journal.exists():
             return set()
         *lines, _ = self.journal.read_bytes().split(b"\n")
@@ -114,31 +114,31 @@ class Chain:
         return {event.host_s[0] for event in events if isinstance(event, Visited)}
 
     def has_figures(self) -> bool:
-        """Whether the journal tells of a round that ended, in which a cell was visited."""
-        if not self.kept():
+        """Return whether the journal has a completed round in which a cell was visited."""
+        if not self.in_journal():
             return False
         records = Outcome.from_events(journal.read(self.journal)).records()
         return any(record.has_figures for record in records)
 
     def kill_once(self) -> None:
-        """Start or go on, do one thing at a random moment, and look at what is left."""
-        before = len(self.told())
-        # While it starts, prepares, measures, or as it ends: by how far it has come.
-        moment = before + self.chance.randrange(1, 110)
-        kind = self.chance.choice(list(KINDS))
+        """Start or resume the run, interrupt it at a random moment, and check what it recorded."""
+        before = len(self.log_entries())
+        # The moment is a number of log entries: while it starts, prepares, measures or ends.
+        moment = before + self.rng.randrange(1, 110)
+        kind = self.rng.choice(list(KINDS))
         disk_bytes = None
         if kind == "full disk":
             written = self.journal.stat().st_size if self.journal.exists() else 0
-            disk_bytes = written + self.chance.randrange(1, 20_000)
+            disk_bytes = written + self.rng.randrange(1, 20_000)
         answered_before = len(self.answered())
         process = self.start(disk_bytes=disk_bytes)
         deadline = time.monotonic() + LONGEST_S
-        while process.exitcode is None and len(self.told()) < moment:
+        while process.exitcode is None and len(self.log_entries()) < moment:
             assert time.monotonic() < deadline, "it hangs"
-            time.sleep(self.chance.random() * 0.002)
+            time.sleep(self.rng.random() * 0.002)
         ended_by_itself = process.exitcode is not None
         if not ended_by_itself:
-            self.done[kind] += 1
+            self.kills[kind] += 1
             KINDS[kind](self, process)
         output = self.end(process)
         assert "Traceback" not in output, output
@@ -148,54 +148,65 @@ class Chain:
             assert process.exitcode in {0, 1}, output
             self.check_complete()
             return
-        # A disk that takes not even what it prints ends it with 1 too, before it has a journal.
+        # If the disk has no space even for the output, the exit code is 1 too, without a journal.
         wrote_run = kind != "full disk" or (self.reports / "run.json").exists()
         if process.exitcode in {0, 1} and not self.journal.exists() and wrote_run:
             self.check_complete()
             return
         if kind != "full disk":
-            # An answer may have met nobody who could write it: the last one, and no other.
-            lost = set(self.answered()[answered_before:-1]) - self.kept()
+            # Only the last answer may be lost, if the session was killed before writing it.
+            lost = set(self.answered()[answered_before:-1]) - self.in_journal()
             assert not lost, (kind, process.exitcode, output)
         if process.exitcode == INTERRUPTED and kind in GENTLE and self.has_figures():
             assert store.read(self.reports / "run.json").status == "interrupted"
             assert "interrupted" in (self.reports / "report.md").read_text()
 
     def finish(self) -> None:
-        """Go on without a kill, to the end."""
+        """Resume the run without a kill, until it is complete."""
         process = self.start()
         output = self.end(process)
         assert process.exitcode in {0, 1}, output
         self.check_complete()
 
     def check_no_survivor(self) -> None:
-        """Workers and their server end with whom they work for."""
-        pids = {entry["pid"] for entry in self.told()}
+        """Check that workers and their server end with the session."""
+        pids = {entry["pid"] for entry in self.log_entries()}
         deadline = time.monotonic() + 10.0
         while alive := {pid for pid in pids if _is_alive(pid)}:
             assert time.monotonic() < deadline, f"outlived the run: {alive}"
             time.sleep(0.01)
 
     def check_complete(self) -> None:
-        """Every set of every cell is whole, and there once; and the next run begins anew."""
+        """Check that every set of every cell is complete and occurs once.
+
+        Then remove the run file, so that the next run begins anew.
+        """
         run = store.read(self.reports / "run.json")
         assert run.status == "complete"
         answered = set(self.answered())
-        whole = [(s, 0, r) for s in range(SETS) for r in range(ROUNDS)]
+        expected = [
+            (set_index, 0, round_index)
+            for set_index in range(SETS)
+            for round_index in range(ROUNDS)
+        ]
         assert len(run.cells) == 8
         failures = {record.cell: record.failure for record in run.cells if record.failure}
         for record in (*run.cells, *run.controls):
-            where = [(v.set_index, v.wave_index, v.round_index) for v in record.visits]
-            assert len(where) == len(set(where))
+            keys = [
+                (visit.set_index, visit.wave_index, visit.round_index) for visit in record.visits
+            ]
+            assert len(keys) == len(set(keys))
             assert {visit.host_s[0] for visit in record.visits} <= answered
-            without = failures.get(replace(record.cell, control=False))
-            if record.failure is None and without:
-                # A control is not wanted once its reference has failed: not even for that set,
-                # where a kill had it measured anew.
-                known = (without.set_index + more for more in (0, 1))
-                assert sorted(where) in [whole[: sets * ROUNDS] for sets in known], record.cell
+            failure = failures.get(replace(record.cell, control=False))
+            if record.failure is None and failure:
+                # A control is not measured after its reference has failed. If a kill made the run
+                # repeat that set, the control is not measured in it either.
+                complete_sets = (failure.set_index + more for more in (0, 1))
+                assert sorted(keys) in [expected[: sets * ROUNDS] for sets in complete_sets], (
+                    record.cell
+                )
             elif record.failure is None:
-                assert sorted(where) == whole, record.cell
+                assert sorted(keys) == expected, record.cell
             else:
                 assert record.failure.kind == "died"
         self.completed += 1
@@ -216,11 +227,11 @@ def _signals(number: signal.Signals) -> Callable[[Chain, BaseProcess], None]:
 
 
 def _kills_a_worker(chain: Chain, process: BaseProcess) -> None:
-    """Kill one that is alive, and a little later what it works for."""
+    """Kill a live worker, and a little later the session."""
     _, *workers = _living(chain)
     if workers:
-        _kill(chain.chance.choice(workers))
-    time.sleep(chain.chance.random() * 0.3)
+        _kill(chain.rng.choice(workers))
+    time.sleep(chain.rng.random() * 0.3)
     process.kill()
 
 
@@ -229,7 +240,7 @@ def _kills_the_server(chain: Chain, _: BaseProcess) -> None:
 
 
 def _living(chain: Chain) -> Iterator[int]:
-    pids = dict.fromkeys(entry["pid"] for entry in chain.told())
+    pids = dict.fromkeys(entry["pid"] for entry in chain.log_entries())
     return iter([pid for pid in pids if _is_alive(pid)] or [0])
 
 
@@ -249,23 +260,23 @@ KINDS: dict[str, Callable[[Chain, BaseProcess], None]] = {
     "server": _kills_the_server,
     "full disk": lambda _, __: None,
 }
-GENTLE = {"SIGTERM", "SIGINT", "server"}  # those after which it can still write its report
+GENTLE = {"SIGTERM", "SIGINT", "server"}  # after these a session can still write its report
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="fork servers are for Linux")
-def test_nothing_is_lost_at_random_moments(tmp_path: Path) -> None:
+def test_no_data_is_lost_if_a_run_is_killed_at_random_moments(tmp_path: Path) -> None:
     seed = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print("KILLS_SEED =", seed)
     chains = [
-        Chain(folder=tmp_path / str(index), chance=random.Random(seed + index))
+        Chain(folder=tmp_path / str(index), rng=random.Random(seed + index))
         for index in range(CHAINS)
     ]
 
     def run(chain: Chain) -> Chain:
         chain.reports.mkdir(parents=True)
-        chain.journal.touch()  # as one that was killed before its first line leaves it
-        while chain.done.total() < KILLS // CHAINS:
+        chain.journal.touch()  # like a session that was killed before its first line
+        while chain.kills.total() < KILLS // CHAINS:
             chain.kill_once()
         if chain.journal.exists():
             chain.finish()
@@ -273,8 +284,8 @@ def test_nothing_is_lost_at_random_moments(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(CHAINS) as pool:
         ended = list(pool.map(run, chains))
-    done = sum((chain.done for chain in ended), Counter[str]())
-    print(dict(done), [chain.completed for chain in ended])
-    assert done.total() >= KILLS
-    assert set(done) == set(KINDS)
+    kills = sum((chain.kills for chain in ended), Counter[str]())
+    print(dict(kills), [chain.completed for chain in ended])
+    assert kills.total() >= KILLS
+    assert set(kills) == set(KINDS)
     assert sum(chain.completed for chain in ended) >= CHAINS

@@ -1,6 +1,6 @@
-"""A fork server whose workers are real processes and do no work; they tell a log what they answer.
+"""A fork server whose workers are real processes that do no work and log their answers.
 
-``python worker.py -m bench.engine.forkserver FD`` is what launch.py believes to be an interpreter.
+``python worker.py -m bench.engine.forkserver FD`` stands for launch.py's interpreter.
 """
 
 import json
@@ -48,25 +48,25 @@ FINISHED = {
     "recompiled_graphs": 0,
     "late_graph_breaks": 0,
 }
-LATENCY_S = 0.08  # what it says: two are timed in a visit, and one is dropped
-ANSWER_S = 0.004  # what it takes
+LATENCY_S = 0.08  # reported latency; a visit has two timed iterations and a dropped one
+ANSWER_S = 0.004  # time that an answer really takes
 
 
 def run() -> None:
-    """What bench.worker.worker.run does, without a network."""
+    """Answer requests like bench.worker.worker.run, but without a network."""
     _log()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         for line in sys.stdin:
             answer = _answer(json.loads(line))
             time.sleep(ANSWER_S)
-            if "host_s" in answer:  # told before it is answered: an answer may meet nobody
+            if "host_s" in answer:  # logged before answering, because the reader may be dead
                 _log(host_s=answer["host_s"])
             replies.write(json.dumps({"ok": answer}) + "\n")
             replies.flush()
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    known: dict[str, dict[str, Any]] = {
+    answers: dict[str, dict[str, Any]] = {
         "describe": ENVIRONMENT,
         "cost": COST,
         "ceiling": CEILING,
@@ -75,21 +75,21 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         "finish": FINISHED,
     }
     if request["op"] != "measure":
-        return known[request["op"]]
-    drawn = random.SystemRandom()  # so that no two samples of a test are the same
-    host_s = [LATENCY_S * (1 + drawn.random()) for _ in range(request["iterations"])]
+        return answers[request["op"]]
+    source = random.SystemRandom()  # so that no two samples of a test are equal
+    host_s = [LATENCY_S * (1 + source.random()) for _ in range(request["iterations"])]
     return {"dropped_s": [LATENCY_S], "host_s": host_s, "device_s": [], "disturbed_s": []}
 
 
-def _log(**what: Any) -> None:
-    line = json.dumps({"pid": os.getpid(), **what}) + "\n"
+def _log(**fields: Any) -> None:
+    line = json.dumps({"pid": os.getpid(), **fields}) + "\n"
     log = os.open(os.environ["KILLS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(log, line.encode())
     os.close(log)
 
 
 if __name__ == "__main__":
-    # The disk is full for who measures, and not for who watches.
+    # The disk is full for the session, which measures, but not for the log of the workers.
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     _log()

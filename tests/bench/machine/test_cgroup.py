@@ -17,7 +17,7 @@ def tree(root: Path, own: str, files: dict[str, str]) -> Path:
     [
         ("0::/\n", {"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
         ("0::/\n", {"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
-        # A job's step: its own group is not bounded, and the job's is.
+        # A step of a job: only the group of the job has a limit.
         (
             "0::/job/step\n",
             {
@@ -27,7 +27,7 @@ def tree(root: Path, own: str, files: dict[str, str]) -> Path:
             },
             4.0,
         ),
-        # A container that sees the end of its own path alone.
+        # A container that sees only the end of its path.
         ("0::/../..\n", {"sys/fs/cgroup/cpu.max": "200000 100000"}, 2.0),
         (
             "4:memory:/here\n3:cpu,cpuacct:/here\n",
@@ -49,7 +49,7 @@ def tree(root: Path, own: str, files: dict[str, str]) -> Path:
         ("", {}, None),
     ],
 )
-def test_the_least_quota_of_all_groups_counts(
+def test_quota_is_the_smallest_of_all_groups(
     own: str, files: dict[str, str], expected: float | None, tmp_path: Path
 ) -> None:
     assert cgroup.quota_cpus(tree(tmp_path, own, files)) == expected
@@ -64,7 +64,7 @@ _V1 = "memory.limit_in_bytes", "memory.usage_in_bytes"
         ("0::/\n", {"memory.max": "1000", "memory.current": "400"}, 600),
         ("0::/\n", {"memory.max": "max", "memory.current": "400"}, None),
         ("0::/\n", {"memory.max": "1000", "memory.current": "1400"}, 0),
-        # What a build has read or written is not lost to those who come after it.
+        # File pages of an earlier build can be reclaimed.
         (
             "0::/\n",
             {
@@ -74,7 +74,7 @@ _V1 = "memory.limit_in_bytes", "memory.usage_in_bytes"
             },
             800,
         ),
-        # Above its soft limit a group is slowed down.
+        # A group above its soft limit is slowed down.
         ("0::/\n", {"memory.max": "1000", "memory.high": "500", "memory.current": "400"}, 100),
         (
             "0::/job/step\n",
@@ -92,7 +92,7 @@ _V1 = "memory.limit_in_bytes", "memory.usage_in_bytes"
                 f"memory/here/{_V1[0]}": "1000",
                 f"memory/here/{_V1[1]}": "600",
                 "memory/here/memory.stat": "inactive_file 1\ntotal_inactive_file 200",
-                f"memory/{_V1[0]}": "9223372036854771712",  # none
+                f"memory/{_V1[0]}": "9223372036854771712",  # no limit
                 f"memory/{_V1[1]}": "5000",
             },
             600,
@@ -100,13 +100,13 @@ _V1 = "memory.limit_in_bytes", "memory.usage_in_bytes"
         ("", {}, None),
     ],
 )
-def test_the_least_memory_of_all_groups_counts(
+def test_free_memory_is_the_smallest_of_all_groups(
     own: str, files: dict[str, str], expected: int | None, tmp_path: Path
 ) -> None:
     below = {f"sys/fs/cgroup/{name}": content for name, content in files.items()}
     assert cgroup.left_bytes(tree(tmp_path, own, below)) == expected
 
 
-def test_a_system_without_groups_bounds_nothing(tmp_path: Path) -> None:
+def test_system_without_groups_has_no_limits(tmp_path: Path) -> None:
     assert cgroup.quota_cpus(tmp_path) is None
     assert cgroup.left_bytes(tmp_path) is None

@@ -24,7 +24,7 @@ TYPES = {"l1d": ("1", "Data"), "l1i": ("1", "Instruction"), "l2": ("2", "Unified
 
 @pytest.fixture(autouse=True)
 def no_lscpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the only one on the PATH."""
+    """Return an empty folder that is the only one on the PATH."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path / "bin"
@@ -32,7 +32,7 @@ def no_lscpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def cpuinfo(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What py-cpuinfo answers, and psutil of a machine of 2 cores."""
+    """Return the result of py-cpuinfo; psutil reports 2 cores."""
     info: dict[str, Any] = {"brand_raw": "AMD EPYC", "family": 25, "model": 17, "stepping": 0}
     monkeypatch.setattr("cpuinfo.get_cpu_info", lambda: info)
     monkeypatch.setattr("psutil.cpu_count", lambda *, logical: None if logical else 2)
@@ -46,9 +46,9 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def cache(root: Path, of_cpu: int, index: int, name: str, size: str, shared_by: str) -> None:
+def cache(root: Path, number: int, index: int, name: str, size: str, shared_by: str) -> None:
     level, kind = TYPES.get(name, (name.removeprefix("l"), "Unified"))
-    folder = f"sys/devices/system/cpu/cpu{of_cpu}/cache/index{index}"
+    folder = f"sys/devices/system/cpu/cpu{number}/cache/index{index}"
     facts = {"level": level, "type": kind, "size": size, "shared_cpu_list": shared_by}
     write(root, {f"{folder}/{fact}": f"{value}\n" for fact, value in facts.items()})
 
@@ -58,31 +58,31 @@ def lscpu(folder: Path, script: str) -> None:
     (folder / "lscpu").chmod(0o755)
 
 
-def test_the_cpu_is_told_apart_by_family_model_stepping_cores_and_microcode(
+def test_description_has_family_model_stepping_cores_and_microcode(
     tmp_path: Path,
 ) -> None:
     about = cpu.describe(write(tmp_path, {"proc/cpuinfo": VIRTUAL}))
     assert tuple(about) == cpu.IDENTITY
-    told = ("cpu", "cpu_family", "cpu_model", "cpu_stepping", "cpu_cores", "cpu_microcode")
-    assert [about[name] for name in told] == ["AMD EPYC", 25, 17, 0, 2, "0x1000065"]
+    names = ("cpu", "cpu_family", "cpu_model", "cpu_stepping", "cpu_cores", "cpu_microcode")
+    assert [about[name] for name in names] == ["AMD EPYC", 25, 17, 0, 2, "0x1000065"]
 
 
-def test_cache_sizes_are_summed_over_the_cores_and_a_shared_cache_counts_once(
+def test_cache_sizes_are_summed_and_a_shared_cache_counts_once(
     tmp_path: Path,
 ) -> None:
     # Two cores with two hyper-threads each: CPUs 0 and 2, 1 and 3.
-    for of_cpu in range(4):
-        core = f"{of_cpu % 2},{of_cpu % 2 + 2}"
-        cache(tmp_path, of_cpu, 0, "l1d", "48K", core)
-        cache(tmp_path, of_cpu, 1, "l1i", "32K", core)
-        cache(tmp_path, of_cpu, 2, "l2", "1024K", core)
-        cache(tmp_path, of_cpu, 3, "l3", "32768K", "0-3")
+    for number in range(4):
+        core = f"{number % 2},{number % 2 + 2}"
+        cache(tmp_path, number, 0, "l1d", "48K", core)
+        cache(tmp_path, number, 1, "l1i", "32K", core)
+        cache(tmp_path, number, 2, "l2", "1024K", core)
+        cache(tmp_path, number, 3, "l3", "32768K", "0-3")
     about = cpu.describe(tmp_path)
     sizes = [about[f"cpu_{name}_bytes"] for name in ("l1d", "l1i", "l2", "l3")]
     assert sizes == [2 * 48 * KIB, 2 * 32 * KIB, 2 * MIB, 32 * MIB]
 
 
-def test_cores_of_two_kinds_are_summed_too(tmp_path: Path) -> None:
+def test_cache_sizes_of_different_cores_are_summed(tmp_path: Path) -> None:
     cache(tmp_path, 0, 0, "l1d", "48K", "0")
     cache(tmp_path, 1, 0, "l1d", "32K", "1")
     about = cpu.describe(tmp_path)
@@ -90,16 +90,16 @@ def test_cores_of_two_kinds_are_summed_too(tmp_path: Path) -> None:
     assert about["cpu_l3_bytes"] is None
 
 
-def test_a_cache_without_a_size_is_unknown(tmp_path: Path) -> None:
+def test_cache_without_a_size_is_unknown(tmp_path: Path) -> None:
     cache(tmp_path, 0, 0, "l1d", "", "0")
     assert cpu.describe(tmp_path)["cpu_l1d_bytes"] is None
 
 
-def test_a_system_without_proc_and_sys_tells_what_the_library_does(
+def test_without_proc_and_sys_only_the_library_facts_are_known(
     tmp_path: Path, cpuinfo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpuinfo.clear()  # as py-cpuinfo answers where it finds nothing
-    monkeypatch.setattr("psutil.cpu_count", lambda *, logical: None)  # noqa: ARG005 - its name
+    cpuinfo.clear()  # the result of py-cpuinfo if it finds nothing
+    monkeypatch.setattr("psutil.cpu_count", lambda *, logical: None)  # noqa: ARG005 - the name in psutil
     nothing = dict.fromkeys(cpu.IDENTITY)
     assert cpu.describe(tmp_path) == {**nothing, "cpu": "unknown CPU"}
     cpuinfo |= {"brand_raw": "Apple M4"}
@@ -121,18 +121,18 @@ def test_a_system_without_proc_and_sys_tells_what_the_library_does(
             "Amazon EC2 c7a.large",
         ),
         (VIRTUAL, {"sys/class/dmi/id/sys_vendor": "QEMU\n"}, "QEMU"),
-        (VIRTUAL, {}, None),  # there is one, without a name
-        (ARM, {"sys/class/dmi/id/sys_vendor": "Dell Inc.\n"}, None),  # its flags do not say
+        (VIRTUAL, {}, None),  # a hypervisor without a name
+        (ARM, {"sys/class/dmi/id/sys_vendor": "Dell Inc.\n"}, None),  # ARM has no such flag
     ],
 )
-def test_the_hypervisor_is_named_without_lscpu(
+def test_hypervisor_is_found_without_lscpu(
     tmp_path: Path, proc: str, files: dict[str, str], expected: str | None
 ) -> None:
     root = write(tmp_path, {"proc/cpuinfo": proc, **files})
     assert cpu.describe(root)["hypervisor"] == expected
 
 
-def test_the_hypervisor_is_the_one_that_lscpu_names_in_english(
+def test_hypervisor_is_read_from_lscpu_in_english(
     tmp_path: Path, no_lscpu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
@@ -143,7 +143,7 @@ def test_the_hypervisor_is_the_one_that_lscpu_names_in_english(
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo 'Model name: x'"])
-def test_an_lscpu_that_fails_or_does_not_know_is_no_answer(
+def test_lscpu_that_fails_or_does_not_know_is_ignored(
     tmp_path: Path, no_lscpu: Path, script: str
 ) -> None:
     lscpu(no_lscpu, script)
@@ -151,5 +151,5 @@ def test_an_lscpu_that_fails_or_does_not_know_is_no_answer(
 
 
 @pytest.mark.parametrize("info", [None, "text", {}, {"family": "25", "model": None}])
-def test_what_is_no_answer_of_py_cpuinfo_tells_nothing(info: object) -> None:
+def test_invalid_result_of_py_cpuinfo_gives_no_facts(info: object) -> None:
     assert set(cpu.from_cpuinfo(info).values()) == {None}

@@ -5,7 +5,7 @@ import pytest
 from bench.machine import driver
 
 
-def test_no_driver_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_driver_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_name: str) -> None:
         raise OSError("libcuda.so.1: cannot open shared object file")
 
@@ -13,19 +13,19 @@ def test_no_driver_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert driver.devices() == 0
 
 
-@pytest.mark.parametrize(("status", "count", "found"), [(0, 2, 2), (0, 0, 0), (100, 2, 0)])
-def test_a_driver_is_asked_for_its_devices(
-    monkeypatch: pytest.MonkeyPatch, status: int, count: int, found: int
+@pytest.mark.parametrize(("status", "count", "expected"), [(0, 2, 2), (0, 0, 0), (100, 2, 0)])
+def test_devices_and_names_come_from_the_driver(
+    monkeypatch: pytest.MonkeyPatch, status: int, count: int, expected: int
 ) -> None:
     class Driver:
-        def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
+        def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's name
             return status
 
-        def cuDeviceGetCount(self, pointer: Any) -> int:  # noqa: N802 - the driver's own name
+        def cuDeviceGetCount(self, pointer: Any) -> int:  # noqa: N802 - the driver's name
             pointer._obj.value = count
             return 0
 
-        def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+        def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's name
             pointer._obj.value = 10 + index
             return 0
 
@@ -34,24 +34,24 @@ def test_a_driver_is_asked_for_its_devices(
             return 0
 
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
-    assert driver.devices() == found
-    assert driver.names() == ("NVIDIA H10", "NVIDIA H11")[:found]
+    assert driver.devices() == expected
+    assert driver.names() == ("NVIDIA H10", "NVIDIA H11")[:expected]
 
 
 class TwoCards:
-    """A driver with two devices that tell who they are."""
+    """A driver with two devices that have identities."""
 
     def __init__(self, status: int = 0) -> None:
         self._status = status
 
-    def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
+    def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's name
         return 0
 
-    def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's own name
+    def cuDeviceGet(self, pointer: Any, index: int) -> int:  # noqa: N802 - the driver's name
         pointer._obj.value = index + 40
         return 0 if index < 2 else 101
 
-    def cuDeviceGetUuid_v2(self, pointer: Any, device: Any) -> int:  # noqa: N802 - its own name
+    def cuDeviceGetUuid_v2(self, pointer: Any, device: Any) -> int:  # noqa: N802 - its name
         pointer._obj[:] = bytes([device.value]) * 16
         return self._status
 
@@ -61,7 +61,7 @@ class TwoCards:
         return self._status
 
 
-def test_a_device_is_told_by_what_no_numbering_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_is_uuid_and_bus_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: TwoCards())
     assert driver.identity(1) == (
         "29292929-2929-2929-2929-292929292929",
@@ -72,7 +72,7 @@ def test_a_device_is_told_by_what_no_numbering_changes(monkeypatch: pytest.Monke
     assert driver.identity(1) is None
 
 
-def test_no_driver_tells_of_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_driver_identity_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_name: str) -> None:
         raise OSError("libcuda.so.1: cannot open shared object file")
 
@@ -81,17 +81,17 @@ def test_no_driver_tells_of_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Nvml:
-    """As much of NVML's library as PyTorch needs to count devices."""
+    """The part of NVML's library that PyTorch needs to count devices."""
 
     def __init__(self, status: int) -> None:
         self._status = status
 
-    def nvmlInit(self) -> int:  # noqa: N802 - its own name
+    def nvmlInit(self) -> int:  # noqa: N802 - its name
         return self._status
 
 
 @pytest.mark.parametrize(
-    ("status", "visible", "untouched"),
+    ("status", "visible", "expected"),
     [
         (0, {}, True),
         (0, {"CUDA_VISIBLE_DEVICES": "1,0"}, True),
@@ -100,8 +100,8 @@ class Nvml:
         (None, {}, False),
     ],
 )
-def test_devices_are_counted_untouched_where_pytorch_asks_nvml(
-    status: int | None, visible: dict[str, str], untouched: bool, monkeypatch: pytest.MonkeyPatch
+def test_devices_can_be_counted_without_cuda_if_nvml_works(
+    status: int | None, visible: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(name: str) -> Nvml:
         assert name == "libnvidia-ml.so.1"
@@ -110,4 +110,4 @@ def test_devices_are_counted_untouched_where_pytorch_asks_nvml(
         return Nvml(status)
 
     monkeypatch.setattr("ctypes.CDLL", load)
-    assert driver.is_counted_untouched(visible) is untouched
+    assert driver.can_count_without_cuda(visible) is expected

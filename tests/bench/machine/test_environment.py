@@ -10,7 +10,7 @@ from bench.machine import cpu, environment
 from bench.names import RequestError
 
 
-def test_what_is_pinned_wins() -> None:
+def test_pinned_settings_override_the_users_variables() -> None:
     pinned = {
         setting.name: setting.value for setting in environment.settings("pinned") if setting.value
     }
@@ -23,7 +23,7 @@ def test_every_setting_has_a_reason() -> None:
     assert all(len(setting.reason) > 20 for setting in environment.settings("pinned"))
 
 
-def test_the_default_environment_pins_nothing() -> None:
+def test_default_environment_pins_nothing() -> None:
     assert environment.settings("default") == ()
     variables = environment.for_workers({}, "default")
     assert "OMP_NUM_THREADS" not in variables
@@ -31,12 +31,12 @@ def test_the_default_environment_pins_nothing() -> None:
     assert environment.cpus_for_workers("default") is None
 
 
-def test_an_unknown_environment_is_refused() -> None:
+def test_unknown_environment_is_refused() -> None:
     with pytest.raises(RequestError, match="no environment is called 'quiet'"):
         environment.settings("quiet")
 
 
-def test_workers_have_a_cpu_of_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_have_one_cpu_of_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     cpus = environment.cpus_for_workers()
     assert cpus is not None
@@ -45,7 +45,7 @@ def test_workers_have_a_cpu_of_each_core(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, *cpus: int, of_cores: int) -> None:
-    """Play a machine with two hyper-threads a core, and what of it this process may use."""
+    """Simulate two hyper-threads per core, of which this process may use ``cpus``."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(cpus), raising=False)
     monkeypatch.setattr(
         environment, "_siblings", lambda cpu: f"{cpu % of_cores},{cpu % of_cores + of_cores}"
@@ -59,14 +59,14 @@ def allow(monkeypatch: pytest.MonkeyPatch, *cpus: int, of_cores: int) -> None:
         (
             (0, 1, 64, 65),
             frozenset({0, 1}),
-        ),  # two whole cores: as many threads as CPUs to run them on
+        ),  # two full cores: one thread and one CPU for each
         ((1, 2, 3), frozenset({1, 2, 3})),
         ((70, 71), frozenset({70, 71})),
         ((5, 69), frozenset({5})),
         (tuple(range(128)), frozenset(range(64))),
     ],
 )
-def test_hyper_threads_of_a_core_are_one_cpu_and_one_thread(
+def test_hyper_threads_of_a_core_count_as_one_cpu_and_one_thread(
     monkeypatch: pytest.MonkeyPatch, allowed: tuple[int, ...], chosen: frozenset[int]
 ) -> None:
     allow(monkeypatch, *allowed, of_cores=64)
@@ -74,7 +74,7 @@ def test_hyper_threads_of_a_core_are_one_cpu_and_one_thread(
     assert environment.physical_cores() == environment.allowed_cores() == len(chosen)
 
 
-def test_a_process_that_may_use_one_cpu_has_one_core() -> None:
+def test_process_with_one_allowed_cpu_has_one_core() -> None:
     cpu = min(os.sched_getaffinity(0))
     code = (
         f"import os; os.sched_setaffinity(0, [{cpu}])\n"
@@ -85,7 +85,7 @@ def test_a_process_that_may_use_one_cpu_has_one_core() -> None:
     assert output.split() == [b"1", str(cpu).encode()]
 
 
-def test_everything_else_is_passed_on() -> None:
+def test_other_variables_are_passed_on() -> None:
     base = {"PATH": "/bin", "HOME": "/home/me", "LD_PRELOAD": "libtcmalloc.so"}
     variables = environment.for_workers(base)
     assert {name: variables[name] for name in base} == base
@@ -93,23 +93,23 @@ def test_everything_else_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR"])
-def test_what_a_user_has_chosen_is_kept(name: str) -> None:
+def test_users_values_are_kept(name: str) -> None:
     assert environment.for_workers({name: "mine"})[name] == "mine"
     assert environment.for_workers({})[name] != "mine"
 
 
-def test_threads_are_the_physical_cores() -> None:
+def test_default_threads_are_the_physical_cores() -> None:
     assert environment.for_workers({})["OMP_NUM_THREADS"] == str(environment.physical_cores())
 
 
-def test_inductors_cache_is_kept_in_the_users_cache(tmp_path: Path) -> None:
+def test_inductors_cache_is_in_the_users_cache_folder(tmp_path: Path) -> None:
     variables = environment.for_workers({"XDG_CACHE_HOME": str(tmp_path)})
     assert variables["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "googlenet-bench" / "inductor")
     default = environment.for_workers({})["TORCHINDUCTOR_CACHE_DIR"]
     assert default == str(Path.home() / ".cache" / "googlenet-bench" / "inductor")
 
 
-def test_a_cache_that_is_given_is_taken_and_no_other_made(tmp_path: Path) -> None:
+def test_given_cache_folder_is_used_and_no_other_created(tmp_path: Path) -> None:
     base = {"TORCHINDUCTOR_CACHE_DIR": "/mine", "XDG_CACHE_HOME": str(tmp_path)}
     assert environment.for_workers(base)["TORCHINDUCTOR_CACHE_DIR"] == "/mine"
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +120,7 @@ def without_home(_: type[Path]) -> Path:
 
 
 @pytest.mark.parametrize("home", ["none", "file"])
-def test_without_a_home_the_cache_is_this_users_among_temporary_files(
+def test_cache_without_a_home_is_in_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -135,27 +135,27 @@ def test_without_a_home_the_cache_is_this_users_among_temporary_files(
     assert variables["TORCHINDUCTOR_CACHE_DIR"] == str(folder / "inductor")
 
 
-def test_no_cache_is_taken_that_somebody_else_has_put_there(
+def test_cache_folder_of_another_user_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(Path, "home", classmethod(without_home))
-    theirs = environment.cache_folder({})
+    other_folder = environment.cache_folder({})
     uid = os.getuid()
-    theirs.rename(tmp_path / f"googlenet-bench-{uid + 1}")
+    other_folder.rename(tmp_path / f"googlenet-bench-{uid + 1}")
     monkeypatch.setattr("os.getuid", lambda: uid + 1)
-    found = environment.cache_folder({})
-    assert found.parent == tmp_path
-    assert environment.cache_folder({}) == found  # for as long as this process lives
-    assert found.name != f"googlenet-bench-{uid + 1}"
+    folder = environment.cache_folder({})
+    assert folder.parent == tmp_path
+    assert environment.cache_folder({}) == folder  # until this process ends
+    assert folder.name != f"googlenet-bench-{uid + 1}"
 
 
-def test_there_is_a_core() -> None:
+def test_there_is_at_least_one_core() -> None:
     assert environment.physical_cores() >= 1
 
 
 @pytest.mark.parametrize(("physical", "cores"), [(8, 8), (None, os.cpu_count() or 1)])
-def test_a_system_that_binds_no_process_says_how_many_cores_it_has(
+def test_without_affinity_all_cores_are_counted(
     monkeypatch: pytest.MonkeyPatch, physical: int | None, cores: int
 ) -> None:
     def cpu_count(*, logical: bool) -> int | None:
@@ -169,7 +169,7 @@ def test_a_system_that_binds_no_process_says_how_many_cores_it_has(
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(2.5, 2), (0.5, 1), (16.0, 8)])
-def test_a_containers_quota_bounds_cores_and_threads_and_no_cpus(
+def test_quota_limits_cores_and_threads_but_not_cpus(
     monkeypatch: pytest.MonkeyPatch, quota: float, cores: int
 ) -> None:
     allow(monkeypatch, *range(16), of_cores=8)
@@ -207,7 +207,7 @@ def test_machine_slug(about: dict[str, Any], slug: str) -> None:
     assert environment.machine_slug(about) == slug
 
 
-def test_description_names_versions_and_records_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_description_has_versions_and_recorded_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr("cpuinfo.get_cpu_info", lambda: {"brand_raw": "AMD EPYC"})

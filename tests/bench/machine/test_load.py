@@ -1,4 +1,4 @@
-"""Accounts that are written, and this machine's own."""
+"""Tests with generated CPU times and with those of this machine."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ from bench.machine.load import TICKS_S, CpuTimes, SystemMeter, foreign_cpus
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 BUSY_S = {0: 1.0, 1: 10.0, 2: 100.0, 3: 1000.0}
-"""Of each CPU; any of them can be told from a sum."""
+"""Busy seconds of each CPU; every sum has only one solution."""
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
 
-def written(folder: Path, *cpus: int) -> Path:
-    """Linux's accounts, in which these CPUs are listed, each a fifth of its time in each way."""
+def write_stat(folder: Path, *cpus: int) -> Path:
+    """Write Linux's CPU times for ``cpus``, with equal times in the five busy columns."""
     busy = {cpu: round(BUSY_S[cpu] * TICKS_PER_S / 5) for cpu in cpus}
     fields = "{0} {0} {0} 7777 8888 0 {0} {0} 999 999"
     lines = ["cpu  1 2 3 4 5 6 7 8 9 10"]
@@ -33,11 +33,11 @@ def written(folder: Path, *cpus: int) -> Path:
     [
         ((0, 1, 2, 3), {1, 2}, (1, 2)),
         ((0, 1, 3), {1, 3}, (1, 3)),  # CPU 2 is offline
-        ((0, 1), {2, 3}, (0, 1)),  # a container's list of its own, of the machine's 2 and 3
+        ((0, 1), {2, 3}, (0, 1)),  # a container that numbers the machine's CPUs 2 and 3 from 0
         ((0, 1), {1, 2}, (0, 1)),
     ],
 )
-def test_the_cpus_that_we_may_use_are_counted_by_their_numbers(
+def test_allowed_cpus_are_counted_by_number(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     listed: tuple[int, ...],
@@ -45,11 +45,11 @@ def test_the_cpus_that_we_may_use_are_counted_by_their_numbers(
     counted: tuple[int, ...],
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: allowed)
-    found = SystemMeter(stat=written(tmp_path, *listed)).read([])
-    assert found.busy_s == pytest.approx(sum(BUSY_S[cpu] for cpu in counted))
+    times = SystemMeter(stat=write_stat(tmp_path, *listed)).read([])
+    assert times.busy_s == pytest.approx(sum(BUSY_S[cpu] for cpu in counted))
 
 
-def test_all_cpus_together_are_busy_for_what_the_system_says(
+def test_busy_time_of_all_cpus_agrees_with_the_system(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def busy_s() -> float:
@@ -58,12 +58,12 @@ def test_all_cpus_together_are_busy_for_what_the_system_says(
 
     idle = {"idle", "iowait", "guest", "guest_nice"}
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    before, found, after = busy_s(), SystemMeter().read([]).busy_s, busy_s()
+    before, read_s, after = busy_s(), SystemMeter().read([]).busy_s, busy_s()
     rounded_s = 10 * (os.cpu_count() or 1) / TICKS_PER_S  # a tick in each field of each CPU
-    assert before - rounded_s <= found <= after + rounded_s
+    assert before - rounded_s <= read_s <= after + rounded_s
 
 
-def test_what_our_processes_used_is_not_foreign() -> None:
+def test_own_processes_are_measured() -> None:
     meter = SystemMeter()
     before = meter.read([os.getpid(), 2**22 + 1])  # no process has the second number
     after = meter.read([os.getpid()])
@@ -72,7 +72,7 @@ def test_what_our_processes_used_is_not_foreign() -> None:
 
 
 @pytest.mark.parametrize(("busy_s", "cpus"), [(4.0 + TICKS_S, 1.5), (1.0, 0.0), (0.5, 0.0)])
-def test_foreign_is_what_is_busy_and_not_ours(busy_s: float, cpus: float) -> None:
+def test_foreign_load_is_busy_time_without_our_own(busy_s: float, cpus: float) -> None:
     before = CpuTimes(at_s=10.0, busy_s=100.0, own_s={1: 5.0})
     after = CpuTimes(at_s=12.0, busy_s=100.0 + busy_s, own_s={1: 5.5, 2: 0.5})
     assert foreign_cpus(before, after) == pytest.approx(cpus)

@@ -1,4 +1,4 @@
-"""Readings made up as a device gives them: what is free, and what an allocator has of the rest."""
+"""Tests with made-up readings of a device: free memory, and the share of the allocator."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,71 +24,72 @@ def facts(free_mib: int, *, reserved_mib: int = 100, peak_mib: int = 200) -> dic
     }
 
 
-def room(**given: Any) -> MemoryBudget:
-    return MemoryBudget(free_bytes=lambda: 1000 * GIB, cores=4, **given)
+def make_budget(**options: Any) -> MemoryBudget:
+    return MemoryBudget(free_bytes=lambda: 1000 * GIB, cores=4, **options)
 
 
-def test_on_a_gpu_workers_start_one_by_one_until_a_context_s_share_is_known() -> None:
-    found = room(on_gpu=True)
-    assert found.wants_one_at_a_time
-    found.learn(GROUP, facts(9000))
-    assert found.wants_one_at_a_time
-    found.learn(GROUP, facts(8500), alone=True)
-    assert not found.wants_one_at_a_time
+def test_gpu_workers_start_one_by_one_until_the_context_size_is_known() -> None:
+    budget = make_budget(on_gpu=True)
+    assert budget.wants_one_at_a_time
+    budget.learn(GROUP, facts(9000))
+    assert budget.wants_one_at_a_time
+    budget.learn(GROUP, facts(8500), alone=True)
+    assert not budget.wants_one_at_a_time
 
 
-def test_on_a_cpu_they_need_not() -> None:
-    assert not room().wants_one_at_a_time
+def test_cpu_workers_need_not_start_one_by_one() -> None:
+    assert not make_budget().wants_one_at_a_time
 
 
-def test_a_context_is_what_a_worker_took_beside_the_allocator() -> None:
-    found = room(on_gpu=True)
-    found.learn(GROUP, facts(2000))
-    found.learn(GROUP, facts(1500), alone=True)
-    # 400 MiB beside the 100 that the allocator has: with its peak of 200, 600 MiB a worker.
-    assert found.held(GROUP).endswith("600 MiB of the device's the largest, 400 MiB of them its "
-                                      "context")  # fmt: skip
-    assert found.holds_another(GROUP, live=2, starting=1)  # 1200 MiB of nine tenths of 1500
-    assert not found.holds_another(GROUP, live=2, starting=2)
+def test_context_is_the_memory_outside_the_allocator() -> None:
+    budget = make_budget(on_gpu=True)
+    budget.learn(GROUP, facts(2000))
+    budget.learn(GROUP, facts(1500), alone=True)
+    # 400 MiB in addition to the allocator's 100; with its peak of 200, a worker needs 600 MiB.
+    assert budget.largest_use(GROUP).endswith(
+        "600 MiB of the device, 400 MiB of it for its context"
+    )
+    assert budget.holds_another(GROUP, live=2, starting=1)  # 1200 MiB of 0.9 × 1500
+    assert not budget.holds_another(GROUP, live=2, starting=2)
 
 
-def test_without_its_context_a_worker_would_seem_to_fit() -> None:
-    found = room(on_gpu=True)
-    found.learn(GROUP, facts(1000))
-    found.learn(GROUP, facts(500), alone=True)
-    assert not found.holds_another(GROUP, live=2, starting=0)  # 200 MiB would fit, 600 don't
+def test_context_counts_towards_a_workers_memory() -> None:
+    budget = make_budget(on_gpu=True)
+    budget.learn(GROUP, facts(1000))
+    budget.learn(GROUP, facts(500), alone=True)
+    assert not budget.holds_another(GROUP, live=2, starting=0)  # 200 MiB would fit, 600 do not
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_what_others_took_or_gave_meanwhile_is_no_context(alone: bool) -> None:
-    found = room(on_gpu=True)
-    found.learn(GROUP, facts(5000))
-    found.learn(GROUP, facts(4500), alone=True)
-    found.learn(GROUP, facts(4900 if alone else 100), alone=alone)  # one ended; two grew
-    assert "400 MiB of them its context" in found.held(GROUP)
+def test_memory_changes_by_other_workers_are_not_context(alone: bool) -> None:
+    budget = make_budget(on_gpu=True)
+    budget.learn(GROUP, facts(5000))
+    budget.learn(GROUP, facts(4500), alone=True)
+    budget.learn(GROUP, facts(4900 if alone else 100), alone=alone)  # one ended; two grew
+    assert "400 MiB of it for its context" in budget.largest_use(GROUP)
 
 
-def test_the_first_of_a_kind_is_measured_before_others_start() -> None:
-    found = room()
-    assert found.holds_another(GROUP, live=1, starting=0)
-    assert not found.holds_another(GROUP, live=1, starting=1)
+def test_first_worker_of_a_group_is_measured_before_others_start() -> None:
+    budget = make_budget()
+    assert budget.holds_another(GROUP, live=1, starting=0)
+    assert not budget.holds_another(GROUP, live=1, starting=1)
 
 
-def test_on_a_cpu_the_limit_is_what_all_hold_together() -> None:
-    found = room(limit_bytes=3 * GIB)
-    found.learn(GROUP, {"host_bytes": GIB})
-    assert found.holds_another(GROUP, live=2, starting=0)
-    assert not found.holds_another(GROUP, live=3, starting=0)
-    assert found.held(GROUP) == "1,024 MiB the largest"
+def test_limit_on_a_cpu_applies_to_all_workers_together() -> None:
+    budget = make_budget(limit_bytes=3 * GIB)
+    budget.learn(GROUP, {"host_bytes": GIB})
+    assert budget.holds_another(GROUP, live=2, starting=0)
+    assert not budget.holds_another(GROUP, live=3, starting=0)
+    assert budget.largest_use(GROUP) == "the largest used 1,024 MiB"
 
 
 @pytest.mark.gpu
-def test_a_real_context_takes_its_hundred_mebibytes_and_more(fork_server: Launcher) -> None:
-    found = MemoryBudget(on_gpu=True)
+def test_real_context_takes_more_than_100_mib(fork_server: Launcher) -> None:
+    budget = MemoryBudget(on_gpu=True)
     workers = [fork_server.launch() for _ in range(2)]
     try:
         for index, worker in enumerate(workers):
-            asked = Cell(
+            cell = Cell(
                 arch="tests.bench.broken:works",
                 mode="eager",
                 dtype="fp32",
@@ -97,18 +98,18 @@ def test_a_real_context_takes_its_hundred_mebibytes_and_more(fork_server: Launch
                 device="cuda",
             )
             facts = worker.request(
-                "prepare", limit_s=120.0, cell=asdict(asked), image_size=32, seed=0
+                "prepare", limit_s=120.0, cell=asdict(cell), image_size=32, seed=0
             )
-            found.learn(GROUP, facts, alone=index > 0)
+            budget.learn(GROUP, facts, alone=index > 0)
     finally:
         for worker in workers:
             worker.kill()
-    assert not found.wants_one_at_a_time
-    assert 100 * MIB < (found._context_bytes or 0) < 4 * GIB
+    assert not budget.wants_one_at_a_time
+    assert 100 * MIB < (budget._context_bytes or 0) < 4 * GIB
 
 
 @pytest.mark.parametrize(("left", "free"), [(None, 1000), (400, 400), (4000, 1000)])
-def test_a_control_group_may_leave_less_than_the_machine(
+def test_free_memory_is_limited_by_the_control_group(
     monkeypatch: pytest.MonkeyPatch, left: int | None, free: int
 ) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
@@ -116,20 +117,20 @@ def test_a_control_group_may_leave_less_than_the_machine(
     assert free_host_bytes() == free
 
 
-def test_each_kill_for_want_of_memory_is_claimed_once(
+def test_each_out_of_memory_kill_is_claimed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vmstat = tmp_path / "vmstat"
     monkeypatch.setattr("bench.machine.memory_budget._VMSTAT", vmstat)
     vmstat.write_text("pgfault 1\noom_kill 40\n")
-    found = room()
-    assert not found.claims_kill()  # those were before us
+    budget = make_budget()
+    assert not budget.claims_kill()  # those were before the budget
     vmstat.write_text("pgfault 1\noom_kill 42\n")
-    assert [found.claims_kill() for _ in range(3)] == [True, True, False]
+    assert [budget.claims_kill() for _ in range(3)] == [True, True, False]
 
 
-def test_a_system_that_counts_no_kills_has_none_to_claim(
+def test_without_a_kill_counter_no_kill_is_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.machine.memory_budget._VMSTAT", tmp_path / "vmstat")
-    assert not room().claims_kill()
+    assert not make_budget().claims_kill()

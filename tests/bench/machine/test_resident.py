@@ -7,44 +7,44 @@ import pytest
 
 from bench.machine import resident
 
-SIZE = 128 * 2**20  # bytes: far above what else this process may allocate meanwhile
+SIZE = 128 * 2**20  # bytes; much more than this process allocates otherwise
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
 
 def allocated(size: int) -> bytearray:
-    """So many bytes that are really there: written, not only promised."""
+    """Return ``size`` bytes that are written, so that they are in the resident set."""
     return bytearray(b"x") * size
 
 
-def test_the_resident_set_holds_the_interpreter_and_is_below_its_peak() -> None:
+def test_resident_set_is_plausible_and_below_its_peak() -> None:
     now = resident.now_bytes()
     assert 30 * 2**20 < now <= resident.peak_bytes() + SIZE
 
 
 @linux
-def test_what_is_allocated_is_in_the_resident_set() -> None:
+def test_resident_set_includes_allocated_memory() -> None:
     before = resident.now_bytes()
-    held = allocated(SIZE)
-    assert resident.now_bytes() - before == pytest.approx(len(held), rel=0.2)
+    memory = allocated(SIZE)
+    assert resident.now_bytes() - before == pytest.approx(len(memory), rel=0.2)
 
 
-def test_without_proc_it_is_what_it_is_now_and_no_peak(
+def test_without_proc_the_fallbacks_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = allocated(SIZE)
-    del held
+    memory = allocated(SIZE)
+    del memory
     monkeypatch.setattr(resident, "_STATUS", tmp_path / "status")
     assert resident.now_bytes() == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
     assert resident.peak_bytes() - resident.now_bytes() > SIZE / 2
 
 
 @linux
-def test_a_peak_is_forgotten_or_said_to_be_kept(
+def test_reset_peak_resets_the_peak_or_returns_false(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = allocated(SIZE)
-    del held
+    memory = allocated(SIZE)
+    del memory
     high = resident.peak_bytes()
     monkeypatch.setattr(resident, "_CLEAR_REFS", tmp_path / "no folder" / "clear_refs")
     assert not resident.reset_peak()
@@ -55,8 +55,8 @@ def test_a_peak_is_forgotten_or_said_to_be_kept(
 
 
 @linux
-def test_a_new_programs_peak_is_not_that_of_the_process_that_started_it() -> None:
-    held = allocated(SIZE)
+def test_peak_of_a_new_program_excludes_its_parent() -> None:
+    memory = allocated(SIZE)
     code = "from bench.machine import resident; print(resident.peak_bytes())"
     output = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
-    assert int(output) < len(held)
+    assert int(output) < len(memory)

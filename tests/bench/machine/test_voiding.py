@@ -18,14 +18,14 @@ def reasons(
     return voiding.reasons(foreign_cpus, BOUND, Around(before=COOL, after=after), allowed)
 
 
-def test_without_a_card_foreign_load_alone_decides() -> None:
+def test_without_a_card_only_foreign_load_voids() -> None:
     assert voiding.reasons(QUIET, BOUND, None, ()) == ()
     assert voiding.reasons(BOUND, BOUND, None, ()) == ()
     assert voiding.reasons(BUSY, BOUND, None, ()) == ("foreign_cpus",)
 
 
 @pytest.mark.parametrize("name", REASONS.values())
-def test_heat_and_the_power_brake_void_and_a_power_cap_does_not(name: str) -> None:
+def test_heat_and_the_power_brake_void_but_a_power_cap_does_not(name: str) -> None:
     expected = ("thermal",) if name in VOID else ()
     assert reasons(QUIET, replace(COOL, reasons=(name,))) == expected
 
@@ -34,25 +34,25 @@ def test_heat_and_the_power_brake_void_and_a_power_cap_does_not(name: str) -> No
     ("name", "expected"),
     [("power_cap", ()), ("thermal", ("thermal",)), ("power_brake", ("thermal",))],
 )
-def test_a_counter_that_moved_is_enough(name: str, expected: tuple[str, ...]) -> None:
+def test_changed_counter_voids(name: str, expected: tuple[str, ...]) -> None:
     moved = replace(COOL, throttled_s={**(COOL.throttled_s or {}), name: 1e-6})
     assert reasons(QUIET, moved) == expected
 
 
-def test_somebody_else_on_the_card_voids_unless_allowed() -> None:
+def test_other_process_on_the_card_voids_unless_allowed() -> None:
     shared = replace(COOL, others=(CardProcess(pid=7),))
     assert reasons(QUIET, shared) == ("foreign_device",)
     assert reasons(QUIET, shared, allowed=(7,)) == ()
 
 
-def test_every_reason_is_told_and_has_words() -> None:
+def test_every_reason_is_returned_and_has_words() -> None:
     all_at_once = replace(COOL, reasons=("hw_thermal",), others=(CardProcess(pid=7),))
-    found = reasons(BUSY, all_at_once)
-    assert found == tuple(voiding.WORDS)
-    assert voiding.in_words(found).count(", ") >= len(found) - 1
+    names = reasons(BUSY, all_at_once)
+    assert names == tuple(voiding.WORDS)
+    assert voiding.in_words(names).count(", ") >= len(names) - 1
 
 
-def test_a_card_that_tells_nothing_voids_nothing() -> None:
+def test_card_with_unknown_state_does_not_void() -> None:
     assert (
         voiding.reasons(QUIET, BOUND, Around(before=CardReading(), after=CardReading()), ()) == ()
     )

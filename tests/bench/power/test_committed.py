@@ -1,4 +1,4 @@
-"""The error rates that stand in the repository, decided again from the raw sets by today's code."""
+"""The committed error rates, computed again from the raw sets by the present code."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ PAGES = sorted((Path(__file__).resolve().parents[3] / "reports").glob(f"*/{repor
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)
 
 
-def test_there_are_rates() -> None:
+def test_the_repository_has_error_rates() -> None:
     assert PAGES
 
 
 @each_page
-def test_the_page_is_what_the_raw_sets_give(page: Path) -> None:
+def test_the_committed_page_matches_the_raw_sets(page: Path) -> None:
     sets = table.read(page.parent / report.SETS_FILE, SetRow)
     gates = table.read(page.parent / report.GATES_FILE, GateRow)
     machine = store.read(page.parent / "run.json").environment["device_name"]
@@ -29,7 +29,7 @@ def test_the_page_is_what_the_raw_sets_give(page: Path) -> None:
 
 
 @each_page
-def test_false_alarms_are_no_more_than_promised(page: Path) -> None:
+def test_the_false_alarm_rate_is_within_alpha(page: Path) -> None:
     sets = table.read(page.parent / report.SETS_FILE, SetRow)
     same = [power for power in powers(sets, Settings()) if power.case.is_same]
     assert same

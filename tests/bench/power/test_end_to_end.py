@@ -1,4 +1,4 @@
-"""What a gate of gate_power is held on; the gate itself has tests of its own."""
+"""The repositories of end-to-end gates; tests/bench/gate tests the gate itself."""
 
 import signal
 import subprocess
@@ -13,8 +13,8 @@ from bench.suite.profiles import PROFILES
 BUILD = "import network; print(network.network()(__import__('torch').zeros(1, 3, 224, 224)).shape)"
 
 
-def built(folder: Path) -> str:
-    done = subprocess.run(
+def build_network(folder: Path) -> str:
+    process = subprocess.run(
         [sys.executable, "-c", BUILD],
         cwd=folder,
         env=end_to_end._variables(folder),
@@ -22,21 +22,21 @@ def built(folder: Path) -> str:
         text=True,
         check=True,
     )
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
-def test_both_sides_of_a_gate_are_networks_and_differ_as_asked() -> None:
+def test_head_has_the_injection_and_base_has_none() -> None:
     with end_to_end._repository(3) as folder:
         source = folder / "network.py"
         head = source.read_text(encoding="utf-8")
         assert "Injected('conv', 3)" in head
-        assert built(folder) == str(torch.Size([1, 1000]))
+        assert build_network(folder) == str(torch.Size([1, 1000]))
         subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
         assert "Injected('none', 0)" in source.read_text(encoding="utf-8")
-        assert built(folder) == str(torch.Size([1, 1000]))
+        assert build_network(folder) == str(torch.Size([1, 1000]))
 
 
-def test_an_a_a_gates_head_differs_in_a_comment() -> None:
+def test_head_of_an_aa_gate_differs_in_a_comment_only() -> None:
     with end_to_end._repository(0) as folder:
         head = (folder / "network.py").read_text(encoding="utf-8")
         subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)  # noqa: S607
@@ -44,7 +44,7 @@ def test_an_a_a_gates_head_differs_in_a_comment() -> None:
     assert head == base + "# Head.\n"
 
 
-def test_a_gate_of_six_cells_has_the_cells_of_a_gate_without_options() -> None:
+def test_a_gate_of_six_cells_has_the_archs_and_modes_of_the_default_gate() -> None:
     (own, reference), modes = end_to_end.SIX_CELLS
     quick = PROFILES["quick"]
     assert (own, reference, modes) == (end_to_end.ARCH, quick.archs[1], quick.modes)
@@ -54,13 +54,13 @@ BASE = """
 import os, signal
 from pathlib import Path
 from bench.gate import tree
-with tree.at("HEAD", Path.cwd()) as base:
+with tree.checkout("HEAD", Path.cwd()) as base:
     print(base.root, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_nothing_is_left_of_a_gate_that_was_killed() -> None:
+def test_a_killed_gate_leaves_no_files() -> None:
     with end_to_end._repository(0) as folder:
         killed = subprocess.run(
             [sys.executable, "-c", BASE],

@@ -12,20 +12,20 @@ IMAGES = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def factory(name: str) -> Callable[[], nn.Module]:
-    found: Callable[[], nn.Module] = getattr(injection, name)
-    return found
+    function: Callable[[], nn.Module] = getattr(injection, name)
+    return function
 
 
 @pytest.mark.parametrize("kind", [kind for kind in injection.KINDS if kind != "none"])
-def test_an_injection_leaves_logits_of_the_same_shape(kind: str) -> None:
+def test_an_injection_does_not_change_the_shape_of_the_logits(kind: str) -> None:
     model = archs.find(injection.arch(kind, 2)).build(False).eval()
     with torch.inference_mode():
-        found = model(IMAGES)
-    assert found.shape == (1, 1000)
-    assert found.isfinite().all()
+        logits = model(IMAGES)
+    assert logits.shape == (1, 1000)
+    assert logits.isfinite().all()
 
 
-def test_convolutions_feed_the_result_and_cost_what_they_cost() -> None:
+def test_convolutions_affect_the_logits_and_match_the_amount() -> None:
     model = injection.Injected("conv", 3).eval()
     with torch.inference_mode():
         before = model(IMAGES)
@@ -35,7 +35,7 @@ def test_convolutions_feed_the_result_and_cost_what_they_cost() -> None:
     assert len(model.added.more) == 3  # type: ignore[arg-type]
 
 
-def test_one_forward_in_ten_stutters() -> None:
+def test_one_forward_in_ten_runs_the_convolutions() -> None:
     model = injection.Stutter(1).eval()
     calls = []
     model.convolutions.register_forward_hook(lambda *_: calls.append(model.calls))
@@ -73,11 +73,11 @@ class Broken(nn.Module):
 
 
 @pytest.mark.parametrize("name", ["conv", "conv_", "conv_x", "nonsense_3"])
-def test_a_name_that_is_no_injection_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="KIND_AMOUNT"):
         archs.find(f"bench.power.injection:{name}").build(False)
 
 
-def test_a_factory_gives_a_network_of_its_own_each_time() -> None:
+def test_a_factory_builds_a_new_network_at_each_call() -> None:
     make = factory("conv_1")
     assert make() is not make()

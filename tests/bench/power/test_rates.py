@@ -38,56 +38,56 @@ def history(sets: Sequence[float]) -> History:
     return History(sets, sets)
 
 
-def test_a_gate_takes_the_sets_it_needs_and_leaves_the_rest_to_the_next() -> None:
-    found = list(gates(history([*SAME, *SLOWER, *SLOWER, *SAME]), Settings()))
-    assert [judgement.verdict for judgement in found] == [
+def test_each_gate_takes_as_many_sets_as_it_needs() -> None:
+    judgements = list(gates(history([*SAME, *SLOWER, *SLOWER, *SAME]), Settings()))
+    assert [judgement.verdict for judgement in judgements] == [
         Verdict.UNCHANGED,
-        Verdict.REGRESSED,  # of six, the fewest that a change is named by
+        Verdict.REGRESSED,  # a change needs at least six sets
         Verdict.UNCHANGED,
     ]
-    assert [judgement.sets for judgement in found] == [3, 6, 3]
+    assert [judgement.sets for judgement in judgements] == [3, 6, 3]
 
 
-def test_what_is_left_is_not_judged() -> None:
+def test_remaining_sets_are_not_judged() -> None:
     assert list(gates(history(SLOWER), Settings())) == []
 
 
-def test_a_gate_without_numbers_gives_up_undecided() -> None:
-    (found,) = gates(history([math.nan] * judge.FIRST_LOOK), Settings())
-    assert found.verdict is Verdict.INCONCLUSIVE
+def test_a_gate_without_log_ratios_is_inconclusive() -> None:
+    (judgement,) = gates(history([math.nan] * judge.FIRST_LOOK), Settings())
+    assert judgement.verdict is Verdict.INCONCLUSIVE
 
 
-def test_cases_are_told_apart_by_what_was_added_and_by_series() -> None:
+def test_sets_are_pooled_by_case_and_series() -> None:
     same = Case(mode="eager", kind="none", percent=0.0)
     rows = [row(value, protocol="blocks") for value in SLOWER]
     rows += [row(math.nan, same, "loaded")]
     rows += [row(value) for value in SLOWER * 2]
     rows += [row(value, same) for value in SAME]
-    found = {(power.series, power.case): power for power in powers(rows, Settings())}
-    quiet, loaded, before = (
+    results = {(power.series, power.case): power for power in powers(rows, Settings())}
+    quiet, loaded, outdated = (
         Series("quiet", PROTOCOL),
         Series("loaded", PROTOCOL),
         Series("quiet", "blocks"),
     )
-    # A/A first in each; what was, last.
-    assert list(found) == [(quiet, same), (quiet, CASE), (loaded, same), (before, CASE)]
-    assert found[quiet, CASE].rate(Verdict.REGRESSED) == Rate(count=1, of=1)
-    assert found[quiet, same].rate(Verdict.UNCHANGED) == Rate(count=1, of=1)
-    assert found[before, CASE].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
-    assert found[loaded, same].rate(Verdict.REGRESSED) == Rate(count=0, of=0)
-    assert found[loaded, same].voided == 1
-    assert found[quiet, CASE].effect.estimate == pytest.approx(math.exp(0.08))
+    # A/A comes first in a series, and earlier protocols come last.
+    assert list(results) == [(quiet, same), (quiet, CASE), (loaded, same), (outdated, CASE)]
+    assert results[quiet, CASE].rate(Verdict.REGRESSED) == Rate(count=1, total=1)
+    assert results[quiet, same].rate(Verdict.UNCHANGED) == Rate(count=1, total=1)
+    assert results[outdated, CASE].rate(Verdict.REGRESSED) == Rate(count=0, total=0)
+    assert results[loaded, same].rate(Verdict.REGRESSED) == Rate(count=0, total=0)
+    assert results[loaded, same].voided == 1
+    assert results[quiet, CASE].effect.estimate == pytest.approx(math.exp(0.08))
 
 
 @pytest.mark.parametrize(
-    ("count", "of", "low", "high"),
+    ("count", "total", "low", "high"),
     [
         (0, 20, 0.0, 1 - 0.025 ** (1 / 20)),
         (20, 20, 0.025 ** (1 / 20), 1.0),
         (0, 0, 0.0, 1.0),
     ],
 )
-def test_bounds_of_a_rate_have_a_closed_form_at_the_ends(
-    count: int, of: int, low: float, high: float
+def test_bounds_match_the_closed_form_at_zero_and_at_the_total(
+    count: int, total: int, low: float, high: float
 ) -> None:
-    assert Rate(count=count, of=of).bounds == pytest.approx((low, high))
+    assert Rate(count=count, total=total).bounds == pytest.approx((low, high))

@@ -9,7 +9,7 @@ from tests.bench.power.test_rates import row
 
 
 def gate(mode: str, ratio: float, percent: float = 5.0, load: str = "quiet") -> GateRow:
-    """A gate of a cell, which ended with 1 where there is a ratio."""
+    """Return a row of a gate with one cell; it ended with 1, or with 3 if the ratio is NaN."""
     return GateRow(
         began=f"{mode} {ratio}",
         load=load,
@@ -32,19 +32,19 @@ def sentences(page: str) -> list[str]:
     return [line for line in page.splitlines() if line.startswith("- ")]
 
 
-def test_what_turned_out_to_cost_more_and_less_is_not_counted_together() -> None:
+def test_slowdowns_of_different_modes_are_not_pooled() -> None:
     eager, other = (
         Case(mode=mode, kind="conv", percent=5.0) for mode in ("eager", "channels_last")
     )
     rows = [row(math.log(1.06), other)] * 6 + [row(math.log(1.01), eager)] * 6
-    found, unfound = sentences(report.render("a machine", rows, [], Settings()))
-    assert "5 % meant in channels_last and 6.0 % measured, quiet: found in 100% " in found
-    assert "1 of 1" in found
-    assert "5 % meant in eager and 1.0 % measured, below δ, quiet: found in 0% " in unfound
-    assert "0 of 2" in unfound
+    detected, missed = sentences(report.render("a machine", rows, [], Settings()))
+    assert "5 % intended in channels_last and 6.0 % measured, quiet: found in 100% " in detected
+    assert "1 of 1" in detected
+    assert "5 % intended in eager and 1.0 % measured, below δ, quiet: found in 0% " in missed
+    assert "0 of 2" in missed
 
 
-def test_gates_held_end_to_end_are_told_by_mode_and_by_what_they_measured() -> None:
+def test_end_to_end_gates_are_pooled_by_mode() -> None:
     gates = [
         gate("eager", 1.02),
         gate("channels_last", 1.05),
@@ -53,22 +53,22 @@ def test_gates_held_end_to_end_are_told_by_mode_and_by_what_they_measured() -> N
     ]
     page = report.render("a machine", [], gates, Settings())
     other, eager, loaded = sentences(page)
-    assert "5 % meant in channels_last and 5.0 % measured: exit code 1 in 100% " in other
+    assert "5 % intended in channels_last and 5.0 % measured: exit code 1 in 100% " in other
     share = math.sqrt(1.02 * 1.08) - 1
-    assert f"5 % meant in eager and {100 * share:.1f} % measured: exit code 1 in 100% " in eager
+    assert f"5 % intended in eager and {100 * share:.1f} % measured: exit code 1 in 100% " in eager
     assert "2 of 2" in eager
-    assert "loaded, 5 % meant in eager: exit code 1 in 0% " in loaded
+    assert "loaded, 5 % intended in eager: exit code 1 in 0% " in loaded
     (heading,) = (line for line in page.splitlines() if line.startswith("| machine"))
     assert "measured %" in heading
 
 
-def test_a_gate_of_six_cells_is_one_gate() -> None:
+def test_a_gate_of_several_cells_counts_once() -> None:
     cells = [
         replace(gate(mode, 1.0, percent=0.0), began="at once", exit_code=0)
         for mode in ("eager", "compile", "channels_last")
     ]
     alone = replace(gate("eager", 1.0, percent=0.0), exit_code=0)
     six, one = sentences(report.render("a machine", [], [*cells, alone], Settings()))
-    assert "0 % meant in eager" in one
-    assert "0 % meant in 3 cells" in six
+    assert "0 % intended in eager" in one
+    assert "0 % intended in 3 cells" in six
     assert "1 of 1" in six

@@ -17,15 +17,15 @@ def on(device: str, l2: str | None) -> RunRecord:
     return replace(run, environment={**run.environment, "device": device}, plan=plan)
 
 
-def test_a_cold_cache_is_not_compared_with_a_warm_one() -> None:
-    found, unknown = circumstances.differences(on("cuda", "cold"), on("cuda", "warm"))
-    assert [str(difference) for difference in found] == ["l2 is 'cold' in A and 'warm' in B"]
+def test_runs_with_different_l2_states_are_refused() -> None:
+    differing, unknown = circumstances.differences(on("cuda", "cold"), on("cuda", "warm"))
+    assert [str(difference) for difference in differing] == ["l2 is 'cold' in A and 'warm' in B"]
     assert unknown == []
-    with pytest.raises(RequestError, match="To compare them nevertheless: --across l2"):
-        circumstances.refuse(found)
+    with pytest.raises(RequestError, match="To compare them anyway: --across l2"):
+        circumstances.refuse(differing)
 
 
-def test_a_cpu_has_no_such_cache_and_an_earlier_run_is_the_same() -> None:
+def test_l2_state_is_ignored_on_a_cpu() -> None:
     assert circumstances.differences(on("cpu", "warm"), on("cpu", None)) == ([], [])
 
 
@@ -40,7 +40,7 @@ def new_file(**facts: Any) -> RunRecord:
 
 
 def old_file(facts: Mapping[str, int]) -> RunRecord:
-    """An earlier run, of whose CPU only pytest-benchmark tells more than the brand."""
+    """An earlier run: only pytest-benchmark's part has more facts about the CPU than its brand."""
     info = {name.removeprefix("cpu_"): value for name, value in facts.items()}
     sizes = {"l1_data_cache_size": 65536, "l2_cache_size": 2097152, "l3_cache_size": 1048576}
     cpu = {"brand_raw": "AMD EPYC", **info, **sizes}
@@ -49,30 +49,30 @@ def old_file(facts: Mapping[str, int]) -> RunRecord:
 
 @pytest.mark.parametrize("a", [new_file(**FAMILY_26), old_file(FAMILY_26)])
 @pytest.mark.parametrize("b", [new_file(**FAMILY_25), old_file(FAMILY_25)])
-def test_cpus_of_one_brand_are_told_apart_in_new_files_and_in_old(
+def test_different_cpus_of_one_brand_differ_in_new_and_old_files(
     a: RunRecord, b: RunRecord
 ) -> None:
-    found, _ = circumstances.differences(a, b)
-    assert {difference.circumstance for difference in found} == {"machine"}
-    assert [str(difference) for difference in found] == [
+    differing, _ = circumstances.differences(a, b)
+    assert {difference.circumstance for difference in differing} == {"machine"}
+    assert [str(difference) for difference in differing] == [
         "cpu_family is 26 in A and 25 in B",
         "cpu_model is 2 in A and 17 in B",
     ]
 
 
-def test_an_old_file_and_a_new_one_of_the_same_machine_do_not_differ() -> None:
-    told = {"cpu_l2_bytes": 2 * MIB, "cpu_l3_bytes": 32 * MIB, "cpu_microcode": "0x1"}
-    new = new_file(**FAMILY_25, **told)
-    assert circumstances.differences(old_file(FAMILY_25), new) == ([], list(told))
-    assert circumstances.differences(new, old_file(FAMILY_25)) == ([], list(told))
+def test_old_and_new_files_of_one_machine_do_not_differ() -> None:
+    new_facts = {"cpu_l2_bytes": 2 * MIB, "cpu_l3_bytes": 32 * MIB, "cpu_microcode": "0x1"}
+    new = new_file(**FAMILY_25, **new_facts)
+    assert circumstances.differences(old_file(FAMILY_25), new) == ([], list(new_facts))
+    assert circumstances.differences(new, old_file(FAMILY_25)) == ([], list(new_facts))
 
 
-def test_what_a_worker_described_counts_more_than_what_pytest_benchmark_kept() -> None:
+def test_facts_of_the_worker_precede_those_of_pytest_benchmark() -> None:
     both = replace(old_file(FAMILY_26), environment=new_file(**FAMILY_25).environment)
     assert circumstances.differences(both, new_file(**FAMILY_25)) == ([], [])
 
 
-def test_a_fact_that_a_worker_could_not_tell_is_taken_from_pytest_benchmark() -> None:
+def test_fact_unknown_to_the_worker_comes_from_pytest_benchmark() -> None:
     both = replace(old_file(FAMILY_26), environment=new_file(cpu_family=None).environment)
-    found, _ = circumstances.differences(both, new_file(**FAMILY_25))
-    assert "cpu_family is 26 in A and 25 in B" in map(str, found)
+    differing, _ = circumstances.differences(both, new_file(**FAMILY_25))
+    assert "cpu_family is 26 in A and 25 in B" in map(str, differing)

@@ -13,22 +13,22 @@ NEVER_COMMITTED_CHANGED = Code(commit=None, digest="b")
 @pytest.mark.parametrize(
     ("now", "then", "words"),
     [
-        (OTHER, BEGUN, "of commit 222222222222 here .* begun with that of commit 111111111111"),
+        (OTHER, BEGUN, "of commit 222222222222, .* began with that of commit 111111111111"),
         (
             CHANGED,
             BEGUN,
-            r"the code was changed since the run was begun \(at commit 111111111111\)",
+            r"the code has changed since the run began \(at commit 111111111111\)",
         ),
-        (NEVER_COMMITTED_CHANGED, NEVER_COMMITTED, "the code was changed since the run was begun,"),
-        (CHANGED, NEVER_COMMITTED, "of commit 111111111111 here .* begun with that of no commit"),
+        (NEVER_COMMITTED_CHANGED, NEVER_COMMITTED, "the code has changed since the run began,"),
+        (CHANGED, NEVER_COMMITTED, "of commit 111111111111, .* began with that of no commit"),
     ],
 )
-def test_other_code_is_refused_by_name(now: Code, then: Code, words: str) -> None:
+def test_different_code_is_refused_with_its_commits(now: Code, then: Code, words: str) -> None:
     with pytest.raises(RequestError, match=f"^cannot resume: .*{words}.*without --resume$"):
         check_same_code(now, then)
 
 
 @pytest.mark.parametrize("then", [BEGUN, Code(commit="3" * 40, digest="a"), NEVER_COMMITTED, None])
-def test_the_same_code_goes_on_whatever_its_commit(then: Code | None) -> None:
-    """What was uncommitted may have been committed; and earlier journals tell no code."""
+def test_same_code_is_accepted_for_any_commit(then: Code | None) -> None:
+    """Code may be committed after a run began, and earlier journals do not record it."""
     check_same_code(BEGUN, then)

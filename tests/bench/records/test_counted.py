@@ -1,16 +1,16 @@
 from bench.records.counted import FIRST_COUNTER, counter, is_lower_bound, not_counted, notes_on
 
-COUNTED = {"macs_per_image": 1_000}  # all that earlier files have
+COUNTED = {"macs_per_image": 1_000}  # the only key in earlier files
 
 
-def test_a_count_without_remarks_has_no_notes() -> None:
+def test_count_without_caveats_has_no_notes() -> None:
     for cost in ({}, COUNTED, {**COUNTED, "uncounted": {}, "fvcore_disagreements": []}):
         assert list(notes_on(cost)) == []
         assert not is_lower_bound(cost)
     assert not_counted({}) == ""
 
 
-def test_what_a_reader_must_know_is_a_sentence_each() -> None:
+def test_each_caveat_has_a_note() -> None:
     cost = {
         **COUNTED,
         "uncounted": {"aten::foo": 3, "mine::bar": 1},
@@ -25,13 +25,13 @@ def test_what_a_reader_must_know_is_a_sentence_each() -> None:
     assert is_lower_bound(cost)
 
 
-def test_why_nothing_was_counted_is_told() -> None:
+def test_reason_for_a_missing_count_is_noted() -> None:
     (note,) = notes_on({"error": "no such layer"})
     assert note.endswith("no such layer")
 
 
-def test_the_counter_of_a_run_is_named_once() -> None:
-    ours = {**COUNTED, "counter": "FlopCounterMode"}
-    assert counter([ours, ours, {"error": "no such layer"}]) == "FlopCounterMode"
+def test_counter_names_each_counter_once() -> None:
+    new_cost = {**COUNTED, "counter": "FlopCounterMode"}
+    assert counter([new_cost, new_cost, {"error": "no such layer"}]) == "FlopCounterMode"
     assert counter([COUNTED]) == FIRST_COUNTER
     assert counter([{}]) == ""

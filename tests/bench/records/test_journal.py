@@ -94,10 +94,10 @@ EVENTS: tuple[Event, ...] = (
 )
 
 
-def written(path: Path, *told: Event) -> Path:
-    with journal.Journal(path, on_error=_no_error) as kept:
-        for event in told:
-            kept.append(event)
+def write(path: Path, *to_write: Event) -> Path:
+    with journal.Journal(path, on_error=_no_error) as writer:
+        for event in to_write:
+            writer.append(event)
     return path
 
 
@@ -105,26 +105,26 @@ def _no_error(error: OSError) -> None:
     raise error
 
 
-def test_every_event_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_every_event_is_read_as_written(tmp_path: Path) -> None:
     assert {type(event) for event in EVENTS} == set(events.Event.__args__)
-    path = written(tmp_path / "new" / journal.FILE, *EVENTS)
+    path = write(tmp_path / "new" / journal.FILE, *EVENTS)
     assert tuple(journal.read(path)) == EVENTS
 
 
-def test_an_event_is_on_disk_once_it_is_told(tmp_path: Path) -> None:
+def test_event_is_on_disk_after_append(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE
-    with journal.Journal(path, on_error=_no_error) as kept:
+    with journal.Journal(path, on_error=_no_error) as writer:
         for count, event in enumerate(EVENTS, 1):
-            kept.append(event)
+            writer.append(event)
             assert len(list(journal.read(path))) == count
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
-def test_a_line_that_was_cut_off_is_left_out_and_mended(tmp_path: Path, cut: int) -> None:
-    path = written(tmp_path / journal.FILE, *EVENTS[:6])
+def test_incomplete_last_line_is_ignored_and_removed(tmp_path: Path, cut: int) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS[:6])
     path.write_bytes(path.read_bytes()[:-cut])
     assert tuple(journal.read(path)) == EVENTS[:5]
-    written(path, *EVENTS[6:])
+    write(path, *EVENTS[6:])
     assert tuple(journal.read(path)) == (*EVENTS[:5], *EVENTS[6:])
 
 
@@ -145,36 +145,36 @@ def _of_another_version(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_broken, "is no journal: line 3"),
-        (_headless, "a run begins on its first line"),
+        (_broken, "is not a journal: line 3"),
+        (_headless, "its first event must be Began"),
         (_of_another_version, "schema version 99"),
         (lambda path: path.write_bytes(b""), "is an empty journal"),
         (Path.unlink, "cannot read"),
     ],
 )
-def test_what_is_no_journal_is_refused(
+def test_invalid_journal_raises_request_error(
     tmp_path: Path, damage: Callable[[Path], object], words: str
 ) -> None:
-    path = written(tmp_path / journal.FILE, *EVENTS)
+    path = write(tmp_path / journal.FILE, *EVENTS)
     damage(path)
     with pytest.raises(RequestError, match=words):
         list(journal.read(path))
 
 
-def test_a_full_disk_ends_the_journal_and_is_told_once(tmp_path: Path) -> None:
+def test_full_disk_ends_the_journal_and_is_reported_once(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE
     path.symlink_to("/dev/full")
     errors: list[OSError] = []
-    with journal.Journal(path, on_error=errors.append) as kept:
+    with journal.Journal(path, on_error=errors.append) as writer:
         for event in EVENTS:
-            kept.append(event)
+            writer.append(event)
     assert [error.strerror for error in errors] == ["No space left on device"]
 
 
-def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
+def test_set_aside_renames_an_unfinished_journal(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE
     assert journal.set_aside(path) is None
-    written(path, *EVENTS)
+    write(path, *EVENTS)
     aside = journal.set_aside(path)
     assert aside is not None
     assert aside != path
@@ -183,38 +183,38 @@ def test_an_unfinished_journal_is_set_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"type": "Beg'])
-def test_a_run_that_never_began_leaves_nothing_to_keep(tmp_path: Path, content: bytes) -> None:
+def test_journal_without_a_complete_line_is_empty(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / journal.FILE
     assert journal.is_empty(path)
     path.write_bytes(content)
     assert journal.is_empty(path)
     assert journal.set_aside(path) is None
-    written(path, *EVENTS)
+    write(path, *EVENTS)
     assert not journal.is_empty(path)
     assert tuple(journal.read(path)) == EVENTS
 
 
-def test_a_journal_that_is_being_written_is_no_other_runs(tmp_path: Path) -> None:
+def test_journal_is_locked_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE
-    with journal.Journal(path, on_error=_no_error) as kept:
-        kept.append(BEGAN)
+    with journal.Journal(path, on_error=_no_error) as writer:
+        writer.append(BEGAN)
         with pytest.raises(RequestError, match="another run is writing"):
             journal.Journal(path, on_error=_no_error)
         with pytest.raises(RequestError, match="another run is writing"):
             journal.set_aside(path)
-        kept.append(EVENTS[1])
+        writer.append(EVENTS[1])
     assert list(journal.read(path)) == list(EVENTS[:2])
     assert journal.set_aside(path)
 
 
-def test_a_folder_that_takes_no_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_folder_that_is_not_writable_raises_request_error(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("a file")
     with pytest.raises(RequestError, match="--report-dir"):
         journal.Journal(tmp_path / "reports" / "here" / journal.FILE, on_error=_no_error)
 
 
 def _flock(number: int) -> Callable[[object, int], None]:
-    """Of a file system that answers so."""
+    """Return an flock that fails with an error number."""
 
     def fails(_file: object, _how: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -223,19 +223,19 @@ def _flock(number: int) -> Callable[[object, int], None]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK])
-def test_where_no_file_is_locked_a_journal_is_written_and_set_aside(
+def test_journal_works_without_file_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr("fcntl.flock", _flock(number))
     path = tmp_path / journal.FILE
-    with journal.Journal(path, on_error=_no_error) as kept:
-        assert not kept.keeps_others_away
-        kept.append(BEGAN)
+    with journal.Journal(path, on_error=_no_error) as writer:
+        assert not writer.is_locked
+        writer.append(BEGAN)
     assert tuple(journal.read(path)) == (BEGAN,)
     assert journal.set_aside(path)
 
 
-def test_a_lock_that_fails_otherwise_is_a_sentence(
+def test_other_lock_error_raises_request_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fcntl.flock", _flock(errno.EIO))
@@ -244,10 +244,10 @@ def test_a_lock_that_fails_otherwise_is_a_sentence(
 
 
 @pytest.mark.parametrize(("refused", "advice"), [("open", "--report-dir"), ("rename", "--resume")])
-def test_a_journal_that_cannot_be_set_aside_is_a_sentence(
+def test_journal_that_cannot_be_set_aside_raises_request_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, advice: str
 ) -> None:
-    path = written(tmp_path / journal.FILE, *EVENTS)
+    path = write(tmp_path / journal.FILE, *EVENTS)
 
     def refuses(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

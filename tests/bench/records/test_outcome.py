@@ -37,8 +37,8 @@ def ended(group: str, set_index: int, round_index: int, *, voided: bool = False)
     )
 
 
-def outcome(*told: events.Event) -> Outcome:
-    return Outcome.from_events([replace_plan(BATCH_PLAN), *told])
+def outcome(*later_events: events.Event) -> Outcome:
+    return Outcome.from_events([replace_plan(BATCH_PLAN), *later_events])
 
 
 def replace_plan(plan: object) -> events.Began:
@@ -49,52 +49,52 @@ def replace_plan(plan: object) -> events.Began:
     )
 
 
-def record(found: Outcome, cell: str) -> CellRecord:
-    return next(r for r in (*found.records(), *found.controls()) if r.cell.id == cell)
+def record(result: Outcome, cell: str) -> CellRecord:
+    return next(r for r in (*result.records(), *result.controls()) if r.cell.id == cell)
 
 
-def test_a_block_is_its_visit_s_and_of_the_time_spent_measuring() -> None:
+def test_block_belongs_to_its_visit_and_counts_as_measuring() -> None:
     block = BackToBack(iterations=4, enqueue_s=0.25, host_s=2.0, device_s=1.5)
     event = msgspec.structs.replace(visited(runs.EAGER.id, 0, 0, 0.5), back_to_back=block)
-    found = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
-    (visit,) = record(found, runs.EAGER.id).visits
+    result = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
+    (visit,) = record(result, runs.EAGER.id).visits
     assert visit.back_to_back == block
-    assert found.phases_s["measuring"] == 1.0 + 0.5 + 2.0
+    assert result.phases_s["measuring"] == 1.0 + 0.5 + 2.0
 
 
-def test_disturbed_iterations_are_their_visit_s_and_of_the_time_spent_measuring() -> None:
+def test_disturbed_iterations_belong_to_their_visit_and_count_as_measuring() -> None:
     event = msgspec.structs.replace(visited(runs.EAGER.id, 0, 0, 0.5), disturbed_s=(2.0, 4.0))
-    found = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
-    (visit,) = record(found, runs.EAGER.id).visits
+    result = outcome(events.WaveBegan(GROUP, 0, 0), event, ended(GROUP, 0, 0))
+    (visit,) = record(result, runs.EAGER.id).visits
     assert (visit.host_s, visit.disturbed_s) == ((0.5,), (2.0, 4.0))
-    assert found.phases_s["measuring"] == 1.0 + 0.5 + 2.0 + 4.0
+    assert result.phases_s["measuring"] == 1.0 + 0.5 + 2.0 + 4.0
 
 
-def test_a_run_that_was_cut_off_is_interrupted() -> None:
-    found = outcome()
-    assert found.status == "interrupted"
-    assert found.environment == BEGAN.environment
-    assert not found.measured_anything
-    assert found.run_record().plan["rounds"] == PLAN.rounds
+def test_outcome_from_events_is_interrupted() -> None:
+    result = outcome()
+    assert result.status == "interrupted"
+    assert result.environment == BEGAN.environment
+    assert not result.measured_anything
+    assert result.run_record().plan["rounds"] == PLAN.rounds
 
 
-def test_a_round_counts_once_it_was_judged() -> None:
+def test_visits_are_voided_unless_their_round_was_judged_valid() -> None:
     name = runs.EAGER.id
-    found = outcome(
+    result = outcome(
         visited(name, 0, 0, 1.0),
         ended(GROUP, 0, 0),
         visited(name, 0, 1, 2.0),
         ended(GROUP, 0, 1, voided=True),
         visited(name, 0, 2, 3.0),
     )
-    assert [visit.voided for visit in record(found, name).visits] == [False, True, True]
-    assert record(found, name).host_s == (1.0,)
+    assert [visit.voided for visit in record(result, name).visits] == [False, True, True]
+    assert record(result, name).host_s == (1.0,)
 
 
-def test_a_wave_that_begins_again_supersedes_itself_alone() -> None:
+def test_wave_that_begins_again_replaces_only_itself() -> None:
     other, batch = runs.EAGER.id, runs.REFERENCE_BATCH
     facts = events.WorkerReported(cell=other, set_index=1, wave_index=0, facts={"graphs": 1})
-    found = outcome(
+    result = outcome(
         visited(other, 0, 0, 1.0),
         ended(GROUP, 0, 0),
         visited(other, 1, 0, 2.0),
@@ -104,75 +104,77 @@ def test_a_wave_that_begins_again_supersedes_itself_alone() -> None:
         ended(batch.group, 1, 0),
         events.WaveBegan(GROUP, 1, 0),
     )
-    assert record(found, other).host_s == (1.0,)
-    assert record(found, other).setups == ()
-    assert record(found, batch.id).host_s == (3.0,)
+    assert record(result, other).host_s == (1.0,)
+    assert record(result, other).setups == ()
+    assert record(result, batch.id).host_s == (3.0,)
 
 
-def test_wall_time_is_measuring_and_idling() -> None:
-    found = outcome(
+def test_wall_time_is_split_into_measuring_and_idling() -> None:
+    result = outcome(
         visited(runs.EAGER.id, 0, 0, 2.0),
         visited(runs.REFERENCE_EAGER.id, 0, 0, 3.0),
         ended(GROUP, 0, 0),
         events.PhaseTimed(phase="preparing", seconds=4.0),
         events.PhaseTimed(phase="preparing", seconds=0.5),
     )
-    measuring = (1.0 + 2.0) + (1.0 + 3.0)  # what was dropped, and what counts
-    assert found.phases_s == {"measuring": measuring, "idling": 10.0 - measuring, "preparing": 4.5}
+    measuring = (1.0 + 2.0) + (1.0 + 3.0)  # dropped and valid iterations
+    assert result.phases_s == {"measuring": measuring, "idling": 10.0 - measuring, "preparing": 4.5}
 
 
-def test_waves_are_those_of_the_last_split() -> None:
-    found = outcome(
+def test_waves_are_those_of_the_most_recent_split() -> None:
+    result = outcome(
         events.Split(group=GROUP, waves=((runs.EAGER.id,), ()), reason="memory was short")
     )
-    assert [wave.own for wave in found.waves[GROUP]] == [(runs.EAGER,), ()]
-    assert found.notes == ["memory was short"]
+    assert [wave.own for wave in result.waves[GROUP]] == [(runs.EAGER,), ()]
+    assert result.notes == ["memory was short"]
 
 
-def test_a_cold_compilation_is_its_cells() -> None:
-    found = outcome(events.Compiled(cell=runs.EAGER.id, seconds=31.0))
-    assert record(found, runs.EAGER.id).compile_cold_s == 31.0
+def test_cold_compilation_belongs_to_its_cell() -> None:
+    result = outcome(events.Compiled(cell=runs.EAGER.id, seconds=31.0))
+    assert record(result, runs.EAGER.id).compile_cold_s == 31.0
 
 
-def test_a_ceiling_is_its_dtype_s_and_one_that_is_not_known_is_a_note() -> None:
+def test_ceilings_are_per_dtype_and_an_unknown_one_is_noted() -> None:
     facts = runs.CEILINGS["fp32"]
-    found = outcome(
+    result = outcome(
         events.PeakMeasured(dtype="fp32", facts=facts),
         events.PeakMeasured(dtype="bf16", facts={"error": "the worker died"}),
     )
-    kept = found.run_record()
-    assert kept.ceilings == {"fp32": facts, "bf16": {"error": "the worker died"}}
-    assert kept.notes == ("The ceiling of bf16 is not known: the worker died.",)
+    run = result.run_record()
+    assert run.ceilings == {"fp32": facts, "bf16": {"error": "the worker died"}}
+    assert run.notes == ("The ceiling of bf16 is not known: the worker died.",)
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"rounds": 4}, "rounds is 4 where the run was begun with 3"),
-        ({"sets": 9}, "sets is 9 where the run was begun with 2"),
-        ({"seed": 8}, "seed is 8 where the run was begun with 7"),
-        ({"environment": "default"}, "environment is 'default' where .* 'pinned'"),
-        ({"cells": (runs.EAGER,)}, "1 cells where the run was begun with 2; .*torchvision/eager"),
+        ({"rounds": 4}, "rounds is 4, but the run began with 3"),
+        ({"sets": 9}, "sets is 9, but the run began with 2"),
+        ({"seed": 8}, "seed is 8, but the run began with 7"),
+        ({"environment": "default"}, "environment is 'default', but .* 'pinned'"),
+        ({"cells": (runs.EAGER,)}, "1 cells, but the run began with 2; .*torchvision/eager"),
     ],
 )
-def test_another_plan_is_refused_by_name(changed: dict[str, object], words: str) -> None:
+def test_different_plan_is_refused_with_the_changed_field(
+    changed: dict[str, object], words: str
+) -> None:
     with pytest.raises(RequestError, match=words):
         check_same(replace(PLAN, **changed), PLAN)  # type: ignore[arg-type]
 
 
-def test_another_budget_is_not_another_plan() -> None:
+def test_different_budget_is_accepted() -> None:
     check_same(replace(PLAN, budget_s=60.0, extra_s=60.0, command="other"), PLAN)
 
 
-def test_a_ceiling_more_or_less_is_not_another_plan() -> None:
-    """It is in no timing; and runs were begun before there were ceilings."""
+def test_different_ceiling_is_accepted() -> None:
+    """Ceilings do not affect timings, and earlier runs began without them."""
     check_same(replace(PLAN, ceiling=True), PLAN)
     check_same(PLAN, replace(PLAN, ceiling=True))
 
 
-def test_another_environment_is_refused_by_name() -> None:
+def test_different_environment_is_refused_with_the_changed_fact() -> None:
     check_same_environment({"torch": "2.11.0"}, {"torch": "2.11.0"})
-    with pytest.raises(RequestError, match=r"torch is '2.12.0' here .* begun with '2.11.0'"):
+    with pytest.raises(RequestError, match=r"torch is '2.12.0' here, .* began with '2.11.0'"):
         check_same_environment({"torch": "2.12.0"}, {"torch": "2.11.0"})
 
 
@@ -184,20 +186,20 @@ def test_resuming_on_another_cpu_names_every_fact_that_differs() -> None:
     with pytest.raises(RequestError) as caught:
         check_same_environment(here, there)
     for name in ("cpu_family", "cpu_model"):
-        assert f"{name} is {here[name]} here where the run was begun with {there[name]}" in str(
+        assert f"{name} is {here[name]} here, but the run began with {there[name]}" in str(
             caught.value
         )
 
 
-def test_a_wave_is_held_that_was_measured_whole_with_no_want_of_memory() -> None:
-    began, whole = events.WaveBegan(GROUP, 0, 0), events.WaveEnded(GROUP, 0, 0)
+def test_waves_fit_if_they_were_measured_without_lack_of_memory() -> None:
+    began, ended_wave = events.WaveBegan(GROUP, 0, 0), events.WaveEnded(GROUP, 0, 0)
     split = events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory was short")
     died = events.Failed(cell=runs.EAGER.id, failure=runs.FAILURE)
     starved = msgspec.structs.replace(died, failure=replace(runs.FAILURE, kind="out_of_memory"))
-    assert outcome(began).held == set()
+    assert outcome(began).fitting_waves == set()
     for short in (split, starved):
-        assert outcome(began, short, whole).held == set()
-        later = outcome(began, short, whole, events.WaveBegan(GROUP, 1, 0), whole)
-        assert later.held == set(later.waves[GROUP])
-    for found in (outcome(began, whole), outcome(began, died, whole)):
-        assert found.held == set(found.waves[GROUP])
+        assert outcome(began, short, ended_wave).fitting_waves == set()
+        later = outcome(began, short, ended_wave, events.WaveBegan(GROUP, 1, 0), ended_wave)
+        assert later.fitting_waves == set(later.waves[GROUP])
+    for result in (outcome(began, ended_wave), outcome(began, died, ended_wave)):
+        assert result.fitting_waves == set(result.waves[GROUP])

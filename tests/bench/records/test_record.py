@@ -2,7 +2,7 @@ from bench.records.record import CellRecord, Visit
 from tests.bench import runs
 
 
-def test_samples_are_those_of_the_visits_in_order() -> None:
+def test_samples_are_in_the_order_of_the_visits() -> None:
     visits = tuple(
         Visit(set_index=0, round_index=index, host_s=host_s, device_s=device_s)
         for index, (host_s, device_s) in enumerate([((3.0, 1.0), (2.5, 0.5)), ((2.0,), (1.5,))])
@@ -12,18 +12,18 @@ def test_samples_are_those_of_the_visits_in_order() -> None:
     assert record.device_s == (2.5, 0.5, 1.5)
 
 
-def test_a_cell_without_visits_has_no_samples() -> None:
+def test_cell_without_visits_has_no_samples() -> None:
     record = CellRecord(cell=runs.UNVISITED)
     assert (record.host_s, record.device_s) == ((), ())
 
 
-def test_the_reference_of_a_group_is_the_cell_with_a_control() -> None:
+def test_reference_of_a_group_is_the_cell_with_a_control() -> None:
     assert runs.small().references() == {
-        of.group: of for of in (runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
+        cell.group: cell for cell in (runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
     }
 
 
-def test_voided_visits_are_no_figures() -> None:
+def test_voided_visits_do_not_count() -> None:
     valid, voided = (
         Visit(set_index=0, round_index=index, host_s=(1.0 + index,), voided=bool(index))
         for index in range(2)
@@ -33,7 +33,7 @@ def test_voided_visits_are_no_figures() -> None:
     assert not CellRecord(cell=runs.EAGER, visits=(voided,)).has_figures
 
 
-def test_warm_compilation_is_the_median_of_the_sets_that_found_their_graph() -> None:
+def test_warm_compilation_is_the_median_of_cached_sets() -> None:
     setups = tuple(
         {"first_call_s": seconds, "compile_cached": cached}
         for seconds, cached in [(30.0, False), (5.0, True), (4.0, True), (9.0, True)]

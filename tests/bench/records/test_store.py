@@ -35,13 +35,13 @@ def put(path: Path, content: Any) -> Path:
     return path
 
 
-def test_what_is_read_is_what_was_written(path: Path) -> None:
+def test_run_is_read_as_written(path: Path) -> None:
     run = runs.small()
     store.write(run, path)
     assert store.read(path) == run
 
 
-def test_device_samples_survive(path: Path) -> None:
+def test_device_samples_are_read_as_written(path: Path) -> None:
     run = runs.small()
     visits = tuple(
         Visit(set_index=0, round_index=index, host_s=(0.5, 0.25), device_s=(0.4, 0.2 + index))
@@ -52,7 +52,7 @@ def test_device_samples_survive(path: Path) -> None:
     assert store.read(path) == run
 
 
-def test_disturbed_iterations_survive_each_with_its_visit(path: Path) -> None:
+def test_disturbed_iterations_keep_their_visit(path: Path) -> None:
     visits = tuple(
         Visit(
             set_index=0,
@@ -72,21 +72,21 @@ def test_disturbed_iterations_survive_each_with_its_visit(path: Path) -> None:
         store.write(run, path)
         assert store.read(path) == run
     store.write(runs.small(), path)
-    assert '"disturbed"' not in path.read_text(encoding="utf-8")  # as in files from before
+    assert '"disturbed"' not in path.read_text(encoding="utf-8")  # as in earlier files
 
 
-def test_a_run_on_a_cpu_has_no_word_of_cards(content: dict[str, Any]) -> None:
-    """As files have none that were written before cards were known: they read as before."""
-    ours = content["machine_info"][store.OURS]
-    assert "shared" not in ours
-    assert not {"reasons", "card"} & ours["rounds"].keys()
+def test_cpu_run_file_has_no_keys_about_cards(content: dict[str, Any]) -> None:
+    """Like files from before cards were recorded, which must stay readable."""
+    run_info = content["machine_info"][store.RUN_KEY]
+    assert "shared" not in run_info
+    assert not {"reasons", "card"} & run_info["rounds"].keys()
     assert store.from_json(content) == runs.small()
 
 
-def test_blocks_survive_each_with_its_visit(path: Path) -> None:
+def test_blocks_keep_their_visit(path: Path) -> None:
     run = runs.gpu()
-    first, second, *others = run.cells[0].visits
-    visits = (replace(first, voided=True), replace(second, back_to_back=None), *others)
+    first, second, *rest = run.cells[0].visits
+    visits = (replace(first, voided=True), replace(second, back_to_back=None), *rest)
     in_order = tuple(sorted(visits, key=lambda visit: visit.voided))
     run = replace(run, cells=(replace(run.cells[0], visits=in_order),))
     store.write(run, path)
@@ -98,7 +98,7 @@ def test_blocks_survive_each_with_its_visit(path: Path) -> None:
     [("host_s", 0.0, True), ("iterations", -1, True), ("enqueue_s", None, True),
      ("busy_s", -0.5, True), ("busy_s", None, False)],
 )  # fmt: skip
-def test_a_block_that_is_none_is_refused(
+def test_invalid_block_is_refused(
     path: Path, field: str, value: float | None, is_damaged: bool
 ) -> None:
     content = store.to_json(runs.gpu())
@@ -111,59 +111,57 @@ def test_a_block_that_is_none_is_refused(
         store.read(path)
 
 
-def test_a_file_has_no_blocks_where_there_are_none(content: dict[str, Any]) -> None:
+def test_file_without_blocks_has_no_block_key(content: dict[str, Any]) -> None:
     assert "back_to_back" not in json.dumps(content)
 
 
-def test_fits_survive(path: Path) -> None:
+def test_fits_are_read_as_written(path: Path) -> None:
     run = runs.fitted()
     store.write(run, path)
     assert store.read(path) == run
-    assert "fits" not in ours(store.to_json(runs.small()))
+    assert "fits" not in run_info(store.to_json(runs.small()))
 
 
-def test_ceilings_survive(path: Path) -> None:
+def test_ceilings_are_read_as_written(path: Path) -> None:
     run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
     store.write(run, path)
     assert store.read(path) == run
 
 
-def test_a_file_in_which_the_plan_says_how_many_rounds_is_read() -> None:
+def test_file_with_the_number_of_rounds_in_its_plan_is_read() -> None:
     content = store.to_json(runs.small())
-    del content["machine_info"][store.OURS]["allotted"]
+    del content["machine_info"][store.RUN_KEY]["allotted"]
     assert store.from_json(content).allotted == runs.small().allotted
 
 
-def test_a_file_from_before_there_were_ceilings_is_read(
-    path: Path, content: dict[str, Any]
-) -> None:
-    del ours(content)["ceilings"]
+def test_file_without_ceilings_is_read(path: Path, content: dict[str, Any]) -> None:
+    del run_info(content)["ceilings"]
     assert store.read(put(path, content)) == runs.small()
 
 
-def test_a_run_without_any_figures_survives(path: Path) -> None:
+def test_run_without_figures_is_read_as_written(path: Path) -> None:
     run = replace(runs.small(), cells=(CellRecord(cell=runs.UNVISITED),))
     store.write(run, path)
     assert store.read(path) == run
 
 
-def test_pytest_benchmark_compares_the_file(path: Path, tmp_path: Path) -> None:
+def test_pytest_benchmark_can_compare_the_file(path: Path, tmp_path: Path) -> None:
     store.write(runs.small(), path)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", str(path), "--columns=median"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     for cell in FIGURES:
-        assert cell.id in done.stdout
-    assert runs.FAILED.id not in done.stdout
-    assert runs.UNVISITED.id not in done.stdout
+        assert cell.id in result.stdout
+    assert runs.FAILED.id not in result.stdout
+    assert runs.UNVISITED.id not in result.stdout
 
 
-def test_benchmarks_are_named_and_grouped_as_the_suites_items(content: dict[str, Any]) -> None:
+def test_benchmarks_have_the_names_and_groups_of_the_suite(content: dict[str, Any]) -> None:
     named = [(b["name"], b["fullname"], b["group"], b["param"]) for b in content["benchmarks"]]
     assert named == [
         (
@@ -176,7 +174,7 @@ def test_benchmarks_are_named_and_grouped_as_the_suites_items(content: dict[str,
     ]
 
 
-def test_statistics_are_pytest_benchmarks_own(content: dict[str, Any]) -> None:
+def test_statistics_are_computed_by_pytest_benchmark(content: dict[str, Any]) -> None:
     for cell, benchmark in zip(FIGURES, content["benchmarks"], strict=True):
         expected = Stats()
         for sample in runs.samples_s(cell):
@@ -188,9 +186,9 @@ def test_statistics_are_pytest_benchmarks_own(content: dict[str, Any]) -> None:
         }
 
 
-def test_ours_lies_in_the_two_free_places(content: dict[str, Any]) -> None:
+def test_our_data_is_in_machine_info_and_extra_info(content: dict[str, Any]) -> None:
     assert set(content) == {"machine_info", "commit_info", "benchmarks", "datetime", "version"}
-    assert content["machine_info"][store.OURS]["schema_version"] == SCHEMA_VERSION
+    assert content["machine_info"][store.RUN_KEY]["schema_version"] == SCHEMA_VERSION
     assert content["machine_info"]["node"] == runs.small().machine_info["node"]
     for cell, benchmark in zip(FIGURES, content["benchmarks"], strict=True):
         info = benchmark["extra_info"]
@@ -204,12 +202,12 @@ def test_ours_lies_in_the_two_free_places(content: dict[str, Any]) -> None:
         assert "host_s" not in info  # the samples are the benchmark's own data
 
 
-def test_a_failed_cell_is_no_benchmark_and_keeps_its_samples(content: dict[str, Any]) -> None:
+def test_failed_cell_is_not_a_benchmark_but_keeps_its_samples(content: dict[str, Any]) -> None:
     assert [benchmark["param"] for benchmark in content["benchmarks"]] == [c.id for c in FIGURES]
     read = {record.cell: record for record in store.from_json(content).cells}
     assert read[runs.FAILED].failure == runs.FAILURE
-    kept = runs.samples_s(runs.FAILED)[: runs.ROUNDS * runs.ITERATIONS]
-    assert read[runs.FAILED].host_s == tuple(kept)
+    samples_s = runs.samples_s(runs.FAILED)[: runs.ROUNDS * runs.ITERATIONS]
+    assert read[runs.FAILED].host_s == tuple(samples_s)
     assert read[runs.UNVISITED] == CellRecord(cell=runs.UNVISITED)
 
 
@@ -223,12 +221,10 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, "1", None])
-def test_another_schema_version_is_refused(
-    path: Path, content: dict[str, Any], version: Any
-) -> None:
-    content["machine_info"][store.OURS]["schema_version"] = version
+def test_other_schema_version_is_refused(path: Path, content: dict[str, Any], version: Any) -> None:
+    content["machine_info"][store.RUN_KEY]["schema_version"] = version
     assert (
-        f"schema version {version!r} where this googlenet-bench reads {SCHEMA_VERSION}: "
+        f"schema version is {version!r}, but this googlenet-bench reads {SCHEMA_VERSION}: "
         "make the report with the version that made the run"
     ) in refused(put(path, content))
 
@@ -236,40 +232,40 @@ def test_another_schema_version_is_refused(
 @pytest.mark.parametrize(
     "other", [[], [1], {}, "text", 3, None, {"machine_info": {"node": "x"}}, {"machine_info": [1]}]
 )
-def test_json_of_something_else_is_refused(path: Path, other: Any) -> None:
-    assert "this is no run file of googlenet-bench" in refused(put(path, other))
+def test_other_json_is_refused(path: Path, other: Any) -> None:
+    assert "this is not a run file of googlenet-bench" in refused(put(path, other))
 
 
-def test_a_plain_pytest_benchmark_file_is_refused(path: Path, content: dict[str, Any]) -> None:
-    del content["machine_info"][store.OURS]
-    assert "no run file of googlenet-bench: it has no schema version" in refused(put(path, content))
+def test_plain_pytest_benchmark_file_is_refused(path: Path, content: dict[str, Any]) -> None:
+    del content["machine_info"][store.RUN_KEY]
+    assert "not a run file of googlenet-bench: it has no schema" in refused(put(path, content))
 
 
 @pytest.mark.parametrize("text", ["", "not JSON", "{", "{} {}"])
-def test_what_is_not_json_is_refused(path: Path, text: str) -> None:
+def test_text_that_is_not_json_is_refused(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     assert "is not JSON" in refused(path)
 
 
-def test_what_is_not_text_is_refused(path: Path) -> None:
+def test_binary_file_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x01")
     assert "is not JSON" in refused(path)
 
 
-def test_a_truncated_file_is_refused(path: Path) -> None:
+def test_truncated_file_is_refused(path: Path) -> None:
     store.write(runs.small(), path)
-    whole = path.read_text(encoding="utf-8")
-    path.write_text(whole[: len(whole) // 2], encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: len(text) // 2], encoding="utf-8")
     assert "is not JSON" in refused(path)
 
 
-def test_a_folder_is_refused_with_what_it_holds(path: Path) -> None:
-    assert "holds no .json" in refused(path.parent)
+def test_folder_is_refused_with_its_json_files(path: Path) -> None:
+    assert "contains no .json file" in refused(path.parent)
     store.write(runs.small(), path)
-    assert refused(path.parent) == f"{path.parent} is a folder; in it there is {path.name}"
+    assert refused(path.parent) == f"{path.parent} is a folder; it contains {path.name}"
 
 
-def test_a_missing_file_is_refused(path: Path) -> None:
+def test_missing_file_is_refused(path: Path) -> None:
     assert "No such file" in refused(path)
 
 
@@ -280,13 +276,13 @@ def top(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def ours(content: dict[str, Any]) -> dict[str, Any]:
-    part: dict[str, Any] = content["machine_info"][store.OURS]
+def run_info(content: dict[str, Any]) -> dict[str, Any]:
+    part: dict[str, Any] = content["machine_info"][store.RUN_KEY]
     return part
 
 
 def plan(content: dict[str, Any]) -> dict[str, Any]:
-    part: dict[str, Any] = ours(content)["plan"]
+    part: dict[str, Any] = run_info(content)["plan"]
     return part
 
 
@@ -301,14 +297,14 @@ def benchmark(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def failed(content: dict[str, Any]) -> dict[str, Any]:
-    part: dict[str, Any] = ours(content)["without_figures"][0]
+    part: dict[str, Any] = run_info(content)["without_figures"][0]
     return part
 
 
 NEEDED = [
     *((top, name) for name in ("machine_info", "benchmarks", "commit_info", "datetime")),
     *(
-        (ours, name)
+        (run_info, name)
         for name in (
             "schema_version",
             "status",
@@ -333,33 +329,31 @@ NEEDED = [
 
 
 @pytest.mark.parametrize(("pick", "name"), NEEDED)
-def test_a_field_that_is_missing_is_refused_by_name(
+def test_missing_field_is_refused_by_name(
     path: Path, content: dict[str, Any], pick: Pick, name: str
 ) -> None:
     damaged = copy.deepcopy(content)
     del pick(damaged)[name]
     message = refused(put(path, damaged))
-    if name == "machine_info":  # what is ours is in there: nothing tells such a file from others
-        assert "no run file of googlenet-bench" in message
+    if name == "machine_info":  # it contains the key that identifies a run file
+        assert "not a run file of googlenet-bench" in message
     else:
         assert "damaged" in message
         assert name in message
 
 
-def test_a_cell_that_is_listed_and_not_there_is_refused(
-    path: Path, content: dict[str, Any]
-) -> None:
+def test_listed_cell_without_data_is_refused(path: Path, content: dict[str, Any]) -> None:
     content["benchmarks"].pop()
     assert "damaged" in refused(put(path, content))
 
 
-def test_samples_without_their_round_are_refused(path: Path, content: dict[str, Any]) -> None:
+def test_samples_without_a_round_are_refused(path: Path, content: dict[str, Any]) -> None:
     info(content)["round"].pop()
     assert "damaged" in refused(put(path, content))
 
 
 @pytest.mark.parametrize(("visited", "samples"), [(0, [-1.0]), (0, [1.0, 2.0]), (99, [1.0])])
-def test_disturbed_iterations_that_are_none_are_refused(
+def test_invalid_disturbed_iterations_are_refused(
     path: Path, content: dict[str, Any], visited: int, samples: list[float]
 ) -> None:
     info(content)["disturbed"] = {"set": [0], "wave": [0], "round": [visited], "host_s": samples}
@@ -367,7 +361,7 @@ def test_disturbed_iterations_that_are_none_are_refused(
 
 
 @pytest.mark.parametrize("samples", [[0.1], [0.1] * 1000])
-def test_samples_of_the_device_are_as_many_as_the_host_s(
+def test_different_number_of_device_samples_is_refused(
     path: Path, content: dict[str, Any], samples: list[float]
 ) -> None:
     info(content)["device_s"] = samples
@@ -380,13 +374,13 @@ def test_samples_of_the_device_are_as_many_as_the_host_s(
         (info, "batch_size", "1"),
         (info, "setups", ["text"]),
         (info, "cost", None),
-        (ours, "environment", []),
-        (ours, "ceilings", {"fp32": None}),
-        (ours, "status", ["complete"]),
-        (ours, "phases_s", {"measuring": "long"}),
+        (run_info, "environment", []),
+        (run_info, "ceilings", {"fp32": None}),
+        (run_info, "status", ["complete"]),
+        (run_info, "phases_s", {"measuring": "long"}),
     ],
 )
-def test_a_field_of_another_kind_is_refused(
+def test_field_of_a_wrong_type_is_refused(
     path: Path, content: dict[str, Any], pick: Pick, name: str, value: Any
 ) -> None:
     pick(content)[name] = value
@@ -394,14 +388,12 @@ def test_a_field_of_another_kind_is_refused(
 
 
 @pytest.mark.parametrize("sample", ["0.1", 0.0, -0.5, None, math.nan])
-def test_a_latency_that_is_none_is_refused(
-    path: Path, content: dict[str, Any], sample: Any
-) -> None:
+def test_invalid_latency_is_refused(path: Path, content: dict[str, Any], sample: Any) -> None:
     benchmark(content)["stats"]["data"][0] = sample
     words = "is not JSON" if sample is math.nan else "damaged"
     assert words in refused(put(path, content))
 
 
-def test_json_too_deep_to_read_is_refused(path: Path) -> None:
+def test_too_deeply_nested_json_is_refused(path: Path) -> None:
     path.write_text("[" * 200_000, encoding="utf-8")
     assert "is not JSON" in refused(path) or "is damaged" in refused(path)

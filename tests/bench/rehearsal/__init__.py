@@ -1,10 +1,9 @@
-"""A GPU played by this CPU, for the code that a machine without one would never run.
+"""Simulated GPUs on a CPU, to run CUDA-only code on a machine without a GPU.
 
-Every process started with ``environment()`` takes its CPU for so many CUDA devices: PyTorch's
-``torch.cuda``, CUDA's driver and NVML answer in their words (cuda.py, driver.py, nvml.py), and
-tensors asked for on such a device lie in the host's memory. Real workers, networks and reports then
-take every turn that is taken on CUDA alone; cuda.py says which of CUDA's own are not played. No
-figure of it says anything of a GPU.
+Every process that is started with ``environment()`` sees simulated CUDA devices: ``torch.cuda``,
+CUDA's driver and NVML are replaced by fakes (cuda.py, driver.py, nvml.py), and tensors on such a
+device are in the host's memory. Real workers, networks and reports then run every CUDA-only branch;
+cuda.py lists what is not simulated. The figures are not those of a GPU.
 """
 
 import os
@@ -17,19 +16,20 @@ DEVICES, SPEED = "REHEARSAL_DEVICES", "REHEARSAL_SPEED"
 
 
 def environment(*, devices: int = 1, speed: float = 1.0) -> dict[str, str]:
-    """What to start a process in; ``speed`` is how fast a device is, in the host's.
+    """Return the environment of a process that sees simulated devices.
 
-    One that is faster than the host waits for its launches; a slower one is waited for.
+    ``speed`` is the devices' speed relative to the host. A device that is faster than the host
+    waits for launches; the host waits for a slower one.
     """
     path = os.pathsep.join([str(FOLDER), str(ROOT)])
     return {**os.environ, "PYTHONPATH": path, DEVICES: str(devices), SPEED: str(speed)}
 
 
 def devices() -> int:
-    """How many there are in this process."""
+    """Return the number of simulated devices in this process."""
     return int(os.environ[DEVICES])
 
 
 def speed() -> float:
-    """How fast each is in this process."""
+    """Return the speed of each device in this process, relative to the host."""
     return float(os.environ[SPEED])

@@ -1,6 +1,6 @@
-"""``python -m tests.bench.rehearsal -- COMMAND``: a command of Python's, with GPUs to rehearse on.
+"""``python -m tests.bench.rehearsal -- COMMAND``: run a Python command with simulated GPUs.
 
-For example ``-m pytest bench/suite --device cuda``. The figures are no GPU's.
+For example ``-m pytest bench/suite --device cuda``. The figures are not those of a GPU.
 """
 
 import argparse
@@ -11,15 +11,17 @@ from tests.bench.rehearsal import ROOT, environment
 
 
 def main() -> int:
-    """Run it."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.rehearsal", description=__doc__)
-    parser.add_argument("--devices", type=int, default=1, help="how many there are (1)")
-    parser.add_argument("--speed", type=float, default=1.0, help="of each, in the host's (1)")
+    parser.add_argument("--devices", type=int, default=1, help="number of simulated devices (1)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="speed of each device, relative to the host (1)"
+    )
     parser.add_argument("command", nargs="+", help="arguments of the interpreter, after --")
-    given = parser.parse_args()
-    played = environment(devices=given.devices, speed=given.speed)
+    options = parser.parse_args()
+    simulated = environment(devices=options.devices, speed=options.speed)
     return subprocess.run(
-        [sys.executable, *given.command], cwd=ROOT, env=played, check=False
+        [sys.executable, *options.command], cwd=ROOT, env=simulated, check=False
     ).returncode
 
 

@@ -1,4 +1,4 @@
-"""What is changed of a module once it was imported, and not before: torch takes seconds."""
+"""Changes to modules, made right after their import, because importing torch takes seconds."""
 
 import importlib.util
 import sys
@@ -12,11 +12,11 @@ from typing import Any
 def _torch(module: Any) -> None:
     from tests.bench.rehearsal import cuda
 
-    cuda.play(module)
+    cuda.install(module)
 
 
 def _triton(module: Any) -> None:
-    """Inductor asks Triton for code of the CUDA devices that it sees; there is no such compiler."""
+    """Tell Inductor that there is no Triton, which it would use for CUDA devices."""
     module.has_triton = lambda **_: False
     module.triton_hash_with_backend = lambda: None
 
@@ -57,27 +57,29 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 
 
 class AfterImport(MetaPathFinder):
-    """Finds a module as the others do, and has it changed as soon as it is there."""
+    """An import finder that changes the modules of ``CHANGES`` right after their import."""
 
     def __init__(self) -> None:
-        self._left = dict(CHANGES)
+        self._pending = dict(CHANGES)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module's own, with a loader that changes it besides."""
+        """Return the module's own spec with a loader that also changes the module."""
         del path, target
-        if name not in self._left:
+        if name not in self._pending:
             return None
-        change = self._left.pop(name)
-        spec = importlib.util.find_spec(name)  # which asks us too: it is no more of those left
+        change = self._pending.pop(name)
+        spec = importlib.util.find_spec(
+            name
+        )  # calls this finder again, which now ignores the module
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
 
-        def and_change(module: ModuleType) -> None:
+        def execute_and_change(module: ModuleType) -> None:
             execute(module)
             change(sys.modules[name])
 
-        spec.loader.exec_module = and_change  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec

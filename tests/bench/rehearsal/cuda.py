@@ -1,12 +1,12 @@
-"""``torch.cuda`` of devices that are played: their memory is the host's, their time their own.
+"""A simulated ``torch.cuda``: the devices use the host's memory and have their own time.
 
-What is launched is done by the CPU at once. The device is said to have taken so many times as long
-as the host, and to have begun it when it was done with what came before: so that it lags behind a
-fast host, and waits for a slow one.
+The CPU executes launched work immediately. On the simulated timeline, the work starts when earlier
+work ends and takes the host's time divided by the device's speed. The device therefore lags behind
+a fast host, and waits for a slow one.
 
-Not played: a tensor of the host is not told from one of a device; there are no kernels of Triton's,
-and Inductor replays no graph; figures of memory are constants, and only a tensor that is asked for
-can be too large; a replay writes results of single tensors alone.
+Not simulated: host tensors and device tensors are not distinguished; there are no Triton kernels,
+and Inductor replays no graphs; memory figures are constants, and only a directly allocated tensor
+can be too large; a graph's replay writes only results that are single tensors.
 """
 
 import os
@@ -20,20 +20,20 @@ from tests.bench.rehearsal import NAME, devices, graphs
 from tests.bench.rehearsal.timeline import Timeline
 
 MEMORY_BYTES, L2_BYTES, CONTEXT_BYTES = 8 * 2**30, 2 * 2**20, 300 * 2**20
-LARGEST_BYTES = 2**28  # of a tensor: a larger one is said not to fit
+LARGEST_BYTES = 2**28  # of one tensor; a larger one raises an out-of-memory error
 CYCLES_PER_S = 1.5e9
 FACTORIES = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
 
 
 class Driver:
-    """What a process may ask of its devices: nothing, where one that it was forked from did."""
+    """The state of CUDA in a process, which must not use CUDA if its parent did before the fork."""
 
     def __init__(self) -> None:
         self.device = 0
         self._pid: int | None = None
 
     def use(self) -> None:
-        """Raise where CUDA was begun by another process."""
+        """Raise ``RuntimeError`` if CUDA was initialised in another process."""
         self._pid = self._pid or os.getpid()
         if self._pid != os.getpid():
             raise RuntimeError(
@@ -42,50 +42,52 @@ class Driver:
             )
 
 
-def play(torch: Any) -> None:
-    """Have this PyTorch see the devices."""
+def install(torch: Any) -> None:
+    """Replace ``torch.cuda`` by the simulated devices."""
     cuda, timeline, driver = torch.cuda, Timeline(), Driver()
     _place_tensors(torch, driver)
-    _tell_of_devices(torch, driver)
-    _tell_of_memory(cuda, driver)
-    _keep_time(cuda, timeline, driver)
-    graphs.play(torch, timeline)
-    # What torch.compile asks of whichever accelerator there is, past torch.cuda.
-    torch.accelerator.is_available = lambda: False  # nor its streams, which are the C++ library's
+    _replace_devices(torch, driver)
+    _replace_memory(cuda, driver)
+    _replace_time(cuda, timeline, driver)
+    graphs.install(torch, timeline)
+    # torch.compile queries these instead of torch.cuda.
+    torch.accelerator.is_available = lambda: False  # its streams are in the C++ library
     torch.accelerator.current_accelerator = lambda check_available=False: None
     torch._C._accelerator_getDeviceIndex = lambda: 0
 
 
 def _place_tensors(torch: Any, driver: Driver) -> None:
-    """Let tensors that are asked for on a device lie in the host's memory."""
+    """Create tensors for a simulated device in the host's memory."""
 
-    def is_device(given: Any) -> bool:
-        """Whether an argument says to put a tensor on a CUDA device, which must be the current."""
-        if not isinstance(given, str | torch.device) or not str(given).startswith("cuda"):
+    def is_device(argument: Any) -> bool:
+        """Whether an argument names a CUDA device, which must be the current one."""
+        if not isinstance(argument, str | torch.device) or not str(argument).startswith("cuda"):
             return False
         driver.use()
-        index = torch.device(given).index
+        index = torch.device(argument).index
         if index is not None and index >= devices():
             raise RuntimeError("CUDA error: invalid device ordinal")
-        # Allowed by PyTorch; but events and streams would be another device's than the tensor.
-        assert index in {None, driver.device}, f"{given} while cuda:{driver.device} is the current"
+        # PyTorch allows another device, but events and streams would not be on the tensor's.
+        assert index in {None, driver.device}, (
+            f"{argument}, but cuda:{driver.device} is the current device"
+        )
         return True
 
     def placed(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            asked = [each for each in (*given, named.get("device")) if is_device(each)]
-            given = tuple("cpu" if is_device(each) else each for each in given)
-            if is_device(named.get("device")):
-                named["device"] = "cpu"
-            found = function(*given, **named)
-            if asked and found.nbytes > LARGEST_BYTES:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            on_device = [each for each in (*args, kwargs.get("device")) if is_device(each)]
+            args = tuple("cpu" if is_device(each) else each for each in args)
+            if is_device(kwargs.get("device")):
+                kwargs["device"] = "cpu"
+            tensor = function(*args, **kwargs)
+            if on_device and tensor.nbytes > LARGEST_BYTES:
                 raise torch.OutOfMemoryError(
-                    f"CUDA out of memory. Tried to allocate {found.nbytes / 2**30:.2f} GiB. GPU 0 "
+                    f"CUDA out of memory. Tried to allocate {tensor.nbytes / 2**30:.2f} GiB. GPU 0 "
                     f"has a total capacity of {MEMORY_BYTES / 2**30:.2f} GiB of which "
                     f"{LARGEST_BYTES / 2**20:.2f} MiB is free. Including non-PyTorch memory, this "
                     "process has 1.00 GiB memory in use."
                 )
-            return found
+            return tensor
 
         return call
 
@@ -96,7 +98,7 @@ def _place_tensors(torch: Any, driver: Driver) -> None:
     torch.Tensor.is_cuda = property(lambda self: self.device.type == "cpu")
 
 
-def _tell_of_devices(torch: Any, driver: Driver) -> None:
+def _replace_devices(torch: Any, driver: Driver) -> None:
     cuda = torch.cuda
 
     def set_device(device: Any) -> None:
@@ -123,25 +125,25 @@ def _tell_of_devices(torch: Any, driver: Driver) -> None:
     cuda.set_rng_state = lambda state, device="cuda": None
 
 
-def _tell_of_memory(cuda: Any, driver: Driver) -> None:
-    def say(answer: Any) -> Callable[..., Any]:
-        def told(device: Any = None) -> Any:
+def _replace_memory(cuda: Any, driver: Driver) -> None:
+    def constant(value: Any) -> Callable[..., Any]:
+        def answer_query(device: Any = None) -> Any:
             del device
             driver.use()
-            return answer
+            return value
 
-        return told
+        return answer_query
 
     for name in ("memory_allocated", "max_memory_allocated"):
-        setattr(cuda, name, say(64 * 2**20))
+        setattr(cuda, name, constant(64 * 2**20))
     for name in ("memory_reserved", "max_memory_reserved"):
-        setattr(cuda, name, say(80 * 2**20))
+        setattr(cuda, name, constant(80 * 2**20))
     cuda.empty_cache = lambda: None
-    cuda.reset_peak_memory_stats = say(None)
-    cuda.mem_get_info = say((MEMORY_BYTES - CONTEXT_BYTES, MEMORY_BYTES))
+    cuda.reset_peak_memory_stats = constant(None)
+    cuda.mem_get_info = constant((MEMORY_BYTES - CONTEXT_BYTES, MEMORY_BYTES))
 
 
-def _keep_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
+def _replace_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
     class Event:
         def __init__(self, enable_timing: bool = False, **_: Any) -> None:
             self.is_timed = enable_timing
@@ -156,7 +158,7 @@ def _keep_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
             return self.at is None or self.at <= time.perf_counter()
 
         def wait(self, stream: Any = None) -> None:
-            """All streams are one."""
+            """There is only one stream."""
 
         def synchronize(self) -> None:
             time.sleep(max(0.0, (self.at or 0.0) - time.perf_counter()))
@@ -182,7 +184,7 @@ def _keep_time(cuda: Any, timeline: Timeline, driver: Driver) -> None:
 
 
 def timer() -> float:
-    """``torch.utils.benchmark``'s clock, which waits for an accelerator that there is."""
+    """Return the time for ``torch.utils.benchmark``, after synchronising the device."""
     import torch
 
     torch.cuda.synchronize()
@@ -190,7 +192,7 @@ def timer() -> float:
 
 
 def do_bench(step: Callable[[], object], rep: float, return_mode: str) -> float:
-    """Triton's, which compiles its own buffer's kernel: median milliseconds between two events."""
+    """Replace Triton's ``do_bench``, which compiles a kernel; return the median time in ms."""
     import torch
 
     assert return_mode == "median"

@@ -1,15 +1,15 @@
-"""CUDA's driver, as far as bench/machine/driver.py asks it."""
+"""A fake of the CUDA driver functions that bench/machine/driver.py calls."""
 
 from typing import Any
 from uuid import UUID
 
 from tests.bench.rehearsal import NAME, devices
 
-SUCCESS, INVALID_DEVICE = 0, 101  # of CUresult
+SUCCESS, INVALID_DEVICE = 0, 101  # values of CUresult
 
 
 class Driver:
-    """What ``ctypes`` would make of libcuda; arguments by reference have the value in ``_obj``."""
+    """A fake of libcuda as ``ctypes`` loads it; arguments by reference have ``_obj``."""
 
     def cuDeviceGetCount(self, count: Any) -> int:
         count._obj.value = devices()
@@ -24,9 +24,9 @@ class Driver:
         return SUCCESS
 
     def cuDeviceGetPCIBusId(self, text: Any, length: int, device: Any) -> int:
-        found = _identity(device).pci_bus_id.encode()
-        assert len(found) < length
-        text.value = found
+        bus_id = _identity(device).pci_bus_id.encode()
+        assert len(bus_id) < length
+        text.value = bus_id
         return SUCCESS
 
     def cuDeviceGetName(self, text: Any, length: int, device: Any) -> int:
@@ -37,6 +37,8 @@ class Driver:
 
 
 def _identity(device: Any) -> Any:
-    from tests.bench.fake_nvml import IDENTITIES  # which wants the module that this one is part of
+    from tests.bench.fake_nvml import (
+        IDENTITIES,
+    )  # imports bench.machine.driver, which uses this module
 
     return IDENTITIES[device.value]

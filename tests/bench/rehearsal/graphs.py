@@ -1,4 +1,4 @@
-"""CUDA graphs: what was run when one was captured is run again, into the same tensors."""
+"""Simulated CUDA graphs: a replay runs the captured operators again, into the same tensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,8 +7,8 @@ from typing import Any
 from tests.bench.rehearsal.timeline import Timeline
 
 
-def play(torch: Any, timeline: Timeline) -> None:
-    """Have this PyTorch capture and replay."""
+def install(torch: Any, timeline: Timeline) -> None:
+    """Replace the CUDA graphs and streams of this PyTorch."""
     recorder = _recorder(torch)
     _streams(torch)
 
@@ -17,29 +17,29 @@ def play(torch: Any, timeline: Timeline) -> None:
             self.calls: list[tuple[Any, Any, Any, Any]] = []
 
         def replay(self) -> None:
-            for operator, given, named, found in self.calls:
-                again = operator(*given, **named)
-                if isinstance(found, torch.Tensor) and again.data_ptr() != found.data_ptr():
-                    found.copy_(again)
+            for operator, args, kwargs, result in self.calls:
+                again = operator(*args, **kwargs)
+                if isinstance(result, torch.Tensor) and again.data_ptr() != result.data_ptr():
+                    result.copy_(again)
 
     @contextmanager
-    def graph(found: CUDAGraph, **_: Any) -> Iterator[None]:
+    def graph(cuda_graph: CUDAGraph, **_: Any) -> Iterator[None]:
         timeline.captures = True
         try:
             with recorder() as recorded:
                 yield
         finally:
             timeline.captures = False
-        found.calls = recorded.calls
-        recorded.leave_nothing()
+        cuda_graph.calls = recorded.calls
+        recorded.discard_results()
 
     torch.cuda.CUDAGraph, torch.cuda.graph = CUDAGraph, graph
     torch.cuda.is_current_stream_capturing = lambda: timeline.captures
-    torch._C._cuda_clearCublasWorkspaces = lambda: None  # a build for CPUs has none
+    torch._C._cuda_clearCublasWorkspaces = lambda: None  # missing in CPU builds
 
 
 def _recorder(torch: Any) -> Any:
-    """What notes the operators that are called while it is entered."""
+    """Return a dispatch mode that records the operators called while it is active."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Recorder(TorchDispatchMode):
@@ -48,20 +48,20 @@ def _recorder(torch: Any) -> Any:
             self.calls: list[tuple[Any, Any, Any, Any]] = []
 
         def __torch_dispatch__(
-            self, operator: Any, types: Any, given: Any = (), named: Any = None
+            self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            if operator is torch.ops.aten._local_scalar_dense.default:  # as item() is
+            if operator is torch.ops.aten._local_scalar_dense.default:  # item()
                 raise RuntimeError("operation not permitted when stream is capturing")
-            found = operator(*given, **(named or {}))
-            self.calls.append((operator, given, named or {}, found))
-            return found
+            result = operator(*args, **(kwargs or {}))
+            self.calls.append((operator, args, kwargs or {}, result))
+            return result
 
-        def leave_nothing(self) -> None:
-            """What was computed meanwhile never was: only a replay writes a result."""
-            for operator, _, _, found in self.calls:
-                is_new = all(one.alias_info is None for one in operator._schema.returns)
-                if is_new and isinstance(found, torch.Tensor) and found.is_floating_point():
-                    found.fill_(float("nan"))
+        def discard_results(self) -> None:
+            """Overwrite results of the capture with NaN, because only a replay computes results."""
+            for operator, _, _, result in self.calls:
+                is_new = all(returned.alias_info is None for returned in operator._schema.returns)
+                if is_new and isinstance(result, torch.Tensor) and result.is_floating_point():
+                    result.fill_(float("nan"))
 
     return Recorder
 
@@ -69,17 +69,17 @@ def _recorder(torch: Any) -> Any:
 def _streams(torch: Any) -> None:
     class Stream:
         def __init__(self, *_: Any, **__: Any) -> None:
-            """All are one."""
+            """There is only one stream."""
 
         def wait_stream(self, other: "Stream") -> None:
-            """All are one."""
+            """There is only one stream."""
 
         def query(self) -> bool:
             return True
 
-    here = Stream()
+    current = Stream()
     torch.cuda.Stream = Stream
     torch.cuda.current_stream, torch.cuda.stream = (
-        lambda device=None: here,
+        lambda device=None: current,
         lambda stream: nullcontext(),
     )

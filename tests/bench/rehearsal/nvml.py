@@ -1,4 +1,4 @@
-"""NVML of the cards that are played: the made-up ones, which take power as time goes by."""
+"""A fake NVML for the simulated GPUs: the cards of ``FakeNvml``, at constant power."""
 
 import time
 from types import SimpleNamespace
@@ -9,31 +9,31 @@ import psutil
 from tests.bench.fake_nvml import FakeNvml
 
 POWER_W = 300.0
-OWN_BYTES = 2**28  # of each worker
+OWN_BYTES = 2**28  # memory of each worker
 
 
-class PlayedNvml(FakeNvml):
-    """Cards whose energy counters run, and that list our workers."""
+class SimulatedNvml(FakeNvml):
+    """Cards whose energy counters increase, and that list the workers of this process."""
 
     def _DeviceGetTotalEnergyConsumption(self, card: int) -> int:
         return super()._DeviceGetTotalEnergyConsumption(card) + int(time.time() * POWER_W * 1e3)
 
     def _listed(self, card: Any, kind: str) -> list[Any]:
-        own = workers() if kind == "Compute" else []
-        ours = [SimpleNamespace(pid=one.pid, usedGpuMemory=OWN_BYTES) for one in own]
-        return [*super()._listed(card, kind), *ours]
+        processes = workers() if kind == "Compute" else []
+        entries = [SimpleNamespace(pid=worker.pid, usedGpuMemory=OWN_BYTES) for worker in processes]
+        return [*super()._listed(card, kind), *entries]
 
     def _DeviceGetMemoryInfo(self, card: Any, version: int) -> Any:
-        found = super()._DeviceGetMemoryInfo(card, version)
-        found.used += OWN_BYTES * len(workers())
-        return found
+        memory = super()._DeviceGetMemoryInfo(card, version)
+        memory.used += OWN_BYTES * len(workers())
+        return memory
 
 
 def workers() -> list[psutil.Process]:
-    """What our fork servers have forked; they themselves hold nothing of a card."""
+    """Return the processes forked by this process's fork servers, which use no GPU themselves."""
     return [worker for server in psutil.Process().children() for worker in server.children()]
 
 
 def load() -> Any:
-    """It, ready to be asked."""
-    return PlayedNvml()
+    """Return the fake NVML."""
+    return SimulatedNvml()

@@ -1,4 +1,4 @@
-"""What is done on CUDA alone, from its options to its reports, on GPUs that are played."""
+"""End-to-end tests of CUDA-only code on simulated GPUs, from options to reports."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ from tests.bench.rehearsal.nvml import POWER_W
 
 NET = "tests.bench.tiny:net"
 IMAGE_BYTES = 3 * 224 * 224 * 4
-# Nothing is voided, however busy the machine that tests run on.
+# No round is voided, even if the test machine is busy.
 SUITE = ("-m", "pytest", "bench/suite", "-p", "no:cacheprovider", "--foreign-cpus=100")
 SHORT = (f"--archs={NET}", "--sets=2", "--rounds=2", "--precision=1", "--no-ceiling")
 
@@ -52,7 +52,7 @@ def run_in(folder: Path) -> RunRecord:
 
 
 @pytest.mark.parametrize(("speed", "waits"), [(4.0, True), (0.25, False)])
-def test_every_mode_has_both_clocks_and_whether_the_device_waits(
+def test_every_mode_has_both_clocks_and_shows_whether_the_device_waits(
     speed: float, waits: bool, tmp_path: Path
 ) -> None:
     modes = "--modes=eager,channels_last,compile,cudagraphs,reduce-overhead"
@@ -68,7 +68,7 @@ def test_every_mode_has_both_clocks_and_whether_the_device_waits(
             assert visit.back_to_back is not None
         share = stats.busy_share(record).estimate
         assert share < 0.6 if waits else share > 0.6
-        # Inductor replays no graph of tensors that are the CPU's after all, and says so.
+        # Inductor skips the graph, because the tensors are on the CPU, and records it.
         skips = record.setups[0]["cudagraph_skips"]
         assert skips == ("reduce-overhead" in record.cell.mode)
     page = (tmp_path / "report.md").read_text()
@@ -76,20 +76,20 @@ def test_every_mode_has_both_clocks_and_whether_the_device_waits(
     assert "| device p50 ms |" in re.sub(" +", " ", page)
 
 
-def test_sets_are_dealt_to_all_devices_beside_those_who_may_be_there(tmp_path: Path) -> None:
-    few = ("--device=cuda:all", "--modes=eager", "--dtypes=bf16", "--batch-sizes=2")
-    refused = suite(tmp_path / "refused", *few, devices=2)
+def test_sets_alternate_between_devices_and_sharing_must_be_allowed(tmp_path: Path) -> None:
+    options = ("--device=cuda:all", "--modes=eager", "--dtypes=bf16", "--batch-sizes=2")
+    refused = suite(tmp_path / "refused", *options, devices=2)
     assert refused.returncode == 2
     assert "cuda:1 is used by others: process 4242" in refused.stdout + refused.stderr
     assert not (tmp_path / "refused").exists()
-    ended = suite(tmp_path, *few, "--allow-shared", devices=2)
+    ended = suite(tmp_path, *options, "--allow-shared", devices=2)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (record,) = run_in(tmp_path).cells
     assert [setup["device"] for setup in record.setups] == ["cuda:0", "cuda:1"]
     assert "process 4242" in (tmp_path / "report.md").read_text()
 
 
-def test_what_an_image_takes_is_the_card_s_power_for_its_time(tmp_path: Path) -> None:
+def test_the_energy_per_image_is_power_times_time(tmp_path: Path) -> None:
     ended = suite(
         tmp_path, "--modes=eager", "--dtypes=fp32", "--batch-sizes=2", "--sets=1", "--energy"
     )
@@ -101,21 +101,21 @@ def test_what_an_image_takes_is_the_card_s_power_for_its_time(tmp_path: Path) ->
     assert summary["energy_per_image_j"][0] == pytest.approx(expected)
 
 
-def test_the_largest_batch_is_the_last_that_the_device_holds(tmp_path: Path) -> None:
-    few = ("--modes=eager", "--dtypes=fp32", "--batch-sizes=2", "--sets=1", "--rounds=1")
-    ended = suite(tmp_path, *few, "--no-energy", "--fit")
+def test_fit_finds_the_largest_batch_that_fits_on_the_device(tmp_path: Path) -> None:
+    options = ("--modes=eager", "--dtypes=fp32", "--batch-sizes=2", "--sets=1", "--rounds=1")
+    ended = suite(tmp_path, *options, "--no-energy", "--fit")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (fit,) = run_in(tmp_path).fits
-    most = cuda.LARGEST_BYTES // IMAGE_BYTES
+    limit = cuda.LARGEST_BYTES // IMAGE_BYTES
     assert fit.largest is not None
     assert fit.smallest_failed is not None
-    assert fit.largest.batch_size <= most < fit.smallest_failed.batch_size
-    assert "MiB more were asked for" in fit.smallest_failed.reason
+    assert fit.largest.batch_size <= limit < fit.smallest_failed.batch_size
+    assert "out of memory: tried to allocate" in fit.smallest_failed.reason
 
 
-def test_a_step_trains(tmp_path: Path) -> None:
-    few = ("--tasks=train", "--modes=eager,reduce-overhead", "--dtypes=bf16", "--batch-sizes=2")
-    ended = suite(tmp_path, *few, "--no-energy", "--sets=1", "--rounds=1")
+def test_training_steps_run(tmp_path: Path) -> None:
+    options = ("--tasks=train", "--modes=eager,reduce-overhead", "--dtypes=bf16", "--batch-sizes=2")
+    ended = suite(tmp_path, *options, "--no-energy", "--sets=1", "--rounds=1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert [
         record.setups[0]["gradient_error"] is not None for record in run_in(tmp_path).cells
@@ -125,7 +125,7 @@ def test_a_step_trains(tmp_path: Path) -> None:
     ]
 
 
-def test_stages_are_timed_to_the_end_of_their_work(tmp_path: Path) -> None:
+def test_stage_times_include_the_device_s_work(tmp_path: Path) -> None:
     ended = rehearse(
         *("-m", "bench", "stages", "googlenet", "--device=cuda", f"--report-dir={tmp_path}"),
         speed=0.25,
@@ -133,21 +133,22 @@ def test_stages_are_timed_to_the_end_of_their_work(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     stages = stages_store.read(tmp_path / stages_store.FILE)
     assert set(stages["device"]) == {"cuda"}
-    # Not waited for, the device's four times as long would be in none of them.
-    (whole,) = stages[stages["stage"] == WHOLE].latency_s
+    # The device takes four times as long as the host; without waiting, no stage would include it.
+    (total_s,) = stages[stages["stage"] == WHOLE].latency_s
     parts = stages[~stages["stage"].isin([WHOLE, GAP]) & (stages["branch"] == "")]
-    assert parts.latency_s.sum() > whole / 2
+    assert parts.latency_s.sum() > total_s / 2
 
 
-def test_our_events_stand_beside_do_bench_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 9)  # beside other load, one of three pairs decides
+def test_device_times_agree_with_do_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nine pairs, because under other load a single disturbed pair of three would decide.
+    monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 9)
     monkeypatch.setattr(bias, "BLOCK_ON_CUDA_S", 0.02)
     variables = environment.for_workers(rehearsal.environment(speed=0.5))
     launcher = Spawner(variables, module="bench.selfcheck.worker")
     cell = replace(runs.EAGER, arch=NET, device="cuda", batch_size=2)
-    (found,) = bias.measure([cell], launcher, seed=0)
-    assert found.on_device is not None
-    assert found.on_device.ratio.sets == 9
-    # Of clocks that do not wait for a device half as fast, ratios would be 0.5 or less.
-    assert 0.6 < found.on_device.ratio.estimate < 1.6
-    assert 0.6 < found.ratio.estimate < 1.6
+    (result,) = bias.measure([cell], launcher, seed=0)
+    assert result.on_device is not None
+    assert result.on_device.ratio.sets == 9
+    # If a clock did not wait for the device, which is half as fast, ratios would be at most 0.5.
+    assert 0.6 < result.on_device.ratio.estimate < 1.6
+    assert 0.6 < result.ratio.estimate < 1.6

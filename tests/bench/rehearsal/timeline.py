@@ -1,4 +1,4 @@
-"""The time of a device that is played."""
+"""The time of a simulated device."""
 
 import time
 
@@ -6,9 +6,9 @@ from tests.bench.rehearsal import speed
 
 
 class Timeline:
-    """When the device will be done with what it was given, by the host's clock, in seconds.
+    """The time at which the device finishes its launched work, on the host's clock, in seconds.
 
-    The CPU time of this thread is what was launched: neither waiting nor being idle is work.
+    The launched work is this thread's CPU time, which excludes waiting and idling.
     """
 
     def __init__(self) -> None:
@@ -18,20 +18,20 @@ class Timeline:
         self.captures = False
 
     def reach(self) -> float:
-        """When what was launched until now will be done."""
+        """Return the time at which the work launched so far will be finished, in seconds."""
         now, seen_s = time.perf_counter(), time.thread_time()
-        # A forked process's time begins anew.
+        # The thread time of a forked process starts at zero.
         launched_s, self._seen_s = max(0.0, seen_s - self._seen_s), seen_s
         begun_at = max(self._free_at, now - launched_s)
         self._free_at = max(begun_at + launched_s * self._slowness, now)
         return self._free_at
 
     def sleep(self, seconds: float) -> None:
-        """Have the device do nothing for so long, while the host goes on."""
+        """Add idle time to the device, without blocking the host."""
         self._free_at = self.reach() + seconds
 
     def wait(self) -> None:
-        """Wait until it is done."""
+        """Block until the device has finished."""
         if self.captures:
             raise RuntimeError("operation not permitted when stream is capturing")
         time.sleep(max(0.0, self.reach() - time.perf_counter()))

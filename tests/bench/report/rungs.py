@@ -1,4 +1,4 @@
-"""A run of the ladder's networks, whose latencies are products of known factors."""
+"""Synthetic runs of the ladder's networks, whose latencies are products of known factors."""
 
 import math
 import random
@@ -25,8 +25,8 @@ def cell(arch: str, mode: str = "eager") -> Cell:
     return runs.cell(arch, mode)
 
 
-def measured(of: Cell, factor: float) -> CellRecord:
-    rng = random.Random(of.id)
+def measured(cell: Cell, factor: float) -> CellRecord:
+    rng = random.Random(cell.id)
     visits = tuple(
         Visit(
             set_index=set_index,
@@ -39,9 +39,9 @@ def measured(of: Cell, factor: float) -> CellRecord:
         for set_index in range(SETS)
         for round_index in range(ROUNDS)
     )
-    params = PARAMS.get(of.arch, 6_600_000)
+    params = PARAMS.get(cell.arch, 6_600_000)
     return CellRecord(
-        cell=of,
+        cell=cell,
         visits=visits,
         setups=(runs.setup(0), runs.setup(1)),
         cost={"params": params, "macs_per_image": 200 * params},
@@ -49,12 +49,12 @@ def measured(of: Cell, factor: float) -> CellRecord:
 
 
 def ladder(modes: tuple[str, ...] = ("eager",), **factors: float) -> RunRecord:
-    """``factors`` replace those of some networks, hyphens written as underscores."""
-    changed = {name.replace("_", "-"): factor for name, factor in factors.items()}
+    """Return a run; ``factors`` replace those of networks, with underscores for hyphens."""
+    replaced = {name.replace("_", "-"): factor for name, factor in factors.items()}
     cells = tuple(
         measured(cell(arch, mode), factor)
         for mode in modes
-        for arch, factor in {**FACTORS, **changed}.items()
+        for arch, factor in {**FACTORS, **replaced}.items()
     )
     control = replace(cell("torchvision"), control=True)
     return replace(
@@ -67,21 +67,21 @@ def ladder(modes: tuple[str, ...] = ("eager",), **factors: float) -> RunRecord:
 
 
 def in_waves(run: RunRecord, *second: str) -> RunRecord:
-    """The same with some archs in a second wave, on a machine that was half as fast by then.
+    """Return ``run`` with the archs ``second`` in a second wave, on a machine half as fast.
 
-    The reference was alive in either.
+    The reference is in both waves.
     """
 
     def moved(record: CellRecord) -> tuple[Visit, ...]:
         return tuple(
-            replace(visit, wave_index=1, host_s=tuple(2 * one for one in visit.host_s))
+            replace(visit, wave_index=1, host_s=tuple(2 * sample for sample in visit.host_s))
             for visit in record.visits
         )
 
-    def apart(record: CellRecord) -> CellRecord:
+    def with_wave(record: CellRecord) -> CellRecord:
         if record.cell == cell("torchvision"):
             return replace(record, visits=(*record.visits, *moved(record)))
         is_second = record.cell.arch in second
         return replace(record, visits=moved(record)) if is_second else record
 
-    return replace(run, cells=tuple(map(apart, run.cells)))
+    return replace(run, cells=tuple(map(with_wave, run.cells)))

@@ -23,22 +23,26 @@ def share(estimate: float, low: float, high: float) -> Interval:
         (share(0.88, 0.87, 0.899), bottleneck.LAUNCH),
         (share(0.88, 0.86, 0.91), bottleneck.UNCLEAR),
         (share(0.92, 0.90, 0.94), bottleneck.COMPUTE),
-        (share(1.01, 0.99, 1.03), bottleneck.COMPUTE),  # clocks that changed
-        (share(0.3, math.nan, math.nan), bottleneck.UNCLEAR),  # of one set
-        (means.NOTHING, bottleneck.UNCLEAR),
+        (share(1.01, 0.99, 1.03), bottleneck.COMPUTE),  # the clocks changed between blocks
+        (share(0.3, math.nan, math.nan), bottleneck.UNCLEAR),  # one set only
+        (means.NO_INTERVAL, bottleneck.UNCLEAR),
     ],
 )
-def test_a_whole_interval_on_one_side_tells(busy: Interval, expected: str) -> None:
+def test_bottleneck_is_clear_only_if_the_interval_excludes_the_threshold(
+    busy: Interval, expected: str
+) -> None:
     assert bottleneck.classify(busy) == expected
 
 
-def test_the_share_is_an_iteration_that_waits_for_nothing_over_one_of_a_block() -> None:
+def test_busy_share_is_busy_time_divided_by_time_in_a_block() -> None:
     busy = stats.busy_share(runs.on_cuda(0.25))
-    assert busy.estimate == pytest.approx(0.25 * math.sqrt(1.01))  # of sets of 1 and 1.01 times it
+    assert busy.estimate == pytest.approx(
+        0.25 * math.sqrt(1.01)
+    )  # the sets have 1 and 1.01 times the share
     assert busy.sets == runs.SETS
 
 
-def test_where_the_host_waited_for_the_device_nothing_is_told() -> None:
+def test_bottleneck_is_unclear_if_the_busy_time_is_unknown() -> None:
     record = runs.on_cuda(0.25)
     visits = tuple(
         replace(visit, back_to_back=replace(visit.back_to_back, busy_s=None))
@@ -48,32 +52,32 @@ def test_where_the_host_waited_for_the_device_nothing_is_told() -> None:
     record = replace(record, visits=visits)
     assert stats.busy_share(record).sets == 0
     (sentence,) = bottleneck.sentences([record])
-    assert "Not told" in sentence
+    assert "Unclear whether" in sentence
     assert "googlenet in eager (unknown)" in sentence
 
 
-def test_throughput_is_of_blocks_where_there_are_any_else_at_the_latency() -> None:
+def test_throughput_comes_from_blocks_or_else_from_latency() -> None:
     record = runs.on_cuda(0.25, of=runs.BATCH)
-    found = stats.throughput(record)
+    from_blocks = stats.throughput(record)
     firsts = [visit.host_s[0] for visit in record.visits]
     by_set = [sorted(firsts[: runs.ROUNDS])[1], sorted(firsts[runs.ROUNDS :])[1]]
-    assert found.estimate == pytest.approx(8 * 10 / (5 * math.sqrt(by_set[0] * by_set[1])))
-    at_latency = stats.throughput(runs.measured(runs.BATCH))
+    assert from_blocks.estimate == pytest.approx(8 * 10 / (5 * math.sqrt(by_set[0] * by_set[1])))
+    from_latency = stats.throughput(runs.measured(runs.BATCH))
     latency_s = stats.latency(runs.measured(runs.BATCH))
-    assert at_latency.estimate == pytest.approx(8 / latency_s.estimate)
-    assert at_latency.low == pytest.approx(8 / latency_s.high)
+    assert from_latency.estimate == pytest.approx(8 / latency_s.estimate)
+    assert from_latency.low == pytest.approx(8 / latency_s.high)
 
 
-def test_a_voided_visit_s_block_does_not_count() -> None:
+def test_blocks_of_voided_visits_do_not_count() -> None:
     record = runs.on_cuda(0.25)
-    first, *others = record.visits
+    first, *rest = record.visits
     assert first.back_to_back
-    wild = replace(first, voided=True, back_to_back=replace(first.back_to_back, host_s=1e-9))
-    found = replace(record, visits=(wild, *others))
-    assert stats.throughput(found) == stats.throughput(replace(record, visits=tuple(others)))
+    voided = replace(first, voided=True, back_to_back=replace(first.back_to_back, host_s=1e-9))
+    with_voided = replace(record, visits=(voided, *rest))
+    assert stats.throughput(with_voided) == stats.throughput(replace(record, visits=tuple(rest)))
 
 
-def test_a_run_on_a_gpu_tells_its_times_apart() -> None:
+def test_summary_of_a_gpu_run_has_host_and_device_times() -> None:
     run = runs.gpu()
     (row,) = frame.summary(run).to_dict("records")
     assert row["images_per_s_from"] == "back-to-back"
@@ -85,57 +89,57 @@ def test_a_run_on_a_gpu_tells_its_times_apart() -> None:
     text = markdown.render(run)
     assert "a call returns before its work is done" in text
     assert "launch-bound" in text
-    (said,) = (found.sentences for found in findings.find(run))
-    assert said[-1].startswith("Launch-bound")
-    assert said[-1].endswith(": googlenet in eager (25 %).")
+    (sentences,) = (group.sentences for group in findings.find(run))
+    assert sentences[-1].startswith("Launch-bound")
+    assert sentences[-1].endswith(": googlenet in eager (25 %).")
 
 
-def test_a_step_s_throughput_is_of_blocks_too() -> None:
+def test_throughput_ratio_of_a_step_comes_from_blocks() -> None:
     before, after = runs.on_cuda(0.25), runs.on_cuda(0.25, of=runs.cell("googlenet-3x3"))
-    quicker = tuple(
+    faster = tuple(
         replace(
             visit, back_to_back=replace(visit.back_to_back, host_s=visit.back_to_back.host_s / 2)
         )
         for visit in after.visits
         if visit.back_to_back
     )
-    run = replace(runs.gpu(), cells=(before, replace(after, visits=quicker)))
+    run = replace(runs.gpu(), cells=(before, replace(after, visits=faster)))
     (row,) = ladder.frame(run).to_dict("records")
     assert row["latency_ratio"] == pytest.approx(1)
     assert row["throughput_ratio"] == pytest.approx(2)
 
 
-def test_a_cell_that_failed_has_no_figures_of_blocks_either() -> None:
+def test_a_failed_cell_has_no_figures_from_blocks() -> None:
     run = runs.gpu()
     failed = CellRecord(cell=replace(runs.COMPILED, device="cuda"), failure=runs.FAILURE)
-    found = frame.summary(replace(run, cells=(*run.cells, failed)))
-    assert math.isnan(found["images_per_s"][1])
-    assert pd.isna(found["bottleneck"][1])
+    rows = frame.summary(replace(run, cells=(*run.cells, failed)))
+    assert math.isnan(rows["images_per_s"][1])
+    assert pd.isna(rows["bottleneck"][1])
 
 
-def test_a_run_on_a_cpu_has_none_of_it() -> None:
+def test_a_cpu_run_has_no_bottleneck() -> None:
     assert "bottleneck" not in frame.summary(runs.small())
     assert "Launch-bound" not in markdown.render(runs.small())
     assert not any(bottleneck.sentences(runs.small().cells))
 
 
-def test_host_time_is_called_so_where_the_device_has_times_of_its_own() -> None:
+def test_headings_say_host_if_the_device_has_times_of_its_own() -> None:
     text = markdown.render(runs.gpu())
     for heading in ("host latency ms", "host p50 ms", "host p90 ms", "host p99 ms"):
         assert f"| {heading} " in text.replace("|   ", "| ").replace("|  ", "| ")
     assert "host latency" not in markdown.render(runs.small())
 
 
-def test_a_run_with_blocks_has_one_account_of_images_s_and_of_memory() -> None:
+def test_a_run_with_blocks_has_one_explanation_of_throughput_and_of_memory() -> None:
     text = explanations.how_to_read(runs.gpu())
-    assert "images/s is the batch size over the latency" not in text
-    assert "on a CPU the bytes of parameters" not in text
+    assert "images/s is the batch size divided" not in text
+    assert "On a CPU it is the bytes of parameters" not in text
     assert "(allocated)" in text
     assert "(reserved)" not in text
-    assert "Nothing empties the\nL2 cache within a block" in text
+    assert "Nothing empties the L2 cache within a block" in text
 
 
-def test_cells_whose_memory_is_reserved_are_named() -> None:
+def test_cells_with_reserved_memory_are_named() -> None:
     run = runs.gpu()
     (record,) = run.cells
     replayed = replace(
@@ -144,15 +148,15 @@ def test_cells_whose_memory_is_reserved_are_named() -> None:
         setups=tuple({**setup, "memory_is_reserved": True} for setup in record.setups),
     )
     text = explanations.how_to_read(replace(run, cells=(record, replayed)))
-    assert f"So it is of {replayed.cell.id}." in text
+    assert f"This applies to\n{replayed.cell.id}." in text
 
 
-def test_a_rate_is_of_blocks_where_there_are_any_and_the_text_says_so() -> None:
+def test_rate_comes_from_blocks_and_the_explanation_says_so() -> None:
     run = replace(runs.gpu(), ceilings=runs.CEILINGS)
     (row,) = roofline.frame(run).to_dict("records")
     images_per_s = stats.throughput(run.cells[0])
     assert row["achieved_mac_per_s"] == pytest.approx(runs.MACS * images_per_s.estimate)
     assert row["achieved_mac_per_s_low"] == pytest.approx(runs.MACS * images_per_s.low)
     assert frame.summary(run)["mac_per_s"][0] == row["achieved_mac_per_s"]
-    assert "back-to-back blocks" in explanations.of_roofline(run)
-    assert "over its latency" in explanations.of_roofline(runs.small())
+    assert "back-to-back blocks" in explanations.explain_roofline(run)
+    assert "divided by its latency" in explanations.explain_roofline(runs.small())

@@ -7,7 +7,7 @@ from tests.bench import runs
 
 
 def on_gpu() -> RunRecord:
-    """A run in fp32, and in tf32."""
+    """Return a run with one cell in fp32 and one in tf32."""
     run = runs.small()
     environment = {**run.environment, "device": "cuda", "cudnn_benchmark": False}
     cells = []
@@ -19,17 +19,17 @@ def on_gpu() -> RunRecord:
     return replace(run, environment=environment, cells=tuple(cells), controls=(), rounds=())
 
 
-def test_both_knobs_are_shown_as_they_stood_while_each_dtype_ran() -> None:
+def test_tf32_settings_are_shown_per_dtype() -> None:
     facts = circumstances.facts(on_gpu())
     assert facts["TF32 in convolutions"] == facts["TF32 in products"] == "fp32: off, tf32: on"
     assert facts["cudnn_benchmark"] is False
 
 
-def test_a_cpu_has_no_such_knobs() -> None:
+def test_a_cpu_has_no_tf32_settings() -> None:
     assert not [name for name in circumstances.facts(runs.small()) if "TF32" in name]
 
 
-def test_what_a_system_told_of_its_cpu_is_shown_and_nothing_else() -> None:
+def test_only_known_cpu_facts_are_shown() -> None:
     run = runs.small()
     of_cpu = {**dict.fromkeys(cpu.IDENTITY), "cpu_family": 25, "cpu_stepping": 0}
     facts = circumstances.facts(replace(run, environment={**run.environment, **of_cpu}))

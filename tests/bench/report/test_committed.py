@@ -1,4 +1,4 @@
-"""The reports that stand in the repository say what their figures say."""
+"""The committed reports agree with their run files and tables."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from bench.means import Interval
 from bench.records import store
 from bench.report import charts, ladder, markdown
-from bench.report.phrases import percent
+from bench.report.phrases import percent_change
 from bench.stages import store as stages
 from bench.tables import escaped, milliseconds
 from googlenet.variants import VARIANTS
@@ -18,12 +18,12 @@ REPORTS = sorted((Path(__file__).resolve().parents[3] / "reports").glob("*/run.j
 each_report = pytest.mark.parametrize("run_file", REPORTS, ids=lambda path: path.parent.name)
 
 
-def test_there_is_a_report() -> None:
+def test_at_least_one_report_is_committed() -> None:
     assert REPORTS
 
 
 @each_report
-def test_the_markdown_is_what_its_run_file_gives(run_file: Path) -> None:
+def test_the_markdown_is_reproduced_from_the_run_file(run_file: Path) -> None:
     run = store.read(run_file)
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
     inside = stages.read(run_file.parent / stages.FILE)
@@ -31,7 +31,7 @@ def test_the_markdown_is_what_its_run_file_gives(run_file: Path) -> None:
 
 
 @each_report
-def test_the_fastest_cell_is_the_tables(run_file: Path) -> None:
+def test_the_fastest_cell_agrees_with_the_table(run_file: Path) -> None:
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
     rows = pd.read_csv(run_file.parent / "summary.csv")
     measured = rows[rows["status"] == "measured"]
@@ -47,20 +47,20 @@ def test_the_fastest_cell_is_the_tables(run_file: Path) -> None:
 
 
 @each_report
-def test_every_factor_is_told_as_the_ladders_table_has_it(run_file: Path) -> None:
+def test_every_factor_agrees_with_the_ladder_table(run_file: Path) -> None:
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
     findings = text[text.index("## Findings") : text.index("## One factor at a time")]
     same = {step.after for step in ladder.steps(VARIANTS) if step.is_same_network}
-    told = 0
+    count = 0
     for row in pd.read_csv(run_file.parent / "ladder.csv").to_dict("records"):
         if row["after"] in same or row["latency_ratio_low"] <= 1 <= row["latency_ratio_high"]:
             continue
-        found = Interval(
+        ratio = Interval(
             estimate=row["latency_ratio"],
             low=row["latency_ratio_low"],
             high=row["latency_ratio_high"],
             sets=row["sets"],
         )
-        assert escaped(f"{percent(found)} in {row['mode']}") in findings
-        told += 1
-    assert told == len(re.findall(r"\) (?:less|more) latency", findings))
+        assert escaped(f"{percent_change(ratio)} in {row['mode']}") in findings
+        count += 1
+    assert count == len(re.findall(r"\) (?:less|more) latency", findings))

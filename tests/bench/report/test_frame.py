@@ -39,13 +39,13 @@ def summary() -> pd.DataFrame:
     return frame.summary(runs.small())
 
 
-def row(of: Cell, rows: pd.DataFrame | None = None) -> dict[str, Any]:
+def row(cell: Cell, rows: pd.DataFrame | None = None) -> dict[str, Any]:
     if rows is None:
         rows = frame.summary(runs.small())
-    index = [record.cell for record in runs.small().cells].index(of)
-    found = {str(name): value for name, value in rows.iloc[index].items()}
-    assert (found["arch"], found["mode"]) == (of.arch, of.mode)
-    return found
+    index = [record.cell for record in runs.small().cells].index(cell)
+    values = {str(name): value for name, value in rows.iloc[index].items()}
+    assert (values["arch"], values["mode"]) == (cell.arch, cell.mode)
+    return values
 
 
 def test_columns_and_rows(summary: pd.DataFrame) -> None:
@@ -57,34 +57,34 @@ def test_columns_and_rows(summary: pd.DataFrame) -> None:
     assert list(summary[fields].itertuples(index=False, name=None)) == expected
 
 
-def test_no_column_is_called_flops_and_holds_macs() -> None:
-    found = row(runs.EAGER)
-    assert found["macs_per_image"] == runs.MACS
-    assert found["flops_per_image"] == 2 * runs.MACS
-    assert found["fvcore_total_per_image"] == runs.FVCORE
+def test_flops_are_twice_the_macs() -> None:
+    values = row(runs.EAGER)
+    assert values["macs_per_image"] == runs.MACS
+    assert values["flops_per_image"] == 2 * runs.MACS
+    assert values["fvcore_total_per_image"] == runs.FVCORE
 
 
 @pytest.mark.parametrize("cell", [runs.EAGER, runs.BATCH, runs.COMPILED])
 def test_latency_and_throughput(cell: Cell) -> None:
-    found, samples_s = row(cell), runs.samples_s(cell)
+    values, samples_s = row(cell), runs.samples_s(cell)
     samples = sorted(samples_s)
-    assert found["status"] == "measured"
-    assert found["samples"] == len(samples) == runs.SETS * runs.ROUNDS * runs.ITERATIONS
-    assert found["latency_p50_s"] == pytest.approx(median(samples))
+    assert values["status"] == "measured"
+    assert values["samples"] == len(samples) == runs.SETS * runs.ROUNDS * runs.ITERATIONS
+    assert values["latency_p50_s"] == pytest.approx(median(samples))
     each = runs.ROUNDS * runs.ITERATIONS
     by_round = [samples_s[at : at + runs.ITERATIONS] for at in range(0, 2 * each, runs.ITERATIONS)]
-    medians = [median(found) for found in by_round]
+    medians = [median(samples) for samples in by_round]
     latency_s = math.sqrt(median(medians[: runs.ROUNDS]) * median(medians[runs.ROUNDS :]))
-    assert found["latency_s"] == pytest.approx(latency_s)
-    assert found["latency_s_low"] < latency_s < found["latency_s_high"]
-    assert found["images_per_s"] == pytest.approx(cell.batch_size / latency_s)
+    assert values["latency_s"] == pytest.approx(latency_s)
+    assert values["latency_s_low"] < latency_s < values["latency_s_high"]
+    assert values["images_per_s"] == pytest.approx(cell.batch_size / latency_s)
     rank = 0.9 * (len(samples) - 1)
     below = samples[math.floor(rank)]
     p90 = below + (rank % 1) * (samples[math.floor(rank) + 1] - below)
-    assert found["latency_p90_s"] == pytest.approx(p90)
-    assert p90 < found["latency_p99_s"] < samples[-1]
-    assert math.isnan(found["device_p50_s"])
-    assert found["reason"] == ""
+    assert values["latency_p90_s"] == pytest.approx(p90)
+    assert p90 < values["latency_p99_s"] < samples[-1]
+    assert math.isnan(values["device_p50_s"])
+    assert values["reason"] == ""
 
 
 @pytest.mark.parametrize("cell", [runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER])
@@ -93,24 +93,24 @@ def test_speedup_over_the_reference_in_eager(cell: Cell) -> None:
     assert row(cell)["speedup_over_reference"] == pytest.approx(expected, rel=1e-12)
 
 
-def test_shares_of_what_the_device_does() -> None:
+def test_shares_of_the_device_limits() -> None:
     run = replace(runs.small(), ceilings=runs.CEILINGS)
-    under = roofline.frame(run).iloc[2]
-    found = row(runs.EAGER, frame.summary(run))
-    assert (under["arch"], under["mode"], under["batch_size"]) == ("googlenet", "eager", 1)
-    assert found["mac_per_s"] == runs.MACS / found["latency_s"] == under["achieved_mac_per_s"]
+    expected = roofline.frame(run).iloc[2]
+    values = row(runs.EAGER, frame.summary(run))
+    assert (expected["arch"], expected["mode"], expected["batch_size"]) == ("googlenet", "eager", 1)
+    assert values["mac_per_s"] == runs.MACS / values["latency_s"] == expected["achieved_mac_per_s"]
     for share in ("share_of_ceiling", "share_of_attainable"):
-        assert 0 < found[share] == under[share]
-    assert row(runs.EAGER)["mac_per_s"] == found["mac_per_s"]
+        assert 0 < values[share] == expected[share]
+    assert row(runs.EAGER)["mac_per_s"] == values["mac_per_s"]
     assert math.isnan(row(runs.EAGER)["share_of_ceiling"])
     assert math.isnan(row(runs.FAILED, frame.summary(run))["mac_per_s"])
 
 
 def test_speedup_is_taken_within_the_group() -> None:
     expected = runs.BASE_S[runs.REFERENCE_BATCH] / runs.BASE_S[runs.BATCH]
-    found = row(runs.BATCH)
-    assert found["speedup_over_reference"] == pytest.approx(expected, rel=1e-12)
-    assert found["speedup_over_reference_same_mode"] == pytest.approx(expected, rel=1e-12)
+    values = row(runs.BATCH)
+    assert values["speedup_over_reference"] == pytest.approx(expected, rel=1e-12)
+    assert values["speedup_over_reference_same_mode"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_no_speedup_over_a_reference_without_figures() -> None:
@@ -125,19 +125,19 @@ def test_no_speedup_over_a_reference_that_failed() -> None:
     assert math.isnan(row(runs.EAGER, rows)["speedup_over_reference"])
 
 
-def test_setups_are_summed_up() -> None:
-    found = row(runs.COMPILED)
-    assert found["peak_resident_bytes"] == 500 * MIB  # the lower of two
-    assert found["resident_before_build_bytes"] == (300 + runs.SETS - 1) * MIB
-    assert found["output_error"] == runs.SETS * 1e-6
-    assert found["graph_breaks"] == 0
-    assert found["compile_cold_s"] == runs.COLD_S
+def test_setups_of_all_sets_are_aggregated() -> None:
+    values = row(runs.COMPILED)
+    assert values["peak_resident_bytes"] == 500 * MIB  # the lower of two
+    assert values["resident_before_build_bytes"] == (300 + runs.SETS - 1) * MIB
+    assert values["output_error"] == runs.SETS * 1e-6
+    assert values["graph_breaks"] == 0
+    assert values["compile_cold_s"] == runs.COLD_S
     calls_s = [runs.setup(index)["first_call_s"] for index in range(runs.SETS)]
-    assert found["compile_warm_s"] == median(calls_s)
-    assert found["peak_memory_bytes"] == 100 * MIB
+    assert values["compile_warm_s"] == median(calls_s)
+    assert values["peak_memory_bytes"] == 100 * MIB
 
 
-def test_memory_is_the_middle_of_the_sets_and_not_their_largest() -> None:
+def test_memory_is_the_median_over_the_sets() -> None:
     run = runs.small()
     setups = tuple({**runs.setup(0), "peak_memory_bytes": size} for size in (7, 900, 5, 6, 8))
     first = replace(run.cells[0], setups=setups)
@@ -145,27 +145,27 @@ def test_memory_is_the_middle_of_the_sets_and_not_their_largest() -> None:
     assert row(first.cell, rows)["peak_memory_bytes"] == 7
 
 
-def test_only_what_compiles_has_compile_seconds() -> None:
-    found = row(runs.EAGER)
-    assert pd.isna(found["compile_cold_s"])
-    assert pd.isna(found["compile_warm_s"])
+def test_cells_that_are_not_compiled_have_no_compile_time() -> None:
+    values = row(runs.EAGER)
+    assert pd.isna(values["compile_cold_s"])
+    assert pd.isna(values["compile_warm_s"])
 
 
-def test_a_failed_cell_has_no_latency_and_its_reason() -> None:
-    found = row(runs.FAILED)
-    assert found["status"] == "failed"
-    assert found["samples"] == 0
+def test_a_failed_cell_has_no_latency_but_a_reason() -> None:
+    values = row(runs.FAILED)
+    assert values["status"] == "failed"
+    assert values["samples"] == 0
     for name in ("latency_p50_s", "latency_p90_s", "latency_p99_s", "images_per_s"):
-        assert math.isnan(found[name])
-    assert math.isnan(found["speedup_over_reference"])
-    assert pd.isna(found["params"])
-    assert found["reason"] == runs.HOSTILE
+        assert math.isnan(values[name])
+    assert math.isnan(values["speedup_over_reference"])
+    assert pd.isna(values["params"])
+    assert values["reason"] == runs.HOSTILE
 
 
-def test_an_unvisited_cell_has_no_latency() -> None:
-    found = row(runs.UNVISITED)
-    assert (found["status"], found["samples"]) == ("not measured", 0)
-    assert math.isnan(found["latency_p50_s"])
+def test_a_cell_without_visits_has_no_latency() -> None:
+    values = row(runs.UNVISITED)
+    assert (values["status"], values["samples"]) == ("not measured", 0)
+    assert math.isnan(values["latency_p50_s"])
 
 
 def test_samples_are_tidy_and_in_order() -> None:
@@ -186,12 +186,12 @@ def test_samples_are_tidy_and_in_order() -> None:
     ]
     keys = rows[["cell", "set", "round", "iteration"]].itertuples(index=False, name=None)
     assert list(keys) == expected
-    of_one = rows[rows["cell"] == runs.BATCH.id]
-    assert list(of_one["latency_s"]) == runs.samples_s(runs.BATCH)
+    of_cell = rows[rows["cell"] == runs.BATCH.id]
+    assert list(of_cell["latency_s"]) == runs.samples_s(runs.BATCH)
     assert rows["device_s"].isna().all()
 
 
-def test_device_samples_stand_beside_the_hosts() -> None:
+def test_device_samples_are_in_the_rows_of_host_samples() -> None:
     visit = Visit(set_index=0, round_index=0, host_s=(0.5, 0.25), device_s=(0.4, 0.2))
     record = CellRecord(cell=runs.EAGER, visits=(visit,))
     run = replace(runs.small(), cells=(record,), controls=())
@@ -201,7 +201,7 @@ def test_device_samples_stand_beside_the_hosts() -> None:
     assert frame.summary(run)["device_p50_s"].item() == pytest.approx((0.4 + 0.2) / 2)
 
 
-def test_disturbed_iterations_are_told_and_do_not_count() -> None:
+def test_disturbed_iterations_are_marked_and_do_not_count() -> None:
     visits = (
         Visit(set_index=0, round_index=0, host_s=(0.5, 0.25), disturbed_s=(0.75,)),
         Visit(set_index=0, round_index=1, host_s=(0.25,), device_s=(0.2,), disturbed_s=(1.0, 2.0)),
@@ -216,7 +216,7 @@ def test_disturbed_iterations_are_told_and_do_not_count() -> None:
     assert frame.summary(run)["samples"].item() == 3
 
 
-def test_samples_of_nothing_have_the_columns() -> None:
+def test_samples_of_an_empty_run_have_the_columns() -> None:
     rows = frame.samples(
         replace(runs.small(), cells=(CellRecord(cell=runs.UNVISITED),), controls=())
     )
@@ -244,16 +244,16 @@ def test_failures_are_the_cells_without_figures() -> None:
     ]
 
 
-def test_a_cell_whose_every_round_was_voided_has_no_figures() -> None:
+def test_a_cell_with_only_voided_rounds_has_no_figures() -> None:
     record = runs.measured(runs.EAGER)
     voided = replace(record, visits=tuple(replace(v, voided=True) for v in record.visits))
     run = replace(runs.small(), cells=(voided,), controls=())
     assert frame.summary(run)["status"].item() == "voided"
     assert frame.failures(run)["kind"].item() == "voided"
-    assert "other processes kept the machine busy" in frame.failures(run)["reason"].item()
+    assert "other processes used the CPUs" in frame.failures(run)["reason"].item()
     assert frame.samples(run)["voided"].all()
 
 
-def test_a_run_where_all_went_well_has_no_failures() -> None:
+def test_a_run_without_failed_cells_has_no_failures() -> None:
     run = replace(runs.small(), cells=(runs.measured(runs.EAGER),))
     assert frame.failures(run).empty

@@ -1,7 +1,7 @@
-"""A run of the tool's own, and every report of it as it was reviewed.
+"""Golden files: the reviewed reports of one run.
 
-After a change that is wanted: ``googlenet-bench report tests/bench/report/golden/run.json``, then
-``git diff``, and read what comes out. ``page.html`` is ``report.html`` without style and scripts.
+After an intended change, run ``googlenet-bench report tests/bench/report/golden/run.json``, then
+``git diff``, and review the output. ``page.html`` is ``report.html`` without style and scripts.
 """
 
 import csv
@@ -18,11 +18,11 @@ GOLDEN = Path(__file__).with_name("golden")
 REVIEWED = sorted(
     path.name for path in GOLDEN.iterdir() if path.suffix in {".md", ".csv"} and path.is_file()
 )
-_UNSEEN = re.compile(r"<(script|style)\b[^>]*>.*?</\1>\n?", re.DOTALL)
+_STYLE_OR_SCRIPT = re.compile(r"<(script|style)\b[^>]*>.*?</\1>\n?", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("golden")
     shutil.copy(GOLDEN / "stages.csv", folder)
     files.write(store.read(GOLDEN / "run.json"), folder)
@@ -34,7 +34,7 @@ def text(path: Path) -> str:
 
 
 def figures(path: Path) -> list[list[str | float]]:
-    """A table, its numbers as such: SciPy's quantiles differ in the eleventh digit."""
+    """Return a CSV table with numbers as floats, because SciPy's quantiles differ in digit 11."""
     with path.open(encoding="utf-8", newline="") as file:
         return [[number(cell) for cell in row] for row in csv.reader(file)]
 
@@ -47,21 +47,23 @@ def number(cell: str) -> str | float:
 
 
 @pytest.mark.parametrize("name", REVIEWED)
-def test_a_report_is_as_it_was_reviewed(made: Path, name: str) -> None:
+def test_reports_equal_the_golden_files(written: Path, name: str) -> None:
     if not name.endswith(".csv"):
-        assert text(made / name) == text(GOLDEN / name)
+        assert text(written / name) == text(GOLDEN / name)
         return
-    found, reviewed = figures(made / name), figures(GOLDEN / name)
-    assert len(found) == len(reviewed)
-    for row, expected in zip(found, reviewed, strict=True):
+    rows, reviewed = figures(written / name), figures(GOLDEN / name)
+    assert len(rows) == len(reviewed)
+    for row, expected in zip(rows, reviewed, strict=True):
         assert row == [
             pytest.approx(cell, rel=1e-9) if isinstance(cell, float) else cell for cell in expected
         ]
 
 
-def test_the_page_is_as_it_was_reviewed(made: Path) -> None:
-    assert _UNSEEN.sub("", text(made / "report.html")) == text(GOLDEN / "page.html")
+def test_the_page_equals_the_golden_file(written: Path) -> None:
+    assert _STYLE_OR_SCRIPT.sub("", text(written / "report.html")) == text(GOLDEN / "page.html")
 
 
-def test_nothing_is_reviewed_that_is_not_made(made: Path) -> None:
-    assert set(REVIEWED) >= {path.name for path in made.iterdir() if path.suffix in {".md", ".csv"}}
+def test_every_report_has_a_golden_file(written: Path) -> None:
+    assert set(REVIEWED) >= {
+        path.name for path in written.iterdir() if path.suffix in {".md", ".csv"}
+    }

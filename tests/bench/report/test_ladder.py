@@ -10,7 +10,7 @@ from tests.bench import runs
 from tests.bench.report import rungs
 
 
-def test_the_path_goes_from_the_seed_to_torchvision() -> None:
+def test_the_longest_chain_goes_from_googlenet_to_torchvision() -> None:
     path = ladder.path(VARIANTS)
     assert [path[0].before, *(step.after for step in path)] == [
         "googlenet",
@@ -21,13 +21,13 @@ def test_the_path_goes_from_the_seed_to_torchvision() -> None:
     assert [step.is_same_network for step in path] == [False, False, True]
 
 
-def test_steps_are_between_neighbours_that_were_measured() -> None:
-    found = ladder.steps({"googlenet", "googlenet-pool2", "torchvision", "torchvision:resnet18"})
-    assert [(step.before, step.after) for step in found] == [("googlenet", "googlenet-pool2")]
+def test_steps_connect_measured_neighbours() -> None:
+    steps = ladder.steps({"googlenet", "googlenet-pool2", "torchvision", "torchvision:resnet18"})
+    assert [(step.before, step.after) for step in steps] == [("googlenet", "googlenet-pool2")]
     assert ladder.path({"torchvision:resnet18"}) == ()
 
 
-def test_a_square_is_two_factors_alone_and_together() -> None:
+def test_a_square_has_two_factors_alone_and_together() -> None:
     (square,) = ladder.squares(rungs.FACTORS)
     assert {square.first, square.second} == {"googlenet-3x3", "googlenet-pool2"}
     assert (square.base, square.both) == ("googlenet", "googlenet-3x3-pool2")
@@ -35,7 +35,7 @@ def test_a_square_is_two_factors_alone_and_together() -> None:
     assert ladder.squares(VARIANTS) == (square,)
 
 
-def test_a_step_costs_its_factor_whatever_the_drift() -> None:
+def test_the_ratio_of_a_step_is_its_factor_in_spite_of_drift() -> None:
     rows = ladder.frame(rungs.ladder()).set_index("after")
     three = rows.loc["googlenet-3x3"]
     assert three["latency_ratio"] == pytest.approx(rungs.THREE, abs=0.005)
@@ -70,13 +70,13 @@ def test_networks_of_two_waves_without_a_reference_are_not_compared() -> None:
     assert square["shown"] == ladder.NOT_TOGETHER
 
 
-def test_factors_that_multiply_add_up() -> None:
+def test_independent_factors_do_not_interact() -> None:
     (row,) = ladder.interactions(rungs.ladder()).to_dict("records")
     assert row["interaction_low"] < 1 < row["interaction_high"]
     assert row["shown"] == ladder.NOTHING_SHOWN
 
 
-def test_factors_that_do_more_together_interact() -> None:
+def test_factors_that_cost_more_together_interact() -> None:
     both = rungs.THREE * rungs.POOL * 1.1
     run = rungs.ladder(googlenet_3x3_pool2=both)
     (row,) = ladder.interactions(run).to_dict("records")
@@ -84,7 +84,7 @@ def test_factors_that_do_more_together_interact() -> None:
     assert row["shown"] == "cost more together"
 
 
-def test_a_failed_network_is_no_rung() -> None:
+def test_a_failed_network_has_no_steps() -> None:
     run = rungs.ladder()
     cells = [
         replace(record, failure=runs.FAILURE) if record.cell.arch == "googlenet-3x3" else record
@@ -97,7 +97,7 @@ def test_a_failed_network_is_no_rung() -> None:
     }
 
 
-def test_counts_that_are_not_known_leave_no_difference() -> None:
+def test_unknown_counts_give_no_difference() -> None:
     run = rungs.ladder()
     cells = tuple(replace(record, cost={"error": "no"}) for record in run.cells)
     rows = ladder.frame(replace(run, cells=cells))
@@ -113,8 +113,8 @@ def test_counts_that_are_not_known_leave_no_difference() -> None:
         (math.nan, math.nan, ladder.NOTHING_SHOWN),
     ],
 )
-def test_nothing_is_shown_where_the_interval_contains_1(
+def test_no_effect_is_shown_if_the_interval_contains_1(
     low: float, high: float, expected: str
 ) -> None:
-    found = Interval(estimate=1.0, low=low, high=high, sets=3)
-    assert ladder.shown(found, above="more", below="less") == expected
+    ratio = Interval(estimate=1.0, low=low, high=high, sets=3)
+    assert ladder.effect_shown(ratio, above="more", below="less") == expected

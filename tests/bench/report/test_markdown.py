@@ -9,8 +9,8 @@ from tests.bench import runs
 
 
 def without_fences(text: str) -> str:
-    """What a reader of Markdown takes for Markdown: everything but fenced code."""
-    kept, fence = [], ""
+    """Return Markdown without its fenced code."""
+    lines, fence = [], ""
     for line in text.splitlines():
         opening = re.match(r"`{3,}", line)
         if fence:
@@ -19,16 +19,16 @@ def without_fences(text: str) -> str:
         elif opening:
             fence = opening[0]
         else:
-            kept.append(line)
-    assert not fence, "a fence was left open"
-    return "\n".join(kept)
+            lines.append(line)
+    assert not fence, "a fence is not closed"
+    return "\n".join(lines)
 
 
 def headings(text: str) -> list[str]:
     return re.findall(r"^#+ .*$", without_fences(text), re.MULTILINE)
 
 
-def test_failures_come_first_and_groups_stand_together() -> None:
+def test_sections_are_in_order_with_failures_first() -> None:
     assert headings(markdown.render(runs.small())) == [
         "# AMD EPYC, PyTorch 2.11.0",
         "## Cells without figures",
@@ -42,14 +42,14 @@ def test_failures_come_first_and_groups_stand_together() -> None:
     ]
 
 
-def test_how_far_from_the_limit_stands_where_that_was_measured() -> None:
+def test_roofline_section_appears_if_ceilings_were_measured() -> None:
     run = replace(runs.small(), ceilings=runs.CEILINGS)
     text = markdown.render(run)
     section = "## How far from the limit"
     assert headings(text) == [
         heading
-        for one in headings(markdown.render(runs.small()))
-        for heading in ([section, one] if one == "## Can this run be trusted?" else [one])
+        for usual in headings(markdown.render(runs.small()))
+        for heading in ([section, usual] if usual == "## Can this run be trusted?" else [usual])
     ]
     shown = text[text.index(section) : text.index("## Can this run")]
     assert re.search(r"\| fp32 +\| +90\.0 \| +100\.0 \| +95\.0 \| convolution 3×3, ", shown)
@@ -57,25 +57,25 @@ def test_how_far_from_the_limit_stands_where_that_was_measured() -> None:
     assert "why blank" not in shown
 
 
-def test_a_ceiling_that_is_not_known_makes_no_section() -> None:
+def test_an_unknown_ceiling_gives_no_roofline_section() -> None:
     run = replace(runs.small(), ceilings={"fp32": {"error": "no kernel"}})
     assert "How far" not in markdown.render(run)
 
 
-def test_each_group_holds_its_own_rows() -> None:
+def test_each_group_has_its_own_rows() -> None:
     text = markdown.render(runs.small())
     first = text[text.index("## fp32, batch 1") : text.index("## fp32, batch 8")]
     second = text[text.index("## fp32, batch 8") : text.index("## How to read")]
-    named = re.compile(r"^\| (torchvision|googlenet) +\| (\w+)", re.MULTILINE)
-    assert named.findall(first) == [
+    cell_rows = re.compile(r"^\| (torchvision|googlenet) +\| (\w+)", re.MULTILINE)
+    assert cell_rows.findall(first) == [
         ("torchvision", "eager"),
         ("googlenet", "eager"),
         ("googlenet", "compile"),
     ]
-    assert named.findall(second) == [("torchvision", "eager"), ("googlenet", "eager")]
+    assert cell_rows.findall(second) == [("torchvision", "eager"), ("googlenet", "eager")]
 
 
-def test_a_run_where_all_went_well_says_nothing_of_failures() -> None:
+def test_a_run_without_failures_has_no_failures_section() -> None:
     run = replace(runs.small("complete"), cells=(runs.measured(runs.EAGER),))
     text = markdown.render(run)
     assert "without figures" not in text
@@ -83,27 +83,27 @@ def test_a_run_where_all_went_well_says_nothing_of_failures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "says"),
+    ("status", "notice"),
     [
         ("over_budget", "**Partial:** the time budget was used up"),
         ("interrupted", "**Partial:** the run was interrupted"),
     ],
 )
-def test_a_partial_run_says_so_before_any_figure(status: str, says: str) -> None:
+def test_a_partial_run_has_a_notice_before_any_figure(status: str, notice: str) -> None:
     text = markdown.render(runs.small(status))
-    assert 0 < text.find(says) < text.index("## ")
+    assert 0 < text.find(notice) < text.index("## ")
 
 
-def test_a_run_where_nothing_was_measured_has_a_report() -> None:
+def test_a_run_without_measurements_has_a_report() -> None:
     run = runs.small("interrupted")
-    nothing = replace(run, cells=(run.cells[-1],))
-    assert nothing.cells[0].cell == runs.UNVISITED
-    text = markdown.render(nothing)
+    unmeasured = replace(run, cells=(run.cells[-1],))
+    assert unmeasured.cells[0].cell == runs.UNVISITED
+    text = markdown.render(unmeasured)
     assert "the run was interrupted" in text
     assert "## fp32" not in text
 
 
-def test_the_command_and_the_circumstances_are_there() -> None:
+def test_command_and_circumstances_are_shown() -> None:
     run = runs.small()
     text = markdown.render(run)
     assert f"`{run.plan['command']}`" in text
@@ -114,11 +114,11 @@ def test_the_command_and_the_circumstances_are_there() -> None:
     assert facts["measured at"] == run.datetime
     assert facts["seed"] == "7"
     assert facts["measuring"] == f"{run.phases_s['measuring']:.1f}"
-    assert facts["in all"] == f"{sum(run.phases_s.values()):.1f}"
+    assert facts["total"] == f"{sum(run.phases_s.values()):.1f}"
     assert "a thread for each physical core" in text  # why OMP_NUM_THREADS is set
 
 
-def test_stderr_is_whole_and_cannot_close_its_fence() -> None:
+def test_stderr_is_complete_and_cannot_close_its_fence() -> None:
     text = markdown.render(runs.small())
     assert f"\n{runs.STDERR}\n" in text
     outside = without_fences(text)
@@ -128,7 +128,7 @@ def test_stderr_is_whole_and_cannot_close_its_fence() -> None:
 
 
 @pytest.mark.parametrize("backticks", range(1, 9))
-def test_a_fence_is_longer_than_any_in_the_text(backticks: int) -> None:
+def test_a_fence_is_longer_than_any_backticks_in_the_text(backticks: int) -> None:
     run = runs.small()
     stderr = "`" * backticks + "\n# out\n"
     failed = replace(run.cells[3], failure=replace(runs.FAILURE, stderr=stderr))
@@ -143,26 +143,26 @@ def test_html_in_a_reason_is_escaped() -> None:
     assert "&lt;script&gt;" in text
 
 
-def hostile(where: str) -> RunRecord:
-    run, nasty = runs.small(), "a <img src=x> `<img src=x>\n# out"
-    if where == "command":
-        return replace(run, plan={**run.plan, "command": nasty})
-    if where == "device_name":
-        return replace(run, environment={**run.environment, "device_name": nasty})
-    if where == "variables":
-        return replace(run, environment={**run.environment, "variables": {"OMP_X": nasty}})
-    if where == "status":
-        return replace(run, status=nasty)
-    arch = replace(runs.FAILED, arch=nasty)
+def hostile_run(field: str) -> RunRecord:
+    run, hostile = runs.small(), "a <img src=x> `<img src=x>\n# out"
+    if field == "command":
+        return replace(run, plan={**run.plan, "command": hostile})
+    if field == "device_name":
+        return replace(run, environment={**run.environment, "device_name": hostile})
+    if field == "variables":
+        return replace(run, environment={**run.environment, "variables": {"OMP_X": hostile}})
+    if field == "status":
+        return replace(run, status=hostile)
+    arch = replace(runs.FAILED, arch=hostile)
     failed = replace(run.cells[3], cell=arch)
     return replace(run, cells=(*run.cells[:3], failed, *run.cells[4:]))
 
 
-@pytest.mark.parametrize("where", ["command", "device_name", "variables", "status", "arch"])
-def test_nothing_from_outside_brings_html_or_headings(where: str) -> None:
-    text = without_fences(markdown.render(hostile(where)))
+@pytest.mark.parametrize("field", ["command", "device_name", "variables", "status", "arch"])
+def test_foreign_text_adds_no_html_or_headings(field: str) -> None:
+    text = without_fences(markdown.render(hostile_run(field)))
     assert not [heading for heading in headings(text) if heading.split()[1].startswith("out")]
-    # Code spans show HTML as text, but for those inside an HTML element; nowhere else may it stand.
+    # Code spans show HTML as text, except inside an HTML element. HTML may appear nowhere else.
     spans = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
     assert "<img" not in "\n".join(
         line if line.startswith("<") else spans.sub("", line) for line in text.splitlines()

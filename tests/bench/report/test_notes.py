@@ -9,33 +9,34 @@ from tests.bench.report import rungs
 
 
 @pytest.mark.parametrize(
-    ("counted", "sentence"),
+    ("name", "sentence"),
     [
-        ("recompiled_graphs", "compiled 2 more graphs while it was measured."),
-        ("recompiled_in_warm_up", "compiled 2 more graphs while it was warmed up."),
+        ("recompiled_graphs", "compiled 2 more graphs during the measurement."),
+        ("recompiled_in_warm_up", "compiled 2 more graphs during warm-up."),
         ("cudagraph_skips", "Inductor cannot replay 2 of its graphs as CUDA graphs."),
     ],
 )
-def test_what_a_worker_counted_is_noted_and_not_said_twice(counted: str, sentence: str) -> None:
+def test_counts_of_workers_are_noted_unless_the_failure_says_so(name: str, sentence: str) -> None:
     run = runs.small()
-    setups = (runs.setup(0), {**runs.setup(1), counted: 2})
+    setups = (runs.setup(0), {**runs.setup(1), name: 2})
     cells = [replace(record, setups=setups) for record in run.cells[:1]]
-    noted = f"{cells[0].cell.id}: {sentence}"
-    assert noted in notes.collect(replace(run, cells=tuple(cells)))
+    note = f"{cells[0].cell.id}: {sentence}"
+    assert note in notes.collect(replace(run, cells=tuple(cells)))
     failed = replace(cells[0], failure=replace(runs.FAILURE, kind="recompiled"))
-    assert noted not in notes.collect(replace(run, cells=(failed,)))
+    assert note not in notes.collect(replace(run, cells=(failed,)))
 
 
-def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
-    def stretched(record: CellRecord) -> CellRecord:
-        """Of eight sets, the last wild for one cell alone."""
-        wild = 2.0 if record.cell.arch == "googlenet" else 1.0
+def test_ratios_that_are_trimmed_means_are_named() -> None:
+    def with_outlier(record: CellRecord) -> CellRecord:
+        """Return the cell with eight sets; the last is an outlier for one arch only."""
+        factor = 2.0 if record.cell.arch == "googlenet" else 1.0
         visits = tuple(
             replace(
                 visit,
                 set_index=visit.set_index + 4 * half,
                 host_s=tuple(
-                    one * (wild if visit.set_index + 4 * half == 7 else 1.0) for one in visit.host_s
+                    sample * (factor if visit.set_index + 4 * half == 7 else 1.0)
+                    for sample in visit.host_s
                 ),
             )
             for half in (0, 1)
@@ -44,13 +45,13 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
         return replace(record, visits=visits)
 
     run = rungs.ladder()
-    (said,) = (
+    (sentence,) = (
         note
-        for note in notes.collect(replace(run, cells=tuple(map(stretched, run.cells))))
+        for note in notes.collect(replace(run, cells=tuple(map(with_outlier, run.cells))))
         if "trimmed" in note
     )
-    told = said.partition(" at each end: ")[2].rstrip(".").split(", ")
-    assert told == [
+    names = sentence.partition(" at each end: ")[2].rstrip(".").split(", ")
+    assert names == [
         "googlenet in eager to torchvision in eager",
         "googlenet-3x3 in eager to googlenet in eager",
         "googlenet-pool2 in eager to googlenet in eager",
@@ -58,10 +59,12 @@ def test_a_ratio_of_a_trimmed_mean_is_named() -> None:
     assert not [note for note in notes.collect(run) if "trimmed" in note]
 
 
-def test_an_arch_whose_macs_are_a_lower_bound_is_named_once() -> None:
+def test_an_arch_with_a_lower_bound_of_macs_is_noted_once() -> None:
     run = runs.small()
     cost = {**runs.COST, "uncounted": {"aten::foo": 3}}
-    found = notes.collect(replace(run, cells=tuple(replace(one, cost=cost) for one in run.cells)))
+    all_notes = notes.collect(
+        replace(run, cells=tuple(replace(record, cost=cost) for record in run.cells))
+    )
     archs = {record.cell.arch for record in run.cells if record.has_figures}
-    bounds = [note for note in found if "3 × aten::foo, not counted" in note]
+    bounds = [note for note in all_notes if "3 × aten::foo, not counted" in note]
     assert sorted(note.partition(":")[0] for note in bounds) == sorted(archs)

@@ -8,31 +8,31 @@ from bench.report.run_cache import cached_per_run
 from tests.bench import runs
 
 
-def test_it_is_made_once_for_each_run() -> None:
-    asked: list[str] = []
+def test_a_value_is_computed_once_per_run() -> None:
+    calls: list[str] = []
 
     @cached_per_run
     def status(run: RunRecord) -> str:
-        """Of the run."""
-        asked.append(run.status)
+        """Return the status."""
+        calls.append(run.status)
         return run.status.upper()
 
     run = runs.small("complete")
     assert [status(run), status(run)] == ["COMPLETE", "COMPLETE"]
-    assert asked == ["complete"]
+    assert calls == ["complete"]
     assert status(replace(run, status="interrupted")) == "INTERRUPTED"
-    assert status.__doc__ == "Of the run."
+    assert status.__doc__ == "Return the status."
 
 
-def test_two_functions_of_one_name_are_two() -> None:
+def test_two_cached_functions_do_not_share_values() -> None:
     run = runs.small()
     assert not frame.summary(run).equals(frame.samples(run))
 
 
-def test_whoever_changes_a_frame_changes_his_own() -> None:
+def test_callers_get_copies_of_frames() -> None:
     run = runs.small()
     before = frame.summary(run)
     changed = frame.summary(run)
     changed.insert(0, "mine", 1)
     pd.testing.assert_frame_equal(frame.summary(run), before)
-    assert run == replace(run)  # what was made is no part of what was recorded
+    assert run == replace(run)  # cached values are not part of the record

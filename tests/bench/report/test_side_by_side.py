@@ -7,13 +7,14 @@ from bench.report import side_by_side
 from tests.bench.report import rungs
 
 
-def other(run: RunRecord) -> RunRecord:
-    """The same cells twice as fast, with another torch."""
+def faster(run: RunRecord) -> RunRecord:
+    """Return the run with cells twice as fast and another torch version."""
     cells = tuple(
         replace(
             record,
             visits=tuple(
-                replace(visit, host_s=tuple(s / 2 for s in visit.host_s)) for visit in record.visits
+                replace(visit, host_s=tuple(sample / 2 for sample in visit.host_s))
+                for visit in record.visits
             ),
         )
         for record in run.cells
@@ -21,10 +22,10 @@ def other(run: RunRecord) -> RunRecord:
     return replace(run, cells=cells, environment={**run.environment, "torch": "2.12.0"})
 
 
-RUNS = {"before": rungs.ladder(), "after": other(rungs.ladder())}
+RUNS = {"before": rungs.ladder(), "after": faster(rungs.ladder())}
 
 
-def test_figures_of_every_run_stand_in_a_cells_row() -> None:
+def test_a_row_has_the_figures_of_every_run() -> None:
     _, table = side_by_side.wide(RUNS)
     assert list(table["arch"]) == list(rungs.FACTORS)
     assert (table["latency_s@0"] / table["latency_s@1"]).tolist() == pytest.approx([2.0] * 5)
@@ -32,14 +33,14 @@ def test_figures_of_every_run_stand_in_a_cells_row() -> None:
     assert ratio.tolist() == pytest.approx(same.tolist())
 
 
-def test_a_cell_that_one_run_lacks_has_no_figures_of_it() -> None:
+def test_a_cell_that_a_run_lacks_has_no_figures_for_it() -> None:
     lacking = replace(RUNS["before"], cells=RUNS["before"].cells[1:])
-    _, table = side_by_side.wide({"whole": RUNS["after"], "lacking": lacking})
+    _, table = side_by_side.wide({"complete": RUNS["after"], "lacking": lacking})
     assert len(table) == 5
     assert table["latency_s@1"].isna().sum() == 1
 
 
-def test_what_differs_is_said_and_that_they_were_not_measured_together() -> None:
+def test_differences_and_the_warning_are_shown() -> None:
     text = side_by_side.render(RUNS)
     assert "not measured together" in text
     assert "2.11.0" in text
@@ -47,7 +48,7 @@ def test_what_differs_is_said_and_that_they_were_not_measured_together() -> None
     assert list(side_by_side.differences(RUNS)["what"]) == ["torch"]
 
 
-def test_runs_of_different_dtypes_meet_in_one_row() -> None:
+def test_runs_of_different_dtypes_share_rows() -> None:
     narrow = replace(
         RUNS["after"],
         cells=tuple(
@@ -72,7 +73,7 @@ def test_a_label_cannot_break_the_table() -> None:
     assert "<b>" not in text
 
 
-def test_a_run_of_two_dtypes_is_not_mixed_with_one_of_one() -> None:
+def test_a_run_of_two_dtypes_does_not_share_rows_with_a_run_of_one() -> None:
     narrow = tuple(
         replace(record, cell=replace(record.cell, dtype="bf16")) for record in RUNS["after"].cells
     )
@@ -83,7 +84,7 @@ def test_a_run_of_two_dtypes_is_not_mixed_with_one_of_one() -> None:
     assert table["latency_s@0"].isna().sum() == 5
 
 
-def test_labels_that_look_like_columns_are_kept_apart() -> None:
+def test_labels_that_look_like_columns_do_not_collide() -> None:
     labels = {"what": RUNS["before"], "a": RUNS["after"], "a_low": RUNS["before"]}
     _, table = side_by_side.wide(labels)
     assert (table["latency_s@1_low"] < table["latency_s@1"]).all()

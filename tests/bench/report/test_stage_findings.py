@@ -31,20 +31,20 @@ ROWS = [
 ]
 
 
-def test_the_longest_stage_is_told_beside_its_share_of_macs() -> None:
-    (found,) = stage_findings.findings(pd.DataFrame(ROWS))
-    assert found.title == "inside googlenet, eager, fp32, batch 1, cpu"
-    assert found.sentences[0] == (
-        "Of the stages 3a has the largest share: 50.0 % (49.0–51.0) of the latency, for 60.0 % of "
-        "the MACs."
+def test_the_longest_stage_is_reported_with_its_share_of_macs() -> None:
+    (group,) = stage_findings.findings(pd.DataFrame(ROWS))
+    assert group.title == "inside googlenet, eager, fp32, batch 1, cpu"
+    assert group.sentences[0] == (
+        "Among the stages, 3a has the largest share: 50.0 % (49.0–51.0) of the latency, for 60.0 % "
+        "of the MACs."
     )
 
 
-def test_pooling_is_added_up_wherever_it_is() -> None:
-    (found,) = stage_findings.findings(pd.DataFrame(ROWS))
-    assert "take about 20 % of the latency, for 2 % of the MACs" in found.sentences[1]
+def test_the_shares_of_all_pooling_are_added_up() -> None:
+    (group,) = stage_findings.findings(pd.DataFrame(ROWS))
+    assert "take about 20 % of the latency, for 2 % of the MACs" in group.sentences[1]
 
 
-def test_a_network_without_named_pools_says_nothing_of_them() -> None:
-    (found,) = stage_findings.findings(pd.DataFrame([ROWS[0], ROWS[-1]]))
-    assert len(found.sentences) == 1
+def test_a_network_without_pools_has_no_sentence_about_them() -> None:
+    (group,) = stage_findings.findings(pd.DataFrame([ROWS[0], ROWS[-1]]))
+    assert len(group.sentences) == 1

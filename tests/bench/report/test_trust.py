@@ -8,33 +8,33 @@ from bench.report import markdown, trust
 from tests.bench import runs
 
 
-def slower(record: CellRecord, by: float) -> CellRecord:
+def slower(record: CellRecord, factor: float) -> CellRecord:
     visits = (
-        replace(visit, host_s=tuple(sample * by for sample in visit.host_s))
+        replace(visit, host_s=tuple(sample * factor for sample in visit.host_s))
         for visit in record.visits
     )
     return replace(record, visits=tuple(visits))
 
 
-def of_one_group(run: RunRecord) -> trust.Trust:
-    return next(found for found in trust.assess(run) if found.group == runs.EAGER.group)
+def eager_group(run: RunRecord) -> trust.Trust:
+    return next(group for group in trust.assess(run) if group.group == runs.EAGER.group)
 
 
-def test_a_good_run_says_so() -> None:
-    found = of_one_group(runs.small())
-    assert found.reference == "torchvision eager"
-    assert found.control.estimate == pytest.approx(1)
-    assert found.rounds == runs.SETS * runs.ROUNDS
-    assert (found.voided_share, found.is_busy) == (0, False)
-    assert found.foreign_cpus == pytest.approx(runs.FOREIGN_CPUS)
+def test_a_good_run_is_trusted() -> None:
+    group = eager_group(runs.small())
+    assert group.reference == "torchvision eager"
+    assert group.control.estimate == pytest.approx(1)
+    assert group.rounds == runs.SETS * runs.ROUNDS
+    assert (group.voided_share, group.is_busy) == (0, False)
+    assert group.foreign_cpus == pytest.approx(runs.FOREIGN_CPUS)
 
 
-def test_a_control_that_differs_marks_the_run() -> None:
+def test_a_control_that_differs_causes_a_warning() -> None:
     run = runs.small()
     run = replace(run, controls=(slower(run.controls[0], 1.25), run.controls[1]))
-    found = of_one_group(run)
-    assert found.control.estimate == pytest.approx(1 / 1.25)
-    assert found.control_contains_1 is False
+    group = eager_group(run)
+    assert group.control.estimate == pytest.approx(1 / 1.25)
+    assert group.control_contains_1 is False
     (warning,) = trust.warnings(run)
     assert "do not trust these figures" in warning
     assert "by a factor of 0.800" in warning
@@ -42,28 +42,28 @@ def test_a_control_that_differs_marks_the_run() -> None:
 
 
 @pytest.mark.parametrize("died_after", [0, runs.ROUNDS])
-def test_a_run_whose_control_failed_is_still_judged_by_its_rounds(died_after: int) -> None:
+def test_a_run_with_a_failed_control_is_judged_by_its_rounds(died_after: int) -> None:
     run = runs.small()
     control = replace(
         run.controls[0], visits=run.controls[0].visits[:died_after], failure=runs.FAILURE
     )
-    busy = tuple(replace(found, voided=True) for found in run.rounds)
+    busy = tuple(replace(round_, voided=True) for round_ in run.rounds)
     run = replace(run, controls=(control, run.controls[1]), rounds=busy)
-    found = of_one_group(run)
-    assert found.is_busy
-    assert found.control_contains_1 is None
-    said = [one for one in trust.warnings(run) if one.startswith(found.group)]
-    assert "the machine was too busy" in said[0]
-    assert f"has none: {runs.FAILURE.message}" in said[1]
+    group = eager_group(run)
+    assert group.is_busy
+    assert group.control_contains_1 is None
+    warnings = [text for text in trust.warnings(run) if text.startswith(group.group)]
+    assert "the machine was too busy" in warnings[0]
+    assert f"has no figures: {runs.FAILURE.message}" in warnings[1]
     assert "| no control" in markdown.render(run)
 
 
-def test_a_group_that_never_began_is_not_judged() -> None:
+def test_a_group_that_did_not_start_is_not_judged() -> None:
     run = runs.small()
     control = replace(run.controls[0], visits=())
-    rounds = tuple(found for found in run.rounds if found.group != control.cell.group)
+    rounds = tuple(round_ for round_ in run.rounds if round_.group != control.cell.group)
     run = replace(run, controls=(control, run.controls[1]), rounds=rounds)
-    assert [found.group for found in trust.assess(run)] == [run.controls[1].cell.group]
+    assert [group.group for group in trust.assess(run)] == [run.controls[1].cell.group]
 
 
 def test_one_set_is_too_few_for_a_control() -> None:
@@ -71,26 +71,26 @@ def test_one_set_is_too_few_for_a_control() -> None:
     control = slower(run.controls[0], 1.25)
     once = replace(control, visits=tuple(v for v in control.visits if v.set_index == 0))
     run = replace(run, controls=(once,))
-    assert of_one_group(run).control_contains_1 is None
+    assert eager_group(run).control_contains_1 is None
     assert "too few sets" in markdown.render(run)
     (warning,) = trust.warnings(run)
-    assert "of one set no interval is known" in warning
+    assert "with one set, no interval is known" in warning
     assert "by a factor of 0.800." in warning
 
 
-def test_a_run_whose_reference_failed_says_that_nothing_is_compared() -> None:
+def test_a_failed_reference_causes_a_warning() -> None:
     run = runs.small()
     failed = replace(run.cells[0], failure=runs.FAILURE)
-    said = list(trust.warnings(replace(run, cells=(failed, *run.cells[1:]))))
-    assert said == [
-        f"{runs.EAGER.group}: nothing is compared: torchvision eager, which ratios are to, has no "
-        "figures."
+    warnings = list(trust.warnings(replace(run, cells=(failed, *run.cells[1:]))))
+    assert warnings == [
+        f"{runs.EAGER.group}: nothing is compared, because the reference, torchvision eager, has "
+        "no figures."
     ]
 
 
-def test_disturbed_iterations_are_a_share_of_those_timed() -> None:
+def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     run = runs.small()
-    assert math.isnan(of_one_group(run).disturbed_share)
+    assert math.isnan(eager_group(run).disturbed_share)
     assert "disturbed" not in markdown.render(run)
     half = tuple(
         replace(
@@ -102,31 +102,31 @@ def test_disturbed_iterations_are_a_share_of_those_timed() -> None:
     voided = tuple(replace(visit, voided=True) for visit in run.controls[0].visits)
     controls = (replace(run.controls[0], visits=voided), *run.controls[1:])
     run = replace(run, cells=half, controls=controls)
-    assert of_one_group(run).disturbed_share == 0.5
+    assert eager_group(run).disturbed_share == 0.5
     assert "iterations disturbed" in markdown.render(run)
 
 
 @pytest.mark.parametrize(("voided", "busy"), [(1, False), (2, True), (6, True)])
-def test_a_busy_machine_marks_the_run(voided: int, busy: bool) -> None:
+def test_a_busy_machine_causes_a_warning(voided: int, busy: bool) -> None:
     run = runs.small()
     rounds = [
-        replace(found, voided=index < voided, foreign_cpus=1.5)
-        for index, found in enumerate(runs.rounds(runs.EAGER))
+        replace(round_, voided=index < voided, foreign_cpus=1.5)
+        for index, round_ in enumerate(runs.rounds(runs.EAGER))
     ]
     run = replace(run, rounds=tuple(rounds))
-    assert of_one_group(run).voided_share == voided / len(rounds)
-    sentences = [one for one in trust.warnings(run) if "the machine was too busy" in one]
+    assert eager_group(run).voided_share == voided / len(rounds)
+    sentences = [text for text in trust.warnings(run) if "the machine was too busy" in text]
     assert bool(sentences) is busy
 
 
-def test_precision_is_the_widest_ratio_s() -> None:
+def test_a_run_is_precise_if_its_widest_ratio_is() -> None:
     run = runs.small()
     cells = tuple(record for record in run.cells if record.cell != runs.UNVISITED)
     precise = replace(run, cells=cells)
-    assert of_one_group(precise).is_precise
-    assert not of_one_group(run).is_precise  # one has no interval at all
+    assert eager_group(precise).is_precise
+    assert not eager_group(run).is_precise  # one ratio has no interval
 
 
-def test_where_no_precision_was_asked_for_none_is_claimed() -> None:
+def test_without_a_requested_precision_none_is_reported() -> None:
     run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
-    assert set(trust.table(trust.assess(run))["is_precise"]) == {"not asked for"}
+    assert set(trust.table(trust.assess(run))["is_precise"]) == {"not requested"}

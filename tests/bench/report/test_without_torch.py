@@ -1,4 +1,4 @@
-"""A run file is enough to make every report again, on a machine without what measures."""
+"""A run file is enough to remake every report, on a machine without torch and pytest."""
 
 import csv
 import os
@@ -48,7 +48,7 @@ def run_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_reports_are_made_without_what_measures(run_file: Path) -> None:
+def test_reports_do_not_need_the_measuring_packages(run_file: Path) -> None:
     done = run("report", str(run_file))
     assert done.returncode == 0, done.stderr
     written = ("report.md", "report.html", "summary.csv", "ladder.csv", "trust.csv", "samples.csv")
@@ -60,9 +60,9 @@ def test_reports_are_made_without_what_measures(run_file: Path) -> None:
 
 @pytest.fixture
 def journal_file(tmp_path: Path) -> Path:
-    """Of a run that was killed after a round: the reference takes 32 ms, the other cell 16."""
+    """Write the journal of a run killed after one round: the reference took 32 ms, the cell 16."""
     path = tmp_path / journal.FILE
-    where: dict[str, Any] = {"set_index": 0, "wave_index": 0, "round_index": 0}
+    visit: dict[str, Any] = {"set_index": 0, "wave_index": 0, "round_index": 0}
     group = runs.EAGER.group
     plan = Plan(
         cells=(runs.REFERENCE_EAGER, runs.EAGER),
@@ -73,28 +73,30 @@ def journal_file(tmp_path: Path) -> Path:
         budget_s=None,
         seed=7,
     )
-    with journal.Journal(path, on_error=lambda error: pytest.fail(str(error))) as kept:
-        kept.append(
+    with journal.Journal(path, on_error=lambda error: pytest.fail(str(error))) as events_file:
+        events_file.append(
             events.Began(
                 schema_version=SCHEMA_VERSION, plan=plan, environment=dict(runs.small().environment)
             )
         )
-        kept.append(events.WaveBegan(group, 0, 0))
+        events_file.append(events.WaveBegan(group, 0, 0))
         for cell, latency_s in ((runs.REFERENCE_EAGER, 0.032), (runs.EAGER, 0.016)):
-            kept.append(
+            events_file.append(
                 events.Visited(
-                    cell=cell.id, **where, dropped_s=0.1, host_s=(latency_s,), device_s=()
+                    cell=cell.id, **visit, dropped_s=0.1, host_s=(latency_s,), device_s=()
                 )
             )
-        kept.append(
-            events.RoundEnded(group=group, **where, wall_s=0.2, foreign_cpus=0.0, voided=False)
+        events_file.append(
+            events.RoundEnded(group=group, **visit, wall_s=0.2, foreign_cpus=0.0, voided=False)
         )
     with path.open("a") as file:
-        file.write('{"type":"Visited","cell":"googl')  # as its writer's death leaves it
+        file.write(
+            '{"type":"Visited","cell":"googl'
+        )  # a line that the killed process did not finish
     return path
 
 
-def test_a_journal_is_reported_as_the_run_that_was_cut_off(journal_file: Path) -> None:
+def test_a_journal_is_reported_as_an_interrupted_run(journal_file: Path) -> None:
     done = run("report", str(journal_file), "--format", "csv")
     assert done.returncode == 0, done.stderr
     rows = {row["arch"]: row for row in csv.DictReader(done.stdout.splitlines())}
@@ -103,7 +105,7 @@ def test_a_journal_is_reported_as_the_run_that_was_cut_off(journal_file: Path) -
     assert "interrupted" in (journal_file.parent / "report.md").read_text()
 
 
-def test_a_run_is_compared_with_a_journal(run_file: Path, journal_file: Path) -> None:
+def test_a_run_can_be_compared_with_a_journal(run_file: Path, journal_file: Path) -> None:
     done = run("compare", str(run_file), str(journal_file), "--format", "csv")
     assert done.returncode == 0, done.stderr
     rows = {
@@ -114,12 +116,12 @@ def test_a_run_is_compared_with_a_journal(run_file: Path, journal_file: Path) ->
     assert rows.keys() == {runs.REFERENCE_EAGER.id, runs.EAGER.id}
     before = runs.BASE_S[runs.EAGER] / runs.BASE_S[runs.REFERENCE_EAGER]
     assert float(rows[runs.EAGER.id]["ratio_b_over_a"]) == pytest.approx(0.016 / 0.032 / before)
-    assert rows[runs.EAGER.id]["advice"] == "inconclusive"  # of a single set
+    assert rows[runs.EAGER.id]["advice"] == "inconclusive"  # there is only one set
     on_terminal = run("compare", str(run_file), str(journal_file)).stdout
     assert "an unknown commit, interrupted." in on_terminal
 
 
-def test_measuring_says_what_to_install() -> None:
+def test_measuring_without_torch_says_what_to_install() -> None:
     done = run("cost", "googlenet")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -130,7 +132,7 @@ def test_measuring_says_what_to_install() -> None:
 
 
 @pytest.mark.parametrize("command", ["archs", "modes"])
-def test_names_are_listed_without_what_measures(command: str) -> None:
+def test_listing_names_does_not_need_the_measuring_packages(command: str) -> None:
     done = run(command, "--format", "csv")
     assert done.returncode == 0, done.stderr
     assert ("googlenet," if command == "archs" else "channels_last,") in done.stdout

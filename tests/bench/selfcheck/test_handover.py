@@ -7,20 +7,20 @@ from bench.selfcheck import handover
 from tests.bench import runs
 
 
-def test_iterations_are_held_against_those_after_the_second() -> None:
-    found = handover.summarize(0.005, [[1.5, 1.25, 1.0, 1.0, 1.0]])
-    assert (found.first, found.second) == pytest.approx((0.5, 0.25))
-    assert found.pause_s == 0.005
+def test_first_iterations_are_compared_with_those_after_the_second() -> None:
+    result = handover.summarize(0.005, [[1.5, 1.25, 1.0, 1.0, 1.0]])
+    assert (result.first, result.second) == pytest.approx((0.5, 0.25))
+    assert result.pause_s == 0.005
 
 
-def test_visits_count_by_their_median() -> None:
+def test_the_median_over_visits_is_used() -> None:
     visits = [[2.0, 1.0, 1.0], [22.0, 11.0, 10.0], [900.0, 500.0, 100.0]]
-    found = handover.summarize(None, visits)
-    assert found.first == pytest.approx(1.2)  # of 1.0, 1.2 and 8.0
-    assert found.second == pytest.approx(0.1)  # of 0, 0.1 and 4
+    result = handover.summarize(None, visits)
+    assert result.first == pytest.approx(1.2)  # median of 1.0, 1.2 and 8.0
+    assert result.second == pytest.approx(0.1)  # median of 0, 0.1 and 4
 
 
-def test_live_workers_are_visited_with_every_pause(
+def test_workers_are_visited_with_every_pause(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handover, "VISITS", 2)
@@ -29,8 +29,8 @@ def test_live_workers_are_visited_with_every_pause(
     cells = [
         replace(runs.EAGER, arch=f"tests.bench.{arch}") for arch in ("tiny:net", "factories:tiny")
     ]
-    found, idleness = handover.measure(cells, fork_server, seed=1)
-    assert [one.pause_s for one in found] == [None, *handover.PAUSES_S]
+    results, idleness = handover.measure(cells, fork_server, seed=1)
+    assert [result.pause_s for result in results] == [None, *handover.PAUSES_S]
     assert idleness.workers == 2
     assert idleness.exchange_s > 0
     assert idleness.cpu_share >= 0

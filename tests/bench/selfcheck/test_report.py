@@ -16,7 +16,7 @@ from tests.bench.selfcheck.test_startup import set_of
 
 
 def scale_of(cells: int, seconds: float) -> Scale:
-    """A size with a thousand samples a cell, in which every stage takes as long."""
+    """Return a size with 1,000 samples per cell whose planning takes ``seconds``."""
     return Scale(
         size=Size(cells=cells, groups=1, samples=1000 * cells),
         stages_s={scale.PLANNING: seconds},
@@ -26,7 +26,7 @@ def scale_of(cells: int, seconds: float) -> Scale:
     )
 
 
-FOUND = Selfcheck(
+RESULT = Selfcheck(
     environment={**runs.small().environment, "device_name": "AMD | EPYC"},
     biases=(
         bias.summarize(runs.EAGER, [0.01, 0.01], [0.01, 0.01], 123e-9),
@@ -46,77 +46,77 @@ FOUND = Selfcheck(
 
 
 def row(page: str, name: str) -> list[str]:
-    """The values of the table row that begins with ``name``."""
+    """Return the values of the table row that begins with ``name``."""
     (line,) = [line for line in page.splitlines() if line.startswith(f"| {name}")]
     return [value.strip() for value in line.strip("|").split("|")][1:]
 
 
-def test_biases_are_judged() -> None:
-    page = report.render(FOUND)
+def test_the_table_shows_each_bias_and_its_verdict() -> None:
+    page = report.render(RESULT)
     assert row(page, "googlenet/eager") == ["10.0", "1.0000 (1.0000–1.0000)", "yes", "123"]
     assert row(page, "googlenet/compile") == ["20.0", "2.0000 (2.0000–2.0000)", "NO", "123"]
 
 
-def test_on_cuda_host_latency_and_span_stand_beside_theirs() -> None:
-    beside = bias.on_device([0.008, 0.008], [0.008, 0.008], 0.011)
+def test_on_cuda_the_table_has_host_latency_and_device_span() -> None:
+    device = bias.on_device([0.008, 0.008], [0.008, 0.008], 0.011)
     cell = replace(runs.EAGER, device="cuda")
     page = report.render(
-        replace(FOUND, biases=(bias.summarize(cell, [0.01] * 2, [0.01] * 2, 123e-9, beside),))
+        replace(RESULT, biases=(bias.summarize(cell, [0.01] * 2, [0.01] * 2, 123e-9, device),))
     )
-    one = "1.0000 (1.0000–1.0000)"
-    assert row(page, "googlenet/eager") == ["10.0", one, "11.0", "8.00", one, "yes", "123"]
+    ratio = "1.0000 (1.0000–1.0000)"
+    assert row(page, "googlenet/eager") == ["10.0", ratio, "11.0", "8.00", ratio, "yes", "123"]
     assert "do_bench" in page
-    assert "do_bench" not in report.render(FOUND)
+    assert "do_bench" not in report.render(RESULT)
 
 
-def test_ways_to_start_stand_beside_each_other() -> None:
-    page = report.render(FOUND)
+def test_the_table_has_a_row_for_each_way_of_starting_workers() -> None:
+    page = report.render(RESULT)
     assert row(page, "fresh interpreters") == ["8.0", "8.0", "5.0", "0.00", "1"]
     assert row(page, "forked") == ["8.0", "8.0", "5.0", "0.00", "1"]
 
 
-def test_hand_overs_and_what_is_idle() -> None:
-    page = report.render(FOUND)
-    assert row(page, "another's, and a pause of 5 ms") == ["25.0", "12.5"]
-    assert row(page, "the same worker's, at once") == ["0.0", "0.0"]
+def test_the_page_shows_hand_overs_and_idle_cost() -> None:
+    page = report.render(RESULT)
+    assert row(page, "another worker, a pause of 5 ms") == ["25.0", "12.5"]
+    assert row(page, "the same worker, no pause") == ["0.0", "0.0"]
     assert "takes 1.25 ms" in page
-    assert "7 idle workers together keep 0.062 CPUs busy" in page
+    assert "Together, 7 idle workers use 0.062 CPUs" in page
 
 
-def test_stages_grow_with_the_run() -> None:
-    page = report.render(FOUND)
+def test_the_table_shows_the_growth_of_each_stage() -> None:
+    page = report.render(RESULT)
     assert "**One group**" in page
     assert row(page, "planning") == ["1.000", "12.000", "12.0"]
 
 
-def test_only_what_was_measured_has_a_part() -> None:
-    page = report.render(Selfcheck(environment=FOUND.environment, biases=FOUND.biases))
+def test_only_measured_parts_have_a_section() -> None:
+    page = report.render(Selfcheck(environment=RESULT.environment, biases=RESULT.biases))
     assert [line for line in page.splitlines() if line.startswith("## ")] == ["## Bias"]
-    headings = [line for line in report.render(FOUND).splitlines() if line.startswith("## ")]
+    headings = [line for line in report.render(RESULT).splitlines() if line.startswith("## ")]
     assert headings == ["## Bias", "## Start-up", "## Hand-over", "## Scale"]
 
 
-def test_names_cannot_break_the_page() -> None:
-    assert "AMD &#124; EPYC" in report.render(FOUND)
+def test_names_are_escaped() -> None:
+    assert "AMD &#124; EPYC" in report.render(RESULT)
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("options", "message"),
     [
         (["--device", "tpu"], "no device is called 'tpu'"),
         (["--sets", "0"], "--sets must be at least 1, not 0"),
         (["--parts", "bias,nonsense"], "no part is called 'nonsense'"),
     ],
 )
-def test_a_wrong_request_is_a_sentence(
-    given: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_request_ends_with_a_message(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(given) == 2
-    assert sentence in capsys.readouterr().err
+    assert main(options) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("ours_s", "stage_s", "status"),
+    ("suite_s", "stage_s", "status"),
     [
         ((0.01, 0.01), 1.0, 0),
         ((0.02, 0.02), 1.0, 1),
@@ -124,21 +124,21 @@ def test_a_wrong_request_is_a_sentence(
         ((0.008, 0.0125), 1.0, 3),
     ],
 )
-def test_the_page_is_written_and_what_is_not_accepted_shows_in_the_exit_status(
-    ours_s: tuple[float, float],
+def test_the_page_is_written_and_the_exit_status_shows_the_verdict(
+    suite_s: tuple[float, float],
     stage_s: float,
     status: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = replace(
-        FOUND,
-        biases=(bias.summarize(runs.EAGER, ours_s, [0.01] * 2, 0.0),),
+    result = replace(
+        RESULT,
+        biases=(bias.summarize(runs.EAGER, suite_s, [0.01] * 2, 0.0),),
         scales={"one group": (scale_of(10, 0.1), scale_of(100, stage_s))},
     )
-    monkeypatch.setattr("bench.selfcheck.command.check", lambda *_: iter([found]))
+    monkeypatch.setattr("bench.selfcheck.command.check", lambda *_: iter([result]))
     assert main(["--device", "cpu", "--report-dir", str(tmp_path)]) == status
-    assert (tmp_path / report.FILE).read_text() == report.render(found)
+    assert (tmp_path / report.FILE).read_text() == report.render(result)
 
 
 @pytest.mark.parametrize(("device", "batch_size"), [("cpu", 1), ("cuda:1", 128)])
@@ -148,28 +148,28 @@ def test_clocks_are_compared_where_the_device_is_the_bottleneck(
     assert {cell.batch_size for cell in _cells(device)} == {batch_size}
 
 
-def test_a_cell_s_clocks_are_kept_whatever_becomes_of_the_next(
+def test_the_bias_of_a_cell_is_kept_even_if_the_next_cell_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def measure(*_: object, **__: object) -> Iterator[bias.Bias]:
-        yield FOUND.biases[0]
+        yield RESULT.biases[0]
         raise WorkerError("died", "it died")
 
     monkeypatch.setattr(bias, "measure", measure)
-    told = _biases("cpu", Watcher())
-    assert next(told) == (FOUND.biases[0],)
+    results = _biases("cpu", Watcher())
+    assert next(results) == (RESULT.biases[0],)
     with pytest.raises(WorkerError):
-        next(told)
+        next(results)
 
 
 @pytest.mark.parametrize("error", [WorkerError("died", "it died"), KeyboardInterrupt()])
-def test_what_was_measured_is_written_whatever_ends_it(
+def test_results_are_written_even_if_the_check_is_cut_short(
     error: BaseException,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    measured = Selfcheck(environment=FOUND.environment, biases=FOUND.biases)
+    measured = Selfcheck(environment=RESULT.environment, biases=RESULT.biases)
 
     def check(*_: object) -> Iterator[Selfcheck]:
         yield measured

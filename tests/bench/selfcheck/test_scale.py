@@ -18,10 +18,10 @@ from bench.tables import as_markdown
 SIZE = Size(cells=20, groups=1, samples=3_210)
 STAGES = (
     scale.PLANNING,
-    scale.KEEPING,
+    scale.APPLYING,
     scale.STOPPING,
     scale.WRITING,
-    scale.HANDING,
+    scale.REPLAYING,
     scale.RESUMING,
     scale.READING,
     scale.STATISTICS,
@@ -35,36 +35,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Scale:
-    """By a clock that ticks whenever it is read, and leaves its files in the folder."""
+def result(folder: Path) -> Scale:
+    """Measure by a clock that ticks at each reading, and leave the files in the folder."""
     return scale.measure_one(SIZE, folder, now=itertools.count(0.0).__next__)
 
 
 @pytest.fixture(scope="module")
-def run(found: Scale, folder: Path) -> RunRecord:
-    assert found.size == SIZE
+def run(result: Scale, folder: Path) -> RunRecord:
+    assert result.size == SIZE
     return store.read(folder / files.RUN_FILE)
 
 
 def in_order(records: Iterable[CellRecord]) -> list[CellRecord]:
-    """Records whose voided visits stand among the others, where a run file has them last."""
+    """Return the records with all visits in order; a run file has voided ones last."""
 
     def when(visit: Visit) -> tuple[int, int, int]:
         return visit.set_index, visit.wave_index, visit.round_index
 
-    return [replace(one, visits=tuple(sorted(one.visits, key=when))) for one in records]
+    return [replace(record, visits=tuple(sorted(record.visits, key=when))) for record in records]
 
 
-def test_every_stage_is_timed_by_the_clock(found: Scale) -> None:
-    assert tuple(found.stages_s) == STAGES
+def test_every_stage_is_timed_by_the_clock(result: Scale) -> None:
+    assert tuple(result.stages_s) == STAGES
     sets = 1 + max(visit.set_index for visit in synthetic_outcome().records()[0].visits)
-    often = {scale.KEEPING, scale.STOPPING}  # before the first set, and in each
-    assert found.stages_s == {stage: 1 + sets if stage in often else 1 for stage in STAGES}
+    repeated = {scale.APPLYING, scale.STOPPING}  # before the first set, and in each
+    assert result.stages_s == {stage: 1 + sets if stage in repeated else 1 for stage in STAGES}
 
 
 def synthetic_outcome() -> Outcome:
-    told = synthetic.sets(synthetic.plan_of(SIZE), SIZE.samples)
-    return Outcome.from_events(itertools.chain.from_iterable(told))
+    batches = synthetic.sets(synthetic.plan_of(SIZE), SIZE.samples)
+    return Outcome.from_events(itertools.chain.from_iterable(batches))
 
 
 def test_the_run_file_holds_the_whole_run(run: RunRecord) -> None:
@@ -75,32 +75,32 @@ def test_the_run_file_holds_the_whole_run(run: RunRecord) -> None:
     assert len(frame.samples(run)) == SIZE.samples
 
 
-def test_the_journal_holds_the_whole_run(found: Scale, folder: Path) -> None:
+def test_the_journal_holds_the_whole_run(result: Scale, folder: Path) -> None:
     path = folder / journal.FILE
-    told = Outcome.from_events(journal.read(path))
-    assert told.records() == synthetic_outcome().records()
-    assert found.journal_bytes == path.stat().st_size
+    outcome = Outcome.from_events(journal.read(path))
+    assert outcome.records() == synthetic_outcome().records()
+    assert result.journal_bytes == path.stat().st_size
 
 
-def test_pytest_benchmark_wrote_every_valid_sample(run: RunRecord, folder: Path) -> None:
+def test_pytest_benchmark_writes_every_valid_sample(run: RunRecord, folder: Path) -> None:
     benchmarks = json.loads((folder / "benchmark.json").read_text())["benchmarks"]
     assert {entry["param"]: entry["stats"]["data"] for entry in benchmarks} == {
         record.cell.id: list(record.host_s) for record in run.cells
     }
 
 
-def test_the_report_is_written(found: Scale, folder: Path) -> None:
-    assert found.run_file_bytes == (folder / files.RUN_FILE).stat().st_size
+def test_the_report_is_written(result: Scale, folder: Path) -> None:
+    assert result.run_file_bytes == (folder / files.RUN_FILE).stat().st_size
     assert len((folder / "samples.csv").read_text().splitlines()) == 1 + SIZE.samples
 
 
 def test_a_size_is_measured_in_a_process_of_its_own() -> None:
     size = Size(cells=4, groups=2, samples=100)
-    (found,) = scale.measure([size])
-    assert found.size == size
-    assert tuple(found.stages_s) == STAGES
-    assert min(found.stages_s.values()) > 0
-    assert found.peak_bytes > found.run_file_bytes + found.journal_bytes
+    (result,) = scale.measure([size])
+    assert result.size == size
+    assert tuple(result.stages_s) == STAGES
+    assert min(result.stages_s.values()) > 0
+    assert result.peak_bytes > result.run_file_bytes + result.journal_bytes
 
 
 def test_every_layout_ends_with_a_thousand_cells_and_a_million_samples() -> None:
@@ -111,7 +111,7 @@ def test_every_layout_ends_with_a_thousand_cells_and_a_million_samples() -> None
 
 
 def powers(exponent: float, *cells: int) -> list[Scale]:
-    """Sizes whose every stage takes as many seconds as there are cells, to a power."""
+    """Return sizes in which every stage takes cells ** exponent seconds."""
     return [
         Scale(
             size=Size(cells=count, groups=1, samples=1_000 * count),
@@ -126,13 +126,13 @@ def powers(exponent: float, *cells: int) -> list[Scale]:
 
 @pytest.mark.parametrize("exponent", [0, 0.5, 1, 2])
 @pytest.mark.parametrize("times", [2.0, 10.0, 1_000.0])
-def test_growth_is_ten_to_the_power(exponent: float, times: float) -> None:
-    grown = scale.growth(0.125, 0.125 * times**exponent, times)
-    assert grown == pytest.approx(10**exponent)
+def test_growth_of_a_power_law_is_ten_to_the_exponent(exponent: float, times: float) -> None:
+    growth = scale.growth(0.125, 0.125 * times**exponent, times)
+    assert growth == pytest.approx(10**exponent)
 
 
 @pytest.mark.parametrize("exponent", [1, 2])
-def test_growth_is_that_of_the_last_step(exponent: int) -> None:
+def test_growth_is_between_the_two_largest_sizes(exponent: int) -> None:
     first, *last = powers(exponent, 1, 100, 10_000)
     constant = replace(first, stages_s=dict.fromkeys(STAGES, 7.0))
     rows = scale.rows([constant, *last])
@@ -165,9 +165,9 @@ def test_the_table_has_a_column_for_each_size_and_a_row_for_each_number() -> Non
         (0.01, scale.ACCEPTED_BYTES + 1, False),
     ],
 )
-def test_seconds_and_two_gigabytes_are_accepted(
+def test_the_limits_of_time_and_memory_are_inclusive(
     slowest_s: float, peak_bytes: int, accepted: bool
 ) -> None:
-    (found,) = powers(0, 1)
-    stages_s = {**found.stages_s, scale.READING: slowest_s}
-    assert replace(found, stages_s=stages_s, peak_bytes=peak_bytes).is_accepted is accepted
+    (result,) = powers(0, 1)
+    stages_s = {**result.stages_s, scale.READING: slowest_s}
+    assert replace(result, stages_s=stages_s, peak_bytes=peak_bytes).is_accepted is accepted

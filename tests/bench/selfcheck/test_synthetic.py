@@ -11,17 +11,17 @@ from bench.records.outcome import Outcome
 from bench.selfcheck import synthetic
 from bench.selfcheck.synthetic import AT_ONCE, ITERATIONS, MODES, ROUNDS, Size
 
-# With its control more than AT_ONCE: a group that is measured in waves.
+# More than AT_ONCE cells in one group, which is therefore measured in waves.
 ONE_GROUP = Size(cells=2 * AT_ONCE, groups=1, samples=5_000)
 GROUPS = Size(cells=20, groups=5, samples=1_234)
 
 
-def told(size: Size) -> Sequence[Event]:
+def events_of(size: Size) -> Sequence[Event]:
     return list(chain.from_iterable(synthetic.sets(synthetic.plan_of(size), size.samples)))
 
 
 @pytest.mark.parametrize("size", [ONE_GROUP, GROUPS])
-def test_a_plan_has_the_cells_and_the_groups_that_were_asked_for(size: Size) -> None:
+def test_a_plan_has_the_requested_cells_and_groups(size: Size) -> None:
     plan = synthetic.plan_of(size)
     assert len(set(plan.cells)) == size.cells
     assert len(plan.groups) == size.groups
@@ -29,20 +29,20 @@ def test_a_plan_has_the_cells_and_the_groups_that_were_asked_for(size: Size) -> 
 
 
 @pytest.mark.parametrize(("cells", "groups"), [(9, 1), (20, 3), (2, 2)])
-def test_cells_that_make_no_groups_are_refused(cells: int, groups: int) -> None:
+def test_cells_that_do_not_divide_into_groups_are_refused(cells: int, groups: int) -> None:
     with pytest.raises(RequestError):
         synthetic.plan_of(Size(cells=cells, groups=groups, samples=1))
 
 
 @pytest.mark.parametrize("size", [ONE_GROUP, GROUPS])
-def test_there_are_just_as_many_samples_as_were_asked_for(size: Size) -> None:
-    visits = [event for event in told(size) if isinstance(event, events.Visited)]
+def test_a_run_has_the_requested_number_of_samples(size: Size) -> None:
+    visits = [event for event in events_of(size) if isinstance(event, events.Visited)]
     assert sum(len(visit.host_s) for visit in visits) == size.samples
     assert all(len(visit.host_s) == ITERATIONS for visit in visits[:-1])
 
 
-def test_the_same_size_is_told_the_same_again() -> None:
-    assert told(GROUPS) == told(GROUPS)
+def test_the_same_size_gives_the_same_events() -> None:
+    assert events_of(GROUPS) == events_of(GROUPS)
 
 
 def test_no_wave_has_more_workers_than_memory_holds() -> None:
@@ -55,15 +55,15 @@ def test_no_wave_has_more_workers_than_memory_holds() -> None:
     assert sorted(own, key=by_id) == sorted(set(plan.cells) - {reference}, key=by_id)
 
 
-def test_the_waves_that_are_told_are_those_that_were_planned() -> None:
-    outcome = Outcome.from_events(told(ONE_GROUP))
+def test_the_events_have_the_planned_waves() -> None:
+    outcome = Outcome.from_events(events_of(ONE_GROUP))
     assert {name: list(waves) for name, waves in outcome.waves.items()} == synthetic.waves_of(
         outcome.plan
     )
 
 
-def test_a_set_is_rounds_of_every_cell_the_reference_and_its_control_in_each_wave() -> None:
-    outcome = Outcome.from_events(told(ONE_GROUP))
+def test_a_set_visits_every_cell_and_the_reference_and_control_in_each_wave() -> None:
+    outcome = Outcome.from_events(events_of(ONE_GROUP))
     (waves,) = outcome.waves.values()
     visits = {
         record.cell: sum(visit.set_index == 0 for visit in record.visits)
@@ -71,12 +71,12 @@ def test_a_set_is_rounds_of_every_cell_the_reference_and_its_control_in_each_wav
     }
     (reference,), (control,) = outcome.plan.references.values(), outcome.plan.controls
     for cell in outcome.plan.cells:
-        rides_in = sum(cell in wave.cells for wave in waves)
-        assert visits[cell] == rides_in * ROUNDS
+        wave_count = sum(cell in wave.cells for wave in waves)
+        assert visits[cell] == wave_count * ROUNDS
     assert visits[control] == visits[reference] == len(waves) * ROUNDS
 
 
-def test_a_groups_modes_are_of_the_same_archs() -> None:
+def test_all_modes_have_the_same_archs() -> None:
     by_mode = {
         mode: [cell.arch for cell in synthetic.plan_of(GROUPS).cells if cell.mode == mode]
         for mode in MODES

@@ -1,4 +1,4 @@
-"""The study that stands in the repository, made again from its iterations by today's code."""
+"""The committed study, rendered again from its iterations by the present code."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from bench.sharpness import report
 PAGES = sorted((Path(__file__).resolve().parents[3] / "reports").glob(f"*/{report.FILE}"))
 
 
-def test_there_is_a_study() -> None:
+def test_the_repository_has_a_study() -> None:
     assert PAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)
-def test_the_page_is_what_the_iterations_give(page: Path) -> None:
+def test_the_committed_page_matches_the_iterations(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     machine, torch = text.splitlines()[2].rstrip(".").split(", PyTorch ")
     assert text == report.render(machine, torch, report.read(page.parent / report.RAW_FILE))

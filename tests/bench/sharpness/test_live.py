@@ -19,33 +19,33 @@ def _small_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "IMPORTS", ())
 
 
-def test_every_iteration_of_every_worker_is_a_row() -> None:
+def test_every_iteration_of_every_worker_is_recorded() -> None:
     cells = [live.cell(name, "eager") for name in (*NETS, NETS[0])]
-    about = {"experiment": "e", "arm": "a", "repetition": 0}
-    with live.workers(cells, servers=2) as found:
-        assert [(one.cell.arch, one.server, one.number) for one in found] == [
+    labels = {"experiment": "e", "arm": "a", "repetition": 0}
+    with live.workers(cells, servers=2) as workers:
+        assert [(worker.cell.arch, worker.server, worker.number) for worker in workers] == [
             (name, server, number)
             for server in range(2)
             for name, number in ((NETS[0], 0), (NETS[1], 0), (NETS[0], 1))
         ]
-        rows = list(live.rounds(found, AFTER_ONE, 0.2, random.Random(1), **about))
-        alone = list(live.alone(found, replace(LONG, timed=3), **about))
+        rows = list(live.rounds(workers, AFTER_ONE, 0.2, random.Random(1), **labels))
+        alone = list(live.alone(workers, replace(LONG, timed=3), **labels))
     first_round = [row for row in rows if row.round == 0]
     assert len(first_round) == 6 * 2
     assert {(row.server, row.network, row.worker) for row in first_round} == {
-        (one.server, one.cell.arch, one.number) for one in found
+        (worker.server, worker.cell.arch, worker.number) for worker in workers
     }
     assert sorted(row.place for row in first_round) == sorted([*range(6)] * 2)
     assert len(alone) == 6 * (LONG.raw + 3)
     assert all(row.seconds > 0 for row in (*rows, *alone))
 
 
-def test_the_workers_of_a_mode_may_be_neighbours() -> None:
+def test_workers_of_a_mode_can_be_visited_as_neighbours() -> None:
     cells = [live.cell(name, mode) for mode in ("eager", "channels_last") for name in NETS]
-    with live.workers(cells) as found:
-        beside = replace(AFTER_ONE, neighbours=True)
+    with live.workers(cells) as workers:
+        way = replace(AFTER_ONE, neighbours=True)
         rows = list(
-            live.rounds(found, beside, 0.5, random.Random(1), experiment="e", arm="a", repetition=0)
+            live.rounds(workers, way, 0.5, random.Random(1), experiment="e", arm="a", repetition=0)
         )
     for number in {row.round for row in rows}:
         of_round = [row for row in rows if row.round == number and row.iteration == 0]
@@ -53,16 +53,16 @@ def test_the_workers_of_a_mode_may_be_neighbours() -> None:
         assert modes in (sorted(modes), sorted(modes, reverse=True))
 
 
-def test_the_spin_count_is_what_workers_start_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_start_with_the_spin_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(live.SPIN, "7")
     for spin, expected in (("123", "123"), (None, None)):
-        with live.workers([live.cell(NETS[0], "eager")], spin=spin) as (found,):
-            about = found.process.request("describe", limit_s=60, device="cpu")
-        assert about["variables"].get(live.SPIN) == expected
+        with live.workers([live.cell(NETS[0], "eager")], spin=spin) as (worker,):
+            description = worker.process.request("describe", limit_s=60, device="cpu")
+        assert description["variables"].get(live.SPIN) == expected
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_each_experiment_takes_the_steps_that_it_says(
+def test_each_experiment_advances_as_often_as_steps_says(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[int] = []

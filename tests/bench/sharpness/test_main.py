@@ -17,32 +17,34 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "FAST", ("tests.bench.broken:prints",))
 
 
-def test_a_page_and_every_iteration_are_written(tmp_path: Path) -> None:
-    asked = ["--experiments=first", "--repetitions=1", "--seconds=1", f"--report-dir={tmp_path}"]
-    assert main.main(asked) == Exit.FINE
+def test_the_page_and_all_iterations_are_written(tmp_path: Path) -> None:
+    options = ["--experiments=first", "--repetitions=1", "--seconds=1", f"--report-dir={tmp_path}"]
+    assert main.main(options) == Exit.FINE
     first = report.read(tmp_path / report.RAW_FILE)
     assert set(first["experiment"]) == {"first"}
-    # Another experiment's rows are kept, its own are measured anew.
+    # Rows of other experiments are kept, and its own rows are replaced.
     earlier = first.assign(experiment="other")
     pd.concat([first, earlier]).to_csv(tmp_path / report.RAW_FILE, index=False)
-    assert main.main(asked) == Exit.FINE
+    assert main.main(options) == Exit.FINE
     again = report.read(tmp_path / report.RAW_FILE)
     assert set(again["experiment"]) == {"first", "other"}
-    kept = again[again["experiment"] == "other"]
-    assert kept["seconds"].to_list() == earlier["seconds"].to_list()
-    anew = again[again["experiment"] == "first"]
-    assert anew["seconds"].to_list() != first["seconds"].to_list()
-    assert (tmp_path / report.FILE).read_text().startswith("# What sharpens a ratio")
+    others = again[again["experiment"] == "other"]
+    assert others["seconds"].to_list() == earlier["seconds"].to_list()
+    replaced = again[again["experiment"] == "first"]
+    assert replaced["seconds"].to_list() != first["seconds"].to_list()
+    assert (tmp_path / report.FILE).read_text().startswith("# What makes a ratio precise")
 
 
-def test_an_unknown_experiment_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_experiment_is_refused_with_a_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main.main(["--experiments=spn"]) == Exit.WRONG_REQUEST
     assert "no experiment is called 'spn'" in capsys.readouterr().err
     assert EXPERIMENTS.keys() == {"spin", "first", "dropped", "processes"}
 
 
 @pytest.mark.parametrize("option", ["--repetitions=0", "--seconds=x"])
-def test_a_wrong_number_is_refused(option: str) -> None:
+def test_an_invalid_number_is_refused(option: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main([option])
     assert ended.value.code == Exit.WRONG_REQUEST

@@ -35,13 +35,13 @@ def frame(rows: Iterator[Iteration]) -> pd.DataFrame:
 
 
 def spin(noise: float, drift: float = 0.0) -> Iterator[Iteration]:
-    """Two workers a mode, each twice in 40 rounds; ``drift`` slows each round by more."""
-    drawn = random.Random(1)
+    """Yield 2 × 40 rounds of two workers per mode; ``drift`` slows down each round more."""
+    generator = random.Random(1)
     for _ in range(2):
         for number in range(ROUNDS):
             for mode in MODES:
                 for worker in range(2):
-                    slower = math.exp(drawn.gauss(0, noise) + drift * number)
+                    slower = math.exp(generator.gauss(0, noise) + drift * number)
                     seconds = LATENCY_S[mode] * slower
                     place = 2 * MODES.index(mode) + worker
                     yield replace(
@@ -49,45 +49,45 @@ def spin(noise: float, drift: float = 0.0) -> Iterator[Iteration]:
                     )
 
 
-def test_drift_cancels_and_noise_does_not() -> None:
-    (one,) = report._spin(frame(spin(noise=0.0, drift=0.01)))
-    assert one["se"] == one["same"] == pytest.approx(0.0, abs=1e-12)
-    assert one["compile"] == pytest.approx(math.log(0.01 / 0.04))
-    assert one["rounds"] == 2 * ROUNDS
+def test_drift_cancels_in_the_ratio() -> None:
+    (row,) = report._spin(frame(spin(noise=0.0, drift=0.01)))
+    assert row["se"] == row["same"] == pytest.approx(0.0, abs=1e-12)
+    assert row["compile"] == pytest.approx(math.log(0.01 / 0.04))
+    assert row["rounds"] == 2 * ROUNDS
 
 
-def test_stretches_of_a_single_round_stay_apart() -> None:
-    stretch = [replace(ROW, place=place, worker=place, seconds=0.1) for place in range(2)]
-    slower = [replace(row, seconds=0.2) for row in stretch]
-    assert len(report.by_round(frame(iter([*stretch, *slower])))) == 2
+def test_segments_of_a_single_round_are_kept_apart() -> None:
+    segment = [replace(ROW, place=place, worker=place, seconds=0.1) for place in range(2)]
+    slower = [replace(row, seconds=0.2) for row in segment]
+    assert len(report.by_round(frame(iter([*segment, *slower])))) == 2
 
 
-def test_the_error_is_that_of_a_median() -> None:
+def test_the_standard_error_is_that_of_a_median() -> None:
     noise = 0.05
-    (one,) = report._spin(frame(spin(noise=noise)))
+    (row,) = report._spin(frame(spin(noise=noise)))
     expected = math.sqrt(math.pi / 2) * math.sqrt(2) * noise / math.sqrt(2 * ROUNDS)
-    assert one["se"] == pytest.approx(expected, rel=0.35)
+    assert row["se"] == pytest.approx(expected, rel=0.35)
 
 
 def walk(step: float) -> Iterator[Iteration]:
-    """Six workers in random order, on a machine whose speed walks at random."""
-    drawn, slower = random.Random(1), 0.0
+    """Yield six workers in random order, on a machine whose speed is a random walk."""
+    generator, slower = random.Random(1), 0.0
     for number in range(400):
-        for place, worker in enumerate(drawn.sample(range(6), 6)):
-            slower += drawn.gauss(0, step)
+        for place, worker in enumerate(generator.sample(range(6), 6)):
+            slower += generator.gauss(0, step)
             seconds = 0.1 * math.exp(slower + worker)
             yield replace(ROW, round=number, place=place, worker=worker, seconds=seconds)
 
 
-def test_on_a_machine_that_drifts_the_scatter_grows_with_the_distance() -> None:
-    (found,) = report._distances(frame(walk(0.01)))
-    for apart in (1, 2, 3, 4, 5):
-        assert found[str(apart)] == pytest.approx(0.01 * math.sqrt(apart), rel=0.15)
+def test_scatter_grows_with_distance_on_a_machine_that_drifts() -> None:
+    (row,) = report._distances(frame(walk(0.01)))
+    for distance in (1, 2, 3, 4, 5):
+        assert row[str(distance)] == pytest.approx(0.01 * math.sqrt(distance), rel=0.15)
 
 
-def first(above: tuple[float, ...]) -> Iterator[Iteration]:
+def first(excess: tuple[float, ...]) -> Iterator[Iteration]:
     for number in range(8):
-        for iteration, share in enumerate((*above, 0.0, 0.0, 0.0, 0.0)):
+        for iteration, share in enumerate((*excess, 0.0, 0.0, 0.0, 0.0)):
             yield replace(
                 ROW,
                 experiment="first",
@@ -97,19 +97,19 @@ def first(above: tuple[float, ...]) -> Iterator[Iteration]:
             )
 
 
-def test_first_iterations_are_held_against_the_later_ones() -> None:
-    (found,) = report._first(frame(first((0.1, 0.02))))
-    assert (found["first"], found["second"]) == pytest.approx((0.1, 0.02))
-    assert found["latency_s"] == pytest.approx(0.02)
+def test_first_iterations_are_compared_with_the_later_ones() -> None:
+    (row,) = report._first(frame(first((0.1, 0.02))))
+    assert (row["first"], row["second"]) == pytest.approx((0.1, 0.02))
+    assert row["latency_s"] == pytest.approx(0.02)
 
 
 def dropped() -> Iterator[Iteration]:
-    """Two workers, noisier after a dropped iteration, which takes longer."""
-    drawn = random.Random(1)
+    """Yield two workers that are noisier after a dropped iteration, which takes longer."""
+    generator = random.Random(1)
     for way, noise in (("one", 0.02), ("second", 0.04)):
         for number in range(ROUNDS):
             for place, worker in enumerate((0, 1)):
-                seconds = 0.1 * math.exp(drawn.gauss(0, noise))
+                seconds = 0.1 * math.exp(generator.gauss(0, noise))
                 row = replace(ROW, experiment="dropped", way=way, round=number, place=place)
                 first = replace(row, worker=worker, seconds=seconds)
                 if way == "one":
@@ -119,7 +119,7 @@ def dropped() -> Iterator[Iteration]:
                     yield replace(first, iteration=1)
 
 
-def test_a_dropped_iteration_is_held_against_none() -> None:
+def test_visits_with_and_without_a_dropped_iteration_are_compared() -> None:
     one, second = report._dropped(frame(dropped()))
     assert (one["way"], second["way"]) == ("one", "second")
     assert one["rounds"] == second["rounds"] == ROUNDS
@@ -131,7 +131,7 @@ def test_a_dropped_iteration_is_held_against_none() -> None:
 
 
 def processes(*, within: float, servers: float) -> Iterator[Iteration]:
-    """Workers that differ by ``within``, and networks whose ratio does by ``servers``."""
+    """Yield workers that differ by ``within``; the networks' ratio differs by ``servers``."""
     for number in range(12):
         for server in range(2):
             for network in ("a", "b"):
@@ -151,15 +151,15 @@ def processes(*, within: float, servers: float) -> Iterator[Iteration]:
                     )
 
 
-def test_what_processes_and_servers_differ_by() -> None:
-    (found,) = report._processes(frame(processes(within=0.01, servers=0.03)))
-    assert found["within"] == found["expected"] == pytest.approx(0.01 / math.sqrt(2))
-    assert found["servers"] == pytest.approx(0.03 / math.sqrt(2))
+def test_the_spread_of_processes_and_servers_is_estimated() -> None:
+    (row,) = report._processes(frame(processes(within=0.01, servers=0.03)))
+    assert row["within"] == row["expected"] == pytest.approx(0.01 / math.sqrt(2))
+    assert row["servers"] == pytest.approx(0.03 / math.sqrt(2))
     (same,) = report._processes(frame(processes(within=0.01, servers=0.0)))
     assert same["servers"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_the_page_has_what_was_measured_and_no_more() -> None:
+def test_the_page_has_only_the_measured_experiments() -> None:
     page = report.render("AMD EPYC", "2.15.0", frame(first((0.1, 0.02))))
     assert "## The first iterations of a visit" in page
     row = next(line for line in page.splitlines() if line.startswith("| net "))
@@ -167,17 +167,17 @@ def test_the_page_has_what_was_measured_and_no_more() -> None:
     assert "## Processes" not in page
 
 
-def test_rows_survive(tmp_path: Path) -> None:
+def test_written_rows_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / report.RAW_FILE
-    kept = frame(spin(noise=0.01))
-    kept.to_csv(path, index=False, compression="gzip")
-    pd.testing.assert_frame_equal(report.read(path), kept)
+    rows = frame(spin(noise=0.01))
+    rows.to_csv(path, index=False, compression="gzip")
+    pd.testing.assert_frame_equal(report.read(path), rows)
     assert report.read(tmp_path / "none.csv.gz").empty
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
-def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_such_a_table_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / report.RAW_FILE
     pd.Series(content.splitlines()).to_csv(path, index=False, header=False, compression="gzip")
-    with pytest.raises(RequestError, match=r"sharpness\.csv\.gz is no study"):
+    with pytest.raises(RequestError, match=r"sharpness\.csv\.gz is not a table of this study"):
         report.read(path)

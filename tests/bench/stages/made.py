@@ -1,13 +1,13 @@
-"""Networks taken apart by hand, for the tests of what shows them."""
+"""Figures of networks written by hand, for tests of the code that shows them."""
 
 from dataclasses import replace
 
-from bench.stages.figures import Circumstances, Macs, Measured, SetFigures
+from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures
 from bench.stages.vocabulary import GOOGLENET, Key
 from tests.bench import runs
 
 WHOLE_S = (0.5, 0.75, 1.0)
-"""Of each set."""
+"""A forward pass in each set."""
 CONV_MACS, FC_MACS, OUTSIDE_MACS = 1000, 3000, 1000
 CIRCUMSTANCES = Circumstances(
     device_name="AMD EPYC", torch="2.15.0", measured_at="2026-11-27T06:00:00+00:00"
@@ -19,9 +19,9 @@ def set_of(whole_s: float, parts_s: dict[Key, float]) -> SetFigures:
     return SetFigures(whole_s=whole_s, hooks_s=HOOKS_S, pair_s=PAIR_S, parts_s=parts_s)
 
 
-def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> Measured:
-    """Two stages, one with two branches: half, and an eighth of each forward."""
-    return Measured(
+def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> NetworkFigures:
+    """Return two stages, half and an eighth of a forward pass; the first has two branches."""
+    return NetworkFigures(
         cell=replace(runs.EAGER, arch="small", batch_size=batch_size, device=device),
         circumstances=CIRCUMSTANCES,
         image_size=32,
@@ -49,14 +49,14 @@ def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> Measure
     )
 
 
-def googlenet(image_size: int = 224) -> Measured:
-    """Every stage with the parts of its table, each a thousandth of a second and a million MACs."""
+def googlenet(image_size: int = 224) -> NetworkFigures:
+    """Return every stage with its branches; each part takes 1 ms and has a million MACs."""
     keys = [
         (stage, branch)
         for stage, parts in GOOGLENET.items()
         for branch in dict.fromkeys(("", *parts))
     ]
-    return Measured(
+    return NetworkFigures(
         cell=runs.EAGER,
         circumstances=CIRCUMSTANCES,
         image_size=image_size,

@@ -1,4 +1,4 @@
-"""Networks whose insides are known, for ``tests.bench.stages.nets:NAME``."""
+"""Networks with known stages, for ``tests.bench.stages.nets:NAME``."""
 
 import time
 
@@ -10,7 +10,7 @@ SLEEP_S = 0.05
 
 
 class Sleeps(nn.Module):
-    """Does nothing, for a while."""
+    """A module that sleeps and returns its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         time.sleep(SLEEP_S)
@@ -18,7 +18,7 @@ class Sleeps(nn.Module):
 
 
 class Net(nn.Module):
-    """A convolution, a part of its own, and a classifier; flattening is in none of them."""
+    """A convolution, the module ``middle`` and a classifier; the mean is in none of them."""
 
     def __init__(self, middle: nn.Module) -> None:
         super().__init__()
@@ -48,9 +48,9 @@ def sleeps() -> nn.Module:
 
 
 class _Rewritten(Net):
-    """A network that calls its convolution in its first call only, which is the one counted.
+    """A network that calls its convolution only in its first call, which is the counted one.
 
-    So does one that a mode rewrites: it is counted as it was.
+    A network that a mode rewrites does the same: it is counted before the rewrite.
     """
 
     called = False
@@ -69,7 +69,7 @@ def rewritten() -> nn.Module:
 
 
 class _Uncalled(Net):
-    """A network with a child that nobody calls."""
+    """A network with a child that is never called."""
 
     def __init__(self) -> None:
         super().__init__(nn.ReLU())

@@ -30,8 +30,10 @@ def spawner() -> Launcher:
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(measure, "ROUNDS", 2)
     yield
-    left = [process for process in psutil.Process().children() if "stages" in _command(process)]
-    assert left == []
+    remaining = [
+        process for process in psutil.Process().children() if "stages" in _command(process)
+    ]
+    assert remaining == []
 
 
 def _command(process: psutil.Process) -> str:
@@ -45,41 +47,41 @@ def cells(*factories: str) -> tuple[Cell, ...]:
     return tuple(replace(runs.EAGER, arch=f"tests.bench.{factory}") for factory in factories)
 
 
-def request(of: Sequence[Cell], *, sets: int = SETS) -> Request:
-    return Request(cells=tuple(of), image_size=SIZE, sets=sets, seed=0)
+def request(cells: Sequence[Cell], *, sets: int = SETS) -> Request:
+    return Request(cells=tuple(cells), image_size=SIZE, sets=sets, seed=0)
 
 
-def test_networks_are_taken_apart_in_sets_of_fresh_workers(spawner: Launcher) -> None:
-    asked = request(cells("stages.nets:plain", "stages.nets:sleeps"))
-    plain, sleeps = measure.measure(asked, spawner, Quiet(), Watcher())
-    assert (plain.cell, sleeps.cell) == asked.cells
-    for found in (plain, sleeps):
-        assert found.image_size == SIZE
-        assert found.circumstances.torch.startswith(version("torch"))
-        assert found.circumstances.device_name == cpu.describe()["cpu"]
-        age = datetime.now(UTC) - datetime.fromisoformat(found.circumstances.measured_at)
+def test_networks_are_measured_in_sets_of_fresh_workers(spawner: Launcher) -> None:
+    to_measure = request(cells("stages.nets:plain", "stages.nets:sleeps"))
+    plain, sleeps = measure.measure(to_measure, spawner, Quiet(), Watcher())
+    assert (plain.cell, sleeps.cell) == to_measure.cells
+    for network in (plain, sleeps):
+        assert network.image_size == SIZE
+        assert network.circumstances.torch.startswith(version("torch"))
+        assert network.circumstances.device_name == cpu.describe()["cpu"]
+        age = datetime.now(UTC) - datetime.fromisoformat(network.circumstances.measured_at)
         assert timedelta(0) < age < timedelta(minutes=10)
-        assert found.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
-        assert len(found.sets) == SETS
-        for one in found.sets:
-            assert list(one.parts_s) == [("conv", ""), ("middle", ""), ("fc", "")]
-            assert one.pair_s > 0
-    for one in sleeps.sets:
-        assert one.parts_s["middle", ""] >= nets.SLEEP_S
-        assert one.parts_s["middle", ""] > one.whole_s / 2
+        assert network.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
+        assert len(network.sets) == SETS
+        for of_set in network.sets:
+            assert list(of_set.parts_s) == [("conv", ""), ("middle", ""), ("fc", "")]
+            assert of_set.pair_s > 0
+    for of_set in sleeps.sets:
+        assert of_set.parts_s["middle", ""] >= nets.SLEEP_S
+        assert of_set.parts_s["middle", ""] > of_set.whole_s / 2
 
 
-def test_a_stage_that_is_counted_and_not_called_is_named(spawner: Launcher) -> None:
-    asked = request(cells("stages.nets:rewritten"), sets=1)
+def test_error_names_a_stage_that_is_counted_but_not_called(spawner: Launcher) -> None:
+    to_measure = request(cells("stages.nets:rewritten"), sets=1)
     with pytest.raises(RequestError, match=r"nets:rewritten in eager does not call conv as a mod"):
-        measure.measure(asked, spawner, Quiet(), Watcher())
+        measure.measure(to_measure, spawner, Quiet(), Watcher())
 
 
-def test_a_child_that_nobody_calls_is_no_stage(spawner: Launcher) -> None:
-    asked = request(cells("stages.nets:uncalled"), sets=1)
-    (found,) = measure.measure(asked, spawner, Quiet(), Watcher())
-    assert found.macs.parts["aside", ""] == 0
-    assert ("aside", "") not in found.sets[0].parts_s
+def test_child_that_is_never_called_is_not_a_stage(spawner: Launcher) -> None:
+    to_measure = request(cells("stages.nets:uncalled"), sets=1)
+    (network,) = measure.measure(to_measure, spawner, Quiet(), Watcher())
+    assert network.macs.parts["aside", ""] == 0
+    assert ("aside", "") not in network.sets[0].parts_s
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,16 @@ def test_a_child_that_nobody_calls_is_no_stage(spawner: Launcher) -> None:
         ("broken:raises_when_built", "RuntimeError: no such weights"),
     ],
 )
-def test_a_network_that_fails_is_told_with_its_reason(
+def test_error_contains_the_failed_network_and_the_reason(
     spawner: Launcher, factory: str, part: str
 ) -> None:
     with pytest.raises(RequestError, match=rf"tests\.bench\.{factory}.*{part}"):
         measure.measure(request(cells(factory)), spawner, Quiet(), Watcher())
 
 
-def test_load_of_others_is_told(spawner: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_of_other_processes_is_noted(
+    spawner: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(measure, "foreign_cpus", lambda _before, _after: 0.5)
     watcher = Watcher()
     measure.measure(request(cells("stages.nets:plain"), sets=1), spawner, Quiet(), watcher)

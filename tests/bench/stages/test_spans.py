@@ -12,7 +12,7 @@ X = torch.zeros(1)
 
 
 class FakeTime:
-    """A clock that stands still but for what a module takes."""
+    """A clock that advances only while a ``Takes`` module runs."""
 
     def __init__(self) -> None:
         self.now_s = 1024.0
@@ -22,7 +22,7 @@ class FakeTime:
 
 
 class Takes(nn.Module):
-    """A module that takes so many seconds of a fake clock, and then runs another."""
+    """A module that advances a fake clock by some seconds, then runs another module."""
 
     def __init__(self, clock: FakeTime, seconds: float, then: nn.Module | None = None) -> None:
         super().__init__()
@@ -52,23 +52,23 @@ def model(clock: FakeTime) -> nn.Sequential:
     return nn.Sequential(Takes(clock, 0.5), Takes(clock, 2.0), Takes(clock, 0.125))
 
 
-def test_each_part_takes_what_its_module_does(model: nn.Sequential, clock: FakeTime) -> None:
+def test_part_has_the_time_of_its_module(model: nn.Sequential, clock: FakeTime) -> None:
     parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "2")]
     with spans.hooked(model, parts, clock.now) as seconds:
         model(X)
     assert seconds == {("0", ""): 0.5, ("2", ""): 0.125}
 
 
-def test_a_part_of_several_modules_takes_what_lies_between_them(
+def test_part_of_several_modules_includes_the_time_between_them(
     model: nn.Sequential, clock: FakeTime
 ) -> None:
-    part = StagePart(stage="all", branch="of them", modules=("0", "2"))
+    part = StagePart(stage="all", branch="three", modules=("0", "2"))
     with spans.hooked(model, [part], clock.now) as seconds:
         model(X)
-    assert seconds == {("all", "of them"): 0.5 + 2.0 + 0.125}
+    assert seconds == {("all", "three"): 0.5 + 2.0 + 0.125}
 
 
-def test_a_part_that_is_called_twice_takes_both(clock: FakeTime) -> None:
+def test_part_that_is_called_twice_has_the_time_of_both_calls(clock: FakeTime) -> None:
     shared = Takes(clock, 0.25)
     model = nn.Sequential(shared, Takes(clock, 4.0), shared)
     with spans.hooked(model, [StagePart(stage="shared", modules=("0",))], clock.now) as seconds:
@@ -76,7 +76,7 @@ def test_a_part_that_is_called_twice_takes_both(clock: FakeTime) -> None:
     assert seconds == {("shared", ""): 0.5}
 
 
-def test_what_runs_inside_another_part_counts_for_that_one(clock: FakeTime) -> None:
+def test_part_inside_another_part_counts_for_the_outer_part(clock: FakeTime) -> None:
     inner = Takes(clock, 0.25)
     model = nn.Sequential(Takes(clock, 1.0, then=inner), inner)
     parts = [StagePart(stage=name, modules=(name,)) for name in ("0", "0.then")]
@@ -85,7 +85,7 @@ def test_what_runs_inside_another_part_counts_for_that_one(clock: FakeTime) -> N
     assert seconds == {("0", ""): 1.25, ("0.then", ""): 0.25}
 
 
-def test_what_is_not_called_is_not_there(clock: FakeTime) -> None:
+def test_part_that_is_not_called_has_no_entry(clock: FakeTime) -> None:
     model = Takes(clock, 0.5)
     model.register_module("aside", Takes(clock, 8.0))
     with spans.hooked(model, [StagePart(stage="aside", modules=("aside",))], clock.now) as seconds:
@@ -98,7 +98,7 @@ def _raises(_: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("forward", [None, _raises])
-def test_no_hook_is_left_behind(
+def test_hooks_are_removed(
     model: nn.Sequential, clock: FakeTime, forward: Callable[[Tensor], Tensor] | None
 ) -> None:
     if forward:
@@ -113,7 +113,7 @@ def test_no_hook_is_left_behind(
     assert hooks(model) == 0
 
 
-def test_hooks_change_no_output(clock: FakeTime) -> None:
+def test_hooks_do_not_change_the_output(clock: FakeTime) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     x = torch.ones(2, 3)
     expected = model(x)
@@ -122,20 +122,20 @@ def test_hooks_change_no_output(clock: FakeTime) -> None:
         assert torch.equal(model(x), expected)
 
 
-def test_a_pair_of_hooks_on_nothing_shows_what_the_clock_does() -> None:
-    assert spans.pairs_on_nothing(FakeTime().now) == [0.0] * spans.PAIRS
-    assert all(spent > 0 for spent in spans.pairs_on_nothing(time.perf_counter))
+def test_hook_overhead_is_measured_by_the_given_clock() -> None:
+    assert spans.hook_overheads_s(FakeTime().now) == [0.0] * spans.PAIRS
+    assert all(seconds > 0 for seconds in spans.hook_overheads_s(time.perf_counter))
 
 
-def test_on_a_cpu_the_clock_is_the_hosts() -> None:
+def test_clock_on_a_cpu_is_that_of_the_host() -> None:
     assert spans.instant(torch.device("cpu")) is time.perf_counter
 
 
-def test_on_cuda_it_waits_for_the_device_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[torch.device] = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+def test_clock_on_cuda_waits_for_the_device_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    synchronised: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronised.append)
     device = torch.device("cuda:1")
     now = spans.instant(device)
-    assert waited == []
+    assert synchronised == []
     assert now() <= time.perf_counter()
-    assert waited == [device]
+    assert synchronised == [device]

@@ -21,14 +21,14 @@ print(table.render("markdown", store.read(Path(sys.argv[1]))))
 """
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_rows_are_read_back(tmp_path: Path) -> None:
     rows = table.frame([made.small(), made.googlenet()])
     path = store.write(rows, tmp_path / "reports")
     assert path == tmp_path / "reports" / "stages.csv"
     pd.testing.assert_frame_equal(store.read(path), rows, check_dtype=False)
 
 
-def test_a_file_from_before_circumstances_were_told_is_read(tmp_path: Path) -> None:
+def test_older_file_without_circumstances_is_read(tmp_path: Path) -> None:
     path = store.write(table.frame([made.small()]), tmp_path)
     old = pd.read_csv(path).drop(columns=list(store.CIRCUMSTANCES))
     old.to_csv(path, index=False)
@@ -36,19 +36,19 @@ def test_a_file_from_before_circumstances_were_told_is_read(tmp_path: Path) -> N
     assert "32×32, 3 sets\n" in table.render("rich", store.read(path))
 
 
-def test_a_file_that_is_there_is_replaced_whole(tmp_path: Path) -> None:
+def test_existing_file_is_replaced_completely(tmp_path: Path) -> None:
     store.write(table.frame([made.googlenet()]), tmp_path)
     path = store.write(table.frame([made.small()]), tmp_path)
     assert set(store.read(path)["arch"]) == {"small"}
-    assert [found.name for found in tmp_path.iterdir()] == [store.FILE]
+    assert [file.name for file in tmp_path.iterdir()] == [store.FILE]
 
 
-def test_no_cell_is_a_spreadsheets_formula(tmp_path: Path) -> None:
+def test_no_value_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> None:
     rows = table.frame([made.small()]).assign(arch="=1+1")
     assert "\n'=1+1," in store.write(rows, tmp_path).read_text()
 
 
-def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_figure_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
     rows = table.frame([made.small()]).assign(latency_s="quick")
     path = store.write(rows, tmp_path)
     with pytest.raises(RequestError, match=r"cannot read .*stages\.csv: .*quick"):
@@ -60,10 +60,12 @@ def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
     [
         (None, "No such file"),
         ("", "cannot read"),
-        ("arch,mode\ngooglenet,eager\n", "its columns are arch, mode where arch, mode, dtype"),
+        ("arch,mode\ngooglenet,eager\n", "its columns are arch, mode, but arch, mode, dtype"),
     ],
 )
-def test_another_file_is_refused(tmp_path: Path, content: str | None, part: str) -> None:
+def test_file_that_is_not_a_table_of_stages_is_refused(
+    tmp_path: Path, content: str | None, part: str
+) -> None:
     path = tmp_path / "other.csv"
     if content is not None:
         path.write_text(content)
@@ -71,7 +73,7 @@ def test_another_file_is_refused(tmp_path: Path, content: str | None, part: str)
         store.read(path)
 
 
-def test_it_is_read_and_shown_without_torch(tmp_path: Path) -> None:
+def test_file_is_read_and_shown_without_torch(tmp_path: Path) -> None:
     path = store.write(table.frame([made.small()]), tmp_path)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", MAIN, str(path)],

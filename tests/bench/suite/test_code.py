@@ -18,7 +18,7 @@ FILES = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Somebody's networks, where workers find them."""
+    """A folder with a user's networks, on the workers' search path."""
     for name, content in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest(*archs: str) -> str:
-    return code.here(plan(*map(registered, archs))).digest
+    return code.current(plan(*map(registered, archs))).digest
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def digest(*archs: str) -> str:
         ("torchvision:resnet18", "flat_nets.py", False),
     ],
 )
-def test_a_factory_s_module_and_what_lies_beside_it_is_the_code_of_a_run(
+def test_the_digest_covers_a_factory_s_module_and_the_files_beside_it(
     folder: Path, arch: str, changed: str, is_other: bool
 ) -> None:
     before = digest("googlenet", arch)
@@ -54,23 +54,25 @@ def test_a_factory_s_module_and_what_lies_beside_it_is_the_code_of_a_run(
     assert not {"flat_nets", "packed_nets"} & sys.modules.keys()
 
 
-@pytest.mark.parametrize("name", code.OURS)
-def test_our_own_is_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", code.PACKAGES)
+def test_the_digest_covers_the_project_s_own_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(code, "ROOT", tmp_path)
     source = tmp_path / name / "deeper" / "source.py"
     source.parent.mkdir(parents=True)
     source.write_text("1")
-    before = code.here(plan(registered("googlenet")))
-    assert before.commit is None  # no checkout
+    before = code.current(plan(registered("googlenet")))
+    assert before.commit is None  # tmp_path is no checkout
     source.write_text("2")
     assert digest("googlenet") != before.digest
 
 
 @pytest.mark.parametrize("arch", ["no_such_module:net", ".relative:net"])
-def test_a_module_that_is_not_there_is_for_a_worker_to_refuse(arch: str) -> None:
+def test_a_missing_module_is_ignored_because_a_worker_reports_it(arch: str) -> None:
     assert digest(arch) == digest("googlenet")
 
 
-def test_the_commit_is_told() -> None:
-    found = code.here(plan(cell("works"))).commit
-    assert found is None or len(found) == 40
+def test_the_commit_is_recorded() -> None:
+    commit = code.current(plan(cell("works"))).commit
+    assert commit is None or len(commit) == 40

@@ -1,4 +1,4 @@
-"""The suite as its users run it: ``pytest bench/suite`` in a process of its own."""
+"""End-to-end tests: ``pytest bench/suite`` in its own process, as users run it."""
 
 import json
 import os
@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 
 from bench.records import journal, store
-from bench.signals import listen
+from bench.signals import restore_interrupts
 from bench.suite.measurement import CODE_CHANGED
 
 ROOT = Path(__file__).resolve().parents[3]
 WORKS = "tests.bench.broken:works"
-SLOW = "tests.bench.broken:slow"  # so that rounds take longer than others' CPU time is counted by
+# Its rounds are longer than the resolution at which other processes' CPU time is counted.
+SLOW = "tests.bench.broken:slow"
 BROKEN = "tests.bench.broken:raises_when_warmed_up"
 
 
 def command(*options: str) -> list[str]:
-    """Nothing is voided, however busy the machine that tests run on."""
+    """Return the suite's command, which voids no round even if the test machine is busy."""
     always = ("-p", "no:cacheprovider", "--foreign-cpus=100", "--precision=1", "--no-ceiling")
     return [sys.executable, "-m", "pytest", "bench/suite", *always, *options]
 
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(folder: Path) -> subprocess.CompletedProcess[str]:
-    """A run of a network that works, in two modes, and one that does not."""
+    """Run one network that works, in two modes, and one that fails."""
     return run(
         f"--archs={WORKS},{BROKEN}",
         "--modes=eager,channels_last",
@@ -53,7 +54,7 @@ def finished(folder: Path) -> subprocess.CompletedProcess[str]:
         "--rounds=3",
         "--seed=1",
         f"--report-dir={folder}",
-        f"--benchmark-json={folder / 'theirs.json'}",
+        f"--benchmark-json={folder / 'pytest_benchmark.json'}",
         f"--junitxml={folder / 'junit.xml'}",
         "-k",
         "eager or works",
@@ -64,7 +65,7 @@ def ids(entries: Iterable[dict[str, object]]) -> list[object]:
     return [entry["param"] for entry in entries]
 
 
-def test_a_failed_cell_fails_its_item_and_no_other(
+def test_a_failed_cell_fails_only_its_own_item(
     finished: subprocess.CompletedProcess[str],
 ) -> None:
     assert finished.returncode == 1, finished.stdout + finished.stderr
@@ -95,16 +96,16 @@ def test_every_report_is_written(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("finished")
-def test_the_run_file_is_what_pytest_benchmark_writes_itself(folder: Path) -> None:
-    ours = json.loads((folder / "run.json").read_text())
-    theirs = json.loads((folder / "theirs.json").read_text())
-    assert ids(ours["benchmarks"]) == ids(theirs["benchmarks"])
-    assert len(ours["benchmarks"]) == 2
-    for own, other in zip(ours["benchmarks"], theirs["benchmarks"], strict=True):
-        assert own["stats"] == other["stats"]
-        assert own["extra_info"] == other["extra_info"]
-        assert {own[name] == other[name] for name in ("name", "fullname", "group")} == {True}
-    assert set(ours) == set(theirs)
+def test_the_run_file_matches_the_file_of_pytest_benchmark(folder: Path) -> None:
+    run_file = json.loads((folder / "run.json").read_text())
+    expected_file = json.loads((folder / "pytest_benchmark.json").read_text())
+    assert ids(run_file["benchmarks"]) == ids(expected_file["benchmarks"])
+    assert len(run_file["benchmarks"]) == 2
+    for entry, expected in zip(run_file["benchmarks"], expected_file["benchmarks"], strict=True):
+        assert entry["stats"] == expected["stats"]
+        assert entry["extra_info"] == expected["extra_info"]
+        assert {entry[name] == expected[name] for name in ("name", "fullname", "group")} == {True}
+    assert set(run_file) == set(expected_file)
 
 
 @pytest.mark.usefixtures("finished")
@@ -120,25 +121,25 @@ def test_pytest_benchmark_compares_run_files(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("finished")
-def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
-    found = store.read(folder / "run.json")
-    assert found.status == "complete"
-    assert found.plan["seed"] == 1
-    assert found.plan["image_size"] == 96
-    # tests/bench/broken.py: a 3×3 convolution 3 → 8 with stride 8, and a classifier of 1000.
-    assert found.cells[0].cost["macs_per_image"] == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
+def test_the_run_file_has_the_complete_run(folder: Path) -> None:
+    run_record = store.read(folder / "run.json")
+    assert run_record.status == "complete"
+    assert run_record.plan["seed"] == 1
+    assert run_record.plan["image_size"] == 96
+    # tests/bench/broken.py: a 3×3 convolution 3 → 8 with stride 8, and 1000 classes.
+    assert run_record.cells[0].cost["macs_per_image"] == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
     assert "| image\\_size" in (folder / "report.md").read_text()
-    assert found.plan["reference_arch"] == "torchvision"
-    # Torchvision's network is not among them: the first cell is what others are compared with.
-    assert [record.cell.id for record in found.controls] == [
+    assert run_record.plan["reference_arch"] == "torchvision"
+    # torchvision's network is not selected, so the first cell is the reference.
+    assert [record.cell.id for record in run_record.controls] == [
         f"{WORKS}/eager/fp32/b2/infer/cpu/control"
     ]
-    assert {(r.set_index, r.round_index) for r in found.rounds} == {
+    assert {(r.set_index, r.round_index) for r in run_record.rounds} == {
         (s, r) for s in range(2) for r in range(3)
     }
-    assert [len(record.setups) for record in found.cells] == [2, 2, 1]
-    assert found.cells[2].failure is not None
-    assert found.environment["variables"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    assert [len(record.setups) for record in run_record.cells] == [2, 2, 1]
+    assert run_record.cells[2].failure is not None
+    assert run_record.environment["variables"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
 
 
 @pytest.mark.parametrize(
@@ -147,11 +148,11 @@ def test_the_run_file_tells_the_whole_run(folder: Path) -> None:
         (["--archs", "googlnet"], "no arch is called 'googlnet'; did you mean 'googlenet'?"),
         (["--modes", "compile+eager+x"], "no mode token is called 'x'"),
         (["--batch-sizes", "0"], "at least one image, not 0"),
-        (["--delta", "0.1"], "--delta is a gate's: name what to judge against with --base"),
-        (["--most-sets", "9"], "--most-sets is a gate's"),
+        (["--delta", "0.1"], "--delta applies only to a gate: name the base with --base"),
+        (["--most-sets", "9"], "--most-sets applies only to a gate"),
     ],
 )
-def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str) -> None:
+def test_an_invalid_request_exits_with_a_one_line_message(options: list[str], words: str) -> None:
     refused = run(*options)
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
     assert words in refused.stderr
@@ -160,7 +161,7 @@ def test_a_wrong_request_is_refused_in_a_sentence(options: list[str], words: str
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "report.md"), (["--base=HEAD"], "gate.md")])
-def test_a_folder_with_files_of_one_s_own_is_refused(
+def test_a_report_folder_with_the_user_s_own_files_is_refused(
     tmp_path: Path, options: list[str], name: str
 ) -> None:
     (tmp_path / name).write_text("mine\n")
@@ -173,36 +174,38 @@ def test_a_folder_with_files_of_one_s_own_is_refused(
         timeout=300,
     )
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
-    assert f"and {name}, which a run would replace or remove" in refused.stderr
+    assert f"contains {name}, which a run would replace or remove" in refused.stderr
     assert contents(tmp_path) == {name: b"mine\n"}
 
 
-def test_nothing_to_measure_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_selection_without_cells_exits_with_a_message(tmp_path: Path) -> None:
     refused = run("--profile=quick", f"--report-dir={tmp_path / 'report'}", "-k", "nosuch")
     assert refused.returncode == 2
-    said = (
-        "none of the 6 cells is selected; their ids are such as googlenet/eager/fp32/b1/infer/cpu"
+    message = (
+        "none of the 6 cells is selected; cell ids look like googlenet/eager/fp32/b1/infer/cpu"
     )
-    assert said in refused.stdout
+    assert message in refused.stdout
     assert "Traceback" not in refused.stderr + refused.stdout
     assert not (tmp_path / "report").exists()
 
 
-def test_a_missing_cuda_device_is_refused_in_a_sentence() -> None:
+def test_a_missing_cuda_device_exits_with_a_message() -> None:
     from bench.machine import driver
 
     if driver.devices():
-        pytest.skip("there is a CUDA device here")
+        pytest.skip("this machine has a CUDA device")
     refused = run("--device", "cuda")
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
     assert "--device cpu needs none" in refused.stderr
 
 
-def test_an_interpreter_that_cannot_be_run_is_a_sentence(tmp_path: Path) -> None:
-    nobody = tmp_path / "python"
-    nobody.write_text("")
+def test_an_interpreter_that_cannot_run_gives_a_message(tmp_path: Path) -> None:
+    not_executable = tmp_path / "python"
+    not_executable.write_text("")
     _, _, *arguments = command(f"--archs={WORKS}", f"--report-dir={tmp_path / 'report'}")
-    program = f"import sys, pytest; sys.executable = {str(nobody)!r}; sys.exit(pytest.main({{}}))"
+    program = (
+        f"import sys, pytest; sys.executable = {str(not_executable)!r}; sys.exit(pytest.main({{}}))"
+    )
     refused = subprocess.run(
         [sys.executable, "-c", program.format(arguments[1:])],
         cwd=ROOT,
@@ -212,20 +215,20 @@ def test_an_interpreter_that_cannot_be_run_is_a_sentence(tmp_path: Path) -> None
         timeout=300,
     )
     assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert f"cannot run {nobody} as an interpreter: Permission denied" in refused.stdout
+    assert f"cannot run {not_executable} as an interpreter: Permission denied" in refused.stdout
     assert "Traceback" not in refused.stdout + refused.stderr
 
 
-def test_what_only_a_worker_can_refuse_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_request_that_only_a_worker_can_refuse_exits_with_a_message(tmp_path: Path) -> None:
     refused = run("--archs=tests.bench.broken:nothing", f"--report-dir={tmp_path}")
     assert refused.returncode == 2
-    assert "cannot take 'nothing' from 'tests.bench.broken'" in refused.stdout
+    assert "cannot import 'nothing' from 'tests.bench.broken'" in refused.stdout
     assert "Traceback" not in refused.stderr + refused.stdout
     assert list(tmp_path.iterdir()) == []
 
 
 def started(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    """A run of a network that works, in a process group of its own, as a terminal's is."""
+    """Start a run of a network that works, in its own process group, as from a terminal."""
     return subprocess.Popen(
         command(f"--archs={WORKS}", "--modes=eager", f"--report-dir={folder}", *options),
         cwd=ROOT,
@@ -233,67 +236,65 @@ def started(folder: Path, *options: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
-        preexec_fn=listen,
+        preexec_fn=restore_interrupts,
     )
 
 
 def await_line(process: "subprocess.Popen[str]", words: str) -> None:
-    """Read what it says until these words."""
+    """Read the process's stderr up to a line with these words."""
     assert process.stderr is not None
     for line in process.stderr:
         if words in line:
             return
-    raise AssertionError(f"it ended without {words!r}")
+    raise AssertionError(f"the process ended without {words!r}")
 
 
 @pytest.mark.parametrize("times", [1, 8])
-def test_ctrl_c_writes_what_was_measured_however_often_it_is_pressed(
-    tmp_path: Path, times: int
-) -> None:
+def test_ctrl_c_writes_the_reports_even_if_pressed_repeatedly(tmp_path: Path, times: int) -> None:
     process = started(tmp_path, "--rounds=1000000")
     await_line(process, "measuring (")
-    kept = tmp_path / journal.FILE
-    while kept.read_text().count("Visited") < 20:
-        assert process.poll() is None, "it ended by itself"
+    journal_path = tmp_path / journal.FILE
+    while journal_path.read_text().count("Visited") < 20:
+        assert process.poll() is None, "the process ended before it was interrupted"
         time.sleep(0.05)
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    output, said = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
-    assert said.count("what was measured is being written") == 1
-    found = store.read(tmp_path / "run.json")
-    assert found.status == "interrupted"
-    assert found.cells[0].visits
+    assert stderr.count("stopping and writing the results") == 1
+    run_record = store.read(tmp_path / "run.json")
+    assert run_record.status == "interrupted"
+    assert run_record.cells[0].visits
     assert "**Partial:** the run was interrupted" in (tmp_path / "report.md").read_text()
-    assert "Partial" in output
-    assert "KeyboardInterrupt" not in output + said
-    assert kept.exists()
+    assert "Partial" in stdout
+    assert "KeyboardInterrupt" not in stdout + stderr
+    assert journal_path.exists()
 
 
-def test_ctrl_c_while_files_are_written_changes_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_is_ignored_while_files_are_written(tmp_path: Path) -> None:
     process = started(tmp_path, "--sets=1", "--rounds=1", "--batch-sizes=2")
-    await_line(process, "writing what was measured")
+    await_line(process, "writing the results")
     while process.poll() is None and not (tmp_path / "report.html").exists():
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, stdout
     assert store.read(tmp_path / "run.json").status == "complete"
-    assert "1 passed" in output
-    assert {"report.md", "report.html", "samples.csv"} < {one.name for one in tmp_path.iterdir()}
+    assert "1 passed" in stdout
+    assert {"report.md", "report.html", "samples.csv"} < {path.name for path in tmp_path.iterdir()}
     assert not (tmp_path / journal.FILE).exists()
 
 
-def test_ctrl_c_before_there_is_a_figure_ends_in_a_sentence(tmp_path: Path) -> None:
+def test_ctrl_c_before_the_first_figure_exits_with_a_message(tmp_path: Path) -> None:
     process = started(tmp_path)
     await_line(process, "importing torch")
     process.send_signal(signal.SIGINT)
-    output, said = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
-    assert "interrupted, before there was anything to show" in output
-    assert "KeyboardInterrupt" not in output + said
-    assert "Traceback" not in output + said
+    assert "interrupted before any result was available" in stdout
+    assert "KeyboardInterrupt" not in stdout + stderr
+    assert "Traceback" not in stdout + stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -301,8 +302,8 @@ def test_ctrl_c_before_there_is_a_figure_ends_in_a_sentence(tmp_path: Path) -> N
 def earlier(
     finished: subprocess.CompletedProcess[str], folder: Path, tmp_path: Path
 ) -> dict[str, bytes]:
-    """An earlier run's reports, in the folder of the next."""
-    del finished  # its files
+    """Copy an earlier run's reports to the folder of the next run; return their contents."""
+    del finished  # only its files are needed
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return contents(tmp_path)
 
@@ -317,32 +318,32 @@ def test_a_run_without_time_is_inconclusive_and_leaves_earlier_reports(
 ) -> None:
     done = run(f"--archs={WORKS}", "--budget=0.001", f"--report-dir={tmp_path}")
     assert done.returncode == 3, done.stdout + done.stderr
-    said = "Inconclusive: no cell has a figure: the run was over budget; reports of"
-    assert f"{said} {tmp_path} are as they were." in done.stdout
+    message = "Inconclusive: no cell has a figure: the run was over budget; the reports in"
+    assert f"{message} {tmp_path} are unchanged." in done.stdout
     assert contents(tmp_path) == earlier
 
 
 def test_a_run_of_voided_rounds_is_inconclusive_and_leaves_earlier_reports(
     tmp_path: Path, earlier: dict[str, bytes]
 ) -> None:
-    with ExitStack() as closing:
+    with ExitStack() as processes:
         for _ in range(os.cpu_count() or 1):
-            other = closing.enter_context(
+            busy = processes.enter_context(
                 subprocess.Popen([sys.executable, "-c", "while True: pass"])
             )
-            closing.callback(other.kill)
+            processes.callback(busy.kill)
         done = run(
             *(f"--archs={SLOW}", "--modes=eager", "--batch-sizes=2", "--sets=1", "--rounds=1"),
             *("--foreign-cpus=0.0001", f"--report-dir={tmp_path}"),
         )
     assert done.returncode == 3, done.stdout + done.stderr
     assert "no cell has a figure: every round was voided" in done.stdout
-    kept = tmp_path / journal.FILE
-    assert f"what was voided is in {kept}, with which --resume goes on" in done.stdout
-    assert contents(tmp_path) == {**earlier, journal.FILE: kept.read_bytes()}
+    journal_path = tmp_path / journal.FILE
+    assert f"{journal_path} has the voided rounds, and --resume continues the run" in done.stdout
+    assert contents(tmp_path) == {**earlier, journal.FILE: journal_path.read_bytes()}
 
 
-def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
+def test_a_sweep_reports_where_throughput_saturates(tmp_path: Path) -> None:
     done = run(
         "--profile=sweep",
         f"--archs={WORKS}",
@@ -362,10 +363,10 @@ def test_a_sweep_says_where_throughput_is_saturated(tmp_path: Path) -> None:
     assert "saturated" in (tmp_path / "report.md").read_text()
 
 
-def test_a_library_s_warning_costs_no_figure(
+def test_a_library_s_warning_does_not_stop_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In our tests warnings are errors; what was measured for minutes must not end in one."""
+    """Warnings are errors in these tests, but must not discard minutes of measuring."""
     (tmp_path / "a_library_that_warns.py").write_text(
         "import warnings\n"
         "def pytest_benchmark_update_machine_info(config, machine_info):\n"
@@ -381,7 +382,7 @@ def test_a_library_s_warning_costs_no_figure(
     assert (tmp_path / "run.json").exists()
 
 
-def test_a_run_whose_reports_cannot_be_made_is_kept(
+def test_a_run_is_saved_even_if_its_reports_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "altair.py").write_text("raise RuntimeError('Could not determine home directory.')")
@@ -393,12 +394,12 @@ def test_a_run_whose_reports_cannot_be_made_is_kept(
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "cannot write the reports: RuntimeError: Could not determine home" in done.stdout
-    assert f"`googlenet-bench report {folder / 'run.json'}` makes them" in done.stdout
+    assert f"run `googlenet-bench report {folder / 'run.json'}` to write" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert store.read(folder / "run.json").status == "complete"
 
 
-def test_code_that_is_changed_while_it_is_measured_is_a_note(
+def test_code_that_changes_during_a_run_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nets_that_change.py").write_text(

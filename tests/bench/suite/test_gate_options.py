@@ -1,4 +1,4 @@
-"""What a gate is asked, by its options and by the settings of a checkout."""
+"""A gate's request, from its options and from the settings of a checkout."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,40 +31,42 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(checkout: Path, *given: str, cells: str = "googlenet/*", delta: float = 0.05) -> Settings:
-    """The settings that these options make of a gate there."""
+def settings_of(
+    checkout: Path, *arguments: str, cells: str = "googlenet/*", delta: float = 0.05
+) -> Settings:
+    """Return the settings of a gate with these options in a checkout."""
     (checkout / "pyproject.toml").write_text(SETTINGS.format(cells=cells, delta=delta))
     parser = pytest.Parser(_ispytest=True)
     options.add(parser)
     gate_options.add(parser)
-    parsed = parser.parse(["--base=HEAD", "--device=cpu", *given])
+    parsed = parser.parse(["--base=HEAD", "--device=cpu", *arguments])
 
     def getoption(name: str) -> Any:
         return getattr(parsed, name.removeprefix("--").replace("-", "_"))
 
-    there = SimpleNamespace(dir=checkout, args=given)
-    config = SimpleNamespace(getoption=getoption, invocation_params=there)
-    return gate_options.ask(cast("pytest.Config", config)).settings
+    invocation_params = SimpleNamespace(dir=checkout, args=arguments)
+    config = SimpleNamespace(getoption=getoption, invocation_params=invocation_params)
+    return gate_options.make_request(cast("pytest.Config", config)).settings
 
 
-@pytest.mark.parametrize(("given", "expected"), [("0.15", 0.15), ("0.02", 0.10)])
-def test_the_larger_of_delta_and_a_committed_exception_holds(
-    checkout: Path, given: str, expected: float
+@pytest.mark.parametrize(("delta", "expected"), [("0.15", 0.15), ("0.02", 0.10)])
+def test_an_exception_applies_unless_delta_is_larger(
+    checkout: Path, delta: str, expected: float
 ) -> None:
-    found = ask(checkout, f"--delta={given}")
-    assert found.delta == float(given)
-    assert found.deltas == {CELL: expected}
+    result = settings_of(checkout, f"--delta={delta}")
+    assert result.delta == float(delta)
+    assert result.deltas == {CELL: expected}
 
 
 def test_an_exception_below_the_committed_delta_is_an_error(checkout: Path) -> None:
     with pytest.raises(RequestError, match=r"is a share from 0\.2 to 1, not 0\.1"):
-        ask(checkout, "--delta=0.05", delta=0.2)
+        settings_of(checkout, "--delta=0.05", delta=0.2)
 
 
-def test_an_exception_for_cells_that_others_were_chosen_instead_of_stays_right(
+def test_an_exception_for_configured_cells_is_valid_even_if_options_select_others(
     checkout: Path,
 ) -> None:
-    assert ask(checkout, "--archs=torchvision").deltas == {}
-    assert ask(checkout, "--archs=torchvision", cells="googlenet/*/cuda").deltas == {}
+    assert settings_of(checkout, "--archs=torchvision").deltas == {}
+    assert settings_of(checkout, "--archs=torchvision", cells="googlenet/*/cuda").deltas == {}
     with pytest.raises(RequestError, match="nor those of the settings"):
-        ask(checkout, "--archs=torchvision", cells="googlenet/compile/*")
+        settings_of(checkout, "--archs=torchvision", cells="googlenet/compile/*")

@@ -1,4 +1,4 @@
-"""The gate as its users run it, in a repository of their own, with networks that sleep."""
+"""End-to-end tests of the gate, in a user's repository with networks that sleep."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def sleeper():
     return Sleeper()
 """
 SECONDS = 0.01
-DELTA = 0.2  # far above what a busy machine does to a sleep
+DELTA = 0.2  # far above the effect of a busy machine on a sleep
 CELL = "nets:sleeper/eager/fp32/b1/infer/cpu"
 
 
@@ -48,8 +48,8 @@ def write_net(repository: Path, seconds: float = SECONDS, classes: int = 1000) -
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with a network in it, committed."""
-    root = tmp_path / "theirs"
+    """Create a repository with a committed network."""
+    root = tmp_path / "project"
     root.mkdir()
     git(root, "init", "--quiet")
     write_net(root)
@@ -59,20 +59,22 @@ def repository(tmp_path: Path) -> Path:
 
 
 def command(repository: Path, *options: str) -> list[str]:
-    """Nothing is voided, however busy the machine that tests run on."""
-    chosen = ["--archs=nets:sleeper", "--modes=eager", "--rounds=3", "--foreign-cpus=100"]
-    chosen += [] if any("--delta" in option for option in options) else [f"--delta={DELTA}"]
+    """Return the gate's command, which voids no round even if the test machine is busy."""
+    arguments = ["--archs=nets:sleeper", "--modes=eager", "--rounds=3", "--foreign-cpus=100"]
+    arguments += [] if any("--delta" in option for option in options) else [f"--delta={DELTA}"]
     folder = f"--report-dir={repository.parent / 'report'}"
-    return [sys.executable, "-m", "bench", "gate", *chosen, folder, *options]
+    return [sys.executable, "-m", "bench", "gate", *arguments, folder, *options]
 
 
 def variables(**more: str) -> dict[str, str]:
-    known = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    # One thread: others' tests must not meet ours at a barrier.
-    return {**known, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")
+    }
+    # One thread, so that parallel tests do not delay each other at barriers.
+    return {**inherited, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
 
 
-def held(repository: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run_gate(repository: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(repository, *options),
         cwd=repository,
@@ -93,12 +95,12 @@ def no_worktree_is_left(repository: Path) -> bool:
     return PREFIX not in git(repository, "worktree", "list")
 
 
-def test_an_uncommitted_slowdown_is_stopped_and_told_to_github(
+def test_an_uncommitted_slowdown_fails_and_is_reported_to_github(
     repository: Path, tmp_path: Path
 ) -> None:
     write_net(repository, seconds=2 * SECONDS)
     summary = tmp_path / "summary.md"
-    ended = held(
+    ended = run_gate(
         repository,
         "--base=HEAD",
         f"--junitxml={tmp_path / 'junit.xml'}",
@@ -114,10 +116,10 @@ def test_an_uncommitted_slowdown_is_stopped_and_told_to_github(
     assert no_worktree_is_left(repository)
 
 
-def test_a_comment_passes(repository: Path) -> None:
+def test_adding_a_comment_is_unchanged(repository: Path) -> None:
     with (repository / "nets.py").open("a") as file:
         file.write("# as fast as before\n")
-    ended = held(repository, "--base=HEAD")
+    ended = run_gate(repository, "--base=HEAD")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert verdicts(repository) == {CELL: "unchanged"}
     report = (repository.parent / "report/gate.md").read_text()
@@ -125,7 +127,7 @@ def test_a_comment_passes(repository: Path) -> None:
 
 
 def test_the_suite_s_own_repository_can_be_gated(repository: Path) -> None:
-    """There the code that measures lies in the tree that is measured."""
+    """There, the measuring code is part of the measured tree."""
     for name in ("bench", "googlenet"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, repository / name, ignore=ignored)
@@ -134,69 +136,69 @@ def test_the_suite_s_own_repository_can_be_gated(repository: Path) -> None:
     git(repository, "commit", "--quiet", "--message", "the suite")
     with (repository / "nets.py").open("a") as file:
         file.write("# as fast as before\n")
-    ended = held(repository, "--base=HEAD", PYTHONPATH=str(repository))
+    ended = run_gate(repository, "--base=HEAD", PYTHONPATH=str(repository))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert verdicts(repository) == {CELL: "unchanged"}
 
 
-def test_a_parameter_more_is_told_beside_the_verdict(repository: Path) -> None:
+def test_an_additional_parameter_is_reported_with_the_verdict(repository: Path) -> None:
     write_net(repository, classes=1001)
-    held(repository, "--base=HEAD", "--most-sets=6")
+    run_gate(repository, "--base=HEAD", "--most-sets=6")
     assert "params 4,000 → 4,004 (+0.1%)" in (repository.parent / "report/gate.md").read_text()
 
 
-def test_a_base_whose_network_does_not_import_is_no_regression(repository: Path) -> None:
+def test_a_base_whose_network_cannot_be_imported_is_inconclusive(repository: Path) -> None:
     (repository / "nets.py").write_text("import nothing_like_it\n")
     git(repository, "commit", "--all", "--quiet", "--message", "broken")
     write_net(repository)
-    ended = held(repository, "--base=HEAD")
-    said = " ".join((ended.stdout + ended.stderr).split())
-    assert ended.returncode == 3, said
-    assert f"{CELL}/base while preparing: cannot take 'sleeper' from 'nets'" in said
-    assert "nothing_like_it" in said
-    assert "Traceback" not in said
+    ended = run_gate(repository, "--base=HEAD")
+    output = " ".join((ended.stdout + ended.stderr).split())
+    assert ended.returncode == 3, output
+    assert f"{CELL}/base while preparing: cannot import 'sleeper' from 'nets'" in output
+    assert "nothing_like_it" in output
+    assert "Traceback" not in output
     assert no_worktree_is_left(repository)
 
 
-def test_a_head_whose_network_does_not_import_fails(repository: Path) -> None:
+def test_a_head_whose_network_cannot_be_imported_fails(repository: Path) -> None:
     (repository / "nets.py").write_text("import nothing_like_it\n")
-    ended = held(repository, "--base=HEAD")
-    said = ended.stdout + ended.stderr
-    assert ended.returncode == 2, said
-    assert "head: cannot take 'sleeper' from 'nets'" in said
-    assert "Traceback" not in said
+    ended = run_gate(repository, "--base=HEAD")
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == 2, output
+    assert "head: cannot import 'sleeper' from 'nets'" in output
+    assert "Traceback" not in output
 
 
-def test_a_base_does_not_run_heads_code_by_mistake(repository: Path) -> None:
+def test_head_s_code_is_not_run_as_the_base(repository: Path) -> None:
     git(repository, "rm", "--cached", "--quiet", "nets.py")
     git(repository, "commit", "--allow-empty", "--quiet", "--message", "without the network")
-    # As an editable install would, this finds head's module where the base has none.
-    ended = held(repository, "--base=HEAD", PYTHONPATH=f"{ROOT}{os.pathsep}{repository}")
-    said = " ".join((ended.stdout + ended.stderr).split())
-    assert ended.returncode == 3, said
-    assert "which is head's" in said
+    # Like an editable install, this path finds head's module, which the base lacks.
+    ended = run_gate(repository, "--base=HEAD", PYTHONPATH=f"{ROOT}{os.pathsep}{repository}")
+    output = " ".join((ended.stdout + ended.stderr).split())
+    assert ended.returncode == 3, output
+    assert "which is head's" in output
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--base=nonsense",), "git knows no revision 'nonsense'"),
+        (("--base=nonsense",), "git does not know revision 'nonsense'"),
         (("--base=",), "--base is empty"),
         (("--base=HEAD", "-k", "nothing"), "deselected"),
         ((), "name what to compare with"),
         (("--basetemp=somewhere",), "name what to compare with"),
-        (("--base-python=/no/such/python",), "--base-python /no/such/python is no interpreter"),
-        (("--base=HEAD", "--precision=0.1"), "--precision does not go with a gate"),
-        (("--base=HEAD", "--energy"), "--energy does not go with a gate"),
-        (("--base=HEAD", "--ceiling"), "--ceiling does not go with a gate"),
-        (("--base=HEAD", "--delta=2"), "a least effect is a share between 0 and 1"),
+        (("--base-python=/no/such/python",), "--base-python /no/such/python is not an interpreter"),
+        (("--base=HEAD", "--precision=0.1"), "--precision cannot be combined with a gate"),
+        (("--base=HEAD", "--energy"), "--energy cannot be combined with a gate"),
+        (("--base=HEAD", "--ceiling"), "--ceiling cannot be combined with a gate"),
+        (("--base=HEAD", "--delta=2"), "the least effect must be between 0 and 1"),
         (("--base=HEAD", "--most-sets=2"), "from 6 to 16, not 2"),
     ],
 )
-def test_a_wrong_request_is_a_sentence(
+def test_an_invalid_request_exits_with_a_message(
     repository: Path, options: tuple[str, ...], sentence: str
 ) -> None:
-    ended = held(repository, *options)
+    ended = run_gate(repository, *options)
     assert ended.returncode == 2
     assert sentence in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
@@ -207,7 +209,7 @@ def test_another_interpreter_can_be_the_base(repository: Path, tmp_path: Path) -
     other_python = tmp_path / "python"
     other_python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     other_python.chmod(0o755)
-    ended = held(repository, f"--base-python={other_python}")
+    ended = run_gate(repository, f"--base-python={other_python}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert str(other_python) in (repository.parent / "report/gate.md").read_text()
 
@@ -227,7 +229,7 @@ def test_an_interrupt_leaves_a_partial_report_and_no_worktree(repository: Path) 
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 2, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
     assert verdicts(repository) == {CELL: "inconclusive"}
     assert no_worktree_is_left(repository)

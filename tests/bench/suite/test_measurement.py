@@ -23,7 +23,7 @@ from tests.bench.fake_nvml import FakeNvml
 
 
 class Driver:
-    """CUDA's, as far as it says that its second device is the second card of the file."""
+    """A fake CUDA driver whose second device is the second card of ``FakeNvml``."""
 
     def cuInit(self, _flags: int) -> int:  # noqa: N802 - the driver's own name
         return 0
@@ -41,22 +41,22 @@ class Driver:
         return 0
 
 
-def test_a_card_that_others_use_is_refused_in_a_sentence(
+def test_a_card_that_other_processes_use_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
     monkeypatch.setitem(sys.modules, nvml.MODULE, cast("Any", FakeNvml()))
     monkeypatch.setattr(cards, "SETTLE_S", 0.0)
     config = cast("pytest.Config", SimpleNamespace(getoption=lambda _: None))
-    nobody = cast("Launcher", None)  # is started
-    wanted = plan(replace(cell("works"), device="cuda:1"))
-    said = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"
-    with pytest.raises(RequestError, match=said):
-        measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
+    launcher = cast("Launcher", None)  # no worker is started
+    requested = plan(replace(cell("works"), device="cuda:1"))
+    message = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"
+    with pytest.raises(RequestError, match=message):
+        measurement.record(config, requested, Console(file=io.StringIO()), launcher)
 
 
 @pytest.mark.parametrize("locks", [True, False])
-def test_a_disk_that_locks_no_files_is_told(
+def test_a_file_system_without_locks_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
     def unlocked(_file: object, _how: int) -> None:
@@ -73,19 +73,19 @@ def test_a_disk_that_locks_no_files_is_told(
         assert [str(tmp_path) in note for note in progress.notes] == expected
 
 
-def test_a_run_is_not_resumed_with_other_code(tmp_path: Path) -> None:
-    wanted = plan(cell("works"))
-    begun = events.Began(
+def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
+    requested = plan(cell("works"))
+    began = events.Began(
         schema_version=SCHEMA_VERSION,
-        plan=wanted,
+        plan=requested,
         environment={},
         code=Code(commit="1" * 40, digest="another"),
     )
-    with journal.Journal(tmp_path / journal.FILE, on_error=lambda _: None) as kept:
-        kept.append(begun)
+    with journal.Journal(tmp_path / journal.FILE, on_error=lambda _: None) as journal_file:
+        journal_file.append(began)
     options = {"--report-dir": str(tmp_path), "--resume": True}
     config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
-    nobody = cast("Launcher", None)  # is started
+    launcher = cast("Launcher", None)  # no worker is started
     with pytest.raises(RequestError, match="begun with that of commit 111111111111"):
-        measurement.record(config, wanted, Console(file=io.StringIO()), nobody)
-    assert list(journal.read(tmp_path / journal.FILE)) == [begun]
+        measurement.record(config, requested, Console(file=io.StringIO()), launcher)
+    assert list(journal.read(tmp_path / journal.FILE)) == [began]

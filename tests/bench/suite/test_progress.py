@@ -41,7 +41,7 @@ def test_a_log_has_a_plain_line_for_each_phase() -> None:
     assert lines == ["set 1: warming up (2 steps)", "set 1: measuring (24 steps)"]
 
 
-def test_a_log_says_which_cell_failed_and_why() -> None:
+def test_a_log_names_a_failed_cell_and_the_reason() -> None:
     console, file = log()
     with TerminalProgress(console) as progress:
         progress.phase("set 1: measuring", 1)
@@ -79,7 +79,9 @@ def test_a_terminal_keeps_the_bars_of_finished_phases(
     assert "1/4" in lines[-1]
 
 
-def test_a_terminal_shows_names_as_they_are(terminal: tuple[Console, io.StringIO]) -> None:
+def test_a_terminal_does_not_interpret_markup_in_names(
+    terminal: tuple[Console, io.StringIO],
+) -> None:
     console, file = terminal
     with TerminalProgress(console) as progress:
         progress.phase("measuring", 2)
@@ -91,7 +93,7 @@ def test_a_terminal_shows_names_as_they_are(terminal: tuple[Console, io.StringIO
     assert f"failed: {runs.FAILED.id} while measuring" in text
 
 
-def test_steps_outside_any_phase_are_harmless() -> None:
+def test_a_step_outside_a_phase_is_ignored() -> None:
     console, file = log()
     with TerminalProgress(console) as progress:
         progress.advance("a")

@@ -7,16 +7,18 @@ from bench.worker import attempt
 CLASSES = 10
 
 
-def test_a_network_of_few_classes_is_tried_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A target that is no class of the network's would be an IndexError."""
-    largest: list[int] = []
+def test_training_draws_targets_among_the_classes_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A target outside the network's classes would raise an IndexError."""
+    largest_targets: list[int] = []
     step = Training.step
 
-    def seen(task: Training) -> object:
-        largest.append(int(task.batch.targets.max()))
+    def recorded_step(task: Training) -> object:
+        largest_targets.append(int(task.batch.targets.max()))
         return step(task)
 
-    monkeypatch.setattr(Training, "step", seen)
+    monkeypatch.setattr(Training, "step", recorded_step)
     cell = Cell(
         arch="tests.bench.tiny:of_ten_classes",
         mode="eager",
@@ -26,5 +28,5 @@ def test_a_network_of_few_classes_is_tried_in_training(monkeypatch: pytest.Monke
         device="cpu",
     )
     attempt.iterate(cell, image_size=16, seed=0)
-    assert len(largest) == attempt.ITERATIONS
-    assert 0 < max(largest) < CLASSES
+    assert len(largest_targets) == attempt.ITERATIONS
+    assert 0 < max(largest_targets) < CLASSES

@@ -1,6 +1,6 @@
-"""All of torchvision's classifiers beside a plain ``FlopCounterMode``, and what torchvision says.
+"""Counts of all torchvision classifiers, compared with ``FlopCounterMode`` and published figures.
 
-``nox -s slow`` runs it, in some minutes, and prints the table.
+``nox -s slow`` runs this test in a few minutes and prints the table.
 """
 
 import pytest
@@ -14,16 +14,16 @@ from bench.worker import cost
 
 
 def weights(name: str) -> WeightsEnum:
-    """The weights whose metadata is of the network that the name alone builds."""
-    known = models.get_model_weights(name)
-    # Its default weights are of a network for images of 518×518.
-    return known["IMAGENET1K_SWAG_LINEAR_V1"] if name == "vit_h_14" else known.DEFAULT
+    """Return the weights whose metadata describes the network that the name alone builds."""
+    all_weights = models.get_model_weights(name)
+    # The default weights of vit_h_14 are for images of 518×518.
+    return all_weights["IMAGENET1K_SWAG_LINEAR_V1"] if name == "vit_h_14" else all_weights.DEFAULT
 
 
 def plain_flops(arch: archs.Arch, image_size: int) -> int:
-    """What PyTorch's counter says by itself, of other weights and images."""
+    """Return the count of PyTorch's counter alone, for other weights and images."""
     model = arch.build(False).eval()
-    # A vision transformer's layers would each be one operator, that it counts as 0.
+    # With the fast path, each layer of a vision transformer is one operator, which counts as 0.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as plain:
@@ -36,22 +36,23 @@ def plain_flops(arch: archs.Arch, image_size: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_all_of_torchvisions_classifiers() -> None:
+def test_counts_of_all_torchvision_classifiers_are_right() -> None:
     names = models.list_models(module=models)
     assert len(names) == 80
     wrong = []
     for name in names:
         size, meta = int(weights(name).transforms().crop_size[0]), weights(name).meta
         arch = archs.find(f"torchvision:{name}")
-        ours = cost.count(arch, image_size=size)
+        costs = cost.count(arch, image_size=size)
         flops = plain_flops(arch, size)
         row = (
-            f"{name:18} {size:4} {ours.params:>12,} {ours.macs:>16,} {flops:>16,} {meta['_ops']:8}"
+            f"{name:18} {size:4} {costs.params:>12,} {costs.macs:>16,} {flops:>16,} "
+            f"{meta['_ops']:8}"
         )
         print(row, flush=True)
-        is_right = (2 * ours.macs, round(ours.macs / 1e9, 3)) == (flops, meta["_ops"])
-        # Published weights of inception_v3 have its auxiliary head, and those of googlenet do not.
-        has_params = meta["num_params"] in {ours.params, ours.params_with_aux}
-        if not is_right or not has_params or ours.uncounted:
+        is_right = (2 * costs.macs, round(costs.macs / 1e9, 3)) == (flops, meta["_ops"])
+        # The published count of inception_v3 includes auxiliary heads; that of googlenet does not.
+        has_params = meta["num_params"] in {costs.params, costs.params_with_aux}
+        if not is_right or not has_params or costs.uncounted:
             wrong.append(row)
     assert not wrong, "\n".join(wrong)

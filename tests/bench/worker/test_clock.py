@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 
 class FakeTime:
-    """A clock that stands still but for what a step takes."""
+    """A time source that advances only during a step."""
 
     def __init__(self, durations_s: list[float]) -> None:
         self._now_s = 1024.0
@@ -25,16 +25,16 @@ class FakeTime:
         self.steps += 1
 
 
-# Sums of powers of two: adding and subtracting them is exact.
+# Powers of two, so that adding and subtracting them is exact.
 @pytest.mark.parametrize("durations_s", [[], [0.5], [0.5, 0.25, 2.0, 0.125]])
-def test_host_clock_times_each_step_and_nothing_around_it(durations_s: list[float]) -> None:
+def test_host_clock_times_each_step_and_nothing_else(durations_s: list[float]) -> None:
     time = FakeTime(durations_s)
     timing = HostClock(time.now).time(time.step, len(durations_s))
     assert timing == Timing(host_s=tuple(durations_s), device_s=())
     assert time.steps == len(durations_s)
 
 
-def test_an_error_in_a_step_is_the_callers() -> None:
+def test_an_error_in_a_step_passes_through() -> None:
     def step() -> None:
         raise RuntimeError("out of memory")
 
@@ -51,13 +51,11 @@ def test_a_real_clock_only_goes_forward() -> None:
 @pytest.mark.parametrize(
     ("enqueue_s", "stall_s"), [(0.0, 1e-3), (1e-4, 1e-3), (0.01, 0.03), (1.0, 0.5)]
 )
-def test_a_device_sleeps_for_some_calls_a_millisecond_at_least_and_half_a_second_at_most(
-    enqueue_s: float, stall_s: float
-) -> None:
+def test_the_sleep_lasts_three_calls_within_its_limits(enqueue_s: float, stall_s: float) -> None:
     assert stall_cycles(enqueue_s) == pytest.approx(stall_s * 3e9)
 
 
-def test_on_a_cpu_nothing_is_back_to_back_that_was_not_before() -> None:
+def test_host_clock_has_no_back_to_back_timing() -> None:
     time = FakeTime([])
     assert HostClock(time.now).back_to_back(time.step, 5) is None  # type: ignore[func-returns-value]
     assert time.steps == 0
@@ -69,7 +67,7 @@ def test_each_device_has_its_clock() -> None:
 
 
 class FakeGpu:
-    """A device that is done at once; what it was asked for, in order."""
+    """A device whose work takes no time; logs the calls in order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log: list[str] = []
@@ -90,30 +88,30 @@ class FakeGpu:
         self.log.append("now")
         return 0.0
 
-    def does(self, what: str) -> Step:
-        return lambda: self.log.append(what)
+    def logs(self, entry: str) -> Step:
+        return lambda: self.log.append(entry)
 
 
-MADE = ["event", "event", "wait"]  # the first time that it is recorded makes an event
+CREATED = ["event", "event", "wait"]  # the first recording creates an event
 TIMED = ["now", "event", "step", "event", "wait", "now"]
 
 
-def test_a_cuda_clock_waits_within_the_host_s_time_and_not_the_device_s(
+def test_the_wait_for_the_device_is_in_the_host_time_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gpu = FakeGpu(monkeypatch)
-    timing = CudaClock(torch.device("cuda"), gpu.now).time(gpu.does("step"), 2)
-    assert gpu.log == [*MADE, *TIMED, *TIMED]
+    timing = CudaClock(torch.device("cuda"), gpu.now).time(gpu.logs("step"), 2)
+    assert gpu.log == [*CREATED, *TIMED, *TIMED]
     assert timing == Timing(host_s=(0.0, 0.0), device_s=(2e-3, 2e-3))
 
 
-def test_a_flush_is_waited_for_before_each_iteration_s_time(
+def test_a_flush_ends_before_each_iteration_is_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gpu = FakeGpu(monkeypatch)
-    own = CudaClock(torch.device("cuda"), gpu.now, flush=gpu.does("flush"))
-    own.time(gpu.does("step"), 2)
-    assert gpu.log == [*MADE, *2 * ["flush", "wait", *TIMED]]
+    timer = CudaClock(torch.device("cuda"), gpu.now, flush=gpu.logs("flush"))
+    timer.time(gpu.logs("step"), 2)
+    assert gpu.log == [*CREATED, *2 * ["flush", "wait", *TIMED]]
 
 
 @pytest.mark.gpu
@@ -134,22 +132,22 @@ def test_cuda_clock_waits_for_the_device() -> None:
 
 
 @pytest.mark.gpu
-def test_a_flush_on_the_device_is_in_none_of_the_times_either() -> None:
+def test_a_flush_on_the_device_is_not_timed() -> None:
     device = torch.device("cuda")
     small, large = torch.ones(1024, device=device), torch.ones(8192, 8192, device=device)
 
     def flush() -> None:
-        large @ large  # a TFLOP: milliseconds at the least
+        large @ large  # a TFLOP: takes milliseconds
 
-    own = CudaClock(device)
-    alone = own.time(flush, 3)
+    timer = CudaClock(device)
+    alone = timer.time(flush, 3)
     timing = CudaClock(device, flush=flush).time(small.zero_, 20)
     assert len(timing.host_s) == len(timing.device_s) == 20
     assert sorted(timing.host_s)[10] < min(alone.host_s) / 2
     assert sorted(timing.device_s)[10] < min(alone.device_s) / 2
 
 
-LAUNCHES = 200  # of a step: as many as a GoogLeNet has, and few enough for the queue of a device
+LAUNCHES = 200  # per step: as many as GoogLeNet has, and few enough for the queue of a device
 
 
 def _launching(side: int, device: torch.device) -> Callable[[], None]:
@@ -164,13 +162,13 @@ def _launching(side: int, device: torch.device) -> Callable[[], None]:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("side", "is_launch_bound"), [(4, True), (2048, False)])
-def test_a_block_tells_a_device_that_waits_from_one_that_works(
+def test_a_block_distinguishes_a_waiting_device_from_a_busy_one(
     side: int, is_launch_bound: bool
 ) -> None:
     device = torch.device("cuda")
-    own, step = CudaClock(device), _launching(side, device)
-    own.time(step, 3)
-    block = own.back_to_back(step, 5)
+    timer, step = CudaClock(device), _launching(side, device)
+    timer.time(step, 3)
+    block = timer.back_to_back(step, 5)
     assert block.iterations == 5
     assert 0 < block.enqueue_s <= block.host_s
     assert 0 < block.device_s <= block.host_s
@@ -180,9 +178,9 @@ def test_a_block_tells_a_device_that_waits_from_one_that_works(
 
 
 @pytest.mark.gpu
-def test_a_step_that_waits_for_the_device_says_nothing_of_how_busy_it_is() -> None:
+def test_busy_time_is_unknown_for_a_step_that_waits_for_the_device() -> None:
     device = torch.device("cuda")
-    one = torch.ones(1, device=device)
-    own = CudaClock(device)
-    own.time(one.item, 3)
-    assert own.back_to_back(one.item, 3).busy_s is None
+    value = torch.ones(1, device=device)
+    timer = CudaClock(device)
+    timer.time(value.item, 3)
+    assert timer.back_to_back(value.item, 3).busy_s is None

@@ -15,37 +15,37 @@ CPUS = 2
 
 
 def accounts(*threads: tuple[float, float, int]) -> Accounts:
-    """Threads numbered from 1, by milliseconds run and waited, and runs."""
+    """Return accounts of threads 1, 2, …, each given as (ran ms, waited ms, runs)."""
     return {
         number: Account(ran_s=ran_ms / 1e3, waited_s=waited_ms / 1e3, runs=runs)
         for number, (ran_ms, waited_ms, runs) in enumerate(threads, 1)
     }
 
 
-NOTHING = accounts((0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0))
+ZERO = accounts((0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0))
 
 
 @pytest.mark.parametrize(
     ("after", "waited_ms"),
     [
         (accounts((20, 0, 0), (20, 0, 0)), 0),
-        (accounts((20, 60, 1), (80, 0, 1)), 59.8),  # waking it takes up to 0.2 ms
-        (accounts((20, 2.0, 10), (20, 0, 0)), 0),  # woken ten times
-        (accounts((0, 60, 0), (20, 0, 1)), 60),  # all the time
-        (accounts((20, 60, 1), (20, 50, 1)), 59.8),  # together
-        (accounts((20, 60, 9), (20, 60, 9), (20, 60, 9)), None),  # for each other, for all we know
-        (accounts((0, 0, 0), (0, 0, 0)), None),  # a kernel that writes noughts
+        (accounts((20, 60, 1), (80, 0, 1)), 59.8),  # a wake-up takes up to 0.2 ms
+        (accounts((20, 2.0, 10), (20, 0, 0)), 0),  # ten wake-ups
+        (accounts((0, 60, 0), (20, 0, 1)), 60),  # waited all the time
+        (accounts((20, 60, 1), (20, 50, 1)), 59.8),  # both at the same time
+        (accounts((20, 60, 9), (20, 60, 9), (20, 60, 9)), None),  # perhaps for each other
+        (accounts((0, 0, 0), (0, 0, 0)), None),  # a kernel that writes zeros
         (accounts((20, 60, 1), (20, 0, 1), (0.01, 0, 1)), 59.8),  # the third hardly ran
     ],
 )
-def test_waiting_for_others_is_told_from_waking_and_from_waiting_for_each_other(
+def test_waits_for_other_processes_exclude_wake_ups_and_waits_among_threads(
     after: Accounts, waited_ms: float | None
 ) -> None:
     expected = None if waited_ms is None else pytest.approx(waited_ms / 1e3)
-    assert contention.waited_s(NOTHING, after, CPUS) == expected
+    assert contention.waited_s(ZERO, after, CPUS) == expected
 
 
-def test_a_thread_that_came_or_went_between_is_left_out() -> None:
+def test_a_thread_that_started_or_ended_in_between_is_ignored() -> None:
     before = {1: Account(0, 0, 0), 2: Account(0, 0, 0)}
     after = {2: Account(0.01, 0.05, 0), 3: Account(0.01, 9.0, 0)}
     assert contention.waited_s(before, after, CPUS) == pytest.approx(0.05)
@@ -55,19 +55,20 @@ def test_a_thread_that_came_or_went_between_is_left_out() -> None:
     ("waited", "counting"),
     [
         ([0.0, 0.3, 0.0, 0.01], [0, 2, 3]),
-        ([0.0, 0.3, 0.1, 0.2, 0.4, 0.01], [0, 2, 5]),  # too few: those disturbed the least
+        # Too few are undisturbed, so the least disturbed ones count.
+        ([0.0, 0.3, 0.1, 0.2, 0.4, 0.01], [0, 2, 5]),
         ([0.3, 0.3, 0.3, 0.3, 0.3, 0.3], [0, 1, 2]),
         ([None, 0.3, None, -0.01], [0, 2, 3]),
     ],
 )
-def test_iterations_count_by_how_long_they_waited(
+def test_the_iterations_that_waited_least_count(
     waited: list[float | None], counting: list[int]
 ) -> None:
-    assert voiding.counting(waited, 3) == counting
+    assert voiding.counting_iterations(waited, 3) == counting
 
 
-class Recorded:
-    """A clock and the scheduler's accounts beside it, an iteration of 1 s and its wait each."""
+class FakeClock:
+    """A clock with scheduler accounts; iteration n takes n s and waits for its ``waits_s``."""
 
     def __init__(self, *waits_s: float) -> None:
         self.waits_s = iter(waits_s)
@@ -86,26 +87,26 @@ class Recorded:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Recorded:
-    recorded = Recorded(*request.param)
-    monkeypatch.setattr(contention.Scheduler, "read", lambda _: recorded.read())
-    return recorded
+def clock(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> FakeClock:
+    fake = FakeClock(*request.param)
+    monkeypatch.setattr(contention.Scheduler, "read", lambda _: fake.read())
+    return fake
 
 
 @pytest.mark.parametrize("clock", [(0.0, 0.5, 0.0)], indirect=True)
-def test_a_disturbed_iteration_gets_another_try(clock: Recorded) -> None:
+def test_a_disturbed_iteration_is_repeated(clock: FakeClock) -> None:
     block = contention.block(clock, lambda: None, 2)
     assert (block.host_s, block.device_s, block.disturbed_s) == ((1, 3), (0.1, 0.3), (2,))
 
 
 @pytest.mark.parametrize("clock", [(0.5, 0.3, 0.9, 0.4)], indirect=True)
-def test_there_is_an_end_to_trying(clock: Recorded) -> None:
+def test_repetitions_are_limited(clock: FakeClock) -> None:
     block = contention.block(clock, lambda: None, 2)
-    # Shares of 0.5, 0.15, 0.3 and 0.1, of iterations of 1 to 4 s.
+    # The shares are 0.5, 0.15, 0.3 and 0.1, for iterations of 1 to 4 s.
     assert (block.host_s, block.disturbed_s) == ((2, 4), (1, 3))
 
 
-def test_of_a_system_without_accounts_nothing_is_known(
+def test_waits_are_unknown_on_a_system_without_accounts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with contention.watched(tmp_path / "nothing") as scheduler:
@@ -117,8 +118,8 @@ def test_of_a_system_without_accounts_nothing_is_known(
 
 
 @pytest.mark.skipif(not contention.TASKS.exists(), reason="only Linux keeps these accounts")
-def test_this_system_says_how_long_a_thread_waited_for_another_process() -> None:
-    """Both may run on one CPU alone: of half a second, each has a half."""
+def test_the_wait_for_another_process_is_measured() -> None:
+    """Both processes may only use one CPU, so that each gets half of the half second."""
     allowed = os.sched_getaffinity(0)
     other = subprocess.Popen(
         [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE

@@ -13,13 +13,13 @@ def vector(*values: float) -> Tensor:
     return torch.tensor(values)
 
 
-def test_relative_error_is_a_distance_over_a_norm() -> None:
+def test_relative_error_is_the_distance_divided_by_the_norm() -> None:
     assert relative_error(vector(3.0, 4.0), vector(3.0, 4.0)) == 0
     assert relative_error(vector(0.0, 0.0), vector(3.0, 4.0)) == 1
     assert relative_error(vector(3.0, 5.0), vector(3.0, 4.0)) == pytest.approx(1 / 5)
 
 
-def test_zeros_are_only_themselves() -> None:
+def test_the_error_relative_to_zeros_is_zero_or_infinite() -> None:
     zeros = vector(0.0, 0.0)
     assert relative_error(zeros, zeros) == 0
     assert relative_error(vector(0.0, 1e-9), zeros) == math.inf
@@ -31,7 +31,7 @@ def test_relative_error_of_another_shape_is_infinite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected", "error"),
+    ("actual", "expected", "error"),
     [
         ((NAN, 3.0, 5.0), (NAN, 3.0, 4.0), 1 / 5),
         ((INF, -INF, 1.0), (INF, -INF, 1.0), 0.0),
@@ -42,17 +42,17 @@ def test_relative_error_of_another_shape_is_infinite() -> None:
         ((NAN, -INF), (NAN, -INF), 0.0),
     ],
 )
-def test_what_is_not_finite_must_be_the_same_in_the_same_places(
-    found: tuple[float, ...], expected: tuple[float, ...], error: float
+def test_non_finite_values_must_be_the_same_in_the_same_places(
+    actual: tuple[float, ...], expected: tuple[float, ...], error: float
 ) -> None:
-    assert relative_error(vector(*found), vector(*expected)) == pytest.approx(error)
+    assert relative_error(vector(*actual), vector(*expected)) == pytest.approx(error)
 
 
-def test_the_error_of_integers_is_the_share_that_differs() -> None:
+def test_the_error_of_integers_is_the_share_of_unequal_values() -> None:
     expected = torch.tensor([[1, 2], [3, 4]])
     assert relative_error(torch.tensor([[1, 2], [3, 999]]), expected) == 1 / 4
-    truths = torch.tensor([True, False])
-    assert relative_error(~truths, truths) == 1
+    booleans = torch.tensor([True, False])
+    assert relative_error(~booleans, booleans) == 1
     assert relative_error(expected.float(), expected) == math.inf
 
 

@@ -23,32 +23,34 @@ PETABYTE = (
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB."),
             "out_of_memory",
-            "out of memory: 2 MiB more were asked for",
+            "out of memory: tried to allocate 2 MiB",
         ),
     ],
 )
-def test_a_failure_has_a_kind_and_a_sentence(error: Exception, kind: str, sentence: str) -> None:
+def test_failures_have_a_kind_and_a_sentence(error: Exception, kind: str, sentence: str) -> None:
     assert (failure.kind_of(error), failure.sentence(error)) == (kind, sentence)
 
 
-@pytest.mark.parametrize("of", [RuntimeError, RequestError])
-def test_a_shortage_is_one_whatever_its_type(of: type[Exception]) -> None:
-    error = of(f"x:net() raised RuntimeError: {PETABYTE}")
+@pytest.mark.parametrize("exception_type", [RuntimeError, RequestError])
+def test_out_of_memory_is_recognised_for_any_exception_type(
+    exception_type: type[Exception],
+) -> None:
+    error = exception_type(f"x:net() raised RuntimeError: {PETABYTE}")
     assert failure.kind_of(error) == "out_of_memory"
-    told = failure.sentence(error)
-    assert told.startswith("out of memory: 1,073,741,824 MiB more were asked for, ")
-    assert " MiB were free of " in told
+    sentence = failure.sentence(error)
+    assert sentence.startswith("out of memory: tried to allocate 1,073,741,824 MiB; ")
+    assert " MiB were free (" in sentence
 
 
-def test_a_library_s_shortage_is_told_with_what_the_device_has_free(
+def test_out_of_memory_in_a_library_is_reported_with_the_free_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (2**20, 2**30))
-    assert failure.sentence(error).endswith("ALLOC_FAILED; 1 MiB were free of 1,024 MiB")
+    assert failure.sentence(error).endswith("ALLOC_FAILED; 1 MiB were free (1,024 MiB in total)")
 
 
-def test_a_device_that_answers_nothing_more_leaves_the_library_s_word(
+def test_the_library_message_is_used_if_the_device_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail() -> None:

@@ -8,26 +8,26 @@ from bench.worker.formulas import FORMULAS, multiplies
 from bench.worker.mac_counter import MacCounter
 
 
-def macs(run: object, *given: object) -> int:
+def macs(run: object, *args: object) -> int:
     with MacCounter() as counter:
-        run(*given)  # type: ignore[operator]
+        run(*args)  # type: ignore[operator]
     assert counter.uncounted == {}
     return counter.macs
 
 
-def test_products_of_vectors() -> None:
+def test_products_with_vectors_are_counted() -> None:
     matrix, vector = torch.randn(5, 7), torch.randn(7)
     assert macs(torch.mv, matrix, vector) == 5 * 7
     assert macs(torch.addmv, torch.randn(5), matrix, vector) == 5 * 7
     assert macs(torch.dot, vector, vector) == macs(torch.vdot, vector, vector) == 7
 
 
-def test_products_that_are_summed_over_the_batch() -> None:
+def test_products_summed_over_the_batch_are_counted() -> None:
     left, right = torch.randn(3, 5, 7), torch.randn(3, 7, 2)
     assert macs(torch.addbmm, torch.randn(5, 2), left, right) == 3 * 5 * 7 * 2
 
 
-def test_forms_in_place_and_outer_products() -> None:
+def test_in_place_forms_and_outer_products_are_counted() -> None:
     left, right, bias = torch.randn(5, 7), torch.randn(7, 2), torch.randn(5, 2)
     assert macs(bias.addmm_, left, right) == 5 * 7 * 2
     assert macs(torch.addr, torch.randn(5, 2), torch.randn(5), torch.randn(2)) == 5 * 2
@@ -35,14 +35,14 @@ def test_forms_in_place_and_outer_products() -> None:
     assert macs(batches.baddbmm_, left.expand(3, 5, 7), right.expand(3, 7, 2)) == 3 * 5 * 7 * 2
 
 
-def test_a_bilinear_layer() -> None:
+def test_bilinear_layers_are_counted() -> None:
     left, right, weight = torch.randn(4, 5), torch.randn(4, 7), torch.randn(3, 5, 7)
     assert macs(F.bilinear, left, right, weight) == 4 * 3 * 5 * 7
 
 
-@pytest.mark.parametrize("channels", [(7, 7), (7, 4)])  # one operator, or several
+@pytest.mark.parametrize("channels", [(7, 7), (7, 4)])  # run as one operator, or as several
 @pytest.mark.parametrize("is_known", [True, False])
-def test_attention_counts_the_same_on_every_pytorch(
+def test_attention_has_the_same_count_in_every_pytorch_version(
     channels: tuple[int, int], is_known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before 2.15 PyTorch has no formula for attention on a CPU, and counts 0."""
@@ -57,14 +57,14 @@ def test_attention_counts_the_same_on_every_pytorch(
     assert macs(F.scaled_dot_product_attention, query, key, value) == 2 * 3 * 5 * 11 * sum(channels)
 
 
-def test_heads_that_share_keys() -> None:
+def test_heads_that_share_keys_are_counted() -> None:
     query, key = torch.randn(1, 8, 5, 4), torch.randn(1, 2, 11, 4)
-    found = macs(lambda: F.scaled_dot_product_attention(query, key, key, enable_gqa=True))
-    assert found == 8 * 5 * 11 * (4 + 4)
+    counted = macs(lambda: F.scaled_dot_product_attention(query, key, key, enable_gqa=True))
+    assert counted == 8 * 5 * 11 * (4 + 4)
 
 
-@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # and will be removed
-def test_quantised_layers() -> None:
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # deprecated
+def test_quantised_layers_are_counted() -> None:
     weight = torch.quantize_per_tensor(torch.randn(4, 6), 0.1, 0, torch.qint8)
     packed = torch.ops.quantized.linear_prepack(weight, None)
     inputs = torch.quantize_per_tensor(torch.randn(3, 6), 0.1, 0, torch.quint8)
@@ -76,17 +76,17 @@ def test_quantised_layers() -> None:
     assert macs(torch.ops.quantized.conv2d, images, conv, 0.1, 0) == 2 * 4 * 8 * 8 * 3 * 9
 
 
-def test_deformable_convolutions() -> None:
+def test_deformable_convolutions_are_counted() -> None:
     ops = pytest.importorskip("torchvision.ops")
     offset = torch.zeros(2, 2 * 9, 6, 6)
-    found = macs(ops.deform_conv2d, torch.randn(2, 3, 8, 8), offset, torch.randn(4, 3, 3, 3))
-    assert found == 2 * 4 * 6 * 6 * 3 * 9
+    counted = macs(ops.deform_conv2d, torch.randn(2, 3, 8, 8), offset, torch.randn(4, 3, 3, 3))
+    assert counted == 2 * 4 * 6 * 6 * 3 * 9
 
 
-def test_formulas_fill_gaps_and_replace_none_but_attentions() -> None:
-    """Where PyTorch has a formula of its own, it counts."""
-    own = set(FlopCounterMode(display=False).flop_registry) & set(formulas.known())
-    assert all("attention" in str(packet) for packet in own)
+def test_formulas_replace_only_pytorch_formulas_of_attention() -> None:
+    """For any other operator, a formula of PyTorch itself is used if there is one."""
+    replaced = set(FlopCounterMode(display=False).flop_registry) & set(formulas.by_operator())
+    assert all("attention" in str(packet) for packet in replaced)
 
 
 def test_every_name_has_a_namespace() -> None:
@@ -103,7 +103,7 @@ def test_every_name_has_a_namespace() -> None:
         *("prims::fft_c2c", "prim::mkldnn_convolution", "onednn::qlinear_pointwise"),
     ],
 )
-def test_what_may_multiply_is_told_by_its_name(name: str) -> None:
+def test_operators_that_may_multiply_are_recognised_by_name(name: str) -> None:
     assert multiplies(name)
 
 
@@ -117,5 +117,5 @@ def test_what_may_multiply_is_told_by_its_name(name: str) -> None:
         *("aten::mkldnn_reorder_conv2d_weight", "torchvision::nms", "prim::device"),
     ],
 )
-def test_what_does_not_is_told_too(name: str) -> None:
+def test_operators_that_do_not_multiply_are_recognised_by_name(name: str) -> None:
     assert not multiplies(name)

@@ -27,7 +27,7 @@ def norm_of(model: nn.Module) -> nn.BatchNorm2d:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
+def test_calibration_sets_batch_norm_statistics_and_restores_momentum(batch_size: int) -> None:
     torch.manual_seed(0)
     model = tiny.net()
     norm = norm_of(model)
@@ -41,8 +41,8 @@ def test_calibration_gives_batch_norm_statistics_and_restores_momentum(batch_siz
     assert norm.num_batches_tracked == 1
 
 
-def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
-    """Normalised by them, the batch that they were taken of has mean 0 and variance 1."""
+def test_calibration_uses_the_statistics_of_the_whole_batch() -> None:
+    """The batch used for calibration, normalised with its statistics, has mean 0 and variance 1."""
     torch.manual_seed(0)
     model = tiny.net()
     images = inputs.random_images(2, IMAGE_SIZE)
@@ -57,13 +57,13 @@ def test_calibration_takes_the_statistics_of_the_whole_batch() -> None:
     assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
 
 
-def test_a_network_without_batch_norm_is_left_alone() -> None:
+def test_a_network_without_batch_norm_needs_no_calibration() -> None:
     model = nn.Flatten().eval()
     network.calibrate(model, images(0))
     assert not model.training
 
 
-def test_matrices_of_zeros_are_drawn_and_nothing_else() -> None:
+def test_only_matrices_of_zeros_are_redrawn() -> None:
     torch.manual_seed(0)
     head = nn.Linear(5, 6)
     nn.init.zeros_(head.weight)
@@ -76,10 +76,10 @@ def test_matrices_of_zeros_are_drawn_and_nothing_else() -> None:
     ]
     assert changed == ["3.weight"]
     assert head.weight.count_nonzero() == head.weight.numel()
-    assert head.weight.abs().max() <= 1 / math.sqrt(5)  # as nn.Linear's own
+    assert head.weight.abs().max() <= 1 / math.sqrt(5)  # the range that nn.Linear uses
 
 
-def test_what_takes_its_shape_from_the_first_images_is_left_to_them() -> None:
+def test_draw_zeros_skips_lazy_parameters() -> None:
     model = nn.LazyConv2d(4, 3)
     network.draw_zeros(model)
     assert model(images(0)).shape[1] == 4
@@ -111,13 +111,15 @@ def wrapped() -> nn.Module:
 
 @pytest.mark.parametrize("make", [compiled_in_place, with_a_compiled_forward, wrapped])
 def test_a_compiled_network_is_refused(make: Callable[[], nn.Module]) -> None:
-    with pytest.raises(RequestError, match=r"of:mine is compiled .* choose the mode compile"):
+    with pytest.raises(
+        RequestError, match=r"of:mine is already compiled.* choose the mode compile"
+    ):
         built(make())
-    with pytest.raises(RequestError, match=r"a part of of:mine, 1, is compiled"):
+    with pytest.raises(RequestError, match=r"of:mine: its part 1 is already compiled"):
         built(nn.Sequential(nn.ReLU(), make()))
 
 
-def test_a_forward_that_compilers_must_leave_alone_is_built() -> None:
+def test_a_forward_with_disabled_compilation_is_accepted() -> None:
     model = nn.Conv2d(3, 4, 3)
     model.forward = torch.compiler.disable(model.forward)  # type: ignore[method-assign]
     assert built(model) is model
@@ -140,10 +142,10 @@ def test_complex_weights_stay_complex() -> None:
 
 
 def test_tied_weights_stay_tied() -> None:
-    one, other = nn.Linear(2, 2), nn.Linear(2, 2)
-    other.weight = one.weight
-    built(nn.Sequential(one, other).half())
-    assert one.weight is other.weight
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    built(nn.Sequential(first, second).half())
+    assert first.weight is second.weight
 
 
 def lazy() -> nn.Sequential:
@@ -158,8 +160,8 @@ def test_lazy_modules_take_their_shapes_from_an_image() -> None:
     assert norm_of(model).num_batches_tracked == 0
 
 
-def test_lazy_weights_alone_are_drawn_from_the_seed() -> None:
-    """What follows is drawn as after a network that had the same shapes from the beginning."""
+def test_the_image_for_lazy_modules_does_not_advance_the_random_state() -> None:
+    """Random numbers drawn later equal those after a network that has no lazy modules."""
     torch.manual_seed(0)
     built(lazy())
     after_lazy = torch.rand(1)
@@ -179,7 +181,7 @@ class Unreached(nn.Sequential):
         return out
 
 
-def test_a_lazy_module_that_no_forward_reaches_is_refused() -> None:
+def test_an_unreached_lazy_module_is_refused() -> None:
     with pytest.raises(RequestError, match=r"of:mine has lazy modules .*: head; "):
         built(Unreached())
 
@@ -196,40 +198,40 @@ CELL = Cell(arch="of:mine", mode="eager", dtype="fp32", batch_size=1, task="infe
         ("compile", "infer", "fp32", False, "TorchScript .*, which torch.compile does not compile"),
         ("compile+channels_last", "train", "fp32", False, "torch.compile does not compile"),
         ("eager", "infer", "fp32", True, None),
-        ("eager", "infer", "bf16", True, "no dtype converts them"),
-        ("eager", "train", "fp32", True, "no step trains them"),
+        ("eager", "infer", "bf16", True, "they cannot be converted to a dtype or trained"),
+        ("eager", "train", "fp32", True, "they cannot be converted to a dtype or trained"),
     ],
 )
-def test_torchscript_runs_where_it_is_run_as_asked(
+def test_torchscript_is_accepted_only_in_cells_that_can_run_it(
     mode: str, task: str, dtype: str, frozen: bool, says: str | None
 ) -> None:
     model = torch.jit.script(tiny.net().eval())
-    found = built(torch.jit.freeze(model) if frozen else model)
+    scripted = built(torch.jit.freeze(model) if frozen else model)
     cell = replace(CELL, mode=mode, task=task, dtype=dtype)
     if says is None:
-        network.check_mode(found, cell)
+        network.check_mode(scripted, cell)
         return
     with pytest.raises(RequestError, match=says):
-        network.check_mode(found, cell)
+        network.check_mode(scripted, cell)
     network.check_mode(tiny.net(), cell)
 
 
-def test_a_state_is_put_back_into_the_same_tensors() -> None:
+def test_a_state_is_restored_in_the_same_tensors() -> None:
     model = tiny.net()
     weight = next(model.parameters())
     before = weight.detach().clone()
-    kept = network.state(model)
+    saved = network.state(model)
     with torch.no_grad():
         weight.add_(1)
         norm_of(model)(torch.randn(2, tiny.CHANNELS, 4, 4))
-    network.restore(model, kept)
+    network.restore(model, saved)
     assert next(model.parameters()) is weight
     assert torch.equal(weight, before)
     assert norm_of(model).num_batches_tracked == 0
 
 
 class WithBuffer(nn.Module):
-    """Has one buffer, which a step may replace."""
+    """A network with one buffer, which a step may replace."""
 
     def __init__(self, buffer: Tensor) -> None:
         super().__init__()
@@ -237,23 +239,23 @@ class WithBuffer(nn.Module):
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan, 1, True, 1j])
-def test_an_expanded_buffer_that_stays_the_same_is_left_alone(value: complex) -> None:
+def test_an_unchanged_expanded_buffer_is_accepted(value: complex) -> None:
     model = WithBuffer(torch.tensor([value]).expand(5))
     network.restore(model, network.state(model))
     assert model.get_buffer("constant").stride() == (0,)
 
 
 @pytest.mark.parametrize("buffer", [torch.ones(1).expand(5), torch.zeros(3)])
-def test_a_changed_buffer_that_cannot_be_written_to_is_refused(buffer: Tensor) -> None:
+def test_a_changed_read_only_buffer_is_refused(buffer: Tensor) -> None:
     model = WithBuffer(torch.zeros(1).expand(5))
-    kept = network.state(model)
+    saved = network.state(model)
     model.constant = buffer
     with pytest.raises(RequestError, match=r"changes constant, .* cannot be written back"):
-        network.restore(model, kept)
+        network.restore(model, saved)
 
 
 class TakesOne(nn.Module):
-    """Takes exactly one image, and writes into it; its first norm comes before it finds out."""
+    """A network for exactly one image, into which it writes; raises after its first norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,7 +267,7 @@ class TakesOne(nn.Module):
         return out  # type: ignore[no-any-return]
 
 
-def test_a_network_that_takes_one_image_gets_the_statistics_of_its_own() -> None:
+def test_a_network_for_one_image_is_calibrated_on_its_own_images() -> None:
     torch.manual_seed(0)
     model = TakesOne()
     image = inputs.random_images(1, IMAGE_SIZE)
@@ -278,7 +280,7 @@ def test_a_network_that_takes_one_image_gets_the_statistics_of_its_own() -> None
     assert not model.bn.training
 
 
-def test_norms_stay_as_they_began_where_the_network_cannot_take_their_statistics() -> None:
+def test_norms_keep_their_initial_statistics_if_calibration_fails() -> None:
     model = TakesOne()
     network.calibrate(model, images(0))
     assert model.bn.running_mean is not None
@@ -290,10 +292,10 @@ def test_norms_stay_as_they_began_where_the_network_cannot_take_their_statistics
 
 
 def test_calibration_keeps_the_network_in_eval() -> None:
-    seen: list[tuple[bool, bool]] = []
+    modes: list[tuple[bool, bool]] = []
     model = tiny.net()
     norm = norm_of(model)
-    model.register_forward_pre_hook(lambda *_: seen.append((model.training, norm.training)))
+    model.register_forward_pre_hook(lambda *_: modes.append((model.training, norm.training)))
     network.calibrate(model, inputs.random_images(1, IMAGE_SIZE))
-    assert seen == [(False, True)]
+    assert modes == [(False, True)]
     assert not norm.training

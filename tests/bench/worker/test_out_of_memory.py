@@ -2,7 +2,7 @@ import pytest
 
 from bench.worker import out_of_memory
 
-# As torch 2.11 to 2.15 say it; the last was raised on a machine without a GPU.
+# Messages of torch 2.11 to 2.15; the last was raised on a machine without a GPU.
 CUDA = (
     "CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a total capacity of 14.50 GiB of "
     "which 512.00 MiB is free. Process 2493055 has 12.02 GiB memory in use. Including non-PyTorch "
@@ -28,47 +28,48 @@ CPU = (
     [
         (
             CUDA,
-            "out of memory: 1,536 MiB more were asked for, 512 MiB were free of 14,848 MiB, this "
-            "worker held 966 MiB",
+            "out of memory: tried to allocate 1,536 MiB; 512 MiB were free (14,848 MiB in total); "
+            "this worker used 966 MiB",
         ),
-        (FULL, "out of memory: 20 MiB more were asked for, 0 MiB were free of 81,152 MiB"),
-        (FRACTION, "out of memory: 2,048 MiB more were asked for"),
-        (CPU, "out of memory: 1,073,741,824 MiB more were asked for"),
+        (FULL, "out of memory: tried to allocate 20 MiB; 0 MiB were free (81,152 MiB in total)"),
+        (FRACTION, "out of memory: tried to allocate 2,048 MiB"),
+        (CPU, "out of memory: tried to allocate 1,073,741,824 MiB"),
     ],
 )
-def test_sizes_are_told_in_one_unit(message: str, expected: str) -> None:
-    assert out_of_memory.is_one(message)
+def test_sizes_are_reported_in_mib(message: str, expected: str) -> None:
+    assert out_of_memory.matches(message)
     assert out_of_memory.sentence(message) == expected
 
 
-def test_what_the_message_leaves_out_can_be_given() -> None:
-    told = out_of_memory.sentence(CPU, free_bytes=3 * 2**30, total_bytes=4 * 2**30)
-    assert told is not None
-    assert told.endswith("3,072 MiB were free of 4,096 MiB")
+def test_sizes_missing_from_the_message_come_from_the_arguments() -> None:
+    sentence = out_of_memory.sentence(CPU, free_bytes=3 * 2**30, total_bytes=4 * 2**30)
+    assert sentence is not None
+    assert sentence.endswith("3,072 MiB were free (4,096 MiB in total)")
     cuda = out_of_memory.sentence(FULL, free_bytes=2**40, total_bytes=2**40)
-    assert cuda == out_of_memory.sentence(FULL)  # what the allocator saw is what counts
+    assert cuda == out_of_memory.sentence(FULL)  # sizes in the message take precedence
 
 
 @pytest.mark.parametrize(
     "message",
     ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"],
 )
-def test_a_shortage_that_names_no_size_is_one_all_the_same(message: str) -> None:
-    assert out_of_memory.is_one(message)
+def test_messages_without_sizes_are_recognised(message: str) -> None:
+    assert out_of_memory.matches(message)
     assert out_of_memory.sentence(message) is None
 
 
 @pytest.mark.parametrize(
     "message", ["mat1 and mat2 shapes cannot be multiplied", "out of resource: shared memory", ""]
 )
-def test_other_errors_are_none(message: str) -> None:
-    assert not out_of_memory.is_one(message)
+def test_other_errors_are_not_recognised(message: str) -> None:
+    assert not out_of_memory.matches(message)
 
 
-def test_who_tells_no_size_is_told_with_what_was_free() -> None:
-    told = out_of_memory.beside(
+def test_messages_of_libraries_are_reported_with_the_free_memory() -> None:
+    sentence = out_of_memory.library_sentence(
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED\nat x.cpp", 3 * 2**20, 2**30
     )
-    assert told == (
-        "out of memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED; 3 MiB were free of 1,024 MiB"
+    assert sentence == (
+        "out of memory: CUDA error: CUBLAS_STATUS_ALLOC_FAILED; 3 MiB were free "
+        "(1,024 MiB in total)"
     )

@@ -12,17 +12,17 @@ from bench.records.record import BackToBack
 from bench.units import GIB, MIB
 from bench.worker import peak
 from bench.worker.clock import Step, Timing
-from bench.worker.peak import LEAST, PROBE_S, TOGETHER, Convolution, Sizes
+from bench.worker.peak import BLOCK_ITERATIONS, MIN_PROBE_S, MIN_REPETITIONS, Convolution, Sizes
 
 CPU = torch.device("cpu")
 SMALL = Convolution(batch_size=2, channels=3, side=5, kernel=3)
 TINY = Sizes(products=(4, 8), convolutions=(SMALL,))
 GAP_S = 0.375
-TAKES_S = PROBE_S / 2  # a power of two, so that quotients are exact
+DURATION_S = MIN_PROBE_S / 2  # a power of two, so that quotients are exact
 
 
 class FakeClock:
-    """A clock by which a step takes what it is told, and which runs it."""
+    """A clock that runs each step and reports the next of the given durations."""
 
     def __init__(self, durations_s: Iterable[float]) -> None:
         self._durations_s = iter(durations_s)
@@ -40,7 +40,7 @@ class FakeClock:
 
 
 class FakeCudaClock(FakeClock):
-    """One of a device that waits ``GAP_S`` for the first launch of a block."""
+    """A clock of a device that waits ``GAP_S`` for the first launch of a block."""
 
     def __init__(self, durations_s: Iterable[float], *, knows_busy: bool) -> None:
         super().__init__(durations_s)
@@ -63,41 +63,41 @@ class FakeCudaClock(FakeClock):
 @pytest.fixture(autouse=True)
 def _small_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(peak, "COPIED_BYTES", 2 * MIB)
-    monkeypatch.setattr(peak, "COPIED_BYTES_A_THREAD", 0)
+    monkeypatch.setattr(peak, "COPIED_BYTES_PER_THREAD", 0)
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     yield
     torch.backends.cudnn.allow_tf32 = before[0]
     torch.set_float32_matmul_precision(before[1])
 
 
-def test_rates_are_macs_and_bytes_over_the_time_of_one_repetition() -> None:
-    facts = peak.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(TAKES_S)))
-    convolution = 2 * 5**2 * 3**2 * 3**2 / TAKES_S
+def test_rates_are_macs_and_bytes_per_second_of_a_repetition() -> None:
+    facts = peak.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
+    convolution = 2 * 5**2 * 3**2 * 3**2 / DURATION_S
     assert {(p["kind"], p["size"]): p["mac_per_s"] for p in facts["probes"]} == {
-        ("product", "4×4×4"): 4**3 / TAKES_S,
-        ("product", "8×8×8"): 8**3 / TAKES_S,
+        ("product", "4×4×4"): 4**3 / DURATION_S,
+        ("product", "8×8×8"): 8**3 / DURATION_S,
         ("convolution", "3×3, 2×3×5×5"): convolution,
         ("channels_last_convolution", "3×3, 2×3×5×5"): convolution,
     }
-    assert facts["bytes_per_s"] == (2 + 2) * MIB / TAKES_S  # read, and written
+    assert facts["bytes_per_s"] == (2 + 2) * MIB / DURATION_S  # read and written
     assert facts["copied_bytes"] == 2 * MIB
     assert facts["bytes_per_element"] == 4
     assert facts["threads"] == torch.get_num_threads()
     assert facts["failed"] == []
 
 
-def test_every_probe_is_repeated_after_one_that_warms_up() -> None:
-    timer = FakeClock(repeat(TAKES_S))
+def test_every_probe_is_repeated_after_a_warm_up() -> None:
+    timer = FakeClock(repeat(DURATION_S))
     peak.measure(DTYPES["bf16"], CPU, sizes=TINY, timer=timer)
-    probes = len(list(peak.probes(TINY))) + 1  # and the copy
-    assert timer.steps == probes * (1 + LEAST)
+    probes = len(list(peak.probes(TINY))) + 1  # plus the copy
+    assert timer.steps == probes * (1 + MIN_REPETITIONS)
 
 
 @pytest.mark.parametrize(
     ("durations_s", "best_s", "steps"),
     [
-        ([0.001, 4.0, 2.0, 3.0], 2.0, 4),  # the first warms up, whatever it took
-        ([9.0, PROBE_S / 4, *([PROBE_S / 8] * 6)], PROBE_S / 8, 8),
+        ([0.001, 4.0, 2.0, 3.0], 2.0, 4),  # the first is warm-up and does not count
+        ([9.0, MIN_PROBE_S / 4, *([MIN_PROBE_S / 8] * 6)], MIN_PROBE_S / 8, 8),
     ],
 )
 def test_the_fastest_repetition_counts(durations_s: list[float], best_s: float, steps: int) -> None:
@@ -106,17 +106,15 @@ def test_the_fastest_repetition_counts(durations_s: list[float], best_s: float, 
     assert timer.steps == steps == len(durations_s)
 
 
-@pytest.mark.parametrize(("knows_busy", "gap_s"), [(True, 0.0), (False, GAP_S / TOGETHER)])
-def test_a_device_s_wait_for_launches_is_hardly_in_what_it_does_at_the_most(
-    knows_busy: bool, gap_s: float
-) -> None:
+@pytest.mark.parametrize(("knows_busy", "gap_s"), [(True, 0.0), (False, GAP_S / BLOCK_ITERATIONS)])
+def test_peak_times_exclude_most_of_the_wait_for_launches(knows_busy: bool, gap_s: float) -> None:
     timer = FakeCudaClock([1.0, 4.0, 2.0, 3.0], knows_busy=knows_busy)
     assert peak.best_s(lambda: None, timer) == 2.0 + gap_s
-    assert timer.steps == 1 + LEAST * TOGETHER
+    assert timer.steps == 1 + MIN_REPETITIONS * BLOCK_ITERATIONS
 
 
 @pytest.mark.parametrize(("free_bytes", "copied_bytes"), [(16 * GIB, 2 * GIB), (15 * GIB, 4 * MIB)])
-def test_a_gpu_copies_much_where_it_has_the_memory(
+def test_a_gpu_copies_more_if_it_has_free_memory(
     free_bytes: int, copied_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free_bytes, 80 * GIB))
@@ -124,7 +122,7 @@ def test_a_gpu_copies_much_where_it_has_the_memory(
 
 
 @pytest.mark.parametrize("probe", [*peak.probes(TINY)], ids=lambda probe: probe.kind)
-def test_torchs_own_counter_says_two_per_mac(probe: peak.Probe) -> None:
+def test_pytorch_counts_two_flops_per_mac(probe: peak.Probe) -> None:
     step = probe.make(torch.float32, CPU)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         step()
@@ -143,40 +141,40 @@ def test_convolutions_run_in_both_memory_formats() -> None:
     assert not formats
 
 
-def test_a_dtype_without_kernels_has_a_reason() -> None:
+def test_a_dtype_without_kernels_gives_a_reason() -> None:
     booleans = replace(DTYPES["fp32"], name="bool", torch_name="bool")
-    facts = peak.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(TAKES_S)))
+    facts = peak.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
     assert facts.keys() == {"error"}
     assert "Bool" in facts["error"]
     assert "\n" not in facts["error"]
 
 
-def test_what_fails_costs_no_other_probe() -> None:
-    vast = Sizes(products=(4,), convolutions=(replace(SMALL, side=10**7),))
-    facts = peak.measure(DTYPES["fp32"], CPU, sizes=vast, timer=FakeClock(repeat(TAKES_S)))
+def test_a_failed_probe_does_not_affect_the_others() -> None:
+    too_large = Sizes(products=(4,), convolutions=(replace(SMALL, side=10**7),))
+    facts = peak.measure(DTYPES["fp32"], CPU, sizes=too_large, timer=FakeClock(repeat(DURATION_S)))
     assert [probe["kind"] for probe in facts["probes"]] == ["product"]
-    assert [(one["kind"], "allocate" in one["reason"]) for one in facts["failed"]] == [
+    assert [(probe["kind"], "allocate" in probe["reason"]) for probe in facts["failed"]] == [
         ("convolution", True),
         ("channels_last_convolution", True),
     ]
 
 
-def test_cudnn_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    cudnn, seen = torch.backends.cudnn, []
+def test_the_setting_of_cudnn_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudnn, settings = torch.backends.cudnn, []
 
     def best_s(*_: object) -> float:
-        seen.append(cudnn.benchmark)
+        settings.append(cudnn.benchmark)
         return 1.0
 
     monkeypatch.setattr(peak, "best_s", best_s)
     before = cudnn.benchmark
     peak.measure(DTYPES["fp32"], CPU, sizes=TINY)
-    assert set(seen) == {True}
+    assert set(settings) == {True}
     assert cudnn.benchmark is before
 
 
 @pytest.mark.parametrize("kind", peak.SIZES)
-def test_every_kind_of_device_is_probed_with_much_work(kind: str) -> None:
+def test_probes_are_large_for_every_kind_of_device(kind: str) -> None:
     kinds = [probe.kind for probe in peak.probes(peak.SIZES[kind])]
     assert set(kinds) == {"product", "convolution", "channels_last_convolution"}
     assert all(probe.macs >= 512**3 for probe in peak.probes(peak.SIZES[kind]))
@@ -184,7 +182,7 @@ def test_every_kind_of_device_is_probed_with_much_work(kind: str) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", DTYPES)
-def test_a_gpu_s_ceiling(name: str) -> None:
+def test_peak_rates_of_a_gpu(name: str) -> None:
     facts = peak.measure(DTYPES[name], torch.device("cuda"))
     assert len(facts["probes"]) == len(list(peak.probes(peak.SIZES["cuda"])))
     assert all(probe["mac_per_s"] > 0 for probe in facts["probes"])

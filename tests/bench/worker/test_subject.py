@@ -13,9 +13,9 @@ from bench.worker import memory, subject
 from bench.worker.answers import WrongAnswerError
 from bench.worker.clock import Step, Timing
 from bench.worker.subject import (
+    MAX_WARM_UP_ITERATIONS,
+    MAX_WARM_UP_S,
     WARM_UP_GAIN,
-    WARM_UP_MOST,
-    WARM_UP_MOST_S,
     WARM_UP_WINDOW,
 )
 from tests.bench import tiny
@@ -36,7 +36,7 @@ MS = 1e-3
 
 
 @pytest.mark.parametrize("count", range(2 * WARM_UP_WINDOW))
-def test_two_windows_are_needed_to_be_steady(count: int) -> None:
+def test_fewer_than_two_windows_are_not_steady(count: int) -> None:
     assert not subject.is_steady([MS] * count)
 
 
@@ -50,7 +50,9 @@ def test_two_windows_are_needed_to_be_steady(count: int) -> None:
         (10.0, 1.0, False),
     ],
 )
-def test_steady_is_hardly_faster_than_before(before: float, last: float, steady: bool) -> None:
+def test_a_window_is_steady_unless_it_is_much_faster_than_the_previous_one(
+    before: float, last: float, steady: bool
+) -> None:
     durations = [before * MS] * WARM_UP_WINDOW + [last * MS] * WARM_UP_WINDOW
     assert subject.is_steady(durations) is steady
     assert subject.is_steady([1.0, *durations]) is steady
@@ -63,7 +65,7 @@ def test_single_iterations_of_a_slow_network_are_compared() -> None:
     assert subject.is_steady([9.0, 1.0, 1.0])
 
 
-def test_one_slow_iteration_does_not_unsettle() -> None:
+def test_one_slow_iteration_does_not_matter() -> None:
     assert subject.is_steady([MS, 1.0, MS, MS, MS, MS])
     assert subject.is_steady([1.0, 1.0, 1.0, 1.0, 0.01, 1.0])
 
@@ -72,27 +74,29 @@ def prepared(cell: Cell) -> subject.Subject:
     return subject.prepare(cell, image_size=IMAGE_SIZE, seed=3)
 
 
-def output_of(made: subject.Subject) -> Tensor:
-    with made.task.context():
-        output = made.task.answer().outputs["output"]
+def output_of(ready: subject.Subject) -> Tensor:
+    with ready.task.context():
+        output = ready.task.answer().outputs["output"]
     assert isinstance(output, Tensor)
     return output
 
 
-def test_prepare_makes_an_inference_ready() -> None:
-    made = prepared(CELL)
-    output = made.task.step()
+def test_prepare_builds_an_inference_task() -> None:
+    ready = prepared(CELL)
+    output = ready.task.step()
     assert isinstance(output, Tensor)
     assert output.shape == (CELL.batch_size, tiny.NUM_CLASSES)
-    assert not made.task.model.training
-    assert made.setup.output_error == 0
-    assert made.setup.error_bound == FP32.error_bound
-    assert made.setup.gradient_error is None
-    assert made.setup.compile_cached is None
-    assert made.setup.resident_before_bytes > 0
+    assert not ready.task.model.training
+    assert ready.setup.output_error == 0
+    assert ready.setup.error_bound == FP32.error_bound
+    assert ready.setup.gradient_error is None
+    assert ready.setup.compile_cached is None
+    assert ready.setup.resident_before_bytes > 0
 
 
-def test_a_classifier_of_zeros_hides_no_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_initialised_with_zeros_does_not_hide_a_wrong_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from_zero = replace(CELL, arch="tests.bench.tiny:from_zero")
     assert prepared(from_zero).setup.output_error == 0
 
@@ -106,46 +110,46 @@ def test_a_classifier_of_zeros_hides_no_wrong_answer(monkeypatch: pytest.MonkeyP
         prepared(from_zero)
 
 
-def test_prepare_is_the_same_for_one_seed() -> None:
+def test_prepare_is_reproducible_for_a_seed() -> None:
     first, second = prepared(CELL), prepared(CELL)
     other = subject.prepare(CELL, image_size=IMAGE_SIZE, seed=4)
-    one, same, another = (output_of(made) for made in (first, second, other))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, another)
+    output, repeated, different = (output_of(ready) for ready in (first, second, other))
+    assert torch.equal(output, repeated)
+    assert not torch.equal(output, different)
 
 
-def test_prepare_stores_images_as_the_mode_says() -> None:
-    made = prepared(replace(CELL, mode="channels_last"))
-    assert made.task.batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert not made.task.batch.images.is_contiguous()
-    assert 0 <= made.setup.output_error < FP32.error_bound
+def test_prepare_uses_the_memory_format_of_the_mode() -> None:
+    ready = prepared(replace(CELL, mode="channels_last"))
+    assert ready.task.batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert not ready.task.batch.images.is_contiguous()
+    assert 0 <= ready.setup.output_error < FP32.error_bound
 
 
-def test_prepare_converts_to_the_dtype() -> None:
-    made = prepared(replace(CELL, dtype="bf16"))
-    assert made.task.batch.images.dtype is torch.bfloat16
-    assert {p.dtype for p in made.task.model.parameters()} == {torch.bfloat16}
-    assert 0 < made.setup.output_error < BF16.error_bound
+def test_prepare_converts_weights_and_images_to_the_dtype() -> None:
+    ready = prepared(replace(CELL, dtype="bf16"))
+    assert ready.task.batch.images.dtype is torch.bfloat16
+    assert {p.dtype for p in ready.task.model.parameters()} == {torch.bfloat16}
+    assert 0 < ready.setup.output_error < BF16.error_bound
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_prepare_makes_a_training_step_ready(dtype: str) -> None:
-    made = prepared(replace(CELL, task="train", dtype=dtype))
-    assert made.task.model.training
-    assert made.setup.gradient_error is not None
-    assert (made.setup.gradient_error == 0) == (dtype == "fp32")
-    assert {p.dtype for p in made.task.model.parameters()} == {torch.float32}
-    # A bias before a batch norm has no gradient.
-    weights = [p for p in made.task.model.parameters() if p.ndim > 1]
+def test_prepare_builds_a_training_task(dtype: str) -> None:
+    ready = prepared(replace(CELL, task="train", dtype=dtype))
+    assert ready.task.model.training
+    assert ready.setup.gradient_error is not None
+    assert (ready.setup.gradient_error == 0) == (dtype == "fp32")
+    assert {p.dtype for p in ready.task.model.parameters()} == {torch.float32}
+    # Biases are left out, because a bias before a batch norm has no gradient.
+    weights = [p for p in ready.task.model.parameters() if p.ndim > 1]
     before = [weight.detach().clone() for weight in weights]
-    made.task.step()
+    ready.task.step()
     assert all(not torch.equal(*pair) for pair in zip(before, weights, strict=True))
 
 
 def test_a_network_of_few_classes_trains() -> None:
-    made = prepared(replace(CELL, arch="tests.bench.tiny:of_ten_classes", task="train"))
-    assert made.setup.gradient_error == 0
-    assert made.task.batch.targets.max() < 10
+    ready = prepared(replace(CELL, arch="tests.bench.tiny:of_ten_classes", task="train"))
+    assert ready.setup.gradient_error == 0
+    assert ready.task.batch.targets.max() < 10
 
 
 def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,28 +163,28 @@ def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None
         prepared(CELL)
 
 
-# The warning comes from torch 2.11's own autotuning.
+# The warning comes from autotuning in torch 2.11.
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
-def test_max_autotune_runs_on_a_cpu_and_is_right() -> None:
-    """Without CUDA graphs, of which a CPU has none: nothing is said of them."""
-    made = prepared(replace(CELL, mode="max-autotune"))
-    assert made.setup.output_error < FP32.error_bound
-    assert made.setup.graphs >= 1
-    assert made.setup.cudagraph_skips == 0
-    assert (made.setup.batches, made.flush) == (1, None)
+def test_max_autotune_gives_right_answers_on_a_cpu() -> None:
+    """A CPU has no CUDA graphs, so none count as skipped."""
+    ready = prepared(replace(CELL, mode="max-autotune"))
+    assert ready.setup.output_error < FP32.error_bound
+    assert ready.setup.graphs >= 1
+    assert ready.setup.cudagraph_skips == 0
+    assert (ready.setup.batches, ready.flush) == (1, None)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", ["eager", "channels_last", "cudagraphs"])
-def test_googlenet_is_within_each_dtype_s_bound_on_a_gpu(mode: str, dtype: str) -> None:
+def test_googlenet_is_within_the_bound_of_each_dtype_on_a_gpu(mode: str, dtype: str) -> None:
     cell = replace(CELL, arch="googlenet", mode=mode, dtype=dtype, device="cuda")
     setup = subject.prepare(cell, image_size=224, seed=0).setup
     assert 0 <= setup.output_error < setup.error_bound
     assert setup.tf32_convolutions is setup.tf32_products is (dtype == "tf32")
 
 
-# Inductor warns of an fp32 that is fp32, and what else it and Triton warn of is theirs as well.
+# Inductor warns if fp32 does not use TF32. Other warnings of Inductor and Triton are ignored too.
 may_warn = pytest.mark.filterwarnings("default")
 
 
@@ -188,34 +192,34 @@ may_warn = pytest.mark.filterwarnings("default")
 @may_warn
 @pytest.mark.parametrize(
     ("arch", "mode"),
-    # A GoogLeNet takes half a minute to compile, and minutes to try kernels out for; what is
-    # replayed was compiled.
+    # GoogLeNet takes half a minute to compile, and minutes to autotune. So only reduce-overhead,
+    # which also covers compilation, uses it.
     [
         ("googlenet" if name == "reduce-overhead" else CELL.arch, name)
         for name, token in TOKENS.items()
         if token.compiles
     ],
 )
-def test_each_compiled_mode_is_right_on_a_gpu(arch: str, mode: str) -> None:
+def test_each_compiled_mode_gives_right_answers_on_a_gpu(arch: str, mode: str) -> None:
     cell = replace(CELL, arch=arch, mode=mode, device="cuda")
-    made = subject.prepare(cell, image_size=224, seed=0, l2="cold")
-    assert made.setup.output_error < made.setup.error_bound
-    assert made.setup.cudagraph_skips == 0
-    assert made.setup.graphs >= 1
+    ready = subject.prepare(cell, image_size=224, seed=0, l2="cold")
+    assert ready.setup.output_error < ready.setup.error_bound
+    assert ready.setup.cudagraph_skips == 0
+    assert ready.setup.graphs >= 1
     graphs = subject.compiled_graphs()
-    with made.task.context():
-        for _ in range(made.setup.batches + 1):
-            made.task.step()
-    assert subject.compiled_graphs() == graphs  # no batch is another program
+    with ready.task.context():
+        for _ in range(ready.setup.batches + 1):
+            ready.task.step()
+    assert subject.compiled_graphs() == graphs  # no batch needs another program
 
 
-def test_graphs_that_inductor_silently_leaves_alone_are_counted(
+def test_graphs_that_inductor_skips_silently_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Inductor's own counter leaves out a graph without a part to replay."""
+    """Inductor's counter omits a graph that has no part to replay."""
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     assert subject.cudagraph_skips(2) == 2
-    assert subject.cudagraph_skips(0) == 0  # captured by us: Inductor has no part in it
+    assert subject.cudagraph_skips(0) == 0  # captured without Inductor
     monkeypatch.setattr("torch._inductor.cudagraph_trees.get_manager", lambda *_, **__: "there")
     torch._dynamo.utils.counters["inductor"].clear()
     assert subject.cudagraph_skips(2) == 0
@@ -223,37 +227,38 @@ def test_graphs_that_inductor_silently_leaves_alone_are_counted(
 
 @pytest.mark.gpu
 @may_warn
-def test_a_step_trains_with_cuda_graphs() -> None:
+def test_a_training_step_runs_with_cuda_graphs() -> None:
     cell = replace(CELL, mode="reduce-overhead", device="cuda", task="train")
-    made = subject.prepare(cell, image_size=224, seed=0)
-    assert made.setup.gradient_error is not None
-    with made.task.context():
+    ready = subject.prepare(cell, image_size=224, seed=0)
+    assert ready.setup.gradient_error is not None
+    with ready.task.context():
         for _ in range(4):
-            made.task.step()
+            ready.task.step()
 
 
 @pytest.mark.gpu
-def test_cold_batches_together_exceed_the_cache_and_are_no_memory_of_the_network() -> None:
+def test_cold_batches_exceed_the_cache_and_do_not_count_as_network_memory() -> None:
     device = torch.device("cuda")
-    nn.Linear(8, 8, device=device)(torch.ones(1, 8, device=device))  # what cuBLAS works in stays
-    before = memory.held(device)  # by other tests
-    made = subject.prepare(replace(CELL, device="cuda"), image_size=224, seed=0, l2="cold")
-    batch_bytes = made.task.batch.images.nbytes
+    # The workspace of cuBLAS stays allocated, so it is allocated before the first reading.
+    nn.Linear(8, 8, device=device)(torch.ones(1, 8, device=device))
+    before = memory.in_use(device)  # by other tests
+    ready = subject.prepare(replace(CELL, device="cuda"), image_size=224, seed=0, l2="cold")
+    batch_bytes = ready.task.batch.images.nbytes
     cache_bytes = inputs.l2_bytes(device)
-    assert (made.setup.batches - 1) * batch_bytes <= cache_bytes
-    assert cache_bytes < made.setup.batches * batch_bytes
-    assert made.apparatus.allocated_bytes >= (inputs.FLUSH + 1) * cache_bytes - batch_bytes
+    assert (ready.setup.batches - 1) * batch_bytes <= cache_bytes
+    assert cache_bytes < ready.setup.batches * batch_bytes
+    assert ready.apparatus.allocated_bytes >= (inputs.FLUSH + 1) * cache_bytes - batch_bytes
     memory.reset_peak(device)
-    with made.task.context():
-        made.task.step()
-    peaks = memory.peaks(device, made.apparatus)
+    with ready.task.context():
+        ready.task.step()
+    peaks = memory.peaks(device, ready.apparatus)
     assert 0 < peaks["peak_allocated_bytes"] - before.allocated_bytes < cache_bytes
-    # It may have found room in what other tests had reserved.
+    # The step may use memory that other tests reserved, so the increase may be 0.
     assert 0 <= peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
 
 
 class FakeClock:
-    """Times steps that take ``first_s``, then each ``factor`` times as long as the one before."""
+    """A clock for steps that take ``first_s``, and then ``factor`` times the previous duration."""
 
     def __init__(self, factor: float, first_s: float = 1.0) -> None:
         self._factor = factor
@@ -273,7 +278,7 @@ def task() -> Inference:
     return Inference(tiny.net(), inputs.random_images(2, IMAGE_SIZE), torch.zeros(2), FP32)
 
 
-def test_building_in_fewer_threads_leaves_the_cells_own_number() -> None:
+def test_prepare_restores_the_number_of_threads() -> None:
     threads = torch.get_num_threads()
     subject.prepare(CELL, image_size=32, seed=0, threads=1)
     assert torch.get_num_threads() == threads
@@ -284,13 +289,13 @@ def test_warm_up_ends_once_the_latency_stops_falling() -> None:
     assert durations == [MS] * (2 * WARM_UP_WINDOW)
 
 
-def test_warm_up_of_what_never_settles_ends() -> None:
+def test_warm_up_ends_even_if_the_latency_keeps_falling() -> None:
     durations = subject.warm_up(task(), FakeClock(0.5), lambda: 0.0)
-    assert durations == [0.5**index for index in range(WARM_UP_MOST)]
+    assert durations == [0.5**index for index in range(MAX_WARM_UP_ITERATIONS)]
 
 
-def test_warm_up_ends_when_its_time_is_up() -> None:
-    readings = iter([0.0, 1.0, WARM_UP_MOST_S, WARM_UP_MOST_S + 1])
+def test_warm_up_ends_at_its_time_limit() -> None:
+    readings = iter([0.0, 1.0, MAX_WARM_UP_S, MAX_WARM_UP_S + 1])
     assert subject.warm_up(task(), FakeClock(0.5), lambda: next(readings)) == [1.0, 0.5, 0.25]
 
 
@@ -298,7 +303,7 @@ def branching(x: Tensor) -> Tensor:
     return x + 1 if x.sum() > 0 else x - 1
 
 
-def test_a_branch_on_a_value_breaks_the_graph() -> None:
+def test_a_branch_on_a_value_counts_as_a_graph_break() -> None:
     torch._dynamo.reset()
     graphs, _ = subject.compiled_graphs()
     torch.compile(branching, backend="eager")(torch.ones(3))

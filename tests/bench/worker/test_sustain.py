@@ -8,19 +8,19 @@ from bench.worker.sustain import IN_FLIGHT, sustain
 CPU = torch.device("cpu")
 
 
-def test_iterations_go_on_for_as_long_as_was_asked() -> None:
+def test_iterations_continue_for_the_requested_time() -> None:
     now_s, steps = [0.0], []
 
     def step() -> None:
         steps.append(now_s[0])
         now_s[0] += 0.75
 
-    done = sustain(step, 2.0, CPU, now=lambda: now_s[0])
+    result = sustain(step, 2.0, CPU, now=lambda: now_s[0])
     assert steps == [0.0, 0.75, 1.5]
-    assert (done.iterations, done.wall_s) == (3, 2.25)
+    assert (result.iterations, result.wall_s) == (3, 2.25)
 
 
-def test_an_error_in_a_step_is_the_caller_s() -> None:
+def test_an_error_in_a_step_passes_through() -> None:
     def step() -> None:
         raise RuntimeError("out of memory")
 
@@ -29,7 +29,7 @@ def test_an_error_in_a_step_is_the_caller_s() -> None:
 
 
 @pytest.mark.gpu
-def test_a_window_ends_with_the_work_and_soon() -> None:
+def test_sustain_waits_for_all_work_and_ends_on_time() -> None:
     device = torch.device("cuda")
     square = torch.ones(4096, 4096, device=device)
     torch.cuda.synchronize()
@@ -37,7 +37,7 @@ def test_a_window_ends_with_the_work_and_soon() -> None:
     _ = [square @ square for _ in range(10)]
     torch.cuda.synchronize()
     step_s = (time.perf_counter() - start) / 10
-    done = sustain(lambda: square @ square, 0.5, device)
-    assert torch.cuda.current_stream(device).query()  # nothing is left to be done
-    assert 0.5 <= done.wall_s < 0.5 + 10 * (IN_FLIGHT + 2) * step_s + 0.1
-    assert done.iterations > 1
+    result = sustain(lambda: square @ square, 0.5, device)
+    assert torch.cuda.current_stream(device).query()  # all work is done
+    assert 0.5 <= result.wall_s < 0.5 + 10 * (IN_FLIGHT + 2) * step_s + 0.1
+    assert result.iterations > 1

@@ -1,4 +1,4 @@
-"""Imported by each interpreter that has this folder on its path: it lets a GPU be played."""
+"""Python imports this at start if this folder is on its path; it installs the simulated GPUs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""One Chromium for all tests that need a browser, and a page opened from disk in it."""
+"""Fixtures: one Chromium for all tests that need a browser, and pages opened from disk in it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,24 +13,24 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A page in the browser, and what it did that it should not."""
+class OpenPage:
+    """A page in the browser, with its console messages and requests."""
 
     page: Page
     messages: list[str] = field(default_factory=list)
-    """Of the console, and errors."""
+    """Console messages and errors."""
     requests: list[str] = field(default_factory=list)
-    """Every address asked for, the file's own among them."""
+    """Every requested address, including the file's own."""
 
 
-Open = Callable[..., Opened]
+Open = Callable[..., OpenPage]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    installed = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
-        path = found or playwright.chromium.executable_path
+        path = installed or playwright.chromium.executable_path
         if not Path(path).exists():
             pytest.skip(
                 f"no browser: install one of {', '.join(BROWSERS)}, or run "
@@ -43,23 +43,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens HTML as a file; after the test, no page may have used the console or the network."""
-    all_opened: list[tuple[Opened, str]] = []
+    """Open HTML as a file; after the test, no page may have used the console or the network."""
+    all_pages: list[tuple[OpenPage, str]] = []
 
-    def open_file(html: str, **options: Any) -> Opened:
+    def open_file(html: str, **options: Any) -> OpenPage:
         file = tmp_path / "report.html"
         file.write_text(html, encoding="utf-8")
         context = browser.new_context(**options)
-        one = Opened(page=context.new_page())
-        all_opened.append((one, file.as_uri()))
-        one.page.on("console", lambda message: one.messages.append(message.text))
-        one.page.on("pageerror", lambda error: one.messages.append(str(error)))
-        one.page.on("request", lambda request: one.requests.append(request.url))
-        one.page.goto(file.as_uri())
-        return one
+        opened_page = OpenPage(page=context.new_page())
+        all_pages.append((opened_page, file.as_uri()))
+        opened_page.page.on("console", lambda message: opened_page.messages.append(message.text))
+        opened_page.page.on("pageerror", lambda error: opened_page.messages.append(str(error)))
+        opened_page.page.on("request", lambda request: opened_page.requests.append(request.url))
+        opened_page.page.goto(file.as_uri())
+        return opened_page
 
     yield open_file
-    for one, address in all_opened:
-        one.page.context.close()
-        assert one.messages == []
-        assert {url for url in one.requests if not url.startswith("data:")} == {address}
+    for opened_page, address in all_pages:
+        opened_page.page.context.close()
+        assert opened_page.messages == []
+        assert {url for url in opened_page.requests if not url.startswith("data:")} == {address}

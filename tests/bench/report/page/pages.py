@@ -1,4 +1,4 @@
-"""Runs and charts that a page must stand."""
+"""Runs and charts that the page must be able to show."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from bench.report.chart import Chart
 from bench.report.findings import Findings
 from tests.bench import runs
 
-# Each closes one of the places that it could stand in: text, attribute, script, style, comment.
+# Each part closes a context that the text could appear in: text, attribute, script, style, comment.
 HOSTILE = (
     "\"'><img src=x onerror=alert(1)></script></style><!--<script>alert(1)</script>\u2028{{ 7*7 }}"
 )
@@ -21,7 +21,7 @@ FINDINGS = (Findings(title="fp32, batch 1, infer, cpu", sentences=(SENTENCE,)),)
 
 
 def hostile() -> RunRecord:
-    """A run that says it wherever a run can say anything."""
+    """Return a run with ``HOSTILE`` in every text field."""
     run = runs.small()
     failure = replace(runs.FAILURE, message=HOSTILE, stderr=HOSTILE, phase=HOSTILE, kind=HOSTILE)
     cells = (
@@ -44,20 +44,20 @@ def hostile() -> RunRecord:
 
 
 def single() -> RunRecord:
-    """Of one cell, which is the reference."""
-    run, of = runs.small("complete"), runs.REFERENCE_EAGER
-    control = runs.measured(replace(of, control=True))
-    return replace(run, cells=(runs.measured(of),), controls=(control,), rounds=runs.rounds(of))
+    """Return a run of one cell, which is the reference."""
+    run, cell = runs.small("complete"), runs.REFERENCE_EAGER
+    control = runs.measured(replace(cell, control=True))
+    return replace(run, cells=(runs.measured(cell),), controls=(control,), rounds=runs.rounds(cell))
 
 
 def unmeasured() -> RunRecord:
-    """Cut off before any figure."""
+    """Return a run that was interrupted before it had any figure."""
     run = runs.small("interrupted")
     return replace(run, cells=(run.cells[-1],), controls=(), rounds=())
 
 
 def many() -> RunRecord:
-    """Of 400 cells."""
+    """Return a run of 400 cells."""
     run, like = runs.small("complete"), runs.measured(runs.EAGER)
     names = (f"network-{index}" for index in range(50))
     cells = (
@@ -70,7 +70,7 @@ def many() -> RunRecord:
 
 
 def chart(name: str, *, values: list[dict[str, Any]] | None = None) -> Chart:
-    """Bars, in the series' colours, with what Vega must evaluate: a tooltip and an expression."""
+    """Return a bar chart with parts that Vega must evaluate: a tooltip and an expression."""
     spec: Mapping[str, Any] = {
         "data": {
             "values": values or [{"arch": "googlenet", "ms": 24.0}, {"arch": "vgg", "ms": 30.0}]
@@ -95,21 +95,21 @@ CHARTS = (
 
 
 class Tags(HTMLParser):
-    """The tags of a page, with their attributes, as a browser sees them; scripts hold none."""
+    """The tags of a page and their attributes, as a browser sees them; scripts contain none."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, Mapping[str, str | None]]] = []
+        self.tags: list[tuple[str, Mapping[str, str | None]]] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def named(self, tag: str) -> Iterator[Mapping[str, str | None]]:
-        return (attributes for name, attributes in self.found if name == tag)
+        return (attributes for name, attributes in self.tags if name == tag)
 
 
 def headings(html: str) -> list[str]:
-    """The text of every heading of the first and second rank, in a page's own HTML."""
+    """Return the text of every h1 and h2 heading in the page's HTML outside its scripts."""
     return re.findall(r"<h[12][^>]*>(.*?)</h[12]>", html.partition('<script type="module">')[0])

@@ -11,7 +11,7 @@ from tests.bench.report.page.conftest import Open
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
-PAGE_MS = 30_000  # only so that a page which never opens fails
+PAGE_MS = 30_000  # so that the test fails if the page never opens
 
 
 def rendered(run: RunRecord) -> str:
@@ -19,12 +19,12 @@ def rendered(run: RunRecord) -> str:
 
 
 def values(page: Page, heading: str) -> list[float | None]:
-    """What the rows are sorted by in a column, from above, hidden ones too."""
+    """Return the sort values of a column, from the top, including hidden rows."""
     headings = [text.strip() for text in page.locator(".sortable thead th").all_inner_texts()]
     at = next(index for index, text in enumerate(headings) if text.startswith(heading))
     cells = page.locator(f".sortable tbody tr > :nth-child({at + 1})").all()
-    found = [cell.get_attribute("data-value") for cell in cells]
-    return [None if value is None else float(value) for value in found]
+    texts = [cell.get_attribute("data-value") for cell in cells]
+    return [None if text is None else float(text) for text in texts]
 
 
 def button(page: Page, heading: str) -> Locator:
@@ -38,14 +38,14 @@ def shown(page: Page) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_click_sorts_by_value_up_down_and_back(opened: Open) -> None:
-    # Without charts, which may move the heading away from under the pointer as they are drawn.
+def test_clicks_sort_by_value_ascending_descending_and_back(opened: Open) -> None:
+    # Without charts: while they are drawn, they may move the heading away from the pointer.
     page = opened(render(runs.small(), findings=pages.FINDINGS, charts=())).page
     before = values(page, "latency ms")
     measured = [value for value in before if value is not None]
     missing = [None] * before.count(None)
     assert missing
-    # By their text they would come in another order: 0.2 s is written before 0.024.
+    # Sorted as text, 0.2 s would come before 0.024 s.
     assert sorted(measured) != sorted(measured, key=lambda value: str(round(value * 1e3)))
     heading = button(page, "latency ms").locator("xpath=..")
     for order, expected in (
@@ -60,7 +60,7 @@ def test_a_click_sorts_by_value_up_down_and_back(opened: Open) -> None:
     assert values(page, "latency ms") == before
 
 
-def test_text_sorts_too_and_one_heading_at_a_time(opened: Open) -> None:
+def test_text_columns_sort_and_only_one_heading_is_active(opened: Open) -> None:
     page = opened(rendered(runs.small())).page
     button(page, "latency ms").click()
     button(page, "arch").click()
@@ -69,15 +69,15 @@ def test_text_sorts_too_and_one_heading_at_a_time(opened: Open) -> None:
     assert archs == sorted(archs)
 
 
-def test_everything_is_reached_and_done_by_keyboard(opened: Open) -> None:
+def test_all_controls_work_with_the_keyboard(opened: Open) -> None:
     page = opened(rendered(runs.small())).page
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    wanted = [page.locator("input[name=text]"), page.locator("select[name=mode]")]
-    wanted += page.locator(".sortable thead button").all()
-    for control in wanted:
+    controls = [page.locator("input[name=text]"), page.locator("select[name=mode]")]
+    controls += page.locator(".sortable thead button").all()
+    for control in controls:
         for _ in range(20):
             page.keyboard.press("Tab")
             if control.evaluate("element => element === document.activeElement"):
@@ -90,7 +90,7 @@ def test_everything_is_reached_and_done_by_keyboard(opened: Open) -> None:
     expect(page.locator("[aria-sort=descending]")).to_have_count(1)
 
 
-def test_text_and_choices_filter_and_the_count_is_told(opened: Open) -> None:
+def test_text_and_selections_filter_rows_and_show_the_count(opened: Open) -> None:
     page = opened(rendered(runs.small())).page
     status = page.get_by_role("status")
     expect(status).to_have_text("7 cells")
@@ -111,7 +111,7 @@ def test_text_and_choices_filter_and_the_count_is_told(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_charts_are_drawn_in_the_pages_colours_when_they_come_near(
+def test_charts_are_drawn_in_the_colours_of_the_page_when_they_come_near(
     opened: Open, scheme: str
 ) -> None:
     page = opened(rendered(pages.many()), color_scheme=scheme, viewport=DESKTOP).page
@@ -126,7 +126,7 @@ def test_charts_are_drawn_in_the_pages_colours_when_they_come_near(
     assert {title.get_attribute("fill") for title in titles} == {text.strip()}
 
 
-def test_a_chart_is_not_drawn_before_it_comes_near(opened: Open) -> None:
+def test_chart_is_not_drawn_before_it_comes_near(opened: Open) -> None:
     tall = render(pages.many(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
     page = opened(tall, viewport=DESKTOP).page
     page.wait_for_timeout(200)
@@ -143,21 +143,21 @@ def test_charts_are_drawn_again_when_the_colours_change(opened: Open) -> None:
     assert first.locator("svg").count() == 1
 
 
-def test_a_chart_of_one_plot_is_as_wide_as_its_place(opened: Open) -> None:
+def test_chart_with_one_plot_is_as_wide_as_its_element(opened: Open) -> None:
     page = opened(rendered(runs.small()), viewport=PHONE).page
     plot = page.locator(".plot").first
     plot.scroll_into_view_if_needed()
     expect(plot).to_have_attribute("data-drawn", re.compile("."))
-    drawn, place = plot.locator("svg").bounding_box(), plot.bounding_box()
-    assert drawn
-    assert place
-    assert drawn["width"] == pytest.approx(place["width"], abs=2)
+    svg, element = plot.locator("svg").bounding_box(), plot.bounding_box()
+    assert svg
+    assert element
+    assert svg["width"] == pytest.approx(element["width"], abs=2)
 
 
 @pytest.mark.parametrize(
     "run", [runs.small(), pages.hostile(), pages.many()], ids=["small", "hostile", "many"]
 )
-def test_on_a_phone_only_tables_scroll_sideways_and_the_first_column_stays(
+def test_on_a_phone_only_tables_scroll_sideways_and_the_first_column_is_fixed(
     opened: Open, run: RunRecord
 ) -> None:
     page = opened(rendered(run), viewport=PHONE).page
@@ -178,7 +178,7 @@ def test_on_a_phone_only_tables_scroll_sideways_and_the_first_column_stays(
     [pages.hostile(), pages.single(), pages.unmeasured(), pages.many()],
     ids=["hostile", "single", "unmeasured", "many"],
 )
-def test_any_run_opens_without_a_word_and_leaves_no_name_behind(
+def test_any_run_opens_without_messages_and_defines_no_globals(
     opened: Open, run: RunRecord
 ) -> None:
     page = opened(rendered(run)).page
@@ -189,7 +189,7 @@ def test_any_run_opens_without_a_word_and_leaves_no_name_behind(
     assert page.locator("body img").count() == 0
 
 
-def test_400_cells_open(opened: Open) -> None:
+def test_page_with_400_cells_opens(opened: Open) -> None:
     page = opened(rendered(pages.many()), viewport=DESKTOP).page
     page.wait_for_load_state("load", timeout=PAGE_MS)
     expect(page.get_by_role("status")).to_have_text("400 cells")
@@ -197,8 +197,8 @@ def test_400_cells_open(opened: Open) -> None:
     expect(page.get_by_role("status")).to_have_text("4 of 400 cells")
 
 
-def test_without_javascript_the_table_is_whole(opened: Open) -> None:
+def test_table_is_complete_without_javascript(opened: Open) -> None:
     page = opened(rendered(runs.small()), java_script_enabled=False).page
     expect(page.locator(".sortable tbody tr")).to_have_count(7)
-    assert "drawn by JavaScript, which is off" in page.locator("noscript").inner_html()
+    assert "need JavaScript, which is disabled" in page.locator("noscript").inner_html()
     expect(page.locator("form.filters")).to_be_hidden()

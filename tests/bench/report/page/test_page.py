@@ -21,7 +21,7 @@ def section(html: str, name: str) -> str:
     return html[start : html.index("</section>", start)]
 
 
-def test_the_machine_the_findings_and_the_validity_come_first() -> None:
+def test_machine_findings_and_validity_come_first() -> None:
     html = render(runs.small(), findings=pages.FINDINGS, charts=pages.CHARTS)
     assert pages.headings(html) == [
         "AMD EPYC, PyTorch 2.11.0",
@@ -35,7 +35,7 @@ def test_the_machine_the_findings_and_the_validity_come_first() -> None:
     assert pages.SENTENCE in section(html, "findings")
 
 
-def test_failures_come_before_the_control_and_their_stderr_is_folded() -> None:
+def test_failures_come_before_the_control_and_their_stderr_is_collapsed() -> None:
     validity = section(rendered(runs.small()), "validity")
     assert re.findall(r"<h3>(.*?)</h3>", validity) == [
         "Cells without figures",
@@ -48,7 +48,7 @@ def test_failures_come_before_the_control_and_their_stderr_is_folded() -> None:
     assert "it was cut off, and resumed" in validity
 
 
-def test_a_run_where_all_went_well_says_nothing_of_failures() -> None:
+def test_run_without_failures_does_not_mention_failures() -> None:
     html = rendered(pages.single())
     assert "without figures" not in html
     assert "Partial" not in html
@@ -56,39 +56,39 @@ def test_a_run_where_all_went_well_says_nothing_of_failures() -> None:
 
 
 @pytest.mark.parametrize("status", ["over_budget", "interrupted"])
-def test_a_partial_run_says_so_above_its_findings(status: str) -> None:
+def test_partial_run_is_marked_above_its_findings(status: str) -> None:
     html = rendered(runs.small(status))
     assert 0 < html.index("the run is partial") < html.index('id="findings"')
     assert "<strong>Partial:</strong>" in section(html, "validity")
 
 
-def test_a_warning_stands_in_the_validity_and_is_counted_above() -> None:
+def test_warnings_are_in_the_validity_section_and_counted_above() -> None:
     run = runs.small()
-    busy = replace(run, rounds=tuple(replace(one, voided=True) for one in run.rounds))
+    busy = replace(run, rounds=tuple(replace(round_, voided=True) for round_ in run.rounds))
     html = rendered(busy)
     assert 0 < html.index("2 warnings;") < html.index('id="findings"')
     assert section(html, "validity").count("the machine was too busy: 100%") == 2
 
 
-def test_a_run_where_nothing_was_measured_has_a_page() -> None:
+def test_run_without_measurements_has_a_page() -> None:
     html = render(pages.unmeasured(), findings=(), charts=())
     assert "Nothing was measured" in section(html, "findings")
     assert "No control was measured" in section(html, "validity")
     assert "not measured" in section(html, "cells")
 
 
-def test_a_run_without_cells_has_a_page() -> None:
+def test_run_without_cells_has_a_page() -> None:
     run = replace(pages.unmeasured(), cells=())
     assert "The run has no cells." in section(rendered(run), "cells")
 
 
-def test_a_run_without_a_command_has_a_page() -> None:
+def test_run_without_command_has_a_page() -> None:
     run = runs.small()
     plan = {name: value for name, value in run.plan.items() if name != "command"}
-    assert "Made by</p>" not in rendered(replace(run, plan=plan))
+    assert "Command:</p>" not in rendered(replace(run, plan=plan))
 
 
-def test_the_command_and_the_circumstances_are_there() -> None:
+def test_page_shows_the_command_and_the_circumstances() -> None:
     run = runs.small()
     part = section(rendered(run), "circumstances")
     assert str(run.plan["command"]) in part
@@ -96,11 +96,11 @@ def test_the_command_and_the_circumstances_are_there() -> None:
     assert facts["torch"] == "2.11.0"
     assert facts["commit"] == "0123456789ab with uncommitted changes"
     assert facts["seed"] == "7"
-    assert facts["in all"] == f"{sum(run.phases_s.values()):.1f}"
-    assert "a thread for each physical core" in part  # why OMP_NUM_THREADS is set
+    assert facts["total"] == f"{sum(run.phases_s.values()):.1f}"
+    assert "a thread for each physical core" in part  # the reason for OMP_NUM_THREADS
 
 
-def test_nothing_from_outside_becomes_a_tag_or_closes_one() -> None:
+def test_hostile_text_neither_opens_nor_closes_a_tag() -> None:
     html = render(
         pages.hostile(),
         findings=(Findings(title=HOSTILE, sentences=(HOSTILE,)),),
@@ -108,8 +108,8 @@ def test_nothing_from_outside_becomes_a_tag_or_closes_one() -> None:
     )
     plain = render(runs.small(), findings=pages.FINDINGS, charts=pages.CHARTS[:1])
     tags = Tags(html)
-    assert {tag for tag, _ in tags.found} == {tag for tag, _ in Tags(plain).found}
-    assert not [name for _, attributes in tags.found for name in attributes if name[:2] == "on"]
+    assert {tag for tag, _ in tags.tags} == {tag for tag, _ in Tags(plain).tags}
+    assert not [name for _, attributes in tags.tags for name in attributes if name[:2] == "on"]
     kinds = [attributes.get("type") for attributes in tags.named("script")]
     assert kinds == ["application/json"] * len(pages.CHARTS) + ["module"] * 2
     assert "alert(1)</script>" not in html
@@ -117,30 +117,30 @@ def test_nothing_from_outside_becomes_a_tag_or_closes_one() -> None:
     assert html.endswith("</html>")
 
 
-def test_the_text_of_what_is_hostile_stands_as_it_is() -> None:
+def test_hostile_text_is_shown_unchanged() -> None:
     tags = Tags(rendered(pages.hostile()))
     assert HOSTILE in {attributes.get("data-mode") for attributes in tags.named("tr")}
 
 
-def test_a_chart_stands_as_json_that_a_browser_reads_again() -> None:
+def test_chart_is_embedded_as_json_that_can_be_parsed() -> None:
     html = render(runs.small(), findings=(), charts=pages.CHARTS)
-    found = re.findall(r'<script type="application/json">(.*?)</script>', html)
-    assert [json.loads(text) for text in found] == [chart.spec for chart in pages.CHARTS]
-    assert not [text for text in found if "\u2028" in text or "<" in text]
+    texts = re.findall(r'<script type="application/json">(.*?)</script>', html)
+    assert [json.loads(text) for text in texts] == [chart.spec for chart in pages.CHARTS]
+    assert not [text for text in texts if "\u2028" in text or "<" in text]
 
 
-def test_what_json_has_not_is_refused() -> None:
+def test_nan_in_a_chart_is_refused() -> None:
     chart = pages.chart("odd", values=[{"arch": "googlenet", "ms": float("nan")}])
     with pytest.raises(ValueError, match="JSON"):
         render(runs.small(), findings=(), charts=(chart,))
 
 
-def test_vega_is_there_only_for_charts() -> None:
+def test_vega_is_included_only_if_there_are_charts() -> None:
     assert len(rendered(runs.small())) < 100_000
     assert len(render(runs.small(), findings=(), charts=pages.CHARTS)) > 500_000
 
 
-def test_the_policy_lets_nothing_in_and_no_text_become_code() -> None:
+def test_content_security_policy_blocks_all_connections_and_eval() -> None:
     (policy,) = [
         attributes["content"] or ""
         for attributes in Tags(rendered(runs.small())).named("meta")
@@ -152,21 +152,21 @@ def test_the_policy_lets_nothing_in_and_no_text_become_code() -> None:
     assert "http" not in policy
 
 
-def test_no_address_is_loaded() -> None:
+def test_page_loads_no_address() -> None:
     html = rendered(runs.small())
     loaded = {
         value
-        for _, attributes in Tags(html).found
+        for _, attributes in Tags(html).tags
         for name, value in attributes.items()
         if name in {"src", "href"} and value and not value.startswith("#")
     }
-    assert loaded == {"data:,"}  # no icon, and none asked for
+    assert loaded == {"data:,"}  # an empty icon, so that the browser requests none
     assert "url(" not in html
     assert "@import" not in html
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     tags = Tags(render(runs.small(), findings=(), charts=pages.CHARTS))
-    ids = [attributes["id"] for _, attributes in tags.found if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in tags.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {str(attributes["href"])[1:] for attributes in tags.named("a")} <= set(ids)

@@ -15,7 +15,7 @@ def table_of(run: RunRecord) -> PageTable:
     return PageTable.from_run(run, frame.summary(run))
 
 
-def test_every_cell_has_a_row_whether_measured_or_not() -> None:
+def test_every_cell_has_a_row_even_if_not_measured() -> None:
     run = runs.small()
     rows = table_of(run).rows
     assert [(row.factors["arch"], row.factors["mode"]) for row in rows] == [
@@ -24,15 +24,15 @@ def test_every_cell_has_a_row_whether_measured_or_not() -> None:
     assert [row.has_figures for row in rows] == [record.has_figures for record in run.cells]
 
 
-def test_the_columns_are_the_markdowns_and_what_tells_its_tables_apart() -> None:
+def test_columns_are_those_of_the_markdown_plus_its_table_factors() -> None:
     run = runs.small()
     cells = frame.summary(run)
     names = [column.name for column in PageTable.from_run(run, cells).columns]
-    of_markdown = [column.name for column in summary.shown_columns(run, cells)]
-    assert names == [*of_markdown[:2], "batch_size", "status", *of_markdown[2:]]
+    markdown_names = [column.name for column in summary.shown_columns(run, cells)]
+    assert names == [*markdown_names[:2], "batch_size", "status", *markdown_names[2:]]
 
 
-def test_what_never_differs_has_no_column_and_no_choice() -> None:
+def test_factor_with_one_value_has_no_column_and_no_filter() -> None:
     table = table_of(pages.single())
     assert not {"dtype", "batch_size", "task", "device", "status"} & {
         column.name for column in table.columns
@@ -40,14 +40,14 @@ def test_what_never_differs_has_no_column_and_no_choice() -> None:
     assert table.choices == {}
 
 
-def test_there_is_a_choice_where_there_is_more_than_one_value() -> None:
+def test_factor_with_several_values_has_a_filter() -> None:
     assert table_of(runs.small()).choices == {
         "mode": ("mode", ("eager", "channels_last", "compile")),
         "batch_size": ("batch", ("1", "8")),
     }
 
 
-def test_entries_read_as_in_the_markdown_and_are_sorted_by_their_value() -> None:
+def test_entries_have_the_text_of_the_markdown_and_their_value_for_sorting() -> None:
     run = runs.small()
     cells = frame.summary(run)
     table = PageTable.from_run(run, cells)
@@ -55,14 +55,14 @@ def test_entries_read_as_in_the_markdown_and_are_sorted_by_their_value() -> None
     assert texts == tables.cells(table.columns, cells)
     at = [column.name for column in table.columns].index("latency_s")
     for row, expected in zip(table.rows, cells["latency_s"], strict=True):
-        found = row.entries[at].value
-        assert found is None if pd.isna(expected) else found == pytest.approx(expected)
+        value = row.entries[at].value
+        assert value is None if pd.isna(expected) else value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("low", "high", "is_unsure"), [(0.9, 1.1, True), (1.0, 1.1, True), (1.01, 1.1, False)]
 )
-def test_a_ratio_is_unsure_where_its_interval_contains_1(
+def test_ratio_is_unsure_if_its_interval_contains_1(
     low: float, high: float, is_unsure: bool
 ) -> None:
     run = replace(runs.small(), cells=(runs.measured(runs.EAGER),))
@@ -76,7 +76,7 @@ def test_a_ratio_is_unsure_where_its_interval_contains_1(
     assert table.rows[0].entries[at].is_unsure is is_unsure
 
 
-def test_the_reference_is_named_where_all_groups_have_the_same() -> None:
+def test_heading_names_the_reference_if_all_groups_share_it() -> None:
     run = runs.small()
     assert "× torchvision eager" in [column.heading for column in table_of(run).columns]
     other = runs.measured(replace(runs.BATCH, control=True))

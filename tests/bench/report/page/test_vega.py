@@ -5,7 +5,7 @@ import vl_convert
 
 from bench.report.page import vega
 
-SNIPPET = "export const made = 7;"
+SNIPPET = "export const seven = 7;"
 
 
 @pytest.fixture(autouse=True)
@@ -15,28 +15,28 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "googlenet-bench"
 
 
-def test_a_bundle_is_made_once_and_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = vega.bundled(SNIPPET)
-    assert "7" in made
-    assert [path.read_text() for path in cache.glob("vega-*.js")] == [made]
+def test_bundle_is_created_once_and_cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = vega.bundled(SNIPPET)
+    assert "7" in bundle
+    assert [path.read_text() for path in cache.glob("vega-*.js")] == [bundle]
     vega.bundled.cache_clear()
-    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "made anew")
-    assert vega.bundled(SNIPPET) == made
-    assert vega.bundled(f"{SNIPPET} ") == "made anew"
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "new bundle")
+    assert vega.bundled(SNIPPET) == bundle
+    assert vega.bundled(f"{SNIPPET} ") == "new bundle"
 
 
-def test_another_vega_is_bundled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "of the first")
-    assert vega.bundled(SNIPPET) == "of the first"
+def test_another_version_of_vega_is_bundled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "first bundle")
+    assert vega.bundled(SNIPPET) == "first bundle"
     vega.bundled.cache_clear()
     monkeypatch.setattr(vega, "version", lambda _: "99")
-    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "of the next")
-    assert vega.bundled(SNIPPET) == "of the next"
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "next bundle")
+    assert vega.bundled(SNIPPET) == "next bundle"
 
 
-def test_a_home_that_takes_nothing_costs_only_time(
+def test_bundle_works_without_a_writable_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "googlenet-bench").write_text("a file where the folder should be")
-    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "made")
-    assert vega.bundled(SNIPPET) == "made"
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "bundle")
+    assert vega.bundled(SNIPPET) == "bundle"
