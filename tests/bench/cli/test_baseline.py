@@ -204,7 +204,7 @@ def test_a_file_that_is_no_baseline_is_not_overwritten(
     path = tmp_path / "package.json"
     path.write_text('{"name": "other"}', encoding="utf-8")
     line = refused(capsys, "baseline", "--output", str(path), *CELLS)
-    assert "format is None where 'googlenet-bench baseline' is expected" in line
+    assert "format is None, expected 'googlenet-bench baseline'" in line
     assert path.read_text(encoding="utf-8") == '{"name": "other"}'
     assert fake_counter.calls == []
 

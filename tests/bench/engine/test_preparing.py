@@ -1,6 +1,6 @@
 import pytest
 
-from bench.engine.preparing import covered_s, must_wait, was_measured
+from bench.engine.preparing import covered_s, must_wait, only_s, was_measured
 from tests.bench import runs
 from tests.bench.engine.running import cell, plan
 
@@ -20,6 +20,22 @@ def test_overlapping_spans_are_counted_once(
     spans: list[tuple[float, float]], expected: float
 ) -> None:
     assert covered_s(spans) == expected
+
+
+@pytest.mark.parametrize(
+    ("compilations", "others", "expected"),
+    [
+        ([(0.0, 30.0)], [], 30.0),
+        ([(0.0, 30.0)], [(0.0, 2.0), (2.0, 5.0), (30.0, 31.0)], 25.0),
+        ([(0.0, 30.0), (1.0, 29.0)], [(29.0, 33.0)], 29.0),
+        ([(0.0, 4.0)], [(0.0, 9.0)], 0.0),
+    ],
+    ids=["alone", "others beside it", "two at once", "others all the time"],
+)
+def test_only_the_time_in_which_nothing_else_is_prepared_is_compilation(
+    compilations: list[tuple[float, float]], others: list[tuple[float, float]], expected: float
+) -> None:
+    assert only_s(compilations, others) == expected
 
 
 @pytest.mark.parametrize(

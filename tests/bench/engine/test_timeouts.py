@@ -29,6 +29,7 @@ def test_a_worker_that_hangs_before_its_first_visit_fails_only_its_own_cell(
     phase: str,
 ) -> None:
     monkeypatch.setattr(timeouts, limit, 10.0)
+    monkeypatch.setattr(timeouts, "SHORT_S", 30.0)  # counting builds the network, too
     works, hangs, watcher = cell("works"), cell(factory), Watcher()
     outcome = run(plan(works, hangs, sets=2, rounds=1), fork_server, watcher).measure()
     failure = watcher.failures[factory]
