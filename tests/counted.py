@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from bench.cells import archs
+from bench import archs
 from bench.worker import cost
 
 

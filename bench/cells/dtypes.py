@@ -4,7 +4,7 @@ The table imports no torch; applying a dtype does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,14 @@ class Dtype:
 
         dtype: torch.dtype = getattr(torch, self.torch_name)
         return dtype
+
+    def allowing(self, error_budget: float) -> "Dtype":
+        """The same format with bounds on outputs that are larger by a rewrite's error budget."""
+        return replace(
+            self,
+            error_bound=self.error_bound + error_budget,
+            training_leaf_bound=self.training_leaf_bound + error_budget,
+        )
 
     def pin_precision(self) -> None:
         """Set TF32 for convolutions and matrix products; by default only convolutions use it."""

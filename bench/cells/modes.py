@@ -1,226 +1,143 @@
 """Modes: how a network is executed, as tokens joined by ``+``.
 
-Naming and checking a mode imports no torch; applying it does.
+A token is a rewrite (bench/rewrites) or an executor (bench/executors). Naming and checking a mode
+imports no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from bench.executors import EXECUTORS
+from bench.executors.executor import Executor
 from bench.names import RequestError, choose
+from bench.rewrites import REWRITES
+from bench.rewrites.rewrite import Rewrite
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from torch import nn
-
-
-class Kind(IntEnum):
-    """What a token does. Tokens apply in this order, not in the order typed."""
-
-    REWRITE = 1
-    MEMORY_FORMAT = 2
-    EXECUTOR = 3
-
-
-_EVERYWHERE = frozenset({"cpu", "cuda"})
-_CUDA = frozenset({"cuda"})
-_EVERY_TASK = frozenset({"infer", "train"})
-# With Inductor's CUDA graphs the first call runs kernels one by one, the second records, and the
-# third replays (torch/_inductor/cudagraph_trees.py).
-_UNTIL_REPLAYED = 3
+DEFAULT = "eager"
+"""The executor of a mode that names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """One part of a mode, for example ``compile``."""
+class Mode:
+    """What the tokens of a mode stand for."""
 
-    name: str
-    kind: Kind
-    what: str
-    apply: "Callable[[nn.Module], nn.Module]"
-    imports: tuple[str, ...] = ()
-    """Libraries besides torch that applying it imports; safe to import before a fork."""
-    devices: frozenset[str] = _EVERYWHERE
-    tasks: frozenset[str] = _EVERY_TASK
-    compiles: bool = False
-    """Whether Dynamo and Inductor compile the network at its first call."""
-    tunes: bool = False
-    """Whether compiling benchmarks kernels, so that nothing else may use the device meanwhile."""
-    replays: bool = False
-    """Whether iterations replay a CUDA graph, which keeps its memory between calls."""
-    calls: int = 1
-    """Calls until the network runs as it will be timed. The last call's answer is checked."""
+    rewrites: tuple[Rewrite, ...]
+    """In the order in which they apply, whatever the order typed."""
+    executor: Executor
 
+    @property
+    def name(self) -> str:
+        """The canonical spelling: executor first, ``eager`` only if it is alone."""
+        executor = () if self.executor.name == DEFAULT else (self.executor.name,)
+        rewrites = reversed([rewrite.name for rewrite in self.rewrites])
+        return "+".join([*executor, *rewrites]) or DEFAULT
 
-def _eager(model: "nn.Module") -> "nn.Module":
-    return model
+    @property
+    def tokens(self) -> tuple[Rewrite | Executor, ...]:
+        """The rewrites, then the executor."""
+        return (*self.rewrites, self.executor)
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules besides torch that making a network ready imports, safe before a fork."""
+        return self.executor.imports
 
-def _channels_last(model: "nn.Module") -> "nn.Module":
-    import torch
+    @property
+    def error_budget(self) -> float:
+        """Relative L2 distance of outputs that the rewrites may add to what a dtype is allowed."""
+        return sum(rewrite.error_budget for rewrite in self.rewrites)
 
-    return model.to(memory_format=torch.channels_last)
+    def is_replayed(self, device: str) -> bool:
+        """Whether iterations on a device replay CUDA graphs."""
+        return _kind(device) == "cuda" and self.executor.replays
 
-
-def _compile(model: "nn.Module") -> "nn.Module":
-    import torch
-
-    # A worker uses one shape: a second one would cause a recompilation, and the cell would fail.
-    return torch.compile(model, dynamic=False)  # type: ignore[return-value]
-
-
-def _reduce_overhead(model: "nn.Module") -> "nn.Module":
-    import torch
-
-    return torch.compile(model, dynamic=False, mode="reduce-overhead")  # type: ignore[return-value]
+    def without_executor(self) -> "Mode":
+        """The mode with the same rewrites, in eager."""
+        return Mode(rewrites=self.rewrites, executor=EXECUTORS[DEFAULT])
 
 
-def _max_autotune(model: "nn.Module") -> "nn.Module":
-    import torch
-
-    return torch.compile(model, dynamic=False, mode="max-autotune")  # type: ignore[return-value]
-
-
-def _cudagraphs(model: "nn.Module") -> "nn.Module":
-    from bench.cells.captured import Captured
-
-    return Captured(model)
+def tokens() -> Mapping[str, Rewrite | Executor]:
+    """Return every token by its name: executors, the default one first, then rewrites."""
+    return MappingProxyType({DEFAULT: EXECUTORS[DEFAULT], **EXECUTORS, **REWRITES})
 
 
-_ALL = (
-    Token(
-        name="eager",
-        kind=Kind.EXECUTOR,
-        what="plain PyTorch, one operator after the other",
-        apply=_eager,
-    ),
-    Token(
-        name="compile",
-        kind=Kind.EXECUTOR,
-        what="torch.compile with Inductor's default mode",
-        apply=_compile,
-        imports=("bench.worker.preload",),
-        compiles=True,
-    ),
-    Token(
-        name="reduce-overhead",
-        kind=Kind.EXECUTOR,
-        what="torch.compile's mode of this name: compiled, and replayed as CUDA graphs",
-        apply=_reduce_overhead,
-        imports=("bench.worker.preload",),
-        devices=_CUDA,
-        compiles=True,
-        replays=True,
-        calls=_UNTIL_REPLAYED,
-    ),
-    Token(
-        name="max-autotune",
-        kind=Kind.EXECUTOR,
-        what="torch.compile's mode of this name: benchmarks kernels first, which takes minutes; "
-        "on CUDA replayed as CUDA graphs",
-        apply=_max_autotune,
-        imports=("bench.worker.preload",),
-        compiles=True,
-        tunes=True,
-        replays=True,
-        calls=_UNTIL_REPLAYED,
-    ),
-    Token(
-        name="cudagraphs",
-        kind=Kind.EXECUTOR,
-        what="the kernels of eager, captured once as a CUDA graph and replayed with one launch",
-        apply=_cudagraphs,
-        devices=_CUDA,
-        tasks=frozenset({"infer"}),
-        replays=True,
-    ),
-    Token(
-        name="channels_last",
-        kind=Kind.MEMORY_FORMAT,
-        what="weights and input stored N H W C",
-        apply=_channels_last,
-    ),
-)
-TOKENS: Mapping[str, Token] = MappingProxyType({token.name: token for token in _ALL})
+def kind(token: Rewrite | Executor) -> str:
+    """Return what a token is: ``executor``, ``memory_format`` or ``rewrite``."""
+    if isinstance(token, Executor):
+        return "executor"
+    return "memory_format" if token.is_memory_format else "rewrite"
 
 
-def parse(mode: str) -> tuple[Token, ...]:
-    """Return the tokens of a mode in the order in which they apply.
+def parse(mode: str) -> Mode:
+    """Return what a mode stands for.
 
     Raises ``RequestError`` for an unknown or repeated token, two executors or two memory formats.
     """
-    tokens = [choose("mode token", name.strip(), TOKENS) for name in mode.split("+")]
-    for kind in (Kind.EXECUTOR, Kind.MEMORY_FORMAT):
-        same = [token.name for token in tokens if token.kind is kind]
+    found = [choose("mode token", name.strip(), tokens()) for name in mode.split("+")]
+    executors = [token for token in found if isinstance(token, Executor)]
+    rewrites = [token for token in found if isinstance(token, Rewrite)]
+    formats = [rewrite for rewrite in rewrites if rewrite.is_memory_format]
+    for what, same in (("executor", executors), ("memory format", formats)):
         if len(same) > 1:
-            what = kind.name.lower().replace("_", " ")
+            names = ", ".join(token.name for token in same)
             raise RequestError(
-                f"mode {mode!r} has {len(same)} {what}s ({', '.join(same)}); at most one is allowed"
+                f"mode {mode!r} has {len(same)} {what}s ({names}); at most one is allowed"
             )
-    return tuple(sorted(tokens, key=lambda token: token.kind))
+    for rewrite in rewrites:
+        if rewrites.count(rewrite) > 1:
+            raise RequestError(f"mode {mode!r} has the rewrite {rewrite.name} twice")
+    return Mode(
+        rewrites=tuple(sorted(rewrites, key=order)),
+        executor=executors[0] if executors else EXECUTORS[DEFAULT],
+    )
 
 
 def canonical(mode: str) -> str:
     """Return the canonical spelling of a mode: executor first, ``eager`` only if it is alone."""
-    names = [token.name for token in reversed(parse(mode)) if token.name != "eager"]
-    return "+".join(names) or "eager"
+    return parse(mode).name
 
 
-def apply(mode: str, model: "nn.Module") -> "nn.Module":
-    """Return ``model`` prepared for ``mode``; may change it in place."""
-    for token in parse(mode):
-        model = token.apply(model)
-    return model
-
-
-def is_channels_last(mode: str) -> bool:
-    """Whether images are stored N H W C."""
-    return any(token.name == "channels_last" for token in parse(mode))
-
-
-def is_compiled(mode: str) -> bool:
-    """Whether the first call compiles."""
-    return any(token.compiles for token in parse(mode))
-
-
-def is_tuned(mode: str) -> bool:
-    """Whether compiling benchmarks kernels, which needs exclusive use of the device."""
-    return any(token.tunes for token in parse(mode))
-
-
-def is_replayed(mode: str, device: str) -> bool:
-    """Whether iterations replay CUDA graphs."""
-    return _kind(device) == "cuda" and any(token.replays for token in parse(mode))
-
-
-def calls(mode: str) -> int:
-    """Return the number of calls until a network runs as it will be timed."""
-    return max(token.calls for token in parse(mode))
-
-
-def check(mode: str, device: str, tasks: "Collection[str]") -> None:
-    """Raise ``RequestError`` if the mode does not support the device or one of the tasks."""
-    for token in parse(mode):
+def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str] = ()) -> None:
+    """Raise ``RequestError`` if a mode does not support a device, a task or a dtype."""
+    for token in parse(mode).tokens:
         if _kind(device) not in token.devices:
             raise RequestError(
                 f"mode token {token.name!r} does not run on {device}; "
                 f"available there: {', '.join(available(device))}"
             )
-        unsupported = sorted(set(tasks) - token.tasks)
-        if unsupported:
+        if unsupported := sorted(set(tasks) - token.tasks):
             raise RequestError(
                 f"mode token {token.name!r} supports {', '.join(sorted(token.tasks))}, not "
-                f"{', '.join(unsupported)}: it captures only a forward pass; to train with "
-                "CUDA graphs, use reduce-overhead"
+                f"{', '.join(unsupported)}{token.limits and f': {token.limits}'}"
             )
+    executor = parse(mode).executor
+    if executor.dtypes is not None and (unsupported := sorted(set(dtypes) - executor.dtypes)):
+        raise RequestError(
+            f"executor {executor.name!r} supports {', '.join(sorted(executor.dtypes))}, not "
+            f"{', '.join(unsupported)}"
+        )
 
 
 def available(device: str) -> tuple[str, ...]:
     """Return the names of the tokens that run on a device."""
-    return tuple(token.name for token in TOKENS.values() if _kind(device) in token.devices)
+    return tuple(name for name, token in tokens().items() if _kind(device) in token.devices)
+
+
+def missing(mode: str) -> str:
+    """Say what a mode needs that is not installed; empty if nothing is missing."""
+    return " ".join(_missing(parse(mode)))
+
+
+def _missing(mode: Mode) -> Iterator[str]:
+    for token in mode.tokens:
+        if token.missing:
+            yield token.missing
+
+
+def order(rewrite: Rewrite) -> tuple[bool, int, str]:
+    """The key that rewrites are sorted by before they apply."""
+    return rewrite.is_memory_format, rewrite.order, rewrite.name
 
 
 def _kind(device: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench.cells import archs, modes, waves
+from bench import archs
+from bench.cells import modes, waves
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.machine import driver
@@ -136,7 +137,7 @@ class Plan:
     def imports(self) -> tuple[str, ...]:
         """Libraries besides torch that the workers will import, without duplicates."""
         imports = [archs.find(cell.arch).imports for cell in self.cells]
-        imports += [token.imports for cell in self.cells for token in modes.parse(cell.mode)]
+        imports += [modes.parse(cell.mode).imports for cell in self.cells]
         return tuple(dict.fromkeys(name for names in imports for name in names))
 
 
@@ -164,7 +165,7 @@ def cells(
             raise RequestError(f"a batch holds at least one image, not {batch_size}")
     canonical_modes = [modes.canonical(name) for name in mode_names]
     for mode in canonical_modes:
-        modes.check(mode, device, task_names)
+        modes.check(mode, device, task_names, dtype_names)
     combinations = product(dtype_names, batch_sizes, task_names, arch_names, canonical_modes)
     found_cells = tuple(
         dict.fromkeys(

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.cells import archs, leaves, module
+from bench.cells import leaves, loss, module
 from bench.cells.dtypes import Dtype
 from bench.cells.inputs import Batch
 from bench.cells.leaves import Leaves
+from bench.executors.executor import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,6 @@ class Answer:
     """Gradients by parameter; None for inference."""
 
 
-_COMPILED = "_orig_mod."  # prefix that torch.compile adds to the names of parameters
 # Names, because a ScriptModule keeps only its class's name. The last two: torchvision's and timm's.
 _RANDOM = frozenset(kind.__name__ for kind in nn.modules.dropout._DropoutNd.__subclasses__()) | {
     "StochasticDepth",
@@ -37,18 +37,37 @@ LEARNING_RATE = 1e-3  # small, so that hundreds of steps on one batch stay finit
 
 
 class Task(ABC):
-    """A model and its batches in a dtype, on which iterations run."""
+    """A program and its batches in a dtype, on which iterations run."""
 
-    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
+    def __init__(
+        self, program: Program, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype
+    ) -> None:
+        """``model``: the network that the program was made of, as ``convert`` returned it."""
+        self.program = program
         self.model = model
         self.dtype = dtype.torch_dtype
         self.batch = Batch(images, targets)
         """The batch that is checked."""
-        self._turns: Iterator[Batch] = cycle((self.batch,))
+        self.rotate(())
 
     def rotate(self, batches: Iterable[Batch]) -> None:
-        """Make iterations use ``batch`` and these in turn; all have its shape and dtype."""
-        self._turns = cycle((self.batch, *batches))
+        """Make iterations use ``batch`` and these in turn; all have its shape and dtype.
+
+        The program loads them here, so call it again after ``batch`` was written to.
+        """
+        self._turns: Iterator[tuple[Any, Tensor]] = cycle(
+            [(self.program.load(images), targets) for images, targets in (self.batch, *batches)]
+        )
+
+    @staticmethod
+    @abstractmethod
+    def set_mode(model: nn.Module) -> nn.Module:
+        """Put a network into the mode in which iterations run it, and return it."""
+
+    @staticmethod
+    @abstractmethod
+    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+        """Convert a network, in place, and images to what iterations have in this dtype."""
 
     @staticmethod
     @abstractmethod
@@ -71,10 +90,15 @@ class Task(ABC):
 class Inference(Task):
     """A forward pass in ``eval()``, with weights and images converted to the dtype."""
 
-    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
-        torch_dtype = dtype.torch_dtype
-        cast = module.cast(module.to_eval(model), torch_dtype)
-        super().__init__(cast, images.to(torch_dtype), targets, dtype)
+    @staticmethod
+    def set_mode(model: nn.Module) -> nn.Module:
+        """Put a network into ``eval()`` mode, and return it."""
+        return module.to_eval(model)
+
+    @staticmethod
+    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+        """Convert both to the dtype."""
+        return module.cast(model, dtype.torch_dtype), images.to(dtype.torch_dtype)
 
     @staticmethod
     def targets(model: nn.Module, images: Tensor) -> Tensor:
@@ -88,11 +112,13 @@ class Inference(Task):
 
     def step(self) -> object:
         """Run a forward pass."""
-        return self.model(next(self._turns).images)
+        inputs, _ = next(self._turns)
+        return self.program.run(inputs)
 
     def answer(self, batch: Batch | None = None) -> Answer:
         """Return the output."""
-        output = self.model((batch or self.batch).images)
+        inputs = self.program.load((batch or self.batch).images)
+        output = self.program.unload(self.program.run(inputs))
         return Answer(outputs=leaves.flatten(output, "output"), gradients=None)
 
 
@@ -103,11 +129,25 @@ class Training(Task):
     a step can be checked: their masks would differ between executors.
     """
 
-    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype) -> None:
-        super().__init__(model.train(), images, targets, dtype)
+    @staticmethod
+    def set_mode(model: nn.Module) -> nn.Module:
+        """``train()``, except for what is random."""
+        model.train()
         for part in model.modules():
             if is_random(part):
                 part.training = False
+        return model
+
+    @staticmethod
+    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+        """Both stay in fp32."""
+        del dtype
+        return model, images
+
+    def __init__(
+        self, program: Program, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype
+    ) -> None:
+        super().__init__(program, model, images, targets, dtype)
         self.optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     @staticmethod
@@ -117,7 +157,7 @@ class Training(Task):
         # network may write into its images.
         with torch.no_grad(), module.in_eval(model):
             output = model(images[:1].clone())
-        return torch.randint(archs.num_classes(output), (len(images),)).to(images.device)
+        return torch.randint(loss.num_classes(output), (len(images),)).to(images.device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return a null context: gradients are on by default."""
@@ -126,31 +166,32 @@ class Training(Task):
     def step(self) -> object:
         """Run forward, backward and update."""
         self.optimizer.zero_grad(set_to_none=True)
-        _, loss = self._forward(next(self._turns))
-        loss.backward()
+        _, total = self._forward(*next(self._turns))
+        total.backward()
         self.optimizer.step()
-        return loss
+        return total
 
     def answer(self, batch: Batch | None = None) -> Answer:
         """Return the outputs and loss of a forward pass, and every gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        output, loss = self._forward(batch or self.batch)
-        loss.backward()
+        images, targets = batch or self.batch
+        output, total = self._forward(self.program.load(images), targets)
+        total.backward()
         gradients = {
-            name.replace(_COMPILED, ""): _gradient(parameter)
+            name: _gradient(parameter)
             for name, parameter in self.model.named_parameters()
             if parameter.requires_grad
         }
         return Answer(
-            outputs={**leaves.flatten(output, "output"), **leaves.flatten(loss, "loss")},
+            outputs={**leaves.flatten(output, "output"), **leaves.flatten(total, "loss")},
             gradients=leaves.flatten(gradients, "gradient"),
         )
 
-    def _forward(self, batch: Batch) -> tuple[Any, Tensor]:
+    def _forward(self, inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
         is_narrow = self.dtype is not torch.float32
-        with torch.autocast(batch.images.device.type, dtype=self.dtype, enabled=is_narrow):
-            output = self.model(batch.images)
-            return output, archs.loss(output, batch.targets)
+        with torch.autocast(targets.device.type, dtype=self.dtype, enabled=is_narrow):
+            output = self.program.run(inputs)
+            return output, loss.loss(output, targets)
 
 
 def is_random(part: nn.Module) -> bool:

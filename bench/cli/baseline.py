@@ -38,7 +38,7 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
 )
 RUNS_ON_CPU: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {
-        "modes": lambda name: all(DEVICE in token.devices for token in modes.parse(name)),
+        "modes": lambda name: all(DEVICE in token.devices for token in modes.parse(name).tokens),
         "dtypes": lambda name: DEVICE in names.choose("dtype", name, DTYPES).devices,
     }
 )

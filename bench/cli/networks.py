@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.cells import archs, modes
+from bench import archs
+from bench.archs.source import Arch
+from bench.cells import modes
 from bench.cli.command import Commands, Output
 from bench.errors import first_line, one_line
 from bench.exits import Exit
@@ -62,11 +64,11 @@ def _modes(options: argparse.Namespace) -> Output:
     rows = [
         {
             "token": token.name,
-            "kind": token.kind.name.lower(),
+            "kind": modes.kind(token),
             "devices": ", ".join(sorted(token.devices)),
             "what": token.what,
         }
-        for token in modes.TOKENS.values()
+        for token in modes.tokens().values()
     ]
     columns = tuple(
         Column(name=name, heading=name, is_text=True, wraps=name == "what")
@@ -200,7 +202,7 @@ def _table1(options: argparse.Namespace) -> Output:
     return Output(FORMATS[options.format](TABLE1_COLUMNS, pd.DataFrame(rows)))
 
 
-def _count(arch: archs.Arch, image_size: int, batch_size: int) -> "Cost":
+def _count(arch: Arch, image_size: int, batch_size: int) -> "Cost":
     from bench.worker import cost
 
     try:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.cells import modes, plan
-from bench.cells.modes import Kind
 from bench.cli.command import Commands, Output, folder
 from bench.folders import check_writable
 from bench.machine import environment
@@ -106,12 +105,12 @@ def _stages(options: argparse.Namespace) -> Output:
 
 def check_mode(mode: str) -> None:
     """Raise ``RequestError``, with the reason, for a mode whose stages cannot be timed."""
-    for token in modes.parse(mode):
-        if token.kind is Kind.EXECUTOR and token.name != "eager":
-            why = UNSUPPORTED.get(
-                token.name, f"it does not run a network's own modules ({token.what})"
-            )
-            raise RequestError(
-                f"the time of mode {mode!r} cannot be divided among stages: {why}; use eager or "
-                "channels_last"
-            )
+    executor = modes.parse(mode).executor
+    if not executor.keeps_modules:
+        why = UNSUPPORTED.get(
+            executor.name, f"it does not run a network's own modules ({executor.what})"
+        )
+        raise RequestError(
+            f"the time of mode {mode!r} cannot be divided among stages: {why}; use eager or "
+            "channels_last"
+        )

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from multiprocessing.connection import wait
 
+from bench.cells import modes
 from bench.cells.cell import Cell
-from bench.cells.modes import is_compiled, is_tuned
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave
 from bench.engine import timeouts
@@ -162,8 +162,8 @@ def must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
     A cell waits while another worker compiles the same graph. A mode that tries out kernels must
     prepare alone, because other workers would influence its choice.
     """
-    if any(is_tuned(other.mode) for other in (cell, *busy)):
+    if any(modes.parse(other.mode).executor.is_exclusive for other in (cell, *busy)):
         return bool(busy)
-    return is_compiled(cell.mode) and any(
+    return modes.parse(cell.mode).executor.is_cached and any(
         other.arch == cell.arch and other.mode == cell.mode for other in busy
     )

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 from bench import energy
+from bench.cells import modes
 from bench.cells.cell import Cell
-from bench.cells.modes import is_compiled
 from bench.cells.waves import Wave
 from bench.engine import timeouts, visit_policy
 from bench.engine.context import Context
@@ -196,9 +196,8 @@ class LiveWave:
 
         So no core is idle while another core compiles the last cell.
         """
-        return sorted(
-            self._shuffled(cells, "starting"), key=lambda cell: not is_compiled(cell.mode)
-        )
+        shuffled = self._shuffled(cells, "starting")
+        return sorted(shuffled, key=lambda cell: not modes.parse(cell.mode).executor.compiles)
 
     def _shuffled(self, cells: Iterable[Cell], what: str) -> list[Cell]:
         """Return the cells in a random order that depends on ``what``."""

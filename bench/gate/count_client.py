@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.cells import archs
+from bench import archs
 from bench.cells.cell import Cell
 from bench.engine.launch import Spawner
 from bench.engine.process import WorkerError, WorkerProcess

@@ -20,7 +20,7 @@ from typing import Any
 
 from torch import nn
 
-from bench.cells import archs
+from bench import archs
 from bench.cells.cell import Cell
 from bench.gate import counts
 from bench.gate.baseline import Counts

@@ -26,13 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bench.cells import archs, inputs, modes
+from bench import archs
+from bench.archs.source import Arch
+from bench.cells import inputs, modes
 from bench.cells.cell import Cell
-from bench.cells.dtypes import DTYPES
 from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
+from bench.executors.executor import Executor, ModuleProgram, Program, Request
 from bench.gate.baseline import UNCOUNTED, Counts
-from bench.worker import cost, memory, network, subject
+from bench.worker import assembly, cost, memory, subject
 from bench.worker.watch import Watch
 
 SEED = 0  # of weights and images, because a network may branch on their values
@@ -54,7 +56,7 @@ def count_graphs(cells: Sequence[Cell], image_size: int = IMAGE_SIZE) -> dict[st
     """Return graphs and graph breaks of cells, by cell id. Resets Dynamo before each cell."""
     return {
         cell.id: _graphs(cell, image_size)
-        if modes.is_compiled(cell.mode)
+        if modes.parse(cell.mode).executor.captures
         else dict.fromkeys(GRAPH_COUNTS, 0)
         for cell in cells
     }
@@ -62,9 +64,7 @@ def count_graphs(cells: Sequence[Cell], image_size: int = IMAGE_SIZE) -> dict[st
 
 def in_eager(cell: Cell) -> Cell:
     """Return the cell with the same rewrites and memory format but without an executor."""
-    tokens = modes.parse(cell.mode)
-    names = [token.name for token in tokens if token.kind is not modes.Kind.EXECUTOR]
-    return replace(cell, mode=modes.canonical("+".join(names) or "eager"))
+    return replace(cell, mode=modes.parse(cell.mode).without_executor().name)
 
 
 def dynamo_only(model: nn.Module) -> nn.Module:
@@ -109,7 +109,7 @@ class LiveBytes(Watch):
         self._bytes -= size
 
 
-def _cost(arch: archs.Arch, image_size: int) -> Counts:
+def _cost(arch: Arch, image_size: int) -> Counts:
     counted = cost.count(arch, image_size=image_size, seed=SEED)
     return {
         "params": counted.params,
@@ -151,19 +151,25 @@ def _graphs(cell: Cell, image_size: int) -> Counts:
 def _task(cell: Cell, image_size: int) -> Task:
     """Return a cell's task as the suite builds it, with ``dynamo_only`` instead of compilation."""
     torch.manual_seed(SEED)
-    arch = archs.find(cell.arch)
-    model = network.build(arch, aux=cell.task == "train", image_size=image_size)
-    network.check_mode(model, cell)
+    model = assembly.build(cell, image_size=image_size)
     images = inputs.random_images(cell.batch_size, image_size)
     targets = TASKS[cell.task].targets(model, images)
-    model = modes.apply(in_eager(cell).mode, model)
-    if modes.is_compiled(cell.mode):
-        model = dynamo_only(model)
-    if modes.is_channels_last(cell.mode):
-        images = images.contiguous(memory_format=torch.channels_last)
-    return TASKS[cell.task](model, images, targets, DTYPES[cell.dtype])
+    captures = modes.parse(cell.mode).executor.captures
+    cell = cell if captures else in_eager(cell)
+    executor = _DYNAMO_ONLY if captures else None
+    return assembly.assemble(cell, model, images, targets, executor=executor)
 
 
 def _unchanged(graph: torch.fx.GraphModule, _inputs: Sequence[Any]) -> Callable[..., Any]:
     """A backend that runs a graph without compiling it."""
     return graph.forward
+
+
+def _prepare(model: nn.Module, request: Request) -> Program:
+    del request
+    return ModuleProgram(dynamo_only(model))
+
+
+_DYNAMO_ONLY = Executor(
+    name="dynamo-only", what="Dynamo with a backend that compiles nothing", prepare=_prepare
+)

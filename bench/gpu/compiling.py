@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     try:
         selected = cells(plan.device(options.device))
-        imports = [name for token in modes.parse(MODE) for name in token.imports]
+        imports = modes.parse(MODE).imports
         with launcher(variables, imports, environment.cpus_for_workers()) as server:
             for cell, error in compile_all(selected, server, environment.physical_cores()):
                 result = "compiled" if error is None else f"failed: {error}"

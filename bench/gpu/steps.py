@@ -16,7 +16,7 @@ PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-W", "default")
 MARK = "pytest.mark.gpu"
 # Tests of the measuring code that only a GPU can run. They come first, because the time limit may
 # cut off the last ones.
-FIRST = ("test_subject.py", "test_captured.py")
+FIRST = ("test_subject.py", "test_cudagraphs.py")
 
 
 def steps(device: str, folder: Path) -> Mapping[str, GpuStep]:

@@ -35,6 +35,7 @@ def facts(run: RunRecord) -> dict[str, object]:
         **card.facts(run),
         **run.environment.get("variables", {}),
         **_tf32(run),
+        **_executors(run),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),
         "measured at": run.datetime,
@@ -98,6 +99,16 @@ def _tf32(run: RunRecord) -> dict[str, str]:
         heading: ", ".join(f"{dtype}: {state}" for dtype, state in states.items())
         for heading, states in states_by_heading.items()
         if states
+    }
+
+
+def _executors(run: RunRecord) -> dict[str, str]:
+    """Versions and settings that executors reported, by mode."""
+    return {
+        record.cell.mode: ", ".join(f"{name}: {value}" for name, value in settings.items())
+        for record in run.cells
+        for setup in record.setups
+        if (settings := setup.get("executor_settings"))
     }
 
 

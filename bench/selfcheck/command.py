@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from bench import names
+from bench import archs, names
 from bench.atomic import write_text
-from bench.cells import archs, plan
+from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
 from bench.engine.context import Progress

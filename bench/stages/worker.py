@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from bench.cells import archs, inputs
+from bench import archs
+from bench.cells import inputs
 from bench.cells.module import to_eval
 from bench.stages import partition, spans
 from bench.stages.vocabulary import Key, StagePart

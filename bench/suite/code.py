@@ -10,8 +10,10 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
+from itertools import chain
 from pathlib import Path
 
+from bench import archs
 from bench.cells.plan import Plan
 from bench.engine.launch import ROOT
 from bench.gate import git
@@ -19,7 +21,6 @@ from bench.names import RequestError
 from bench.records.code import Code
 
 PACKAGES = ("bench", "googlenet")
-LIBRARY = "torchvision"  # its version is in the environment
 
 
 def current(plan: Plan) -> Code:
@@ -46,10 +47,9 @@ def _commit() -> str | None:
 def _sources(plan: Plan) -> Iterator[Path]:
     for name in PACKAGES:
         yield from (ROOT / name).rglob("*.py")
-    schemes = dict.fromkeys(cell.arch.partition(":") for cell in plan.cells)
-    for module, separator, _ in schemes:
-        if separator and module != LIBRARY:
-            yield from _module_sources(module.partition(".")[0])
+    code = [archs.find(cell.arch).code for cell in plan.cells]
+    for module in dict.fromkeys(chain.from_iterable(code)):
+        yield from _module_sources(module)
 
 
 def _module_sources(name: str) -> Iterator[Path]:

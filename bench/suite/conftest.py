@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from _pytest.mark import ParameterSet
 from rich.console import Console
 
 from bench import signals
+from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.process import WorkerError
@@ -36,8 +38,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create one item for each cell of the plan."""
     if "cell" in metafunc.fixturenames:
-        plan = metafunc.config.stash[planning.PLAN]
-        metafunc.parametrize("cell", plan.cells, ids=[cell.id for cell in plan.cells])
+        cells = metafunc.config.stash[planning.PLAN].cells
+        metafunc.parametrize(
+            "cell", [_item(cell) for cell in cells], ids=[cell.id for cell in cells]
+        )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -140,11 +144,18 @@ def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
-    """Yield the cells of these items."""
+    """Yield the cells of these items that can be measured here."""
     for item in items:
         callspec = getattr(item, "callspec", None)
-        if callspec is not None and isinstance(cell := callspec.params.get("cell"), Cell):
+        cell = callspec.params.get("cell") if callspec else None
+        if isinstance(cell, Cell) and not modes.missing(cell.mode):
             yield cell
+
+
+def _item(cell: Cell) -> ParameterSet:
+    """A cell as the parameter of its item, which is skipped if a library is not installed."""
+    missing = modes.missing(cell.mode)
+    return pytest.param(cell, marks=pytest.mark.skip(reason=missing) if missing else ())
 
 
 @contextmanager

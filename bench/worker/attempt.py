@@ -6,12 +6,11 @@ may not leave room for that.
 
 import torch
 
-from bench.cells import archs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import IMAGE_CHANNELS
 from bench.cells.tasks import TASKS
-from bench.worker import network
+from bench.worker import assembly
 
 ITERATIONS = 3  # the optimiser's state exists after the first; the heap is steady from the second
 
@@ -20,9 +19,7 @@ def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
     """Build a cell's network and iterate it. Errors of the network pass through."""
     torch.manual_seed(seed)
     device, dtype, is_training = torch.device(cell.device), DTYPES[cell.dtype], cell.task == "train"
-    built = network.build(archs.find(cell.arch), aux=is_training, image_size=image_size)
-    network.check_mode(built, cell)
-    model = built.to(device)
+    model = assembly.build(cell, image_size=image_size).to(device)
     # Drawn on the device and in the dtype of the cell: temporary copies would need more memory than
     # the batch.
     images = torch.randn(
@@ -30,12 +27,8 @@ def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
         device=device,
         dtype=torch.float32 if is_training else dtype.torch_dtype,
     )
-    task_type = TASKS[cell.task]
-    targets = task_type.targets(model, images)
-    dtype.pin_precision()
-    if modes.is_channels_last(cell.mode):
-        images = images.contiguous(memory_format=torch.channels_last)
-    task = task_type(modes.apply(cell.mode, model), images, targets, dtype)
+    targets = TASKS[cell.task].targets(model, images)
+    task = assembly.assemble(cell, model, images, targets)
     del images
     with task.context():
         for _ in range(ITERATIONS):

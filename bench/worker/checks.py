@@ -1,6 +1,7 @@
 """Checks of a cell's answers against those of fp32 eager, before and after its rounds."""
 
 import hashlib
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -10,9 +11,9 @@ from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Batch
-from bench.cells.tasks import TASKS, Answer, Task
+from bench.cells.tasks import Answer, Task
 from bench.names import RequestError
-from bench.worker import answers, network
+from bench.worker import answers, assembly, network
 from bench.worker.answers import Errors, WrongAnswerError
 
 
@@ -29,6 +30,7 @@ class Checks:
     def __init__(self, cell: Cell, model: nn.Module) -> None:
         self._cell = cell
         self._model = model
+        self._dtype = DTYPES[cell.dtype].allowing(modes.parse(cell.mode).error_budget)
         self._state = network.state(model) if cell.task == "train" else None
         self._expected: list[Expected] = []
         """Expected answers, in the order of the checks; the last is for the timed images."""
@@ -42,9 +44,9 @@ class Checks:
         if the network writes into its images, and ``WrongAnswerError`` if its answers to different
         images are the same.
         """
-        DTYPES["fp32"].pin_precision()
         before = images.to("cpu", copy=True)
-        task = TASKS[self._cell.task](self._model, images, targets, DTYPES["fp32"])
+        eager = replace(self._cell, mode="eager", dtype="fp32")
+        task = assembly.assemble(eager, self._model, images, targets)
         self._expected = [Expected(before, self._answer(task))]
         self._refuse_writing(images, before)
         if self._cell.task == "infer":
@@ -73,7 +75,7 @@ class Checks:
         for a wrong answer, and ``RequestError`` if the network writes into its images.
         """
         *others, timed = self._expected
-        later_calls = max(modes.calls(self._cell.mode) - 1, len(others))
+        later_calls = max(modes.parse(self._cell.mode).executor.calls - 1, len(others))
         for _ in range(later_calls - 1):
             answer = self._answer(task)
         for other in others:
@@ -121,9 +123,9 @@ class Checks:
         cell = self._cell
         is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
         try:
-            return answers.check(answer, expected, DTYPES[cell.dtype], is_reference=is_reference)
+            return answers.check(answer, expected, self._dtype, is_reference=is_reference)
         except WrongAnswerError:
-            if stale is not None and answers.are_close(answer, stale, DTYPES[cell.dtype]):
+            if stale is not None and answers.are_close(answer, stale, self._dtype):
                 raise WrongAnswerError(
                     "the output belongs to the images that were in the same tensor before: the "
                     "network caches outputs by the identity of their input; make it compute every "

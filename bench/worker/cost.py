@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from bench.archs.source import Arch
 from bench.cells import inputs
-from bench.cells.archs import Arch
 from bench.cells.module import to_eval
 from bench.worker import fvcore_count, network
 from bench.worker.attribution import ModuleSpan, attributed

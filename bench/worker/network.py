@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from bench.archs.source import Arch
 from bench.cells import inputs, modes, module
-from bench.cells.archs import Arch
 from bench.cells.cell import Cell
 from bench.errors import first_line
 from bench.names import RequestError
@@ -44,7 +44,7 @@ def check_mode(model: nn.Module, cell: Cell) -> None:
     if not scripted:
         return
     subject = f"{cell.arch} is TorchScript ({module.kind(scripted[0])})"
-    if modes.is_compiled(cell.mode):
+    if modes.parse(cell.mode).executor.captures:
         raise RequestError(
             f"{subject}, which torch.compile does not compile: return the network itself, or "
             "choose the mode eager"

@@ -2,19 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 
 import torch
 
-from bench.cells import archs, inputs, modes
-from bench.cells.captured import forget_workspaces
+from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import TASKS, Task
+from bench.executors.cudagraphs import forget_workspaces
 from bench.machine import resident
-from bench.worker import memory, network
+from bench.worker import assembly, memory, network
 from bench.worker.checks import Checks
 from bench.worker.clock import Clock, Step
 
@@ -54,6 +54,8 @@ class Setup:
     """Number of graphs that should be replayed as CUDA graphs but that Inductor skipped."""
     batches: int = 1
     """Number of batches that iterations use in turn."""
+    executor_settings: Mapping[str, str] = field(default_factory=dict)
+    """Versions and settings of the executor, as its library reports them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,45 +72,47 @@ class Subject:
 
 
 def prepare(
-    cell: Cell, *, image_size: int, seed: int, threads: int | None = None, l2: str = "warm"
+    cell: Cell,
+    *,
+    image_size: int,
+    seed: int,
+    threads: int | None = None,
+    l2: str = "warm",
+    is_cached: bool = False,
 ) -> Subject:
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
     Everything except compilation runs in ``threads`` threads, so that several workers can prepare
     at once. ``l2`` is the state of a GPU's L2 cache before each iteration (bench/cells/inputs.py).
+    ``is_cached``: whether the same cell was compiled before.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
     """
     torch.manual_seed(seed)
     device = torch.device(cell.device)
-    dtype = DTYPES[cell.dtype]
-    task_type = TASKS[cell.task]
+    mode = modes.parse(cell.mode)
+    dtype = DTYPES[cell.dtype].allowing(mode.error_budget)
     resident_before_bytes = resident.now_bytes()
 
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
-    built = network.build(archs.find(cell.arch), aux=cell.task == "train", image_size=image_size)
-    network.check_mode(built, cell)
-    model = built.to(device)
+    model = assembly.build(cell, image_size=image_size).to(device)
     images = inputs.random_images(cell.batch_size, image_size).to(device)
     network.draw_zeros(model)
     network.calibrate(model, images)
-    targets = task_type.targets(model, images)
+    targets = TASKS[cell.task].targets(model, images)
     checks = Checks(cell, model)
     checks.compute_expected(images, targets)
     build_s = time.perf_counter() - start
     if device.type == "cuda":
         forget_workspaces()
 
-    if modes.is_compiled(cell.mode):  # compiled code is specific to the number of threads
+    if mode.executor.fixes_threads:  # compiled code is specific to the number of threads
         torch.set_num_threads(own_threads)
-    dtype.pin_precision()
-    if modes.is_channels_last(cell.mode):
-        images = images.contiguous(memory_format=torch.channels_last)
     start = time.perf_counter()
-    task = task_type(modes.apply(cell.mode, model), images, targets, dtype)
+    task = assembly.assemble(cell, model, images, targets, is_cached=is_cached)
     first_answer = checks.first_call(task)
     first_call_s = time.perf_counter() - start
     output_error, gradient_error = checks.before_rounds(task, first_answer)
@@ -123,20 +127,19 @@ def prepare(
         setup=Setup(
             build_s=build_s,
             first_call_s=first_call_s,
-            compile_cached=_compile_cached() if modes.is_compiled(cell.mode) else None,
+            compile_cached=task.program.was_cached(),
             graphs=graphs,
             graph_breaks=graph_breaks,
-            weights_bytes=memory.weights_bytes(model),
+            weights_bytes=memory.weights_bytes(task.model),
             output_error=output_error,
             error_bound=(dtype.training_leaf_bound if cell.task == "train" else dtype.error_bound),
             tf32_convolutions=torch.backends.cudnn.allow_tf32,
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,
             resident_before_bytes=resident_before_bytes,
-            cudagraph_skips=(
-                cudagraph_skips(graphs) if modes.is_replayed(cell.mode, cell.device) else 0
-            ),
+            cudagraph_skips=cudagraph_skips(graphs) if mode.is_replayed(cell.device) else 0,
             batches=batches,
+            executor_settings=dict(task.program.settings()),
         ),
     )
 
@@ -149,6 +152,7 @@ def _set_up_cache(
     ``bench/cells/plan.py`` rejects ``l2`` for other devices before any worker starts.
     """
     if device.type != "cuda" or l2 == "warm":
+        task.rotate(())  # the checks wrote other images into its batch
         return 1, None, memory.NO_MEMORY
     before = memory.in_use(device)
     cache_bytes = inputs.l2_bytes(device)
@@ -206,13 +210,3 @@ def cudagraph_skips(graphs: int) -> int:
         return skips
     manager = get_manager(torch.cuda.current_device(), create_if_none_exists=False)
     return graphs if manager is None else skips
-
-
-def _compile_cached() -> bool:
-    """Return whether every graph came from Inductor's cache on disk."""
-    from torch._dynamo.utils import counters
-
-    inductor, autograd = counters["inductor"], counters["aot_autograd"]
-    hits = inductor["fxgraph_cache_hit"] + autograd["autograd_cache_hit"]
-    misses = inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]
-    return hits > 0 and misses == 0

@@ -21,7 +21,8 @@ from typing import Any, TextIO
 
 import torch
 
-from bench.cells import archs, modes
+from bench import archs
+from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.machine import environment, resident
@@ -100,10 +101,13 @@ class Worker:
         """
         requested = Cell(**cell)
         self._use(requested.device)
-        if is_cached and modes.is_compiled(requested.mode):
-            _compile_in_process()
         self.subject = subject.prepare(
-            requested, image_size=image_size, seed=seed, threads=threads, l2=l2
+            requested,
+            image_size=image_size,
+            seed=seed,
+            threads=threads,
+            l2=l2,
+            is_cached=is_cached,
         )
         origin.check()
         setup = self.subject.setup
@@ -225,25 +229,13 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
         replies.flush()
 
 
-def _compile_in_process() -> None:
-    """Have Inductor compile in this process, without starting other processes.
-
-    On CUDA it starts them even if everything is cached: per worker, one process that imports torch
-    and forks one process per CPU. A round would count their CPU time as that of other processes.
-    The compiled code and its cache key stay the same.
-    """
-    from torch._inductor import config
-
-    config.compile_threads = 1
-
-
 def replays(cell: Cell, setup: subject.Setup) -> bool:
     """Return whether a part of a cell is replayed as a CUDA graph, which keeps its working memory.
 
     The mode determines this, but Inductor may skip every graph that it should replay.
     """
     skips = setup.cudagraph_skips
-    return modes.is_replayed(cell.mode, cell.device) and (not skips or skips < setup.graphs)
+    return modes.parse(cell.mode).is_replayed(cell.device) and (not skips or skips < setup.graphs)
 
 
 def run(worker: Worker | None = None) -> None:

@@ -1,11 +1,10 @@
+from dataclasses import replace
+
 import pytest
-import torch
-from torch import nn
 
 from bench.cells import modes
-from bench.cells.captured import Captured
-from bench.cells.modes import Kind
 from bench.names import RequestError
+from bench.rewrites import REWRITES
 
 
 @pytest.mark.parametrize(
@@ -28,17 +27,20 @@ def test_canonical_is_the_same_for_every_spelling(typed: str, canonical: str) ->
 
 @pytest.mark.parametrize("typed", ["compile+channels_last", "channels_last+compile"])
 def test_tokens_apply_in_a_fixed_order(typed: str) -> None:
-    assert [token.name for token in modes.parse(typed)] == ["channels_last", "compile"]
+    assert [token.name for token in modes.parse(typed).tokens] == ["channels_last", "compile"]
 
 
-def test_kinds_apply_rewrites_first_and_executors_last() -> None:
-    assert sorted(Kind) == [Kind.REWRITE, Kind.MEMORY_FORMAT, Kind.EXECUTOR]
+def test_rewrites_apply_in_their_order_and_memory_formats_last() -> None:
+    rewrites = [
+        replace(REWRITES["channels_last"], name=name, is_memory_format=is_last, order=order)
+        for name, is_last, order in (("a", True, 0), ("b", False, 2), ("c", False, 1))
+    ]
+    assert [one.name for one in sorted(rewrites, key=modes.order)] == ["c", "b", "a"]
 
 
-@pytest.mark.parametrize("name", modes.TOKENS)
-def test_tokens_are_keyed_by_name(name: str) -> None:
-    assert modes.TOKENS[name].name == name
-    assert modes.TOKENS[name].what
+@pytest.mark.parametrize("name", modes.tokens())
+def test_each_token_says_what_it_does(name: str) -> None:
+    assert modes.tokens()[name].what
 
 
 def test_unknown_token_error_lists_the_nearest_and_all_tokens() -> None:
@@ -46,7 +48,7 @@ def test_unknown_token_error_lists_the_nearest_and_all_tokens() -> None:
         modes.parse("compile+channel_last")
     assert str(raised.value) == (
         "no mode token is called 'channel_last'; did you mean 'channels_last'? "
-        f"known: {', '.join(modes.TOKENS)}"
+        f"known: {', '.join(modes.tokens())}"
     )
 
 
@@ -74,27 +76,28 @@ def test_two_tokens_of_one_kind_raise_request_error(mode: str, message: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("mode", "is_channels_last", "is_compiled", "is_tuned", "is_replayed"),
+    ("mode", "rewrites", "compiles", "is_exclusive", "is_replayed"),
     [
-        ("eager", False, False, False, False),
-        ("compile", False, True, False, False),
-        ("channels_last", True, False, False, False),
-        ("channels_last+compile", True, True, False, False),
-        ("reduce-overhead", False, True, False, True),
-        ("max-autotune", False, True, True, True),
-        ("channels_last+max-autotune", True, True, True, True),
-        ("cudagraphs", False, False, False, True),
-        ("cudagraphs+channels_last", True, False, False, True),
+        ("eager", [], False, False, False),
+        ("compile", [], True, False, False),
+        ("channels_last", ["channels_last"], False, False, False),
+        ("channels_last+compile", ["channels_last"], True, False, False),
+        ("reduce-overhead", [], True, False, True),
+        ("max-autotune", [], True, True, True),
+        ("channels_last+max-autotune", ["channels_last"], True, True, True),
+        ("cudagraphs", [], False, False, True),
+        ("cudagraphs+channels_last", ["channels_last"], False, False, True),
     ],
 )
 def test_properties_of_modes(
-    mode: str, is_channels_last: bool, is_compiled: bool, is_tuned: bool, is_replayed: bool
+    mode: str, rewrites: list[str], compiles: bool, is_exclusive: bool, is_replayed: bool
 ) -> None:
-    assert modes.is_channels_last(mode) is is_channels_last
-    assert modes.is_compiled(mode) is is_compiled
-    assert modes.is_tuned(mode) is is_tuned
-    assert modes.is_replayed(mode, "cuda:1") is is_replayed
-    assert not modes.is_replayed(mode, "cpu")
+    found = modes.parse(mode)
+    assert [rewrite.name for rewrite in found.rewrites] == rewrites
+    assert found.executor.compiles is found.executor.captures is compiles
+    assert found.executor.is_exclusive is is_exclusive
+    assert found.is_replayed("cuda:1") is is_replayed
+    assert not found.is_replayed("cpu")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_properties_of_modes(
     ],
 )
 def test_modes_that_inductor_replays_need_three_calls(mode: str, calls: int) -> None:
-    assert modes.calls(mode) == calls
+    assert modes.parse(mode).executor.calls == calls
 
 
 @pytest.mark.parametrize("mode", ["eager", "compile+channels_last", "max-autotune"])
@@ -132,37 +135,3 @@ def test_check_refuses_training_with_cudagraphs() -> None:
     with pytest.raises(RequestError, match=r"'cudagraphs' supports infer, not train: it captures"):
         modes.check("cudagraphs", "cuda", ["infer", "train"])
     modes.check("reduce-overhead", "cuda", ["infer", "train"])
-
-
-def convolution() -> nn.Conv2d:
-    return nn.Conv2d(in_channels=3, out_channels=4, kernel_size=5)
-
-
-def test_eager_does_not_change_the_module() -> None:
-    model = convolution()
-    assert modes.apply("eager", model) is model
-    # Contiguous N C H W: the last dimension is dense.
-    assert model.weight.stride() == (3 * 5 * 5, 5 * 5, 5, 1)
-
-
-def test_channels_last_stores_weights_with_dense_channels() -> None:
-    model = modes.apply("eager+channels_last", convolution())
-    assert isinstance(model, nn.Conv2d)
-    assert model.weight.shape == (4, 3, 5, 5)
-    assert model.weight.stride() == (3 * 5 * 5, 1, 3 * 5, 3)
-
-
-def test_cudagraphs_wraps_the_channels_last_module_without_capturing_it() -> None:
-    model = convolution()
-    captured = modes.apply("cudagraphs+channels_last", model)
-    assert isinstance(captured, Captured)
-    assert captured.model is model
-    assert model.weight.stride() == (3 * 5 * 5, 1, 3 * 5, 3)
-
-
-def test_compile_wraps_the_channels_last_module_without_compiling_it() -> None:
-    model = convolution()
-    compiled = modes.apply("compile+channels_last", model)
-    assert isinstance(compiled, torch._dynamo.OptimizedModule)
-    assert compiled._orig_mod is model
-    assert model.weight.stride() == (3 * 5 * 5, 1, 3 * 5, 3)

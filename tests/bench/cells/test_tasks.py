@@ -4,10 +4,9 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from bench.cells import inputs
-from bench.cells.dtypes import DTYPES
 from bench.cells.plan import TASK_NAMES
 from bench.cells.tasks import TASKS
-from tests.bench import broken
+from tests.bench import assembled, broken
 
 
 def test_every_task_name_has_a_task() -> None:
@@ -17,7 +16,7 @@ def test_every_task_name_has_a_task() -> None:
 def test_training_disables_only_random_modules() -> None:
     images, targets = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long)
     model = nn.Sequential(broken.Net(), nn.Dropout(0.5), StochasticDepth(0.5, "row"))
-    task = TASKS["train"](model, images, targets, DTYPES["fp32"])
+    task = assembled.task(model, images, targets, name="train")
     assert [part.training for part in model] == [True, False, False]
     first, second = task.answer(), task.answer()
     assert first.gradients is not None
@@ -30,7 +29,7 @@ def test_training_disables_only_random_modules() -> None:
 def test_training_step_changes_weights_but_answer_does_not() -> None:
     torch.manual_seed(0)
     model = broken.Net()
-    task = TASKS["train"](model, torch.randn(4, 3, 32, 32), torch.arange(4), DTYPES["fp32"])
+    task = assembled.task(model, torch.randn(4, 3, 32, 32), torch.arange(4), name="train")
     before = model.fc.weight.detach().clone()
     task.answer()
     assert torch.equal(model.fc.weight, before)
@@ -40,9 +39,7 @@ def test_training_step_changes_weights_but_answer_does_not() -> None:
 
 def test_inference_converts_weights_and_images() -> None:
     model = broken.Net()
-    task = TASKS["infer"](
-        model, torch.randn(2, 3, 32, 32), torch.zeros(2, dtype=torch.long), DTYPES["bf16"]
-    )
+    task = assembled.task(model, torch.randn(2, 3, 32, 32), dtype="bf16")
     assert not model.training
     assert task.batch.images.dtype is model.fc.weight.dtype is torch.bfloat16
     with task.context():
@@ -83,7 +80,7 @@ def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
     first = inputs.Batch(inputs.random_images(4, 32), torch.arange(4))
     second, third = inputs.similar_batches(first, 2)
     model = _RecordingNet()
-    task = TASKS[name](model, first.images, first.targets, DTYPES["fp32"])
+    task = assembled.task(model, first.images, first.targets, name=name)
     with task.context():
         task.step()
         task.step()

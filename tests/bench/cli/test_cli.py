@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.cells.modes import TOKENS
+from bench.cells import modes
 from bench.cli import main
 from bench.gate import files
 from bench.records import store
@@ -161,7 +161,7 @@ def test_cost_as_markdown_and_on_a_terminal(capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     ("command", "column", "names"),
-    [("archs", "arch", list(VARIANTS)), ("modes", "token", list(TOKENS))],
+    [("archs", "arch", list(VARIANTS)), ("modes", "token", list(modes.tokens()))],
 )
 def test_lists_in_every_format(
     capsys: Capture, command: str, column: str, names: list[str]

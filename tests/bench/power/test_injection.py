@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.cells import archs
+from bench import archs
 from bench.names import RequestError
 from bench.power import injection
 

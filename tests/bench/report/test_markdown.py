@@ -115,7 +115,7 @@ def test_command_and_circumstances_are_shown() -> None:
     assert facts["seed"] == "7"
     assert facts["measuring"] == f"{run.phases_s['measuring']:.1f}"
     assert facts["total"] == f"{sum(run.phases_s.values()):.1f}"
-    assert "a thread for each physical core" in text  # why OMP_NUM_THREADS is set
+    assert "one thread per physical core" in text  # why OMP_NUM_THREADS is set
 
 
 def test_stderr_is_complete_and_cannot_close_its_fence() -> None:

@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from bench.cells import archs
+from bench import archs
 from bench.stages import partition
 from bench.stages.vocabulary import GOOGLENET, StagePart
 from googlenet.variants import VARIANTS

@@ -59,7 +59,7 @@ def test_an_exception_applies_unless_delta_is_larger(
 
 
 def test_an_exception_below_the_committed_delta_is_an_error(checkout: Path) -> None:
-    with pytest.raises(RequestError, match=r"is a share from 0\.2 to 1, not 0\.1"):
+    with pytest.raises(RequestError, match=r"must be from 0\.2 to 1, not 0\.1"):
         settings_of(checkout, "--delta=0.05", delta=0.2)
 
 
@@ -68,5 +68,5 @@ def test_an_exception_for_configured_cells_is_valid_even_if_options_select_other
 ) -> None:
     assert settings_of(checkout, "--archs=torchvision").deltas == {}
     assert settings_of(checkout, "--archs=torchvision", cells="googlenet/*/cuda").deltas == {}
-    with pytest.raises(RequestError, match="nor those of the settings"):
+    with pytest.raises(RequestError, match="and no cell of the settings"):
         settings_of(checkout, "--archs=torchvision", cells="googlenet/compile/*")

@@ -86,6 +86,6 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
     options = {"--report-dir": str(tmp_path), "--resume": True}
     config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
     launcher = cast("Launcher", None)  # no worker is started
-    with pytest.raises(RequestError, match="begun with that of commit 111111111111"):
+    with pytest.raises(RequestError, match="began with that of commit 111111111111"):
         measurement.record(config, requested, Console(file=io.StringIO()), launcher)
     assert list(journal.read(tmp_path / journal.FILE)) == [began]

@@ -13,7 +13,7 @@ from bench.names import RequestError
 from bench.worker import subject
 from bench.worker.answers import WrongAnswerError
 from bench.worker.worker import Worker
-from tests.bench import cases
+from tests.bench import assembled, cases
 from tests.bench.broken import CALLS_OF_WARMING_UP
 
 CELL = Cell(arch="", mode="eager", dtype="fp32", batch_size=2, task="infer", device="cpu")
@@ -31,11 +31,8 @@ def prepared(
 def _captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Apply modes with Dynamo only, without Inductor, which takes half a minute."""
 
-    def apply(_mode: str, model: nn.Module) -> nn.Module:
-        return torch.compile(model, backend="eager", dynamic=False)  # type: ignore[return-value]
-
     torch._dynamo.reset()
-    monkeypatch.setattr("bench.cells.modes.apply", apply)
+    assembled.without_inductor(monkeypatch)
     yield
     torch._dynamo.reset()
 

@@ -9,7 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from bench.cells import archs, inputs
+from bench import archs
+from bench.archs.source import Arch
+from bench.cells import inputs
 from bench.worker import cost
 
 
@@ -20,7 +22,7 @@ def weights(name: str) -> WeightsEnum:
     return all_weights["IMAGENET1K_SWAG_LINEAR_V1"] if name == "vit_h_14" else all_weights.DEFAULT
 
 
-def plain_flops(arch: archs.Arch, image_size: int) -> int:
+def plain_flops(arch: Arch, image_size: int) -> int:
     """Return the count of PyTorch's counter alone, for other weights and images."""
     model = arch.build(False).eval()
     # With the fast path, each layer of a vision transformer is one operator, which counts as 0.

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import GoogLeNet_Weights
 
-from bench.cells import archs
+from bench import archs
 from bench.worker import cost
 from tests.bench import cases, factories
 from tests.counted import counted

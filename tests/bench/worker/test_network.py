@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.archs.source import Arch
 from bench.cells import inputs
-from bench.cells.archs import Arch
 from bench.cells.cell import Cell
 from bench.names import RequestError
 from bench.worker import network

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -6,9 +7,9 @@ from torch import Tensor, nn
 
 from bench.cells import inputs
 from bench.cells.cell import Cell
-from bench.cells.dtypes import DTYPES
-from bench.cells.modes import TOKENS
-from bench.cells.tasks import Inference
+from bench.cells.dtypes import DTYPES, Dtype
+from bench.cells.tasks import Inference, Task
+from bench.executors import EXECUTORS
 from bench.worker import memory, subject
 from bench.worker.answers import WrongAnswerError
 from bench.worker.clock import Step, Timing
@@ -18,7 +19,7 @@ from bench.worker.subject import (
     WARM_UP_GAIN,
     WARM_UP_WINDOW,
 )
-from tests.bench import tiny
+from tests.bench import assembled, tiny
 
 FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
 IMAGE_SIZE = 16
@@ -94,18 +95,26 @@ def test_prepare_builds_an_inference_task() -> None:
     assert ready.setup.resident_before_bytes > 0
 
 
+def change_after_eager(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Multiply a network's first weights between the eager answer and the cell's own."""
+    convert, calls = Inference.convert, count()
+
+    def changed(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+        if next(calls):
+            with torch.no_grad():
+                next(model.parameters()).mul_(factor)
+        return convert(model, images, dtype)
+
+    monkeypatch.setattr(Inference, "convert", staticmethod(changed))
+
+
 def test_a_classifier_initialised_with_zeros_does_not_hide_a_wrong_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from_zero = replace(CELL, arch="tests.bench.tiny:from_zero")
     assert prepared(from_zero).setup.output_error == 0
 
-    def halved(_mode: str, model: nn.Module) -> nn.Module:
-        with torch.no_grad():
-            next(model.parameters()).div_(2)
-        return model
-
-    monkeypatch.setattr("bench.cells.modes.apply", halved)
+    change_after_eager(monkeypatch, factor=0.5)
     with pytest.raises(WrongAnswerError, match="the output differs from call to call"):
         prepared(from_zero)
 
@@ -153,12 +162,7 @@ def test_a_network_of_few_classes_trains() -> None:
 
 
 def test_prepare_refuses_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def doubled(_mode: str, model: nn.Module) -> nn.Module:
-        with torch.no_grad():
-            next(model.parameters()).mul_(2)
-        return model
-
-    monkeypatch.setattr("bench.cells.modes.apply", doubled)
+    change_after_eager(monkeypatch, factor=2.0)
     with pytest.raises(WrongAnswerError, match="the output differs from call to call"):
         prepared(CELL)
 
@@ -196,8 +200,8 @@ may_warn = pytest.mark.filterwarnings("default")
     # which also covers compilation, uses it.
     [
         ("googlenet" if name == "reduce-overhead" else CELL.arch, name)
-        for name, token in TOKENS.items()
-        if token.compiles
+        for name, executor in EXECUTORS.items()
+        if executor.compiles
     ],
 )
 def test_each_compiled_mode_gives_right_answers_on_a_gpu(arch: str, mode: str) -> None:
@@ -273,9 +277,9 @@ class FakeClock:
         return Timing(host_s=tuple(durations), device_s=())
 
 
-def task() -> Inference:
+def task() -> Task:
     torch.manual_seed(0)
-    return Inference(tiny.net(), inputs.random_images(2, IMAGE_SIZE), torch.zeros(2), FP32)
+    return assembled.task(tiny.net(), inputs.random_images(2, IMAGE_SIZE))
 
 
 def test_prepare_restores_the_number_of_threads() -> None:

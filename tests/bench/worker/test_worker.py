@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torch._inductor.config
-from torch import nn
 from torch.cuda._utils import _get_device_index
 
 from bench.cells import inputs
@@ -12,20 +11,15 @@ from bench.cells.cell import Cell
 from bench.machine import environment
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
 from bench.worker.worker import Worker, replays
+from tests.bench import assembled
 
 IMAGE_SIZE = 16
-
-
-def compile_without_inductor(mode: str, model: nn.Module) -> nn.Module:
-    """Compile with Dynamo only, without Inductor, which takes half a minute."""
-    del mode
-    return torch.compile(model, backend="eager", dynamic=False)  # type: ignore[return-value]
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     torch._dynamo.reset()
-    monkeypatch.setattr("bench.cells.modes.apply", compile_without_inductor)
+    assembled.without_inductor(monkeypatch)
     worker = Worker()
     cell = {"arch": "tests.bench.tiny:net", "mode": "compile", "dtype": "fp32", "batch_size": 2}
     worker.prepare({**cell, "task": "infer", "device": "cpu"}, image_size=IMAGE_SIZE, seed=0)
@@ -40,7 +34,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 def test_cached_code_starts_no_compile_processes(
     mode: str, is_cached: bool, in_process: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.cells.modes.apply", compile_without_inductor)
+    assembled.without_inductor(monkeypatch)
     cell = {"arch": "tests.bench.tiny:net", "mode": mode, "dtype": "fp32", "batch_size": 2}
     cell |= {"task": "infer", "device": "cpu"}
     with torch._inductor.config.patch(compile_threads=7):

@@ -97,7 +97,7 @@ def test_page_shows_the_command_and_the_circumstances() -> None:
     assert facts["commit"] == "0123456789ab with uncommitted changes"
     assert facts["seed"] == "7"
     assert facts["total"] == f"{sum(run.phases_s.values()):.1f}"
-    assert "a thread for each physical core" in part  # the reason for OMP_NUM_THREADS
+    assert "one thread per physical core" in part  # the reason for OMP_NUM_THREADS
 
 
 def test_hostile_text_neither_opens_nor_closes_a_tag() -> None:

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.cells import captured, inputs
-from bench.cells.captured import Captured
+from bench.cells import inputs
+from bench.executors import cudagraphs
+from bench.executors.cudagraphs import Captured
 from bench.units import MIB
 from tests.bench import tiny
 
@@ -16,21 +17,15 @@ def images(batch_size: int = 2, size: int = IMAGE_SIZE) -> Tensor:
 
 def test_is_like_compares_shape_and_dtype() -> None:
     first = images()
-    assert captured.is_like(images(), first)
-    assert not captured.is_like(images(3), first)
-    assert not captured.is_like(images(size=17), first)
-    assert not captured.is_like(images().bfloat16(), first)
+    assert cudagraphs.is_like(images(), first)
+    assert not cudagraphs.is_like(images(3), first)
+    assert not cudagraphs.is_like(images(size=17), first)
+    assert not cudagraphs.is_like(images().bfloat16(), first)
 
 
 def test_capture_on_a_cpu_raises_value_error() -> None:
     with pytest.raises(ValueError, match="takes images on a CUDA device, not on cpu"):
-        Captured(tiny.net())(images())
-
-
-def test_conversions_and_eval_reach_the_wrapped_network() -> None:
-    model = Captured(tiny.net()).eval().to(torch.bfloat16)
-    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
-    assert not model.model.training
+        Captured(tiny.net()).run(images())
 
 
 @pytest.mark.gpu
@@ -45,19 +40,19 @@ def test_replay_returns_the_output_of_eager_for_any_images(
         for _ in range(4):
             batch = images().cuda().contiguous(memory_format=memory_format)
             expected = model(batch)
-            assert torch.allclose(replayed(batch), expected, rtol=1e-4, atol=1e-5)
+            assert torch.allclose(replayed.run(batch), expected, rtol=1e-4, atol=1e-5)
     with torch.inference_mode(), pytest.raises(ValueError, match="captured as a CUDA graph for"):
-        replayed(images(3).cuda())
+        replayed.run(images(3).cuda())
 
 
 @pytest.mark.gpu
 def test_only_the_graph_keeps_cublas_workspaces() -> None:
     model, batch = tiny.net().eval().cuda(), images().cuda()
-    captured.forget_workspaces()
+    cudagraphs.forget_workspaces()
     before_bytes = torch.cuda.memory_allocated()
     replayed = Captured(model)
     with torch.inference_mode():
         model(batch)
-        replayed(batch)
+        replayed.run(batch)
     # Each stream has a workspace of at least 4 MiB: this stream, that of the warm-up, the graph's.
     assert torch.cuda.memory_allocated() - before_bytes < MIB

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torchvision.models import ResNet
 
 import googlenet
-from bench.cells import archs
+from bench import archs
+from bench.cells import loss
 from bench.names import RequestError
 from googlenet.heads import GoogLeNetOutput
 from googlenet.model import GoogLeNet
@@ -133,7 +134,7 @@ def test_memory_error_of_a_factory_is_not_a_request_error() -> None:
 
 def test_find_does_not_import_torch() -> None:
     script = (
-        "import sys; from bench.cells import archs; archs.registered(); "
+        "import sys; from bench import archs; archs.registered(); "
         f"archs.find('torchvision:alexnet'); archs.find('{FACTORIES}:tiny'); "
         "print('torch' in sys.modules)"
     )
@@ -148,10 +149,10 @@ def test_loss_with_and_without_heads() -> None:
     logits, aux1, aux2 = (torch.randn(2, 5, generator=generator) for _ in range(3))
     target = torch.tensor([1, 4])
     output = GoogLeNetOutput(logits, aux1, aux2)
-    assert torch.equal(archs.loss(logits, target), F.cross_entropy(logits, target))
-    torch.testing.assert_close(archs.loss(output, target), googlenet.loss(output, target))
-    assert archs.loss(output, target) > archs.loss(logits, target)
-    assert archs.num_classes(logits) == archs.num_classes(output) == 5
+    assert torch.equal(loss.loss(logits, target), F.cross_entropy(logits, target))
+    torch.testing.assert_close(loss.loss(output, target), googlenet.loss(output, target))
+    assert loss.loss(output, target) > loss.loss(logits, target)
+    assert loss.num_classes(logits) == loss.num_classes(output) == 5
 
 
 class _Outputs(NamedTuple):
@@ -163,7 +164,7 @@ class _Outputs(NamedTuple):
 
 def test_head_that_did_not_run_adds_no_loss() -> None:
     logits, target = torch.randn(2, 5), torch.tensor([1, 4])
-    assert torch.equal(archs.loss(_Outputs(logits, None), target), F.cross_entropy(logits, target))
+    assert torch.equal(loss.loss(_Outputs(logits, None), target), F.cross_entropy(logits, target))
 
 
 class _NoLogits(NamedTuple):
@@ -177,6 +178,6 @@ def test_output_without_logits_raises_request_error(
     output = wrap(torch.zeros(2, 5))
     message = f"cannot train on an output of type {type(output).__name__}: expected logits"
     with pytest.raises(RequestError, match=message):
-        archs.loss(output, torch.tensor([1, 4]))
+        loss.loss(output, torch.tensor([1, 4]))
     with pytest.raises(RequestError, match=message):
-        archs.num_classes(output)
+        loss.num_classes(output)

@@ -1,0 +1,44 @@
+"""Where networks come from: one module for each source.
+
+A source is a ``Source`` at the top level of a module here, or of a plugin (bench/registry.py).
+Looking a name up imports no torch; building its network does.
+"""
+
+from bench.archs.source import Arch, Source
+from bench.names import RequestError
+from bench.registry import Registry
+
+SOURCES = Registry(Source, __name__)
+"""Every source, by name."""
+
+
+def find(name: str) -> Arch:
+    """Return the arch called ``name``; raise ``RequestError`` if no source has it."""
+    prefix, separator, rest = name.partition(":")
+    if not separator:
+        return _source("").find(name)
+    if not prefix or not rest:
+        raise RequestError(f"{name!r} is not an arch: expected {_forms()}")
+    return _source(prefix).find(rest if _has(prefix) else name)
+
+
+def registered() -> tuple[Arch, ...]:
+    """Every arch of GoogLeNet's registry, in the order of its table."""
+    source = _source("")
+    return tuple(map(source.find, source.names()))
+
+
+def _forms() -> str:
+    sources = sorted(SOURCES.values(), key=lambda source: (source.prefix is None, source.prefix))
+    *first, last = [source.form for source in sources]
+    return f"{', '.join(first)}, or {last}"
+
+
+def _has(prefix: str) -> bool:
+    return any(source.prefix == prefix for source in SOURCES.values())
+
+
+def _source(prefix: str) -> Source:
+    """The source with this prefix, or else the one that takes every other prefix."""
+    by_prefix = {source.prefix: source for source in SOURCES.values()}
+    return by_prefix.get(prefix) or by_prefix[None]

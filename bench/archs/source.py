@@ -1,0 +1,47 @@
+"""What a source of networks declares, and what it says of each network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arch:
+    """A network's name and how to build it; building imports torch."""
+
+    name: str
+    what: str
+    """One line for ``googlenet-bench archs``."""
+    source: str
+    """Where it is described or defined: a paper, a library, a module."""
+    build: "Callable[[bool], nn.Module]"
+    """Build it with random weights; the argument says whether to add auxiliary heads."""
+    imports: tuple[str, ...] = ()
+    """Modules besides torch that building imports and that are safe to import before a fork."""
+    code: tuple[str, ...] = ()
+    """Top-level modules whose files are the network's own code; a change of one makes another run.
+    Libraries are not among them: their versions are in the environment."""
+
+
+def _no_names() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source of networks."""
+
+    name: str
+    form: str
+    """How its archs are written, for example ``torchvision:NAME``."""
+    prefix: str | None
+    """What stands before the colon of its archs' names; empty if they have no colon, and None for
+    the one source that takes every prefix that no other has."""
+    find: Callable[[str], Arch]
+    """Return the arch with this name, without its prefix; raise ``RequestError`` if there is none.
+    """
+    names: Callable[[], Sequence[str]] = _no_names
+    """The names that ``find`` takes; empty if they cannot be listed."""

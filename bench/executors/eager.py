@@ -1,0 +1,21 @@
+"""PyTorch's eager execution."""
+
+from typing import TYPE_CHECKING
+
+from bench.executors.executor import Executor, ModuleProgram, Program, Request
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _prepare(module: "nn.Module", request: Request) -> Program:
+    del request
+    return ModuleProgram(module)
+
+
+EAGER = Executor(
+    name="eager",
+    what="plain PyTorch, one operator after the other",
+    prepare=_prepare,
+    keeps_modules=True,
+)

@@ -1,0 +1,116 @@
+"""What an executor declares, and the program that it makes of a network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench import optional
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+EVERY_DEVICE = frozenset({"cpu", "cuda"})
+CUDA = frozenset({"cuda"})
+EVERY_TASK = frozenset({"infer", "train"})
+INFERENCE = frozenset({"infer"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a network is made ready for."""
+
+    example: "Tensor"
+    """One batch as iterations will have it: images N × 3 × H × W, on the device."""
+    dtype: "torch.dtype"
+    device: "torch.device"
+    threads: int
+    """CPU threads that iterations may use."""
+    is_cached: bool = False
+    """Whether the same network was compiled before, so that a cache on disk has its code."""
+
+
+class Program:
+    """A network that was made ready to run.
+
+    A subclass that takes inputs or gives outputs in another form overrides ``load`` and ``unload``;
+    neither is timed.
+    """
+
+    def load(self, images: "Tensor") -> Any:
+        """Return a batch in the form that ``run`` takes."""
+        return images
+
+    def run(self, inputs: Any) -> Any:
+        """Run the network once on what ``load`` returned. This is what is timed."""
+        raise NotImplementedError
+
+    def unload(self, output: Any) -> Any:
+        """Return what ``run`` returned, with tensors wherever it has arrays."""
+        return output
+
+    def was_cached(self) -> bool | None:
+        """Whether its code came from a cache on disk; None if it has none, or nothing was compiled.
+
+        Asked after the first call.
+        """
+        return None
+
+    def settings(self) -> Mapping[str, str]:
+        """Versions and settings that explain its figures, read back from the library."""
+        return {}
+
+
+class ModuleProgram(Program):
+    """A network that runs as an ``nn.Module``, in whatever way; it can be trained."""
+
+    def __init__(self, module: "nn.Module") -> None:
+        self.module = module
+
+    def run(self, inputs: Any) -> Any:
+        """Run a forward pass."""
+        return self.module(inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """A way to execute a network."""
+
+    name: str
+    what: str
+    """One line for ``googlenet-bench modes``."""
+    prepare: "Callable[[nn.Module, Request], Program]"
+    """Make a network ready. For training it must return a ``ModuleProgram``."""
+    requires: tuple[str, ...] = ()
+    """Modules besides torch that it needs."""
+    extra: str = ""
+    """The extra of this package that installs them."""
+    imports: tuple[str, ...] = ()
+    """Modules besides torch that ``prepare`` imports and that are safe to import before a fork."""
+    devices: frozenset[str] = EVERY_DEVICE
+    tasks: frozenset[str] = EVERY_TASK
+    limits: str = ""
+    """Why it does not run every task, and what does; added to the error."""
+    dtypes: frozenset[str] | None = None
+    """Names of dtypes that it runs; None for every one that its device runs."""
+    compiles: bool = False
+    """Whether making a network ready takes seconds, so that its workers should start first."""
+    captures: bool = False
+    """Whether Dynamo captures the network: graphs are counted, and TorchScript is refused."""
+    is_cached: bool = False
+    """Whether a cache on disk keeps the code, so that a second worker should wait for the first."""
+    is_exclusive: bool = False
+    """Whether it tries kernels out, so that nothing else may use the machine meanwhile."""
+    fixes_threads: bool = False
+    """Whether the code depends on the number of threads at compilation."""
+    replays: bool = False
+    """Whether a CUDA graph is replayed in the end, which keeps its memory between calls."""
+    keeps_modules: bool = False
+    """Whether it runs the network's own modules one by one, so that stages can be timed."""
+    calls: int = 1
+    """Calls until the network runs as it will be timed: the last one's answer is checked."""
+
+    @property
+    def missing(self) -> str:
+        """Says what is not installed and how to install it; empty if nothing is missing."""
+        return optional.missing(self.name, self.requires, self.extra)

@@ -1,0 +1,30 @@
+"""The channels_last memory format."""
+
+from typing import TYPE_CHECKING
+
+from bench.rewrites.rewrite import Rewrite
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def _apply(module: "nn.Module", example: "Tensor") -> "nn.Module":
+    import torch
+
+    del example
+    return module.to(memory_format=torch.channels_last)
+
+
+def _arrange(images: "Tensor") -> "Tensor":
+    import torch
+
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+CHANNELS_LAST = Rewrite(
+    name="channels_last",
+    what="weights and input stored N H W C",
+    apply=_apply,
+    arrange=_arrange,
+    is_memory_format=True,
+)
