@@ -12,7 +12,7 @@ from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
 
-SETS = 3  # the fewest for which a 95 % interval is of some use
+SETS = 3  # fewer give a 95 % interval that is too wide to use
 SEED = 0  # of the weights, the images and the random orders
 WORKER = "bench.stages.worker"
 # Executors whose stages cannot be timed, with the reason.

@@ -1,6 +1,7 @@
 """Events: what happens in a run. The journal stores them, and an outcome is built from them.
 
-Events refer to cells by id, and to a wave by its group, its set and its index in the group.
+Events refer to cells by id, and to a wave by its group, its set and its index in the group. Three
+events have the tag of an earlier name, so that earlier journals of this schema stay readable.
 """
 
 from typing import Any, TypeAlias
@@ -40,7 +41,7 @@ class Counted(_Event, frozen=True, kw_only=True):
     base: bool = False
 
 
-class PeakMeasured(_Event, frozen=True, kw_only=True):
+class PeakMeasured(_Event, frozen=True, kw_only=True, tag="Ceiling"):
     """The peak rate of the device in a dtype was measured, or measuring failed."""
 
     dtype: str
@@ -82,7 +83,7 @@ class Allotted(_Event, frozen=True, kw_only=True):
     rounds: int
 
 
-class WorkerReported(_Event, frozen=True, kw_only=True):
+class WorkerReported(_Event, frozen=True, kw_only=True, tag="Learned"):
     """A worker was prepared, warmed up or finished, and reported these facts."""
 
     cell: str
@@ -149,7 +150,7 @@ class Noted(_Event, frozen=True, kw_only=True):
     sentence: str
 
 
-class PhaseTimed(_Event, frozen=True, kw_only=True):
+class PhaseTimed(_Event, frozen=True, kw_only=True, tag="Spent"):
     """Wall time was spent on a phase."""
 
     phase: str

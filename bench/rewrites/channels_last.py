@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bench.rewrites.rewrite import Rewrite
+from bench.rewrites.rewrite import EVERY_TASK, Rewrite
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,4 +27,5 @@ CHANNELS_LAST = Rewrite(
     apply=_apply,
     arrange=_arrange,
     is_memory_format=True,
+    tasks=EVERY_TASK,
 )

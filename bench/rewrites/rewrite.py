@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 EVERY_DEVICE = frozenset({"cpu", "cuda"})
 EVERY_TASK = frozenset({"infer", "train"})
+INFERENCE = frozenset({"infer"})
 
 
 def _unchanged(images: "Tensor") -> "Tensor":
@@ -41,7 +42,8 @@ class Rewrite:
     extra: str = ""
     """The extra of this package that installs them."""
     devices: frozenset[str] = EVERY_DEVICE
-    tasks: frozenset[str] = EVERY_TASK
+    tasks: frozenset[str] = INFERENCE
+    """A rewrite that supports training must keep the modules and the names of their parameters."""
     limits: str = ""
     """Why it does not fit every task; added to the error."""
 

@@ -54,5 +54,5 @@ def _branch_name(paper: str, branch: nn.Module) -> str:
 
 
 def _does_anything(child: nn.Module | None) -> bool:
-    """Whether a child is there, and no placeholder of a network that has nothing in its place."""
+    """Whether a child exists and is not an ``nn.Identity`` that replaces a missing module."""
     return child is not None and not isinstance(child, nn.Identity)

@@ -13,7 +13,7 @@ from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 
-from bench import archs
+from bench import archs, registry
 from bench.cells.plan import Plan
 from bench.engine.launch import ROOT
 from bench.gate import git
@@ -47,6 +47,9 @@ def _commit() -> str | None:
 def _sources(plan: Plan) -> Iterator[Path]:
     for name in PACKAGES:
         yield from (ROOT / name).rglob("*.py")
+    for plugin in registry.plugins():
+        if plugin.__file__:
+            yield Path(plugin.__file__)
     code = [archs.find(cell.arch).code for cell in plan.cells]
     for module in dict.fromkeys(chain.from_iterable(code)):
         yield from _module_sources(module)

@@ -34,11 +34,13 @@ def assemble(
     targets: Tensor,
     *,
     executor: Executor | None = None,
+    threads: int | None = None,
     is_cached: bool = False,
 ) -> Task:
     """Make a network that was built into a cell's task, on the device of its images.
 
-    ``executor`` stands in for the mode's own. ``is_cached``: whether the same cell was compiled
+    ``executor`` stands in for the mode's own. ``threads`` are those of iterations; by default, the
+    present number. ``is_cached``: whether the same cell was compiled
     before. The network may be changed in place.
     """
     mode, dtype, task = modes.parse(cell.mode), DTYPES[cell.dtype], TASKS[cell.task]
@@ -46,13 +48,13 @@ def assemble(
     model = task.set_mode(model)
     for rewrite in mode.rewrites:
         images = rewrite.arrange(images)
-        model = rewrite.apply(model, images)
+        model = task.set_mode(rewrite.apply(model, images))  # it may have added modules
     model, images = task.convert(model, images, dtype)
     request = Request(
         example=images,
         dtype=dtype.torch_dtype,
         device=images.device,
-        threads=torch.get_num_threads(),
+        threads=threads or torch.get_num_threads(),
         is_cached=is_cached,
     )
     program = (executor or mode.executor).prepare(model, request)

@@ -112,7 +112,8 @@ def prepare(
     if mode.executor.fixes_threads:  # compiled code is specific to the number of threads
         torch.set_num_threads(own_threads)
     start = time.perf_counter()
-    task = assembly.assemble(cell, model, images, targets, is_cached=is_cached)
+    task = assembly.assemble(cell, model, images, targets, threads=own_threads, is_cached=is_cached)
+    del images  # a rewrite may have copied them
     first_answer = checks.first_call(task)
     first_call_s = time.perf_counter() - start
     output_error, gradient_error = checks.before_rounds(task, first_answer)

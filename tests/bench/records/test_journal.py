@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.cells.plan import Plan
@@ -255,3 +256,16 @@ def test_journal_that_cannot_be_set_aside_raises_request_error(
     monkeypatch.setattr(Path, refused, refuses)
     with pytest.raises(RequestError, match=rf"cannot set aside .*: Permission denied; {advice}"):
         journal.set_aside(path)
+
+
+def test_events_of_earlier_journals_are_read() -> None:
+    lines = (
+        b'{"type":"Learned","cell":"a","set_index":0,"wave_index":1,"facts":{"graphs":1}}',
+        b'{"type":"Spent","phase":"importing","seconds":3.25}',
+        b'{"type":"Ceiling","dtype":"fp32","facts":{"error":"no kernel"}}',
+    )
+    assert [msgspec.json.decode(line, type=Event) for line in lines] == [
+        events.WorkerReported(cell="a", set_index=0, wave_index=1, facts={"graphs": 1}),
+        events.PhaseTimed(phase="importing", seconds=3.25),
+        events.PeakMeasured(dtype="fp32", facts={"error": "no kernel"}),
+    ]

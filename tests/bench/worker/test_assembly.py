@@ -1,9 +1,13 @@
+import pytest
 import torch
 from torch import nn
 
-from bench.cells import inputs
+from bench.cells import inputs, modes
+from bench.cells.cell import Cell
+from bench.cells.modes import Mode
 from bench.executors.cudagraphs import Captured
-from bench.executors.executor import ModuleProgram
+from bench.executors.executor import Executor, ModuleProgram, Program, Request
+from bench.worker import subject
 from tests.bench.assembled import task
 
 IMAGES = inputs.random_images(2, 16)
@@ -51,3 +55,30 @@ def test_a_network_is_in_the_mode_of_its_task_before_it_is_executed() -> None:
         model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 5), nn.Dropout())
         task(model, IMAGES, name=name)
         assert [part.training for part in model] == [is_training, is_training, False]
+
+
+def test_an_executor_gets_the_threads_of_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may prepare with fewer threads than it iterates with."""
+    requests: list[Request] = []
+
+    def prepare(module: nn.Module, request: Request) -> Program:
+        requests.append(request)
+        return ModuleProgram(module)
+
+    mode = Mode(rewrites=(), executor=Executor(name="recorder", what="", prepare=prepare))
+    monkeypatch.setattr(modes, "parse", lambda _: mode)
+    cell = Cell(
+        arch="tests.bench.tiny:net",
+        mode="eager",
+        dtype="fp32",
+        batch_size=2,
+        task="infer",
+        device="cpu",
+    )
+    own = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        subject.prepare(cell, image_size=16, seed=0, threads=1)
+    finally:
+        torch.set_num_threads(own)
+    assert requests[-1].threads == 3
