@@ -36,6 +36,16 @@ def measure(session: nox.Session, *command: str) -> None:
         sys.exit(getattr(failure, "return_code", None) or 1)
 
 
+def run_tests(session: nox.Session) -> None:
+    """Run the tests in a process per core, at most four, each with one thread.
+
+    Files are not divided: their tests share live workers and finished runs.
+    """
+    processes = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    session.run("python", "-m", "pytest", *processes, *session.posargs, env=threads)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, and write reports; options follow --, for example ``-- --profile quick``."""
@@ -70,7 +80,7 @@ def selfcheck(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; options follow --, for example ``-- -k stats``."""
     session.install("-e", ".[measure]", *group("test"))
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_tests(session)
 
 
 @nox.session
@@ -99,4 +109,4 @@ def types(session: nox.Session) -> None:
 def minimums(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml declares."""
     session.install("--resolution", "lowest-direct", "-e", ".[measure]", *group("test"))
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_tests(session)

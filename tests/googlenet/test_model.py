@@ -13,7 +13,7 @@ from googlenet.model import GoogLeNet
 
 CLASSES = 5
 SMALL = GoogLeNetConfig(num_classes=CLASSES)
-# FACTS.md, "Paper heads" and "Who differs in what": 14×14 pixels at 224×224, 4×4 after pooling.
+# docs/facts.md, "Auxiliary heads": 14×14 pixels at 224×224, 4×4 after pooling.
 AUX_INPUT = (2, 512, 14, 14)
 
 

@@ -21,7 +21,7 @@ def rows() -> dict[str, RowComparison]:
 
 
 def test_the_rows_are_those_of_the_paper(rows: dict[str, RowComparison]) -> None:
-    # FACTS.md, Table 1.
+    # docs/facts.md, Table 1.
     printed = [
         *[("conv1", "2.7K", "34M"), ("conv2", "112K", "360M"), ("3a", "159K", "128M")],
         *[("3b", "380K", "304M"), ("4a", "364K", "73M"), ("4b", "437K", "88M")],
@@ -33,7 +33,7 @@ def test_the_rows_are_those_of_the_paper(rows: dict[str, RowComparison]) -> None
 
 
 def test_counts_of_googlenet(rows: dict[str, RowComparison]) -> None:
-    # FACTS.md: 3a 163,328, conv2 114,688, conv1 9,408 and 118M; conv1 at 112×112.
+    # docs/facts.md: 3a 163,328, conv2 114,688, conv1 9,408 and 118M; conv1 at 112×112.
     assert rows["3a"].weights == 163_328
     assert rows["conv2"].weights == 114_688
     assert rows["conv2"].macs == 114_688 * 56**2
@@ -55,7 +55,7 @@ def test_rows_that_disagree_in_params_and_ops(rows: dict[str, RowComparison], na
 
 @pytest.mark.parametrize("name", ["4a", "4b", "4c", "4d", "4e", "5b"])
 def test_rows_that_disagree_only_in_params(rows: dict[str, RowComparison], name: str) -> None:
-    assert not rows[name].params_agree  # FACTS.md: the printed params of 4a–5b
+    assert not rows[name].params_agree  # docs/facts.md: the printed params of 4a–5b
     assert rows[name].ops_agree
 
 

@@ -13,7 +13,7 @@ from googlenet.variants import VARIANTS, Variant
 
 DROPOUTS = {"dropout", "aux_dropout"}  # they act only in training, where a benchmark sets them to 0
 
-# FACTS.md: parameters without and with auxiliary heads, at 1000 classes.
+# docs/facts.md: parameters without and with auxiliary heads, at 1000 classes.
 SEED = (7_005_832, 13_385_816)
 TORCHVISION = (6_624_904, 13_004_888)
 CAFFE = (6_998_552, 13_378_280)
@@ -59,7 +59,7 @@ PARAMS = {
     "googlenet-3x3-pool2": TORCHVISION,
     "torchvision": TORCHVISION,
     "googlenet-double3x3": plus(SEED, sum(map(second_3x3, INCEPTION_WIDTHS.values()))),
-    "googlenet-separable": plus(SEED, 2_712 - 9_408),  # FACTS.md, conv1
+    "googlenet-separable": plus(SEED, 2_712 - 9_408),  # docs/facts.md, conv1
     "googlenet-naive": plus(
         SEED,
         sum(without_reductions(INPUTS[name], widths) for name, widths in INCEPTION_WIDTHS.items()),
@@ -152,7 +152,7 @@ def test_the_widths_are_those_of_table_1(name: str) -> None:
             block: getattr(model, f"inception{block}")(torch.empty(1, INPUTS[block], 7, 7)).shape
             for block in INCEPTION_WIDTHS
         }
-    # FACTS.md, Table 1's outputs.
+    # docs/facts.md, Table 1's outputs.
     outputs = [256, 480, 512, 512, 512, 528, 832, 832, 1024]
     assert shapes == {
         block: (1, channels, 7, 7)

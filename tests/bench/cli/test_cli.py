@@ -64,7 +64,7 @@ def from_markdown(text: str) -> list[list[str]]:
 
 def test_cost_of_torchvision_as_json(capsys: Capture) -> None:
     (row,) = json.loads(printed(capsys, "cost", "torchvision", "--format", "json"))
-    # FACTS.md, "Counts, 224², 1000 classes".
+    # docs/facts.md, "Counts".
     expected = {
         "arch": "torchvision",
         "image_size": 224,
@@ -76,7 +76,7 @@ def test_cost_of_torchvision_as_json(capsys: Capture) -> None:
         "fvcore_total": 1_504_878_688,
     }
     assert {name: row[name] for name in expected} == expected
-    assert row["fvcore_remark"] == "without 13 × aten::max_pool2d"  # FACTS.md
+    assert row["fvcore_remark"] == "without 13 × aten::max_pool2d"  # docs/facts.md
     assert not row["macs_is_lower_bound"]
     assert {name for name, value in row.items() if value is None} == {
         *("uncounted", "macs_on_other_images", "macs_in_the_next_call", "fvcore_disagreements")
@@ -233,7 +233,7 @@ def test_errors_of_argparse_have_exit_code_2(capsys: Capture, arguments: list[st
 
 def test_table1_of_the_default_network(capsys: Capture) -> None:
     rows = {row["row"]: row for row in json.loads(printed(capsys, "table1", "--format", "json"))}
-    # FACTS.md: conv1 is 9,408 and 118M, but the paper has a separable convolution; conv2 agrees.
+    # docs/facts.md: conv1 has 9,408 and 118M, but the paper a separable convolution; conv2 agrees.
     assert (rows["conv1"]["weights"], rows["conv1"]["paper_params"]) == (9_408, "2.7K")
     assert (rows["conv1"]["params_agree"], rows["conv1"]["ops_agree"]) == (False, False)
     assert "separable" in rows["conv1"]["reason"]

@@ -65,7 +65,7 @@ def test_bytes_of_a_small_network(batch_size: int, dtype: str, mode: str) -> Non
 
 def test_bytes_of_googlenet() -> None:
     result = network(cell("googlenet"))
-    assert (result["params"], result["params_with_aux"]) == (7_005_832, 13_385_816)  # FACTS.md
+    assert (result["params"], result["params_with_aux"]) == (7_005_832, 13_385_816)  # docs/facts.md
     # The peak is at the first batch norm, with its input and its output.
     assert result["peak_bytes"] == result["weights_bytes"] + 4 * (3 * PIXELS + 2 * 64 * 112**2)
 

@@ -11,6 +11,7 @@ from bench.power.end_to_end import GateRow
 from bench.power.rates import powers
 from bench.power.sets import SetRow
 from bench.records import store
+from tests.bench.pages import table_figures
 
 PAGES = sorted((Path(__file__).resolve().parents[3] / "reports").glob(f"*/{report.FILE}"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.parent.name)
@@ -25,7 +26,8 @@ def test_the_committed_page_matches_the_raw_sets(page: Path) -> None:
     sets = table.read(page.parent / report.SETS_FILE, SetRow)
     gates = table.read(page.parent / report.GATES_FILE, GateRow)
     machine = store.read(page.parent / "run.json").environment["device_name"]
-    assert page.read_text(encoding="utf-8") == report.render(machine, sets, gates, Settings())
+    again = report.render(machine, sets, gates, Settings())
+    assert table_figures(page.read_text(encoding="utf-8")) == table_figures(again) != []
 
 
 @each_page

@@ -14,13 +14,13 @@ from tests.counted import counted
 
 TINY = "tests.bench.factories:tiny"
 
-# FACTS.md, "Counts, 224², 1000 classes".
+# docs/facts.md, "Counts".
 FIGURES = {
     "torchvision": (6_624_904, 13_004_888, 1_498_376_192),
     "googlenet": (7_005_832, 13_385_816, 1_582_671_872),
     "googlenet-caffe": (6_998_552, 13_378_280, 1_582_671_872),
 }
-FVCORE_TOTAL = 1_504_878_688  # FACTS.md: fvcore's total for torchvision's GoogLeNet
+FVCORE_TOTAL = 1_504_878_688  # docs/facts.md: fvcore's total for torchvision's GoogLeNet
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -44,7 +44,8 @@ def test_pytorch_counts_two_flops_per_mac() -> None:
     model = archs.find("torchvision").build(False).eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 224, 224))
-    assert counter.get_total_flops() == counted("torchvision").flops == 2_996_752_384  # FACTS.md
+    # docs/facts.md, "Counts".
+    assert counter.get_total_flops() == counted("torchvision").flops == 2_996_752_384
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -61,7 +62,7 @@ def test_stages_are_the_direct_children_and_sum_to_the_total(name: str) -> None:
 
 
 def test_weights_exclude_biases_and_batch_norm() -> None:
-    # FACTS.md: one bias in place of batch norm's two parameters, per channel.
+    # docs/facts.md: one bias in place of batch norm's two parameters, per channel.
     channels = 7_005_832 - 6_998_552
     for name, per_channel in (("googlenet", 2 * channels), ("googlenet-caffe", channels)):
         # The classifier has 1000 biases.
