@@ -9,40 +9,41 @@ needs it too.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
 from bench import stats
 from bench.cells.cell import Cell
 from bench.machine import voiding
 from bench.machine.card import Around
 from bench.means import Interval
+from bench.records.reported import Setup
+from bench.worker.protocol import Sustained
 
 WINDOW_S = 2.0  # a window spans many updates of the driver's counter
 LEAD_IN_S = 0.5  # time for the clocks to rise before the window begins
 
 
 def facts(
-    around: Around, reply: Mapping[str, Any], cell: Cell, allowed: Collection[int], set_index: int
-) -> dict[str, Any]:
+    around: Around, sustained: Sustained, cell: Cell, allowed: Collection[int], set_index: int
+) -> Setup:
     """Return the energy facts of a window, or the reasons why it is void.
 
-    The result is empty if the card has no energy counter. ``reply`` is the worker's reply
-    (bench/worker/sustain.py). ``allowed`` are the ids of other processes that may use the card.
+    The result is empty if the card has no energy counter. ``allowed`` are the ids of other
+    processes that may use the card.
     """
     if around.energy_j is None:
-        return {}
+        return Setup()
     if reasons := voiding.card_reasons(around, allowed):
-        return {"energy_voided": list(reasons)}
-    return {
-        "energy_j": around.energy_j,
-        "energy_images": reply["iterations"] * cell.batch_size,
-        "energy_wall_s": reply["wall_s"],
-        "energy_set": set_index,
-    }
+        return Setup(energy_voided=reasons)
+    return Setup(
+        energy_j=around.energy_j,
+        energy_images=sustained.iterations * cell.batch_size,
+        energy_wall_s=sustained.wall_s,
+        energy_set=set_index,
+    )
 
 
-def per_image_j(setups: Iterable[Mapping[str, Any]]) -> Interval:
+def per_image_j(setups: Iterable[Setup]) -> Interval:
     """Return the joules per image: the geometric mean over sets, or ``NO_INTERVAL`` without data.
 
     The value of a set is the median over its windows; a cell in several waves has several windows
@@ -50,10 +51,10 @@ def per_image_j(setups: Iterable[Mapping[str, Any]]) -> Interval:
     """
     return stats.over_sets(
         {
-            (setup.get("energy_set", index), index, 0): math.log(
-                setup["energy_j"] / setup["energy_images"]
+            (index if setup.energy_set is None else setup.energy_set, index, 0): math.log(
+                setup.energy_j / setup.energy_images
             )
             for index, setup in enumerate(setups)
-            if setup.get("energy_j") and setup["energy_images"]
+            if setup.energy_j and setup.energy_images
         }
     )

@@ -8,6 +8,7 @@ from bench.engine.context import Context
 from bench.engine.process import WorkerError
 from bench.records.record import Attempt, Fit
 from bench.units import in_mib
+from bench.worker.protocol import Attempted
 
 
 def largest(context: Context, cell: Cell) -> Fit:
@@ -22,8 +23,9 @@ def largest(context: Context, cell: Cell) -> Fit:
 def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
     worker = context.launcher.launch()
     try:
-        facts = worker.request(
+        attempted = worker.request(
             "attempt",
+            Attempted,
             limit_s=timeouts.PREPARE_S,
             cell=asdict(replace(cell, batch_size=batch_size, device=context.plan.device_of(0))),
             image_size=context.plan.image_size,
@@ -39,7 +41,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
         return _failed(batch_size, str(error), is_error=error.kind != "out_of_memory")
     finally:
         worker.kill()
-    return judge(batch_size, facts["held_bytes"], context.plan.fit_bytes)
+    return judge(batch_size, attempted.held_bytes, context.plan.fit_bytes)
 
 
 def judge(batch_size: int, held_bytes: int, limit_bytes: int | None) -> Attempt:

@@ -12,6 +12,7 @@ from bench.engine.context import Context
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.records import events
 from bench.records.record import Failure
+from bench.records.reported import Setup
 
 
 class Pool:
@@ -59,7 +60,7 @@ class Pool:
             worker.kill()
         self._live.clear()
 
-    def report(self, cell: Cell, **facts: Any) -> None:
+    def report(self, cell: Cell, facts: Setup) -> None:
         """Emit facts about the worker of a cell."""
         self._context.emit(events.WorkerReported(cell=cell.id, **self.indices, facts=facts))
 

@@ -75,7 +75,7 @@ class Preflight:
                 facts = probe.measure_peak(dtype)
                 context.emit(events.PeakMeasured(dtype=dtype, facts=facts))
                 context.progress.advance(dtype)
-                if "error" in facts:
+                if facts.error:
                     context.progress.note(self._outcome.notes[-1])
 
     def _find_fits(self) -> None:

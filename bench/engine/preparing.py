@@ -18,6 +18,8 @@ from bench.engine import timeouts
 from bench.engine.context import Context
 from bench.engine.pool import Pool
 from bench.records import events
+from bench.records.reported import Setup
+from bench.worker.protocol import Prepared
 
 
 class Preparation:
@@ -119,15 +121,15 @@ class Preparation:
 
         A fresh worker then has to take its place.
         """
-        facts = self._live[cell].receive(timeouts.SHORT_S)
-        self._context.memory_budget.learn(self._group, facts, alone=self._alone)
-        if facts["compile_cached"] is False and cell not in self._replaced:
-            self._context.emit(events.Compiled(cell=cell.id, seconds=facts["first_call_s"]))
+        prepared = self._live[cell].receive(Prepared, timeouts.SHORT_S)
+        self._context.memory_budget.learn(self._group, prepared, alone=self._alone)
+        if prepared.compile_cached is False and cell not in self._replaced:
+            self._context.emit(events.Compiled(cell=cell.id, seconds=prepared.first_call_s))
             self._replaced.add(cell)
             self._live.close(cell)
             return True
-        self.held_bytes += facts.get("host_bytes") or 0
-        self._live.report(cell, **facts, device=self._device)
+        self.held_bytes += prepared.host_bytes
+        self._live.report(cell, Setup.from_reply(prepared, device=self._device))
         return False
 
 

@@ -10,6 +10,7 @@ from bench.cells.plan import Plan
 from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
+from bench.records.reported import ArchCost, PeakRates
 
 SIDES = ("head: ", "base: ")  # prefixes of errors, for the sides of a gate
 
@@ -51,8 +52,8 @@ class ProbeWorker:
         except WorkerError as error:
             raise error.prefixed(self._side) from error
 
-    def count(self, arch: str) -> dict[str, Any]:
-        """Return the theoretical cost of an arch, or a dict with the reason under ``error``.
+    def count(self, arch: str) -> ArchCost:
+        """Return the theoretical cost of an arch, or why it is unknown.
 
         Raises ``WorkerError`` if the arch is unknown or a user's own factory raises, except for the
         base of a gate, which need not have the arch.
@@ -60,6 +61,7 @@ class ProbeWorker:
         try:
             return self._worker.request(
                 "cost",
+                ArchCost,
                 limit_s=timeouts.SHORT_S,
                 arch=arch,
                 image_size=self._plan.image_size,
@@ -68,22 +70,26 @@ class ProbeWorker:
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
                 raise error.prefixed(self._side) from error
-            return self._unknown(error)
+            return ArchCost(error=self._reason(error))
 
-    def measure_peak(self, dtype: str) -> dict[str, Any]:
-        """Return the device's peak rates for a dtype, or a dict with the reason under ``error``."""
+    def measure_peak(self, dtype: str) -> PeakRates:
+        """Return the device's peak rates for a dtype, or why they are unknown."""
         try:
             return self._worker.request(
-                "ceiling", limit_s=timeouts.SHORT_S, dtype=dtype, device=self._plan.device_of(0)
+                "ceiling",
+                PeakRates,
+                limit_s=timeouts.SHORT_S,
+                dtype=dtype,
+                device=self._plan.device_of(0),
             )
         except WorkerError as error:
-            return self._unknown(error)
+            return PeakRates(error=self._reason(error))
 
-    def _unknown(self, error: WorkerError) -> dict[str, Any]:
-        """Return the reason under ``error``; replace the worker if it has ended."""
+    def _reason(self, error: WorkerError) -> str:
+        """Return the message of an error; replace the worker if it has ended."""
         if error.kind in {"died", "timeout"}:
             self._worker = self._launch()
-        return {"error": str(error)}
+        return str(error)
 
     def _launch(self) -> WorkerProcess:
         try:

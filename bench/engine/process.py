@@ -12,12 +12,29 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait  # select() fails past 1,024 descriptors
-from typing import IO, Any
+from typing import IO, Any, TypeVar, overload
+
+import msgspec
 
 from bench.signals import ending
 
 STDERR_LINES = 12  # last lines of a failed worker's stderr that are stored with the failure
 GRACE_S = 3.0  # time for a worker to end by itself, before it is killed
+
+
+Reply = TypeVar("Reply")
+
+
+class _Error(msgspec.Struct, frozen=True):
+    kind: str
+    message: str
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    """A line that a worker sends: a reply that is not decoded yet, or an error."""
+
+    ok: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Error | None = None
 
 
 class WorkerError(Exception):
@@ -84,10 +101,21 @@ class WorkerProcess:
         """Return the file descriptor that becomes readable when a reply arrives."""
         return self._streams.replies
 
-    def request(self, op: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
-        """Send a request and return the reply; raises ``WorkerError`` if none arrives."""
+    @overload
+    def request(self, op: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]: ...
+
+    @overload
+    def request(
+        self, op: str, reply: type[Reply], *, limit_s: float, **arguments: Any
+    ) -> Reply: ...
+
+    def request(self, op: str, reply: Any = dict, *, limit_s: float, **arguments: Any) -> Any:
+        """Send a request and return the reply, of type ``reply`` (bench/worker/protocol.py).
+
+        Raises ``WorkerError`` if none arrives.
+        """
         self.send(op, **arguments)
-        return self.receive(limit_s)
+        return self.receive(reply, limit_s)
 
     def send(self, op: str, **arguments: Any) -> None:
         """Send a request without waiting for the reply."""
@@ -97,8 +125,8 @@ class WorkerProcess:
         except BrokenPipeError:
             raise self._died() from None
 
-    def receive(self, limit_s: float) -> dict[str, Any]:
-        """Wait for a reply and return it.
+    def receive(self, reply: type[Reply], limit_s: float) -> Reply:
+        """Wait for a reply of this type and return it.
 
         Raises ``WorkerError`` if the worker fails, dies or does not reply within ``limit_s``. After
         a death or a timeout the process is killed and waited for.
@@ -113,12 +141,10 @@ class WorkerProcess:
                 raise self._died()
             self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\n", 1)
-        reply: dict[str, Any] = json.loads(line)
-        if "error" in reply:
-            error = reply["error"]
-            raise WorkerError(error["kind"], error["message"], self.stderr())
-        ok: dict[str, Any] = reply["ok"]
-        return ok
+        envelope = msgspec.json.decode(line, type=_Envelope)
+        if envelope.error is not None:
+            raise WorkerError(envelope.error.kind, envelope.error.message, self.stderr())
+        return msgspec.json.decode(envelope.ok, type=reply)
 
     def hung(self, limit_s: float) -> WorkerError:
         """Kill a worker that did not reply in time, and return the error to raise."""

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
-from typing import Any
 
 from bench import energy
 from bench.cells import modes
@@ -19,7 +18,9 @@ from bench.machine import voiding
 from bench.machine.card import Around, Card, CardReading
 from bench.machine.load import foreign_cpus
 from bench.records import events
-from bench.records.record import BackToBack, Failure
+from bench.records.record import Failure
+from bench.records.reported import Setup
+from bench.worker.protocol import Finished, Measured, Sustained, WarmedUp
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
 MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
@@ -88,10 +89,12 @@ class LiveWave:
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
         for cell in self._shuffled(self._alive, "warming up"):
             with self._live.may_fail(cell, "warming up"):
-                reply = self._live[cell].request("warm_up", limit_s=timeouts.WARM_UP_S)
-                durations_s = reply["durations_s"]
+                warmed_up = self._live[cell].request(
+                    "warm_up", WarmedUp, limit_s=timeouts.WARM_UP_S
+                )
+                durations_s = warmed_up.durations_s
                 self._live.report(
-                    cell, warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s)
+                    cell, Setup(warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s))
                 )
                 self._latency_s[cell] = median(durations_s[len(durations_s) // 2 :])
             self._context.progress.advance(cell.id)
@@ -160,13 +163,13 @@ class LiveWave:
                     after=replace(meter.read(), energy_j=after_j),
                 )
                 self._live.report(
-                    cell, **energy.facts(around, reply, cell, self._card.allowed, self._set)
+                    cell, energy.facts(around, reply, cell, self._card.allowed, self._set)
                 )
             self._context.progress.advance(cell.id)
 
-    def _sustain(self, cell: Cell, seconds: float) -> dict[str, Any]:
+    def _sustain(self, cell: Cell, seconds: float) -> Sustained:
         return self._live[cell].request(
-            "sustain", limit_s=timeouts.visit_timeout_s(seconds), seconds=seconds
+            "sustain", Sustained, limit_s=timeouts.visit_timeout_s(seconds), seconds=seconds
         )
 
     def finish(self) -> None:
@@ -174,12 +177,14 @@ class LiveWave:
         for cell in self._live:
             with self._live.may_fail(cell, "finishing"):
                 checking_s = FINAL_CHECKS * self._latency_s.get(cell, 0.0)
-                facts = self._live[cell].request(
-                    "finish", limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s)
+                finished = self._live[cell].request(
+                    "finish",
+                    Finished,
+                    limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s),
                 )
-                self._live.report(cell, **facts)
+                self._live.report(cell, Setup.from_reply(finished))
                 self._live.close(cell)
-                if error := changed_code(facts) or wrong_answer(facts):
+                if error := changed_code(finished) or wrong_answer(finished):
                     self._live.fail(cell, Failure(phase="measuring", set_index=self._set, **error))
 
     def kill(self) -> None:
@@ -270,22 +275,22 @@ class LiveWave:
         context.sleep(self._visiting.pause_s)
         reply = self._live[cell].request(
             "measure",
+            Measured,
             limit_s=timeouts.visit_timeout_s(self._visit_s(cell)),
             iterations=timed,
             dropped=dropped,
             back_to_back=max(visit_policy.MIN_BACK_TO_BACK, timed),
         )
-        block, disturbed_s = reply.get("back_to_back"), reply["disturbed_s"]
         context.emit(
             events.Visited(
                 cell=cell.id,
                 **self._live.indices,
                 round_index=round_index,
-                dropped_s=sum(reply["dropped_s"]),
-                host_s=tuple(reply["host_s"]),
-                device_s=tuple(reply["device_s"]),
-                disturbed_s=None if disturbed_s is None else tuple(disturbed_s),
-                back_to_back=block and BackToBack(**block),
+                dropped_s=sum(reply.dropped_s),
+                host_s=reply.host_s,
+                device_s=reply.device_s,
+                disturbed_s=reply.disturbed_s,
+                back_to_back=reply.back_to_back,
             )
         )
 
@@ -302,14 +307,11 @@ def stretch(rounds: int, round_s: float) -> int:
     return rounds if rounds < 1.5 * length else length
 
 
-def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the failure if the rounds timed more than one program, else None.
-
-    ``facts`` is a worker's reply to "finish".
-    """
+def changed_code(finished: Finished) -> dict[str, str] | None:
+    """Return the failure if the rounds timed more than one program, else None."""
     counts = {
-        "compiled {} more graphs": facts["recompiled_graphs"],
-        "broke its graph {} more times": facts["late_graph_breaks"],
+        "compiled {} more graphs": finished.recompiled_graphs,
+        "broke its graph {} more times": finished.late_graph_breaks,
     }
     changes = [what.format(count) for what, count in counts.items() if count]
     if not changes:
@@ -320,10 +322,7 @@ def changed_code(facts: Mapping[str, Any]) -> dict[str, str] | None:
     return {"kind": "recompiled", "message": message}
 
 
-def wrong_answer(facts: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the failure if the output was wrong after the rounds, else None.
-
-    ``facts`` is a worker's reply to "finish". The revision of a gate's base may not check this.
-    """
-    reason = facts.get("late_wrong_answer")
+def wrong_answer(finished: Finished) -> dict[str, str] | None:
+    """Return the failure if the output was wrong after the rounds, else None."""
+    reason = finished.late_wrong_answer
     return {"kind": "wrong_answer", "message": f"after the rounds {reason}"} if reason else None

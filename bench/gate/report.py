@@ -185,7 +185,7 @@ def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
 def _changes(pair: Pair) -> Iterator[str]:
     """Yield the counts of the arch that differ between the sides."""
     for name, label in (("params", "params"), ("macs_per_image", "MACs")):
-        before, after = pair.base.cost.get(name), pair.head.cost.get(name)
+        before, after = getattr(pair.base.cost, name), getattr(pair.head.cost, name)
         if before is not None and after is not None and before != after:
             share = f" ({after / before - 1:+.1%})" if before else ""
             yield f"{label} {before:,} → {after:,}{share}"

@@ -23,6 +23,7 @@ from bench.machine import environment
 from bench.names import RequestError
 from bench.suite.profiles import PROFILES
 from bench.tables import terminal_console
+from bench.worker.protocol import Prepared
 
 DTYPE = "bf16"
 MODE = "compile"
@@ -93,7 +94,7 @@ def compile_all(
             for cell in [cell for cell, worker in running.items() if worker.fileno() in ready]:
                 worker = running.pop(cell)
                 try:
-                    worker.receive(timeouts.SHORT_S)
+                    worker.receive(Prepared, timeouts.SHORT_S)
                 except WorkerError as error:
                     yield cell, error
                 else:

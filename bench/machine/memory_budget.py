@@ -1,9 +1,9 @@
 """The memory budget: how many workers fit into memory, and how many cores prepare them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import psutil
 
@@ -15,6 +15,30 @@ from bench.units import in_mib
 # Share of free memory to use; the rest is for unexpected needs.
 USABLE = 0.9
 _VMSTAT = Path("/proc/vmstat")
+
+
+class Footprint(Protocol):
+    """Memory of a worker in bytes; on a CPU the sizes of the device are None."""
+
+    @property
+    def host_bytes(self) -> int:
+        """Host memory that only this process needs."""
+        ...
+
+    @property
+    def device_bytes(self) -> int | None:
+        """Peak of the memory that the allocator reserved on the device."""
+        ...
+
+    @property
+    def device_reserved_bytes(self) -> int | None:
+        """What the allocator reserves on the device now."""
+        ...
+
+    @property
+    def device_free_bytes(self) -> int | None:
+        """What is free on the device now."""
+        ...
 
 
 class MemoryBudget:
@@ -44,22 +68,22 @@ class MemoryBudget:
         """Whether workers must start one by one, to measure how much device memory each takes."""
         return self._on_gpu and self._context_bytes is None
 
-    def learn(self, group: str, facts: Mapping[str, Any], *, alone: bool = False) -> None:
+    def learn(self, group: str, footprint: Footprint, *, alone: bool = False) -> None:
         """Record the memory of a worker of a group, and the free memory of its device.
 
         ``alone``: whether only this worker has changed the device's free memory since the previous
         call. The decrease that the allocator does not account for is then the worker's context:
         CUDA's own memory, loaded kernels and workspaces of libraries.
         """
-        before, free = self._device_free_bytes, facts.get("device_free_bytes")
+        before, free = self._device_free_bytes, footprint.device_free_bytes
         if alone and before is not None and free is not None:
-            outside = before - free - int(facts.get("device_reserved_bytes") or 0)
+            outside = before - free - (footprint.device_reserved_bytes or 0)
             self._context_bytes = max(self._context_bytes or 0, outside)
-        for largest, name in (
-            (self._host_bytes, "host_bytes"),
-            (self._device_bytes, "device_bytes"),
+        for largest, size in (
+            (self._host_bytes, footprint.host_bytes),
+            (self._device_bytes, footprint.device_bytes or 0),
         ):
-            largest[group] = max(largest.get(group, 0), facts.get(name) or 0)
+            largest[group] = max(largest.get(group, 0), size)
         self._device_free_bytes = free
 
     def holds_another(self, group: str, *, live: int, starting: int) -> bool:

@@ -12,6 +12,7 @@ from bench.cells.plan import Plan
 from bench.machine.card import Around
 from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
+from bench.records.reported import ArchCost, PeakRates, Setup
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -37,7 +38,7 @@ class Counted(_Event, frozen=True, kw_only=True):
     """The cost of an arch was counted, or counting failed."""
 
     arch: str
-    cost: dict[str, Any]
+    cost: ArchCost
     base: bool = False
 
 
@@ -45,7 +46,7 @@ class PeakMeasured(_Event, frozen=True, kw_only=True, tag="Ceiling"):
     """The peak rate of the device in a dtype was measured, or measuring failed."""
 
     dtype: str
-    facts: dict[str, Any]
+    facts: PeakRates
 
 
 class Shared(_Event, frozen=True, kw_only=True):
@@ -89,7 +90,7 @@ class WorkerReported(_Event, frozen=True, kw_only=True, tag="Learned"):
     cell: str
     set_index: int
     wave_index: int
-    facts: dict[str, Any]
+    facts: Setup
 
 
 class Visited(_Event, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
+from bench.records.reported import ArchCost, PeakRates, Setup
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
 _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
@@ -38,9 +39,9 @@ class Outcome:
         self.environment: dict[str, Any] = {}
         self.base_environment: dict[str, Any] | None = None
         self.code: Code | None = None
-        self.costs: dict[tuple[str, bool], dict[str, Any]] = {}
+        self.costs: dict[tuple[str, bool], ArchCost] = {}
         """Cost by arch and whether it is the base's."""
-        self.ceilings: dict[str, dict[str, Any]] = {}
+        self.ceilings: dict[str, PeakRates] = {}
         """Peak rates by dtype."""
         self.shared: dict[str, tuple[str, ...]] = {}
         """Descriptions of other users, by device."""
@@ -148,8 +149,8 @@ class Outcome:
     @apply.register
     def _(self, event: events.PeakMeasured) -> None:
         self.ceilings[event.dtype] = event.facts
-        if "error" in event.facts:
-            self.notes.append(f"The ceiling of {event.dtype} is not known: {event.facts['error']}.")
+        if error := event.facts.error:
+            self.notes.append(f"The ceiling of {event.dtype} is not known: {error}.")
 
     @apply.register
     def _(self, event: events.Noted) -> None:
@@ -182,7 +183,7 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.WorkerReported) -> None:
-        self._wave_reports(event).facts[event.cell].update(event.facts)
+        self._wave_reports(event).facts[event.cell].update(msgspec.to_builtins(event.facts))
 
     @apply.register
     def _(self, event: events.Visited) -> None:
@@ -243,7 +244,7 @@ class Outcome:
 
     def _records(self, cells: Sequence[Cell]) -> tuple[CellRecord, ...]:
         visits: dict[str, list[Visit]] = defaultdict(list)
-        setups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        setups: dict[str, list[Setup]] = defaultdict(list)
         for group in dict.fromkeys(cell.group for cell in cells):
             for key, reports in self._reports[group].items():
                 rounds = self.rounds.get(key, ())
@@ -251,13 +252,13 @@ class Outcome:
                 for name, cell_visits in reports.visits.items():
                     visits[name] += _judged(cell_visits, valid)
                 for name, facts in reports.facts.items():
-                    setups[name].append(facts)
+                    setups[name].append(msgspec.convert(facts, Setup))
         return tuple(
             CellRecord(
                 cell=cell,
                 visits=tuple(visits[cell.id]),
                 setups=tuple(setups[cell.id]),
-                cost=self.costs.get((cell.arch, cell.base), {}),
+                cost=self.costs.get((cell.arch, cell.base), ArchCost()),
                 compile_cold_s=self._compile_cold_s.get(cell.id),
                 failure=self.failures.get(cell.id),
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.machine.card import Around
+from bench.records.reported import ArchCost, PeakRates, Setup
 
 SCHEMA_VERSION = 2
 
@@ -90,10 +91,10 @@ class CellRecord:
 
     cell: Cell
     visits: tuple[Visit, ...] = ()
-    setups: tuple[Mapping[str, Any], ...] = ()
-    """Facts from preparing, warming up and finishing the worker, one mapping per set."""
-    cost: Mapping[str, Any] = field(default_factory=dict)
-    """Counted cost of the arch for one image; or the key ``error`` with why it is unknown."""
+    setups: tuple[Setup, ...] = ()
+    """Facts from preparing, warming up and finishing the worker, one for each set."""
+    cost: ArchCost = field(default_factory=ArchCost)
+    """Counted cost of the arch for one image, or why it is unknown."""
     compile_cold_s: float | None = None
     """Time of the first call with Inductor's cache empty; None if every call found its graph."""
     failure: Failure | None = None
@@ -101,8 +102,12 @@ class CellRecord:
     @property
     def compile_warm_s(self) -> float | None:
         """Median over the sets of the first call that found its code in Inductor's cache."""
-        warm = [setup for setup in self.setups if setup.get("compile_cached") is True]
-        return median(setup["first_call_s"] for setup in warm) if warm else None
+        warm_s = [
+            setup.first_call_s
+            for setup in self.setups
+            if setup.compile_cached and setup.first_call_s is not None
+        ]
+        return median(warm_s) if warm_s else None
 
     @property
     def host_s(self) -> tuple[float, ...]:
@@ -196,7 +201,7 @@ class RunRecord:
     """The environment of the workers (bench/machine/environment.py, ``describe``)."""
     base_environment: Mapping[str, Any] | None = None
     """The environment of a gate's base."""
-    ceilings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ceilings: Mapping[str, PeakRates] = field(default_factory=dict)
     """Peak rates of the device, by dtype (bench/worker/peak.py, ``measure``)."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Descriptions of other users of a CUDA device when the run began, by device."""

@@ -71,7 +71,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "environment": dict(run.environment),
                 "base_environment": run.base_environment and dict(run.base_environment),
                 **({"fits": [asdict(fit) for fit in run.fits]} if run.fits else {}),
-                "ceilings": {dtype: dict(facts) for dtype, facts in run.ceilings.items()},
+                "ceilings": msgspec.to_builtins(dict(run.ceilings)),
                 **({"shared": msgspec.to_builtins(run.shared)} if run.shared else {}),
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
@@ -167,9 +167,9 @@ def _info(record: CellRecord) -> dict[str, Any]:
         **asdict(record.cell),
         **flat.flatten_visits(list(record.valid)),
         "voided": flat.flatten_visits([visit for visit in record.visits if visit.voided]),
-        "setups": [dict(setup) for setup in record.setups],
+        "setups": msgspec.to_builtins(record.setups),
         "compile_cold_s": record.compile_cold_s,
-        "cost": dict(record.cost),
+        "cost": msgspec.to_builtins(record.cost),
         "failure": asdict(record.failure) if record.failure else None,
     }
 

@@ -83,7 +83,7 @@ def _energy_notes(run: RunRecord) -> Iterator[str]:
             "MIG or when other processes are on the card; some cards have no counter."
         )
     for record in measured:
-        voided = [setup["energy_voided"] for setup in record.setups if setup.get("energy_voided")]
+        voided = [setup.energy_voided for setup in record.setups if setup.energy_voided]
         if voided:
             names = {name for reasons in voided for name in reasons}
             yield (

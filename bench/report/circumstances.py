@@ -93,8 +93,8 @@ def _tf32(run: RunRecord) -> dict[str, str]:
     for record in run.cells:
         for setup in record.setups:
             for name, heading in headings.items():
-                if name in setup:
-                    states_by_heading[heading][record.cell.dtype] = "on" if setup[name] else "off"
+                if (is_on := getattr(setup, name)) is not None:
+                    states_by_heading[heading][record.cell.dtype] = "on" if is_on else "off"
     return {
         heading: ", ".join(f"{dtype}: {state}" for dtype, state in states.items())
         for heading, states in states_by_heading.items()
@@ -108,7 +108,7 @@ def _executors(run: RunRecord) -> dict[str, str]:
         record.cell.mode: ", ".join(f"{name}: {value}" for name, value in settings.items())
         for record in run.cells
         for setup in record.setups
-        if (settings := setup.get("executor_settings"))
+        if (settings := setup.executor_settings)
     }
 
 

@@ -54,15 +54,13 @@ def _why(before: CellRecord, after: CellRecord) -> str:
         if name == "peak_memory_bytes" and before.cell.device == "cpu":
             continue  # derived from the resident set, which differs from run to run
         values = [
-            max((setup[name] for setup in record.setups if setup.get(name) is not None), default=0)
+            max((getattr(setup, name) or 0 for setup in record.setups), default=0)
             for record in (before, after)
         ]
         if values[0] != values[1]:
             shown = [in_mib(value) if "bytes" in name else value for value in values]
             differing.append(f"{what} ({shown[0]} and {shown[1]})")
-    counts = [
-        (record.cost.get("params"), record.cost.get("macs_per_image")) for record in (before, after)
-    ]
+    counts = [(record.cost.params, record.cost.macs_per_image) for record in (before, after)]
     same = (
         "parameters and MACs are equal" if counts[0] == counts[1] else "parameters or MACs differ"
     )

@@ -162,7 +162,7 @@ def _reserved(run: RunRecord) -> list[str]:
     named = [
         escaped(record.cell.id)
         for record in run.cells
-        if record.has_figures and any(setup.get("memory_is_reserved") for setup in record.setups)
+        if record.has_figures and any(setup.memory_is_reserved for setup in record.setups)
     ]
     return [RESERVED.format(cells=", ".join(named))] if named else []
 

@@ -15,6 +15,7 @@ from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.counted import not_counted
 from bench.records.record import CellRecord, RunRecord
+from bench.records.reported import PeakRates
 from bench.report import bottleneck, card, roofline
 from bench.report.run_cache import cached_per_run
 from bench.stats import ByVisit
@@ -122,7 +123,7 @@ def failures(run: RunRecord) -> pd.DataFrame:
 
 def _row(
     record: CellRecord,
-    ceilings: Mapping[str, Mapping[str, Any]],
+    ceilings: Mapping[str, PeakRates],
     logs: Mapping[Cell, ByVisit],
     reference: Cell | None,
     same_mode: Cell | None,
@@ -130,8 +131,7 @@ def _row(
     cell, latency_s = record.cell, record.host_s
     latency = stats.latency(record)
     under = roofline.compute(record, ceilings, stats.iteration(record))
-    macs = record.cost.get("macs_per_image")
-    uncounted = record.cost.get("uncounted") or {}
+    macs, uncounted = record.cost.macs_per_image, record.cost.uncounted
     return {
         "arch": cell.arch,
         "mode": cell.mode,
@@ -150,13 +150,13 @@ def _row(
         **bounded("images_per_s", stats.throughput(record)),
         **bounded("speedup_over_reference", _speedup(cell, reference, logs)),
         **bounded("speedup_over_reference_same_mode", _speedup(cell, same_mode, logs)),
-        "params": record.cost.get("params"),
-        "params_with_aux": record.cost.get("params_with_aux"),
+        "params": record.cost.params,
+        "params_with_aux": record.cost.params_with_aux,
         "macs_per_image": macs,
         "flops_per_image": None if macs is None else 2 * macs,
         "macs_is_lower_bound": bool(uncounted),
         "uncounted": not_counted(uncounted) or None,
-        "fvcore_total_per_image": record.cost.get("fvcore_total_per_image"),
+        "fvcore_total_per_image": record.cost.fvcore_total_per_image,
         "mac_per_s": under.achieved_mac_per_s.estimate,
         "share_of_ceiling": under.share_of_ceiling.estimate,
         "share_of_attainable": under.share_of_attainable.estimate,
@@ -201,7 +201,8 @@ def _joined(parts: Iterator[tuple[float, ...]]) -> Any:
 
 
 def _values(record: CellRecord, name: str) -> list[Any]:
-    return [setup[name] for setup in record.setups if setup.get(name) is not None]
+    values = (getattr(setup, name) for setup in record.setups)
+    return [value for value in values if value is not None]
 
 
 def _largest(record: CellRecord, name: str) -> Any:

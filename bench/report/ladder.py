@@ -266,7 +266,7 @@ def _inverse(ratio: Interval) -> Interval:
 
 
 def _delta(before: CellRecord, after: CellRecord, name: str) -> float:
-    old, new = (record.cost.get(name) for record in (before, after))
+    old, new = (getattr(record.cost, name) for record in (before, after))
     return math.nan if old is None or new is None else float(new - old)
 
 

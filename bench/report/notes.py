@@ -33,7 +33,7 @@ def collect(run: RunRecord) -> list[str]:
             for record in run.cells
             if record.failure is None or record.failure.kind != "recompiled"  # its failure says so
             for name, what in _COUNTED.items()
-            if (most := max((setup.get(name) or 0 for setup in record.setups), default=0))
+            if (most := max((getattr(setup, name) or 0 for setup in record.setups), default=0))
         ),
     ]
 

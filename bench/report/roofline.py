@@ -7,7 +7,6 @@ the cell's arithmetic intensity: multiply-accumulates per byte that must be move
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
+from bench.records.reported import PeakRates
 from bench.report.run_cache import cached_per_run
 from bench.tables import Column, bounded, scaled
 
@@ -89,12 +89,12 @@ class Roofline:
 
 
 def compute(
-    record: CellRecord, ceilings: Mapping[str, Mapping[str, Any]], iteration_s: Interval
+    record: CellRecord, ceilings: Mapping[str, PeakRates], iteration_s: Interval
 ) -> Roofline:
     """Return the roofline of a cell with this time per iteration, under its dtype's ceiling."""
     cell = record.cell
-    facts = ceilings.get(cell.dtype, {})
-    macs = record.cost.get("macs_per_image") if cell.task == "infer" else None
+    facts = ceilings.get(cell.dtype, PeakRates())
+    macs = record.cost.macs_per_image if cell.task == "infer" else None
     batch_macs = math.nan if macs is None else float(macs) * cell.batch_size
     return Roofline(
         achieved_mac_per_s=replace(
@@ -104,7 +104,7 @@ def compute(
             high=batch_macs / iteration_s.low,
         ),
         ceiling_mac_per_s=max(best(facts).values(), default=math.nan),
-        bandwidth_bytes_per_s=float(facts.get("bytes_per_s", math.nan)),
+        bandwidth_bytes_per_s=_number(facts.bytes_per_s),
         intensity_mac_per_byte=batch_macs / _least_bytes(record, facts),
         reason=_reason(record, facts),
     )
@@ -146,46 +146,47 @@ def ceilings(run: RunRecord) -> pd.DataFrame:
     for dtype, facts in run.ceilings.items():
         if not (rates := best(facts)):
             continue
-        fastest = max(facts["probes"], key=lambda probe: float(probe["mac_per_s"]))
+        fastest = max(facts.probes, key=lambda probe: probe.mac_per_s)
         rows.append(
             {
                 "dtype": dtype,
                 **{f"{kind}_mac_per_s": rates.get(kind, math.nan) for kind in KINDS},
-                "best": f"{fastest['kind'].replace('_convolution', ' convolution')} "
-                f"{fastest['size']}",
-                "bandwidth_bytes_per_s": facts["bytes_per_s"],
+                "best": f"{fastest.kind.replace('_convolution', ' convolution')} {fastest.size}",
+                "bandwidth_bytes_per_s": facts.bytes_per_s,
             }
         )
     return pd.DataFrame(rows)
 
 
-def best(facts: Mapping[str, Any]) -> dict[str, float]:
+def best(facts: PeakRates) -> dict[str, float]:
     """Return the best rate of each kind of probe, in multiply-accumulates per second."""
     rates: dict[str, float] = {}
-    for probe in facts.get("probes", ()):
-        kind, rate = str(probe["kind"]), float(probe["mac_per_s"])
-        rates[kind] = max(rate, rates.get(kind, 0.0))
+    for probe in facts.probes:
+        rates[probe.kind] = max(probe.mac_per_s, rates.get(probe.kind, 0.0))
     return rates
 
 
-def _least_bytes(record: CellRecord, facts: Mapping[str, Any]) -> float:
+def _least_bytes(record: CellRecord, facts: PeakRates) -> float:
     """Return the bytes a batch must move: weights read once, activations written and read once."""
-    params = float(record.cost.get("params", math.nan))
-    activations = float(record.cost.get("activations_per_image", math.nan))
+    params, activations = _number(record.cost.params), _number(record.cost.activations_per_image)
     elements = params + 2 * activations * record.cell.batch_size
-    return elements * float(facts.get("bytes_per_element", math.nan)) or math.nan
+    return elements * _number(facts.bytes_per_element) or math.nan
 
 
-def _reason(record: CellRecord, facts: Mapping[str, Any]) -> str:
+def _reason(record: CellRecord, facts: PeakRates) -> str:
     """Return why a value of a measured cell is unknown; empty if all are known."""
     if record.cell.task != "infer":
         return TRAINING
-    if "macs_per_image" not in record.cost:
-        return f"its cost is unknown: {record.cost.get('error', 'it was not counted')}"
+    if record.cost.macs_per_image is None:
+        return f"its cost is unknown: {record.cost.error or 'it was not counted'}"
     if not best(facts):
         dtype = record.cell.dtype
-        return f"the ceiling of {dtype} is unknown: {facts.get('error', 'it was not measured')}"
-    return "" if "activations_per_image" in record.cost else OLD
+        return f"the ceiling of {dtype} is unknown: {facts.error or 'it was not measured'}"
+    return OLD if record.cost.activations_per_image is None else ""
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _divided(rate: Interval, by: float) -> Interval:

@@ -8,7 +8,6 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION
+from bench.records.reported import ArchCost, Setup
 from bench.suite.profiles import PRECISION
 
 MODES = ("eager", "compile")
@@ -37,39 +37,33 @@ ENVIRONMENT = {
     "physical_cores": 2,
     "variables": {"OMP_NUM_THREADS": "2"},
 }
-COST: Mapping[str, Any] = MappingProxyType(
-    {
-        "params": 6_998_552,
-        "params_with_aux": 13_385_816,
-        "macs_per_image": 1_582_671_872,
-        "fvcore_total_per_image": 1_589_174_368,
-    }
+COST = ArchCost(
+    params=6_998_552,
+    params_with_aux=13_385_816,
+    macs_per_image=1_582_671_872,
+    fvcore_total_per_image=1_589_174_368,
 )
-PREPARED: Mapping[str, Any] = MappingProxyType(
-    {
-        "build_s": 0.5,
-        "first_call_s": 4.0,
-        "compile_cached": True,
-        "graphs": 1,
-        "graph_breaks": 0,
-        "weights_bytes": 27_994_208,
-        "output_error": 3e-6,
-        "error_bound": 1e-3,
-        "tf32_convolutions": False,
-        "tf32_products": False,
-        "gradient_error": None,
-        "resident_before_bytes": 476_135_424,
-        "host_bytes": 134_217_728,
-    }
+PREPARED = Setup(
+    build_s=0.5,
+    first_call_s=4.0,
+    compile_cached=True,
+    graphs=1,
+    graph_breaks=0,
+    weights_bytes=27_994_208,
+    output_error=3e-6,
+    error_bound=1e-3,
+    tf32_convolutions=False,
+    tf32_products=False,
+    gradient_error=None,
+    resident_before_bytes=476_135_424,
+    host_bytes=134_217_728,
 )
-WARMED_UP: Mapping[str, Any] = MappingProxyType({"warm_up_iterations": 6, "warm_up_s": 0.18})
-FINISHED: Mapping[str, Any] = MappingProxyType(
-    {
-        "peak_resident_bytes": 610_734_080,
-        "peak_memory_bytes": 100_663_296,
-        "recompiled_graphs": 0,
-        "late_graph_breaks": 0,
-    }
+WARMED_UP = Setup(warm_up_iterations=6, warm_up_s=0.18)
+FINISHED = Setup(
+    peak_resident_bytes=610_734_080,
+    peak_memory_bytes=100_663_296,
+    recompiled_graphs=0,
+    late_graph_breaks=0,
 )
 
 
@@ -155,7 +149,7 @@ def _beginning(run_plan: Plan) -> Iterator[Event]:
     yield events.Began(schema_version=SCHEMA_VERSION, plan=run_plan, environment=ENVIRONMENT)
     yield events.PhaseTimed(phase="importing", seconds=5.0)
     for arch in dict.fromkeys(cell.arch for cell in run_plan.cells):
-        yield events.Counted(arch=arch, cost=dict(COST))
+        yield events.Counted(arch=arch, cost=COST)
     for cell in run_plan.cells:
         if cell.mode == "compile":
             yield events.Compiled(cell=cell.id, seconds=30.0)
@@ -180,12 +174,12 @@ def _wave(
 ) -> Iterator[Event]:
     for facts in (PREPARED, WARMED_UP):
         for cell in live:
-            yield events.WorkerReported(cell=cell.id, **indices, facts=dict(facts))
+            yield events.WorkerReported(cell=cell.id, **indices, facts=facts)
     for round_index in range(ROUNDS):
         if latencies.left:
             yield from _round(live, {**indices, "round_index": round_index}, latencies)
     for cell in live:
-        yield events.WorkerReported(cell=cell.id, **indices, facts=dict(FINISHED))
+        yield events.WorkerReported(cell=cell.id, **indices, facts=FINISHED)
 
 
 def _round(

@@ -92,7 +92,7 @@ class ExaminedWorker(Worker):
 
     def _iterations(self, seconds: float) -> int:
         """Return how many iterations take ``seconds``, after a warm-up."""
-        latency_s: float = median(self.warm_up()["durations_s"])
+        latency_s: float = median(self.warm_up().durations_s)
         return max(1, math.ceil(seconds / latency_s))
 
     def _latency_s(self, seconds: float) -> float:

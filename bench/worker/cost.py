@@ -8,7 +8,6 @@ uncompiled copy in ``eval()`` processes random images (bench/worker/mac_counter.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 from bench.archs.source import Arch
 from bench.cells import inputs
 from bench.cells.module import to_eval
+from bench.records.reported import ArchCost
 from bench.worker import fvcore_count, network
 from bench.worker.attribution import ModuleSpan, attributed
 from bench.worker.formulas import COUNTER
@@ -99,21 +99,21 @@ class Cost:
         """Number of calls of each operator that may multiply and has no formula."""
         return sum((stage.uncounted for stage in self.stages), Counter[str]())
 
-    def per_image(self) -> dict[str, Any]:
+    def per_image(self) -> ArchCost:
         """Return the fields for a run file; the cost must have been counted at batch size 1."""
-        return {
-            "params": self.params,
-            "params_with_aux": self.params_with_aux,
-            "macs_per_image": self.macs,
-            "fvcore_total_per_image": self.fvcore_total,
-            "activations_per_image": self.activations,
-            "macs_on_other_images": self.macs_on_other_images,
-            "macs_in_the_next_call": self.macs_in_the_next_call,
-            "uncounted": self.uncounted,
-            "fvcore_remark": self.fvcore.remark,
-            "fvcore_disagreements": self.disagreements,
-            "counter": f"{COUNTER}, torch {torch.__version__.partition('+')[0]}",
-        }
+        return ArchCost(
+            params=self.params,
+            params_with_aux=self.params_with_aux,
+            macs_per_image=self.macs,
+            fvcore_total_per_image=self.fvcore_total,
+            activations_per_image=self.activations,
+            macs_on_other_images=self.macs_on_other_images,
+            macs_in_the_next_call=self.macs_in_the_next_call,
+            uncounted=dict(self.uncounted),
+            fvcore_remark=self.fvcore.remark,
+            fvcore_disagreements=self.disagreements,
+            counter=f"{COUNTER}, torch {torch.__version__.partition('+')[0]}",
+        )
 
 
 def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int = 0) -> Cost:

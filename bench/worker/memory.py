@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import psutil
@@ -23,6 +24,25 @@ class DeviceMemory(NamedTuple):
             self.allocated_bytes - before.allocated_bytes,
             self.reserved_bytes - before.reserved_bytes,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Memory that a process alone needs, in bytes; on a CPU the sizes of the device are None."""
+
+    host_bytes: int
+    device_bytes: int | None = None
+    device_reserved_bytes: int | None = None
+    device_free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peaks:
+    """Peaks of the resident set and of a GPU's allocator, in bytes; None on a CPU."""
+
+    resident_bytes: int
+    allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
 
 
 NO_MEMORY = DeviceMemory(allocated_bytes=0, reserved_bytes=0)
@@ -52,21 +72,22 @@ def reset_peak(device: torch.device) -> int | None:
     return resident.now_bytes() if resident.reset_peak() else None
 
 
-def footprint(before_bytes: int, device: torch.device) -> dict[str, int]:
+def footprint(before_bytes: int, device: torch.device) -> Footprint:
     """Return the memory that this process alone needs, in bytes, and on CUDA the free memory.
 
     ``before_bytes`` is the resident set before the network was built. Pages shared with the process
     that this one was forked from do not count until they are written to. Nor do the files of CUDA's
     libraries, half a gigabyte, which all workers map and which a resident set includes.
     """
-    sizes = {"host_bytes": psutil.Process().memory_full_info().uss}
+    unique_bytes = psutil.Process().memory_full_info().uss
     if device.type == "cpu":
-        sizes["host_bytes"] = max(sizes["host_bytes"], resident.peak_bytes() - before_bytes)
-    else:
-        sizes["device_bytes"] = torch.cuda.max_memory_reserved(device)
-        sizes["device_reserved_bytes"] = torch.cuda.memory_reserved(device)
-        sizes["device_free_bytes"] = torch.cuda.mem_get_info(device)[0]
-    return sizes
+        return Footprint(host_bytes=max(unique_bytes, resident.peak_bytes() - before_bytes))
+    return Footprint(
+        host_bytes=unique_bytes,
+        device_bytes=torch.cuda.max_memory_reserved(device),
+        device_reserved_bytes=torch.cuda.memory_reserved(device),
+        device_free_bytes=torch.cuda.mem_get_info(device)[0],
+    )
 
 
 def weights_bytes(model: nn.Module) -> int:
@@ -75,17 +96,17 @@ def weights_bytes(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def peaks(device: torch.device, apparatus: DeviceMemory = NO_MEMORY) -> dict[str, int]:
+def peaks(device: torch.device, apparatus: DeviceMemory = NO_MEMORY) -> Peaks:
     """Return the peaks since ``reset_peak``, in bytes.
 
     These are the peak of the resident set, and on CUDA also the allocator's allocated and reserved
     peaks. The peak of the resident set counts from the start of the program if it could not be
     reset. ``apparatus`` is memory that the measurement itself used throughout; it is subtracted.
     """
-    sizes = {"peak_resident_bytes": resident.peak_bytes()}
-    if device.type == "cuda":
-        allocated = torch.cuda.max_memory_allocated(device)
-        reserved = torch.cuda.max_memory_reserved(device)
-        sizes["peak_allocated_bytes"] = allocated - apparatus.allocated_bytes
-        sizes["peak_reserved_bytes"] = reserved - apparatus.reserved_bytes
-    return sizes
+    if device.type != "cuda":
+        return Peaks(resident_bytes=resident.peak_bytes())
+    return Peaks(
+        resident_bytes=resident.peak_bytes(),
+        allocated_bytes=torch.cuda.max_memory_allocated(device) - apparatus.allocated_bytes,
+        reserved_bytes=torch.cuda.max_memory_reserved(device) - apparatus.reserved_bytes,
+    )

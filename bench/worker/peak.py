@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
 from bench.errors import first_line
+from bench.records.reported import FailedProbe, PeakRates, ProbeRate
 from bench.units import GIB, MIB
 from bench.worker import clock
 from bench.worker.clock import BlockClock, Step
@@ -106,7 +106,7 @@ def measure(
     *,
     sizes: Sizes | None = None,
     timer: BlockClock | None = None,
-) -> dict[str, Any]:
+) -> PeakRates:
     """Return the best rate of each probe, in multiply-accumulates/s, and of copies, in bytes/s.
 
     The probes use the threads of this process. ``failed`` lists the probes that the device could
@@ -117,26 +117,26 @@ def measure(
     results, failed = [], []
     with torch.inference_mode(), _fastest_convolutions():
         for probe in probes(sizes or SIZES[device.type]):
-            description = {"kind": probe.kind, "size": probe.size}
             try:
                 seconds = best_s(probe.make(dtype.torch_dtype, device), timer)
             except RuntimeError as error:  # no kernel (NotImplementedError is one), or no memory
                 reason = first_line(str(error)) or type(error).__name__
-                failed.append({**description, "reason": reason})
+                failed.append(FailedProbe(kind=probe.kind, size=probe.size, reason=reason))
             else:
-                results.append({**description, "mac_per_s": probe.macs / seconds})
+                rate = probe.macs / seconds
+                results.append(ProbeRate(kind=probe.kind, size=probe.size, mac_per_s=rate))
         if not results:
-            return {"error": failed[0]["reason"]}
+            return PeakRates(error=failed[0].reason)
         copied_bytes = _copied_bytes(device)
         copy_s = best_s(_copy(copied_bytes, dtype.torch_dtype, device), timer)
-    return {
-        "probes": results,
-        "failed": failed,
-        "bytes_per_s": 2 * copied_bytes / copy_s,  # each byte is read and written
-        "copied_bytes": copied_bytes,
-        "bytes_per_element": dtype.torch_dtype.itemsize,
-        "threads": torch.get_num_threads(),
-    }
+    return PeakRates(
+        probes=tuple(results),
+        failed=tuple(failed),
+        bytes_per_s=2 * copied_bytes / copy_s,  # each byte is read and written
+        copied_bytes=copied_bytes,
+        bytes_per_element=dtype.torch_dtype.itemsize,
+        threads=torch.get_num_threads(),
+    )
 
 
 def best_s(step: Step, timer: BlockClock) -> float:

@@ -7,23 +7,15 @@ launch-bound cell the device is idle for much of the time.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
 from bench.worker.clock import Step
+from bench.worker.protocol import Sustained
 
 # Iterations in flight: enough to keep the device busy if the host is faster, and few enough that
 # the loop ends on time.
 IN_FLIGHT = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sustained:
-    """Number of iterations, and their wall time in seconds."""
-
-    iterations: int
-    wall_s: float
 
 
 def sustain(

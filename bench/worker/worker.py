@@ -14,11 +14,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import torch
 
 from bench import archs
@@ -27,6 +28,7 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.machine import environment, resident
 from bench.names import RequestError
+from bench.records.reported import ArchCost, PeakRates
 from bench.worker import (
     attempt,
     clock,
@@ -40,8 +42,10 @@ from bench.worker import (
     sustain,
     tracebacks,
 )
+from bench.worker.protocol import Attempted, Finished, Measured, Prepared, Sustained, WarmedUp
 
-Operation = Callable[..., dict[str, Any]]
+Operation = Callable[..., Any]
+"""Takes the arguments of a request and returns the reply, as plain data or a struct."""
 
 
 class Worker:
@@ -66,25 +70,25 @@ class Worker:
         self._use(device)
         return environment.describe(device)
 
-    def cost(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
+    def cost(self, arch: str, image_size: int, seed: int) -> ArchCost:
         """Return the cost of an arch for the first image that ``seed`` draws after the weights."""
         result = cost.count(archs.find(arch), image_size=image_size, seed=seed)
         origin.check()
         return result.per_image()
 
-    def ceiling(self, dtype: str, device: str) -> dict[str, Any]:
+    def ceiling(self, dtype: str, device: str) -> PeakRates:
         """Return the device's peak rates in a dtype."""
         self._use(device)
         return peak.measure(DTYPES[dtype], self.device)
 
-    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> dict[str, Any]:
+    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> Attempted:
         """Iterate a cell without checks; return the peak memory of its device or process."""
         requested = Cell(**cell)
         self._use(requested.device)
         before_bytes = resident.now_bytes()
         attempt.iterate(requested, image_size=image_size, seed=seed)
         footprint = memory.footprint(before_bytes, self.device)
-        return {"held_bytes": footprint.get("device_bytes", footprint["host_bytes"])}
+        return Attempted(held_bytes=footprint.device_bytes or footprint.host_bytes)
 
     def prepare(
         self,
@@ -94,7 +98,7 @@ class Worker:
         threads: int | None = None,
         l2: str = "warm",
         is_cached: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Prepared:
         """Build a cell, run it and check its answer; return its setup and this process's memory.
 
         ``is_cached`` says that the cell's code has been compiled before.
@@ -112,9 +116,10 @@ class Worker:
         origin.check()
         setup = self.subject.setup
         self.replays = replays(requested, setup)
-        return {**asdict(setup), **memory.footprint(setup.resident_before_bytes, self.device)}
+        footprint = memory.footprint(setup.resident_before_bytes, self.device)
+        return Prepared(**asdict(setup), **asdict(footprint))
 
-    def warm_up(self) -> dict[str, Any]:
+    def warm_up(self) -> WarmedUp:
         """Iterate until the latency is steady. The memory peaks are reset first."""
         self.resting_bytes = memory.reset_peak(self.device)
         task, timer = self._ready().task, self._clock()
@@ -125,9 +130,9 @@ class Worker:
             # process on the card.
             timer.back_to_back(task.step, 2)
         self.compiled = subject.compiled_graphs()
-        return {"durations_s": durations}
+        return WarmedUp(durations_s=tuple(durations))
 
-    def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> dict[str, Any]:
+    def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> Measured:
         """Time ``iterations`` one by one, and then ``back_to_back`` with no wait between them.
 
         The ``dropped`` iterations come first and are never repeated. A disturbed one among the
@@ -139,19 +144,21 @@ class Worker:
             dropped_s = timer.time(task.step, dropped).host_s
             one_by_one = contention.block(timer, task.step, iterations)
             block = timer.back_to_back(task.step, back_to_back) if back_to_back else None
-        return {
-            "dropped_s": dropped_s,
-            **asdict(one_by_one),
-            "back_to_back": block and asdict(block),
-        }
+        return Measured(
+            dropped_s=dropped_s,
+            host_s=one_by_one.host_s,
+            device_s=one_by_one.device_s,
+            disturbed_s=one_by_one.disturbed_s,
+            back_to_back=block,
+        )
 
-    def sustain(self, seconds: float) -> dict[str, Any]:
+    def sustain(self, seconds: float) -> Sustained:
         """Iterate for ``seconds``, with no wait between iterations."""
         task = self._ready().task
         with task.context():
-            return asdict(sustain.sustain(task.step, seconds, self.device))
+            return sustain.sustain(task.step, seconds, self.device)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Finished:
         """Return results for the worker's lifetime: memory, recompilations, a late wrong answer.
 
         The answer is checked last, because the check changes the other readings.
@@ -162,24 +169,25 @@ class Worker:
         steady_graphs, steady_breaks = self.compiled or (setup.graphs, setup.graph_breaks)
         peaks = memory.peaks(self.device, ready.apparatus)
         resting = self.resting_bytes
-        working_bytes = None if resting is None else peaks["peak_resident_bytes"] - resting
-        uses_reserved = self.replays and "peak_reserved_bytes" in peaks
-        return {
-            **peaks,
-            **({"memory_is_reserved": True} if uses_reserved else {}),
-            # On a GPU the allocator counts exactly the network's memory. On a CPU it is the weights
-            # plus the growth of the resident set since it was reset, which excludes the interpreter
-            # and compilation. A CUDA graph keeps its working memory reserved, but no tensor owns
-            # it, so the reserved peak is used for replayed cells.
-            "peak_memory_bytes": peaks.get(
-                "peak_reserved_bytes" if uses_reserved else "peak_allocated_bytes",
-                None if working_bytes is None else setup.weights_bytes + working_bytes,
-            ),
-            "recompiled_in_warm_up": steady_graphs - setup.graphs,
-            "recompiled_graphs": graphs - steady_graphs,
-            "late_graph_breaks": breaks - steady_breaks,
-            "late_wrong_answer": ready.checks.after_rounds(ready.task),
-        }
+        uses_reserved = self.replays and peaks.reserved_bytes is not None
+        # On a GPU the allocator counts exactly the network's memory. On a CPU it is the weights
+        # plus the growth of the resident set since it was reset, which excludes the interpreter
+        # and compilation. A CUDA graph keeps its working memory reserved, but no tensor owns it, so
+        # the reserved peak is used for replayed cells.
+        memory_bytes = peaks.reserved_bytes if uses_reserved else peaks.allocated_bytes
+        if memory_bytes is None and resting is not None:
+            memory_bytes = setup.weights_bytes + peaks.resident_bytes - resting
+        return Finished(
+            peak_resident_bytes=peaks.resident_bytes,
+            peak_allocated_bytes=peaks.allocated_bytes,
+            peak_reserved_bytes=peaks.reserved_bytes,
+            peak_memory_bytes=memory_bytes,
+            memory_is_reserved=uses_reserved,
+            recompiled_in_warm_up=steady_graphs - setup.graphs,
+            recompiled_graphs=graphs - steady_graphs,
+            late_graph_breaks=breaks - steady_breaks,
+            late_wrong_answer=ready.checks.after_rounds(ready.task),
+        )
 
     def operations(self) -> dict[str, Operation]:
         """Return the operations by the name used in requests."""
@@ -219,14 +227,28 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
         request = json.loads(line)
         operation = operations[request.pop("op")]
         try:
-            reply = {"ok": operation(**request)}
+            reply = _encoded({"ok": operation(**request)})
         # Any error of a network is a result of its cell: it is classified and reported.
         except Exception as error:  # noqa: BLE001
-            reply = {"error": {"kind": failure.kind_of(error), "message": failure.sentence(error)}}
+            kind, message = failure.kind_of(error), failure.sentence(error)
+            reply = _encoded({"error": {"kind": kind, "message": message}})
             sys.stderr.write(tracebacks.user_frames(error))
             sys.stderr.flush()
-        replies.write(json.dumps(reply) + "\n")
+        replies.write(reply + "\n")
         replies.flush()
+
+
+def _encoded(reply: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(reply, enc_hook=_plain).decode()
+
+
+def _plain(value: object) -> object:
+    """Return plain data for an instance of a subclass, such as the string of torch's version."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a reply cannot contain a {type(value).__name__}")
 
 
 def replays(cell: Cell, setup: subject.Setup) -> bool:

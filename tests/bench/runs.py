@@ -1,7 +1,8 @@
 """Small runs written by hand, for tests of code that reads runs."""
 
 from dataclasses import replace
-from typing import Any
+
+import msgspec
 
 from bench.cells.cell import Cell
 from bench.records.record import (
@@ -14,6 +15,7 @@ from bench.records.record import (
     RunRecord,
     Visit,
 )
+from bench.records.reported import ArchCost, PeakRates, ProbeRate, Setup
 from bench.units import MIB
 
 REFERENCE = "torchvision"
@@ -50,27 +52,26 @@ BASE_S = {
 }
 PARAMS, PARAMS_WITH_AUX, MACS, FVCORE = 6_998_552, 13_385_816, 1_582_671_872, 1_591_000_000
 ACTIVATIONS = 3_200_000
-COST = {
-    "params": PARAMS,
-    "params_with_aux": PARAMS_WITH_AUX,
-    "macs_per_image": MACS,
-    "fvcore_total_per_image": FVCORE,
-    "activations_per_image": ACTIVATIONS,
-}
-CEILINGS: dict[str, dict[str, Any]] = {
-    "fp32": {
-        "probes": [
-            {"kind": "product", "size": "512×512×512", "mac_per_s": 80e9},
-            {"kind": "product", "size": "1024×1024×1024", "mac_per_s": 90e9},
-            {"kind": "convolution", "size": "3×3, 8×192×28×28", "mac_per_s": 100e9},
-            {"kind": "channels_last_convolution", "size": "3×3, 8×192×28×28", "mac_per_s": 95e9},
-        ],
-        "failed": [],
-        "bytes_per_s": 20e9,
-        "copied_bytes": 256 * MIB,
-        "bytes_per_element": 4,
-        "threads": 2,
-    }
+COST = ArchCost(
+    params=PARAMS,
+    params_with_aux=PARAMS_WITH_AUX,
+    macs_per_image=MACS,
+    fvcore_total_per_image=FVCORE,
+    activations_per_image=ACTIVATIONS,
+)
+CEILINGS = {
+    "fp32": PeakRates(
+        probes=(
+            ProbeRate(kind="product", size="512×512×512", mac_per_s=80e9),
+            ProbeRate(kind="product", size="1024×1024×1024", mac_per_s=90e9),
+            ProbeRate(kind="convolution", size="3×3, 8×192×28×28", mac_per_s=100e9),
+            ProbeRate(kind="channels_last_convolution", size="3×3, 8×192×28×28", mac_per_s=95e9),
+        ),
+        bytes_per_s=20e9,
+        copied_bytes=256 * MIB,
+        bytes_per_element=4,
+        threads=2,
+    )
 }
 
 
@@ -104,24 +105,24 @@ def samples_s(of: Cell) -> list[float]:
     ]
 
 
-def setup(set_index: int, *, compiled: bool = False) -> dict[str, Any]:
-    return {
-        "build_s": 0.5,
-        "first_call_s": 4.0 + set_index,
-        "compile_cached": True if compiled else None,
-        "graphs": int(compiled),
-        "graph_breaks": 0,
-        "output_error": (1 + set_index) * 1e-6,
-        "error_bound": 1e-3,
-        "gradient_error": None,
-        "resident_before_bytes": (300 + set_index) * MIB,
-        "warm_up_iterations": 6,
-        "warm_up_s": 0.4,
-        "peak_resident_bytes": (500 + set_index) * MIB,
-        "peak_memory_bytes": (100 + set_index) * MIB,
-        "recompiled_graphs": 0,
-        "late_graph_breaks": 0,
-    }
+def setup(set_index: int, *, compiled: bool = False) -> Setup:
+    return Setup(
+        build_s=0.5,
+        first_call_s=4.0 + set_index,
+        compile_cached=True if compiled else None,
+        graphs=int(compiled),
+        graph_breaks=0,
+        output_error=(1 + set_index) * 1e-6,
+        error_bound=1e-3,
+        gradient_error=None,
+        resident_before_bytes=(300 + set_index) * MIB,
+        warm_up_iterations=6,
+        warm_up_s=0.4,
+        peak_resident_bytes=(500 + set_index) * MIB,
+        peak_memory_bytes=(100 + set_index) * MIB,
+        recompiled_graphs=0,
+        late_graph_breaks=0,
+    )
 
 
 def measured(of: Cell) -> CellRecord:
@@ -130,7 +131,7 @@ def measured(of: Cell) -> CellRecord:
         visits=visits(of),
         setups=tuple(setup(index, compiled="compile" in of.mode) for index in range(SETS)),
         compile_cold_s=COLD_S if "compile" in of.mode else None,
-        cost=dict(COST),
+        cost=COST,
     )
 
 
@@ -160,7 +161,7 @@ def small(status: str = "over_budget") -> RunRecord:
         cell=FAILED,
         visits=visits(FAILED)[:ROUNDS],
         setups=(setup(0),),
-        cost={"error": "cannot count aten::nonsense"},
+        cost=ArchCost(error="cannot count aten::nonsense"),
         failure=FAILURE,
     )
     return RunRecord(
@@ -229,14 +230,14 @@ def on_cuda(busy_share: float, *, of: Cell = EAGER) -> CellRecord:
             for visit in visits(of)
         ),
         setups=tuple(
-            {
-                **setup(index),
-                "peak_allocated_bytes": (100 + index) * MIB,
-                "peak_reserved_bytes": (120 + index) * MIB,
-            }
+            msgspec.structs.replace(
+                setup(index),
+                peak_allocated_bytes=(100 + index) * MIB,
+                peak_reserved_bytes=(120 + index) * MIB,
+            )
             for index in range(SETS)
         ),
-        cost=dict(COST),
+        cost=COST,
     )
 
 

@@ -71,7 +71,7 @@ def test_it_is_in_the_run_file_and_the_reports_and_is_compared(folder: Path) -> 
         for mode in ("eager", "through-numpy", "halves")
     }
     assert frame.summary(run)["output_error"].max() < 1e-5
-    settings = [record.setups[0]["executor_settings"] for record in run.cells]
+    settings = [record.setups[0].executor_settings for record in run.cells]
     assert {"arrays": "numpy"} in settings
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert "through-numpy" in report

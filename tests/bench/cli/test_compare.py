@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.cli import main
@@ -30,7 +31,7 @@ def later(run: RunRecord) -> RunRecord:
     """Return the run on a machine that drifted, with one cell slower and one parameter larger."""
     cells = [scaled(record, DRIFT) for record in run.cells]
     index = next(i for i, record in enumerate(cells) if record.cell == runs.EAGER)
-    cost = {**cells[index].cost, "params": runs.PARAMS + 1}
+    cost = msgspec.structs.replace(cells[index].cost, params=runs.PARAMS + 1)
     cells[index] = replace(scaled(cells[index], SLOWER), cost=cost)
     controls = tuple(scaled(control, DRIFT) for control in run.controls)
     return replace(run, cells=tuple(cells), controls=controls, status="complete")
@@ -208,7 +209,9 @@ def test_another_counter_of_macs_is_reported(capsys: Capture, write_runs: WriteR
     cells = (
         replace(
             record,
-            cost={**record.cost, "counter": "formulas 1"} if record.has_figures else record.cost,
+            cost=msgspec.structs.replace(
+                record.cost, counter="formulas 1" if record.has_figures else None
+            ),
         )
         for record in run.cells
     )

@@ -14,6 +14,7 @@ from bench.engine.pool import Pool
 from bench.engine.process import WorkerError
 from bench.machine import memory_budget
 from bench.records import events
+from bench.records.reported import Setup
 from tests.bench.engine.running import Quiet, Watcher, cell, plan
 
 CELLS = (cell("works"), cell("prints"), cell("drops_out"))
@@ -113,9 +114,9 @@ def test_workers_may_end_during_an_iteration_over_the_pool(recorded: RecordedPoo
 
 
 def test_reported_facts_have_the_set_and_the_wave(recorded: RecordedPool) -> None:
-    recorded.pool.report(CELLS[0], graphs=1)
+    recorded.pool.report(CELLS[0], Setup(graphs=1))
     assert recorded.events == [
-        events.WorkerReported(cell=CELLS[0].id, set_index=2, wave_index=1, facts={"graphs": 1})
+        events.WorkerReported(cell=CELLS[0].id, set_index=2, wave_index=1, facts=Setup(graphs=1))
     ]
 
 

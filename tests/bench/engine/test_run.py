@@ -172,7 +172,7 @@ def test_a_recompilation_during_the_rounds_fails_the_cell_and_keeps_its_samples(
     )
     assert visited(outcome, recompiles) == [(0, index) for index in range(6)]
     assert not record.has_figures
-    assert record.setups[0]["recompiled_graphs"] == 2
+    assert record.setups[0].recompiled_graphs == 2
     assert record_of(outcome, works).has_figures
     assert len(visited(outcome, works)) == 12
 
@@ -351,7 +351,7 @@ def test_each_set_runs_on_one_device_and_devices_take_turns(fork_server: Launche
     devices = ("cpu", "cpu:0")  # two names of the same device
     outcome = run(plan(first, second, sets=3, devices=devices), fork_server).measure()
     for member in (first, second, replace(first, control=True)):
-        measured_on = [setup["device"] for setup in record_of(outcome, member).setups]
+        measured_on = [setup.device for setup in record_of(outcome, member).setups]
         assert measured_on == ["cpu", "cpu:0", "cpu"]
         assert record_of(outcome, member).has_figures
     assert outcome.environment["device"] == "cpu"
@@ -367,4 +367,4 @@ def test_on_a_gpu_each_visit_has_a_back_to_back_block(fork_server: Launcher) -> 
     assert not outcome.failures
     assert all(visit.back_to_back for visit in record.visits)
     assert stats.busy_share(record).sets == 2
-    assert all(setup["device_free_bytes"] > 0 for setup in record.setups)
+    assert all((setup.device_free_bytes or 0) > 0 for setup in record.setups)

@@ -117,13 +117,13 @@ def test_energy_is_measured_once_per_set_for_each_worker(
     ).measure()
     for member in (target, replace(target, control=True)):
         setups = record_of(outcome, member).setups
-        assert [setup["energy_set"] for setup in setups] == [0, 1]
+        assert [setup.energy_set for setup in setups] == [0, 1]
         for setup in setups:
             # Two consecutive readings: nothing else was read from the card in the window.
-            assert setup["energy_j"] == 100.0
-            assert setup["energy_wall_s"] >= 0.05
-            assert setup["energy_images"] % 2 == 0
-            assert setup["energy_images"] > 0
+            assert setup.energy_j == 100.0
+            assert (setup.energy_wall_s or 0) >= 0.05
+            assert (setup.energy_images or 1) % 2 == 0
+            assert (setup.energy_images or 0) > 0
     assert watcher.phases.count(("set 1: measuring energy", 2)) == 1
     assert outcome.phases_s["measuring energy"] > 4 * (0.05 + 0.01)
 
@@ -139,14 +139,14 @@ def test_energy_is_not_measured_if_the_card_is_shared(
         fork_server,
         cards=Cards(known={"cpu": replace(card, **changed)}),
     ).measure()
-    assert "energy_j" not in record_of(outcome, target).setups[0]
+    assert record_of(outcome, target).setups[0].energy_j is None
 
 
 def test_energy_is_not_measured_if_the_state_of_the_card_is_unknown(fork_server: Launcher) -> None:
     target = cell("works")
     unknown = Cards(unknown={"cpu": "nvidia-ml-py is not installed"})
     outcome = run(plan(target, energy=True), fork_server, cards=unknown).measure()
-    assert "energy_j" not in record_of(outcome, target).setups[0]
+    assert record_of(outcome, target).setups[0].energy_j is None
     assert [item.card for item in rounds_of(outcome)] == [None] * 3
     assert outcome.environment["cards"] == {"cpu": {"unknown": "nvidia-ml-py is not installed"}}
 

@@ -1,8 +1,20 @@
-from typing import Any
-
 import pytest
+from msgspec.structs import replace
 
 from bench.engine.wave import changed_code, wrong_answer
+from bench.worker.protocol import Finished
+
+FINISHED = Finished(
+    peak_resident_bytes=9,
+    peak_allocated_bytes=None,
+    peak_reserved_bytes=None,
+    peak_memory_bytes=None,
+    memory_is_reserved=False,
+    recompiled_in_warm_up=0,
+    recompiled_graphs=0,
+    late_graph_breaks=0,
+    late_wrong_answer=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,10 +29,10 @@ from bench.engine.wave import changed_code, wrong_answer
 def test_code_that_changed_during_the_rounds_is_a_failure(
     counts: tuple[int, int], message: str | None
 ) -> None:
-    facts: dict[str, Any] = dict(
-        zip(("recompiled_graphs", "late_graph_breaks"), counts, strict=True)
+    recompiled, breaks = counts
+    failure = changed_code(
+        replace(FINISHED, recompiled_graphs=recompiled, late_graph_breaks=breaks)
     )
-    failure = changed_code(facts)
     if message is None:
         assert failure is None
     else:
@@ -32,9 +44,8 @@ def test_code_that_changed_during_the_rounds_is_a_failure(
 
 def test_a_wrong_answer_after_the_rounds_is_a_failure() -> None:
     why = "the output has NaNs or infinities in it"
-    assert wrong_answer({"late_wrong_answer": why}) == {
+    assert wrong_answer(replace(FINISHED, late_wrong_answer=why)) == {
         "kind": "wrong_answer",
         "message": f"after the rounds {why}",
     }
-    assert wrong_answer({"late_wrong_answer": None}) is None
-    assert wrong_answer({}) is None  # from a base revision that does not check
+    assert wrong_answer(FINISHED) is None

@@ -11,17 +11,19 @@ from bench.cells.cell import Cell
 from bench.engine.launch import Launcher
 from bench.machine.memory_budget import MemoryBudget, free_host_bytes
 from bench.units import GIB, MIB
+from bench.worker.memory import Footprint
+from bench.worker.protocol import Prepared
 
 GROUP = "fp32/b8/infer/cuda"
 
 
-def facts(free_mib: int, *, reserved_mib: int = 100, peak_mib: int = 200) -> dict[str, Any]:
-    return {
-        "host_bytes": GIB,
-        "device_bytes": peak_mib * MIB,
-        "device_reserved_bytes": reserved_mib * MIB,
-        "device_free_bytes": free_mib * MIB,
-    }
+def footprint(free_mib: int, *, reserved_mib: int = 100, peak_mib: int = 200) -> Footprint:
+    return Footprint(
+        host_bytes=GIB,
+        device_bytes=peak_mib * MIB,
+        device_reserved_bytes=reserved_mib * MIB,
+        device_free_bytes=free_mib * MIB,
+    )
 
 
 def make_budget(**options: Any) -> MemoryBudget:
@@ -31,9 +33,9 @@ def make_budget(**options: Any) -> MemoryBudget:
 def test_gpu_workers_start_one_by_one_until_the_context_size_is_known() -> None:
     budget = make_budget(on_gpu=True)
     assert budget.wants_one_at_a_time
-    budget.learn(GROUP, facts(9000))
+    budget.learn(GROUP, footprint(9000))
     assert budget.wants_one_at_a_time
-    budget.learn(GROUP, facts(8500), alone=True)
+    budget.learn(GROUP, footprint(8500), alone=True)
     assert not budget.wants_one_at_a_time
 
 
@@ -43,8 +45,8 @@ def test_cpu_workers_need_not_start_one_by_one() -> None:
 
 def test_context_is_the_memory_outside_the_allocator() -> None:
     budget = make_budget(on_gpu=True)
-    budget.learn(GROUP, facts(2000))
-    budget.learn(GROUP, facts(1500), alone=True)
+    budget.learn(GROUP, footprint(2000))
+    budget.learn(GROUP, footprint(1500), alone=True)
     # 400 MiB in addition to the allocator's 100; with its peak of 200, a worker needs 600 MiB.
     assert budget.largest_use(GROUP).endswith(
         "600 MiB of the device, 400 MiB of it for its context"
@@ -55,17 +57,17 @@ def test_context_is_the_memory_outside_the_allocator() -> None:
 
 def test_context_counts_towards_a_workers_memory() -> None:
     budget = make_budget(on_gpu=True)
-    budget.learn(GROUP, facts(1000))
-    budget.learn(GROUP, facts(500), alone=True)
+    budget.learn(GROUP, footprint(1000))
+    budget.learn(GROUP, footprint(500), alone=True)
     assert not budget.holds_another(GROUP, live=2, starting=0)  # 200 MiB would fit, 600 do not
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_memory_changes_by_other_workers_are_not_context(alone: bool) -> None:
     budget = make_budget(on_gpu=True)
-    budget.learn(GROUP, facts(5000))
-    budget.learn(GROUP, facts(4500), alone=True)
-    budget.learn(GROUP, facts(4900 if alone else 100), alone=alone)  # one ended; two grew
+    budget.learn(GROUP, footprint(5000))
+    budget.learn(GROUP, footprint(4500), alone=True)
+    budget.learn(GROUP, footprint(4900 if alone else 100), alone=alone)  # one ended; two grew
     assert "400 MiB of it for its context" in budget.largest_use(GROUP)
 
 
@@ -77,7 +79,7 @@ def test_first_worker_of_a_group_is_measured_before_others_start() -> None:
 
 def test_limit_on_a_cpu_applies_to_all_workers_together() -> None:
     budget = make_budget(limit_bytes=3 * GIB)
-    budget.learn(GROUP, {"host_bytes": GIB})
+    budget.learn(GROUP, Footprint(host_bytes=GIB))
     assert budget.holds_another(GROUP, live=2, starting=0)
     assert not budget.holds_another(GROUP, live=3, starting=0)
     assert budget.largest_use(GROUP) == "the largest used 1,024 MiB"
@@ -97,10 +99,10 @@ def test_real_context_takes_more_than_100_mib(fork_server: Launcher) -> None:
                 task="infer",
                 device="cuda",
             )
-            facts = worker.request(
-                "prepare", limit_s=120.0, cell=asdict(cell), image_size=32, seed=0
+            prepared = worker.request(
+                "prepare", Prepared, limit_s=120.0, cell=asdict(cell), image_size=32, seed=0
             )
-            budget.learn(GROUP, facts, alone=index > 0)
+            budget.learn(GROUP, prepared, alone=index > 0)
     finally:
         for worker in workers:
             worker.kill()

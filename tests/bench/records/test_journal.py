@@ -13,6 +13,7 @@ from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION, Failure
+from bench.records.reported import ArchCost, PeakRates, Setup
 from tests.bench import runs
 
 PLAN = Plan(
@@ -34,10 +35,10 @@ BEGAN = events.Began(
 EVENTS: tuple[Event, ...] = (
     BEGAN,
     events.Resumed(),
-    events.Counted(arch="googlenet", cost={"params": 7}),
+    events.Counted(arch="googlenet", cost=ArchCost(params=7)),
     events.Compiled(cell=runs.EAGER.id, seconds=30.5),
     events.WaveBegan(GROUP, 0, 1),
-    events.WorkerReported(cell=runs.EAGER.id, set_index=0, wave_index=1, facts={"graphs": 1}),
+    events.WorkerReported(cell=runs.EAGER.id, set_index=0, wave_index=1, facts=Setup(graphs=1)),
     events.Visited(
         cell=runs.EAGER.id,
         set_index=0,
@@ -79,7 +80,7 @@ EVENTS: tuple[Event, ...] = (
         failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
     ),
     events.PhaseTimed(phase="importing", seconds=3.25),
-    events.PeakMeasured(dtype="fp32", facts={"bytes_per_s": 2e10}),
+    events.PeakMeasured(dtype="fp32", facts=PeakRates(bytes_per_s=2e10)),
     events.Fitted(fit=runs.fitted().fits[0]),
     events.Visited(
         cell=runs.EAGER.id,

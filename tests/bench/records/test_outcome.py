@@ -7,6 +7,7 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import BackToBack, CellRecord
+from bench.records.reported import PeakRates, Setup
 from tests.bench import runs
 from tests.bench.records.test_journal import BEGAN, GROUP, PLAN
 
@@ -93,7 +94,7 @@ def test_visits_are_voided_unless_their_round_was_judged_valid() -> None:
 
 def test_wave_that_begins_again_replaces_only_itself() -> None:
     other, batch = runs.EAGER.id, runs.REFERENCE_BATCH
-    facts = events.WorkerReported(cell=other, set_index=1, wave_index=0, facts={"graphs": 1})
+    facts = events.WorkerReported(cell=other, set_index=1, wave_index=0, facts=Setup(graphs=1))
     result = outcome(
         visited(other, 0, 0, 1.0),
         ended(GROUP, 0, 0),
@@ -138,10 +139,10 @@ def test_ceilings_are_per_dtype_and_an_unknown_one_is_noted() -> None:
     facts = runs.CEILINGS["fp32"]
     result = outcome(
         events.PeakMeasured(dtype="fp32", facts=facts),
-        events.PeakMeasured(dtype="bf16", facts={"error": "the worker died"}),
+        events.PeakMeasured(dtype="bf16", facts=PeakRates(error="the worker died")),
     )
     run = result.run_record()
-    assert run.ceilings == {"fp32": facts, "bf16": {"error": "the worker died"}}
+    assert run.ceilings == {"fp32": facts, "bf16": PeakRates(error="the worker died")}
     assert run.notes == ("The ceiling of bf16 is not known: the worker died.",)
 
 

@@ -1,4 +1,5 @@
 from bench.records.record import CellRecord, Visit
+from bench.records.reported import Setup
 from tests.bench import runs
 
 
@@ -35,7 +36,7 @@ def test_voided_visits_do_not_count() -> None:
 
 def test_warm_compilation_is_the_median_of_cached_sets() -> None:
     setups = tuple(
-        {"first_call_s": seconds, "compile_cached": cached}
+        Setup(first_call_s=seconds, compile_cached=cached)
         for seconds, cached in [(30.0, False), (5.0, True), (4.0, True), (9.0, True)]
     )
     assert CellRecord(cell=runs.COMPILED, setups=setups).compile_warm_s == 5.0

@@ -14,6 +14,7 @@ from pytest_benchmark.stats import Stats
 from bench.names import RequestError
 from bench.records import store
 from bench.records.record import SCHEMA_VERSION, CellRecord, Visit
+from bench.records.reported import PeakRates
 from tests.bench import runs
 
 FIGURES = [record.cell for record in runs.small().cells if record.cell in runs.BASE_S]
@@ -123,7 +124,7 @@ def test_fits_are_read_as_written(path: Path) -> None:
 
 
 def test_ceilings_are_read_as_written(path: Path) -> None:
-    run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": {"error": "no kernel"}})
+    run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": PeakRates(error="no kernel")})
     store.write(run, path)
     assert store.read(path) == run
 

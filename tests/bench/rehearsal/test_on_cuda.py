@@ -61,15 +61,15 @@ def test_every_mode_has_both_clocks_and_shows_whether_the_device_waits(
     run = run_in(tmp_path)
     assert len(run.cells) == 5
     for record in run.cells:
-        assert record.setups[0]["tf32_convolutions"] is True
-        assert record.setups[0]["batches"] == cuda.L2_BYTES // (8 * IMAGE_BYTES) + 1
+        assert record.setups[0].tf32_convolutions is True
+        assert record.setups[0].batches == cuda.L2_BYTES // (8 * IMAGE_BYTES) + 1
         for visit in record.visits:
             assert len(visit.device_s) == len(visit.host_s)
             assert visit.back_to_back is not None
         share = stats.busy_share(record).estimate
         assert share < 0.6 if waits else share > 0.6
         # Inductor skips the graph, because the tensors are on the CPU, and records it.
-        skips = record.setups[0]["cudagraph_skips"]
+        skips = record.setups[0].cudagraph_skips
         assert skips == ("reduce-overhead" in record.cell.mode)
     page = (tmp_path / "report.md").read_text()
     assert page.startswith(f"# {rehearsal.NAME}, ")
@@ -85,7 +85,7 @@ def test_sets_alternate_between_devices_and_sharing_must_be_allowed(tmp_path: Pa
     ended = suite(tmp_path, *options, "--allow-shared", devices=2)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (record,) = run_in(tmp_path).cells
-    assert [setup["device"] for setup in record.setups] == ["cuda:0", "cuda:1"]
+    assert [setup.device for setup in record.setups] == ["cuda:0", "cuda:1"]
     assert "process 4242" in (tmp_path / "report.md").read_text()
 
 
@@ -95,9 +95,12 @@ def test_the_energy_per_image_is_power_times_time(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (setup,) = run_in(tmp_path).cells[0].setups
-    assert setup["energy_j"] == pytest.approx(POWER_W * setup["energy_wall_s"], rel=0.5)
+    assert setup.energy_j is not None
+    assert setup.energy_images is not None
+    assert setup.energy_wall_s is not None
+    assert setup.energy_j == pytest.approx(POWER_W * setup.energy_wall_s, rel=0.5)
     summary = pd.read_csv(tmp_path / "summary.csv")
-    expected = setup["energy_j"] / setup["energy_images"]
+    expected = setup.energy_j / setup.energy_images
     assert summary["energy_per_image_j"][0] == pytest.approx(expected)
 
 
@@ -117,9 +120,7 @@ def test_training_steps_run(tmp_path: Path) -> None:
     options = ("--tasks=train", "--modes=eager,reduce-overhead", "--dtypes=bf16", "--batch-sizes=2")
     ended = suite(tmp_path, *options, "--no-energy", "--sets=1", "--rounds=1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert [
-        record.setups[0]["gradient_error"] is not None for record in run_in(tmp_path).cells
-    ] == [
+    assert [record.setups[0].gradient_error is not None for record in run_in(tmp_path).cells] == [
         True,
         True,
     ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord, Visit
+from bench.records.reported import ArchCost
 from tests.bench import runs
 
 THREE, POOL, CODE = 0.90, 0.98, 1.00
@@ -44,7 +45,7 @@ def measured(cell: Cell, factor: float) -> CellRecord:
         cell=cell,
         visits=visits,
         setups=(runs.setup(0), runs.setup(1)),
-        cost={"params": params, "macs_per_image": 200 * params},
+        cost=ArchCost(params=params, macs_per_image=200 * params),
     )
 
 

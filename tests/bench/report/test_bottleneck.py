@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -145,7 +146,9 @@ def test_cells_with_reserved_memory_are_named() -> None:
     replayed = replace(
         record,
         cell=replace(record.cell, mode="cudagraphs"),
-        setups=tuple({**setup, "memory_is_reserved": True} for setup in record.setups),
+        setups=tuple(
+            msgspec.structs.replace(setup, memory_is_reserved=True) for setup in record.setups
+        ),
     )
     text = explanations.how_to_read(replace(run, cells=(record, replayed)))
     assert f"This applies to\n{replayed.cell.id}." in text

@@ -2,11 +2,13 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.machine.card import Around, CardProcess, CardReading
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
+from bench.records.reported import Setup
 from bench.report import card, frame, markdown, notes, trust
 from bench.report.page import render
 from tests.bench import runs
@@ -39,7 +41,7 @@ REASONS = ((), (), ("thermal",), ("thermal", "foreign_device"), ("foreign_cpus",
 
 def with_card(record: CellRecord) -> CellRecord:
     setups = tuple(
-        {**setup, "energy_j": 60.0, "energy_images": 40 + 40 * index}
+        msgspec.structs.replace(setup, energy_j=60.0, energy_images=40 + 40 * index)
         for index, setup in enumerate(record.setups)
     )
     return replace(record, cell=replace(record.cell, device=DEVICE), setups=setups)
@@ -195,7 +197,7 @@ def test_missing_energy_is_noted_if_it_was_requested() -> None:
     requested = replace(run(), plan={**run().plan, "energy": True})
     assert not any("energy" in note for note in card.notes(requested))
     without = tuple(
-        replace(record, setups=({"energy_voided": ["thermal"]},)) for record in requested.cells
+        replace(record, setups=(Setup(energy_voided=("thermal",)),)) for record in requested.cells
     )
     _, none, *voided = card.notes(replace(requested, cells=without))
     assert none.startswith("No energy was measured")

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import msgspec
+
 from bench.machine import cpu
 from bench.records.record import RunRecord
 from bench.report import circumstances
@@ -13,7 +15,7 @@ def on_gpu() -> RunRecord:
     cells = []
     for dtype in ("fp32", "tf32"):
         is_on = dtype == "tf32"
-        setup = {**runs.setup(0), "tf32_convolutions": is_on, "tf32_products": is_on}
+        setup = msgspec.structs.replace(runs.setup(0), tf32_convolutions=is_on, tf32_products=is_on)
         cell = replace(runs.EAGER, dtype=dtype, device="cuda")
         cells.append(replace(runs.measured(runs.EAGER), cell=cell, setups=(setup, setup)))
     return replace(run, environment=environment, cells=tuple(cells), controls=(), rounds=())

@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+from bench.records.reported import Setup
 from bench.report import findings, ladder
 from tests.bench import runs
 from tests.bench.report import rungs
@@ -67,9 +68,9 @@ def test_two_implementations_of_one_network_are_compared() -> None:
 def test_a_difference_between_implementations_names_the_differing_counts() -> None:
     run = rungs.ladder(torchvision=rungs.THREE * rungs.POOL * 1.2)
     cells = tuple(
-        replace(record, setups=({"graphs": 3, "peak_memory_bytes": 70 * 2**20},))
+        replace(record, setups=(Setup(graphs=3, peak_memory_bytes=70 * 2**20),))
         if record.cell.arch == "torchvision"
-        else replace(record, setups=({"graphs": 1, "peak_memory_bytes": 50 * 2**20},))
+        else replace(record, setups=(Setup(graphs=1, peak_memory_bytes=50 * 2**20),))
         for record in run.cells
     )
     (group,) = findings.find(replace(run, cells=cells))

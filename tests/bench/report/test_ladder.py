@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bench.means import Interval
+from bench.records.reported import ArchCost
 from bench.report import ladder
 from googlenet.variants import VARIANTS
 from tests.bench import runs
@@ -99,7 +100,7 @@ def test_a_failed_network_has_no_steps() -> None:
 
 def test_unknown_counts_give_no_difference() -> None:
     run = rungs.ladder()
-    cells = tuple(replace(record, cost={"error": "no"}) for record in run.cells)
+    cells = tuple(replace(record, cost=ArchCost(error="no")) for record in run.cells)
     rows = ladder.frame(replace(run, cells=cells))
     assert rows["params_delta"].isna().all()
 

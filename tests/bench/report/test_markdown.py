@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bench.records.record import RunRecord
+from bench.records.reported import PeakRates
 from bench.report import markdown, roofline
 from tests.bench import runs
 
@@ -58,7 +59,7 @@ def test_roofline_section_appears_if_ceilings_were_measured() -> None:
 
 
 def test_an_unknown_ceiling_gives_no_roofline_section() -> None:
-    run = replace(runs.small(), ceilings={"fp32": {"error": "no kernel"}})
+    run = replace(runs.small(), ceilings={"fp32": PeakRates(error="no kernel")})
     assert "How far" not in markdown.render(run)
 
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench.records.record import CellRecord
@@ -18,7 +19,7 @@ from tests.bench.report import rungs
 )
 def test_counts_of_workers_are_noted_unless_the_failure_says_so(name: str, sentence: str) -> None:
     run = runs.small()
-    setups = (runs.setup(0), {**runs.setup(1), name: 2})
+    setups = (runs.setup(0), msgspec.structs.replace(runs.setup(1), **{name: 2}))
     cells = [replace(record, setups=setups) for record in run.cells[:1]]
     note = f"{cells[0].cell.id}: {sentence}"
     assert note in notes.collect(replace(run, cells=tuple(cells)))
@@ -61,7 +62,7 @@ def test_ratios_that_are_trimmed_means_are_named() -> None:
 
 def test_an_arch_with_a_lower_bound_of_macs_is_noted_once() -> None:
     run = runs.small()
-    cost = {**runs.COST, "uncounted": {"aten::foo": 3}}
+    cost = msgspec.structs.replace(runs.COST, uncounted={"aten::foo": 3})
     all_notes = notes.collect(
         replace(run, cells=tuple(replace(record, cost=cost) for record in run.cells))
     )

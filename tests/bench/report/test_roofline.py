@@ -2,25 +2,27 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
 from bench import stats
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, RunRecord
+from bench.records.reported import ArchCost, PeakRates
 from bench.report import roofline
 from tests.bench import runs
 
 CEILING = 100e9  # the best of runs.CEILINGS
-BANDWIDTH = runs.CEILINGS["fp32"]["bytes_per_s"]
+BANDWIDTH = 20e9  # of runs.CEILINGS
 # The geometric mean over two sets of the median over three rounds of medians of four iterations.
 MIDDLE = math.sqrt(1.1 * 1.4) * 1.015
 MEASURED = [runs.REFERENCE_EAGER, runs.REFERENCE_BATCH, runs.EAGER, runs.BATCH, runs.COMPILED]
 
 
 def with_ceilings(**replaced: Any) -> RunRecord:
-    facts = {**runs.CEILINGS["fp32"], **replaced}
-    return replace(runs.small(), ceilings={"fp32": facts})
+    rates = msgspec.structs.replace(runs.CEILINGS["fp32"], **replaced)
+    return replace(runs.small(), ceilings={"fp32": rates})
 
 
 def row(run: RunRecord, cell: Cell = runs.EAGER) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def row(run: RunRecord, cell: Cell = runs.EAGER) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def changed(cost: dict[str, Any], **cell: Any) -> CellRecord:
+def changed(cost: ArchCost, **cell: Any) -> CellRecord:
     """Return the eager cell with another cost and other fields."""
     record = runs.measured(runs.EAGER)
     return replace(record, cell=replace(record.cell, **cell), cost=cost)
@@ -93,13 +95,13 @@ def test_intervals_follow_from_those_of_the_latency() -> None:
         (changed(runs.COST, task="train"), "a training step's multiply-accumulates are not"),
         (changed(runs.COST, dtype="bf16"), "the ceiling of bf16 is unknown: no such kernel"),
         (changed(runs.COST, dtype="fp16"), "the ceiling of fp16 is unknown: it was not measured"),
-        (changed({"error": "cannot count x"}), "its cost is unknown: cannot count x"),
-        (changed({}), "its cost is unknown: it was not counted"),
+        (changed(ArchCost(error="cannot count x")), "its cost is unknown: cannot count x"),
+        (changed(ArchCost()), "its cost is unknown: it was not counted"),
     ],
 )
 def test_unknown_values_are_blank_with_a_reason(record: CellRecord, reason: str) -> None:
     run = replace(with_ceilings(), cells=(record,))
-    run = replace(run, ceilings={**run.ceilings, "bf16": {"error": "no such kernel"}})
+    run = replace(run, ceilings={**run.ceilings, "bf16": PeakRates(error="no such kernel")})
     (values,) = roofline.frame(run).to_dict("records")
     assert values["reason"].startswith(reason)
     assert pd.isna(values["share_of_ceiling"])
@@ -108,7 +110,7 @@ def test_unknown_values_are_blank_with_a_reason(record: CellRecord, reason: str)
 
 
 def test_uncounted_activations_leave_only_the_share_of_the_ceiling() -> None:
-    cost = {name: value for name, value in runs.COST.items() if name != "activations_per_image"}
+    cost = msgspec.structs.replace(runs.COST, activations_per_image=None)
     values = row(replace(with_ceilings(), cells=(changed(cost),)))
     assert values["share_of_ceiling"] > 0
     assert pd.isna(values["intensity_mac_per_byte"])
@@ -117,7 +119,7 @@ def test_uncounted_activations_leave_only_the_share_of_the_ceiling() -> None:
 
 
 def test_a_network_without_multiplications_has_no_share() -> None:
-    cost = {**runs.COST, "macs_per_image": 0, "params": 0, "activations_per_image": 0}
+    cost = ArchCost(macs_per_image=0, params=0, activations_per_image=0)
     values = row(replace(with_ceilings(), cells=(changed(cost),)))
     assert values["achieved_mac_per_s"] == 0
     assert pd.isna(values["share_of_attainable"])
@@ -134,7 +136,7 @@ def test_a_rate_does_not_need_a_ceiling() -> None:
 
 def test_ceilings_are_the_best_probe_of_each_kind() -> None:
     run = with_ceilings()
-    run = replace(run, ceilings={**run.ceilings, "bf16": {"error": "no such kernel"}})
+    run = replace(run, ceilings={**run.ceilings, "bf16": PeakRates(error="no such kernel")})
     (values,) = roofline.ceilings(run).to_dict("records")
     assert values == {
         "dtype": "fp32",

@@ -127,7 +127,7 @@ def test_the_run_file_has_the_complete_run(folder: Path) -> None:
     assert run_record.plan["seed"] == 1
     assert run_record.plan["image_size"] == 96
     # tests/bench/broken.py: a 3×3 convolution 3 → 8 with stride 8, and 1000 classes.
-    assert run_record.cells[0].cost["macs_per_image"] == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
+    assert run_record.cells[0].cost.macs_per_image == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
     assert "| image\\_size" in (folder / "report.md").read_text()
     assert run_record.plan["reference_arch"] == "torchvision"
     # torchvision's network is not selected, so the first cell is the reference.

@@ -147,7 +147,7 @@ def worker_of(arch: str, task: str) -> Worker:
 def late_error(worker: Worker) -> str | None:
     """Run as many iterations as rounds would; return why the answer is then wrong, or None."""
     worker.measure(CALLS_OF_WARMING_UP)
-    error: str | None = worker.finish()["late_wrong_answer"]
+    error: str | None = worker.finish().late_wrong_answer
     return error
 
 
@@ -192,5 +192,5 @@ def test_training_is_checked_with_its_initial_weights() -> None:
     before = weight.detach().clone()
     worker.measure(3)
     assert not torch.equal(weight, before)
-    assert worker.finish()["late_wrong_answer"] is None
+    assert worker.finish().late_wrong_answer is None
     assert torch.equal(weight, before)

@@ -17,26 +17,28 @@ def resident(size: int) -> bytearray:
 
 
 def test_the_cpu_has_one_peak() -> None:
-    assert set(memory.peaks(CPU)) == {"peak_resident_bytes"}
+    peaks = memory.peaks(CPU)
+    assert peaks.resident_bytes > 0
+    assert peaks.allocated_bytes is peaks.reserved_bytes is None
 
 
 @linux
 @pytest.mark.parametrize("kind", ["bytearray", "tensor"])
 def test_the_peak_after_a_reset_is_the_memory_allocated_since(kind: str) -> None:
     memory.reset_peak(CPU)
-    before = memory.peaks(CPU)["peak_resident_bytes"]
+    before = memory.peaks(CPU).resident_bytes
     buffer = resident(SIZE) if kind == "bytearray" else torch.ones(SIZE, dtype=torch.uint8)
     del buffer
-    assert memory.peaks(CPU)["peak_resident_bytes"] - before == pytest.approx(SIZE, rel=0.2)
+    assert memory.peaks(CPU).resident_bytes - before == pytest.approx(SIZE, rel=0.2)
 
 
 @linux
 def test_a_reset_forgets_earlier_peaks() -> None:
     buffer = resident(SIZE)
     del buffer
-    high = memory.peaks(CPU)["peak_resident_bytes"]
+    high = memory.peaks(CPU).resident_bytes
     memory.reset_peak(CPU)
-    assert high - memory.peaks(CPU)["peak_resident_bytes"] > SIZE / 2
+    assert high - memory.peaks(CPU).resident_bytes > SIZE / 2
 
 
 def test_reset_peak_returns_none_if_the_peak_cannot_be_reset(
@@ -56,7 +58,7 @@ def test_host_memory_of_a_gpu_worker_excludes_shared_files(
         monkeypatch.setattr(torch.cuda, name, lambda _: 0)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 0))
     sizes = memory.footprint(0, torch.device(device))
-    assert (sizes["host_bytes"] == resident_bytes) is counts
+    assert (sizes.host_bytes == resident_bytes) is counts
 
 
 @pytest.mark.gpu
@@ -67,5 +69,7 @@ def test_peaks_of_the_allocator_include_all_allocations() -> None:
     tensor = torch.ones(SIZE, dtype=torch.uint8, device=device)
     del tensor
     peaks = memory.peaks(device)
-    assert peaks["peak_allocated_bytes"] - before == SIZE
-    assert peaks["peak_reserved_bytes"] >= peaks["peak_allocated_bytes"]
+    assert peaks.allocated_bytes is not None
+    assert peaks.reserved_bytes is not None
+    assert peaks.allocated_bytes - before == SIZE
+    assert peaks.reserved_bytes >= peaks.allocated_bytes

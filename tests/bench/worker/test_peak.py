@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cells.dtypes import DTYPES
 from bench.records.record import BackToBack
+from bench.records.reported import PeakRates
 from bench.units import GIB, MIB
 from bench.worker import peak
 from bench.worker.clock import Step, Timing
@@ -73,17 +74,17 @@ def _small_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_rates_are_macs_and_bytes_per_second_of_a_repetition() -> None:
     facts = peak.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
     convolution = 2 * 5**2 * 3**2 * 3**2 / DURATION_S
-    assert {(p["kind"], p["size"]): p["mac_per_s"] for p in facts["probes"]} == {
+    assert {(p.kind, p.size): p.mac_per_s for p in facts.probes} == {
         ("product", "4×4×4"): 4**3 / DURATION_S,
         ("product", "8×8×8"): 8**3 / DURATION_S,
         ("convolution", "3×3, 2×3×5×5"): convolution,
         ("channels_last_convolution", "3×3, 2×3×5×5"): convolution,
     }
-    assert facts["bytes_per_s"] == (2 + 2) * MIB / DURATION_S  # read and written
-    assert facts["copied_bytes"] == 2 * MIB
-    assert facts["bytes_per_element"] == 4
-    assert facts["threads"] == torch.get_num_threads()
-    assert facts["failed"] == []
+    assert facts.bytes_per_s == (2 + 2) * MIB / DURATION_S  # read and written
+    assert facts.copied_bytes == 2 * MIB
+    assert facts.bytes_per_element == 4
+    assert facts.threads == torch.get_num_threads()
+    assert facts.failed == ()
 
 
 def test_every_probe_is_repeated_after_a_warm_up() -> None:
@@ -144,16 +145,17 @@ def test_convolutions_run_in_both_memory_formats() -> None:
 def test_a_dtype_without_kernels_gives_a_reason() -> None:
     booleans = replace(DTYPES["fp32"], name="bool", torch_name="bool")
     facts = peak.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
-    assert facts.keys() == {"error"}
-    assert "Bool" in facts["error"]
-    assert "\n" not in facts["error"]
+    assert facts == PeakRates(error=facts.error)
+    assert facts.error is not None
+    assert "Bool" in facts.error
+    assert "\n" not in facts.error
 
 
 def test_a_failed_probe_does_not_affect_the_others() -> None:
     too_large = Sizes(products=(4,), convolutions=(replace(SMALL, side=10**7),))
     facts = peak.measure(DTYPES["fp32"], CPU, sizes=too_large, timer=FakeClock(repeat(DURATION_S)))
-    assert [probe["kind"] for probe in facts["probes"]] == ["product"]
-    assert [(probe["kind"], "allocate" in probe["reason"]) for probe in facts["failed"]] == [
+    assert [probe.kind for probe in facts.probes] == ["product"]
+    assert [(probe.kind, "allocate" in probe.reason) for probe in facts.failed] == [
         ("convolution", True),
         ("channels_last_convolution", True),
     ]
@@ -184,6 +186,6 @@ def test_probes_are_large_for_every_kind_of_device(kind: str) -> None:
 @pytest.mark.parametrize("name", DTYPES)
 def test_peak_rates_of_a_gpu(name: str) -> None:
     facts = peak.measure(DTYPES[name], torch.device("cuda"))
-    assert len(facts["probes"]) == len(list(peak.probes(peak.SIZES["cuda"])))
-    assert all(probe["mac_per_s"] > 0 for probe in facts["probes"])
-    assert facts["bytes_per_s"] > 0
+    assert len(facts.probes) == len(list(peak.probes(peak.SIZES["cuda"])))
+    assert all(probe.mac_per_s > 0 for probe in facts.probes)
+    assert (facts.bytes_per_s or 0) > 0

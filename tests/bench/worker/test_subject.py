@@ -256,9 +256,11 @@ def test_cold_batches_exceed_the_cache_and_do_not_count_as_network_memory() -> N
     with ready.task.context():
         ready.task.step()
     peaks = memory.peaks(device, ready.apparatus)
-    assert 0 < peaks["peak_allocated_bytes"] - before.allocated_bytes < cache_bytes
+    assert peaks.allocated_bytes is not None
+    assert peaks.reserved_bytes is not None
+    assert 0 < peaks.allocated_bytes - before.allocated_bytes < cache_bytes
     # The step may use memory that other tests reserved, so the increase may be 0.
-    assert 0 <= peaks["peak_reserved_bytes"] - before.reserved_bytes < cache_bytes
+    assert 0 <= peaks.reserved_bytes - before.reserved_bytes < cache_bytes
 
 
 class FakeClock:

@@ -10,6 +10,7 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.machine import environment
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
+from bench.worker.memory import Peaks
 from bench.worker.worker import Worker, replays
 from tests.bench import assembled
 
@@ -51,9 +52,9 @@ def add_batch_of_another_shape(worker: Worker) -> None:
 def recompilations(worker: Worker) -> tuple[int, int, int]:
     facts = worker.finish()
     return (
-        facts["recompiled_in_warm_up"],
-        facts["recompiled_graphs"],
-        facts["late_graph_breaks"],
+        facts.recompiled_in_warm_up,
+        facts.recompiled_graphs,
+        facts.late_graph_breaks,
     )
 
 
@@ -151,17 +152,17 @@ def test_memory_on_a_cpu_is_known_only_if_the_peak_can_be_reset(
     monkeypatch.setattr("bench.machine.resident.reset_peak", lambda: can_be_reset)
     compiled.warm_up()
     facts = compiled.finish()
-    assert facts["peak_resident_bytes"] > 0
-    assert (facts["peak_memory_bytes"] is not None) is can_be_reset
+    assert facts.peak_resident_bytes > 0
+    assert (facts.peak_memory_bytes is not None) is can_be_reset
 
 
 @pytest.mark.parametrize("is_replayed", [True, False])
 def test_replayed_cells_report_reserved_memory(
     compiled: Worker, monkeypatch: pytest.MonkeyPatch, is_replayed: bool
 ) -> None:
-    peaks = {"peak_resident_bytes": 9, "peak_allocated_bytes": 5, "peak_reserved_bytes": 7}
+    peaks = Peaks(resident_bytes=9, allocated_bytes=5, reserved_bytes=7)
     monkeypatch.setattr("bench.worker.memory.peaks", lambda *_: peaks)
     compiled.replays = is_replayed
     facts = compiled.finish()
-    assert facts["peak_memory_bytes"] == (7 if is_replayed else 5)
-    assert facts.get("memory_is_reserved", False) is is_replayed
+    assert facts.peak_memory_bytes == (7 if is_replayed else 5)
+    assert facts.memory_is_reserved is is_replayed
