@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.executors.executor import CUDA, EVERY_DEVICE, Executor, ModuleProgram, Request
+from bench.executors.executor import CUDA, EVERY_DEVICE, Executor, ExecutorRequest, ModuleProgram
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,7 +14,7 @@ _PRELOAD = ("bench.worker.preload",)
 _UNTIL_REPLAYED = 3
 
 
-class Compiled(ModuleProgram):
+class CompiledProgram(ModuleProgram):
     """A network under ``torch.compile``, which compiles it at its first call."""
 
     def was_cached(self) -> bool | None:
@@ -27,13 +27,13 @@ class Compiled(ModuleProgram):
         return hits > 0 and misses == 0
 
 
-def _prepare(mode: str | None, module: "nn.Module", request: Request) -> Compiled:
+def _prepare(mode: str | None, module: "nn.Module", request: ExecutorRequest) -> CompiledProgram:
     import torch
 
     if request.is_cached:
         _compile_in_this_process()
     # Each worker has one input shape: a second one would recompile, and that fails the cell.
-    return Compiled(torch.compile(module, dynamic=False, mode=mode))  # type: ignore[arg-type]
+    return CompiledProgram(torch.compile(module, dynamic=False, mode=mode))  # type: ignore[arg-type]
 
 
 def _compile_in_this_process() -> None:

@@ -6,7 +6,14 @@ batch into the static input that the graph reads. This copy is part of the timed
 
 from typing import TYPE_CHECKING, Any
 
-from bench.executors.executor import CUDA, INFERENCE, Executor, ModuleProgram, Program, Request
+from bench.executors.executor import (
+    CUDA,
+    INFERENCE,
+    Executor,
+    ExecutorRequest,
+    ModuleProgram,
+    Program,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 WARM_UP_CALLS = 3
 
 
-class Captured(ModuleProgram):
+class CapturedProgram(ModuleProgram):
     """A network that is captured at its first run; each run overwrites the output."""
 
     def __init__(self, module: "nn.Module") -> None:
@@ -82,9 +89,9 @@ def _about(images: "Tensor") -> str:
     return f"of {'×'.join(map(str, images.shape))} in {images.dtype}"
 
 
-def _prepare(module: "nn.Module", request: Request) -> Program:
+def _prepare(module: "nn.Module", request: ExecutorRequest) -> Program:
     del request  # the first run captures
-    return Captured(module)
+    return CapturedProgram(module)
 
 
 CUDAGRAPHS = Executor(

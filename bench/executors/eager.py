@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from bench.executors.executor import Executor, ModuleProgram, Program, Request
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _prepare(module: "nn.Module", request: Request) -> Program:
+def _prepare(module: "nn.Module", request: ExecutorRequest) -> Program:
     del request
     return ModuleProgram(module)
 

@@ -17,7 +17,7 @@ INFERENCE = frozenset({"infer"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ExecutorRequest:
     """What a network is made ready for."""
 
     example: "Tensor"
@@ -79,7 +79,7 @@ class Executor:
     name: str
     what: str
     """One line for ``googlenet-bench modes``."""
-    prepare: "Callable[[nn.Module, Request], Program]"
+    prepare: "Callable[[nn.Module, ExecutorRequest], Program]"
     """Make a network ready. For training it must return a ``ModuleProgram``."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""

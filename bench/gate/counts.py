@@ -32,7 +32,7 @@ from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
-from bench.executors.executor import Executor, ModuleProgram, Program, Request
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
 from bench.gate.baseline import UNCOUNTED, Counts
 from bench.worker import assembly, cost, memory, subject
 from bench.worker.watch import Watch
@@ -165,7 +165,7 @@ def _unchanged(graph: torch.fx.GraphModule, _inputs: Sequence[Any]) -> Callable[
     return graph.forward
 
 
-def _prepare(model: nn.Module, request: Request) -> Program:
+def _prepare(model: nn.Module, request: ExecutorRequest) -> Program:
     del request
     return ModuleProgram(dynamo_only(model))
 

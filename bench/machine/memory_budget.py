@@ -17,7 +17,7 @@ USABLE = 0.9
 _VMSTAT = Path("/proc/vmstat")
 
 
-class Footprint(Protocol):
+class WorkerMemory(Protocol):
     """Memory of a worker in bytes; on a CPU the sizes of the device are None."""
 
     @property
@@ -68,7 +68,7 @@ class MemoryBudget:
         """Whether workers must start one by one, to measure how much device memory each takes."""
         return self._on_gpu and self._context_bytes is None
 
-    def learn(self, group: str, footprint: Footprint, *, alone: bool = False) -> None:
+    def learn(self, group: str, footprint: WorkerMemory, *, alone: bool = False) -> None:
         """Record the memory of a worker of a group, and the free memory of its device.
 
         ``alone``: whether only this worker has changed the device's free memory since the previous

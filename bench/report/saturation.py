@@ -87,7 +87,7 @@ def find(run: RunRecord) -> tuple[Saturation, ...]:
     for record in run.cells:
         if record.has_figures:
             sweeps.setdefault(_key(record.cell), []).append(record)
-    return tuple(_of(records) for records in sweeps.values() if len(records) >= MIN_SIZES)
+    return tuple(_saturation(records) for records in sweeps.values() if len(records) >= MIN_SIZES)
 
 
 @cached_per_run
@@ -141,7 +141,7 @@ def _sentence(result: Saturation) -> str:
     )
 
 
-def _of(records: Sequence[CellRecord]) -> Saturation:
+def _saturation(records: Sequence[CellRecord]) -> Saturation:
     ordered = tuple(sorted(records, key=lambda record: record.cell.batch_size))
     best = max(ordered, key=lambda record: stats.throughput(record).estimate)
     logs = {r.cell.batch_size: stats.medians_by_set(stats.log_throughputs(r)) for r in ordered}

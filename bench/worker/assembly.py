@@ -12,7 +12,7 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import TASKS, Task
-from bench.executors.executor import Executor, Request
+from bench.executors.executor import Executor, ExecutorRequest
 from bench.worker import network
 
 
@@ -50,7 +50,7 @@ def assemble(
         images = rewrite.arrange(images)
         model = task.set_mode(rewrite.apply(model, images))  # it may have added modules
     model, images = task.convert(model, images, dtype)
-    request = Request(
+    request = ExecutorRequest(
         example=images,
         dtype=dtype.torch_dtype,
         device=images.device,

@@ -28,7 +28,7 @@ MAX_WARM_UP_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class SubjectFacts:
     """Times, counts and errors from the preparation of a subject in this process."""
 
     build_s: float
@@ -63,7 +63,7 @@ class Subject:
     """A task that is ready to be timed, with its setup and its checks."""
 
     task: Task
-    setup: Setup
+    setup: SubjectFacts
     checks: Checks
     flush: Step | None = None
     """Empties the GPU's cache before an iteration; None if the cache is not emptied."""
@@ -125,7 +125,7 @@ def prepare(
         checks=checks,
         flush=flush,
         apparatus=apparatus,
-        setup=Setup(
+        setup=SubjectFacts(
             build_s=build_s,
             first_call_s=first_call_s,
             compile_cached=task.program.was_cached(),

@@ -251,7 +251,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"a reply cannot contain a {type(value).__name__}")
 
 
-def replays(cell: Cell, setup: subject.Setup) -> bool:
+def replays(cell: Cell, setup: subject.SubjectFacts) -> bool:
     """Return whether a part of a cell is replayed as a CUDA graph, which keeps its working memory.
 
     The mode determines this, but Inductor may skip every graph that it should replay.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.archs.source import Arch, Source
-from bench.executors.executor import INFERENCE, Executor, Program, Request
+from bench.executors.executor import INFERENCE, Executor, ExecutorRequest, Program
 from bench.rewrites.rewrite import Rewrite
 
 
@@ -30,7 +30,7 @@ class ThroughNumpy(Program):
         return {"arrays": "numpy"}
 
 
-def _through_numpy(module: nn.Module, request: Request) -> Program:
+def _through_numpy(module: nn.Module, request: ExecutorRequest) -> Program:
     del request
     return ThroughNumpy(module)
 

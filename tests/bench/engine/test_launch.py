@@ -17,7 +17,7 @@ from bench.engine.launch import ForkServer, Launcher, Spawner
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.machine import driver
 from bench.machine.environment import for_workers
-from bench.worker.subject import Setup
+from bench.worker.subject import SubjectFacts
 
 LIMIT_S = 120.0
 
@@ -70,8 +70,8 @@ def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> Non
     worker = launcher.launch()
     facts = worker.request("prepare", limit_s=LIMIT_S, **request_for("works"))
     assert facts["host_bytes"] > 0
-    names = {field.name for field in fields(Setup)}
-    setup = Setup(**{name: value for name, value in facts.items() if name in names})
+    names = {field.name for field in fields(SubjectFacts)}
+    setup = SubjectFacts(**{name: value for name, value in facts.items() if name in names})
     assert setup.output_error <= setup.error_bound
     warm_up = worker.request("warm_up", limit_s=LIMIT_S)
     assert len(warm_up["durations_s"]) >= 6

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from bench.cells import inputs
 from bench.executors import cudagraphs
-from bench.executors.cudagraphs import Captured
+from bench.executors.cudagraphs import CapturedProgram
 from bench.units import MIB
 from tests.bench import tiny
 
@@ -25,7 +25,7 @@ def test_is_like_compares_shape_and_dtype() -> None:
 
 def test_capture_on_a_cpu_raises_value_error() -> None:
     with pytest.raises(ValueError, match="takes images on a CUDA device, not on cpu"):
-        Captured(tiny.net()).run(images())
+        CapturedProgram(tiny.net()).run(images())
 
 
 @pytest.mark.gpu
@@ -35,7 +35,7 @@ def test_replay_returns_the_output_of_eager_for_any_images(
 ) -> None:
     torch.manual_seed(0)
     model = tiny.net().eval().cuda().to(memory_format=memory_format)
-    replayed = Captured(model)
+    replayed = CapturedProgram(model)
     with torch.inference_mode():
         for _ in range(4):
             batch = images().cuda().contiguous(memory_format=memory_format)
@@ -50,7 +50,7 @@ def test_only_the_graph_keeps_cublas_workspaces() -> None:
     model, batch = tiny.net().eval().cuda(), images().cuda()
     cudagraphs.forget_workspaces()
     before_bytes = torch.cuda.memory_allocated()
-    replayed = Captured(model)
+    replayed = CapturedProgram(model)
     with torch.inference_mode():
         model(batch)
         replayed.run(batch)

@@ -5,8 +5,8 @@ from torch import nn
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.modes import Mode
-from bench.executors.cudagraphs import Captured
-from bench.executors.executor import Executor, ModuleProgram, Program, Request
+from bench.executors.cudagraphs import CapturedProgram
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
 from bench.worker import subject
 from tests.bench.assembled import task
 
@@ -42,7 +42,7 @@ def test_channels_last_stores_weights_and_images_with_dense_channels() -> None:
 def test_an_executor_gets_the_rewritten_module_and_runs_nothing_yet() -> None:
     model = convolution()
     made = task(model, IMAGES, mode="cudagraphs+channels_last")
-    assert isinstance(made.program, Captured)
+    assert isinstance(made.program, CapturedProgram)
     assert made.program.module is model
     compiled = module("compile+channels_last", model)
     assert isinstance(compiled, torch._dynamo.OptimizedModule)
@@ -59,9 +59,9 @@ def test_a_network_is_in_the_mode_of_its_task_before_it_is_executed() -> None:
 
 def test_an_executor_gets_the_threads_of_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker may prepare with fewer threads than it iterates with."""
-    requests: list[Request] = []
+    requests: list[ExecutorRequest] = []
 
-    def prepare(module: nn.Module, request: Request) -> Program:
+    def prepare(module: nn.Module, request: ExecutorRequest) -> Program:
         requests.append(request)
         return ModuleProgram(module)
 
