@@ -36,14 +36,14 @@ def measure(session: nox.Session, *command: str) -> None:
         sys.exit(getattr(failure, "return_code", None) or 1)
 
 
-def run_tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session, *options: str) -> None:
     """Run the tests in a process per core, at most four, each with one thread.
 
     Files are not divided: their tests share live workers and finished runs.
     """
     processes = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    session.run("python", "-m", "pytest", *processes, *session.posargs, env=threads)
+    session.run("python", "-m", "pytest", *processes, *options, *session.posargs, env=threads)
 
 
 @nox.session
@@ -81,6 +81,13 @@ def tests(session: nox.Session) -> None:
     """Run the tests; options follow --, for example ``-- -k stats``."""
     session.install("-e", ".[measure]", *group("test"))
     run_tests(session)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that start no worker process, in less than a minute."""
+    session.install("-e", ".[measure]", *group("test"))
+    run_tests(session, "-m", "not slow and not workers")
 
 
 @nox.session

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 def missing(what: str, modules: Iterable[str], extra: str = "") -> str:
     """Say what ``what`` needs that is not installed; an empty string if nothing is missing.
 
-    ``extra`` is the extra of this package that installs it. Nothing is imported.
+    ``extra`` is the extra of this package that installs it. Only parent packages are imported.
     """
     absent = [module for module in modules if not _is_installed(module)]
     if not absent:
@@ -19,5 +19,5 @@ def missing(what: str, modules: Iterable[str], extra: str = "") -> str:
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # a parent package is missing
+    except Exception:  # noqa: BLE001 - a parent package is missing or fails
         return False

@@ -1,28 +1,32 @@
-"""Registries: named things of one kind, one module each in a package, and those of plugins.
+"""Registries: named entries of one kind, from the modules of a package and from plugins.
 
-A plugin is a module that is named in ``GOOGLENET_BENCH_PLUGINS`` (comma-separated), or an entry
-point of the group ``googlenet_bench``. What it defines is registered as what a package's own
-modules define is: by being there.
+A plugin is a module that is named in ``GOOGLENET_BENCH_PLUGINS`` (comma-separated), or by an entry
+point of the group ``googlenet_bench``. Each entry at the top level of a module is found; nothing
+else has to be done to register it.
 """
 
 import importlib
 import os
 import pkgutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Generic, Protocol, TypeVar
 
 from bench.errors import one_line
-from bench.names import RequestError
+from bench.names import RequestError, choose
 
 VARIABLE = "GOOGLENET_BENCH_PLUGINS"
 GROUP = "googlenet_bench"
+SEPARATORS = frozenset("+,:")
+"""Characters that separate names in options, and so cannot be in a name."""
 
 
 class Named(Protocol):
-    """Something that is chosen by its name."""
+    """An entry that is selected by its name."""
 
     @property
     def name(self) -> str:
@@ -34,10 +38,11 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
-    """Every instance of one class that a package's modules and the plugins define, by its name.
+    """All instances of a class in a package's modules and in the plugins, by name.
 
-    Modules are imported at the first look-up, so that naming a registry costs nothing. Raises
-    ``RequestError`` when a plugin cannot be imported, or when two entries have one name.
+    The modules are imported at the first look-up. Raises ``RequestError`` if two entries have the
+    same name or a name contains a separator. Plugins that cannot be imported are left out: the
+    worker of a gate's base may lack a plugin that its cells do not use (see ``check_plugins``).
     """
 
     def __init__(self, kind: type[Entry], package: str) -> None:
@@ -57,12 +62,16 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     @cached_property
     def _entries(self) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
-        for module in (*_modules(self._package), *plugins()):
+        for module in (*_modules(self._package), *_plugins()):
             for entry in vars(module).values():
                 if not isinstance(entry, self._kind):
                     continue
-                known = entries.setdefault(entry.name, entry)
-                if known is not entry:
+                if SEPARATORS.intersection(entry.name):
+                    raise RequestError(
+                        f"{entry.name!r} in {module.__name__} cannot be a name: it contains one "
+                        f"of {' '.join(sorted(SEPARATORS))}"
+                    )
+                if entries.setdefault(entry.name, entry) is not entry:
                     raise RequestError(
                         f"two entries of {self._package} are called {entry.name!r}, the second in "
                         f"{module.__name__}: rename one"
@@ -70,23 +79,48 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return entries
 
 
-def plugins() -> tuple[ModuleType, ...]:
-    """The plugins' modules; raises ``RequestError`` for one that cannot be imported."""
-    names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    names += [point.module for point in entry_points(group=GROUP)]
-    return tuple(map(_plugin, dict.fromkeys(names)))
+def choose_registered(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """Return the entry called ``name``. Raises ``RequestError`` if there is none.
+
+    The message says so if a plugin that might have it cannot be imported.
+    """
+    if name not in table:
+        check_plugins()
+    return choose(what, name, table)
 
 
-def _plugin(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise RequestError(
-            f"the plugin {name} cannot be imported: {one_line(error)}; install it, or take it out "
-            f"of {VARIABLE}"
-        ) from error
+def check_plugins() -> None:
+    """Raise ``RequestError`` if a plugin cannot be imported."""
+    for name, origin in _plugin_names().items():
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise RequestError(
+                f"the plugin {name} of {origin} cannot be imported: {one_line(error)}; install "
+                "what it needs, or remove it there"
+            ) from error
+
+
+def plugin_files() -> tuple[Path, ...]:
+    """Return the source files of the plugins that can be imported."""
+    return tuple(Path(module.__file__) for module in _plugins() if module.__file__)
+
+
+def _plugin_names() -> dict[str, str]:
+    """Return the module names of the plugins, each with where it is named."""
+    listed = os.environ.get(VARIABLE, "").split(",")
+    names = {name.strip(): VARIABLE for name in listed if name.strip()}
+    for point in entry_points(group=GROUP):
+        names.setdefault(point.module, f"the entry point {point.name}")
+    return names
+
+
+def _plugins() -> Iterator[ModuleType]:
+    for name in _plugin_names():
+        with suppress(Exception):  # check_plugins reports it
+            yield importlib.import_module(name)
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
-    for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        yield importlib.import_module(f"{package}.{found.name}")
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        yield importlib.import_module(f"{package}.{module.name}")

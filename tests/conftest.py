@@ -1,4 +1,4 @@
-"""Hooks for all tests: handling of SIGINT, and skipping of tests that need a GPU."""
+"""Hooks for all tests: handling of SIGINT, markers, and skipping of tests that need a GPU."""
 
 import signal
 from collections.abc import Sequence
@@ -16,7 +16,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Skip tests that need a GPU if there is none; torch is imported only if such tests exist."""
+    """Mark tests that use the fork server, and skip tests that need a GPU if there is none.
+
+    torch is imported only if there are tests that need a GPU.
+    """
+    for item in items:
+        if "fork_server" in getattr(item, "fixturenames", ()):
+            item.add_marker("workers")
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
@@ -25,3 +31,17 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _workers_only_if_marked(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Make a test fail that starts a worker and is not marked ``workers``."""
+    if request.node.get_closest_marker("workers"):
+        return
+
+    def refuse(_: object) -> None:
+        pytest.fail("this test starts a worker process: mark it with pytest.mark.workers")
+
+    monkeypatch.setattr("bench.engine.process.Streams.__init__", refuse)

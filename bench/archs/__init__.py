@@ -39,6 +39,12 @@ def _has(prefix: str) -> bool:
 
 
 def _source(prefix: str) -> Source:
-    """The source with this prefix, or else the one that takes every other prefix."""
-    by_prefix = {source.prefix: source for source in SOURCES.values()}
+    """Return the source with this prefix, or else the one that takes every other prefix."""
+    by_prefix: dict[str | None, Source] = {}
+    for source in SOURCES.values():
+        if by_prefix.setdefault(source.prefix, source) is not source:
+            raise RequestError(
+                f"the sources {by_prefix[source.prefix].name} and {source.name} have the same "
+                f"prefix, {source.prefix!r}: change one"
+            )
     return by_prefix.get(prefix) or by_prefix[None]

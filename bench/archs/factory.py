@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from bench.archs.source import Arch, Source
 from bench.errors import one_line
 from bench.names import RequestError
+from bench.registry import check_plugins
 
 if TYPE_CHECKING:
     from torch import nn
-
-FORM = "package.module:factory"
 
 
 def _find(name: str) -> Arch:
@@ -30,6 +29,7 @@ def _build(module_name: str, factory_name: str) -> "nn.Module":
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError, TypeError) as error:
+        check_plugins()  # one of them may define a source with this prefix
         raise RequestError(
             f"cannot import {factory_name!r} from {module_name!r}: {error}"
         ) from error
@@ -50,4 +50,4 @@ def _build(module_name: str, factory_name: str) -> "nn.Module":
     return model
 
 
-FACTORY = Source(name="factory", form=FORM, prefix=None, find=_find)
+FACTORY = Source(name="factory", form="package.module:factory", prefix=None, find=_find)

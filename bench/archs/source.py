@@ -1,4 +1,4 @@
-"""What a source of networks declares, and what it says of each network."""
+"""Declarations of a source of networks, and of each of its networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from bench.executors import EXECUTORS
 from bench.executors.executor import Executor
-from bench.names import RequestError, choose
+from bench.names import RequestError
+from bench.registry import choose_registered
 from bench.rewrites import REWRITES
 from bench.rewrites.rewrite import Rewrite
 
@@ -20,7 +21,7 @@ DEFAULT = "eager"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """What the tokens of a mode stand for."""
+    """The rewrites and the executor of a mode."""
 
     rewrites: tuple[Rewrite, ...]
     """In the order in which they apply, whatever the order typed."""
@@ -58,7 +59,12 @@ class Mode:
 
 
 def tokens() -> Mapping[str, Rewrite | Executor]:
-    """Return every token by its name: executors, the default one first, then rewrites."""
+    """Return every token by its name: executors, the default one first, then rewrites.
+
+    Raises ``RequestError`` if an executor and a rewrite have the same name.
+    """
+    if twice := sorted(EXECUTORS.keys() & REWRITES.keys()):
+        raise RequestError(f"an executor and a rewrite are both called {twice[0]!r}: rename one")
     return MappingProxyType({DEFAULT: EXECUTORS[DEFAULT], **EXECUTORS, **REWRITES})
 
 
@@ -74,7 +80,7 @@ def parse(mode: str) -> Mode:
 
     Raises ``RequestError`` for an unknown or repeated token, two executors or two memory formats.
     """
-    found = [choose("mode token", name.strip(), tokens()) for name in mode.split("+")]
+    found = [choose_registered("mode token", name.strip(), tokens()) for name in mode.split("+")]
     executors = [token for token in found if isinstance(token, Executor)]
     rewrites = [token for token in found if isinstance(token, Rewrite)]
     formats = [rewrite for rewrite in rewrites if rewrite.is_memory_format]
@@ -100,7 +106,8 @@ def canonical(mode: str) -> str:
 
 def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str] = ()) -> None:
     """Raise ``RequestError`` if a mode does not support a device, a task or a dtype."""
-    for token in parse(mode).tokens:
+    parsed = parse(mode)
+    for token in parsed.tokens:
         if _kind(device) not in token.devices:
             raise RequestError(
                 f"mode token {token.name!r} does not run on {device}; "
@@ -111,7 +118,7 @@ def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str
                 f"mode token {token.name!r} supports {', '.join(sorted(token.tasks))}, not "
                 f"{', '.join(unsupported)}{token.limits and f': {token.limits}'}"
             )
-    executor = parse(mode).executor
+    executor = parsed.executor
     if executor.dtypes is not None and (unsupported := sorted(set(dtypes) - executor.dtypes)):
         raise RequestError(
             f"executor {executor.name!r} supports {', '.join(sorted(executor.dtypes))}, not "
@@ -126,7 +133,7 @@ def available(device: str) -> tuple[str, ...]:
 
 def missing(mode: str) -> str:
     """Say what a mode needs that is not installed; empty if nothing is missing."""
-    return " ".join(_missing(parse(mode)))
+    return "; ".join(_missing(parse(mode)))
 
 
 def _missing(mode: Mode) -> Iterator[str]:

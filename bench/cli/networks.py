@@ -15,6 +15,7 @@ from bench.errors import first_line, one_line
 from bench.exits import Exit
 from bench.names import RequestError
 from bench.records.counted import not_counted, notes_on
+from bench.registry import check_plugins
 from bench.standard_output import stdout_to_stderr
 from bench.tables import FORMATS, PROSE, Column, escaped, filled, scaled, terminal_console
 
@@ -61,20 +62,23 @@ def _archs(options: argparse.Namespace) -> Output:
 
 
 def _modes(options: argparse.Namespace) -> Output:
+    check_plugins()
     rows = [
         {
             "token": token.name,
             "kind": modes.kind(token),
             "devices": ", ".join(sorted(token.devices)),
             "what": token.what,
+            **({"missing": token.missing} if token.missing else {}),
         }
         for token in modes.tokens().values()
     ]
+    frame = pd.DataFrame(rows)
     columns = tuple(
-        Column(name=name, heading=name, is_text=True, wraps=name == "what")
-        for name in ("token", "kind", "devices", "what")
+        Column(name=str(name), heading=str(name), is_text=True, wraps=name in {"what", "missing"})
+        for name in frame.columns
     )
-    return Output(FORMATS[options.format](columns, pd.DataFrame(rows)))
+    return Output(FORMATS[options.format](columns, frame))
 
 
 def _shortened(text: str) -> str:

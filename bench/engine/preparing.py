@@ -166,6 +166,6 @@ def must_wait(cell: Cell, busy: Collection[Cell]) -> bool:
     """
     if any(modes.parse(other.mode).executor.is_exclusive for other in (cell, *busy)):
         return bool(busy)
-    return modes.parse(cell.mode).executor.is_cached and any(
+    return modes.parse(cell.mode).executor.has_disk_cache and any(
         other.arch == cell.arch and other.mode == cell.mode for other in busy
     )

@@ -141,10 +141,14 @@ class WorkerProcess:
                 raise self._died()
             self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\n", 1)
-        envelope = msgspec.json.decode(line, type=_Envelope)
-        if envelope.error is not None:
-            raise WorkerError(envelope.error.kind, envelope.error.message, self.stderr())
-        return msgspec.json.decode(envelope.ok, type=reply)
+        try:
+            envelope = msgspec.json.decode(line, type=_Envelope)
+            if envelope.error is None:
+                return msgspec.json.decode(envelope.ok, type=reply)
+        except msgspec.MsgspecError as error:
+            message = f"the worker's reply cannot be read: {error}"
+            raise WorkerError("error", message, self.stderr()) from error
+        raise WorkerError(envelope.error.kind, envelope.error.message, self.stderr())
 
     def hung(self, limit_s: float) -> WorkerError:
         """Kill a worker that did not reply in time, and return the error to raise."""

@@ -3,7 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.executors.executor import CUDA, EVERY_DEVICE, Executor, ExecutorRequest, ModuleProgram
+from bench.capabilities import CUDA, EVERY_DEVICE
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +31,7 @@ class CompiledProgram(ModuleProgram):
 def _prepare(mode: str | None, module: "nn.Module", request: ExecutorRequest) -> CompiledProgram:
     import torch
 
-    if request.is_cached:
+    if request.was_compiled:
         _compile_in_this_process()
     # Each worker has one input shape: a second one would recompile, and that fails the cell.
     return CompiledProgram(torch.compile(module, dynamic=False, mode=mode))  # type: ignore[arg-type]
@@ -65,7 +66,7 @@ def _executor(
         devices=devices,
         compiles=True,
         captures=True,
-        is_cached=True,
+        has_disk_cache=True,
         is_exclusive=is_exclusive,
         fixes_threads=True,
         replays=replays,

@@ -6,14 +6,8 @@ batch into the static input that the graph reads. This copy is part of the timed
 
 from typing import TYPE_CHECKING, Any
 
-from bench.executors.executor import (
-    CUDA,
-    INFERENCE,
-    Executor,
-    ExecutorRequest,
-    ModuleProgram,
-    Program,
-)
+from bench.capabilities import CUDA, INFERENCE
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
 
 if TYPE_CHECKING:
     import torch

@@ -1,24 +1,20 @@
-"""What an executor declares, and the program that it makes of a network."""
+"""Declaration of an executor, and the program that it makes of a network."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench import optional
+from bench.capabilities import EVERY_DEVICE, EVERY_TASK
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-EVERY_DEVICE = frozenset({"cpu", "cuda"})
-CUDA = frozenset({"cuda"})
-EVERY_TASK = frozenset({"infer", "train"})
-INFERENCE = frozenset({"infer"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorRequest:
-    """What a network is made ready for."""
+    """The conditions in which a network will run."""
 
     example: "Tensor"
     """One batch as iterations will have it: images N × 3 × H × W, on the device."""
@@ -26,8 +22,8 @@ class ExecutorRequest:
     device: "torch.device"
     threads: int
     """CPU threads that iterations may use."""
-    is_cached: bool = False
-    """Whether the same network was compiled before, so that a cache on disk has its code."""
+    was_compiled: bool = False
+    """Whether the same cell was compiled before; a cache on disk, if any, has its code."""
 
 
 class Program:
@@ -62,7 +58,7 @@ class Program:
 
 
 class ModuleProgram(Program):
-    """A network that runs as an ``nn.Module``, in whatever way; it can be trained."""
+    """A network that runs as an ``nn.Module``, and so can be trained."""
 
     def __init__(self, module: "nn.Module") -> None:
         self.module = module
@@ -97,7 +93,7 @@ class Executor:
     """Whether making a network ready takes seconds, so that its workers should start first."""
     captures: bool = False
     """Whether Dynamo captures the network: graphs are counted, and TorchScript is refused."""
-    is_cached: bool = False
+    has_disk_cache: bool = False
     """Whether a cache on disk keeps the code, so that a second worker should wait for the first."""
     is_exclusive: bool = False
     """Whether it tries kernels out, so that nothing else may use the machine meanwhile."""
@@ -112,5 +108,5 @@ class Executor:
 
     @property
     def missing(self) -> str:
-        """Says what is not installed and how to install it; empty if nothing is missing."""
+        """Sentence on what is not installed and how to install it; empty if nothing is missing."""
         return optional.missing(self.name, self.requires, self.extra)

@@ -53,7 +53,11 @@ class CountClient:
         as_dicts = [asdict(cell) for cell in cells]
         try:
             return self.process.request(
-                operation, limit_s=LIMIT_S, cells=as_dicts, image_size=self.image_size
+                operation,
+                dict[str, Counts],
+                limit_s=LIMIT_S,
+                cells=as_dicts,
+                image_size=self.image_size,
             )
         except WorkerError as error:
             raise RequestError(_reason(error)) from error

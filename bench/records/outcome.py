@@ -27,7 +27,7 @@ class _WaveReports:
     """What the workers of one wave reported, by cell id."""
 
     visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
-    facts: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    setups: dict[str, Setup] = field(default_factory=lambda: defaultdict(Setup))
 
 
 class Outcome:
@@ -183,7 +183,8 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.WorkerReported) -> None:
-        self._wave_reports(event).facts[event.cell].update(msgspec.to_builtins(event.facts))
+        setups = self._wave_reports(event).setups
+        setups[event.cell] = setups[event.cell].merged(event.facts)
 
     @apply.register
     def _(self, event: events.Visited) -> None:
@@ -251,8 +252,8 @@ class Outcome:
                 valid = {round_.round_index for round_ in rounds if not round_.voided}
                 for name, cell_visits in reports.visits.items():
                     visits[name] += _judged(cell_visits, valid)
-                for name, facts in reports.facts.items():
-                    setups[name].append(msgspec.convert(facts, Setup))
+                for name, setup in reports.setups.items():
+                    setups[name].append(setup)
         return tuple(
             CellRecord(
                 cell=cell,

@@ -1,4 +1,4 @@
-"""What workers report about a cell, an arch and a device, as a run stores it.
+"""Facts that workers report about a cell, an arch and a device, as a run stores them.
 
 Every field may be missing: files of earlier versions have fewer, and a worker that failed reported
 only a part. Unknown fields are ignored.
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What preparing, warming up and finishing the worker of one set showed; sizes are in bytes."""
+    """Facts from preparing, warming up and finishing the worker of one set; sizes are in bytes."""
 
     device: str | None = None
     build_s: float | None = None
@@ -50,10 +50,22 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     energy_set: int | None = None
     energy_voided: tuple[str, ...] = ()
 
+    def merged(self, other: "Setup") -> "Setup":
+        """Return these facts with those that ``other`` has in addition."""
+        changes = {
+            name: value
+            for name in self.__struct_fields__
+            if (value := getattr(other, name)) != getattr(_EMPTY, name)
+        }
+        return msgspec.structs.replace(self, **changes)
+
     @classmethod
     def from_reply(cls, reply: msgspec.Struct, **more: Any) -> "Setup":
         """Return the facts in a worker's reply (bench/worker/protocol.py), and ``more`` of them."""
         return msgspec.convert({**msgspec.to_builtins(reply), **more}, cls)
+
+
+_EMPTY = Setup()
 
 
 class ArchCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

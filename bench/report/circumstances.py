@@ -104,12 +104,13 @@ def _tf32(run: RunRecord) -> dict[str, str]:
 
 def _executors(run: RunRecord) -> dict[str, str]:
     """Versions and settings that executors reported, by mode."""
-    return {
-        record.cell.mode: ", ".join(f"{name}: {value}" for name, value in settings.items())
-        for record in run.cells
-        for setup in record.setups
-        if (settings := setup.executor_settings)
-    }
+    by_mode: dict[str, dict[str, None]] = {}
+    for record in run.cells:
+        for setup in record.setups:
+            if settings := setup.executor_settings:
+                text = ", ".join(f"{name}: {value}" for name, value in settings.items())
+                by_mode.setdefault(record.cell.mode, {})[text] = None
+    return {mode: "; ".join(texts) for mode, texts in by_mode.items()}
 
 
 def _commit(run: RunRecord) -> str:

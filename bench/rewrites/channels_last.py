@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bench.rewrites.rewrite import EVERY_TASK, Rewrite
+from bench.capabilities import EVERY_TASK
+from bench.rewrites.rewrite import Rewrite
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

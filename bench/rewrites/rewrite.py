@@ -1,17 +1,14 @@
-"""What a rewrite declares."""
+"""Declaration of a rewrite."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import optional
+from bench.capabilities import EVERY_DEVICE, INFERENCE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-EVERY_DEVICE = frozenset({"cpu", "cuda"})
-EVERY_TASK = frozenset({"infer", "train"})
-INFERENCE = frozenset({"infer"})
 
 
 def _unchanged(images: "Tensor") -> "Tensor":
@@ -20,19 +17,20 @@ def _unchanged(images: "Tensor") -> "Tensor":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """A change of a network that leaves its function as it is."""
+    """A change of a network that does not change what it computes."""
 
     name: str
     what: str
     """One line for ``googlenet-bench modes``."""
     apply: "Callable[[nn.Module, Tensor], nn.Module]"
-    """Rewrite a network, in place or not; it is in ``eval()`` unless it will be trained. The second
-    argument is a batch as it will have it."""
+    """Function that rewrites a network, in place or not, and returns it. Its second argument is a
+    batch of images in fp32, in the memory format that the network will get. The network is in
+    ``eval()``, unless it will be trained."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
-    """Return a batch of images in the memory format that the rewritten network wants."""
+    """Function that returns a batch in the memory format that the rewritten network needs."""
     error_budget: float = 0.0
-    """Relative L2 distance of outputs that it may add to what the dtype is allowed; 0 if it changes
-    no rounding."""
+    """Relative L2 distance of outputs that it may add to the bound of the dtype; 0 if it does not
+    change rounding."""
     is_memory_format: bool = False
     """Whether it is a memory format: a mode has at most one, and it is applied last."""
     order: int = 0
@@ -49,5 +47,5 @@ class Rewrite:
 
     @property
     def missing(self) -> str:
-        """Says what is not installed and how to install it; empty if nothing is missing."""
+        """Sentence on what is not installed and how to install it; empty if nothing is missing."""
         return optional.missing(self.name, self.requires, self.extra)

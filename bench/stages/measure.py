@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.cells import plan
 from bench.cells.cell import Cell
@@ -23,6 +23,10 @@ from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
 from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures, StageVisit
+from bench.stages.protocol import StageMacs, StageSeconds
+from bench.worker.protocol import Prepared, WarmedUp
+
+Reply = TypeVar("Reply")
 
 ROUNDS = 5  # per set; sets are few, so the median of each must be stable
 PASSES = 3  # forward passes per iteration: without hooks, with hooks on stages, on branches
@@ -98,7 +102,9 @@ class _Set:
     def describe(self) -> Circumstances:
         """Return the device and the PyTorch of the workers, and the current time."""
         cell = self._request.cells[0]
-        description = self._ask(cell, "describe", timeouts.SHORT_S, device=cell.device)
+        description = self._request_to(
+            cell, "describe", dict[str, Any], timeouts.SHORT_S, device=cell.device
+        )
         return Circumstances(
             device_name=description["device_name"],
             torch=description["torch"],
@@ -130,9 +136,9 @@ class _Set:
     def _prepare(self, cell: Cell) -> None:
         request = self._request
         arguments = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
-        self._ask(cell, "prepare", timeouts.PREPARE_S, **arguments)
-        durations_s = self._ask(cell, "warm_up", timeouts.WARM_UP_S)["durations_s"]
-        self._latency_s[cell] = min(durations_s)
+        self._request_to(cell, "prepare", Prepared, timeouts.PREPARE_S, **arguments)
+        warmed_up = self._request_to(cell, "warm_up", WarmedUp, timeouts.WARM_UP_S)
+        self._latency_s[cell] = min(warmed_up.durations_s)
 
     def _visit(self, cell: Cell, *, seed: int) -> StageVisit:
         latency_s = self._latency_s[cell]
@@ -140,20 +146,21 @@ class _Set:
         iterations = dropped + BLOCKS.timed(latency_s)
         limit_s = timeouts.visit_timeout_s(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
         time.sleep(BLOCKS.pause_s)
-        reply = self._ask(cell, "stages", limit_s, iterations=iterations, seed=seed)
+        reply = self._request_to(
+            cell, "stages", StageSeconds, limit_s, iterations=iterations, seed=seed
+        )
         return StageVisit(
-            whole_s=tuple(reply["whole_s"][dropped:]),
-            hooked_s=tuple(reply["hooked_s"][dropped:]),
-            pair_s=reply["pair_s"],
-            parts_s={
-                (part["stage"], part["branch"]): tuple(part["seconds"][dropped:])
-                for part in reply["parts"]
-            },
+            whole_s=reply.whole_s[dropped:],
+            hooked_s=reply.hooked_s[dropped:],
+            pair_s=reply.pair_s,
+            parts_s={(part.stage, part.branch): part.seconds[dropped:] for part in reply.parts},
         )
 
-    def _ask(self, cell: Cell, op: str, limit_s: float, /, **arguments: Any) -> dict[str, Any]:
+    def _request_to(
+        self, cell: Cell, op: str, reply: type[Reply], limit_s: float, /, **arguments: Any
+    ) -> Reply:
         with _request_errors(cell, self._request.image_size):
-            return self._live[cell].request(op, limit_s=limit_s, **arguments)
+            return self._live[cell].request(op, reply, limit_s=limit_s, **arguments)
 
 
 def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[Cell, Macs]:
@@ -165,13 +172,14 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
             with _request_errors(cell, request.image_size):
                 reply = worker.request(
                     "stage_macs",
+                    StageMacs,
                     limit_s=timeouts.SHORT_S,
                     arch=cell.arch,
                     image_size=request.image_size,
                     seed=request.seed,
                 )
-            parts = {(part["stage"], part["branch"]): part["macs"] for part in reply["parts"]}
-            macs[cell] = Macs(whole=reply["whole"], parts=parts)
+            parts = {(part.stage, part.branch): part.macs for part in reply.parts}
+            macs[cell] = Macs(whole=reply.whole, parts=parts)
             progress.advance(cell.arch)
     finally:
         worker.kill()

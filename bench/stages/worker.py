@@ -4,7 +4,6 @@ import os
 import random
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from bench import archs
 from bench.cells import inputs
 from bench.cells.module import to_eval
 from bench.stages import partition, spans
+from bench.stages.protocol import PartMacs, PartSeconds, StageMacs, StageSeconds
 from bench.stages.vocabulary import Key, StagePart
 from bench.worker import clock, network
 from bench.worker.attribution import attributed
@@ -27,7 +27,7 @@ class StagedWorker(Worker):
         """Return the operations of a worker and the two of this class."""
         return {**super().operations(), "stage_macs": self.stage_macs, "stages": self.stages}
 
-    def stage_macs(self, arch: str, image_size: int, seed: int) -> dict[str, Any]:
+    def stage_macs(self, arch: str, image_size: int, seed: int) -> StageMacs:
         """Return an arch's MACs for one random image: of the whole, and of each stage and branch.
 
         MACs are attributed like seconds, by module calls; branches have a separate forward pass.
@@ -44,15 +44,15 @@ class StagedWorker(Worker):
             ):
                 model(image.clone())
             total, macs = counter.macs, {**macs, **by_key}
-        return {
-            "whole": total,
-            "parts": [
-                {"stage": part.stage, "branch": part.branch, "macs": macs.get(part.key, 0)}
+        return StageMacs(
+            whole=total,
+            parts=tuple(
+                PartMacs(stage=part.stage, branch=part.branch, macs=macs.get(part.key, 0))
                 for part in parts
-            ],
-        }
+            ),
+        )
 
-    def stages(self, iterations: int, seed: int) -> dict[str, Any]:
+    def stages(self, iterations: int, seed: int) -> StageSeconds:
         """Return seconds of forward passes without hooks, with hooks on stages and on branches.
 
         Each iteration runs one of each, in random order. Branches have separate forward passes, so
@@ -73,16 +73,16 @@ class StagedWorker(Worker):
                         forwards_s[name] += timer.time(task.step, 1).host_s
                     for key, elapsed_s in seconds.items():
                         parts_s[key].append(elapsed_s)
-        return {
-            "whole_s": forwards_s["whole"],
-            "hooked_s": forwards_s["stages"],
-            "pair_s": median(spans.hook_overheads_s(now)),
-            "parts": [
-                {"stage": stage, "branch": branch, "seconds": seconds}
+        return StageSeconds(
+            whole_s=tuple(forwards_s["whole"]),
+            hooked_s=tuple(forwards_s["stages"]),
+            pair_s=median(spans.hook_overheads_s(now)),
+            parts=tuple(
+                PartSeconds(stage=stage, branch=branch, seconds=tuple(seconds))
                 for (stage, branch), seconds in parts_s.items()
                 if seconds
-            ],
-        }
+            ),
+        )
 
 
 def _passes(parts: Sequence[StagePart]) -> dict[str, list[StagePart]]:

@@ -47,9 +47,7 @@ def _commit() -> str | None:
 def _sources(plan: Plan) -> Iterator[Path]:
     for name in PACKAGES:
         yield from (ROOT / name).rglob("*.py")
-    for plugin in registry.plugins():
-        if plugin.__file__:
-            yield Path(plugin.__file__)
+    yield from registry.plugin_files()
     code = [archs.find(cell.arch).code for cell in plan.cells]
     for module in dict.fromkeys(chain.from_iterable(code)):
         yield from _module_sources(module)

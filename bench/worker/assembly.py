@@ -1,7 +1,7 @@
-"""How a cell's network becomes a task: built, set to a mode, rewritten, converted, executed.
+"""Assembly of a cell's task: build, set to a mode, rewrite, convert, execute.
 
-Every figure of a cell is of a task that was assembled here: those of the suite, of ``--fit``, of
-``stages`` and of the static gate.
+The suite, ``--fit``, ``stages`` and the static gate use it alike. Parameters and MACs are those of
+the network as it was built, before any rewrite (bench/worker/cost.py).
 """
 
 import torch
@@ -12,7 +12,8 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import TASKS, Task
-from bench.executors.executor import Executor, ExecutorRequest
+from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
+from bench.names import RequestError
 from bench.worker import network
 
 
@@ -35,13 +36,13 @@ def assemble(
     *,
     executor: Executor | None = None,
     threads: int | None = None,
-    is_cached: bool = False,
+    was_compiled: bool = False,
 ) -> Task:
-    """Make a network that was built into a cell's task, on the device of its images.
+    """Return the task of a network that was built, on the device of its images.
 
-    ``executor`` stands in for the mode's own. ``threads`` are those of iterations; by default, the
-    present number. ``is_cached``: whether the same cell was compiled
-    before. The network may be changed in place.
+    ``executor`` replaces the mode's own. ``threads`` are those of iterations; by default, the
+    present number. ``was_compiled``: whether the same cell was compiled before. The network may be
+    changed in place. Raises ``RequestError`` for an executor that cannot train.
     """
     mode, dtype, task = modes.parse(cell.mode), DTYPES[cell.dtype], TASKS[cell.task]
     dtype.pin_precision()
@@ -55,7 +56,13 @@ def assemble(
         dtype=dtype.torch_dtype,
         device=images.device,
         threads=threads or torch.get_num_threads(),
-        is_cached=is_cached,
+        was_compiled=was_compiled,
     )
-    program = (executor or mode.executor).prepare(model, request)
+    executor = executor or mode.executor
+    program = executor.prepare(model, request)
+    if cell.task == "train" and not isinstance(program, ModuleProgram):
+        raise RequestError(
+            f"executor {executor.name!r} cannot train: its program does not run an nn.Module; "
+            "declare tasks=INFERENCE"
+        )
     return task(program, model, images, targets, dtype)

@@ -6,6 +6,7 @@ may not leave room for that.
 
 import torch
 
+from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import IMAGE_CHANNELS
@@ -21,11 +22,14 @@ def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
     device, dtype, is_training = torch.device(cell.device), DTYPES[cell.dtype], cell.task == "train"
     model = assembly.build(cell, image_size=image_size).to(device)
     # Drawn on the device and in the dtype of the cell: temporary copies would need more memory than
-    # the batch.
+    # the batch. A rewrite may run the network, which is in fp32 until then.
+    runs_in_fp32 = is_training or any(
+        not rewrite.is_memory_format for rewrite in modes.parse(cell.mode).rewrites
+    )
     images = torch.randn(
         (cell.batch_size, IMAGE_CHANNELS, image_size, image_size),
         device=device,
-        dtype=torch.float32 if is_training else dtype.torch_dtype,
+        dtype=torch.float32 if runs_in_fp32 else dtype.torch_dtype,
     )
     targets = TASKS[cell.task].targets(model, images)
     task = assembly.assemble(cell, model, images, targets)

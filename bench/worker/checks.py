@@ -30,7 +30,8 @@ class Checks:
     def __init__(self, cell: Cell, model: nn.Module) -> None:
         self._cell = cell
         self._model = model
-        self._dtype = DTYPES[cell.dtype].allowing(modes.parse(cell.mode).error_budget)
+        self.dtype = DTYPES[cell.dtype].allowing(modes.parse(cell.mode).error_budget)
+        """The cell's dtype, with the bounds that its rewrites allow."""
         self._state = network.state(model) if cell.task == "train" else None
         self._expected: list[Expected] = []
         """Expected answers, in the order of the checks; the last is for the timed images."""
@@ -123,9 +124,9 @@ class Checks:
         cell = self._cell
         is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
         try:
-            return answers.check(answer, expected, self._dtype, is_reference=is_reference)
+            return answers.check(answer, expected, self.dtype, is_reference=is_reference)
         except WrongAnswerError:
-            if stale is not None and answers.are_close(answer, stale, self._dtype):
+            if stale is not None and answers.are_close(answer, stale, self.dtype):
                 raise WrongAnswerError(
                     "the output belongs to the images that were in the same tensor before: the "
                     "network caches outputs by the identity of their input; make it compute every "

@@ -1,4 +1,6 @@
-"""The replies of a worker, as both sides of the protocol know them. Needs no torch.
+"""Types of a worker's replies, for both sides of the protocol. Needs no torch.
+
+Those to ``cost`` and ``ceiling`` are in bench/records/reported.py.
 
 Requests are JSON objects with the name of an operation and its arguments (bench/worker/worker.py).
 """
@@ -52,9 +54,10 @@ class Prepared(Reply, frozen=True, kw_only=True):
     host_bytes: int
     """Host memory that only this process needs."""
     device_bytes: int | None
-    """Peak of the memory that the allocator reserved on the device; None on a CPU, as the next."""
+    """Peak of the memory that the allocator reserved on the device; None on a CPU."""
     device_reserved_bytes: int | None
     device_free_bytes: int | None
+    """What is free on the device after the preparation; None on a CPU."""
 
 
 class WarmedUp(Reply, frozen=True, kw_only=True):
@@ -64,7 +67,7 @@ class WarmedUp(Reply, frozen=True, kw_only=True):
 
 
 class Measured(Reply, frozen=True, kw_only=True):
-    """A visit: seconds per iteration, by what counts."""
+    """A visit: seconds of each iteration; the dropped and the disturbed ones do not count."""
 
     dropped_s: tuple[float, ...]
     host_s: tuple[float, ...]

@@ -10,7 +10,6 @@ import torch
 
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
-from bench.cells.dtypes import DTYPES
 from bench.cells.tasks import TASKS, Task
 from bench.executors.cudagraphs import forget_workspaces
 from bench.machine import resident
@@ -78,13 +77,13 @@ def prepare(
     seed: int,
     threads: int | None = None,
     l2: str = "warm",
-    is_cached: bool = False,
+    was_compiled: bool = False,
 ) -> Subject:
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
     Everything except compilation runs in ``threads`` threads, so that several workers can prepare
     at once. ``l2`` is the state of a GPU's L2 cache before each iteration (bench/cells/inputs.py).
-    ``is_cached``: whether the same cell was compiled before.
+    ``was_compiled``: whether the same cell was compiled before.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
@@ -92,7 +91,6 @@ def prepare(
     torch.manual_seed(seed)
     device = torch.device(cell.device)
     mode = modes.parse(cell.mode)
-    dtype = DTYPES[cell.dtype].allowing(mode.error_budget)
     resident_before_bytes = resident.now_bytes()
 
     own_threads = torch.get_num_threads()
@@ -112,7 +110,9 @@ def prepare(
     if mode.executor.fixes_threads:  # compiled code is specific to the number of threads
         torch.set_num_threads(own_threads)
     start = time.perf_counter()
-    task = assembly.assemble(cell, model, images, targets, threads=own_threads, is_cached=is_cached)
+    task = assembly.assemble(
+        cell, model, images, targets, threads=own_threads, was_compiled=was_compiled
+    )
     del images  # a rewrite may have copied them
     first_answer = checks.first_call(task)
     first_call_s = time.perf_counter() - start
@@ -133,14 +133,18 @@ def prepare(
             graph_breaks=graph_breaks,
             weights_bytes=memory.weights_bytes(task.model),
             output_error=output_error,
-            error_bound=(dtype.training_leaf_bound if cell.task == "train" else dtype.error_bound),
+            error_bound=(
+                checks.dtype.training_leaf_bound
+                if cell.task == "train"
+                else checks.dtype.error_bound
+            ),
             tf32_convolutions=torch.backends.cudnn.allow_tf32,
             tf32_products=torch.backends.cuda.matmul.allow_tf32,
             gradient_error=gradient_error,
             resident_before_bytes=resident_before_bytes,
             cudagraph_skips=cudagraph_skips(graphs) if mode.is_replayed(cell.device) else 0,
             batches=batches,
-            executor_settings=dict(task.program.settings()),
+            executor_settings={name: str(value) for name, value in task.program.settings().items()},
         ),
     )
 

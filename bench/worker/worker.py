@@ -111,7 +111,7 @@ class Worker:
             seed=seed,
             threads=threads,
             l2=l2,
-            is_cached=is_cached,
+            was_compiled=is_cached,
         )
         origin.check()
         setup = self.subject.setup
@@ -230,7 +230,9 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             reply = _encoded({"ok": operation(**request)})
         # Any error of a network is a result of its cell: it is classified and reported.
         except Exception as error:  # noqa: BLE001
-            kind, message = failure.kind_of(error), failure.sentence(error)
+            kind = failure.kind_of(error)
+            # UTF-8 has no lone surrogates, which a message may contain.
+            message = failure.sentence(error).encode(errors="backslashreplace").decode()
             reply = _encoded({"error": {"kind": kind, "message": message}})
             sys.stderr.write(tracebacks.user_frames(error))
             sys.stderr.flush()

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.archs.source import Arch, Source
-from bench.executors.executor import INFERENCE, Executor, ExecutorRequest, Program
+from bench.capabilities import INFERENCE
+from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.rewrites.rewrite import Rewrite
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from bench.names import RequestError
 from bench.records import store
 from bench.registry import Registry
 from bench.report import frame
+
+pytestmark = pytest.mark.workers
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "tests.bench.plugin"
@@ -87,28 +90,18 @@ def test_it_is_listed() -> None:
     shown = python("bench", "modes", "--format=csv")
     assert "through-numpy,executor" in shown.stdout
     assert "halves,rewrite" in shown.stdout
+    assert "missing needs no_such_library" in shown.stdout
 
 
 def test_a_plugin_that_cannot_be_imported_is_a_wrong_request() -> None:
     shown = python("bench", "modes", plugins="no.such.plugin")
     assert shown.returncode == 2
     assert shown.stdout == ""
-    assert "the plugin no.such.plugin cannot be imported: ModuleNotFoundError" in shown.stderr
-    assert "Traceback" not in shown.stderr
-
-
-def test_two_entries_of_one_name_are_a_wrong_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "second_eager.py").write_text(
-        "from dataclasses import replace\n"
-        "from bench.executors.eager import EAGER\n"
-        "SECOND = replace(EAGER, what='another')\n"
+    assert (
+        "the plugin no.such.plugin of GOOGLENET_BENCH_PLUGINS cannot be imported: ModuleNotFound"
+        in shown.stderr
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(registry.VARIABLE, "second_eager")
-    with pytest.raises(RequestError, match=r"two entries of bench.executors are called 'eager'"):
-        list(Registry(Executor, "bench.executors"))
+    assert "Traceback" not in shown.stderr
 
 
 def test_a_dtype_that_an_executor_does_not_run_is_a_wrong_request() -> None:
@@ -124,3 +117,46 @@ def test_registries_hold_what_their_packages_define() -> None:
     assert {"eager", "compile", "max-autotune", "reduce-overhead", "cudagraphs"} <= set(EXECUTORS)
     assert {"registry", "torchvision", "factory"} <= set(archs.SOURCES)
     assert "channels_last" in modes.tokens()
+
+
+def test_a_plugin_that_cannot_be_imported_does_not_affect_other_names() -> None:
+    """So the base of a gate may lack the plugin of head."""
+    shown = python("bench", "cost", "tests.bench.factories:tiny", plugins="no.such.plugin")
+    assert shown.returncode == 0, shown.stderr
+    unknown = python("bench", "cost", "blocks:1", plugins="no.such.plugin")
+    assert unknown.returncode == 2
+    assert "the plugin no.such.plugin of GOOGLENET_BENCH_PLUGINS cannot be" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ("replace(EAGER, name='a+b')", r"'a\+b' in bad_names cannot be a name: it contains one of"),
+        ("replace(EAGER, what='another')", r"two entries of bench.executors are called 'eager'"),
+    ],
+)
+def test_an_entry_with_an_invalid_name_is_a_wrong_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: str, message: str
+) -> None:
+    (tmp_path / "bad_names.py").write_text(
+        "from dataclasses import replace\n"
+        "from bench.executors.eager import EAGER\n"
+        f"ENTRY = {definition}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bad_names", raising=False)
+    monkeypatch.setenv(registry.VARIABLE, "bad_names")
+    with pytest.raises(RequestError, match=message):
+        list(Registry(Executor, "bench.executors"))
+
+
+def test_two_sources_of_one_prefix_are_a_wrong_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = replace(archs.SOURCES["torchvision"], name="second")
+    monkeypatch.setattr(archs, "SOURCES", {**archs.SOURCES, "second": second})
+    with pytest.raises(RequestError, match="torchvision and second have the same prefix"):
+        archs.find("torchvision:resnet18")
+
+
+def test_the_code_of_a_run_includes_its_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(registry.VARIABLE, PLUGIN)
+    assert registry.plugin_files() == (ROOT / "tests/bench/plugin.py",)

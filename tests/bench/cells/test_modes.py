@@ -124,9 +124,9 @@ def test_check_accepts_modes_that_run_on_every_device(mode: str, device: str) ->
 def test_check_refuses_cuda_graphs_on_a_cpu_and_lists_available_tokens(name: str) -> None:
     with pytest.raises(RequestError) as raised:
         modes.check(f"{name}+channels_last", "cpu", ["infer"])
+    on_cpu = [name for name, token in modes.tokens().items() if "cpu" in token.devices]
     assert str(raised.value) == (
-        f"mode token {name!r} does not run on cpu; "
-        "available there: eager, compile, max-autotune, channels_last"
+        f"mode token {name!r} does not run on cpu; available there: {', '.join(on_cpu)}"
     )
     modes.check(f"{name}+channels_last", "cuda:1", ["infer"])
 
@@ -135,3 +135,13 @@ def test_check_refuses_training_with_cudagraphs() -> None:
     with pytest.raises(RequestError, match=r"'cudagraphs' supports infer, not train: it captures"):
         modes.check("cudagraphs", "cuda", ["infer", "train"])
     modes.check("reduce-overhead", "cuda", ["infer", "train"])
+
+
+def test_a_rewrite_and_an_executor_of_one_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        modes, "REWRITES", {"compile": replace(REWRITES["channels_last"], name="compile")}
+    )
+    with pytest.raises(RequestError, match="an executor and a rewrite are both called 'compile'"):
+        modes.parse("eager")

@@ -8,6 +8,8 @@ from bench.cli import main
 from bench.stages import measure, store
 from tests.bench.stages import nets
 
+pytestmark = pytest.mark.workers
+
 Capture = pytest.CaptureFixture[str]
 
 PLAIN = "tests.bench.stages.nets:plain"

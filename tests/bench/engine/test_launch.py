@@ -17,7 +17,10 @@ from bench.engine.launch import ForkServer, Launcher, Spawner
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.machine import driver
 from bench.machine.environment import for_workers
+from bench.worker.protocol import WarmedUp
 from bench.worker.subject import SubjectFacts
+
+pytestmark = pytest.mark.workers
 
 LIMIT_S = 120.0
 
@@ -293,3 +296,9 @@ def test_workers_run_only_on_the_requested_cpus() -> None:
         worker = server.launch()
         assert os.sched_getaffinity(worker.pid) == cpus
         worker.close()
+
+
+def test_a_reply_of_another_form_is_an_error_of_the_worker(worker: WorkerProcess) -> None:
+    with pytest.raises(WorkerError, match=r"the worker's reply cannot be read: .*durations_s"):
+        worker.request("describe", WarmedUp, limit_s=LIMIT_S, device="cpu")
+    assert worker.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"

@@ -11,6 +11,8 @@ from bench.gpu.compiling import compile_all
 from bench.machine.environment import for_workers
 from bench.suite.profiles import LADDER, SWEEP
 
+pytestmark = pytest.mark.workers
+
 SIZE = 16
 CELL = Cell(
     arch="tests.bench.tiny:net",

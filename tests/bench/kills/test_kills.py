@@ -27,6 +27,8 @@ from bench.records.events import Event, Visited
 from bench.records.outcome import Outcome
 from tests.bench.kills import session
 
+pytestmark = pytest.mark.workers
+
 ROOT = Path(__file__).resolve().parents[3]
 SETS, ROUNDS = 3, 4
 KILLS, CHAINS = 52, 2

@@ -20,6 +20,8 @@ from bench.power.cases import PROTOCOL, Case
 from bench.power.sets import SetRow
 from tests.bench.engine.running import Watcher
 
+pytestmark = pytest.mark.workers
+
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 
 

@@ -266,7 +266,7 @@ def test_events_of_earlier_journals_are_read() -> None:
         b'{"type":"Ceiling","dtype":"fp32","facts":{"error":"no kernel"}}',
     )
     assert [msgspec.json.decode(line, type=Event) for line in lines] == [
-        events.WorkerReported(cell="a", set_index=0, wave_index=1, facts={"graphs": 1}),
+        events.WorkerReported(cell="a", set_index=0, wave_index=1, facts=Setup(graphs=1)),
         events.PhaseTimed(phase="importing", seconds=3.25),
-        events.PeakMeasured(dtype="fp32", facts={"error": "no kernel"}),
+        events.PeakMeasured(dtype="fp32", facts=PeakRates(error="no kernel")),
     ]

@@ -21,6 +21,8 @@ from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda
 from tests.bench.rehearsal.nvml import POWER_W
 
+pytestmark = pytest.mark.workers
+
 NET = "tests.bench.tiny:net"
 IMAGE_BYTES = 3 * 224 * 224 * 4
 # No round is voided, even if the test machine is busy.

@@ -10,6 +10,8 @@ from bench.selfcheck import startup
 from tests.bench import runs
 from tests.bench.engine.running import Quiet, Watcher
 
+pytestmark = pytest.mark.workers
+
 SECONDS: Mapping[str, float] = {
     "importing": 8.0,
     "counting": 4.0,

@@ -8,6 +8,8 @@ from bench.sharpness import command as main
 from bench.sharpness import experiments, live, report
 from bench.sharpness.experiments import EXPERIMENTS
 
+pytestmark = pytest.mark.workers
+
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:

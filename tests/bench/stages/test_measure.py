@@ -17,6 +17,8 @@ from tests.bench import runs
 from tests.bench.engine.running import Quiet, Watcher
 from tests.bench.stages import nets
 
+pytestmark = pytest.mark.workers
+
 SIZE = 32
 SETS = 2
 

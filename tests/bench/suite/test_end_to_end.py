@@ -18,6 +18,8 @@ from bench.records import journal, store
 from bench.signals import restore_interrupts
 from bench.suite.measurement import CODE_CHANGED
 
+pytestmark = pytest.mark.workers
+
 ROOT = Path(__file__).resolve().parents[3]
 WORKS = "tests.bench.broken:works"
 # Its rounds are longer than the resolution at which other processes' CPU time is counted.

@@ -13,6 +13,8 @@ import pytest
 
 from bench.gate.tree import PREFIX
 
+pytestmark = pytest.mark.workers
+
 ROOT = Path(__file__).resolve().parents[3]
 NET = """
 import time
