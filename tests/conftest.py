@@ -1,5 +1,6 @@
-"""Hooks for all tests: handling of SIGINT, markers, and skipping of tests that need a GPU."""
+"""Hooks for all tests: inherited state of processes, markers, and skipping of tests without a GPU."""
 
+import os
 import signal
 from collections.abc import Sequence
 
@@ -7,10 +8,13 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Restore the default handling of SIGINT, which child processes inherit.
+    """Restore what child processes inherit: the default handling of SIGINT, and no traces of xdist.
 
-    A shell without job control starts background processes with SIGINT ignored.
+    A shell without job control starts background processes with SIGINT ignored. pytest-benchmark
+    does not work in a session that considers itself a part of a distributed one.
     """
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
