@@ -381,6 +381,7 @@ QUIET = NETWORK.replace('        print("output of a network")\n', "")
 POOLED = "self.conv(x).mean(dim=(2, 3))"
 
 
+@pytest.mark.workers
 def test_a_real_network_with_an_added_parameter_and_a_graph_break(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from bench.machine import environment
 from bench.machine.load import CpuTimes
 
 
+@pytest.mark.workers
 def test_worker_runs_a_network_and_reports_its_versions() -> None:
     (finding,) = examine.workers(("cpu",))
     assert finding.state is Severity.FINE
@@ -20,6 +21,7 @@ def test_worker_runs_a_network_and_reports_its_versions() -> None:
     assert "Python {}.{}.{}".format(*sys.version_info[:3]) in finding.found
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("library", ["torch", "torchvision"])
 def test_library_that_cannot_be_imported_is_reported_with_the_reason(
     library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -32,6 +34,7 @@ def test_library_that_cannot_be_imported_is_reported_with_the_reason(
     assert "googlenet-bench[measure]" in finding.advice
 
 
+@pytest.mark.workers
 def test_missing_device_is_reported_without_advice_to_install() -> None:
     (finding,) = examine.workers(("cuda",))
     if torch.cuda.is_available():
@@ -184,6 +187,7 @@ def test_refused_and_unknown_cards_are_reported_with_the_reason(
     assert "no NVML" in finding.found
 
 
+@pytest.mark.workers
 def test_every_finding_that_is_not_fine_has_advice() -> None:
     findings = examine.examine("cpu", sleep=lambda _: None)
     whats = [finding.what for finding in findings]

@@ -94,6 +94,7 @@ def test_resuming_in_another_environment_is_refused(fork_server: Launcher) -> No
         run(plan(target), fork_server, resumed=begun).measure()
 
 
+@pytest.mark.workers
 def test_the_death_of_a_fork_server_fails_no_cell_and_keeps_the_visits() -> None:
     with ForkServer(os.environ) as server:
 

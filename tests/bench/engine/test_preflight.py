@@ -70,6 +70,7 @@ def test_a_resumed_run_follows_the_new_request_for_a_ceiling(
     assert bool(again.ceilings) is ceiling
 
 
+@pytest.mark.workers
 def test_the_death_of_the_worker_that_measures_the_ceiling_becomes_a_note() -> None:
     with ForkServer(os.environ) as server:
 

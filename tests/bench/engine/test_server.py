@@ -54,6 +54,7 @@ def is_killed(process: Server) -> Iterator[None]:
         process.check()
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("number", [0, -9])
 def test_an_invalid_process_id_is_not_signalled(starts: Starts, number: int) -> None:
     """A signal to process group 0 would end the tests themselves."""
@@ -66,6 +67,7 @@ def test_an_invalid_process_id_is_not_signalled(starts: Starts, number: int) -> 
     assert caught.value.kind == "start"
 
 
+@pytest.mark.workers
 def test_a_server_that_does_not_reply_with_an_exit_status_is_killed(
     starts: Starts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

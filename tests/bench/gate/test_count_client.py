@@ -18,7 +18,7 @@ class Process:
         self.requests: list[tuple[str, list[str]]] = []
         self.image_sizes: set[int] = set()
 
-    def request(self, op: str, **arguments: Any) -> dict[str, Counts]:
+    def request(self, op: str, _reply: object, **arguments: Any) -> dict[str, Counts]:
         ids = [Cell(**cell).id for cell in arguments["cells"]]
         self.requests.append((op, ids))
         self.image_sizes.add(arguments["image_size"])
@@ -26,7 +26,7 @@ class Process:
 
 
 class Failing:
-    def request(self, _op: str, **_arguments: Any) -> dict[str, Counts]:
+    def request(self, _op: str, _reply: object, **_arguments: Any) -> dict[str, Counts]:
         raise WorkerError("request", "it raised")
 
 

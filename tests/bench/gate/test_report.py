@@ -6,6 +6,7 @@ import pytest
 
 from bench.cells import waves
 from bench.gate import report
+from bench.records.reported import ArchCost
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -48,7 +49,7 @@ def test_the_headline_has_the_worst_verdict_first() -> None:
 
 def test_changed_counts_are_listed() -> None:
     (pair,) = gates.gate({runs.EAGER: gates.SAME}).pairs
-    costs = [{"params": 1000, "macs_per_image": 7}, {"params": 1250, "macs_per_image": 7}]
+    costs = [ArchCost(params=1000, macs_per_image=7), ArchCost(params=1250, macs_per_image=7)]
     base, head = (
         gates.measured(cell, [1.0], cost=cost)
         for cell, cost in zip((waves.base(runs.EAGER), runs.EAGER), costs, strict=True)

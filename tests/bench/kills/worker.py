@@ -13,6 +13,10 @@ import time
 import types
 from typing import Any
 
+import msgspec
+
+from bench.worker.protocol import Finished, Measured, Prepared, WarmedUp
+
 ENVIRONMENT = {
     "torch": "none",
     "device": "cpu",
@@ -29,25 +33,38 @@ CEILING = {
     "bytes_per_element": 4,
     "threads": 1,
 }
-PREPARED = {
-    "build_s": 0.1,
-    "first_call_s": 0.1,
-    "compile_cached": None,
-    "graphs": 0,
-    "graph_breaks": 0,
-    "output_error": 1e-6,
-    "error_bound": 1e-3,
-    "gradient_error": None,
-    "weights_bytes": 1,
-    "resident_before_bytes": 1,
-    "holds_bytes": 1,
-}
-FINISHED = {
-    "peak_resident_bytes": 1,
-    "peak_memory_bytes": 1,
-    "recompiled_graphs": 0,
-    "late_graph_breaks": 0,
-}
+PREPARED = Prepared(
+    build_s=0.1,
+    first_call_s=0.1,
+    compile_cached=None,
+    graphs=0,
+    graph_breaks=0,
+    cudagraph_skips=0,
+    batches=1,
+    weights_bytes=1,
+    output_error=1e-6,
+    error_bound=1e-3,
+    gradient_error=None,
+    tf32_convolutions=False,
+    tf32_products=False,
+    executor_settings={},
+    resident_before_bytes=1,
+    host_bytes=1,
+    device_bytes=None,
+    device_reserved_bytes=None,
+    device_free_bytes=None,
+)
+FINISHED = Finished(
+    peak_resident_bytes=1,
+    peak_allocated_bytes=None,
+    peak_reserved_bytes=None,
+    peak_memory_bytes=1,
+    memory_is_reserved=False,
+    recompiled_in_warm_up=0,
+    recompiled_graphs=0,
+    late_graph_breaks=0,
+    late_wrong_answer=None,
+)
 LATENCY_S = 0.08  # reported latency; a visit has two timed iterations and a dropped one
 ANSWER_S = 0.004  # time that an answer really takes
 
@@ -55,30 +72,35 @@ ANSWER_S = 0.004  # time that an answer really takes
 def run() -> None:
     """Answer requests like bench.worker.worker.run, but without a network."""
     _log()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
+    with os.fdopen(os.dup(1), "wb") as replies:
         for line in sys.stdin:
             answer = _answer(json.loads(line))
             time.sleep(ANSWER_S)
-            if "host_s" in answer:  # logged before answering, because the reader may be dead
-                _log(host_s=answer["host_s"])
-            replies.write(json.dumps({"ok": answer}) + "\n")
+            if isinstance(answer, Measured):  # logged before answering: the reader may be dead
+                _log(host_s=answer.host_s)
+            replies.write(msgspec.json.encode({"ok": answer}) + b"\n")
             replies.flush()
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    answers: dict[str, dict[str, Any]] = {
+def _answer(request: dict[str, Any]) -> object:
+    answers = {
         "describe": ENVIRONMENT,
         "cost": COST,
         "ceiling": CEILING,
         "prepare": PREPARED,
-        "warm_up": {"durations_s": [LATENCY_S] * 3},
+        "warm_up": WarmedUp(durations_s=(LATENCY_S,) * 3),
         "finish": FINISHED,
     }
     if request["op"] != "measure":
         return answers[request["op"]]
     source = random.SystemRandom()  # so that no two samples of a test are equal
-    host_s = [LATENCY_S * (1 + source.random()) for _ in range(request["iterations"])]
-    return {"dropped_s": [LATENCY_S], "host_s": host_s, "device_s": [], "disturbed_s": []}
+    return Measured(
+        dropped_s=(LATENCY_S,),
+        host_s=tuple(LATENCY_S * (1 + source.random()) for _ in range(request["iterations"])),
+        device_s=(),
+        disturbed_s=(),
+        back_to_back=None,
+    )
 
 
 def _log(**fields: Any) -> None:

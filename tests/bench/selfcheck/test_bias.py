@@ -65,6 +65,7 @@ def test_noise_in_either_ratio_is_undecided() -> None:
     assert result.is_accepted is None
 
 
+@pytest.mark.workers
 def test_a_worker_compares_its_clock_with_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bias, "PAIRS", 3)
     monkeypatch.setattr(bias, "BLOCK_S", 0.01)

@@ -19,6 +19,7 @@ def _small_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "IMPORTS", ())
 
 
+@pytest.mark.workers
 def test_every_iteration_of_every_worker_is_recorded() -> None:
     cells = [live.cell(name, "eager") for name in (*NETS, NETS[0])]
     labels = {"experiment": "e", "arm": "a", "repetition": 0}
@@ -40,6 +41,7 @@ def test_every_iteration_of_every_worker_is_recorded() -> None:
     assert all(row.seconds > 0 for row in (*rows, *alone))
 
 
+@pytest.mark.workers
 def test_workers_of_a_mode_can_be_visited_as_neighbours() -> None:
     cells = [live.cell(name, mode) for mode in ("eager", "channels_last") for name in NETS]
     with live.workers(cells) as workers:
@@ -53,6 +55,7 @@ def test_workers_of_a_mode_can_be_visited_as_neighbours() -> None:
         assert modes in (sorted(modes), sorted(modes, reverse=True))
 
 
+@pytest.mark.workers
 def test_workers_start_with_the_spin_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(live.SPIN, "7")
     for spin, expected in (("123", "123"), (None, None)):
