@@ -61,19 +61,19 @@ def gate(session: nox.Session) -> None:
 @nox.session
 def gate_power(session: nox.Session) -> None:
     """Count the gate's false alarms and misses; options follow --, for example ``-- --sets 20``."""
-    measure(session, "bench.power")
+    measure(session, "bench.studies.power")
 
 
 @nox.session
 def sharpness(session: nox.Session) -> None:
     """Measure what disturbs the ratio of two networks, and what makes it more precise."""
-    measure(session, "bench.sharpness")
+    measure(session, "bench.studies.sharpness")
 
 
 @nox.session
 def selfcheck(session: nox.Session) -> None:
     """Measure the suite itself: bias, overhead, start-up, hand-over, scale."""
-    measure(session, "bench.selfcheck")
+    measure(session, "bench.studies.selfcheck")
 
 
 @nox.session

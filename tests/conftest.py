@@ -1,4 +1,4 @@
-"""Hooks for all tests: inherited state of processes, markers, and skipping of tests without a GPU."""
+"""Hooks for all tests: state that processes inherit, markers, and skipping without a GPU."""
 
 import os
 import signal

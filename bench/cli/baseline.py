@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench import names
+from bench import git, names
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output
-from bench.gate import baseline, count_client, git, settings
-from bench.gate.baseline import RULES, Baseline, Change, CountDifference, Counts
+from bench.counts import baseline, count_client
+from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
+from bench.gate import settings
 from bench.names import RequestError
 from bench.suite.profiles import PROFILES
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled

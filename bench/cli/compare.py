@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bench.cli.command import Commands, Output
 from bench.cli.runs import read_run
-from bench.gate import advice
-from bench.gate.compare import compare
-from bench.gate.comparison import FAILS
+from bench.compare import report
+from bench.compare.advice import compare
+from bench.compare.comparison import FAILS
 from bench.names import choose, listed
 from bench.records import journal
 from bench.records.circumstances import CIRCUMSTANCES
@@ -48,7 +48,7 @@ def _compare(options: argparse.Namespace) -> Output:
     a, b = read_run(options.a), read_run(options.b)
     compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
-    return Output(advice.render(options.format, compared, runs), compared.exit_code(fail_on))
+    return Output(report.render(options.format, compared, runs), compared.exit_code(fail_on))
 
 
 def _listed(text: str | None, option: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
+from bench.compare import side_by_side
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
@@ -16,18 +17,9 @@ from bench.names import RequestError, choose, listed
 from bench.records import journal, store
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
-from bench.report import (
-    files,
-    frame,
-    ladder,
-    largest,
-    roofline,
-    saturation,
-    side_by_side,
-    summary,
-    trust,
-)
+from bench.report import files, frame, ladder, largest, roofline, saturation, summary
 from bench.tables import FORMATS, Column, csv_safe, filled
+from bench.trust import assessment
 
 Table = tuple[tuple[Column, ...], pd.DataFrame]
 SIDE_BY_SIDE = "side-by-side"
@@ -40,8 +32,8 @@ def _summary(run: RunRecord) -> Table:
 
 
 def _trust(run: RunRecord) -> Table:
-    rows = trust.table(trust.assess(run))
-    return trust.columns(rows), rows
+    rows = assessment.table(assessment.assess(run))
+    return assessment.columns(rows), rows
 
 
 def _verdicts(run: RunRecord) -> Table:

@@ -12,8 +12,9 @@ from bench import means, stats
 from bench.gate import judge
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
-from bench.report import card, markdown, trust
+from bench.report import markdown
 from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.trust import assessment, card
 
 SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
@@ -81,7 +82,7 @@ def notes(gate: Gate) -> Iterator[str]:
     yield from gate.run.notes
     yield from card.warnings(gate.run)
     yield from card.notes(gate.run)
-    for group in trust.assess(gate.run):
+    for group in assessment.assess(gate.run):
         if group.is_busy:
             yield (
                 f"{group.voided_share:.0%} of {group.rounds} rounds were voided, "

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.gate import git
+from bench import git
 from bench.names import RequestError
 
 PREFIX = "googlenet-bench-base-"  # the owner's process id follows

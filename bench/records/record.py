@@ -241,7 +241,7 @@ class RunRecord:
 
     @cached_property
     def derived(self) -> dict[str, Any]:
-        """Values derived from the run (bench/report/run_cache.py); not part of the record."""
+        """Values derived from the run (bench/records/run_cache.py); not part of the record."""
         return {}
 
     @property

@@ -4,8 +4,8 @@ import pandas as pd
 
 from bench.machine import cpu, environment
 from bench.records.record import RunRecord
-from bench.report import card
 from bench.tables import Column
+from bench.trust import card
 
 # ``facts`` shows these in another form.
 _SHOWN_SEPARATELY = frozenset({"variables", "cards"})

@@ -11,8 +11,8 @@ import pandas as pd
 from bench.machine import voiding
 from bench.records.record import RunRecord
 from bench.report import bottleneck
-from bench.report.trust import Trust
 from bench.tables import escaped
+from bench.trust.assessment import Trust
 
 LATENCY = """\
 Latency is host time around a call, until its work is done: the median of a set's visits, and the

@@ -10,11 +10,12 @@ from bench.atomic import write_text
 from bench.names import RequestError
 from bench.records import journal, store
 from bench.records.record import RunRecord
-from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation, trust
+from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation
 from bench.report.chart import Chart
 from bench.report.stage_findings import findings as stage_findings
 from bench.stages import store as stages
 from bench.tables import csv_safe
+from bench.trust import assessment
 
 RUN_FILE = "run.json"
 CHARTS = "charts"
@@ -110,7 +111,7 @@ def _contents(
         "ladder.csv": ladder.frame(run),
         "interactions.csv": ladder.interactions(run),
         "roofline.csv": roofline.frame(run),
-        "trust.csv": trust.table(trust.assess(run)),
+        "trust.csv": assessment.table(assessment.assess(run)),
         "samples.csv": frame.samples(run),
     }
     optional = {name: table(run) for name, table in OPTIONAL_TABLES.items()}

@@ -12,6 +12,7 @@ import pandas as pd
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
+from bench.records.run_cache import cached_per_run
 from bench.report import bottleneck, equivalence, ladder, largest, saturation
 from bench.report.phrases import (
     cell_name,
@@ -20,7 +21,6 @@ from bench.report.phrases import (
     ratio_text,
     shortened_list,
 )
-from bench.report.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
 from bench.tables import milliseconds
 from googlenet.variants import VARIANTS

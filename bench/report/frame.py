@@ -16,10 +16,11 @@ from bench.means import Interval
 from bench.records.counted import not_counted
 from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import PeakRates
-from bench.report import bottleneck, card, roofline
-from bench.report.run_cache import cached_per_run
+from bench.records.run_cache import cached_per_run
+from bench.report import bottleneck, roofline
 from bench.stats import ByVisit
 from bench.tables import Column, bounded
+from bench.trust import card
 
 MEMORY_COLUMNS = (
     "peak_memory_bytes",

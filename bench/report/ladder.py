@@ -15,7 +15,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report.run_cache import cached_per_run
+from bench.records.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
 from bench.tables import Column, bounded, scaled
 from googlenet.config import GoogLeNetConfig

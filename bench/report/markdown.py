@@ -17,13 +17,13 @@ from bench.report import (
     roofline,
     saturation,
     summary,
-    trust,
 )
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.stage_findings import findings as stage_findings
 from bench.stages import table as stages
 from bench.tables import Column, as_markdown, escaped, filled
+from bench.trust import assessment
 
 STATUS = {
     status: f"**Partial:** {why}" if why else ""
@@ -42,7 +42,7 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
         f"# {escaped(str(environment.get('device_name')))}, "
         f"PyTorch {escaped(str(environment.get('torch')))}",
         STATUS.get(run.status, escaped(run.status)),
-        *(f"**Warning:** {escaped(sentence)}" for sentence in trust.warnings(run)),
+        *(f"**Warning:** {escaped(sentence)}" for sentence in assessment.warnings(run)),
         *_failures(run),
     ]
     parts += _findings([*findings.find(run), *(() if inside is None else stage_findings(inside))])
@@ -165,11 +165,11 @@ def _roofline(run: RunRecord, charts: Sequence[Chart]) -> list[str]:
 
 def _trust(run: RunRecord) -> list[str]:
     """Return the control, the precision and the voided rounds of each group."""
-    groups = trust.assess(run)
+    groups = assessment.assess(run)
     if not groups:
         return []
-    rows = trust.table(groups)
-    table = as_markdown(trust.columns(rows), rows)
+    rows = assessment.table(groups)
+    table = as_markdown(assessment.columns(rows), rows)
     return [
         "## Can this run be trusted?",
         table,

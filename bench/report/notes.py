@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from bench import means, stats
 from bench.records.counted import notes_on
 from bench.records.record import CellRecord, RunRecord
-from bench.report import card, drift_correlation, ladder
+from bench.records.run_cache import cached_per_run
+from bench.report import ladder
 from bench.report.phrases import cell_name
-from bench.report.run_cache import cached_per_run
+from bench.trust import card, drift_correlation
 
 _COUNTED = {
     "recompiled_graphs": "compiled {} more graphs during the measurement",

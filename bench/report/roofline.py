@@ -15,7 +15,7 @@ from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import PeakRates
-from bench.report.run_cache import cached_per_run
+from bench.records.run_cache import cached_per_run
 from bench.tables import Column, bounded, scaled
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # kinds of ceiling probes

@@ -17,7 +17,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
-from bench.report.run_cache import cached_per_run
+from bench.records.run_cache import cached_per_run
 from bench.tables import Column, bounded, milliseconds, scaled
 
 MIN_SIZES = 3  # batch sizes; two points form a line, which does not show where the curve bends

@@ -13,10 +13,9 @@ from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 
-from bench import archs, registry
+from bench import archs, git, registry
 from bench.cells.plan import Plan
 from bench.engine.launch import ROOT
-from bench.gate import git
 from bench.names import RequestError
 from bench.records.code import Code
 

@@ -20,9 +20,10 @@ from bench.gate import report
 from bench.gate.decision import Gate
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
-from bench.report import frame, summary, trust
+from bench.report import frame, summary
 from bench.suite import gating, measurement, options, planning
 from bench.tables import Column, filled, fitted, terminal_console
+from bench.trust import assessment
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
@@ -91,7 +92,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     console = terminal_console(terminalreporter._tw._file)
     for title, columns, rows in _tables(config):
         console.print(fitted(console, columns, rows, title))
-    sentences = report.notes(config.stash[GATE]) if GATE in config.stash else trust.warnings(run)
+    sentences = (
+        report.notes(config.stash[GATE]) if GATE in config.stash else assessment.warnings(run)
+    )
     for sentence in sentences:
         console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if run.status != "complete":

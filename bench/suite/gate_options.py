@@ -10,10 +10,11 @@ from itertools import product
 
 import pytest
 
+from bench import git
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.gate import git, judge, settings
+from bench.gate import judge, settings
 from bench.gate.judge import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError

@@ -23,9 +23,9 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
         ("bench", "googlenet-bench", "bench.cli"),
         ("bench", "googlenet-bench", "pandas"),  # imported by the command line
         ("bench", "googlenet-bench", "googlenet.model"),  # imported by a command
-        ("bench.power", "gate_power", "pandas"),
-        ("bench.selfcheck", "selfcheck", "pandas"),
-        ("bench.sharpness", "sharpness", "pandas"),
+        ("bench.studies.power", "gate_power", "pandas"),
+        ("bench.studies.selfcheck", "selfcheck", "pandas"),
+        ("bench.studies.sharpness", "sharpness", "pandas"),
         ("bench.gpu", "gpu", "pandas"),
     ],
 )

@@ -19,7 +19,6 @@ from bench.report import (
     roofline,
     saturation,
     summary,
-    trust,
 )
 from bench.report.chart import Chart
 from bench.report.findings import Findings
@@ -27,6 +26,7 @@ from bench.report.page import checks, vega
 from bench.report.page.table import PageTable, plain
 from bench.stages import table as stages
 from bench.tables import Column, filled
+from bench.trust import assessment
 
 # ``</script`` ends a script element anywhere, and ``<!--`` changes what ends it.
 _ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
@@ -44,8 +44,8 @@ def render(
     ``inside`` contains the rows of ``stages.csv``. Text from the run is escaped, never interpreted
     as HTML. Raises ``ValueError`` if a chart's data contains a number that JSON does not support.
     """
-    cells, groups, failed = frame.summary(run), trust.assess(run), frame.failures(run)
-    trust_rows = trust.table(groups)
+    cells, groups, failed = frame.summary(run), assessment.assess(run), frame.failures(run)
+    trust_rows = assessment.table(groups)
     return _TEMPLATES.get_template("page.html.jinja").render(
         version=bench.__version__,
         title=f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}",
@@ -67,11 +67,11 @@ def render(
         roofline_note=_paragraphs(explanations.explain_roofline(run)),
         stages=[] if inside is None else _stages(inside),
         partial=circumstances.PARTIAL.get(run.status, run.status),
-        warnings=list(trust.warnings(run)),
+        warnings=list(assessment.warnings(run)),
         checks=checks.run_checks(run, groups),
         failed=failed.to_dict("records"),
         failures=plain(frame.FAILURE_COLUMNS, failed),
-        groups=plain(trust.columns(trust_rows), trust_rows),
+        groups=plain(assessment.columns(trust_rows), trust_rows),
         trust=_paragraphs(f"{explanations.TRUST}\n{explanations.explain_trust(groups)}"),
         notes=notes.collect(run),
         charts=charts,

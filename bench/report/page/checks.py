@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.records.record import RunRecord
-from bench.report.trust import Trust
+from bench.trust.assessment import Trust
 
 
 class CheckState(StrEnum):

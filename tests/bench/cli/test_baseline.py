@@ -13,8 +13,8 @@ import pytest
 from bench.cells.cell import Cell
 from bench.cli import baseline as command
 from bench.cli import main
-from bench.gate import baseline, count_client
-from bench.gate.baseline import RULES, Baseline
+from bench.counts import baseline, count_client
+from bench.counts.baseline import RULES, Baseline
 
 Capture = pytest.CaptureFixture[str]
 

@@ -14,9 +14,9 @@ from bench.engine.launch import Spawner
 from bench.machine import environment
 from bench.records import store
 from bench.records.record import RunRecord
-from bench.selfcheck import bias
 from bench.stages import store as stages_store
 from bench.stages.vocabulary import GAP, WHOLE
+from bench.studies.selfcheck import bias
 from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda
 from tests.bench.rehearsal.nvml import POWER_W
@@ -147,7 +147,7 @@ def test_device_times_agree_with_do_bench(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 9)
     monkeypatch.setattr(bias, "BLOCK_ON_CUDA_S", 0.02)
     variables = environment.for_workers(rehearsal.environment(speed=0.5))
-    launcher = Spawner(variables, module="bench.selfcheck.worker")
+    launcher = Spawner(variables, module="bench.studies.selfcheck.worker")
     cell = replace(runs.EAGER, arch=NET, device="cuda", batch_size=2)
     (result,) = bias.measure([cell], launcher, seed=0)
     assert result.on_device is not None

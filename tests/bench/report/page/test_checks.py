@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 from bench.records.record import RunRecord
-from bench.report import trust
 from bench.report.page import checks
 from bench.report.page.checks import CheckState
+from bench.trust import assessment
 from tests.bench import runs
 from tests.bench.report.page import pages
 
@@ -11,7 +11,7 @@ from tests.bench.report.page import pages
 def results(run: RunRecord) -> list[tuple[int, int, CheckState]]:
     return [
         (check.count, check.total, check.state)
-        for check in checks.run_checks(run, trust.assess(run))
+        for check in checks.run_checks(run, assessment.assess(run))
     ]
 
 
@@ -61,6 +61,6 @@ def test_run_without_control_checks_only_cells() -> None:
 
 def test_precision_is_not_checked_if_it_was_not_requested() -> None:
     run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
-    texts = [check.text for check in checks.run_checks(run, trust.assess(run))]
-    assert len(texts) == len(checks.run_checks(runs.small(), trust.assess(runs.small()))) - 1
+    texts = [check.text for check in checks.run_checks(run, assessment.assess(run))]
+    assert len(texts) == len(checks.run_checks(runs.small(), assessment.assess(runs.small()))) - 1
     assert not any("precision" in text for text in texts)

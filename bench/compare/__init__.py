@@ -1,0 +1,1 @@
+"""Comparison of runs that were not measured together."""

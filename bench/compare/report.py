@@ -1,0 +1,250 @@
+"""Render the comparison of two runs that were not measured together."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from bench.cells.cell import Cell
+from bench.compare import figures
+from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
+from bench.compare.figures import FIGURES, Row
+from bench.gate.judge import LEAST_EFFECT
+from bench.gate.verdict import Verdict
+from bench.means import Interval
+from bench.records.counted import counter
+from bench.records.record import RunRecord
+from bench.tables import FORMATS, IN_FULL, Column, escaped, filled, scaled, terminal_console
+from bench.trust import assessment
+
+_TOGETHER = (
+    "measure both sides in the same sets: nox -s gate -- --base REV, or --base-python PATH for "
+    "another torch."
+)
+NOT_TOGETHER = (
+    "Not measured together: this is advice, because a machine changes from one run to the next. "
+    f"To get a verdict, {_TOGETHER}"
+)
+_DELTA = f"{LEAST_EFFECT * 100:.0f} %"
+_DRIFT = f"{DRIFT * 100:.0f} %"
+HOW_TO_READ = (
+    "B/A above 1: B is slower. The brackets hold the 95 % interval over sets (Welch). regressed: "
+    f"significantly slower, corrected for the number of cells, and by {_DELTA} or more. improved: "
+    f"significantly faster, likewise. unchanged: not slower by {_DELTA}, at 95 %. inconclusive: "
+    "anything else, every cell of a group that a run says not to trust, and every cell if a "
+    f"reference changed by more than {_DRIFT}."
+)
+BY_LATENCY = (
+    "Advice is based on the latency. Machines drift from run to run, so only a significant "
+    f"difference of more than {_DRIFT} counts as a change."
+)
+
+
+class AdviceTable(NamedTuple):
+    """A table with its title and an introductory sentence."""
+
+    title: str
+    about: str
+    columns: tuple[Column, ...]
+    rows: pd.DataFrame
+
+
+def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> str:
+    """Return the whole comparison in one of ``FORMATS``.
+
+    CSV and JSON have rows only; the other formats have prose and tables. ``runs`` holds A and B,
+    each with the path that it was read from.
+    """
+    (_, a), (_, b) = runs.values()
+    rows, missing = figures.rows(compared, a, b), figures.missing(compared, a, b)
+    if form in {"csv", "json"}:
+        return FORMATS[form]((), pd.DataFrame([*rows, *missing]))
+    return _document(
+        form,
+        [NOT_TOGETHER, *_about(compared, runs)],
+        [*_tables(compared, rows), *_missing_table(missing)],
+        [_count_by_advice(compared), HOW_TO_READ],
+    )
+
+
+def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> Iterator[str]:
+    """Yield the sentences about the two runs that precede the tables."""
+    for name, (path, run) in runs.items():
+        commit = str(run.commit_info.get("id") or "")[:12] or "an unknown commit"
+        dirty = " with uncommitted changes" if run.commit_info.get("dirty") else ""
+        status = "" if run.status == "complete" else f", {run.status.replace('_', ' ')}"
+        yield f"{name} is {path}, from {run.datetime[:16]}, {commit}{dirty}{status}."
+    if compared.allowed:
+        yield f"Allowed to differ: {'; '.join(map(str, compared.allowed))}."
+    if compared.unknown:
+        yield f"Recorded in only one of the runs, so it may differ: {', '.join(compared.unknown)}."
+    counters = [counter(record.cost for record in run.cells) for _, run in runs.values()]
+    if all(counters) and counters[0] != counters[1]:
+        yield (
+            f"MACs were counted by {counters[0]} in A and by {counters[1]} in B; this alone may "
+            "explain a difference in MACs."
+        )
+    if compared.beyond_drift:
+        yield _beyond_drift(compared)
+    for name, (_, run) in runs.items():
+        for sentence in assessment.warnings(run):
+            yield f"Warning, {name}: {sentence}"
+
+
+def _beyond_drift(compared: Compared) -> str:
+    """Return the sentences on why every verdict is inconclusive and what to do about it."""
+    changed = "; ".join(
+        f"{_arch_and_mode(comparison.a.cell)} ({_title(comparison)}) takes "
+        f"{comparison.latency.estimate:.3f} times as long in B as in A"
+        for comparison in compared.beyond_drift
+    )
+    allowed = ", or an allowed difference affects it" if compared.allowed else ""
+    return (
+        f"Every verdict is inconclusive because a reference changed by more than the {_DRIFT} that "
+        f"machine drift explains: {changed}. The machine is not the same, or the reference's code "
+        f"changed{allowed}; these two runs do not show which. To decide, {_TOGETHER}"
+    )
+
+
+def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[AdviceTable]:
+    """Yield a table for each pair of groups: the reference first, then the slowest cells."""
+    groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
+    for comparison, row in zip(compared.cells, rows, strict=True):
+        groups.setdefault((comparison.a.cell.group, comparison.b.cell.group), []).append(
+            (comparison, row)
+        )
+    for group in groups.values():
+        slowest_first = sorted(group, key=lambda pair: -_decisive(pair[0]).estimate)
+        slowest_first.sort(key=lambda pair: not pair[0].is_reference)
+        comparisons = [comparison for comparison, _ in slowest_first]
+        table = pd.DataFrame(_display_row(comparison, row) for comparison, row in slowest_first)
+        columns = filled(_columns(comparisons), table)
+        yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, table)
+
+
+def _decisive(comparison: Comparison) -> Interval:
+    return comparison.ratio if comparison.basis is Basis.RATIO else comparison.latency
+
+
+def _display_row(comparison: Comparison, row: Row) -> Row:
+    """Return a row for display: each figure once if the runs agree, else as "A → B"."""
+    return {
+        **row,
+        "arch": comparison.a.cell.arch,
+        "mode": comparison.a.cell.mode,
+        **{figure.name: figures.change(figure, row) for figure in FIGURES},
+    }
+
+
+def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
+    reference = next(
+        (_arch_and_mode(comparison.reference) for comparison in group if comparison.reference), ""
+    )
+    ratio = Column(
+        name="ratio_b_over_a",
+        heading=f"B/A, ratio to\n{reference}",
+        write=scaled(1, 3),
+        bounded=True,
+    )
+    latency = replace(ratio, name="latency_b_over_a", heading="B/A,\nlatency")
+    first, second = (ratio, latency) if _is_based_on_ratio(group) else (latency, ratio)
+    return (
+        Column(name="arch", heading="arch", is_text=True),
+        Column(name="mode", heading="mode", is_text=True),
+        Column(name="advice", heading="advice", is_text=True),
+        first,
+        replace(second, rank=IN_FULL),
+        *(
+            Column(
+                name=figure.name,
+                heading=figure.heading,
+                rank=0 if figure == FIGURES[0] else IN_FULL,
+            )
+            for figure in FIGURES
+        ),
+    )
+
+
+def _is_based_on_ratio(group: Sequence[Comparison]) -> bool:
+    return any(comparison.basis is Basis.RATIO for comparison in group)
+
+
+def _arch_and_mode(cell: Cell) -> str:
+    return f"{cell.arch} {cell.mode}"
+
+
+def _title(comparison: Comparison) -> str:
+    """Return the dtype, batch size, task and device of a table's cells; "A → B" if they differ."""
+    a, b = comparison.a.cell, comparison.b.cell
+    return ", ".join(
+        prefix + " → ".join(dict.fromkeys(str(getattr(cell, name)) for cell in (a, b)))
+        for prefix, name in (("", "dtype"), ("batch ", "batch_size"), ("", "task"), ("", "device"))
+    )
+
+
+def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
+    """Return the sentences on what the advice in a table is based on, and why."""
+    if not _is_based_on_ratio(group):
+        if compared.beyond_drift:
+            return "All cells are inconclusive because a reference changed by more than drift."
+        differ = compared.allowed or group[0].a.cell != group[0].b.cell
+        why = (
+            "The differences between the runs affect the reference too."
+            if differ
+            else "The runs have no measured reference in common, or the group has no other cells."
+        )
+        return f"{why} {BY_LATENCY}"
+    reference = next(comparison for comparison in group if comparison.is_reference)
+    ratio = (
+        f"the ratio to {_arch_and_mode(reference.a.cell)}, which itself takes "
+        f"{reference.latency.estimate:.3f} times as long in B as in A"
+    )
+    if compared.beyond_drift:
+        return (
+            "All cells are inconclusive because a reference changed by more than drift. The table "
+            f"shows {ratio}."
+        )
+    return f"Advice is based on {ratio}: this is attributed to the machine's drift."
+
+
+def _missing_table(rows: Sequence[Row]) -> Iterator[AdviceTable]:
+    if rows:
+        columns = tuple(
+            Column(name=name, heading=name, is_text=True, wraps=name == "reason")
+            for name in ("cell", "status", "reason")
+        )
+        yield AdviceTable(
+            "not compared",
+            "These cells do not have figures in both runs.",
+            columns,
+            pd.DataFrame(rows),
+        )
+
+
+def _count_by_advice(compared: Compared) -> str:
+    """Return the sentence with the number of cells per advice."""
+    count = Counter(comparison.advice for comparison in compared.cells)
+    words = [f"{count[advice]} {advice or 'reference'}" for advice in (*Verdict, None)]
+    counts = ", ".join(word for word in words if not word.startswith("0 "))
+    return f"Cells compared: {counts or 'none'}."
+
+
+def _document(
+    form: str, before: Sequence[str], tables: Sequence[AdviceTable], after: Sequence[str]
+) -> str:
+    """Join the prose and the tables, for a terminal or as Markdown."""
+    in_markdown = form == "markdown"
+    prose = escaped if in_markdown else partial(textwrap.fill, width=terminal_console().width)
+    parts = [*map(prose, before)]
+    for table in tables:
+        parts += [
+            f"## {escaped(table.title)}" if in_markdown else f"\n{table.title}",
+            prose(table.about),
+            FORMATS[form](table.columns, table.rows),
+        ]
+    return ("\n\n" if in_markdown else "\n").join([*parts, *map(prose, after)])

@@ -1,0 +1,133 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from bench.records.record import CellRecord, RunRecord
+from bench.report import markdown
+from bench.trust import assessment
+from tests.bench import runs
+
+
+def slower(record: CellRecord, factor: float) -> CellRecord:
+    visits = (
+        replace(visit, host_s=tuple(sample * factor for sample in visit.host_s))
+        for visit in record.visits
+    )
+    return replace(record, visits=tuple(visits))
+
+
+def eager_group(run: RunRecord) -> assessment.Trust:
+    return next(group for group in assessment.assess(run) if group.group == runs.EAGER.group)
+
+
+def test_a_good_run_is_trusted() -> None:
+    group = eager_group(runs.small())
+    assert group.reference == "torchvision eager"
+    assert group.control.estimate == pytest.approx(1)
+    assert group.rounds == runs.SETS * runs.ROUNDS
+    assert (group.voided_share, group.is_busy) == (0, False)
+    assert group.foreign_cpus == pytest.approx(runs.FOREIGN_CPUS)
+
+
+def test_a_control_that_differs_causes_a_warning() -> None:
+    run = runs.small()
+    run = replace(run, controls=(slower(run.controls[0], 1.25), run.controls[1]))
+    group = eager_group(run)
+    assert group.control.estimate == pytest.approx(1 / 1.25)
+    assert group.control_contains_1 is False
+    (warning,) = assessment.warnings(run)
+    assert "do not trust these figures" in warning
+    assert "by a factor of 0.800" in warning
+    assert f"**Warning:** {warning[:20]}" in markdown.render(run)
+
+
+@pytest.mark.parametrize("died_after", [0, runs.ROUNDS])
+def test_a_run_with_a_failed_control_is_judged_by_its_rounds(died_after: int) -> None:
+    run = runs.small()
+    control = replace(
+        run.controls[0], visits=run.controls[0].visits[:died_after], failure=runs.FAILURE
+    )
+    busy = tuple(replace(round_, voided=True) for round_ in run.rounds)
+    run = replace(run, controls=(control, run.controls[1]), rounds=busy)
+    group = eager_group(run)
+    assert group.is_busy
+    assert group.control_contains_1 is None
+    warnings = [text for text in assessment.warnings(run) if text.startswith(group.group)]
+    assert "the machine was too busy" in warnings[0]
+    assert f"has no figures: {runs.FAILURE.message}" in warnings[1]
+    assert "| no control" in markdown.render(run)
+
+
+def test_a_group_that_did_not_start_is_not_judged() -> None:
+    run = runs.small()
+    control = replace(run.controls[0], visits=())
+    rounds = tuple(round_ for round_ in run.rounds if round_.group != control.cell.group)
+    run = replace(run, controls=(control, run.controls[1]), rounds=rounds)
+    assert [group.group for group in assessment.assess(run)] == [run.controls[1].cell.group]
+
+
+def test_one_set_is_too_few_for_a_control() -> None:
+    run = runs.small()
+    control = slower(run.controls[0], 1.25)
+    once = replace(control, visits=tuple(v for v in control.visits if v.set_index == 0))
+    run = replace(run, controls=(once,))
+    assert eager_group(run).control_contains_1 is None
+    assert "too few sets" in markdown.render(run)
+    (warning,) = assessment.warnings(run)
+    assert "with one set, no interval is known" in warning
+    assert "by a factor of 0.800." in warning
+
+
+def test_a_failed_reference_causes_a_warning() -> None:
+    run = runs.small()
+    failed = replace(run.cells[0], failure=runs.FAILURE)
+    warnings = list(assessment.warnings(replace(run, cells=(failed, *run.cells[1:]))))
+    assert warnings == [
+        f"{runs.EAGER.group}: nothing is compared, because the reference, torchvision eager, has "
+        "no figures."
+    ]
+
+
+def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
+    run = runs.small()
+    assert math.isnan(eager_group(run).disturbed_share)
+    assert "disturbed" not in markdown.render(run)
+    half = tuple(
+        replace(
+            record,
+            visits=tuple(replace(visit, disturbed_s=visit.host_s) for visit in record.visits),
+        )
+        for record in run.cells
+    )
+    voided = tuple(replace(visit, voided=True) for visit in run.controls[0].visits)
+    controls = (replace(run.controls[0], visits=voided), *run.controls[1:])
+    run = replace(run, cells=half, controls=controls)
+    assert eager_group(run).disturbed_share == 0.5
+    assert "iterations disturbed" in markdown.render(run)
+
+
+@pytest.mark.parametrize(("voided", "busy"), [(1, False), (2, True), (6, True)])
+def test_a_busy_machine_causes_a_warning(voided: int, busy: bool) -> None:
+    run = runs.small()
+    rounds = [
+        replace(round_, voided=index < voided, foreign_cpus=1.5)
+        for index, round_ in enumerate(runs.rounds(runs.EAGER))
+    ]
+    run = replace(run, rounds=tuple(rounds))
+    assert eager_group(run).voided_share == voided / len(rounds)
+    sentences = [text for text in assessment.warnings(run) if "the machine was too busy" in text]
+    assert bool(sentences) is busy
+
+
+def test_a_run_is_precise_if_its_widest_ratio_is() -> None:
+    run = runs.small()
+    cells = tuple(record for record in run.cells if record.cell != runs.UNVISITED)
+    precise = replace(run, cells=cells)
+    assert eager_group(precise).is_precise
+    assert not eager_group(run).is_precise  # one ratio has no interval
+
+
+def test_without_a_requested_precision_none_is_reported() -> None:
+    run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
+    assert set(assessment.table(assessment.assess(run))["is_precise"]) == {"not requested"}
