@@ -1,39 +1,23 @@
 """The figures of two runs side by side, in a row per cell."""
 
-import math
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
+from bench import metrics
 from bench.cells.cell import Cell
 from bench.compare.comparison import Compared
+from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.tables import BLANK, bounded, milliseconds, scaled
-from bench.units import MIB
+from bench.tables import bounded
 
 Row = dict[str, Any]
 
 
-class Figure(NamedTuple):
-    """A figure of a cell in either run: a column of ``frame.summary`` and its format."""
-
-    name: str
-    heading: str
-    write: Callable[[Any], str]
-    is_count: bool = False
-    """Whether the figure is exact, so that even the smallest difference is shown."""
-
-
-FIGURES = (
-    Figure("latency_s", "latency ms", milliseconds),
-    Figure("params", "params M", scaled(1e-6, 3), is_count=True),
-    Figure("macs_per_image", "GMACs/image", scaled(1e-9, 3), is_count=True),
-    Figure("peak_memory_bytes", "memory MiB", scaled(1 / MIB, 0)),
-    Figure("compile_cold_s", "compile\ncold s", scaled(1, 1)),
-    Figure("compile_warm_s", "compile\nwarm s", scaled(1, 1)),
-    Figure("graph_breaks", "graph\nbreaks", scaled(1, 0), is_count=True),
-    Figure("sets", "sets", scaled(1, 0), is_count=True),
-)
+def shown(runs: Sequence[RunRecord]) -> tuple[Metric, ...]:
+    """Return the metrics that a comparison of these runs shows."""
+    names = [metric.name for run in runs for metric in metrics.applying(run, Place.COMPARISON)]
+    return tuple(metric for metric in metrics.ordered() if metric.name in names)
 
 
 def rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
@@ -52,8 +36,8 @@ def rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
             **bounded("ratio_b_over_a", comparison.ratio),
             **bounded("latency_b_over_a", comparison.latency),
             **{
-                f"{figure.name}_{side}": row[figure.name]
-                for figure in FIGURES
+                f"{metric.name}_{side}": row.get(metric.name)
+                for metric in shown((a, b))
                 for side, row in (("a", of_a[comparison.a.cell]), ("b", of_b[comparison.b.cell]))
             },
         }
@@ -81,21 +65,3 @@ def missing(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
         }
         for lack in sorted(compared.missing, key=lambda lack: (lack.cell.id, lack.run))
     ]
-
-
-def change(figure: Figure, row: Row) -> str | None:
-    """Return a figure of both runs: once if they agree, else as "A → B".
-
-    Returns None if the figure is 0 or missing in both runs.
-    """
-    values = [row[f"{figure.name}_a"], row[f"{figure.name}_b"]]
-    if all(value == 0 or _is_missing(value) for value in values):
-        return None
-    texts = [BLANK if _is_missing(value) else figure.write(value) for value in values]
-    if figure.is_count and texts[0] == texts[1] and values[0] != values[1]:
-        texts = [f"{value:,.0f}" for value in values]
-    return " → ".join(dict.fromkeys(texts))
-
-
-def _is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.cells.cell import Cell
 from bench.compare import figures
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
-from bench.compare.figures import FIGURES, Row
+from bench.compare.figures import Row
 from bench.gate.judge import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Interval
@@ -67,7 +67,7 @@ def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunReco
     return _document(
         form,
         [NOT_TOGETHER, *_about(compared, runs)],
-        [*_tables(compared, rows), *_missing_table(missing)],
+        [*_tables(compared, rows, (a, b)), *_missing_table(missing)],
         [_count_by_advice(compared), HOW_TO_READ],
     )
 
@@ -111,7 +111,9 @@ def _beyond_drift(compared: Compared) -> str:
     )
 
 
-def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[AdviceTable]:
+def _tables(
+    compared: Compared, rows: Sequence[Row], runs: tuple[RunRecord, RunRecord]
+) -> Iterator[AdviceTable]:
     """Yield a table for each pair of groups: the reference first, then the slowest cells."""
     groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
     for comparison, row in zip(compared.cells, rows, strict=True):
@@ -122,8 +124,10 @@ def _tables(compared: Compared, rows: Sequence[Row]) -> Iterator[AdviceTable]:
         slowest_first = sorted(group, key=lambda pair: -_decisive(pair[0]).estimate)
         slowest_first.sort(key=lambda pair: not pair[0].is_reference)
         comparisons = [comparison for comparison, _ in slowest_first]
-        table = pd.DataFrame(_display_row(comparison, row) for comparison, row in slowest_first)
-        columns = filled(_columns(comparisons), table)
+        table = pd.DataFrame(
+            _display_row(comparison, row, runs) for comparison, row in slowest_first
+        )
+        columns = filled(_columns(comparisons, runs), table)
         yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, table)
 
 
@@ -131,17 +135,20 @@ def _decisive(comparison: Comparison) -> Interval:
     return comparison.ratio if comparison.basis is Basis.RATIO else comparison.latency
 
 
-def _display_row(comparison: Comparison, row: Row) -> Row:
+def _display_row(comparison: Comparison, row: Row, runs: Sequence[RunRecord]) -> Row:
     """Return a row for display: each figure once if the runs agree, else as "A → B"."""
     return {
         **row,
         "arch": comparison.a.cell.arch,
         "mode": comparison.a.cell.mode,
-        **{figure.name: figures.change(figure, row) for figure in FIGURES},
+        **{
+            metric.name: metric.change(row[f"{metric.name}_a"], row[f"{metric.name}_b"])
+            for metric in figures.shown(runs)
+        },
     }
 
 
-def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
+def _columns(group: Sequence[Comparison], runs: Sequence[RunRecord]) -> tuple[Column, ...]:
     reference = next(
         (_arch_and_mode(comparison.reference) for comparison in group if comparison.reference), ""
     )
@@ -161,11 +168,11 @@ def _columns(group: Sequence[Comparison]) -> tuple[Column, ...]:
         replace(second, rank=IN_FULL),
         *(
             Column(
-                name=figure.name,
-                heading=figure.heading,
-                rank=0 if figure == FIGURES[0] else IN_FULL,
+                name=metric.name,
+                heading=metric.column(runs[0]).heading,
+                rank=IN_FULL if metric.rank else 0,
             )
-            for figure in FIGURES
+            for metric in figures.shown(runs)
         ),
     )
 

@@ -5,17 +5,19 @@ between the latencies of two runs also contains the drift between them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from bench import metrics
+from bench.metrics.metric import Metric, Place
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.tables import Column, as_markdown, escaped
 
 KEY = ("arch", "mode", "dtype", "batch_size", "task", "device")
-_FIGURES = ("latency_s", "speedup_over_reference", "images_per_s")
 INTRODUCTION = """\
 These runs were **not measured together**: the difference between two latencies contains everything
 that changed between the runs, including the machine's drift, and no interval shows that. You can
@@ -43,9 +45,10 @@ def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFram
     for index, table in enumerate(tables.values()):
         for row in table.to_dict("records"):
             of_cell = rows.setdefault(tuple(row[name] for name in key), {n: row[n] for n in key})
-            for name in _FIGURES:
+            for metric in _metrics(runs):
                 for end in ("", "_low", "_high"):
-                    of_cell[f"{name}@{index}{end}"] = row.get(f"{name}{end}")
+                    name = f"{metric.name}@{index}{end}"
+                    of_cell[name] = row.get(f"{metric.name}{end}")
     return _columns(key, runs), pd.DataFrame(list(rows.values()))
 
 
@@ -108,18 +111,18 @@ def _is_shared(name: str, tables: Sequence[pd.DataFrame]) -> bool:
 def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column, ...]:
     headings = {"batch_size": "batch"}
     columns = [Column(name=name, heading=headings.get(name, name), is_text=True) for name in key]
-    for name, heading, write, bounded in (
-        ("latency_s", "ms", milliseconds, True),
-        ("speedup_over_reference", "×", scaled(1, 3), True),
-        ("images_per_s", "images/s", scaled(1, 1), False),
-    ):
-        columns += [
-            Column(
-                name=f"{name}@{index}", heading=f"{label}: {heading}", write=write, bounded=bounded
+    for metric in _metrics(runs):
+        for index, (label, run) in enumerate(runs.items()):
+            column = metric.column(run)
+            columns.append(
+                replace(column, name=f"{metric.name}@{index}", heading=f"{label}: {column.heading}")
             )
-            for index, label in enumerate(runs)
-        ]
     return tuple(columns)
+
+
+def _metrics(runs: Mapping[str, RunRecord]) -> tuple[Metric, ...]:
+    names = {m.name for run in runs.values() for m in metrics.applying(run, Place.SIDE_BY_SIDE)}
+    return tuple(metric for metric in metrics.ordered() if metric.name in names)
 
 
 def _circumstances(run: RunRecord) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pandas as pd
 
-from bench import means, stats
+from bench import means, metrics, stats
 from bench.gate import judge
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
+from bench.metrics.metric import MeasuredCell, Metric, Place
 from bench.report import markdown
-from bench.tables import Column, as_markdown, escaped, milliseconds, scaled
+from bench.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
 from bench.trust import assessment, card
 
 SCHEMA_VERSION = 2
@@ -72,6 +74,7 @@ def render(gate: Gate) -> str:
             HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT),
         ),
         _folded("Each set", as_markdown(*_sets(gate))),
+        *_figures(gate),
         _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -179,17 +182,43 @@ def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
         "head_s": stats.latency(pair.head).estimate,
         "sets": judgement.used,
         "delta": gate.settings.deltas.get(pair.cell.id, gate.settings.delta),
-        "changed": ", ".join(_changes(pair)),
+        "changed": ", ".join(_changes(gate, pair)),
     }
 
 
-def _changes(pair: Pair) -> Iterator[str]:
-    """Yield the counts of the arch that differ between the sides."""
-    for name, label in (("params", "params"), ("macs_per_image", "MACs")):
-        before, after = getattr(pair.base.cost, name), getattr(pair.head.cost, name)
-        if before is not None and after is not None and before != after:
+def _changes(gate: Gate, pair: Pair) -> Iterator[str]:
+    """Yield the exact counts that differ between the sides."""
+    for metric in metrics.applying(gate.run, Place.GATE):
+        before, after = _values(metric, gate, pair)
+        if metric.is_count and before is not None and after is not None and before != after:
             share = f" ({after / before - 1:+.1%})" if before else ""
-            yield f"{label} {before:,} → {after:,}{share}"
+            yield f"{metric.name.replace('_', ' ')} {before:,} → {after:,}{share}"
+
+
+def _figures(gate: Gate) -> list[str]:
+    """Return the metrics of both sides that are not judged and not exact."""
+    shown = [metric for metric in metrics.applying(gate.run, Place.GATE) if not metric.is_count]
+    rows = pd.DataFrame(
+        {
+            "cell": pair.cell.id,
+            **{metric.name: metric.change(*_values(metric, gate, pair)) for metric in shown},
+        }
+        for pair in gate.pairs
+    )
+    columns = filled(tuple(replace(m.column(gate.run), write=str) for m in shown), rows)
+    if not columns:
+        return []
+    table = as_markdown((COLUMNS[0], *columns), rows)
+    return [_folded("Other figures, base → head", table)]
+
+
+def _values(metric: Metric, gate: Gate, pair: Pair) -> tuple[Any, Any]:
+    """Return a metric's values on the base and on head."""
+    base, head = (
+        metric.columns(MeasuredCell.of_run(record, gate.run))[metric.name]
+        for record in (pair.base, pair.head)
+    )
+    return base, head
 
 
 def _failures(gate: Gate) -> list[str]:

@@ -60,7 +60,6 @@ def render(run: RunRecord, charts: Sequence[Chart] = (), inside: pd.DataFrame | 
     parts += [
         "## How to read this",
         explanations.how_to_read(run),
-        explanations.explain_energy(cells),
     ]
     parts += ["## Circumstances", *circumstances(run)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

@@ -28,6 +28,7 @@ def collect(run: RunRecord) -> list[str]:
         *_devices(run),
         *drift_correlation.sentences(run),
         *_trimmed(run),
+        *_reserved(run),
         *_counts(run),
         *(
             f"{record.cell.id}: {what.format(most)}."
@@ -67,6 +68,21 @@ def _trimmed(run: RunRecord) -> Iterator[str]:
                 f"{group}: in these ratios one set is far from the others, so they are trimmed "
                 f"means, without a fifth of the sets at each end: {', '.join(names)}."
             )
+
+
+def _reserved(run: RunRecord) -> Iterator[str]:
+    """Name the cells whose memory is what the allocator reserves."""
+    cells = [
+        record.cell.id
+        for record in run.cells
+        if record.has_figures and any(setup.memory_is_reserved for setup in record.setups)
+    ]
+    if cells:
+        yield (
+            "CUDA graphs never release their workspace, so the memory of these cells is the peak "
+            "of what the allocator keeps (reserved); do not compare it with allocated memory: "
+            f"{', '.join(cells)}."
+        )
 
 
 def _steps(records: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:

@@ -76,9 +76,7 @@ def render(
         notes=notes.collect(run),
         charts=charts,
         table=PageTable.from_run(run, cells),
-        how_to_read=_paragraphs(
-            f"{explanations.how_to_read(run)}\n{explanations.explain_energy(cells)}"
-        ),
+        how_to_read=_paragraphs(explanations.how_to_read(run)),
         facts=_pairs("fact", circumstances.facts(run)),
         plan=_pairs("plan", circumstances.plan(run)),
         wall_time=_pairs("wall time, s", circumstances.wall_time_s(run), is_text=False),

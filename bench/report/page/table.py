@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from bench import tables
+from bench.metrics import METRICS
 from bench.records.record import RunRecord
 from bench.report import summary
 from bench.tables import Column, written
 
 _FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
-_RATIOS = ("speedup_over_reference", "speedup_over_reference_same_mode")
 
 
 def plain(
@@ -32,7 +32,7 @@ class Entry:
     value: float | None
     """Number to sort by; None if it is missing or the value is text."""
     is_unsure: bool
-    """Whether this is a ratio whose interval contains 1: no difference has been shown."""
+    """Whether this is a ratio whose interval contains 1, so that no difference has been shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,7 @@ def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
     """Return the columns of the Markdown tables, plus the factors by which those are split."""
     references = {f"{to.arch} {to.mode}" for to in run.references().values()}
     reference = references.pop() if len(references) == 1 else "reference"
-    arch, mode, *figures = tables.filled(
-        summary.columns(reference, has_blocks=run.has_blocks), cells
-    )
+    arch, mode, *figures = tables.filled(summary.columns(run, reference), cells)
     return (
         arch,
         mode,
@@ -110,11 +108,14 @@ def _varies(cells: pd.DataFrame, name: str) -> bool:
 
 def _entry(column: Column, row: Mapping[Hashable, Any]) -> Entry:
     text, interval = written(column, row)
-    value = row[column.name]
+    value, metric = row[column.name], METRICS.get(column.name)
+    neutral = metric.neutral if metric else None
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
     return Entry(
         text=text,
         interval=interval,
         value=None if column.is_text or pd.isna(value) else float(value),
-        is_unsure=bool(column.name in _RATIOS and interval and low and high and low <= 1 <= high),
+        is_unsure=bool(
+            interval and low and high and neutral is not None and low <= neutral <= high
+        ),
     )

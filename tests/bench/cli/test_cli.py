@@ -318,7 +318,7 @@ def test_runs_are_put_side_by_side(capsys: Capture, run_file: str, tmp_path: Pat
     folder = str(tmp_path / "both")
     labels = ("--labels", "before,after")
     text = printed(capsys, "report", run_file, run_file, *labels, "--report-dir", folder)
-    assert "after: ms" in " ".join(text.split())
+    assert "after: latency ms" in " ".join(text.split())
     assert "not measured together" in (tmp_path / "both" / "side-by-side.md").read_text("utf-8")
     assert (tmp_path / "both" / "side-by-side.csv").read_text("utf-8").startswith("run,arch")
 

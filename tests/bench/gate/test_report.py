@@ -54,7 +54,7 @@ def test_changed_counts_are_listed() -> None:
         gates.measured(cell, [1.0], cost=cost)
         for cell, cost in zip((waves.base(runs.EAGER), runs.EAGER), costs, strict=True)
     )
-    changes = list(report._changes(replace(pair, head=head, base=base)))
+    changes = list(report._changes(GATE, replace(pair, head=head, base=base)))
     assert changes == ["params 1,000 → 1,250 (+25.0%)"]
 
 

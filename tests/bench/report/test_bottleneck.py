@@ -7,8 +7,18 @@ import pytest
 
 from bench import means, stats
 from bench.means import Interval
+from bench.metrics import throughput
 from bench.records.record import CellRecord
-from bench.report import bottleneck, explanations, findings, frame, ladder, markdown, roofline
+from bench.report import (
+    bottleneck,
+    explanations,
+    findings,
+    frame,
+    ladder,
+    markdown,
+    notes,
+    roofline,
+)
 from bench.units import MIB
 from tests.bench import runs
 
@@ -20,19 +30,19 @@ def share(estimate: float, low: float, high: float) -> Interval:
 @pytest.mark.parametrize(
     ("busy", "expected"),
     [
-        (share(0.3, 0.25, 0.35), bottleneck.LAUNCH),
-        (share(0.88, 0.87, 0.899), bottleneck.LAUNCH),
-        (share(0.88, 0.86, 0.91), bottleneck.UNCLEAR),
-        (share(0.92, 0.90, 0.94), bottleneck.COMPUTE),
-        (share(1.01, 0.99, 1.03), bottleneck.COMPUTE),  # the clocks changed between blocks
-        (share(0.3, math.nan, math.nan), bottleneck.UNCLEAR),  # one set only
-        (means.NO_INTERVAL, bottleneck.UNCLEAR),
+        (share(0.3, 0.25, 0.35), throughput.LAUNCH),
+        (share(0.88, 0.87, 0.899), throughput.LAUNCH),
+        (share(0.88, 0.86, 0.91), throughput.UNCLEAR),
+        (share(0.92, 0.90, 0.94), throughput.COMPUTE),
+        (share(1.01, 0.99, 1.03), throughput.COMPUTE),  # the clocks changed between blocks
+        (share(0.3, math.nan, math.nan), throughput.UNCLEAR),  # one set only
+        (means.NO_INTERVAL, throughput.UNCLEAR),
     ],
 )
 def test_bottleneck_is_clear_only_if_the_interval_excludes_the_threshold(
     busy: Interval, expected: str
 ) -> None:
-    assert bottleneck.classify(busy) == expected
+    assert throughput.classify(busy) == expected
 
 
 def test_busy_share_is_busy_time_divided_by_time_in_a_block() -> None:
@@ -85,7 +95,7 @@ def test_summary_of_a_gpu_run_has_host_and_device_times() -> None:
     assert row["images_per_s"] == stats.throughput(run.cells[0]).estimate
     assert row["latency_p50_s"] > row["device_p50_s"] > row["busy_p50_s"] > 0
     assert row["enqueue_p50_s"] < row["span_p50_s"]
-    assert row["bottleneck"] == bottleneck.LAUNCH
+    assert row["bottleneck"] == throughput.LAUNCH
     assert row["peak_reserved_bytes"] == 120 * MIB
     text = markdown.render(run)
     assert "a call returns before its work is done" in text
@@ -131,13 +141,13 @@ def test_headings_say_host_if_the_device_has_times_of_its_own() -> None:
     assert "host latency" not in markdown.render(runs.small())
 
 
-def test_a_run_with_blocks_has_one_explanation_of_throughput_and_of_memory() -> None:
-    text = explanations.how_to_read(runs.gpu())
-    assert "images/s is the batch size divided" not in text
-    assert "On a CPU it is the bytes of parameters" not in text
-    assert "(allocated)" in text
-    assert "(reserved)" not in text
-    assert "Nothing empties the L2 cache within a block" in text
+def test_the_explanations_are_those_of_the_metrics_that_are_shown() -> None:
+    on_cpu, on_gpu = map(explanations.how_to_read, (runs.small(), runs.gpu()))
+    for name in ("busy p50 ms", "device busy %", "bottleneck"):
+        assert f"\n{name}: " in on_gpu
+        assert f"\n{name}: " not in on_cpu
+    assert "Nothing empties the L2 cache within a block" in on_gpu
+    assert "Nothing empties the L2 cache within a block" not in on_cpu
 
 
 def test_cells_with_reserved_memory_are_named() -> None:
@@ -150,8 +160,11 @@ def test_cells_with_reserved_memory_are_named() -> None:
             msgspec.structs.replace(setup, memory_is_reserved=True) for setup in record.setups
         ),
     )
-    text = explanations.how_to_read(replace(run, cells=(record, replayed)))
-    assert f"This applies to\n{replayed.cell.id}." in text
+    (note,) = (
+        note for note in notes.collect(replace(run, cells=(record, replayed))) if "reserved" in note
+    )
+    assert note.endswith(f": {replayed.cell.id}.")
+    assert not any("reserved" in note for note in notes.collect(run))
 
 
 def test_rate_comes_from_blocks_and_the_explanation_says_so() -> None:

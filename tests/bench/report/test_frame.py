@@ -14,7 +14,7 @@ from bench.units import MIB
 from tests.bench import runs
 
 COLUMNS = [
-    *("arch", "mode", "dtype", "batch_size", "task", "device", "status", "sets", "samples"),
+    *("arch", "mode", "dtype", "batch_size", "task", "device", "status"),
     *("latency_s", "latency_s_low", "latency_s_high"),
     *("latency_p50_s", "latency_p90_s", "latency_p99_s", "device_p50_s"),
     *("images_per_s", "images_per_s_low", "images_per_s_high"),
@@ -26,12 +26,11 @@ COLUMNS = [
     *("params", "params_with_aux", "macs_per_image", "flops_per_image"),
     *("macs_is_lower_bound", "uncounted", "fvcore_total_per_image"),
     *("mac_per_s", "share_of_ceiling", "share_of_attainable"),
-    "peak_memory_bytes",
-    *("peak_allocated_bytes", "peak_reserved_bytes", "peak_resident_bytes"),
+    *("peak_reserved_bytes", "peak_memory_bytes", "peak_allocated_bytes", "peak_resident_bytes"),
     "resident_before_build_bytes",
     *("compile_cold_s", "compile_warm_s"),
     *("graph_breaks", "late_graph_breaks", "recompiled_graphs"),
-    *("output_error", "error_bound", "gradient_error", "reason"),
+    *("output_error", "error_bound", "gradient_error", "sets", "samples", "reason"),
 ]
 
 

@@ -1,0 +1,55 @@
+import re
+
+import pytest
+
+from bench.metrics import METRICS, ordered
+from bench.metrics.metric import Metric, Place
+
+UNITS = {"s", "bytes", "J", "images/s", "MAC/s"}
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_the_name_in_files_ends_with_the_unit(metric: Metric) -> None:
+    assert metric.unit in {"", *UNITS}
+    endings = {"images/s": "images_per_s", "MAC/s": "mac_per_s", "J": "j"}
+    assert metric.name.endswith(endings.get(metric.unit, metric.unit))
+    assert re.fullmatch("[a-z0-9_]+", metric.name)
+
+
+def test_every_metric_has_a_place_of_its_own_among_the_columns() -> None:
+    orders = [metric.order for metric in ordered()]
+    assert len(orders) == len(set(orders))
+
+
+def test_a_lower_bound_is_told_by_another_metric() -> None:
+    assert {metric.at_least for metric in METRICS.values()} <= {"", *METRICS}
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_metric_of_the_tables_is_explained_or_obvious(metric: Metric) -> None:
+    obvious = {"params", "sets", "samples", "latency_p50_s", "images_per_s_from"}
+    if Place.SUMMARY in metric.places and metric.name not in obvious:
+        assert metric.explanation.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (1.0, 1.0, "1.0"),
+        (1.0, 2.0, "1.0 → 2.0"),
+        (None, 2.0, "– → 2.0"),
+        (0.0, 0.0, None),
+        (None, float("nan"), None),
+    ],
+)
+def test_a_change_is_told_once_if_there_is_none(
+    before: float | None, after: float | None, expected: str | None
+) -> None:
+    metric = Metric(name="x", heading="x", compute=lambda _: None, write="{:.1f}".format)
+    assert metric.change(before, after) == expected
+
+
+def test_a_small_change_of_a_count_is_shown_in_full() -> None:
+    metric = METRICS["params"]
+    assert metric.change(6_998_552, 6_998_553) == "6,998,552 → 6,998,553"
+    assert metric.change(6_998_552, 6_998_552) == "6.999"
