@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
 from bench.compare import side_by_side
@@ -17,42 +15,25 @@ from bench.names import RequestError, choose, listed
 from bench.records import journal, store
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
-from bench.report import files, frame, ladder, largest, roofline, saturation, summary
-from bench.tables import FORMATS, Column, csv_safe, filled
-from bench.trust import assessment
+from bench.report import files, sections
+from bench.report.formats import terminal
+from bench.report.section import Rows
+from bench.tables import FORMATS, csv_safe, filled, terminal_console
 
-Table = tuple[tuple[Column, ...], pd.DataFrame]
 SIDE_BY_SIDE = "side-by-side"
 
 
-def _summary(run: RunRecord) -> Table:
-    rows = frame.summary(run)
-    columns = () if rows.empty else summary.shown_columns(run, rows)
-    return (*columns[:2], *ladder.GROUP_COLUMNS, *columns[2:]), rows
-
-
-def _trust(run: RunRecord) -> Table:
-    rows = assessment.table(assessment.assess(run))
-    return assessment.columns(rows), rows
-
-
-def _verdicts(run: RunRecord) -> Table:
+def _verdicts(run: RunRecord) -> Rows:
     rows = gate_report.frame(Gate.from_run(run))
     return filled(gate_report.COLUMNS, rows), rows
 
 
-TABLES: Mapping[str, Callable[[RunRecord], Table]] = {
-    "summary": _summary,
-    "ladder": lambda run: ((*ladder.GROUP_COLUMNS, *ladder.STEP_COLUMNS), ladder.frame(run)),
-    "interactions": lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run)),
-    "roofline": lambda run: (roofline.COLUMNS, roofline.frame(run)),
-    "ceilings": lambda run: (roofline.CEILING_COLUMNS, roofline.ceilings(run)),
-    "saturation": lambda run: (saturation.COLUMNS, saturation.frame(run)),
-    "fit": lambda run: (largest.COLUMNS, largest.frame(run)),
-    "trust": _trust,
-    "failures": lambda run: (frame.FAILURE_COLUMNS, frame.failures(run)),
-    "verdicts": _verdicts,
-}
+def _tables() -> Mapping[str, Callable[[RunRecord], Rows]]:
+    """Return the tables that can be printed, by name."""
+    of_sections = {
+        name: table.compute for name, table in sections.tables().items() if table.is_shown
+    }
+    return {**of_sections, "verdicts": _verdicts}
 
 
 def add(commands: Commands) -> None:
@@ -77,7 +58,7 @@ def add(commands: Commands) -> None:
         help="folder for the reports (default: the run file's folder)",
     )
     report.add_argument(
-        "--table", metavar="NAME", help=f"print only one table: {', '.join(TABLES)}"
+        "--table", metavar="NAME", help=f"print only one table: {', '.join(_tables())}"
     )
     report.add_argument(
         "--labels",
@@ -104,7 +85,7 @@ def _report(options: argparse.Namespace) -> Output:
     if options.table is not None and options.report_dir is not None:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
-        table = choose("table", options.table, TABLES)
+        table = choose("table", options.table, _tables())
         tables = [table(read_run(path)) for path in options.run]
         return Output("\n".join(FORMATS[options.format](*rows) for rows in tables))
     return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
@@ -123,11 +104,12 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
         write = partial(gate_files.write, gate)
     else:
         if is_rich:
-            for title, group in summary.groups(frame.summary(run)):
-                yield title
-                yield FORMATS["rich"](summary.shown_columns(run, group), group)
+            console = terminal_console()
+            with console.capture() as captured:
+                terminal.print_run(run, console)
+            yield captured.get().rstrip("\n")
         else:
-            yield FORMATS[options.format](*_summary(run))
+            yield FORMATS[options.format](*sections.tables()["summary"].compute(run))
         write = partial(files.write, run, run_folder=path.parent)
     try:
         written = write(folder)

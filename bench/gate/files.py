@@ -1,20 +1,26 @@
 """The files that a gate writes into a report folder, beside the run file."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from bench import atomic
 from bench.gate import report
 from bench.gate.decision import Gate
 from bench.records import store
-from bench.report.files import MARKS as MARKS_OF_RUNS
+from bench.report import files
 from bench.report.files import RUN_FILE
 
 MARKDOWN, VERDICTS = "gate.md", "gate.json"
-NAMES = frozenset({RUN_FILE, MARKDOWN, VERDICTS})
-"""The files that a gate may replace."""
-MARKS = MappingProxyType({**MARKS_OF_RUNS, MARKDOWN: report.TITLE})
-"""What some of them have in them that nobody else's have."""
+
+
+def names() -> frozenset[str]:
+    """Return the path of every file that a gate may replace."""
+    return frozenset({RUN_FILE, MARKDOWN, VERDICTS})
+
+
+def marks() -> Mapping[str, str]:
+    """Return text that some of these files contain and files of other programs do not."""
+    return {**files.marks(), MARKDOWN: report.TITLE}
 
 
 def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:

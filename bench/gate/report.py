@@ -14,7 +14,8 @@ from bench.gate import judge
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.metrics.metric import MeasuredCell, Metric, Place
-from bench.report import markdown
+from bench.report.formats import markdown
+from bench.report.sections import circumstances
 from bench.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
 from bench.trust import assessment, card
 
@@ -69,13 +70,15 @@ def render(gate: Gate) -> str:
         *(f"**Note:** {escaped(note)}" for note in notes(gate)),
         as_markdown(COLUMNS, frame(gate)),
         *_failures(gate),
-        _folded(
+        markdown.folded(
             "How to read this",
             HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT),
         ),
-        _folded("Each set", as_markdown(*_sets(gate))),
+        markdown.folded("Each set", as_markdown(*_sets(gate))),
         *_figures(gate),
-        _folded("Circumstances", "\n\n".join(markdown.circumstances(gate.run))),
+        markdown.folded(
+            "Circumstances", markdown.joined(markdown.blocks(circumstances.blocks(gate.run)))
+        ),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -209,7 +212,7 @@ def _figures(gate: Gate) -> list[str]:
     if not columns:
         return []
     table = as_markdown((COLUMNS[0], *columns), rows)
-    return [_folded("Other figures, base → head", table)]
+    return [markdown.folded("Other figures, base → head", table)]
 
 
 def _values(metric: Metric, gate: Gate, pair: Pair) -> tuple[Any, Any]:
@@ -225,7 +228,11 @@ def _failures(gate: Gate) -> list[str]:
     return [
         f"**{side} failed** in {escaped(pair.cell.id)} while {failure.phase}: "
         f"{escaped(failure.message)}"
-        + (f"\n\n{_folded('stderr', markdown.fenced(failure.stderr))}" if failure.stderr else "")
+        + (
+            f"\n\n{markdown.folded('stderr', markdown.fenced(failure.stderr))}"
+            if failure.stderr
+            else ""
+        )
         for pair in gate.pairs
         for side, failure in pair.failures.items()
     ]
@@ -274,7 +281,3 @@ def _torch(gate: Gate) -> str:
     run = gate.run
     versions = (facts.get("torch") for facts in (run.base_environment, run.environment) if facts)
     return " → ".join(map(str, dict.fromkeys(versions)))
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{content.strip()}\n\n</details>"

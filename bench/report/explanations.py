@@ -94,15 +94,15 @@ images/s. That is measured in back-to-back blocks if there are any (in which not
 cache), else computed from the host latency"""
 
 
-def how_to_read(run: RunRecord) -> str:
-    """Explain the metrics of this run's tables."""
+def metrics_shown(run: RunRecord) -> list[tuple[str, str]]:
+    """Return the heading and the explanation of each metric in this run's tables."""
     cells = frame.summary(run)
-    parts = [
-        f"{' '.join(metric.column(run).heading.split())}: {metric.explanation}"
-        for metric in metrics.applying(run, Place.SUMMARY)
-        if metric.explanation and filled((metric.column(run),), cells)
+    shown = [(metric, metric.column(run)) for metric in metrics.applying(run, Place.SUMMARY)]
+    return [
+        (" ".join(column.heading.split()), metric.explanation)
+        for metric, column in shown
+        if metric.explanation and filled((column,), cells)
     ]
-    return "\n\n".join([*parts, INTERVALS, *([BACK_TO_BACK] if run.has_blocks else [])])
 
 
 def explain_roofline(run: RunRecord) -> str:

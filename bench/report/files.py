@@ -1,8 +1,7 @@
-"""The files of a report folder: the run file and the reports made from it."""
+"""The files of a report folder: the run file, and the reports in every format."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import pandas as pd
 
@@ -10,49 +9,43 @@ from bench.atomic import write_text
 from bench.names import RequestError
 from bench.records import journal, store
 from bench.records.record import RunRecord
-from bench.report import findings, frame, ladder, largest, markdown, roofline, saturation
+from bench.report import sections
 from bench.report.chart import Chart
-from bench.report.stage_findings import findings as stage_findings
+from bench.report.formats import FORMATS
+from bench.report.section import Source
 from bench.stages import store as stages
-from bench.tables import csv_safe
-from bench.trust import assessment
 
 RUN_FILE = "run.json"
 CHARTS = "charts"
-OPTIONAL_TABLES: Mapping[str, Callable[[RunRecord], pd.DataFrame]] = MappingProxyType(
-    {"saturation.csv": saturation.frame, "fit.csv": largest.frame}
-)
-"""Tables that not every run has. If a run has none, the file of an earlier run is removed."""
-NAMES = frozenset(
-    {
-        *(RUN_FILE, "report.md", "report.html", "summary.csv", "ladder.csv", "interactions.csv"),
-        *("roofline.csv", "trust.csv", "samples.csv", *OPTIONAL_TABLES),
-    }
-)
-"""Every file that a run may replace or remove, except its charts."""
 
 
-MARKS: Mapping[str, str] = MappingProxyType(
-    {
-        RUN_FILE: f'"{store.RUN_KEY}"',
-        "report.html": '<meta name="generator" content="googlenet-bench',
+def names() -> frozenset[str]:
+    """Return the path of every file that a run may replace or remove, except its charts."""
+    return frozenset({RUN_FILE, *(path for each in FORMATS.values() for path in each.paths())})
+
+
+def marks() -> Mapping[str, str]:
+    """Return text that some of these files contain and files of other programs do not."""
+    of_formats = {
+        path: each.mark for each in FORMATS.values() if each.mark for path in each.paths()
     }
-)
-"""Text that some of these files contain and files of other programs do not."""
+    return {RUN_FILE: f'"{store.RUN_KEY}"', **of_formats}
 
 
 def check_replaceable(
-    folder: Path, names: Collection[str] = NAMES, marks: Mapping[str, str] = MARKS
+    folder: Path, replaced: Collection[str] = (), marked: Mapping[str, str] | None = None
 ) -> None:
     """Raise ``RequestError`` if a run would replace or remove files that no earlier run wrote.
 
-    If a file contains its mark, or the folder holds the journal of an unfinished run, all of
-    ``names`` and the charts are assumed to be a run's. Otherwise any file of ``names`` is assumed
-    to be somebody else's.
+    ``replaced``: paths of the files, and ``marked``: what some of them contain; by default, those
+    of a run. If a file contains its mark, or the folder holds the journal of an unfinished run, all
+    of them and the charts are assumed to be a run's. Otherwise any of them is assumed to be
+    somebody else's.
     """
-    present = sorted(name for name in names if (folder / name).exists())
-    marked = (name for name in present if name in marks and _has(folder / name, marks[name]))
-    if any(marked) or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")) or not present:
+    present = sorted(name for name in replaced or names() if (folder / name).exists())
+    found = marks() if marked is None else marked
+    is_ours = any(_has(folder / name, found[name]) for name in present if name in found)
+    if is_ours or any(folder.glob(f"{journal.STEM}*{journal.SUFFIX}")) or not present:
         return
     raise RequestError(
         f"{folder} contains {', '.join(present)}, which a run would replace or remove, but no run "
@@ -71,7 +64,7 @@ def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
 
 
 def write(run: RunRecord, folder: Path, run_folder: Path | None = None) -> tuple[Path, ...]:
-    """Write every report except the run file, and remove the charts of an earlier run.
+    """Write every report except the run file, and remove those of an earlier run.
 
     Each file is written atomically. The reports include the result of ``googlenet-bench stages``
     if it is in ``run_folder`` (the folder of the run file) or else in ``folder``. The returned
@@ -82,14 +75,15 @@ def write(run: RunRecord, folder: Path, run_folder: Path | None = None) -> tuple
     inside = None if run_folder is None else _read_stages(run_folder)
     if inside is None:
         inside = _read_stages(folder)
-    all_charts = charts.build(run, inside)
-    contents = _contents(run, all_charts, inside)
-    for name in OPTIONAL_TABLES:
-        if name not in contents:
-            (folder / name).unlink(missing_ok=True)
+    document = sections.document(Source(run=run, charts=charts.build(run, inside), inside=inside))
+    contents: dict[str, str] = {}
+    for each in FORMATS.values():
+        contents |= each.render(document)
+    for name in names() - contents.keys() - {RUN_FILE}:
+        (folder / name).unlink(missing_ok=True)
     for name, content in contents.items():
         write_text(folder / name, content)
-    _write_charts(all_charts, folder / CHARTS)
+    _write_charts(document.charts, folder / CHARTS)
     return tuple(folder / name for name in contents)
 
 
@@ -101,40 +95,13 @@ def _read_stages(folder: Path) -> pd.DataFrame | None:
         return None
 
 
-def _contents(
-    run: RunRecord, all_charts: Sequence[Chart], inside: pd.DataFrame | None
-) -> Mapping[str, str]:
-    from bench.report import page
-
-    tables = {
-        "summary.csv": frame.summary(run),
-        "ladder.csv": ladder.frame(run),
-        "interactions.csv": ladder.interactions(run),
-        "roofline.csv": roofline.frame(run),
-        "trust.csv": assessment.table(assessment.assess(run)),
-        "samples.csv": frame.samples(run),
-    }
-    optional = {name: table(run) for name, table in OPTIONAL_TABLES.items()}
-    tables |= {name: rows for name, rows in optional.items() if not rows.empty}
-    return {
-        "report.md": markdown.render(run, all_charts, inside),
-        "report.html": page.render(
-            run,
-            findings=[*findings.find(run), *(() if inside is None else stage_findings(inside))],
-            charts=all_charts,
-            inside=inside,
-        ),
-        **{name: csv_safe(table).to_csv(index=False) for name, table in tables.items()},
-    }
-
-
 def _write_charts(all_charts: Sequence[Chart], folder: Path) -> None:
-    from bench.report import charts
-    from bench.report.charts import style
+    from bench.report.charts import PREFIXES, style
 
+    ours = (*PREFIXES, *(f"{name}-" for name in sections.SECTIONS))
     current = {f"{chart.name}.svg": chart for chart in all_charts}
     for old in folder.glob("*.svg"):
-        if old.name.startswith(charts.PREFIXES) and old.name not in current:
+        if old.name.startswith(ours) and old.name not in current:
             old.unlink()
     for name, chart in current.items():
         write_text(folder / name, style.svg(chart))

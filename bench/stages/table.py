@@ -77,10 +77,10 @@ def render(form: str, rows: pd.DataFrame) -> str:
     for title, network in titled(rows):
         parts += [
             f"## {clean(title)}" if form == "markdown" else title,
-            FORMATS[form](_columns(network), network),
-            _balance(network),
+            FORMATS[form](columns(network), network),
+            balance(network),
         ]
-    return "\n\n".join([*parts, _notes(rows)])
+    return "\n\n".join([*parts, notes(rows)])
 
 
 def networks(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -182,7 +182,7 @@ def _circumstances(rows: pd.DataFrame) -> str:
     return f"{text}, {first['device_name']}, PyTorch {first['torch']}, {first['measured_at'][:10]}"
 
 
-def _columns(rows: pd.DataFrame) -> tuple[Column, ...]:
+def columns(rows: pd.DataFrame) -> tuple[Column, ...]:
     """Return the columns that have values in these rows."""
     has_branches = rows["branch"].ne("").any()
     return tuple(
@@ -190,15 +190,15 @@ def _columns(rows: pd.DataFrame) -> tuple[Column, ...]:
     )
 
 
-def _notes(rows: pd.DataFrame) -> str:
+def notes(rows: pd.DataFrame) -> str:
     """Return the notes that apply to these rows."""
     has_paper = rows["paper_macs_per_image"].notna().any()
     is_cuda = rows["device"].str.startswith("cuda").any()
-    notes = HOW_TO_READ + (ON_TABLE_1 if has_paper else "") + (ON_CUDA if is_cuda else "")
-    return notes.strip()
+    text = HOW_TO_READ + (ON_TABLE_1 if has_paper else "") + (ON_CUDA if is_cuda else "")
+    return text.strip()
 
 
-def _balance(rows: pd.DataFrame) -> str:
+def balance(rows: pd.DataFrame) -> str:
     """Return a sentence that compares the sum of the stages with the whole, and the hooks' cost."""
     by_stage = {row["stage"]: row for row in rows[rows["branch"] == ""].to_dict("records")}
     whole, gap = by_stage.pop(WHOLE), by_stage.pop(GAP)

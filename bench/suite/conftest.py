@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from _pytest.mark import ParameterSet
 from rich.console import Console
@@ -20,9 +19,9 @@ from bench.gate import report
 from bench.gate.decision import Gate
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
-from bench.report import frame, summary
+from bench.report.formats import terminal
 from bench.suite import gating, measurement, options, planning
-from bench.tables import Column, filled, fitted, terminal_console
+from bench.tables import filled, fitted, terminal_console
 from bench.trust import assessment
 
 RUN = pytest.StashKey[RunRecord]()
@@ -90,8 +89,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     run = config.stash[RUN]
     terminalreporter.section("googlenet-bench")
     console = terminal_console(terminalreporter._tw._file)
-    for title, columns, rows in _tables(config):
-        console.print(fitted(console, columns, rows, title))
+    if GATE in config.stash:
+        gate = config.stash[GATE]
+        rows = report.frame(gate)
+        title = f"{gate.sides.head} against {gate.sides.base}: {report.headline(gate)}"
+        console.print(fitted(console, filled(report.COLUMNS, rows), rows, title))
+    else:
+        terminal.print_run(run, console)
     sentences = (
         report.notes(config.stash[GATE]) if GATE in config.stash else assessment.warnings(run)
     )
@@ -131,19 +135,6 @@ def _plan(request: pytest.FixtureRequest) -> Plan:
     selected = set(_cells(request.session.items))
     plan = request.config.stash[planning.PLAN]
     return replace(plan, cells=tuple(cell for cell in plan.cells if cell in selected))
-
-
-def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd.DataFrame]]:
-    """Yield the tables of the terminal summary: title, columns and rows."""
-    run = config.stash[RUN]
-    if GATE in config.stash:
-        gate = config.stash[GATE]
-        rows = report.frame(gate)
-        title = f"{gate.sides.head} against {gate.sides.base}: {report.headline(gate)}"
-        yield title, filled(report.COLUMNS, rows), rows
-        return
-    for title, rows in summary.groups(frame.summary(run)):
-        yield title, summary.shown_columns(run, rows), rows
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:

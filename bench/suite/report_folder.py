@@ -32,4 +32,4 @@ def check(config: pytest.Config) -> None:
     if chosen is not None:
         check_writable(Path(chosen))
         writer = gate_files if options.is_gate(config) else files
-        files.check_replaceable(Path(chosen), writer.NAMES, writer.MARKS)
+        files.check_replaceable(Path(chosen), writer.names(), writer.marks())

@@ -10,16 +10,15 @@ from bench import tables
 from bench.metrics import METRICS
 from bench.records.record import RunRecord
 from bench.report import summary
+from bench.report.blocks import Table
 from bench.tables import Column, written
 
 _FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
 
 
-def plain(
-    columns: tuple[Column, ...], rows: pd.DataFrame
-) -> tuple[tuple[Column, ...], list[list[str]]]:
-    """Return a table without sorting or filtering: its columns, and every value as text."""
-    return columns, tables.cells(columns, rows)
+def plain(table: Table) -> list[list[str]]:
+    """Return every value of a table without sorting or filtering as text."""
+    return tables.cells(table.columns, table.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

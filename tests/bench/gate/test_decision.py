@@ -65,13 +65,13 @@ def test_a_set_whose_rounds_were_all_voided_has_no_log_ratio(tmp_path: Path) -> 
 
 def test_files_of_an_earlier_gate_may_be_replaced_and_others_may_not(tmp_path: Path) -> None:
     written = files.write_all(gates.gate({runs.EAGER: gates.SAME}), tmp_path)
-    assert {path.name for path in written} == files.NAMES
-    check_replaceable(tmp_path, files.NAMES, files.MARKS)
+    assert {path.name for path in written} == files.names()
+    check_replaceable(tmp_path, files.names(), files.marks())
     (tmp_path / "run.json").unlink()
-    check_replaceable(tmp_path, files.NAMES, files.MARKS)
+    check_replaceable(tmp_path, files.names(), files.marks())
     (tmp_path / files.MARKDOWN).write_text("mine\n")
     with pytest.raises(RequestError, match=r"contains gate\.json, gate\.md, which a run"):
-        check_replaceable(tmp_path, files.NAMES, files.MARKS)
+        check_replaceable(tmp_path, files.names(), files.marks())
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from bench.report import (
     findings,
     frame,
     ladder,
-    markdown,
     notes,
     roofline,
 )
 from bench.units import MIB
 from tests.bench import runs
+from tests.bench.report.rendered import markdown
 
 
 def share(estimate: float, low: float, high: float) -> Interval:
@@ -97,7 +97,7 @@ def test_summary_of_a_gpu_run_has_host_and_device_times() -> None:
     assert row["enqueue_p50_s"] < row["span_p50_s"]
     assert row["bottleneck"] == throughput.LAUNCH
     assert row["peak_reserved_bytes"] == 120 * MIB
-    text = markdown.render(run)
+    text = markdown(run)
     assert "a call returns before its work is done" in text
     assert "launch-bound" in text
     (sentences,) = (group.sentences for group in findings.find(run))
@@ -130,24 +130,30 @@ def test_a_failed_cell_has_no_figures_from_blocks() -> None:
 
 def test_a_cpu_run_has_no_bottleneck() -> None:
     assert "bottleneck" not in frame.summary(runs.small())
-    assert "Launch-bound" not in markdown.render(runs.small())
+    assert "Launch-bound" not in markdown(runs.small())
     assert not any(bottleneck.sentences(runs.small().cells))
 
 
 def test_headings_say_host_if_the_device_has_times_of_its_own() -> None:
-    text = markdown.render(runs.gpu())
+    text = markdown(runs.gpu())
     for heading in ("host latency ms", "host p50 ms", "host p90 ms", "host p99 ms"):
         assert f"| {heading} " in text.replace("|   ", "| ").replace("|  ", "| ")
-    assert "host latency" not in markdown.render(runs.small())
+    assert "host latency" not in markdown(runs.small())
 
 
 def test_the_explanations_are_those_of_the_metrics_that_are_shown() -> None:
-    on_cpu, on_gpu = map(explanations.how_to_read, (runs.small(), runs.gpu()))
+    on_cpu, on_gpu = (dict(explanations.metrics_shown(run)) for run in (runs.small(), runs.gpu()))
     for name in ("busy p50 ms", "device busy %", "bottleneck"):
-        assert f"\n{name}: " in on_gpu
-        assert f"\n{name}: " not in on_cpu
-    assert "Nothing empties the L2 cache within a block" in on_gpu
-    assert "Nothing empties the L2 cache within a block" not in on_cpu
+        assert name in on_gpu
+        assert name not in on_cpu
+    assert "latency ms" in on_cpu
+    assert "host latency ms" in on_gpu
+
+
+def test_back_to_back_blocks_are_explained_if_there_are_any() -> None:
+    sentence = "Nothing empties the L2 cache within a block"
+    assert sentence in markdown(runs.gpu())
+    assert sentence not in markdown(runs.small())
 
 
 def test_cells_with_reserved_memory_are_named() -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from bench.means import Interval
 from bench.records import store
-from bench.report import charts, ladder, markdown
+from bench.report import charts, ladder
 from bench.report.phrases import percent_change
 from bench.stages import store as stages
 from bench.tables import escaped, milliseconds
 from googlenet.variants import VARIANTS
 from tests.bench.pages import table_figures
+from tests.bench.report.rendered import markdown
 
 REPORTS = sorted((Path(__file__).resolve().parents[3] / "reports").glob("*/run.json"))
 each_report = pytest.mark.parametrize("run_file", REPORTS, ids=lambda path: path.parent.name)
@@ -28,7 +29,7 @@ def test_the_figures_are_reproduced_from_the_run_file(run_file: Path) -> None:
     run = store.read(run_file)
     text = (run_file.parent / "report.md").read_text(encoding="utf-8")
     inside = stages.read(run_file.parent / stages.FILE)
-    again = markdown.render(run, charts.build(run, inside), inside)
+    again = markdown(run, charts.build(run, inside), inside)
     assert table_figures(text) == table_figures(again) != []
 
 

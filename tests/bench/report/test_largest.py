@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench.records.record import Attempt
-from bench.report import files, largest, markdown
+from bench.report import files, largest
 from bench.units import MIB
 from tests.bench import runs
+from tests.bench.report.rendered import markdown
 
 
 def test_rows_have_the_largest_batch_and_the_reason_why_the_next_does_not_fit() -> None:
@@ -52,4 +53,4 @@ def test_reports_have_the_largest_batch_if_it_was_searched_for(tmp_path: Path) -
     assert 'id="largest"' in page
     assert "<script>alert(1)" not in page
     assert largest.frame(runs.small()).empty
-    assert "largest batch" not in markdown.render(runs.small())
+    assert "largest batch" not in markdown(runs.small())

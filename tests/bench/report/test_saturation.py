@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench.records.record import CellRecord, RunRecord, Visit
-from bench.report import files, findings, markdown, saturation
+from bench.report import files, findings, saturation
 from bench.report.saturation import BY_INTERVALS, NOT_REACHED, UNSURE
 from tests.bench import runs
+from tests.bench.report.rendered import markdown
 
 BEST_IMAGES_PER_S = 1000.0
 
@@ -106,7 +107,7 @@ def test_two_batch_sizes_give_no_result(sizes: tuple[int, ...]) -> None:
     run = sweep(dict.fromkeys(sizes, BEST))
     assert saturation.frame(run).empty
     assert not list(saturation.findings(run))
-    assert '"Saturated" is' not in markdown.render(run)
+    assert '"Saturated" is' not in markdown(run)
 
 
 def test_a_failed_batch_size_does_not_count() -> None:
@@ -142,7 +143,7 @@ def test_reports_have_saturation_and_lose_that_of_an_earlier_run(tmp_path: Path)
     assert "shown" not in section
     assert "only drift slower than a set cancels" in section
     assert "picked from the same\nfigures" in section
-    assert 'id="saturation"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="throughput"' in (tmp_path / "report.html").read_text(encoding="utf-8")
     files.write(runs.small(), tmp_path)
     assert not (tmp_path / "saturation.csv").exists()
-    assert 'id="saturation"' not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="throughput"' not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from bench.records.record import CellRecord, RunRecord
-from bench.report import markdown
 from bench.trust import assessment
 from tests.bench import runs
+from tests.bench.report.rendered import markdown
 
 
 def slower(record: CellRecord, factor: float) -> CellRecord:
@@ -39,7 +39,7 @@ def test_a_control_that_differs_causes_a_warning() -> None:
     (warning,) = assessment.warnings(run)
     assert "do not trust these figures" in warning
     assert "by a factor of 0.800" in warning
-    assert f"**Warning:** {warning[:20]}" in markdown.render(run)
+    assert f"**Warning:** {warning[:20]}" in markdown(run)
 
 
 @pytest.mark.parametrize("died_after", [0, runs.ROUNDS])
@@ -56,7 +56,7 @@ def test_a_run_with_a_failed_control_is_judged_by_its_rounds(died_after: int) ->
     warnings = [text for text in assessment.warnings(run) if text.startswith(group.group)]
     assert "the machine was too busy" in warnings[0]
     assert f"has no figures: {runs.FAILURE.message}" in warnings[1]
-    assert "| no control" in markdown.render(run)
+    assert "| no control" in markdown(run)
 
 
 def test_a_group_that_did_not_start_is_not_judged() -> None:
@@ -73,7 +73,7 @@ def test_one_set_is_too_few_for_a_control() -> None:
     once = replace(control, visits=tuple(v for v in control.visits if v.set_index == 0))
     run = replace(run, controls=(once,))
     assert eager_group(run).control_contains_1 is None
-    assert "too few sets" in markdown.render(run)
+    assert "too few sets" in markdown(run)
     (warning,) = assessment.warnings(run)
     assert "with one set, no interval is known" in warning
     assert "by a factor of 0.800." in warning
@@ -92,7 +92,7 @@ def test_a_failed_reference_causes_a_warning() -> None:
 def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     run = runs.small()
     assert math.isnan(eager_group(run).disturbed_share)
-    assert "disturbed" not in markdown.render(run)
+    assert "disturbed" not in markdown(run)
     half = tuple(
         replace(
             record,
@@ -104,7 +104,7 @@ def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     controls = (replace(run.controls[0], visits=voided), *run.controls[1:])
     run = replace(run, cells=half, controls=controls)
     assert eager_group(run).disturbed_share == 0.5
-    assert "iterations disturbed" in markdown.render(run)
+    assert "iterations disturbed" in markdown(run)
 
 
 @pytest.mark.parametrize(("voided", "busy"), [(1, False), (2, True), (6, True)])

@@ -9,10 +9,10 @@ from bench.machine.card import Around, CardProcess, CardReading
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.reported import Setup
-from bench.report import frame, markdown, notes
-from bench.report.page import render
+from bench.report import frame, notes
 from bench.trust import assessment, card
 from tests.bench import runs
+from tests.bench.report.rendered import markdown, page
 
 DEVICE = "cuda:0"
 FACTS = {
@@ -76,7 +76,7 @@ def run(**facts: object) -> RunRecord:
 
 
 def rendered(record: RunRecord) -> str:
-    return render(record, findings=(), charts=())
+    return page(record)
 
 
 def test_circumstances_show_the_properties_and_the_readings_of_the_card() -> None:
@@ -98,7 +98,7 @@ def test_circumstances_show_the_properties_and_the_readings_of_the_card() -> Non
             "throttled": "power cap in 6 of 6 rounds (1.50 s), sw thermal in 2 of 6 rounds",
         }.items()
     }
-    for text in (markdown.render(run()), rendered(run())):
+    for text in (markdown(run()), rendered(run())):
         assert "41–57 °C" in text
         assert "{'uuid'" not in text
 
@@ -144,7 +144,7 @@ def test_voided_rounds_are_counted_by_reason() -> None:
     assert "the machine was too busy, or its card too hot: " in warning
     assert warning.endswith("measure again when the machine is quiet and cool.")
     assert "50% of 6 rounds were voided, 1 because other processes used the CPUs, 2" in (warning)
-    text = markdown.render(run())
+    text = markdown(run())
     assert "for heat" in text
     assert "A card at its power limit\nis reported" in text
     assert "A card at its power limit\nis reported" in rendered(run())
@@ -166,7 +166,7 @@ def test_energy_uses_all_windows_and_the_report_says_that_it_includes_idle_power
     summary = frame.summary(run())
     assert list(summary["energy_per_image_j"]) == pytest.approx([math.sqrt(1.5 * 0.75)] * 2)
     assert {"energy_per_image_j_low", "energy_per_image_j_high"} <= set(summary.columns)
-    for text in (markdown.render(run()), rendered(run())):
+    for text in (markdown(run()), rendered(run())):
         assert "J/image" in text
         assert "Idle power is not subtracted" in text
 
@@ -177,7 +177,7 @@ def test_a_cpu_run_has_no_card_facts() -> None:
     assert "energy_per_image_j" not in frame.summary(small)
     shown = assessment.columns(assessment.table(assessment.assess(small)))
     assert set(shown) == set(assessment.COLUMNS) - {assessment.DISTURBED}
-    text = markdown.render(small)
+    text = markdown(small)
     assert "J/image" not in text
     assert "A card at its power limit" not in text
 
@@ -221,7 +221,7 @@ def test_a_shared_card_is_a_warning() -> None:
     shared = replace(run(), shared={DEVICE: (str(CardProcess(pid=7, name="python3")),)})
     warning = next(assessment.warnings(shared))
     assert warning.startswith("cuda:0 was shared with: process 7 (python3). ")
-    assert warning.partition(":")[0] in markdown.render(shared)
+    assert warning.partition(":")[0] in markdown(shared)
 
 
 @pytest.mark.parametrize("shared", [{}, {DEVICE: ("process 7",)}])

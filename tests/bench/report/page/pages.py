@@ -1,15 +1,18 @@
 """Runs and charts that the page must be able to show."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 from typing import Any
 
 from bench.records.record import RunRecord
+from bench.report import page, sections
+from bench.report.blocks import Heading, Picture, Sentences
 from bench.report.chart import Chart
 from bench.report.findings import Findings
+from bench.report.section import BuiltSection, Source
 from tests.bench import runs
 
 # Each part closes a context that the text could appear in: text, attribute, script, style, comment.
@@ -86,6 +89,32 @@ def chart(name: str, *, values: list[dict[str, Any]] | None = None) -> Chart:
         },
     }
     return Chart(name=name, title=f"Chart {name}", caption=f"What {name} shows.", spec=spec)
+
+
+def render(
+    run: RunRecord,
+    *,
+    findings: Sequence[Findings] | None = FINDINGS,
+    charts: Sequence[Chart] = (),
+) -> str:
+    """Return the page of a run, with these findings and an additional section of charts.
+
+    With None, the findings are the run's own.
+    """
+    document = sections.document(Source(run=run))
+    blocks = tuple(
+        block
+        for group in findings or ()
+        for block in (Heading(text=group.title), Sentences(sentences=group.sentences))
+    )
+    built = [
+        replace(section, blocks=blocks) if section.name == "findings" and blocks else section
+        for section in document.sections
+    ]
+    if charts:
+        pictures = tuple(Picture(chart=each) for each in charts)
+        built.append(BuiltSection(name="charts", title="Charts", label="Charts", blocks=pictures))
+    return page.render(replace(document, sections=tuple(built)))
 
 
 CHARTS = (

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from bench.records.record import RunRecord
-from bench.report.page import checks
-from bench.report.page.checks import CheckState
+from bench.report import checks
+from bench.report.checks import CheckState
 from bench.trust import assessment
 from tests.bench import runs
 from tests.bench.report.page import pages

@@ -4,7 +4,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bench.records.record import RunRecord
-from bench.report.page import render
 from tests.bench import runs
 from tests.bench.report.page import pages
 from tests.bench.report.page.conftest import Open
@@ -15,7 +14,7 @@ PAGE_MS = 30_000  # so that the test fails if the page never opens
 
 
 def rendered(run: RunRecord) -> str:
-    return render(run, findings=pages.FINDINGS, charts=pages.CHARTS)
+    return pages.render(run, charts=pages.CHARTS)
 
 
 def values(page: Page, heading: str) -> list[float | None]:
@@ -40,7 +39,7 @@ def shown(page: Page) -> list[tuple[str, str]]:
 
 def test_clicks_sort_by_value_ascending_descending_and_back(opened: Open) -> None:
     # Without charts: while they are drawn, they may move the heading away from the pointer.
-    page = opened(render(runs.small(), findings=pages.FINDINGS, charts=())).page
+    page = opened(pages.render(runs.small())).page
     before = values(page, "latency ms")
     measured = [value for value in before if value is not None]
     missing = [None] * before.count(None)
@@ -127,7 +126,7 @@ def test_charts_are_drawn_in_the_colours_of_the_page_when_they_come_near(
 
 
 def test_chart_is_not_drawn_before_it_comes_near(opened: Open) -> None:
-    tall = render(pages.many(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
+    tall = pages.render(pages.many(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
     page = opened(tall, viewport=DESKTOP).page
     page.wait_for_timeout(200)
     assert page.locator(".plot svg").count() == 0

@@ -6,14 +6,13 @@ import pytest
 
 from bench.records.record import RunRecord
 from bench.report.findings import Findings
-from bench.report.page import render
 from tests.bench import runs
 from tests.bench.report.page import pages
 from tests.bench.report.page.pages import HOSTILE, Tags
 
 
 def rendered(run: RunRecord) -> str:
-    return render(run, findings=pages.FINDINGS, charts=())
+    return pages.render(run)
 
 
 def section(html: str, name: str) -> str:
@@ -21,30 +20,31 @@ def section(html: str, name: str) -> str:
     return html[start : html.index("</section>", start)]
 
 
-def test_machine_findings_and_validity_come_first() -> None:
-    html = render(runs.small(), findings=pages.FINDINGS, charts=pages.CHARTS)
+def test_failures_findings_and_validity_come_before_the_cells() -> None:
+    html = pages.render(runs.small(), charts=pages.CHARTS)
     assert pages.headings(html) == [
         "AMD EPYC, PyTorch 2.11.0",
+        "Cells without figures",
         "Findings",
         "Can this run be trusted?",
-        "Charts",
         "All cells",
         "How to read this",
         "Circumstances",
+        "Charts",
     ]
     assert pages.SENTENCE in section(html, "findings")
 
 
-def test_failures_come_before_the_control_and_their_stderr_is_collapsed() -> None:
+def test_failures_are_listed_and_their_stderr_is_collapsed() -> None:
+    failures = section(rendered(runs.small()), "failures")
+    assert failures.count("<details>") == 1
+    assert "died" in failures
+    assert runs.UNVISITED.id in failures
+
+
+def test_the_control_comes_before_the_notes() -> None:
     validity = section(rendered(runs.small()), "validity")
-    assert re.findall(r"<h3>(.*?)</h3>", validity) == [
-        "Cells without figures",
-        "Control and voided rounds",
-        "Notes",
-    ]
-    assert validity.count("<details>") == 1
-    assert "died" in validity
-    assert runs.UNVISITED.id in validity
+    assert validity.index("Control and voided rounds") < validity.index("<h3>Notes</h3>")
     assert "it was cut off, and resumed" in validity
 
 
@@ -71,7 +71,7 @@ def test_warnings_are_in_the_validity_section_and_counted_above() -> None:
 
 
 def test_run_without_measurements_has_a_page() -> None:
-    html = render(pages.unmeasured(), findings=(), charts=())
+    html = pages.render(pages.unmeasured(), findings=None)
     assert "Nothing was measured" in section(html, "findings")
     assert "No control was measured" in section(html, "validity")
     assert "not measured" in section(html, "cells")
@@ -101,12 +101,12 @@ def test_page_shows_the_command_and_the_circumstances() -> None:
 
 
 def test_hostile_text_neither_opens_nor_closes_a_tag() -> None:
-    html = render(
+    html = pages.render(
         pages.hostile(),
         findings=(Findings(title=HOSTILE, sentences=(HOSTILE,)),),
         charts=pages.CHARTS,
     )
-    plain = render(runs.small(), findings=pages.FINDINGS, charts=pages.CHARTS[:1])
+    plain = pages.render(runs.small(), charts=pages.CHARTS[:1])
     tags = Tags(html)
     assert {tag for tag, _ in tags.tags} == {tag for tag, _ in Tags(plain).tags}
     assert not [name for _, attributes in tags.tags for name in attributes if name[:2] == "on"]
@@ -123,7 +123,7 @@ def test_hostile_text_is_shown_unchanged() -> None:
 
 
 def test_chart_is_embedded_as_json_that_can_be_parsed() -> None:
-    html = render(runs.small(), findings=(), charts=pages.CHARTS)
+    html = pages.render(runs.small(), charts=pages.CHARTS)
     texts = re.findall(r'<script type="application/json">(.*?)</script>', html)
     assert [json.loads(text) for text in texts] == [chart.spec for chart in pages.CHARTS]
     assert not [text for text in texts if "\u2028" in text or "<" in text]
@@ -132,12 +132,12 @@ def test_chart_is_embedded_as_json_that_can_be_parsed() -> None:
 def test_nan_in_a_chart_is_refused() -> None:
     chart = pages.chart("odd", values=[{"arch": "googlenet", "ms": float("nan")}])
     with pytest.raises(ValueError, match="JSON"):
-        render(runs.small(), findings=(), charts=(chart,))
+        pages.render(runs.small(), charts=(chart,))
 
 
 def test_vega_is_included_only_if_there_are_charts() -> None:
     assert len(rendered(runs.small())) < 100_000
-    assert len(render(runs.small(), findings=(), charts=pages.CHARTS)) > 500_000
+    assert len(pages.render(runs.small(), charts=pages.CHARTS)) > 500_000
 
 
 def test_content_security_policy_blocks_all_connections_and_eval() -> None:
@@ -166,7 +166,7 @@ def test_page_loads_no_address() -> None:
 
 
 def test_every_link_has_a_target() -> None:
-    tags = Tags(render(runs.small(), findings=(), charts=pages.CHARTS))
+    tags = Tags(pages.render(runs.small(), charts=pages.CHARTS))
     ids = [attributes["id"] for _, attributes in tags.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {str(attributes["href"])[1:] for attributes in tags.named("a")} <= set(ids)

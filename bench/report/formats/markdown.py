@@ -1,0 +1,118 @@
+"""Markdown for GitHub. Text from a run is escaped, so that it cannot change the document."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from bench.report import circumstances, frame, summary
+from bench.report.blocks import (
+    Block,
+    CellTable,
+    Checks,
+    Folded,
+    Heading,
+    Notice,
+    Picture,
+    Prose,
+    Sentences,
+    Table,
+    Terms,
+    Verbatim,
+)
+from bench.report.chart import Chart
+from bench.report.formats.format import Format
+from bench.report.section import Document
+from bench.tables import as_markdown, escaped
+
+FILE = "report.md"
+STATUS = {
+    status: f"**Partial:** {why}" if why else "" for status, why in circumstances.PARTIAL.items()
+}
+
+
+def render(document: Document) -> Mapping[str, str]:
+    """Return the report. Charts are the files ``charts/NAME.svg`` beside it."""
+    parts = [f"# {escaped(document.title)}", *map(_notice, document.notices)]
+    for section in document.sections:
+        parts += [f"## {escaped(section.title)}", *blocks(section.blocks)]
+    return {FILE: joined(parts)}
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return parts of a document, separated by blank lines."""
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def blocks(parts: Iterable[Block]) -> Iterator[str]:
+    """Yield each block in Markdown, except notices, which come first in a document."""
+    for block in parts:
+        match block:
+            case Heading(text=text):
+                yield f"### {escaped(text)}"
+            case Prose(text=text):
+                yield text
+            case Sentences(sentences=sentences):
+                yield "\n".join(f"- {escaped(sentence)}" for sentence in sentences)
+            case Terms(terms=terms):
+                yield "\n".join(f"- **{escaped(term)}**: {text}" for term, text in terms)
+            case Checks(checks=checks):
+                yield "\n".join(
+                    f"- **{check.count} of {check.total}** {check.text}" for check in checks
+                )
+            case Table(columns=columns, rows=rows):
+                yield as_markdown(columns, rows)
+            case CellTable():
+                yield from _cells(block)
+            case Picture(chart=chart):
+                yield _picture(chart)
+            case Verbatim(label=label, text=text, is_long=False):
+                yield f"{escaped(label)}: {_code(text)}."
+            case Verbatim(label=label, text=text):
+                yield folded(escaped(label), fenced(text))
+            case Folded(summary=label, blocks=inner):
+                yield folded(escaped(label), joined(blocks(inner)))
+            case Notice():
+                pass
+
+
+def folded(summary_line: str, content: str) -> str:
+    """Return Markdown that is hidden until a reader opens it."""
+    return f"<details><summary>{summary_line}</summary>\n\n{content.strip()}\n\n</details>"
+
+
+def _notice(notice: Notice) -> str:
+    return f"**{escaped(notice.label)}:** {escaped(notice.text)}"
+
+
+def _cells(table: CellTable) -> Iterator[str]:
+    """Yield a table and the charts of each group of measured cells."""
+    for title, rows in summary.groups(frame.summary(table.run)):
+        yield f"### {escaped(title)}"
+        yield as_markdown(summary.shown_columns(table.run, rows), rows)
+        names = f"-{summary.slug(title)}"
+        yield from (_picture(chart) for chart in table.charts if chart.name.endswith(names))
+
+
+def _picture(chart: Chart) -> str:
+    return f"![{escaped(chart.title)}](charts/{chart.name}.svg)\n\n*{escaped(chart.caption)}*"
+
+
+def fenced(text: str) -> str:
+    """Return ``text`` in a code fence that the text cannot close."""
+    fence = _backticks(text, least=3)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """Return ``text`` as a code span that the text cannot close."""
+    quote = _backticks(text, least=1)
+    inside = " ".join(text.split())
+    return f"{quote} {inside} {quote}" if "`" in text else f"{quote}{inside}{quote}"
+
+
+def _backticks(text: str, *, least: int) -> str:
+    """Return at least ``least`` backticks, and more in a row than the text contains."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(least, longest + 1)
+
+
+MARKDOWN = Format(name="markdown", render=render, paths=lambda: [FILE])

@@ -1,0 +1,58 @@
+"""The terminal: the sections that are printed after a run."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from bench.records.record import RunRecord
+from bench.report import frame, sections, summary
+from bench.report.blocks import (
+    Block,
+    CellTable,
+    Checks,
+    Folded,
+    Heading,
+    Notice,
+    Picture,
+    Prose,
+    Sentences,
+    Table,
+    Terms,
+    Verbatim,
+)
+from bench.report.section import Source, build
+from bench.tables import fitted
+
+
+def print_run(run: RunRecord, console: Console) -> None:
+    """Print the sections of a run's report that are printed, in the width of the console."""
+    for section in sections.ordered():
+        if section.is_printed:
+            for part in blocks(build(section, Source(run=run)).blocks, console):
+                console.print(part)
+
+
+def blocks(parts: Iterable[Block], console: Console) -> Iterator[RenderableType]:
+    """Yield each block for a terminal, except pictures."""
+    for block in parts:
+        match block:
+            case Heading(text=text) | Prose(text=text):
+                yield Text(" ".join(text.split()))
+            case Sentences(sentences=sentences):
+                yield from (Text(f"• {sentence}") for sentence in sentences)
+            case Terms(terms=terms):
+                yield from (Text(f"{term}: {text}") for term, text in terms)
+            case Checks(checks=checks):
+                yield from (Text(f"{each.count} of {each.total} {each.text}") for each in checks)
+            case Notice(label=label, text=text) | Verbatim(label=label, text=text):
+                yield Text(f"{label}: {text}")
+            case Table(title=title, columns=columns, rows=rows):
+                yield fitted(console, columns, rows, title)
+            case CellTable(run=run):
+                for title, rows in summary.groups(frame.summary(run)):
+                    yield fitted(console, summary.shown_columns(run, rows), rows, title)
+            case Folded(blocks=inner):
+                yield from blocks(inner, console)
+            case Picture():
+                pass

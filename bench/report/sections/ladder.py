@@ -1,0 +1,44 @@
+"""The cost of each factor, and the interactions of two factors."""
+
+from collections.abc import Iterator
+
+from bench.report import explanations, ladder, summary
+from bench.report.blocks import Block, Heading, Prose, Table
+from bench.report.section import DataTable, Section, Source
+
+
+def _build(source: Source) -> Iterator[Block]:
+    groups = list(summary.grouped(ladder.frame(source.run)))
+    squares = ladder.interactions(source.run)
+    if not groups and squares.empty:
+        return
+    yield Prose(text=explanations.LADDER)
+    for title, rows in groups:
+        yield Heading(text=title)
+        yield Table(title=f"One factor at a time: {title}", columns=ladder.STEP_COLUMNS, rows=rows)
+        yield from source.pictures(f"ladder-{summary.slug(title)}")
+    if not squares.empty:
+        yield Heading(text="Interactions of two factors")
+        yield Table(
+            title="Interactions of two factors", columns=ladder.INTERACTION_COLUMNS, rows=squares
+        )
+
+
+LADDER = Section(
+    name="ladder",
+    title="One factor at a time",
+    label="Factors",
+    build=_build,
+    tables={
+        "ladder": DataTable(
+            compute=lambda run: (
+                (*ladder.GROUP_COLUMNS, *ladder.STEP_COLUMNS),
+                ladder.frame(run),
+            )
+        ),
+        "interactions": DataTable(
+            compute=lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run))
+        ),
+    },
+    order=50,
+)
