@@ -1,12 +1,9 @@
 """Render the comparison of two runs that were not measured together."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,7 +16,9 @@ from bench.gate.verdict import Verdict
 from bench.means import Interval
 from bench.records.counted import counter
 from bench.records.record import RunRecord
-from bench.tables import FORMATS, IN_FULL, Column, escaped, filled, scaled, terminal_console
+from bench.report.blocks import Block, Heading, Paragraph, Table
+from bench.report.formats import markdown, terminal
+from bench.tables import FORMATS, IN_FULL, Column, filled, scaled
 from bench.trust import assessment
 
 _TOGETHER = (
@@ -45,15 +44,6 @@ BY_LATENCY = (
 )
 
 
-class AdviceTable(NamedTuple):
-    """A table with its title and an introductory sentence."""
-
-    title: str
-    about: str
-    columns: tuple[Column, ...]
-    rows: pd.DataFrame
-
-
 def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> str:
     """Return the whole comparison in one of ``FORMATS``.
 
@@ -64,11 +54,15 @@ def render(form: str, compared: Compared, runs: Mapping[str, tuple[Path, RunReco
     rows, missing = figures.rows(compared, a, b), figures.missing(compared, a, b)
     if form in {"csv", "json"}:
         return FORMATS[form]((), pd.DataFrame([*rows, *missing]))
-    return _document(
-        form,
-        [NOT_TOGETHER, *_about(compared, runs)],
-        [*_tables(compared, rows, (a, b)), *_missing_table(missing)],
-        [_count_by_advice(compared), HOW_TO_READ],
+    parts = [
+        *(Paragraph(text=sentence) for sentence in (NOT_TOGETHER, *_about(compared, runs))),
+        *_tables(compared, rows, (a, b)),
+        *_missing_table(missing),
+        Paragraph(text=_count_by_advice(compared)),
+        Paragraph(text=HOW_TO_READ),
+    ]
+    return (
+        markdown.joined(markdown.blocks(parts)) if form == "markdown" else terminal.captured(parts)
     )
 
 
@@ -113,7 +107,7 @@ def _beyond_drift(compared: Compared) -> str:
 
 def _tables(
     compared: Compared, rows: Sequence[Row], runs: tuple[RunRecord, RunRecord]
-) -> Iterator[AdviceTable]:
+) -> Iterator[Block]:
     """Yield a table for each pair of groups: the reference first, then the slowest cells."""
     groups: dict[tuple[str, str], list[tuple[Comparison, Row]]] = {}
     for comparison, row in zip(compared.cells, rows, strict=True):
@@ -128,7 +122,10 @@ def _tables(
             _display_row(comparison, row, runs) for comparison, row in slowest_first
         )
         columns = filled(_columns(comparisons, runs), table)
-        yield AdviceTable(_title(comparisons[0]), _basis(compared, comparisons), columns, table)
+        title = _title(comparisons[0])
+        yield Heading(text=title)
+        yield Paragraph(text=_basis(compared, comparisons))
+        yield Table(title="", columns=columns, rows=table)
 
 
 def _decisive(comparison: Comparison) -> Interval:
@@ -219,18 +216,15 @@ def _basis(compared: Compared, group: Sequence[Comparison]) -> str:
     return f"Advice is based on {ratio}: this is attributed to the machine's drift."
 
 
-def _missing_table(rows: Sequence[Row]) -> Iterator[AdviceTable]:
+def _missing_table(rows: Sequence[Row]) -> Iterator[Block]:
     if rows:
         columns = tuple(
             Column(name=name, heading=name, is_text=True, wraps=name == "reason")
             for name in ("cell", "status", "reason")
         )
-        yield AdviceTable(
-            "not compared",
-            "These cells do not have figures in both runs.",
-            columns,
-            pd.DataFrame(rows),
-        )
+        yield Heading(text="not compared")
+        yield Paragraph(text="These cells do not have figures in both runs.")
+        yield Table(title="", columns=columns, rows=pd.DataFrame(rows))
 
 
 def _count_by_advice(compared: Compared) -> str:
@@ -239,19 +233,3 @@ def _count_by_advice(compared: Compared) -> str:
     words = [f"{count[advice]} {advice or 'reference'}" for advice in (*Verdict, None)]
     counts = ", ".join(word for word in words if not word.startswith("0 "))
     return f"Cells compared: {counts or 'none'}."
-
-
-def _document(
-    form: str, before: Sequence[str], tables: Sequence[AdviceTable], after: Sequence[str]
-) -> str:
-    """Join the prose and the tables, for a terminal or as Markdown."""
-    in_markdown = form == "markdown"
-    prose = escaped if in_markdown else partial(textwrap.fill, width=terminal_console().width)
-    parts = [*map(prose, before)]
-    for table in tables:
-        parts += [
-            f"## {escaped(table.title)}" if in_markdown else f"\n{table.title}",
-            prose(table.about),
-            FORMATS[form](table.columns, table.rows),
-        ]
-    return ("\n\n" if in_markdown else "\n").join([*parts, *map(prose, after)])

@@ -4,7 +4,7 @@ The ratios of each run are to its own reference, so the drift within a run cance
 between the latencies of two runs also contains the drift between them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from bench.metrics.metric import Metric, Place
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.tables import Column, as_markdown, escaped
+from bench.report.blocks import Block, Heading, Prose, Sentences, Table
+from bench.report.formats import markdown
+from bench.tables import Column, escaped
 
 KEY = ("arch", "mode", "dtype", "batch_size", "task", "device")
 INTRODUCTION = """\
@@ -70,29 +72,28 @@ def differences(runs: Mapping[str, RunRecord]) -> pd.DataFrame:
 def render(runs: Mapping[str, RunRecord]) -> str:
     """Return the comparison in Markdown."""
     columns, table = wide(runs)
+    title = f"# {escaped(', '.join(runs))}: side by side"
+    return markdown.joined([title, *markdown.blocks(_blocks(runs, columns, table))])
+
+
+def _blocks(
+    runs: Mapping[str, RunRecord], columns: tuple[Column, ...], table: pd.DataFrame
+) -> Iterator[Block]:
+    yield Prose(text=INTRODUCTION)
     differing = differences(runs)
-    parts = [f"# {escaped(', '.join(runs))}: side by side", INTRODUCTION]
     if not differing.empty:
         headings = {"what": "what", **{str(index): label for index, label in enumerate(runs)}}
-        parts += [
-            "## Differences in circumstances",
-            as_markdown(
-                tuple(
-                    Column(name=name, heading=heading, is_text=True)
-                    for name, heading in headings.items()
-                ),
-                differing,
-            ),
-        ]
-    parts += ["## Cells", as_markdown(columns, table)]
-    references = {label: ", ".join(_references(run)) for label, run in runs.items()}
-    parts += [
-        "\n".join(
-            f"- {escaped(label)}: × is the speedup over {escaped(to)}."
-            for label, to in references.items()
+        columns_of_runs = tuple(
+            Column(name=name, heading=heading, is_text=True) for name, heading in headings.items()
         )
-    ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+        yield Heading(text="Differences in circumstances")
+        yield Table(title="", columns=columns_of_runs, rows=differing)
+    yield Heading(text="Cells")
+    yield Table(title="", columns=columns, rows=table)
+    references = {label: ", ".join(_references(run)) for label, run in runs.items()}
+    yield Sentences(
+        sentences=[f"{label}: × is the speedup over {to}." for label, to in references.items()]
+    )
 
 
 def _measured(run: RunRecord) -> pd.DataFrame:

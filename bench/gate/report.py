@@ -14,9 +14,10 @@ from bench.gate import judge
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.metrics.metric import MeasuredCell, Metric, Place
+from bench.report.blocks import Block, Folded, Paragraph, Prose, Table, Verbatim
 from bench.report.formats import markdown
 from bench.report.sections import circumstances
-from bench.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
+from bench.tables import Column, escaped, filled, milliseconds, scaled
 from bench.trust import assessment, card
 
 SCHEMA_VERSION = 2
@@ -68,19 +69,26 @@ def render(gate: Gate) -> str:
         f"PyTorch {escaped(_torch(gate))}.",
         markdown.STATUS[gate.run.status],
         *(f"**Note:** {escaped(note)}" for note in notes(gate)),
-        as_markdown(COLUMNS, frame(gate)),
-        *_failures(gate),
-        markdown.folded(
-            "How to read this",
-            HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT),
-        ),
-        markdown.folded("Each set", as_markdown(*_sets(gate))),
-        *_figures(gate),
-        markdown.folded(
-            "Circumstances", markdown.joined(markdown.blocks(circumstances.blocks(gate.run)))
-        ),
+        *markdown.blocks(_blocks(gate)),
     ]
-    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+    return markdown.joined(parts)
+
+
+def _blocks(gate: Gate) -> Iterator[Block]:
+    """Yield the verdicts, the failures and the details."""
+    yield Table(title="Verdicts", columns=COLUMNS, rows=frame(gate))
+    for pair in gate.pairs:
+        for side, failure in pair.failures.items():
+            where = f"{pair.cell.id} while {failure.phase}"
+            yield Paragraph(text=f"{side} failed in {where}: {failure.message}")
+            if failure.stderr:
+                yield Verbatim(label="stderr", text=failure.stderr, is_long=True)
+    how = HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT)
+    yield Folded(summary="How to read this", blocks=(Prose(text=how),))
+    yield Folded(summary="Each set", blocks=(_sets(gate),))
+    if figures := _figures(gate):
+        yield Folded(summary="Other figures, base → head", blocks=(figures,))
+    yield Folded(summary="Circumstances", blocks=tuple(circumstances.blocks(gate.run)))
 
 
 def notes(gate: Gate) -> Iterator[str]:
@@ -198,8 +206,8 @@ def _changes(gate: Gate, pair: Pair) -> Iterator[str]:
             yield f"{metric.name.replace('_', ' ')} {before:,} → {after:,}{share}"
 
 
-def _figures(gate: Gate) -> list[str]:
-    """Return the metrics of both sides that are not judged and not exact."""
+def _figures(gate: Gate) -> Table | None:
+    """Return the metrics of both sides that are not judged and not exact; None without any."""
     shown = [metric for metric in metrics.applying(gate.run, Place.GATE) if not metric.is_count]
     rows = pd.DataFrame(
         {
@@ -210,9 +218,8 @@ def _figures(gate: Gate) -> list[str]:
     )
     columns = filled(tuple(replace(m.column(gate.run), write=str) for m in shown), rows)
     if not columns:
-        return []
-    table = as_markdown((COLUMNS[0], *columns), rows)
-    return [markdown.folded("Other figures, base → head", table)]
+        return None
+    return Table(title="Other figures", columns=(COLUMNS[0], *columns), rows=rows)
 
 
 def _values(metric: Metric, gate: Gate, pair: Pair) -> tuple[Any, Any]:
@@ -224,22 +231,8 @@ def _values(metric: Metric, gate: Gate, pair: Pair) -> tuple[Any, Any]:
     return base, head
 
 
-def _failures(gate: Gate) -> list[str]:
-    return [
-        f"**{side} failed** in {escaped(pair.cell.id)} while {failure.phase}: "
-        f"{escaped(failure.message)}"
-        + (
-            f"\n\n{markdown.folded('stderr', markdown.fenced(failure.stderr))}"
-            if failure.stderr
-            else ""
-        )
-        for pair in gate.pairs
-        for side, failure in pair.failures.items()
-    ]
-
-
-def _sets(gate: Gate) -> tuple[tuple[Column, ...], pd.DataFrame]:
-    """Return columns and rows of each set's ratio: a row per cell, a column per set."""
+def _sets(gate: Gate) -> Table:
+    """Return each set's ratio: a row per cell, a column per set."""
     percent = scaled(100, 1)
     most = max((len(pair.log_ratios) for pair in gate.pairs), default=0)
     columns = (
@@ -251,7 +244,8 @@ def _sets(gate: Gate) -> tuple[tuple[Column, ...], pd.DataFrame]:
         | {f"set {n}": math.expm1(ratio) for n, ratio in enumerate(pair.log_ratios, 1)}
         for pair in gate.pairs
     ]
-    return columns, pd.DataFrame(rows).reindex(columns=[column.name for column in columns])
+    frame_of_sets = pd.DataFrame(rows).reindex(columns=[column.name for column in columns])
+    return Table(title="Each set", columns=columns, rows=frame_of_sets)
 
 
 def _cell(pair: Pair, judgement: Judgement) -> dict[str, Any]:

@@ -27,6 +27,13 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """A paragraph that contains text of a run, such as the name of a network."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sentences:
     """A list of sentences."""
 
@@ -100,6 +107,7 @@ class Folded:
 Block: TypeAlias = (
     Heading
     | Prose
+    | Paragraph
     | Sentences
     | Terms
     | Notice
@@ -115,7 +123,7 @@ Block: TypeAlias = (
 def is_empty(block: Block) -> bool:
     """Return whether a block has nothing to show."""
     match block:
-        case Prose(text=text):
+        case Prose(text=text) | Paragraph(text=text):
             return not text.strip()
         case Sentences(sentences=parts) | Terms(terms=parts) | Folded(blocks=parts):
             return not parts

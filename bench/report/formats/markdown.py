@@ -11,6 +11,7 @@ from bench.report.blocks import (
     Folded,
     Heading,
     Notice,
+    Paragraph,
     Picture,
     Prose,
     Sentences,
@@ -48,6 +49,8 @@ def blocks(parts: Iterable[Block]) -> Iterator[str]:
         match block:
             case Heading(text=text):
                 yield f"### {escaped(text)}"
+            case Paragraph(text=text):
+                yield escaped(text)
             case Prose(text=text):
                 yield text
             case Sentences(sentences=sentences):

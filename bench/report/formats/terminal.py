@@ -14,6 +14,7 @@ from bench.report.blocks import (
     Folded,
     Heading,
     Notice,
+    Paragraph,
     Picture,
     Prose,
     Sentences,
@@ -22,7 +23,7 @@ from bench.report.blocks import (
     Verbatim,
 )
 from bench.report.section import Source, build
-from bench.tables import fitted
+from bench.tables import fitted, terminal_console
 
 
 def print_run(run: RunRecord, console: Console) -> None:
@@ -33,11 +34,22 @@ def print_run(run: RunRecord, console: Console) -> None:
                 console.print(part)
 
 
+def captured(parts: Iterable[Block]) -> str:
+    """Return blocks as text, in the width of the terminal."""
+    console = terminal_console()
+    with console.capture() as capture:
+        for part in blocks(parts, console):
+            console.print(part)
+    return capture.get().rstrip("\n")
+
+
 def blocks(parts: Iterable[Block], console: Console) -> Iterator[RenderableType]:
     """Yield each block for a terminal, except pictures."""
     for block in parts:
         match block:
-            case Heading(text=text) | Prose(text=text):
+            case Heading(text=text):
+                yield Text(f"\n{text}", style="bold")
+            case Prose(text=text) | Paragraph(text=text):
                 yield Text(" ".join(text.split()))
             case Sentences(sentences=sentences):
                 yield from (Text(f"• {sentence}") for sentence in sentences)

@@ -88,7 +88,7 @@ def test_cells_are_sorted_by_slowdown_after_the_reference(
 ) -> None:
     a, b = write_runs(runs.small(), later(runs.small()))
     lines = compare(capsys, a, b, "--format", "markdown").splitlines()
-    start = lines.index("## fp32, batch 1, infer, cpu")
+    start = lines.index("### fp32, batch 1, infer, cpu")
     rows = [line.strip("|").split("|") for line in lines[start:] if line.startswith("| ")]
     shown = [tuple(cell.strip() for cell in row[:4]) for row in rows[:4]]
     assert [row[:3] for row in shown] == [
@@ -99,7 +99,7 @@ def test_cells_are_sorted_by_slowdown_after_the_reference(
     ]
     # All sets drift alike, so the interval has no width.
     assert shown[2][3] == f"{SLOWER:.3f} ({SLOWER:.3f}–{SLOWER:.3f})"
-    assert "## not compared" in lines
+    assert "### not compared" in lines
 
 
 def test_the_rows_have_every_figure(capsys: Capture, write_runs: WriteRuns) -> None:

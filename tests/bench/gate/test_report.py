@@ -62,7 +62,7 @@ def test_the_page_folds_details_and_names_both_sides() -> None:
     page = report.render(FAILED)
     assert page.startswith("### googlenet-bench gate: 1 failed, 1 regressed")
     assert "Head abc with uncommitted changes against base def" in page
-    assert "**head failed** in googlenet/channels\\_last" in page
+    assert "head failed in googlenet/channels\\_last" in page
     assert "a &#124; b" in page
     assert "**Note:** it was cut off, and resumed" in page
     assert (
