@@ -73,6 +73,9 @@ def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> It
         dirty = " with uncommitted changes" if run.commit_info.get("dirty") else ""
         status = "" if run.status == "complete" else f", {run.status.replace('_', ' ')}"
         yield f"{name} is {path}, from {run.datetime[:16]}, {commit}{dirty}{status}."
+    ids = {run.run_id for _, run in runs.values()}
+    if len(ids) == 1 and "" not in ids:
+        yield "A and B are the same run, or one is a part of it: their difference shows nothing."
     if compared.allowed:
         yield f"Allowed to differ: {'; '.join(map(str, compared.allowed))}."
     if compared.unknown:

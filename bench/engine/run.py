@@ -4,7 +4,9 @@ The failure of a worker affects at most its own cell; all other cells are still 
 """
 
 import itertools
+import platform
 import time
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
@@ -157,6 +159,7 @@ class Run:
                     environment=environment,
                     base_environment=next(iter(environments[1:]), None),
                     code=self._code,
+                    run_id=uuid.uuid4().hex,
                 )
             )
         for device, processes in self._cards.shared.items():
@@ -188,8 +191,8 @@ class Run:
         wave_index = 0
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
-            if key not in self.outcome.ended and self._is_due(group, wave_index, cells):
-                self._emit(events.WaveBegan(*key))
+            if not self.outcome.has_ended(*key) and self._is_due(group, wave_index, cells):
+                self._emit(events.WaveBegan(*key, host=platform.node()))
                 repeat, complete = self._measure_wave(group, set_index, wave_index, cells)
                 if repeat:
                     continue
@@ -288,7 +291,7 @@ class Run:
         # reference or the control, so start again with those first.
         if is_held and live.deferred:
             live.kill()
-            self._emit(events.WaveBegan(group, set_index, wave_index))
+            self._emit(events.WaveBegan(group, set_index, wave_index, host=platform.node()))
             live = start(in_any_order=False)
         return live
 

@@ -28,6 +28,8 @@ class Began(_Event, frozen=True, kw_only=True):
     base_environment: dict[str, Any] | None = None
     code: Code | None = None
     """None in a gate, which cannot be resumed."""
+    run_id: str = ""
+    """Unique id of the run, which it keeps if it is resumed; empty in earlier journals."""
 
 
 class Resumed(_Event, frozen=True, kw_only=True):
@@ -75,6 +77,8 @@ class WaveBegan(_Event, frozen=True):
     group: str
     set_index: int
     wave_index: int
+    host: str = ""
+    """Name of the machine that measures the wave; empty in earlier journals."""
 
 
 class Allotted(_Event, frozen=True, kw_only=True):

@@ -16,14 +16,26 @@ _NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # added during version 2
 _WHERE = ("set", "wave", "round")  # a sample's place; each is the index of a ``Visit``
 
 
-def flatten_visits(visits: Sequence[Visit]) -> dict[str, Any]:
-    """Return the samples of all visits in order, with the place of each."""
+def flatten_visits(visits: Sequence[Visit], hosts: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the samples of all visits in order, with the place of each.
+
+    ``hosts``: the names of the run's machines. If there are several, each sample has the index of
+    its machine.
+    """
     return {
         **_placed(visits),
+        **_hosts(visits, hosts),
         "device_s": [sample for visit in visits for sample in visit.device_s],
         **_disturbed(visits),
         **_blocks(visits),
     }
+
+
+def _hosts(visits: Sequence[Visit], hosts: Sequence[str]) -> dict[str, list[int]]:
+    """Return the index of each sample's machine; no key if there is only one."""
+    if len(hosts) < 2:
+        return {}
+    return {"host": [hosts.index(visit.host) for visit in visits for _ in visit.host_s]}
 
 
 def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
@@ -59,8 +71,13 @@ def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
     return {"back_to_back": blocks} if blocks else {}
 
 
-def read_visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, Any]]:
-    """Yield the fields of each ``Visit``: consecutive samples of the same set, wave and round."""
+def read_visits(
+    flat: Mapping[str, Any], hosts: Sequence[str], *, voided: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each ``Visit``: consecutive samples of the same set, wave and round.
+
+    ``hosts``: the names of the run's machines.
+    """
     blocks = _blocks_read(flat.get("back_to_back", ()))
     disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
     device_s = _checked(flat["device_s"])
@@ -74,6 +91,7 @@ def read_visits(flat: Mapping[str, Any], *, voided: bool) -> Iterator[dict[str, 
             "disturbed_s": None if disturbed is None else disturbed.pop(key, ()),
             "voided": voided,
             "back_to_back": blocks.get(key),
+            "host": hosts[flat["host"][start] if "host" in flat else 0],
         }
         start = end
     if disturbed:

@@ -18,6 +18,7 @@ from bench.records.events import Began, Event
 from bench.records.record import SCHEMA_VERSION
 
 STEM, SUFFIX = "journal", ".jsonl"
+READABLE = (2, SCHEMA_VERSION)  # version 3 added fields that have defaults
 FILE = f"{STEM}{SUFFIX}"
 # Errors of file systems without locks: Lustre without its option, some NFS and FUSE.
 _LOCKS_NONE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
@@ -137,7 +138,7 @@ def _check(event: Event, number: int, path: Path) -> None:
         raise RequestError(
             f"{path} is not a journal: its first event must be Began, and no other event may be"
         )
-    if isinstance(event, Began) and event.schema_version != SCHEMA_VERSION:
+    if isinstance(event, Began) and event.schema_version not in READABLE:
         raise RequestError(
             f"{path} has schema version {event.schema_version}, but this googlenet-bench writes "
             f"{SCHEMA_VERSION}: resume with the version that began the run"

@@ -22,12 +22,21 @@ _WaveKey = tuple[str, int, int]  # group, set, wave
 _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
 
 
-@dataclass(frozen=True, slots=True)
-class _WaveReports:
-    """What the workers of one wave reported, by cell id."""
+@dataclass(slots=True)
+class _WaveState:
+    """What is known of one wave in one set. Waves may report interleaved."""
 
+    host: str = ""
     visits: dict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    """By cell id."""
     setups: dict[str, Setup] = field(default_factory=lambda: defaultdict(Setup))
+    """By cell id."""
+    rounds: list[Round] = field(default_factory=list)
+    timed_s: float = 0.0
+    """Time in iterations since the last round ended, in seconds."""
+    fits: bool = True
+    """Whether it has fitted into memory so far."""
+    ended: bool = False
 
 
 class Outcome:
@@ -55,8 +64,6 @@ class Outcome:
         self.fitting_waves: set[waves.Wave] = set()
         """Waves that were measured completely without running out of memory."""
         self.phases_s: dict[str, float] = {}
-        self.ended: set[_WaveKey] = set()
-        self.rounds: dict[_WaveKey, list[Round]] = {}
         self.allotted: dict[str, int] = {}
         """Number of valid rounds in each set, by group."""
         self.notes: list[str] = []
@@ -64,12 +71,9 @@ class Outcome:
         """Whether there are any samples."""
         self.last_set: dict[str, int] = {}
         """Index of the most recent set, by group."""
-        self._reports: dict[str, dict[_WaveKey, _WaveReports]] = {
-            name: defaultdict(_WaveReports) for name in self.waves
-        }
+        self.run_id = ""
+        self._states: dict[_WaveKey, _WaveState] = defaultdict(_WaveState)
         self._compile_cold_s: dict[str, float] = {}
-        self._round_s = 0.0
-        self._wave_fits = False  # whether the most recent wave has fitted into memory so far
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
@@ -110,7 +114,9 @@ class Outcome:
             cells=self.records(),
             controls=self.controls(),
             bases=self.bases(),
-            rounds=tuple(round_ for rounds in self.rounds.values() for round_ in rounds),
+            rounds=tuple(
+                round_ for _, state in self._ordered(self.waves) for round_ in state.rounds
+            ),
             allotted=self.allotted,
             environment=self.environment,
             base_environment=self.base_environment,
@@ -122,6 +128,8 @@ class Outcome:
             phases_s=self.phases_s,
             notes=tuple(self.notes),
             datetime=datetime.now(UTC).isoformat(),
+            run_id=self.run_id,
+            code=self.code,
             **about,
         )
 
@@ -135,6 +143,7 @@ class Outcome:
         self.environment = event.environment
         self.base_environment = event.base_environment
         self.code = event.code
+        self.run_id = event.run_id
 
     @apply.register
     def _(self, _event: events.Resumed) -> None:
@@ -170,12 +179,10 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.WaveBegan) -> None:
-        self._round_s = 0.0
-        self._wave_fits = True
-        self.last_set[event.group] = event.set_index
+        last = self.last_set.get(event.group, event.set_index)
+        self.last_set[event.group] = max(last, event.set_index)
         key = (event.group, event.set_index, event.wave_index)
-        self.rounds.pop(key, None)
-        self._reports[event.group].pop(key, None)
+        self._states[key] = _WaveState(host=event.host)
 
     @apply.register
     def _(self, event: events.Allotted) -> None:
@@ -183,11 +190,12 @@ class Outcome:
 
     @apply.register
     def _(self, event: events.WorkerReported) -> None:
-        setups = self._wave_reports(event).setups
+        setups = self._state(event).setups
         setups[event.cell] = setups[event.cell].merged(event.facts)
 
     @apply.register
     def _(self, event: events.Visited) -> None:
+        state = self._state(event)
         visit = Visit(
             set_index=event.set_index,
             wave_index=event.wave_index,
@@ -196,26 +204,27 @@ class Outcome:
             device_s=event.device_s,
             disturbed_s=event.disturbed_s,
             back_to_back=event.back_to_back,
+            host=state.host,
         )
-        self._wave_reports(event).visits[event.cell].append(visit)
+        state.visits[event.cell].append(visit)
         self.measured_anything = True
         block_s = event.back_to_back.host_s if event.back_to_back else 0.0
         timed_s = sum(event.host_s) + sum(event.disturbed_s or ())
-        self._round_s += event.dropped_s + timed_s + block_s
+        state.timed_s += event.dropped_s + timed_s + block_s
 
     @apply.register
     def _(self, event: events.RoundEnded) -> None:
-        ended_round = Round(**msgspec.structs.asdict(event))
-        key = (event.group, event.set_index, event.wave_index)
-        self.rounds.setdefault(key, []).append(ended_round)
-        self._spend("measuring", self._round_s)
-        self._spend("idling", event.wall_s - self._round_s)
-        self._round_s = 0.0
+        state = self._states[event.group, event.set_index, event.wave_index]
+        state.rounds.append(Round(**msgspec.structs.asdict(event)))
+        self._spend("measuring", state.timed_s)
+        self._spend("idling", event.wall_s - state.timed_s)
+        state.timed_s = 0.0
 
     @apply.register
     def _(self, event: events.WaveEnded) -> None:
-        self.ended.add((event.group, event.set_index, event.wave_index))
-        if self._wave_fits:
+        state = self._states[event.group, event.set_index, event.wave_index]
+        state.ended = True
+        if state.fits:
             self.fitting_waves.add(self.waves[event.group][event.wave_index])
 
     @apply.register
@@ -225,12 +234,13 @@ class Outcome:
             replace(before, own=tuple(self._cells[name] for name in own)) for own in event.waves
         )
         self.notes.append(event.reason)
-        self._wave_fits = False
+        self._ran_out_of_memory(event.group)
 
     @apply.register
     def _(self, event: events.Failed) -> None:
         self.failures[event.cell] = event.failure
-        self._wave_fits &= event.failure.kind != "out_of_memory"
+        if event.failure.kind == "out_of_memory":
+            self._ran_out_of_memory(self._cells[event.cell].group)
 
     @apply.register
     def _(self, event: events.PhaseTimed) -> None:
@@ -239,21 +249,41 @@ class Outcome:
     def _spend(self, phase: str, seconds: float) -> None:
         self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds
 
-    def _wave_reports(self, event: events.WorkerReported | events.Visited) -> _WaveReports:
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """The rounds of all waves, by set, group and wave."""
+        return tuple(item for _, state in self._ordered(self.waves) for item in state.rounds)
+
+    def has_ended(self, group: str, set_index: int, wave_index: int) -> bool:
+        """Return whether a wave was measured completely in a set."""
+        key = (group, set_index, wave_index)
+        return key in self._states and self._states[key].ended
+
+    def _state(self, event: events.WorkerReported | events.Visited) -> _WaveState:
         group = self._cells[event.cell].group
-        return self._reports[group][group, event.set_index, event.wave_index]
+        return self._states[group, event.set_index, event.wave_index]
+
+    def _ran_out_of_memory(self, group: str) -> None:
+        """Note that the unfinished waves of a group do not fit into memory."""
+        for (of_group, _, _), state in self._states.items():
+            if of_group == group and not state.ended:
+                state.fits = False
+
+    def _ordered(self, groups: Iterable[str]) -> list[tuple[_WaveKey, _WaveState]]:
+        """Return states by set, group and wave, whatever the order of their events."""
+        position = {group: index for index, group in enumerate(groups)}
+        states = [item for item in self._states.items() if item[0][0] in position]
+        return sorted(states, key=lambda item: (item[0][1], position[item[0][0]], item[0][2]))
 
     def _records(self, cells: Sequence[Cell]) -> tuple[CellRecord, ...]:
         visits: dict[str, list[Visit]] = defaultdict(list)
         setups: dict[str, list[Setup]] = defaultdict(list)
-        for group in dict.fromkeys(cell.group for cell in cells):
-            for key, reports in self._reports[group].items():
-                rounds = self.rounds.get(key, ())
-                valid = {round_.round_index for round_ in rounds if not round_.voided}
-                for name, cell_visits in reports.visits.items():
-                    visits[name] += _judged(cell_visits, valid)
-                for name, setup in reports.setups.items():
-                    setups[name].append(setup)
+        for _, state in self._ordered(dict.fromkeys(cell.group for cell in cells)):
+            valid = {round_.round_index for round_ in state.rounds if not round_.voided}
+            for name, cell_visits in state.visits.items():
+                visits[name] += _judged(cell_visits, valid)
+            for name, setup in state.setups.items():
+                setups[name].append(setup)
         return tuple(
             CellRecord(
                 cell=cell,

@@ -9,9 +9,10 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.machine.card import Around
+from bench.records.code import Code
 from bench.records.reported import ArchCost, PeakRates, Setup
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Visit:
     """Whether its round was voided, or was interrupted before it could be judged."""
     back_to_back: BackToBack | None = None
     """Block after the timed iterations, if the device's calls return before the work is done."""
+    host: str = ""
+    """Name of the machine that measured it; empty in files of earlier versions."""
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -223,6 +226,10 @@ class RunRecord:
     """pytest-benchmark's facts about the commit."""
     datetime: str = ""
     """Time of writing, in ISO 8601, UTC."""
+    run_id: str = ""
+    """Unique id, which a run keeps if it is resumed; empty in files of earlier versions."""
+    code: Code | None = None
+    """The version of the code; None in a gate, which measures two, and in earlier files."""
 
     @cached_property
     def has_blocks(self) -> bool:

@@ -1,15 +1,12 @@
 """The run file: pytest-benchmark's JSON, with this suite's data in its two free places.
 
 A benchmark's ``extra_info`` contains its cell, and ``machine_info["googlenet_bench"]`` the run.
-Readers of pytest-benchmark's format can use the file unchanged. Schema versions:
-
-1. The first version.
-2. Sets consist of waves of live workers, so samples have a wave. The file also contains controls,
-   rounds with their foreign load, voided samples, cold compilations and notes.
+Readers of pytest-benchmark's format can use the file unchanged. earlier.py lists the schema
+versions and reads the earlier ones.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,23 @@ import msgspec
 from bench import atomic
 from bench.cells.cell import Cell
 from bench.names import RequestError
-from bench.records import flat
+from bench.records import earlier, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
 RUN_KEY = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
-_PLAIN_FIELDS = ("environment", "base_environment", "plan", "status", "phases_s", "notes")
+_PLAIN_FIELDS = (
+    "run_id",
+    "code",
+    "allotted",
+    "environment",
+    "base_environment",
+    "plan",
+    "status",
+    "phases_s",
+    "notes",
+)
 
 
 def write(run: RunRecord, path: Path) -> None:
@@ -60,12 +67,16 @@ def to_json(run: RunRecord) -> dict[str, Any]:
     """Return a run as pytest-benchmark would have written it."""
     from pytest_benchmark import __version__
 
+    hosts = tuple(dict.fromkeys(visit.host for record in _all(run) for visit in record.visits))
     # A failed cell is not among the benchmarks, because services would read it as a valid one.
     return {
         "machine_info": {
             **run.machine_info,
             RUN_KEY: {
                 "schema_version": SCHEMA_VERSION,
+                "run_id": run.run_id,
+                "code": msgspec.to_builtins(run.code),
+                "hosts": hosts or [""],
                 "status": run.status,
                 "plan": dict(run.plan),
                 "environment": dict(run.environment),
@@ -75,9 +86,11 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 **({"shared": msgspec.to_builtins(run.shared)} if run.shared else {}),
                 "phases_s": dict(run.phases_s),
                 "cells": [record.cell.id for record in run.cells],
-                "without_figures": [_info(cell) for cell in run.cells if not cell.has_figures],
-                "controls": [_info(control) for control in run.controls],
-                "bases": [_info(base) for base in run.bases],
+                "without_figures": [
+                    _info(cell, hosts) for cell in run.cells if not cell.has_figures
+                ],
+                "controls": [_info(control, hosts) for control in run.controls],
+                "bases": [_info(base, hosts) for base in run.bases],
                 "rounds": msgspec.to_builtins(flat.flatten_rounds(run.rounds)),
                 "allotted": dict(run.allotted),
                 "notes": list(run.notes),
@@ -85,7 +98,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
             },
         },
         "commit_info": dict(run.commit_info),
-        "benchmarks": [_benchmark(cell) for cell in run.cells if cell.has_figures],
+        "benchmarks": [_benchmark(cell, hosts) for cell in run.cells if cell.has_figures],
         "datetime": run.datetime,
         "version": __version__,
     }
@@ -99,26 +112,29 @@ def from_json(content: Any) -> RunRecord:
     if run_info is None:
         raise RequestError("this is not a run file of googlenet-bench: it has no schema version")
     version = run_info["schema_version"]
-    if version != SCHEMA_VERSION:
+    if version not in earlier.READABLE:
+        *others, last = earlier.READABLE
         raise RequestError(
-            f"schema version is {version!r}, but this googlenet-bench reads {SCHEMA_VERSION}: "
-            "make the report with the version that made the run"
+            f"schema version is {version!r}, but this googlenet-bench reads "
+            f"{', '.join(map(str, others))} and {last}: make the report with the version that made "
+            "the run"
         )
     infos = [
         *(_with_samples(entry) for entry in content["benchmarks"]),
         *run_info["without_figures"],
     ]
-    cells = {cell["id"]: cell for cell in map(_cell_fields, infos)}
+    earlier.upgrade(run_info, infos)
+    hosts = run_info["hosts"]
+    cells = {cell["id"]: cell for cell in (_cell_fields(info, hosts) for info in infos)}
     run = msgspec.convert(
         {
             "cells": [cells[name] for name in run_info["cells"]],
-            "controls": [_cell_fields(info) for info in run_info["controls"]],
-            "bases": [_cell_fields(info) for info in run_info["bases"]],
+            "controls": [_cell_fields(info, hosts) for info in run_info["controls"]],
+            "bases": [_cell_fields(info, hosts) for info in run_info["bases"]],
             "rounds": flat.read_rounds(run_info["rounds"]),
             **{name: run_info[name] for name in _PLAIN_FIELDS},
             # Added during version 2.
             **{name: run_info.get(name, {}) for name in ("ceilings", "shared")},
-            "allotted": run_info.get("allotted") or _as_planned(run_info),
             "gate": run_info.get("gate"),
             "fits": run_info.get("fits", []),
             "machine_info": machine_info,
@@ -131,12 +147,11 @@ def from_json(content: Any) -> RunRecord:
     return run
 
 
-def _as_planned(run_info: Mapping[str, Any]) -> dict[str, int]:
-    """Return the rounds per set in earlier files, whose plans always have their number."""
-    return dict.fromkeys(run_info["rounds"]["group"], run_info["plan"]["rounds"])
+def _all(run: RunRecord) -> tuple[CellRecord, ...]:
+    return (*run.cells, *run.controls, *run.bases)
 
 
-def _benchmark(record: CellRecord) -> dict[str, Any]:
+def _benchmark(record: CellRecord, hosts: Sequence[str]) -> dict[str, Any]:
     from pytest_benchmark.stats import Stats
 
     statistics = Stats()
@@ -149,24 +164,27 @@ def _benchmark(record: CellRecord) -> dict[str, Any]:
         "fullname": f"{TEST_FILE}::{name}",
         "params": {"cell": record.cell.id},
         "param": record.cell.id,
-        "extra_info": extra_info(record),
+        "extra_info": extra_info(record, hosts),
         "options": {},
         "stats": {**statistics.as_dict(), "data": statistics.data, "iterations": 1},
     }
 
 
-def extra_info(record: CellRecord) -> dict[str, Any]:
-    """Return a benchmark's ``extra_info``, without the samples: they are the benchmark's data."""
-    return {name: value for name, value in _info(record).items() if name != "host_s"}
+def extra_info(record: CellRecord, hosts: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a benchmark's ``extra_info``, without the samples: they are the benchmark's data.
+
+    ``hosts``: the names of the run's machines.
+    """
+    return {name: value for name, value in _info(record, hosts).items() if name != "host_s"}
 
 
-def _info(record: CellRecord) -> dict[str, Any]:
+def _info(record: CellRecord, hosts: Sequence[str]) -> dict[str, Any]:
     """Return a cell's fields, with samples in the flat form of bench/records/flat.py."""
     return {
         "schema_version": SCHEMA_VERSION,
         **asdict(record.cell),
-        **flat.flatten_visits(list(record.valid)),
-        "voided": flat.flatten_visits([visit for visit in record.visits if visit.voided]),
+        **flat.flatten_visits(list(record.valid), hosts),
+        "voided": flat.flatten_visits([visit for visit in record.visits if visit.voided], hosts),
         "setups": msgspec.to_builtins(record.setups),
         "compile_cold_s": record.compile_cold_s,
         "cost": msgspec.to_builtins(record.cost),
@@ -178,15 +196,15 @@ def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
     return {**benchmark["extra_info"], "host_s": benchmark["stats"]["data"]}
 
 
-def _cell_fields(info: Mapping[str, Any]) -> dict[str, Any]:
+def _cell_fields(info: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a ``CellRecord``, and its cell's id."""
     cell = msgspec.convert({field.name: info[field.name] for field in fields(Cell)}, Cell)
     return {
         "id": cell.id,
         "cell": asdict(cell),
         "visits": [
-            *flat.read_visits(info, voided=False),
-            *flat.read_visits(info["voided"], voided=True),
+            *flat.read_visits(info, hosts, voided=False),
+            *flat.read_visits(info["voided"], hosts, voided=True),
         ],
         **{name: info[name] for name in ("setups", "cost", "compile_cold_s", "failure")},
     }

@@ -38,6 +38,9 @@ def facts(run: RunRecord) -> dict[str, object]:
         **_executors(run),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),
+        **({"code digest": run.code.digest[:12]} if run.code else {}),
+        **({"run id": run.run_id} if run.run_id else {}),
+        **({"measured on": ", ".join(hosts)} if (hosts := _hosts(run)) else {}),
         "measured at": run.datetime,
     }
 
@@ -111,6 +114,13 @@ def _executors(run: RunRecord) -> dict[str, str]:
                 text = ", ".join(f"{name}: {value}" for name, value in settings.items())
                 by_mode.setdefault(record.cell.mode, {})[text] = None
     return {mode: "; ".join(texts) for mode, texts in by_mode.items()}
+
+
+def _hosts(run: RunRecord) -> list[str]:
+    """Return the names of the machines that measured the run, if it knows them."""
+    records = (*run.cells, *run.controls, *run.bases)
+    names = dict.fromkeys(visit.host for record in records for visit in record.visits)
+    return [name for name in names if name]
 
 
 def _commit(run: RunRecord) -> str:

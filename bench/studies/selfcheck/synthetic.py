@@ -161,7 +161,7 @@ def _set(waves: Mapping[str, list[Wave]], set_index: int, latencies: _Latencies)
             if wave_index == len(group_waves) or not latencies.left:
                 break
             indices = {"set_index": set_index, "wave_index": wave_index}
-            yield events.WaveBegan(group, **indices)
+            yield events.WaveBegan(group, indices["set_index"], indices["wave_index"])
             yield from _wave(group_waves[wave_index].cells[:AT_ONCE], indices, latencies)
             if len(group_waves[wave_index].cells) > AT_ONCE:
                 group_waves[wave_index:] = _split(group_waves[wave_index])

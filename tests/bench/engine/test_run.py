@@ -289,7 +289,7 @@ def test_rounds_that_are_judged_together_are_voided_together(fork_server: Launch
     visits = record_of(outcome, target).visits
     assert [visit.voided for visit in visits] == [True] * 3 + [False] * 3
     assert [steps for steps, _ in watcher.extended] == [3 * 2]  # three rounds of two workers
-    (rounds,) = outcome.rounds.values()
+    rounds = outcome.rounds
     assert {item.foreign_cpus for item in rounds if item.voided} == {0.95}
 
 
@@ -306,7 +306,7 @@ def test_a_round_under_foreign_load_is_voided_and_measured_again(
         assert [visit.voided for visit in visits] == [False, True, False, True, True, False]
         assert len(list(record_of(outcome, member).valid)) == 3
     assert [steps for steps, _ in watcher.extended] == [2, 2, 2]
-    (rounds,) = outcome.rounds.values()
+    rounds = outcome.rounds
     assert [item.foreign_cpus > 0.15 for item in rounds] == [item.voided for item in rounds]
 
 

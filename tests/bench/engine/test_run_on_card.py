@@ -41,7 +41,7 @@ def cards(reading: Callable[[int], CardReading], allowed: frozenset[int] = froze
 
 
 def rounds_of(outcome: Outcome) -> list[Round]:
-    return [item for rounds in outcome.rounds.values() for item in rounds]
+    return list(outcome.rounds)
 
 
 def test_every_round_has_card_readings_before_and_after_it(fork_server: Launcher) -> None:

@@ -13,6 +13,7 @@ from pytest_benchmark.stats import Stats
 
 from bench.names import RequestError
 from bench.records import store
+from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, CellRecord, Visit
 from bench.records.reported import PeakRates
 from tests.bench import runs
@@ -131,6 +132,7 @@ def test_ceilings_are_read_as_written(path: Path) -> None:
 
 def test_file_with_the_number_of_rounds_in_its_plan_is_read() -> None:
     content = store.to_json(runs.small())
+    content["machine_info"][store.RUN_KEY]["schema_version"] = 2
     del content["machine_info"][store.RUN_KEY]["allotted"]
     assert store.from_json(content).allotted == runs.small().allotted
 
@@ -221,11 +223,11 @@ def refused(path: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, "1", None])
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 0, "3", None])
 def test_other_schema_version_is_refused(path: Path, content: dict[str, Any], version: Any) -> None:
     content["machine_info"][store.RUN_KEY]["schema_version"] = version
     assert (
-        f"schema version is {version!r}, but this googlenet-bench reads {SCHEMA_VERSION}: "
+        f"schema version is {version!r}, but this googlenet-bench reads 1, 2 and {SCHEMA_VERSION}: "
         "make the report with the version that made the run"
     ) in refused(put(path, content))
 
@@ -398,3 +400,28 @@ def test_invalid_latency_is_refused(path: Path, content: dict[str, Any], sample:
 def test_too_deeply_nested_json_is_refused(path: Path) -> None:
     path.write_text("[" * 200_000, encoding="utf-8")
     assert "is not JSON" in refused(path) or "is damaged" in refused(path)
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b")])
+def test_every_visit_keeps_its_host(path: Path, names: tuple[str, ...]) -> None:
+    visits = tuple(
+        Visit(
+            set_index=index,
+            round_index=0,
+            host_s=(0.5, 0.25)[: 1 + index % 2],
+            voided=index > 4,
+            host=names[index % len(names)],
+        )
+        for index in range(8)
+    )
+    record = CellRecord(cell=runs.EAGER, visits=visits)
+    run = replace(runs.small(), cells=(record,), controls=(), rounds=())
+    store.write(run, path)
+    assert store.read(path) == run
+    assert ('"host"' in path.read_text(encoding="utf-8")) is (len(names) > 1)
+
+
+def test_a_run_keeps_its_id_and_the_version_of_its_code(path: Path) -> None:
+    run = replace(runs.small(), run_id="0f" * 16, code=Code(commit="c" * 40, digest="d" * 64))
+    store.write(run, path)
+    assert store.read(path) == run
