@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import archs
 from bench.cells.cell import Cell
 from bench.counts.baseline import Baseline, Counts, versions_here
+from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.engine.launch import Spawner
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.names import RequestError
@@ -34,13 +35,14 @@ class CountClient:
         with_imports = [cell for cell in self.cells if archs.find(cell.arch).imports]
         torch_only = [cell for cell in self.cells if cell not in with_imports]
         counted: dict[str, Counts] = {}
-        for operation, cells in (
-            ("count_networks", torch_only),
-            ("count_networks", with_imports),
-            ("count_graphs", self.cells),
+        for step, cells in (
+            (CountNetworks, torch_only),
+            (CountNetworks, with_imports),
+            (CountGraphs, self.cells),
         ):
             if cells:
-                for name, counts in self._request(operation, cells).items():
+                request = step(cells=tuple(cells), image_size=self.image_size)
+                for name, counts in self._counts(request).items():
                     counted[name] = {**counted.get(name, {}), **counts}
                 yield self._baseline(counted)
 
@@ -49,16 +51,9 @@ class CountClient:
         *_, last = self.steps()
         return last
 
-    def _request(self, operation: str, cells: Sequence[Cell]) -> dict[str, Counts]:
-        as_dicts = [asdict(cell) for cell in cells]
+    def _counts(self, request: CountNetworks | CountGraphs) -> dict[str, Counts]:
         try:
-            return self.process.request(
-                operation,
-                dict[str, Counts],
-                limit_s=LIMIT_S,
-                cells=as_dicts,
-                image_size=self.image_size,
-            )
+            return self.process.request(request, limit_s=LIMIT_S)
         except WorkerError as error:
             raise RequestError(_reason(error)) from error
 

@@ -11,12 +11,11 @@ import multiprocessing
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from torch import nn
 
@@ -24,41 +23,40 @@ from bench import archs
 from bench.cells.cell import Cell
 from bench.counts import counting
 from bench.counts.baseline import Counts
+from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.machine.environment import physical_cores
 from bench.names import RequestError
 from bench.worker.failure import sentence
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operation, Worker, run
+from bench.worker.worker import Operations, Worker, run
 
 
 class CountWorker(Worker):
     """A worker that counts instead of measuring."""
 
-    def operations(self) -> dict[str, Operation]:
+    def operations(self) -> Operations:
         """Return a worker's operations and the two that count."""
         return {
             **super().operations(),
-            "count_networks": self.count_networks,
-            "count_graphs": self.count_graphs,
+            CountNetworks: self.count_networks,
+            CountGraphs: self.count_graphs,
         }
 
-    def count_networks(self, cells: list[dict[str, Any]], image_size: int) -> dict[str, Counts]:
+    def count_networks(self, request: CountNetworks) -> dict[str, Counts]:
         """Return parameters, operations and bytes of the cells' networks, by cell id."""
-        requested = [Cell(**cell) for cell in cells]
-        libraries = chain.from_iterable(archs.find(cell.arch).imports for cell in requested)
+        libraries = chain.from_iterable(archs.find(cell.arch).imports for cell in request.cells)
         with _before_forking():
             for library in dict.fromkeys(libraries):
                 importlib.import_module(library)
-        return _by_arch(partial(_count_arch, counting.count_networks, image_size), requested)
+        count = partial(_count_arch, counting.count_networks, request.image_size)
+        return _by_arch(count, request.cells)
 
-    def count_graphs(self, cells: list[dict[str, Any]], image_size: int) -> dict[str, Counts]:
+    def count_graphs(self, request: CountGraphs) -> dict[str, Counts]:
         """Return graphs and graph breaks of the cells' networks, by cell id."""
         with _before_forking():
             counting.dynamo_only(nn.Identity())
-        return _by_arch(
-            partial(_count_arch, counting.count_graphs, image_size),
-            [Cell(**cell) for cell in cells],
-        )
+        count = partial(_count_arch, counting.count_graphs, request.image_size)
+        return _by_arch(count, request.cells)
 
 
 def _count_arch(
@@ -72,7 +70,7 @@ def _count_arch(
 
 
 def _by_arch(
-    count: Callable[[list[Cell]], dict[str, Counts]], cells: list[Cell]
+    count: Callable[[list[Cell]], dict[str, Counts]], cells: Sequence[Cell]
 ) -> dict[str, Counts]:
     """Count all cells; on Linux, where forking is safe, in a child process per arch."""
     by_arch: dict[str, list[Cell]] = defaultdict(list)

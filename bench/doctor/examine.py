@@ -8,7 +8,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,7 @@ from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes
 from bench.machine.system_files import text
 from bench.names import RequestError
+from bench.worker.protocol import Describe, TryBatch
 
 WATCHED_S = 1.0
 TRIAL = Cell(arch="googlenet", mode="eager", dtype="fp32", batch_size=1, task="infer", device="cpu")
@@ -66,14 +67,9 @@ def worker(ready: Launcher, device: str) -> Finding:
     what = f"worker on {device}"
     process = ready.launch()
     try:
-        facts = process.request("describe", limit_s=timeouts.PREPARE_S, device=device)
-        process.request(
-            "attempt",
-            limit_s=timeouts.PREPARE_S,
-            cell={**asdict(TRIAL), "device": device},
-            image_size=TRIAL_SIZE,
-            seed=0,
-        )
+        facts = process.request(Describe(device=device), limit_s=timeouts.PREPARE_S)
+        trial = TryBatch(cell=replace(TRIAL, device=device), image_size=TRIAL_SIZE, seed=0)
+        process.request(trial, limit_s=timeouts.PREPARE_S)
     except WorkerError as error:
         return _no_worker(what, error)
     finally:

@@ -1,6 +1,6 @@
 """Measurement of the largest batch size: each size is tried in a fresh worker process."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from bench.cells.cell import Cell
 from bench.engine import fit, timeouts
@@ -8,7 +8,7 @@ from bench.engine.context import Context
 from bench.engine.process import WorkerError
 from bench.records.record import Attempt, Fit
 from bench.units import in_mib
-from bench.worker.protocol import Attempted
+from bench.worker.protocol import TryBatch
 
 
 def largest(context: Context, cell: Cell) -> Fit:
@@ -23,14 +23,12 @@ def largest(context: Context, cell: Cell) -> Fit:
 def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
     worker = context.launcher.launch()
     try:
-        attempted = worker.request(
-            "attempt",
-            Attempted,
-            limit_s=timeouts.PREPARE_S,
-            cell=asdict(replace(cell, batch_size=batch_size, device=context.plan.device_of(0))),
+        request = TryBatch(
+            cell=replace(cell, batch_size=batch_size, device=context.plan.device_of(0)),
             image_size=context.plan.image_size,
             seed=context.plan.seed,
         )
+        attempted = worker.request(request, limit_s=timeouts.PREPARE_S)
     except WorkerError as error:
         if error.kind == "start":
             raise

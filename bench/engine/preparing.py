@@ -7,7 +7,7 @@ all workers have the same history, and no two workers compile the same graph.
 import math
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from multiprocessing.connection import wait
 
 from bench.cells import modes
@@ -19,7 +19,7 @@ from bench.engine.context import Context
 from bench.engine.pool import Pool
 from bench.records import events
 from bench.records.reported import Setup
-from bench.worker.protocol import Prepared
+from bench.worker.protocol import Prepare
 
 
 class Preparation:
@@ -98,14 +98,15 @@ class Preparation:
     def _begin(self, cell: Cell, threads: int) -> None:
         plan = self._context.plan
         self._live.launch(cell).send(
-            "prepare",
-            cell=asdict(replace(cell, device=self._device)),
-            image_size=plan.image_size,
-            l2=plan.l2,
-            seed=plan.seed,
-            threads=threads,
-            is_cached=cell in self._replaced
-            or was_measured(plan, self._device, before=self._live.indices["set_index"]),
+            Prepare(
+                cell=replace(cell, device=self._device),
+                image_size=plan.image_size,
+                l2=plan.l2,
+                seed=plan.seed,
+                threads=threads,
+                is_cached=cell in self._replaced
+                or was_measured(plan, self._device, before=self._live.indices["set_index"]),
+            )
         )
 
     def _threads(self, waiting: int, busy: int) -> int:
@@ -121,7 +122,7 @@ class Preparation:
 
         A fresh worker then has to take its place.
         """
-        prepared = self._live[cell].receive(Prepared, timeouts.SHORT_S)
+        prepared = self._live[cell].receive(Prepare, timeouts.SHORT_S)
         self._context.memory_budget.learn(self._group, prepared, alone=self._alone)
         if prepared.compile_cached is False and cell not in self._replaced:
             self._context.emit(events.Compiled(cell=cell.id, seconds=prepared.first_call_s))

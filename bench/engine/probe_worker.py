@@ -11,6 +11,7 @@ from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.records.reported import ArchCost, PeakRates
+from bench.worker.protocol import CountCost, Describe, MeasurePeak
 
 SIDES = ("head: ", "base: ")  # prefixes of errors, for the sides of a gate
 
@@ -46,9 +47,8 @@ class ProbeWorker:
     def describe(self) -> dict[str, Any]:
         """Return the environment; raises ``WorkerError`` if the device is missing."""
         try:
-            return self._worker.request(
-                "describe", limit_s=timeouts.SHORT_S, device=self._plan.device_of(0)
-            )
+            request = Describe(device=self._plan.device_of(0))
+            return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
             raise error.prefixed(self._side) from error
 
@@ -59,14 +59,9 @@ class ProbeWorker:
         base of a gate, which need not have the arch.
         """
         try:
-            return self._worker.request(
-                "cost",
-                ArchCost,
-                limit_s=timeouts.SHORT_S,
-                arch=arch,
-                image_size=self._plan.image_size,
-                seed=self._plan.seed,
-            )
+            plan = self._plan
+            request = CountCost(arch=arch, image_size=plan.image_size, seed=plan.seed)
+            return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:
                 raise error.prefixed(self._side) from error
@@ -75,13 +70,8 @@ class ProbeWorker:
     def measure_peak(self, dtype: str) -> PeakRates:
         """Return the device's peak rates for a dtype, or why they are unknown."""
         try:
-            return self._worker.request(
-                "ceiling",
-                PeakRates,
-                limit_s=timeouts.SHORT_S,
-                dtype=dtype,
-                device=self._plan.device_of(0),
-            )
+            request = MeasurePeak(dtype=dtype, device=self._plan.device_of(0))
+            return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
             return PeakRates(error=self._reason(error))
 

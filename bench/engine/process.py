@@ -4,7 +4,6 @@ The other side is bench/worker/worker.py. Does not import torch.
 """
 
 import contextlib
-import json
 import os
 import signal
 import tempfile
@@ -12,17 +11,15 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait  # select() fails past 1,024 descriptors
-from typing import IO, Any, TypeVar, overload
+from typing import IO
 
 import msgspec
 
 from bench.signals import ending
+from bench.worker.protocol import ReplyT, Request
 
 STDERR_LINES = 12  # last lines of a failed worker's stderr that are stored with the failure
 GRACE_S = 3.0  # time for a worker to end by itself, before it is killed
-
-
-Reply = TypeVar("Reply")
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -101,32 +98,21 @@ class WorkerProcess:
         """Return the file descriptor that becomes readable when a reply arrives."""
         return self._streams.replies
 
-    @overload
-    def request(self, op: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]: ...
+    def request(self, request: Request[ReplyT], *, limit_s: float) -> ReplyT:
+        """Send a request and return its reply. Raises ``WorkerError`` if none arrives."""
+        self.send(request)
+        return self.receive(type(request), limit_s)
 
-    @overload
-    def request(
-        self, op: str, reply: type[Reply], *, limit_s: float, **arguments: Any
-    ) -> Reply: ...
-
-    def request(self, op: str, reply: Any = dict, *, limit_s: float, **arguments: Any) -> Any:
-        """Send a request and return the reply, of type ``reply`` (bench/worker/protocol.py).
-
-        Raises ``WorkerError`` if none arrives.
-        """
-        self.send(op, **arguments)
-        return self.receive(reply, limit_s)
-
-    def send(self, op: str, **arguments: Any) -> None:
+    def send(self, request: Request[ReplyT]) -> None:
         """Send a request without waiting for the reply."""
-        line = json.dumps({"op": op, **arguments}).encode() + b"\n"
+        line = msgspec.json.encode(request) + b"\n"
         try:
             os.write(self._streams.requests, line)
         except BrokenPipeError:
             raise self._died() from None
 
-    def receive(self, reply: type[Reply], limit_s: float) -> Reply:
-        """Wait for a reply of this type and return it.
+    def receive(self, request: type[Request[ReplyT]], limit_s: float) -> ReplyT:
+        """Wait for the reply to a request of this type and return it.
 
         Raises ``WorkerError`` if the worker fails, dies or does not reply within ``limit_s``. After
         a death or a timeout the process is killed and waited for.
@@ -144,7 +130,8 @@ class WorkerProcess:
         try:
             envelope = msgspec.json.decode(line, type=_Envelope)
             if envelope.error is None:
-                return msgspec.json.decode(envelope.ok, type=reply)
+                reply: ReplyT = msgspec.json.decode(envelope.ok, type=request.reply)
+                return reply
         except msgspec.MsgspecError as error:
             message = f"the worker's reply cannot be read: {error}"
             raise WorkerError("error", message, self.stderr()) from error

@@ -20,7 +20,7 @@ from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import Failure
 from bench.records.reported import Setup
-from bench.worker.protocol import Finished, Measured, Sustained, WarmedUp
+from bench.worker.protocol import Finish, Finished, Measure, Sustain, Sustained, WarmUp
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
 MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
@@ -89,9 +89,7 @@ class LiveWave:
         self._context.progress.phase(f"set {self._set + 1}: warming up", len(self._live))
         for cell in self._shuffled(self._alive, "warming up"):
             with self._live.may_fail(cell, "warming up"):
-                warmed_up = self._live[cell].request(
-                    "warm_up", WarmedUp, limit_s=timeouts.WARM_UP_S
-                )
+                warmed_up = self._live[cell].request(WarmUp(), limit_s=timeouts.WARM_UP_S)
                 durations_s = warmed_up.durations_s
                 self._live.report(
                     cell, Setup(warm_up_iterations=len(durations_s), warm_up_s=sum(durations_s))
@@ -168,9 +166,8 @@ class LiveWave:
             self._context.progress.advance(cell.id)
 
     def _sustain(self, cell: Cell, seconds: float) -> Sustained:
-        return self._live[cell].request(
-            "sustain", Sustained, limit_s=timeouts.visit_timeout_s(seconds), seconds=seconds
-        )
+        limit_s = timeouts.visit_timeout_s(seconds)
+        return self._live[cell].request(Sustain(seconds=seconds), limit_s=limit_s)
 
     def finish(self) -> None:
         """Request the final facts of each worker, and end it."""
@@ -178,9 +175,7 @@ class LiveWave:
             with self._live.may_fail(cell, "finishing"):
                 checking_s = FINAL_CHECKS * self._latency_s.get(cell, 0.0)
                 finished = self._live[cell].request(
-                    "finish",
-                    Finished,
-                    limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s),
+                    Finish(), limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s)
                 )
                 self._live.report(cell, Setup.from_reply(finished))
                 self._live.close(cell)
@@ -273,14 +268,13 @@ class LiveWave:
         if dropped and chance.random() < visit_policy.EXTRA_DROP_PROBABILITY:
             dropped += 1
         context.sleep(self._visiting.pause_s)
-        reply = self._live[cell].request(
-            "measure",
-            Measured,
-            limit_s=timeouts.visit_timeout_s(self._visit_s(cell)),
+        request = Measure(
             iterations=timed,
             dropped=dropped,
             back_to_back=max(visit_policy.MIN_BACK_TO_BACK, timed),
         )
+        limit_s = timeouts.visit_timeout_s(self._visit_s(cell))
+        reply = self._live[cell].request(request, limit_s=limit_s)
         context.emit(
             events.Visited(
                 cell=cell.id,

@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bench.cells import plan
 from bench.cells.cell import Cell
@@ -23,8 +23,9 @@ from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError
 from bench.stages import figures
 from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures, StageVisit
-from bench.stages.protocol import StageMacs, StageSeconds
-from bench.worker.protocol import Prepared, WarmedUp
+from bench.stages.protocol import CountStages, TimeStages
+from bench.worker import protocol
+from bench.worker.protocol import Describe, Prepare, ReplyT, WarmUp
 
 Reply = TypeVar("Reply")
 
@@ -102,9 +103,7 @@ class _Set:
     def describe(self) -> Circumstances:
         """Return the device and the PyTorch of the workers, and the current time."""
         cell = self._request.cells[0]
-        description = self._request_to(
-            cell, "describe", dict[str, Any], timeouts.SHORT_S, device=cell.device
-        )
+        description = self._request_to(cell, Describe(device=cell.device), timeouts.SHORT_S)
         return Circumstances(
             device_name=description["device_name"],
             torch=description["torch"],
@@ -135,9 +134,9 @@ class _Set:
 
     def _prepare(self, cell: Cell) -> None:
         request = self._request
-        arguments = {"cell": asdict(cell), "image_size": request.image_size, "seed": request.seed}
-        self._request_to(cell, "prepare", Prepared, timeouts.PREPARE_S, **arguments)
-        warmed_up = self._request_to(cell, "warm_up", WarmedUp, timeouts.WARM_UP_S)
+        prepare = Prepare(cell=cell, image_size=request.image_size, seed=request.seed)
+        self._request_to(cell, prepare, timeouts.PREPARE_S)
+        warmed_up = self._request_to(cell, WarmUp(), timeouts.WARM_UP_S)
         self._latency_s[cell] = min(warmed_up.durations_s)
 
     def _visit(self, cell: Cell, *, seed: int) -> StageVisit:
@@ -146,9 +145,7 @@ class _Set:
         iterations = dropped + BLOCKS.timed(latency_s)
         limit_s = timeouts.visit_timeout_s(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
         time.sleep(BLOCKS.pause_s)
-        reply = self._request_to(
-            cell, "stages", StageSeconds, limit_s, iterations=iterations, seed=seed
-        )
+        reply = self._request_to(cell, TimeStages(iterations=iterations, seed=seed), limit_s)
         return StageVisit(
             whole_s=reply.whole_s[dropped:],
             hooked_s=reply.hooked_s[dropped:],
@@ -156,11 +153,9 @@ class _Set:
             parts_s={(part.stage, part.branch): part.seconds[dropped:] for part in reply.parts},
         )
 
-    def _request_to(
-        self, cell: Cell, op: str, reply: type[Reply], limit_s: float, /, **arguments: Any
-    ) -> Reply:
+    def _request_to(self, cell: Cell, request: protocol.Request[ReplyT], limit_s: float) -> ReplyT:
         with _request_errors(cell, self._request.image_size):
-            return self._live[cell].request(op, reply, limit_s=limit_s, **arguments)
+            return self._live[cell].request(request, limit_s=limit_s)
 
 
 def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[Cell, Macs]:
@@ -170,14 +165,10 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
     try:
         for cell in request.cells:
             with _request_errors(cell, request.image_size):
-                reply = worker.request(
-                    "stage_macs",
-                    StageMacs,
-                    limit_s=timeouts.SHORT_S,
-                    arch=cell.arch,
-                    image_size=request.image_size,
-                    seed=request.seed,
+                count = CountStages(
+                    arch=cell.arch, image_size=request.image_size, seed=request.seed
                 )
+                reply = worker.request(count, limit_s=timeouts.SHORT_S)
             parts = {(part.stage, part.branch): part.macs for part in reply.parts}
             macs[cell] = Macs(whole=reply.whole, parts=parts)
             progress.advance(cell.arch)

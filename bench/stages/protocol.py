@@ -1,6 +1,6 @@
-"""The replies of a worker that times and counts the parts of its network. Needs no torch."""
+"""Requests and replies of a worker that counts and times parts of its network. Needs no torch."""
 
-from bench.worker.protocol import Reply
+from bench.worker.protocol import Reply, Request
 
 
 class PartMacs(Reply, frozen=True, kw_only=True):
@@ -34,3 +34,19 @@ class StageSeconds(Reply, frozen=True, kw_only=True):
     pair_s: float
     """Overhead of a pair of hooks, in seconds."""
     parts: tuple[PartSeconds, ...]
+
+
+class CountStages(Request[StageMacs], frozen=True, kw_only=True, tag="stage_macs"):
+    """Count an arch's MACs for one random image: of the whole, and of each stage and branch."""
+
+    arch: str
+    image_size: int
+    """Height and width of the image in pixels."""
+    seed: int
+
+
+class TimeStages(Request[StageSeconds], frozen=True, kw_only=True, tag="stages"):
+    """Time forward passes without hooks, with hooks on stages and with hooks on branches."""
+
+    iterations: int
+    seed: int

@@ -11,29 +11,37 @@ from bench import archs
 from bench.cells import inputs
 from bench.cells.module import to_eval
 from bench.stages import partition, spans
-from bench.stages.protocol import PartMacs, PartSeconds, StageMacs, StageSeconds
+from bench.stages.protocol import (
+    CountStages,
+    PartMacs,
+    PartSeconds,
+    StageMacs,
+    StageSeconds,
+    TimeStages,
+)
 from bench.stages.vocabulary import Key, StagePart
 from bench.worker import clock, network
 from bench.worker.attribution import attributed
 from bench.worker.mac_counter import MacCounter
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operation, Worker, run
+from bench.worker.worker import Operations, Worker, run
 
 
 class StagedWorker(Worker):
     """A worker that also counts and times the parts of its network."""
 
-    def operations(self) -> dict[str, Operation]:
+    def operations(self) -> Operations:
         """Return the operations of a worker and the two of this class."""
-        return {**super().operations(), "stage_macs": self.stage_macs, "stages": self.stages}
+        return {**super().operations(), CountStages: self.stage_macs, TimeStages: self.stages}
 
-    def stage_macs(self, arch: str, image_size: int, seed: int) -> StageMacs:
+    def stage_macs(self, request: CountStages) -> StageMacs:
         """Return an arch's MACs for one random image: of the whole, and of each stage and branch.
 
         MACs are attributed like seconds, by module calls; branches have a separate forward pass.
         """
-        torch.manual_seed(seed)
-        model = to_eval(network.build(archs.find(arch), aux=False, image_size=image_size))
+        torch.manual_seed(request.seed)
+        arch, image_size = archs.find(request.arch), request.image_size
+        model = to_eval(network.build(arch, aux=False, image_size=image_size))
         image = inputs.random_images(1, image_size)
         parts = partition.split(model)
         total, macs = 0, dict[Key, int]()
@@ -52,7 +60,7 @@ class StagedWorker(Worker):
             ),
         )
 
-    def stages(self, iterations: int, seed: int) -> StageSeconds:
+    def stages(self, request: TimeStages) -> StageSeconds:
         """Return seconds of forward passes without hooks, with hooks on stages and on branches.
 
         Each iteration runs one of each, in random order. Branches have separate forward passes, so
@@ -64,9 +72,9 @@ class StagedWorker(Worker):
         passes = {"whole": [], **_passes(parts)}
         forwards_s: dict[str, list[float]] = {name: [] for name in passes}
         parts_s: dict[Key, list[float]] = {part.key: [] for part in parts}
-        order, rng = list(passes), random.Random(seed)
+        order, rng = list(passes), random.Random(request.seed)
         with task.context():
-            for _ in range(iterations):
+            for _ in range(request.iterations):
                 rng.shuffle(order)
                 for name in order:
                     with spans.hooked(task.model, passes[name], now) as seconds:

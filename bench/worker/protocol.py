@@ -1,15 +1,31 @@
-"""Types of a worker's replies, for both sides of the protocol. Needs no torch.
+"""The requests to a worker and its replies, for both sides of the protocol. Needs no torch.
 
-Those to ``cost`` and ``ceiling`` are in bench/records/reported.py.
-
-Requests are JSON objects with the name of an operation and its arguments (bench/worker/worker.py).
+A request is a JSON object with the name of its operation, ``{"op": "warm_up"}``, and its arguments.
+The base of a gate may be an earlier version: names and fields keep their meaning, and new fields
+have defaults.
 """
 
 from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
+from bench.cells.cell import Cell
 from bench.records.record import BackToBack
+from bench.records.reported import ArchCost, PeakRates
+
+ReplyT = TypeVar("ReplyT")
+
+
+class Request(msgspec.Struct, Generic[ReplyT], frozen=True, kw_only=True, tag_field="op"):
+    """A request to a worker. Subclasses name the type of its reply: ``Request[Prepared]``."""
+
+    reply: ClassVar[Any]
+    """The type of the reply."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        (cls.reply,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,3 +115,73 @@ class Finished(Reply, frozen=True, kw_only=True):
     late_graph_breaks: int
     late_wrong_answer: str | None
     """Why the answer was wrong after the rounds; None if it was right."""
+
+
+class Describe(Request[dict[str, Any]], frozen=True, kw_only=True, tag="describe"):
+    """Describe the environment of the worker (bench/machine/environment.py)."""
+
+    device: str
+
+
+class CountCost(Request[ArchCost], frozen=True, kw_only=True, tag="cost"):
+    """Count the cost of an arch for the first image that ``seed`` draws after the weights."""
+
+    arch: str
+    image_size: int
+    """Height and width of the image in pixels."""
+    seed: int
+
+
+class MeasurePeak(Request[PeakRates], frozen=True, kw_only=True, tag="ceiling"):
+    """Measure the device's peak rates in a dtype."""
+
+    dtype: str
+    device: str
+
+
+class TryBatch(Request[Attempted], frozen=True, kw_only=True, tag="attempt"):
+    """Iterate a cell without checks."""
+
+    cell: Cell
+    image_size: int
+    seed: int
+
+
+class Prepare(Request[Prepared], frozen=True, kw_only=True, tag="prepare"):
+    """Build a cell, run it and check its answer."""
+
+    cell: Cell
+    image_size: int
+    seed: int
+    threads: int | None = None
+    """Threads for the preparation; by default, those of iterations."""
+    l2: str = "warm"
+    """State of a GPU's L2 cache before each iteration (bench/cells/inputs.py)."""
+    is_cached: bool = False
+    """Whether the cell's code has been compiled before."""
+
+
+class WarmUp(Request[WarmedUp], frozen=True, kw_only=True, tag="warm_up"):
+    """Iterate until the latency is steady. The memory peaks are reset first."""
+
+
+class Measure(Request[Measured], frozen=True, kw_only=True, tag="measure"):
+    """Time ``iterations`` one by one, and then ``back_to_back`` with no wait between them.
+
+    The ``dropped`` iterations come first and are never repeated. A disturbed one among the others
+    is repeated. Back-to-back timing is for devices whose calls return before their work is done.
+    """
+
+    iterations: int
+    dropped: int = 0
+    back_to_back: int = 0
+
+
+class Sustain(Request[Sustained], frozen=True, kw_only=True, tag="sustain"):
+    """Iterate for ``seconds``, with no wait between iterations."""
+
+    seconds: float
+
+
+class Finish(Request[Finished], frozen=True, kw_only=True, tag="finish"):
+    """Report results for the worker's lifetime: memory, recompilations, a late wrong answer."""

@@ -10,12 +10,13 @@ workers.
 """
 
 import faulthandler
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,10 +43,27 @@ from bench.worker import (
     sustain,
     tracebacks,
 )
-from bench.worker.protocol import Attempted, Finished, Measured, Prepared, Sustained, WarmedUp
+from bench.worker.protocol import (
+    Attempted,
+    CountCost,
+    Describe,
+    Finish,
+    Finished,
+    Measure,
+    Measured,
+    MeasurePeak,
+    Prepare,
+    Prepared,
+    Request,
+    Sustain,
+    Sustained,
+    TryBatch,
+    WarmedUp,
+    WarmUp,
+)
 
-Operation = Callable[..., Any]
-"""Takes the arguments of a request and returns the reply, as plain data or a struct."""
+Operations = Mapping[type[Request[Any]], Callable[[Any], object]]
+"""Functions that take a request and return its reply, by the type of the request."""
 
 
 class Worker:
@@ -60,8 +78,9 @@ class Worker:
         self.compiled: tuple[int, int] | None = None
         """Numbers of graphs and graph breaks at the end of warm-up."""
 
-    def describe(self, device: str) -> dict[str, Any]:
+    def describe(self, request: Describe) -> dict[str, Any]:
         """Return the environment of this process."""
+        device = request.device
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise RequestError(
                 f"device {device!r} is not available: PyTorch {torch.__version__} finds no CUDA "
@@ -70,57 +89,45 @@ class Worker:
         self._use(device)
         return environment.describe(device)
 
-    def cost(self, arch: str, image_size: int, seed: int) -> ArchCost:
-        """Return the cost of an arch for the first image that ``seed`` draws after the weights."""
-        result = cost.count(archs.find(arch), image_size=image_size, seed=seed)
+    def cost(self, request: CountCost) -> ArchCost:
+        """Return the cost of an arch."""
+        arch = archs.find(request.arch)
+        result = cost.count(arch, image_size=request.image_size, seed=request.seed)
         origin.check()
         return result.per_image()
 
-    def ceiling(self, dtype: str, device: str) -> PeakRates:
+    def ceiling(self, request: MeasurePeak) -> PeakRates:
         """Return the device's peak rates in a dtype."""
-        self._use(device)
-        return peak.measure(DTYPES[dtype], self.device)
+        self._use(request.device)
+        return peak.measure(DTYPES[request.dtype], self.device)
 
-    def attempt(self, cell: dict[str, Any], image_size: int, seed: int) -> Attempted:
+    def attempt(self, request: TryBatch) -> Attempted:
         """Iterate a cell without checks; return the peak memory of its device or process."""
-        requested = Cell(**cell)
-        self._use(requested.device)
+        self._use(request.cell.device)
         before_bytes = resident.now_bytes()
-        attempt.iterate(requested, image_size=image_size, seed=seed)
+        attempt.iterate(request.cell, image_size=request.image_size, seed=request.seed)
         footprint = memory.footprint(before_bytes, self.device)
         return Attempted(held_bytes=footprint.device_bytes or footprint.host_bytes)
 
-    def prepare(
-        self,
-        cell: dict[str, Any],
-        image_size: int,
-        seed: int,
-        threads: int | None = None,
-        l2: str = "warm",
-        is_cached: bool = False,
-    ) -> Prepared:
-        """Build a cell, run it and check its answer; return its setup and this process's memory.
-
-        ``is_cached`` says that the cell's code has been compiled before.
-        """
-        requested = Cell(**cell)
-        self._use(requested.device)
+    def prepare(self, request: Prepare) -> Prepared:
+        """Build a cell, run it and check its answer; return its setup and this process's memory."""
+        self._use(request.cell.device)
         self.subject = subject.prepare(
-            requested,
-            image_size=image_size,
-            seed=seed,
-            threads=threads,
-            l2=l2,
-            was_compiled=is_cached,
+            request.cell,
+            image_size=request.image_size,
+            seed=request.seed,
+            threads=request.threads,
+            l2=request.l2,
+            was_compiled=request.is_cached,
         )
         origin.check()
         setup = self.subject.setup
-        self.replays = replays(requested, setup)
+        self.replays = replays(request.cell, setup)
         footprint = memory.footprint(setup.resident_before_bytes, self.device)
         return Prepared(**asdict(setup), **asdict(footprint))
 
-    def warm_up(self) -> WarmedUp:
-        """Iterate until the latency is steady. The memory peaks are reset first."""
+    def warm_up(self, _: WarmUp) -> WarmedUp:
+        """Iterate until the latency is steady; return the seconds of each iteration."""
         self.resting_bytes = memory.reset_peak(self.device)
         task, timer = self._ready().task, self._clock()
         durations = subject.warm_up(task, timer)
@@ -132,18 +139,14 @@ class Worker:
         self.compiled = subject.compiled_graphs()
         return WarmedUp(durations_s=tuple(durations))
 
-    def measure(self, iterations: int, dropped: int = 0, back_to_back: int = 0) -> Measured:
-        """Time ``iterations`` one by one, and then ``back_to_back`` with no wait between them.
-
-        The ``dropped`` iterations come first and are never repeated. A disturbed one among the
-        others is repeated. Back-to-back timing is for devices whose calls return before their work
-        is done.
-        """
+    def measure(self, request: Measure) -> Measured:
+        """Time iterations; return the seconds of each."""
         task, timer = self._ready().task, self._clock()
         with task.context():
-            dropped_s = timer.time(task.step, dropped).host_s
-            one_by_one = contention.block(timer, task.step, iterations)
-            block = timer.back_to_back(task.step, back_to_back) if back_to_back else None
+            dropped_s = timer.time(task.step, request.dropped).host_s
+            one_by_one = contention.block(timer, task.step, request.iterations)
+            count = request.back_to_back
+            block = timer.back_to_back(task.step, count) if count else None
         return Measured(
             dropped_s=dropped_s,
             host_s=one_by_one.host_s,
@@ -152,13 +155,13 @@ class Worker:
             back_to_back=block,
         )
 
-    def sustain(self, seconds: float) -> Sustained:
-        """Iterate for ``seconds``, with no wait between iterations."""
+    def sustain(self, request: Sustain) -> Sustained:
+        """Iterate with no wait between iterations; return their number and the time."""
         task = self._ready().task
         with task.context():
-            return sustain.sustain(task.step, seconds, self.device)
+            return sustain.sustain(task.step, request.seconds, self.device)
 
-    def finish(self) -> Finished:
+    def finish(self, _: Finish) -> Finished:
         """Return results for the worker's lifetime: memory, recompilations, a late wrong answer.
 
         The answer is checked last, because the check changes the other readings.
@@ -189,18 +192,18 @@ class Worker:
             late_wrong_answer=ready.checks.after_rounds(ready.task),
         )
 
-    def operations(self) -> dict[str, Operation]:
-        """Return the operations by the name used in requests."""
+    def operations(self) -> Operations:
+        """Return the operations by the type of their request."""
         return {
-            "describe": self.describe,
-            "cost": self.cost,
-            "ceiling": self.ceiling,
-            "attempt": self.attempt,
-            "prepare": self.prepare,
-            "warm_up": self.warm_up,
-            "measure": self.measure,
-            "sustain": self.sustain,
-            "finish": self.finish,
+            Describe: self.describe,
+            CountCost: self.cost,
+            MeasurePeak: self.ceiling,
+            TryBatch: self.attempt,
+            Prepare: self.prepare,
+            WarmUp: self.warm_up,
+            Measure: self.measure,
+            Sustain: self.sustain,
+            Finish: self.finish,
         }
 
     def _use(self, device: str) -> None:
@@ -223,11 +226,11 @@ class Worker:
 def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
     """Reply to requests until the input ends."""
     operations = worker.operations()
+    decoder = msgspec.json.Decoder(reduce(or_, operations))
     for line in requests:
-        request = json.loads(line)
-        operation = operations[request.pop("op")]
         try:
-            reply = _encoded({"ok": operation(**request)})
+            request = _decoded(decoder, line)
+            reply = _encoded({"ok": operations[type(request)](request)})
         # Any error of a network is a result of its cell: it is classified and reported.
         except Exception as error:  # noqa: BLE001
             kind = failure.kind_of(error)
@@ -238,6 +241,14 @@ def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
             sys.stderr.flush()
         replies.write(reply + "\n")
         replies.flush()
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], line: str) -> Request[Any]:
+    try:
+        request: Request[Any] = decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise RequestError(f"this worker cannot read the request: {error}") from error
+    return request
 
 
 def _encoded(reply: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from multiprocessing.connection import wait
 
 from bench.cells import modes, plan
@@ -23,7 +22,7 @@ from bench.machine import environment
 from bench.names import RequestError
 from bench.suite.profiles import PROFILES
 from bench.tables import terminal_console
-from bench.worker.protocol import Prepared
+from bench.worker.protocol import Prepare
 
 DTYPE = "bf16"
 MODE = "compile"
@@ -88,13 +87,13 @@ def compile_all(
                 cell = waiting.popleft()
                 running[cell] = server.launch()
                 # The same request as in a run, so that the code has the same cache key.
-                request = {"cell": asdict(cell), "image_size": image_size, "seed": SEED}
-                running[cell].send("prepare", **request, threads=1)
+                request = Prepare(cell=cell, image_size=image_size, seed=SEED, threads=1)
+                running[cell].send(request)
             ready = wait([worker.fileno() for worker in running.values()])
             for cell in [cell for cell, worker in running.items() if worker.fileno() in ready]:
                 worker = running.pop(cell)
                 try:
-                    worker.receive(Prepared, timeouts.SHORT_S)
+                    worker.receive(Prepare, timeouts.SHORT_S)
                 except WorkerError as error:
                     yield cell, error
                 else:

@@ -28,6 +28,7 @@ from bench.studies.power.load import competitor
 from bench.studies.power.sets import SetRow
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
+from bench.worker.protocol import Describe
 
 # Cases of the end-to-end gates, in turn: the mode, and what is injected into head.
 _GATE_CASES = tuple(
@@ -161,7 +162,7 @@ def _describe_environment() -> dict[str, object]:
     """Return the environment in which workers start."""
     with _spawner() as spawner:
         worker = spawner.launch()
-        description = worker.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+        description = worker.request(Describe(device="cpu"), limit_s=timeouts.SHORT_S)
         worker.close()
     return cast("dict[str, object]", description)
 

@@ -5,7 +5,9 @@ On CUDA it is also compared with ``triton.testing.do_bench``.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+import msgspec
 
 from bench import means
 from bench.cells import plan
@@ -14,6 +16,8 @@ from bench.cells.plan import IMAGE_SIZE
 from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.means import Interval
+from bench.studies.selfcheck.protocol import CompareWithDoBench, CompareWithTimer, TimeNothing
+from bench.worker.protocol import Prepare
 
 # Blocks are short because the machine drifts between them: 128 pairs of 0.1 s give a verdict when
 # 32 pairs of 0.4 s do not. On CUDA the Timer chooses to run up to ten times as long.
@@ -75,35 +79,29 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
         pairs, block_s = (PAIRS, BLOCK_S) if on_cpu else (PAIRS_ON_CUDA, BLOCK_ON_CUDA_S)
         worker = launcher.launch()
         try:
-            worker.request(
-                "prepare",
-                limit_s=timeouts.PREPARE_S,
-                cell=asdict(cell),
-                image_size=IMAGE_SIZE,
-                seed=seed,
-                l2=plan.l2(None, cell.device),
+            prepare = Prepare(
+                cell=cell, image_size=IMAGE_SIZE, seed=seed, l2=plan.l2(None, cell.device)
             )
-            timer = worker.request(
-                "compare_with_timer",
-                limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
-                pairs=pairs,
-                block_s=block_s,
+            worker.request(prepare, limit_s=timeouts.PREPARE_S)
+            limit_s = timeouts.visit_timeout_s(2 * pairs * block_s)
+            compare = CompareWithTimer(pairs=pairs, block_s=block_s)
+            timer = worker.request(compare, limit_s=limit_s)
+            do_bench = (
+                None
+                if on_cpu
+                else worker.request(
+                    CompareWithDoBench(pairs=pairs, block_s=block_s), limit_s=limit_s
+                )
             )
-            do_bench = not on_cpu and worker.request(
-                "compare_with_do_bench",
-                limit_s=timeouts.visit_timeout_s(2 * pairs * block_s),
-                pairs=pairs,
-                block_s=block_s,
-            )
-            empty = worker.request("empty_step", limit_s=timeouts.GRACE_S)
+            empty = worker.request(TimeNothing(), limit_s=timeouts.GRACE_S)
         finally:
             worker.kill()
         yield summarize(
             cell,
-            timer["clock_s"],
-            timer["timer_s"],
-            empty["host_s"],
-            on_device(**do_bench) if do_bench else None,
+            timer.clock_s,
+            timer.timer_s,
+            empty.host_s,
+            on_device(**msgspec.structs.asdict(do_bench)) if do_bench else None,
         )
 
 

@@ -28,6 +28,7 @@ from bench.studies.selfcheck.scale import Scale
 from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
+from bench.worker.protocol import Describe
 
 SETS = 3  # for each way of starting workers
 SEED = 0
@@ -96,9 +97,8 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
         with _fastest_launcher() as workers:
             may_fork = isinstance(workers, ForkServer)
             worker = workers.launch()
-            result = Selfcheck(
-                environment=worker.request("describe", limit_s=timeouts.SHORT_S, device=device)
-            )
+            described = worker.request(Describe(device=device), limit_s=timeouts.SHORT_S)
+            result = Selfcheck(environment=described)
             worker.close()
             if "handover" in parts:
                 progress.phase("hand-over", 1)

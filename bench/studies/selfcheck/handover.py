@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 
 import psutil
@@ -14,6 +14,7 @@ from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerProcess
 from bench.engine.visit_policy import BLOCKS
+from bench.worker.protocol import Measure, Prepare, WarmUp
 
 PAUSES_S = (0.0, BLOCKS.pause_s, 4 * BLOCKS.pause_s)
 VISITS = 12  # for each pause
@@ -51,15 +52,10 @@ def measure(
     workers = [launcher.launch() for _ in cells]
     try:
         for cell, worker in zip(cells, workers, strict=True):
-            worker.request(
-                "prepare",
-                limit_s=timeouts.PREPARE_S,
-                cell=asdict(cell),
-                image_size=IMAGE_SIZE,
-                seed=seed,
-            )
+            request = Prepare(cell=cell, image_size=IMAGE_SIZE, seed=seed)
+            worker.request(request, limit_s=timeouts.PREPARE_S)
         for worker in workers:
-            worker.request("warm_up", limit_s=timeouts.WARM_UP_S)
+            worker.request(WarmUp(), limit_s=timeouts.WARM_UP_S)
         return tuple(_visits(workers, random.Random(seed))), _idleness(workers)
     finally:
         for worker in workers:
@@ -92,10 +88,8 @@ def _visits(workers: Sequence[WorkerProcess], generator: random.Random) -> Itera
 
 def _visit(worker: WorkerProcess, iterations: int = ITERATIONS) -> list[float]:
     """Return the seconds of each iteration, including disturbed ones."""
-    durations_s: list[float] = worker.request(
-        "measure", limit_s=timeouts.GRACE_S, iterations=0, dropped=iterations
-    )["dropped_s"]
-    return durations_s
+    request = Measure(iterations=0, dropped=iterations)
+    return list(worker.request(request, limit_s=timeouts.GRACE_S).dropped_s)
 
 
 def _idleness(

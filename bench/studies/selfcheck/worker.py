@@ -6,15 +6,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 from timeit import default_timer
-from typing import Any
 
 import torch
 from torch.utils.benchmark import Timer
 from torch.utils.benchmark import timer as synchronised
 
+from bench.studies.selfcheck.protocol import (
+    CompareWithDoBench,
+    CompareWithTimer,
+    EmptySeconds,
+    SpanSeconds,
+    TimeNothing,
+    TimerSeconds,
+)
 from bench.worker import clock
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operation, Worker, run
+from bench.worker.protocol import WarmUp
+from bench.worker.worker import Operations, Worker, run
 
 EMPTY_ITERATIONS = 100_000  # about 10 ms
 
@@ -22,16 +30,16 @@ EMPTY_ITERATIONS = 100_000  # about 10 ms
 class ExaminedWorker(Worker):
     """A worker with operations that measure the bias of its clock."""
 
-    def operations(self) -> dict[str, Operation]:
+    def operations(self) -> Operations:
         """Return the operations of a worker and three more."""
         return {
             **super().operations(),
-            "compare_with_timer": self.compare_with_timer,
-            "compare_with_do_bench": self.compare_with_do_bench,
-            "empty_step": self.empty_step,
+            CompareWithTimer: self.compare_with_timer,
+            CompareWithDoBench: self.compare_with_do_bench,
+            TimeNothing: self.empty_step,
         }
 
-    def compare_with_timer(self, pairs: int, block_s: float) -> dict[str, Any]:
+    def compare_with_timer(self, request: CompareWithTimer) -> TimerSeconds:
         """Return median seconds by the suite's clock and by ``Timer.blocked_autorange``, per pair.
 
         The Timer waits for the device only at the ends of its blocks, so on CUDA the suite measures
@@ -39,6 +47,7 @@ class ExaminedWorker(Worker):
         because its default looks for an accelerator in each block; without one that takes 0.3 ms.
         """
         task, on_cpu = self._ready().task, self.device.type == "cpu"
+        block_s = request.block_s
         timer = Timer(
             "step()",
             globals={"step": task.step},
@@ -49,11 +58,11 @@ class ExaminedWorker(Worker):
         clock_s, timer_s = self._alternate(
             partial(self._latency_s, block_s) if on_cpu else partial(self._period_s, iterations),
             lambda: median(steady(timer.blocked_autorange(min_run_time=block_s).times)),
-            pairs,
+            request.pairs,
         )
-        return {"clock_s": clock_s, "timer_s": timer_s}
+        return TimerSeconds(clock_s=tuple(clock_s), timer_s=tuple(timer_s))
 
-    def compare_with_do_bench(self, pairs: int, block_s: float) -> dict[str, Any]:
+    def compare_with_do_bench(self, request: CompareWithDoBench) -> SpanSeconds:
         """Return median device spans in seconds by the suite's clock and ``do_bench``, per pair.
 
         Both measure the time between two events around a call, and empty the L2 cache before it.
@@ -61,16 +70,16 @@ class ExaminedWorker(Worker):
         """
         from triton.testing import do_bench
 
-        step = self._ready().task.step
+        step, block_s = self._ready().task.step, request.block_s
         iterations = self._iterations(block_s)
         spans_s, do_bench_s = self._alternate(
             lambda: median(steady(self._clock().time(step, 1 + iterations).device_s)),
             lambda: float(do_bench(step, rep=block_s * 1e3, return_mode="median")) / 1e3,
-            pairs,
+            request.pairs,
         )
         with self._ready().task.context():
             latency_s = self._latency_s(block_s)
-        return {"span_s": spans_s, "do_bench_s": do_bench_s, "latency_s": latency_s}
+        return SpanSeconds(span_s=tuple(spans_s), do_bench_s=tuple(do_bench_s), latency_s=latency_s)
 
     def _alternate(
         self, suite: Callable[[], float], other: Callable[[], float], pairs: int
@@ -92,7 +101,7 @@ class ExaminedWorker(Worker):
 
     def _iterations(self, seconds: float) -> int:
         """Return how many iterations take ``seconds``, after a warm-up."""
-        latency_s: float = median(self.warm_up().durations_s)
+        latency_s: float = median(self.warm_up(WarmUp()).durations_s)
         return max(1, math.ceil(seconds / latency_s))
 
     def _latency_s(self, seconds: float) -> float:
@@ -109,11 +118,11 @@ class ExaminedWorker(Worker):
         block = clock.CudaClock(self.device).back_to_back(self._ready().task.step, iterations)
         return block.host_s / block.iterations
 
-    def empty_step(self) -> dict[str, Any]:
+    def empty_step(self, _: TimeNothing) -> EmptySeconds:
         """Return the median seconds of a step that does nothing, by the suite's clock."""
         iterations = EMPTY_ITERATIONS if self.device.type == "cpu" else EMPTY_ITERATIONS // 100
         timing = clock.for_device(self.device).time(lambda: None, iterations)
-        return {"host_s": median(timing.host_s), "device_s": median(timing.device_s or [0.0])}
+        return EmptySeconds(host_s=median(timing.host_s), device_s=median(timing.device_s or [0.0]))
 
 
 def steady(times_s: Sequence[float]) -> Sequence[float]:

@@ -20,6 +20,7 @@ from bench.studies.sharpness.experiments import EXPERIMENTS, STEPS
 from bench.suite.profiles import REFERENCE_ARCH
 from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
+from bench.worker.protocol import Describe
 
 SECONDS = 20.0
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: Sequence[str], options: argparse.Namespace, console: Console) -> None:
     with live.workers([live.cell(REFERENCE_ARCH, "eager")]) as (worker,):
-        description = worker.process.request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+        description = worker.process.request(Describe(device="cpu"), limit_s=timeouts.SHORT_S)
     folder = options.report_dir or Path("reports") / environment.machine_slug(description)
     path = folder / report.RAW_FILE
     earlier = report.read(path)

@@ -3,9 +3,9 @@
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bench.cells.cell import Cell
@@ -14,6 +14,7 @@ from bench.engine import timeouts
 from bench.engine.launch import launcher
 from bench.engine.process import WorkerProcess
 from bench.machine import environment
+from bench.worker.protocol import Measure, Prepare, WarmUp
 
 IMPORTS = ("torchvision", "bench.worker.preload")
 SPIN = "GOMP_SPINCOUNT"
@@ -101,19 +102,18 @@ def workers(
 
 
 def _prepare(process: WorkerProcess, worker_cell: Cell, server: int, number: int) -> Live:
-    request = {"cell": asdict(worker_cell), "image_size": IMAGE_SIZE, "seed": 0}
-    process.request("prepare", limit_s=timeouts.PREPARE_S, **request)
-    process.request("warm_up", limit_s=timeouts.WARM_UP_S)
+    request = Prepare(cell=worker_cell, image_size=IMAGE_SIZE, seed=0)
+    process.request(request, limit_s=timeouts.PREPARE_S)
+    process.request(WarmUp(), limit_s=timeouts.WARM_UP_S)
     return Live(cell=worker_cell, server=server, number=number, process=process)
 
 
 def visit(live: Live, way: Way) -> list[float]:
     """Visit a worker, and return the seconds of each iteration."""
     time.sleep(way.pause_s)
-    reply: Mapping[str, Any] = live.process.request(
-        "measure", limit_s=timeouts.GRACE_S, iterations=way.timed, dropped=way.raw
-    )
-    return [*reply["dropped_s"], *reply["host_s"]]
+    request = Measure(iterations=way.timed, dropped=way.raw)
+    reply = live.process.request(request, limit_s=timeouts.GRACE_S)
+    return [*reply.dropped_s, *reply.host_s]
 
 
 def rounds(

@@ -1,12 +1,13 @@
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from bench.cells.cell import Cell
 from bench.counts import count_client
 from bench.counts.baseline import Counts
+from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.names import RequestError
 
@@ -18,15 +19,18 @@ class Process:
         self.requests: list[tuple[str, list[str]]] = []
         self.image_sizes: set[int] = set()
 
-    def request(self, op: str, _reply: object, **arguments: Any) -> dict[str, Counts]:
-        ids = [Cell(**cell).id for cell in arguments["cells"]]
+    def request(self, request: CountNetworks | CountGraphs, *, limit_s: float) -> dict[str, Counts]:
+        assert limit_s > 0
+        op = str(request.__struct_config__.tag)
+        ids = [cell.id for cell in request.cells]
         self.requests.append((op, ids))
-        self.image_sizes.add(arguments["image_size"])
+        self.image_sizes.add(request.image_size)
         return {name: {op: 1} for name in ids}
 
 
 class Failing:
-    def request(self, _op: str, _reply: object, **_arguments: Any) -> dict[str, Counts]:
+    def request(self, _request: object, *, limit_s: float) -> dict[str, Counts]:
+        assert limit_s > 0
         raise WorkerError("request", "it raised")
 
 

@@ -1,13 +1,13 @@
 import gc
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 
 import pytest
 
 from bench.cells.cell import Cell
 from bench.counts import count_worker, counting
+from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.names import RequestError
 
 TINY, NET = "tests.bench.factories:tiny", "tests.bench.tiny:net"
@@ -32,10 +32,9 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_its_operations_count_like_the_functions_of_counts() -> None:
     cells = [cell(TINY), cell(NET), cell(TINY, mode="eager")]
     operations = count_worker.CountWorker().operations()
-    request = {"cells": [asdict(item) for item in cells], "image_size": 32}
     networks, graphs = (
-        operations["count_networks"](**request),
-        operations["count_graphs"](**request),
+        dict(operations[kind](kind(cells=tuple(cells), image_size=32)))  # type: ignore[call-overload]
+        for kind in (CountNetworks, CountGraphs)
     )
     for same_arch in ([cells[0], cells[2]], [cells[1]]):
         for name, expected in counting.count_networks(same_arch, 32).items():

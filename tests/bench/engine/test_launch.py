@@ -1,13 +1,12 @@
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, fields
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -17,24 +16,23 @@ from bench.engine.launch import ForkServer, Launcher, Spawner
 from bench.engine.process import WorkerError, WorkerProcess
 from bench.machine import driver
 from bench.machine.environment import for_workers
-from bench.worker.protocol import WarmedUp
-from bench.worker.subject import SubjectFacts
+from bench.worker.protocol import Describe, Finish, Measure, Prepare, WarmUp
 
 pytestmark = pytest.mark.workers
 
 LIMIT_S = 120.0
 
 
-def request_for(factory: str, **changes: object) -> dict[str, object]:
+def preparing(factory: str, *, task: str = "infer", mode: str = "eager") -> Prepare:
     cell = Cell(
         arch=f"tests.bench.broken:{factory}",
-        mode="eager",
+        mode=mode,
         dtype="fp32",
         batch_size=2,
-        task="infer",
+        task=task,
         device="cpu",
     )
-    return {"cell": {**asdict(cell), **changes}, "image_size": 32, "seed": 0}
+    return Prepare(cell=cell, image_size=32, seed=0)
 
 
 @pytest.fixture(scope="module", params=["fork", "spawn"])
@@ -71,40 +69,38 @@ def wait_until_dead(pids: list[int]) -> list[int]:
 
 def test_a_worker_prepares_warms_up_measures_and_ends(launcher: Launcher) -> None:
     worker = launcher.launch()
-    facts = worker.request("prepare", limit_s=LIMIT_S, **request_for("works"))
-    assert facts["host_bytes"] > 0
-    names = {field.name for field in fields(SubjectFacts)}
-    setup = SubjectFacts(**{name: value for name, value in facts.items() if name in names})
-    assert setup.output_error <= setup.error_bound
-    warm_up = worker.request("warm_up", limit_s=LIMIT_S)
-    assert len(warm_up["durations_s"]) >= 6
-    timing = worker.request("measure", limit_s=LIMIT_S, iterations=4)
-    assert len(timing["host_s"]) == 4
-    assert min(timing["host_s"]) > 0
-    assert timing["back_to_back"] is None  # iterations on a CPU always run back to back
-    again = worker.request("measure", limit_s=LIMIT_S, iterations=2, back_to_back=3)
-    assert (len(again["host_s"]), again["back_to_back"]) == (2, None)
-    finished = worker.request("finish", limit_s=LIMIT_S)
-    assert finished["recompiled_graphs"] == 0
-    assert finished["peak_resident_bytes"] > 50 * 2**20  # torch alone is more
+    facts = worker.request(preparing("works"), limit_s=LIMIT_S)
+    assert facts.host_bytes > 0
+    assert facts.output_error <= facts.error_bound
+    warm_up = worker.request(WarmUp(), limit_s=LIMIT_S)
+    assert len(warm_up.durations_s) >= 6
+    timing = worker.request(Measure(iterations=4), limit_s=LIMIT_S)
+    assert len(timing.host_s) == 4
+    assert min(timing.host_s) > 0
+    assert timing.back_to_back is None  # iterations on a CPU always run back to back
+    again = worker.request(Measure(iterations=2, back_to_back=3), limit_s=LIMIT_S)
+    assert (len(again.host_s), again.back_to_back) == (2, None)
+    finished = worker.request(Finish(), limit_s=LIMIT_S)
+    assert finished.recompiled_graphs == 0
+    assert finished.peak_resident_bytes > 50 * 2**20  # torch alone is more
     worker.close()
     assert wait_until_dead([worker.pid]) == []
 
 
 def test_output_of_a_network_is_not_taken_for_a_reply(worker: WorkerProcess) -> None:
-    worker.request("prepare", limit_s=LIMIT_S, **request_for("prints"))
+    worker.request(preparing("prints"), limit_s=LIMIT_S)
     assert "not the worker" in worker.stderr()
 
 
 def test_child_processes_of_a_network_cannot_read_the_requests(worker: WorkerProcess) -> None:
-    worker.request("prepare", limit_s=LIMIT_S, **request_for("starts_what_reads_its_input"))
+    worker.request(preparing("starts_what_reads_its_input"), limit_s=LIMIT_S)
     assert set(worker.stderr().splitlines()) == {"read 0 bytes"}
 
 
 def test_an_error_has_type_first_line_and_stderr_of_the_exception(worker: WorkerProcess) -> None:
-    worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_warmed_up"))
+    worker.request(preparing("raises_when_warmed_up"), limit_s=LIMIT_S)
     with pytest.raises(WorkerError, match=r"^ValueError: broke$") as caught:
-        worker.request("warm_up", limit_s=LIMIT_S)
+        worker.request(WarmUp(), limit_s=LIMIT_S)
     assert caught.value.kind == "error"
     printed, *frame = caught.value.stderr.splitlines()
     assert printed == "about to raise"
@@ -114,7 +110,7 @@ def test_an_error_has_type_first_line_and_stderr_of_the_exception(worker: Worker
 
 def test_an_error_in_a_factory_has_its_source_line(worker: WorkerProcess) -> None:
     with pytest.raises(WorkerError) as caught:
-        worker.request("prepare", limit_s=LIMIT_S, **request_for("raises_when_built"))
+        worker.request(preparing("raises_when_built"), limit_s=LIMIT_S)
     where, line = caught.value.stderr.splitlines()
     assert where.endswith(", in raises_when_built")
     assert line.strip() == 'raise RuntimeError("no such weights")'
@@ -135,16 +131,16 @@ def test_each_failure_has_the_expected_kind_and_message(
     worker: WorkerProcess, factory: str, kind: str, words: str
 ) -> None:
     with pytest.raises(WorkerError, match=words) as caught:
-        worker.request("prepare", limit_s=LIMIT_S, **request_for(factory))
+        worker.request(preparing(factory), limit_s=LIMIT_S)
     assert caught.value.kind == kind
 
 
 def test_training_switches_dropout_off_and_checks_gradients(worker: WorkerProcess) -> None:
-    request = request_for("drops_out", task="train", mode="channels_last")
-    setup = worker.request("prepare", limit_s=LIMIT_S, **request)
-    assert setup["gradient_error"] is not None
-    assert setup["output_error"] < 1e-4
-    assert len(worker.request("measure", limit_s=LIMIT_S, iterations=3)["host_s"]) == 3
+    request = preparing("drops_out", task="train", mode="channels_last")
+    setup = worker.request(request, limit_s=LIMIT_S)
+    assert setup.gradient_error is not None
+    assert setup.output_error < 1e-4
+    assert len(worker.request(Measure(iterations=3), limit_s=LIMIT_S).host_s) == 3
 
 
 @pytest.mark.parametrize(
@@ -187,7 +183,7 @@ def test_a_renewed_launcher_uses_a_new_server_and_ends_the_old_one(ahead: int) -
         worker.kill()
         assert before.isdisjoint(server.pids)
         other = server.launch()
-        assert other.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"
+        assert other.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
         other.close()
 
 
@@ -212,17 +208,17 @@ def test_servers_are_started_ahead_and_end_with_the_launcher() -> None:
 
 def test_the_error_for_a_dead_worker_names_the_signal(launcher: Launcher) -> None:
     worker = launcher.launch()
-    worker.request("describe", limit_s=LIMIT_S, device="cpu")
+    worker.request(Describe(device="cpu"), limit_s=LIMIT_S)
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(WorkerError, match="killed by SIGKILL") as caught:
-        worker.request("finish", limit_s=LIMIT_S)
+        worker.request(Finish(), limit_s=LIMIT_S)
     assert caught.value.kind == "died"
 
 
 def test_a_worker_that_hangs_is_killed(worker: WorkerProcess) -> None:
-    worker.request("prepare", limit_s=LIMIT_S, **request_for("hangs"))
+    worker.request(preparing("hangs"), limit_s=LIMIT_S)
     with pytest.raises(WorkerError, match="no answer within 1 s") as caught:
-        worker.request("measure", limit_s=1.0, iterations=100)
+        worker.request(Measure(iterations=100), limit_s=1.0)
     assert caught.value.kind == "timeout"
     assert wait_until_dead([worker.pid]) == []
 
@@ -233,7 +229,7 @@ def test_a_missing_device_is_a_wrong_request(worker: WorkerProcess) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(WorkerError, match="use --device cpu") as caught:
-        worker.request("describe", limit_s=LIMIT_S, device="cuda")
+        worker.request(Describe(device="cuda"), limit_s=LIMIT_S)
     assert caught.value.kind == "request"
 
 
@@ -252,16 +248,18 @@ def test_an_interpreter_that_fails_is_reported_with_its_status_and_stderr(tmp_pa
 
 
 PARENT = """
-import json, os, sys, time
+import os, sys, time
+import msgspec
 from bench.machine.environment import for_workers
 from bench.engine.launch import ForkServer, Spawner
+from bench.worker.protocol import Describe, Measure, Prepare
 kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]
 launcher = kind(for_workers(os.environ))
 workers = [launcher.launch() for _ in range(2)]
 for worker in workers:
-    worker.request("describe", limit_s=120, device="cpu")
-workers[1].request("prepare", limit_s=120, **json.loads(sys.argv[2]))
-workers[1].send("measure", iterations=100)
+    worker.request(Describe(device="cpu"), limit_s=120)
+workers[1].request(msgspec.json.decode(sys.argv[2], type=Prepare), limit_s=120)
+workers[1].send(Measure(iterations=100))
 print(*(worker.pid for worker in workers), flush=True)
 time.sleep(600)
 """
@@ -269,7 +267,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize("kind", ["fork", "spawn"])
 def test_idle_and_busy_workers_end_with_their_parent(kind: str) -> None:
-    hanging = json.dumps(request_for("hangs"))
+    hanging = msgspec.json.encode(preparing("hangs")).decode()
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, kind, hanging], stdout=subprocess.PIPE, text=True
     )
@@ -299,6 +297,25 @@ def test_workers_run_only_on_the_requested_cpus() -> None:
 
 
 def test_a_reply_of_another_form_is_an_error_of_the_worker(worker: WorkerProcess) -> None:
+    worker.send(Describe(device="cpu"))
     with pytest.raises(WorkerError, match=r"the worker's reply cannot be read: .*durations_s"):
-        worker.request("describe", WarmedUp, limit_s=LIMIT_S, device="cpu")
-    assert worker.request("describe", limit_s=LIMIT_S, device="cpu")["device"] == "cpu"
+        worker.receive(WarmUp, LIMIT_S)
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"op": "no such operation"}, "no such operation"),
+        ({"op": "measure"}, "missing required field `iterations`"),
+        ({"op": "describe", "device": 3}, "Expected `str`, got `int`"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered_and_the_worker_lives_on(
+    worker: WorkerProcess, line: dict[str, object], reason: str
+) -> None:
+    os.write(worker._streams.requests, msgspec.json.encode(line) + b"\n")
+    with pytest.raises(WorkerError, match=reason) as caught:
+        worker.receive(Describe, LIMIT_S)
+    assert caught.value.kind == "request"
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"

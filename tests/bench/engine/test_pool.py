@@ -15,6 +15,7 @@ from bench.engine.process import WorkerError
 from bench.machine import memory_budget
 from bench.records import events
 from bench.records.reported import Setup
+from bench.worker.protocol import Describe
 from tests.bench.engine.running import Quiet, Watcher, cell, plan
 
 CELLS = (cell("works"), cell("prints"), cell("drops_out"))
@@ -62,7 +63,7 @@ class RecordedPool:
     def finish(self, cell: Cell) -> None:
         """Send a request to a worker that may be dead."""
         with self.pool.may_fail(cell, "finishing"):
-            self.pool[cell].request("describe", limit_s=timeouts.SHORT_S, device="cpu")
+            self.pool[cell].request(Describe(device="cpu"), limit_s=timeouts.SHORT_S)
 
 
 @pytest.fixture

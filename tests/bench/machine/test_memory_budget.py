@@ -1,6 +1,5 @@
 """Tests with made-up readings of a device: free memory, and the share of the allocator."""
 
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ from bench.engine.launch import Launcher
 from bench.machine.memory_budget import MemoryBudget, free_host_bytes
 from bench.units import GIB, MIB
 from bench.worker.memory import Footprint
-from bench.worker.protocol import Prepared
+from bench.worker.protocol import Prepare
 
 GROUP = "fp32/b8/infer/cuda"
 
@@ -99,9 +98,8 @@ def test_real_context_takes_more_than_100_mib(fork_server: Launcher) -> None:
                 task="infer",
                 device="cuda",
             )
-            prepared = worker.request(
-                "prepare", Prepared, limit_s=120.0, cell=asdict(cell), image_size=32, seed=0
-            )
+            request = Prepare(cell=cell, image_size=32, seed=0)
+            prepared = worker.request(request, limit_s=120.0)
             budget.learn(GROUP, prepared, alone=index > 0)
     finally:
         for worker in workers:

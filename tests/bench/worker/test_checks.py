@@ -12,6 +12,7 @@ from bench.cells.cell import Cell
 from bench.names import RequestError
 from bench.worker import subject
 from bench.worker.answers import WrongAnswerError
+from bench.worker.protocol import Finish, Measure, Prepare
 from bench.worker.worker import Worker
 from tests.bench import assembled, cases
 from tests.bench.broken import CALLS_OF_WARMING_UP
@@ -139,15 +140,15 @@ def test_a_network_that_is_compiled_in_another_way_is_refused(
 
 def worker_of(arch: str, task: str) -> Worker:
     worker = Worker()
-    cell = {"arch": arch, "mode": "eager", "dtype": "fp32", "batch_size": 2}
-    worker.prepare({**cell, "task": task, "device": "cpu"}, image_size=32, seed=0)
+    cell = Cell(arch=arch, mode="eager", dtype="fp32", batch_size=2, task=task, device="cpu")
+    worker.prepare(Prepare(cell=cell, image_size=32, seed=0))
     return worker
 
 
 def late_error(worker: Worker) -> str | None:
     """Run as many iterations as rounds would; return why the answer is then wrong, or None."""
-    worker.measure(CALLS_OF_WARMING_UP)
-    error: str | None = worker.finish().late_wrong_answer
+    worker.measure(Measure(iterations=CALLS_OF_WARMING_UP))
+    error: str | None = worker.finish(Finish()).late_wrong_answer
     return error
 
 
@@ -190,7 +191,7 @@ def test_training_is_checked_with_its_initial_weights() -> None:
     worker = worker_of("tests.bench.broken:works", "train")
     weight = next(worker._ready().task.model.parameters())
     before = weight.detach().clone()
-    worker.measure(3)
+    worker.measure(Measure(iterations=3))
     assert not torch.equal(weight, before)
-    assert worker.finish().late_wrong_answer is None
+    assert worker.finish(Finish()).late_wrong_answer is None
     assert torch.equal(weight, before)

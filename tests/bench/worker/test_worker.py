@@ -11,10 +11,22 @@ from bench.cells.cell import Cell
 from bench.machine import environment
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
 from bench.worker.memory import Peaks
+from bench.worker.protocol import Finish, Measure, Prepare, WarmUp
 from bench.worker.worker import Worker, replays
 from tests.bench import assembled
 
 IMAGE_SIZE = 16
+
+
+def cell_in(mode: str) -> Cell:
+    return Cell(
+        arch="tests.bench.tiny:net",
+        mode=mode,
+        dtype="fp32",
+        batch_size=2,
+        task="infer",
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -22,8 +34,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     torch._dynamo.reset()
     assembled.without_inductor(monkeypatch)
     worker = Worker()
-    cell = {"arch": "tests.bench.tiny:net", "mode": "compile", "dtype": "fp32", "batch_size": 2}
-    worker.prepare({**cell, "task": "infer", "device": "cpu"}, image_size=IMAGE_SIZE, seed=0)
+    worker.prepare(Prepare(cell=cell_in("compile"), image_size=IMAGE_SIZE, seed=0))
     yield worker
     torch._dynamo.reset()
 
@@ -36,10 +47,9 @@ def test_cached_code_starts_no_compile_processes(
     mode: str, is_cached: bool, in_process: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assembled.without_inductor(monkeypatch)
-    cell = {"arch": "tests.bench.tiny:net", "mode": mode, "dtype": "fp32", "batch_size": 2}
-    cell |= {"task": "infer", "device": "cpu"}
+    cell = cell_in(mode)
     with torch._inductor.config.patch(compile_threads=7):
-        Worker().prepare(cell, IMAGE_SIZE, seed=0, is_cached=is_cached)
+        Worker().prepare(Prepare(cell=cell, image_size=IMAGE_SIZE, seed=0, is_cached=is_cached))
         assert torch._inductor.config.compile_threads == (1 if in_process else 7)
 
 
@@ -50,7 +60,7 @@ def add_batch_of_another_shape(worker: Worker) -> None:
 
 
 def recompilations(worker: Worker) -> tuple[int, int, int]:
-    facts = worker.finish()
+    facts = worker.finish(Finish())
     return (
         facts.recompiled_in_warm_up,
         facts.recompiled_graphs,
@@ -59,22 +69,22 @@ def recompilations(worker: Worker) -> tuple[int, int, int]:
 
 
 def test_a_steady_program_is_not_recompiled(compiled: Worker) -> None:
-    compiled.warm_up()
-    compiled.measure(3)
+    compiled.warm_up(WarmUp())
+    compiled.measure(Measure(iterations=3))
     assert recompilations(compiled) == (0, 0, 0)
 
 
 def test_recompilation_in_warm_up_is_counted_separately(compiled: Worker) -> None:
     add_batch_of_another_shape(compiled)
-    compiled.warm_up()
-    compiled.measure(3)
+    compiled.warm_up(WarmUp())
+    compiled.measure(Measure(iterations=3))
     assert recompilations(compiled) == (1, 0, 0)
 
 
 def test_recompilation_in_the_rounds_is_counted(compiled: Worker) -> None:
-    compiled.warm_up()
+    compiled.warm_up(WarmUp())
     add_batch_of_another_shape(compiled)
-    compiled.measure(3)
+    compiled.measure(Measure(iterations=3))
     assert recompilations(compiled) == (0, 1, 0)
 
 
@@ -108,7 +118,7 @@ def test_warm_up_ends_with_a_back_to_back_block(
             calls.append("back to back")
 
     monkeypatch.setattr(compiled, "_clock", Clock)
-    compiled.warm_up()
+    compiled.warm_up(WarmUp())
     assert calls[-1] == "back to back"
 
 
@@ -150,8 +160,8 @@ def test_memory_on_a_cpu_is_known_only_if_the_peak_can_be_reset(
     compiled: Worker, monkeypatch: pytest.MonkeyPatch, can_be_reset: bool
 ) -> None:
     monkeypatch.setattr("bench.machine.resident.reset_peak", lambda: can_be_reset)
-    compiled.warm_up()
-    facts = compiled.finish()
+    compiled.warm_up(WarmUp())
+    facts = compiled.finish(Finish())
     assert facts.peak_resident_bytes > 0
     assert (facts.peak_memory_bytes is not None) is can_be_reset
 
@@ -163,6 +173,6 @@ def test_replayed_cells_report_reserved_memory(
     peaks = Peaks(resident_bytes=9, allocated_bytes=5, reserved_bytes=7)
     monkeypatch.setattr("bench.worker.memory.peaks", lambda *_: peaks)
     compiled.replays = is_replayed
-    facts = compiled.finish()
+    facts = compiled.finish(Finish())
     assert facts.peak_memory_bytes == (7 if is_replayed else 5)
     assert facts.memory_is_reserved is is_replayed

@@ -1,5 +1,5 @@
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from bench.machine.environment import for_workers
 from bench.studies.gpu import compiling
 from bench.studies.gpu.compiling import compile_all
 from bench.suite.profiles import LADDER, SWEEP
+from bench.worker.protocol import Prepare
 
 pytestmark = pytest.mark.workers
 
@@ -38,11 +39,11 @@ def test_a_run_finds_the_compiled_code_in_the_cache(tmp_path: Path) -> None:
         done = list(compile_all([CELL], server, 1, image_size=SIZE))
         assert done == [(CELL, None)]
         worker = server.launch()
-        request = {"cell": asdict(CELL), "image_size": SIZE, "seed": 1}
+        request = Prepare(cell=CELL, image_size=SIZE, seed=1, threads=2, is_cached=True)
         # The cache key is the same, although this worker starts no compile processes.
-        facts = worker.request("prepare", limit_s=120.0, **request, threads=2, is_cached=True)
+        facts = worker.request(request, limit_s=120.0)
         worker.close()
-    assert facts["compile_cached"] is True
+    assert facts.compile_cached is True
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(fork_server: Launcher) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bench.cells.cell import Cell
 from bench.studies.sharpness import experiments, live
 from bench.studies.sharpness.experiments import AFTER_ONE, EXPERIMENTS, LONG, STEPS
+from bench.worker.protocol import Describe
 from tests.bench.engine.running import Watcher
 
 NETS = ("tests.bench.broken:works", "tests.bench.broken:prints")
@@ -60,7 +61,7 @@ def test_workers_start_with_the_spin_count(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(live.SPIN, "7")
     for spin, expected in (("123", "123"), (None, None)):
         with live.workers([live.cell(NETS[0], "eager")], spin=spin) as (worker,):
-            description = worker.process.request("describe", limit_s=60, device="cpu")
+            description = worker.process.request(Describe(device="cpu"), limit_s=60)
         assert description["variables"].get(live.SPIN) == expected
 
 

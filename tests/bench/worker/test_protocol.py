@@ -1,0 +1,109 @@
+"""The form of requests on the wire, which a worker of an earlier version may have to read."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.counts.baseline import Counts
+from bench.counts.protocol import CountGraphs, CountNetworks
+from bench.records.reported import ArchCost, PeakRates
+from bench.stages.protocol import CountStages, StageMacs, StageSeconds, TimeStages
+from bench.worker.protocol import (
+    Attempted,
+    CountCost,
+    Describe,
+    Finish,
+    Finished,
+    Measure,
+    Measured,
+    MeasurePeak,
+    Prepare,
+    Prepared,
+    Request,
+    Sustain,
+    Sustained,
+    TryBatch,
+    WarmedUp,
+    WarmUp,
+)
+from tests.bench import runs
+
+CELL = {
+    "arch": "googlenet",
+    "mode": "eager",
+    "dtype": "fp32",
+    "batch_size": 1,
+    "task": "infer",
+    "device": "cpu",
+    "control": False,
+    "base": False,
+}
+IMAGES = {"image_size": 224, "seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("request_", "line", "reply"),
+    [
+        (Describe(device="cpu"), {"op": "describe", "device": "cpu"}, dict[str, Any]),
+        (CountCost(arch="a", **IMAGES), {"op": "cost", "arch": "a", **IMAGES}, ArchCost),
+        (
+            MeasurePeak(dtype="fp32", device="cpu"),
+            {"op": "ceiling", "dtype": "fp32", "device": "cpu"},
+            PeakRates,
+        ),
+        (
+            TryBatch(cell=runs.EAGER, **IMAGES),
+            {"op": "attempt", "cell": CELL, **IMAGES},
+            Attempted,
+        ),
+        (
+            Prepare(cell=runs.EAGER, image_size=224, seed=7, threads=2, is_cached=True),
+            {
+                "op": "prepare",
+                "cell": CELL,
+                **IMAGES,
+                "threads": 2,
+                "l2": "warm",
+                "is_cached": True,
+            },
+            Prepared,
+        ),
+        (WarmUp(), {"op": "warm_up"}, WarmedUp),
+        (
+            Measure(iterations=2, dropped=1),
+            {"op": "measure", "iterations": 2, "dropped": 1, "back_to_back": 0},
+            Measured,
+        ),
+        (Sustain(seconds=2.0), {"op": "sustain", "seconds": 2.0}, Sustained),
+        (Finish(), {"op": "finish"}, Finished),
+        (
+            CountNetworks(cells=(runs.EAGER,), image_size=224),
+            {"op": "count_networks", "cells": [CELL], "image_size": 224},
+            dict[str, Counts],
+        ),
+        (
+            CountGraphs(cells=(), image_size=224),
+            {"op": "count_graphs", "cells": [], "image_size": 224},
+            dict[str, Counts],
+        ),
+        (CountStages(arch="a", **IMAGES), {"op": "stage_macs", "arch": "a", **IMAGES}, StageMacs),
+        (
+            TimeStages(iterations=3, seed=7),
+            {"op": "stages", "iterations": 3, "seed": 7},
+            StageSeconds,
+        ),
+    ],
+)
+def test_each_request_has_its_form_and_the_type_of_its_reply(
+    request_: Request[Any], line: dict[str, Any], reply: object
+) -> None:
+    encoded = msgspec.json.encode(request_)
+    assert msgspec.json.decode(encoded) == line
+    assert msgspec.json.decode(encoded, type=type(request_)) == request_
+    assert type(request_).reply == reply
+
+
+def test_fields_of_a_later_version_are_ignored_and_missing_ones_have_defaults() -> None:
+    line = {"op": "prepare", "cell": CELL, **IMAGES, "later": 1}
+    assert msgspec.convert(line, Prepare) == Prepare(cell=runs.EAGER, image_size=224, seed=7)
