@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import wait
 
+from bench.api.profiles import PROFILES
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
@@ -21,7 +22,6 @@ from bench.engine.process import WorkerError, WorkerProcess
 from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError
-from bench.suite.profiles import PROFILES
 from bench.tables import terminal_console
 from bench.worker.protocol import Prepared
 
