@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from _pytest.mark import ParameterSet
 from rich.console import Console
@@ -13,20 +12,19 @@ from rich.console import Console
 from bench import signals
 from bench.api import measurement
 from bench.api.progress import TerminalProgress
+from bench.api.run import tables, warnings
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.process import WorkerError
 from bench.exits import Exit
-from bench.gate import report
 from bench.gate.decision import Gate
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
-from bench.report import files, frame, summary
+from bench.report import files
 from bench.suite import gating, reports
 from bench.suite.session import REQUEST
-from bench.tables import Column, filled, fitted, terminal_console
-from bench.trust import assessment
+from bench.tables import fitted, terminal_console
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
@@ -106,15 +104,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     run = config.stash[RUN]
     terminalreporter.section("googlenet-bench")
     console = terminal_console(terminalreporter._tw._file)
-    for title, columns, rows in _tables(config):
+    gate = config.stash.get(GATE, None)
+    for title, columns, rows in tables(run, gate):
         console.print(fitted(console, columns, rows, title))
-    sentences = (
-        report.notes(config.stash[GATE]) if GATE in config.stash else assessment.warnings(run)
-    )
-    for sentence in sentences:
-        console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
-    if run.status != "complete":
-        console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
+    for sentence in warnings(run, gate):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if _is_undecided(config):
         message = f"Inconclusive: {reports.why_no_figures(config.stash[REQUEST].folder, run)}."
         console.print(message, markup=False, highlight=False, soft_wrap=True)
@@ -157,19 +151,6 @@ def _with_facts(config: pytest.Config, run: RunRecord) -> RunRecord:
     config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
     commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
     return replace(run, machine_info=machine_info, commit_info=commit_info)
-
-
-def _tables(config: pytest.Config) -> Iterator[tuple[str, tuple[Column, ...], pd.DataFrame]]:
-    """Yield the tables of the terminal summary: title, columns and rows."""
-    run = config.stash[RUN]
-    if GATE in config.stash:
-        gate = config.stash[GATE]
-        rows = report.frame(gate)
-        title = f"{gate.sides.head} against {gate.sides.base}: {report.headline(gate)}"
-        yield title, filled(report.COLUMNS, rows), rows
-        return
-    for title, rows in summary.groups(frame.summary(run)):
-        yield title, summary.shown_columns(run, rows), rows
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
