@@ -1,3 +1,30 @@
-"""Measures networks, compares them and reports the results."""
+"""Measures networks, compares them and reports the results: ``from bench import measure, load``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.api.measure import measure
+    from bench.api.run import MeasuredRun, load
+    from bench.names import RequestError
 
 __version__ = "0.1.0"
+__all__ = ["MeasuredRun", "RequestError", "load", "measure"]
+
+# Imported on first use: workers and the command line import this package without pandas.
+_HOMES = {
+    "measure": "bench.api.measure",
+    "MeasuredRun": "bench.api.run",
+    "load": "bench.api.run",
+    "RequestError": "bench.names",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would accept any name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name of the package."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,8 +36,12 @@ def single_interrupt() -> Iterator[None]:
     """Make the first SIGTERM or Ctrl-C raise ``KeyboardInterrupt``; then ignore both signals.
 
     A message on standard error says so. A user who sees no effect may press Ctrl-C again, and that
-    must not interrupt the writing of the results.
+    must not interrupt the writing of the results. Nothing changes outside the main thread, in which
+    alone Python handles signals.
     """
+    if not _is_main_thread():
+        yield
+        return
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         ignore_interrupts()
@@ -52,7 +57,12 @@ def single_interrupt() -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """Ignore SIGTERM and SIGINT from now on, also in new child processes: only writing is left."""
+    """Ignore SIGTERM and SIGINT from now on, also in new child processes: only writing is left.
+
+    Outside the main thread, nothing changes.
+    """
+    if not _is_main_thread():
+        return
     for number in _ALL:
         signal.signal(number, signal.SIG_IGN)
 
@@ -63,6 +73,10 @@ def restore_interrupts() -> None:
     A shell starts background processes with SIGINT ignored, and their child processes inherit that.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

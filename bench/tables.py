@@ -1,7 +1,8 @@
 """Tables: how a data frame is shown, with headings, units and output formats."""
 
+import html
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any
@@ -133,6 +134,20 @@ def as_records(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = ""
             table.add_row(Text(column.heading.replace("\n", " ")), Text(text))
         table.add_section()
     return table
+
+
+def as_html(columns: tuple[Column, ...], frame: pd.DataFrame, title: str = "") -> str:
+    """Return an HTML table; all text is escaped."""
+    aligned = [f' style="text-align:{"left" if column.is_text else "right"}"' for column in columns]
+
+    def row(tag: str, texts: Iterable[str]) -> str:
+        styled = zip(aligned, texts, strict=True)
+        return "".join(f"<{tag}{style}>{html.escape(text)}</{tag}>" for style, text in styled)
+
+    head = row("th", (column.heading.replace("\n", " ") for column in columns))
+    body = "".join(f"<tr>{row('td', texts)}</tr>\n" for texts in cells(columns, frame))
+    caption = f"<caption>{html.escape(title)}</caption>\n" if title else ""
+    return f"<table>\n{caption}<tr>{head}</tr>\n{body}</table>"
 
 
 def as_csv(_columns: tuple[Column, ...], frame: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench import git, names
+from bench.api.profiles import PROFILES
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -21,7 +22,6 @@ from bench.counts import baseline, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
 from bench.gate import settings
 from bench.names import RequestError
-from bench.suite.profiles import PROFILES
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 
 DIFFERS = 1

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from bench.api.run import read
 from bench.cli.command import Commands, Output
-from bench.cli.runs import read_run
 from bench.compare import report
 from bench.compare.advice import compare
 from bench.compare.comparison import FAILS
@@ -45,7 +45,7 @@ def _compare(options: argparse.Namespace) -> Output:
     fail_on = _listed(options.fail_on, "--fail-on")
     for advised in fail_on:
         choose("advice to fail on", advised, FAILS)
-    a, b = read_run(options.a), read_run(options.b)
+    a, b = read(options.a), read(options.b)
     compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
     return Output(report.render(options.format, compared, runs), compared.exit_code(fail_on))

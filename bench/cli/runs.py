@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from bench.api.run import read
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
 from bench.compare import side_by_side
@@ -12,8 +13,7 @@ from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
 from bench.names import RequestError, choose, listed
-from bench.records import journal, store
-from bench.records.outcome import Outcome
+from bench.records import journal
 from bench.records.record import RunRecord
 from bench.report import files, sections
 from bench.report.formats import terminal
@@ -68,13 +68,6 @@ def add(commands: Commands) -> None:
     )
 
 
-def read_run(path: Path) -> RunRecord:
-    """Return the run of a run file, or the part of a run that a journal has."""
-    if path.suffix != journal.SUFFIX:
-        return store.read(path)
-    return Outcome.from_events(journal.read(path)).run_record(machine_info={}, commit_info={})
-
-
 def _report(options: argparse.Namespace) -> Output:
     if options.labels is not None:
         return _side_by_side(options)
@@ -86,14 +79,14 @@ def _report(options: argparse.Namespace) -> Output:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
         table = choose("table", options.table, _tables())
-        tables = [table(read_run(path)) for path in options.run]
+        tables = [table(read(path)) for path in options.run]
         return Output("\n".join(FORMATS[options.format](*rows) for rows in tables))
     return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
 
 
 def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
     """Write the reports of a run or a gate, and yield the lines to print."""
-    run = read_run(path)
+    run = read(path)
     folder = options.report_dir or path.parent
     is_rich = options.format == "rich"
     if run.gate is not None:
@@ -106,7 +99,8 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
         if is_rich:
             console = terminal_console()
             with console.capture() as captured:
-                terminal.print_run(run, console)
+                for part in terminal.printed(run, console):
+                    console.print(part)
             yield captured.get().rstrip("\n")
         else:
             yield FORMATS[options.format](*sections.tables()["summary"].compute(run))
@@ -134,7 +128,7 @@ def _side_by_side(options: argparse.Namespace) -> Output:
         )
     if len(set(labels)) < len(labels):
         raise RequestError(f"--labels {options.labels!r} gives two runs the same name")
-    runs = {label: read_run(path) for label, path in zip(labels, options.run, strict=True)}
+    runs = {label: read(path) for label, path in zip(labels, options.run, strict=True)}
     if options.format in {"csv", "json"}:  # one row per run, with its label as a column
         lines = [FORMATS[options.format]((), side_by_side.tidy(runs))]
     else:

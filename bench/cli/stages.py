@@ -75,11 +75,11 @@ def _stages(options: argparse.Namespace) -> Output:
         device=plan.device(options.device),
     )
     # Imported here because other commands must run without these modules' dependencies.
+    from bench.api.progress import TerminalProgress
     from bench.engine.launch import Spawner
     from bench.machine.load import SystemMeter
     from bench.stages import store, table
     from bench.stages.measure import Request, measure
-    from bench.suite.progress import TerminalProgress
 
     if options.report_dir is not None:
         check_writable(options.report_dir)

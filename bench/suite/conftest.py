@@ -10,19 +10,21 @@ from _pytest.mark import ParameterSet
 from rich.console import Console
 
 from bench import signals
+from bench.api import measurement
+from bench.api.progress import TerminalProgress
+from bench.api.run import renderables, warnings
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.process import WorkerError
 from bench.exits import Exit
-from bench.gate import report
 from bench.gate.decision import Gate
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
-from bench.report.formats import terminal
-from bench.suite import gating, measurement, options, planning
-from bench.tables import filled, fitted, terminal_console
-from bench.trust import assessment
+from bench.report import files
+from bench.suite import gating, reports
+from bench.suite.session import REQUEST
+from bench.tables import terminal_console
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
@@ -31,14 +33,14 @@ WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Collect the items that measure, or with a gate's options those that judge."""
-    other = "test_cells.py" if options.is_gate(config) else "test_verdicts.py"
+    other = "test_cells.py" if config.stash[REQUEST].gate else "test_verdicts.py"
     return True if collection_path.name == other else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create one item for each cell of the plan."""
     if "cell" in metafunc.fixturenames:
-        cells = metafunc.config.stash[planning.PLAN].cells
+        cells = metafunc.config.stash[REQUEST].plan.cells
         metafunc.parametrize(
             "cell", [_item(cell) for cell in cells], ids=[cell.id for cell in cells]
         )
@@ -47,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Exit with an error if no cell is selected, for example because ``-k`` matches no id."""
     if not session.items and not session.testsfailed:
-        cells = session.config.stash[planning.PLAN].cells
+        cells = session.config.stash[REQUEST].plan.cells
         pytest.exit(
             f"nothing to measure: none of the {len(cells)} cells is selected; cell ids look "
             f"like {cells[0].id}",
@@ -64,8 +66,15 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
 def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     """Measure every selected cell and write the run file and the reports."""
     config = request.config
+    session = config.stash[REQUEST]
     with _measuring(config) as console:
-        run, config.stash[WRITTEN] = measurement.measure(config, _plan(request), console)
+        with TerminalProgress(console) as progress:
+            run = measurement.measure(session.measure, _plan(request), progress, session.folder)
+        run = _with_facts(config, run)
+        if not run.is_empty:  # an empty run would replace earlier reports that have figures
+            config.stash[WRITTEN] = reports.write(
+                session.folder, run, lambda folder: files.write_all(run, folder)
+            )
     config.stash[RUN] = run
     return {record.cell: record for record in run.cells}
 
@@ -74,8 +83,14 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
 def gate(request: pytest.FixtureRequest) -> Gate:
     """Measure every selected cell on both sides and judge it."""
     config = request.config
+    session = config.stash[REQUEST]
+    if session.gate is None:
+        raise RuntimeError("this session measures without a base")
     with _measuring(config) as console:
-        result, config.stash[WRITTEN] = gating.run_gate(config, _plan(request), console)
+        with TerminalProgress(console) as progress:
+            judged = gating.judge(session, session.gate, _plan(request), progress)
+        result = replace(judged, run=_with_facts(config, judged.run))
+        config.stash[WRITTEN] = gating.write(session, result)
     config.stash[RUN], config.stash[GATE] = result.run, result
     return result
 
@@ -89,22 +104,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     run = config.stash[RUN]
     terminalreporter.section("googlenet-bench")
     console = terminal_console(terminalreporter._tw._file)
-    if GATE in config.stash:
-        gate = config.stash[GATE]
-        rows = report.frame(gate)
-        title = f"{gate.sides.head} against {gate.sides.base}: {report.headline(gate)}"
-        console.print(fitted(console, filled(report.COLUMNS, rows), rows, title))
-    else:
-        terminal.print_run(run, console)
-    sentences = (
-        report.notes(config.stash[GATE]) if GATE in config.stash else assessment.warnings(run)
-    )
-    for sentence in sentences:
-        console.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
-    if run.status != "complete":
-        console.print(f"Partial: the run is {run.status.replace('_', ' ')}.")
+    gate = config.stash.get(GATE, None)
+    for part in renderables(run, gate, console):
+        console.print(part)
+    for sentence in warnings(run, gate):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if _is_undecided(config):
-        message = f"Inconclusive: {measurement.why_no_figures(config, run)}."
+        message = f"Inconclusive: {reports.why_no_figures(config.stash[REQUEST].folder, run)}."
         console.print(message, markup=False, highlight=False, soft_wrap=True)
     for path in config.stash.get(WRITTEN, ()):
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
@@ -133,8 +139,18 @@ def _is_undecided(config: pytest.Config) -> bool:
 def _plan(request: pytest.FixtureRequest) -> Plan:
     """Return the plan with only the cells that pytest has not deselected."""
     selected = set(_cells(request.session.items))
-    plan = request.config.stash[planning.PLAN]
+    plan = request.config.stash[REQUEST].plan
     return replace(plan, cells=tuple(cell for cell in plan.cells if cell in selected))
+
+
+def _with_facts(config: pytest.Config, run: RunRecord) -> RunRecord:
+    """Return the run with pytest-benchmark's facts about the machine and the commit."""
+    machine_info: dict[str, object] = config.hook.pytest_benchmark_generate_machine_info(
+        config=config
+    )
+    config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
+    commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
+    return replace(run, machine_info=machine_info, commit_info=commit_info)
 
 
 def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:

@@ -6,15 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from bench.api import measurement
+from bench.api.gate_request import GateRequest
 from bench.cells.plan import Plan
+from bench.engine.context import Progress
 from bench.gate import files, report, tree
 from bench.gate.checkouts import check_out, launchers
 from bench.gate.decision import Gate, SideNames, UntilDecided
 from bench.machine import environment
-from bench.suite import measurement
-from bench.suite.gate_options import REQUEST
+from bench.suite import reports
+from bench.suite.session import SessionRequest
 
 HEAD_CHANGED = (
     "Head was changed while it was measured: its sets may have measured different code, so the "
@@ -22,40 +24,48 @@ HEAD_CHANGED = (
 )
 
 
-def run_gate(config: pytest.Config, plan: Plan, console: Console) -> tuple[Gate, tuple[Path, ...]]:
-    """Measure head and base, judge, and write the reports; return the gate and the files' paths.
+def judge(session: SessionRequest, request: GateRequest, plan: Plan, progress: Progress) -> Gate:
+    """Measure head and base, and judge.
 
     Raises ``RequestError`` or ``WorkerError`` if that is impossible, and ``KeyboardInterrupt`` if
-    the gate is interrupted before anything was measured. Ends the session with exit code 2 if head
-    changed meanwhile.
+    the gate is interrupted before anything was measured.
     """
-    request, folder = config.stash[REQUEST], config.invocation_params.dir
     selected = {cell.id for cell in plan.cells}  # after -k
     deltas = {name: delta for name, delta in request.settings.deltas.items() if name in selected}
     settings = replace(request.settings, deltas=deltas)
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
-    changes: list[str] = []
     with (
-        check_out(folder, base=request.base, base_python=request.base_python) as (head, base),
+        check_out(request.folder, base=request.base, base_python=request.base_python) as (
+            head,
+            base,
+        ),
         launchers((head, base), variables, plan.imports, cpus) as (head_launcher, base_launcher),
     ):
-        rule = UntilDecided(settings)
         run = measurement.record(
-            config, plan, console, head_launcher, base=base_launcher, rule=rule
+            session.measure,
+            plan,
+            progress,
+            session.folder,
+            head_launcher,
+            base=base_launcher,
+            rule=UntilDecided(settings),
         )
-        if tree.here(folder).digest != head.tree.digest:
-            changes.append(HEAD_CHANGED)
-    gate = Gate(
-        run=replace(run, notes=(*run.notes, *changes)),
-        sides=SideNames(head=head.name, base=base.name),
-        settings=settings,
-    )
-    written = measurement.write_reports(config, run, lambda folder: files.write_all(gate, folder))
+        if tree.here(request.folder).digest != head.tree.digest:
+            run = replace(run, notes=(*run.notes, HEAD_CHANGED))
+    return Gate(run=run, sides=SideNames(head=head.name, base=base.name), settings=settings)
+
+
+def write(session: SessionRequest, gate: Gate) -> tuple[Path, ...]:
+    """Write the reports, also to GitHub, and return the files' paths.
+
+    Ends the session with exit code 2 if head changed while it was measured.
+    """
+    written = reports.write(session.folder, gate.run, lambda folder: files.write_all(gate, folder))
     _report_to_github(gate)
-    if changes:
+    if HEAD_CHANGED in gate.run.notes:
         pytest.exit(HEAD_CHANGED, returncode=2)
-    return gate, written
+    return written
 
 
 def _report_to_github(gate: Gate) -> None:

@@ -1,27 +1,25 @@
-"""The suite as a pytest plugin: its options, and the plan made from them."""
+"""The suite as a pytest plugin: its options, and the request made from them."""
 
 import pytest
 
+from bench.api.gate_request import GateOptions
+from bench.api.option import add
+from bench.api.request import MeasureRequest
 from bench.names import RequestError
-from bench.suite import gate_options, options, planning, report_folder
+from bench.suite.session import REQUEST, make_request
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options."""
-    options.add(parser)
-    gate_options.add(parser)
+    """Add the suite's options, and those of the gate in their own group."""
+    suite = parser.getgroup("googlenet-bench", "googlenet-bench: what to measure, and how")
+    add(suite.addoption, MeasureRequest)
+    gate = parser.getgroup("googlenet-bench gate", "googlenet-bench: is head slower than a base?")
+    add(gate.addoption, GateOptions)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the plan; raise ``UsageError`` for an invalid request, before anything is started."""
+    """Make the request; raise ``UsageError`` if it is invalid, before anything is started."""
     try:
-        if options.is_gate(config):
-            request = gate_options.make_request(config)
-            config.stash[gate_options.REQUEST] = request
-            config.stash[planning.PLAN] = request.plan
-        else:
-            gate_options.refuse(config)
-            config.stash[planning.PLAN] = planning.make_plan(config)
-        report_folder.check(config)
+        config.stash[REQUEST] = make_request(config)
     except RequestError as error:
         raise pytest.UsageError(str(error)) from error

@@ -1,11 +1,12 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from bench.engine.launch import ROOT
-from bench.signals import ending
+from bench.signals import ending, ignore_interrupts, single_interrupt
 
 REAL_TIME = signal.SIGRTMIN + 6  # Python names only the first and the last real-time signal
 WRITES = """
@@ -95,3 +96,17 @@ def test_signals_are_ignored_only_while_results_are_written() -> None:
 )
 def test_an_exit_status_is_described_with_the_name_of_its_signal(status: int, words: str) -> None:
     assert ending(status) == words
+
+
+def test_another_thread_than_the_main_one_keeps_the_signals() -> None:
+    def enter() -> None:
+        with single_interrupt():
+            ignore_interrupts()
+            inside.append(signal.getsignal(signal.SIGINT))
+
+    inside: list[object] = []
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert inside == [before]

@@ -267,3 +267,13 @@ def test_a_log_has_a_fixed_width() -> None:
     assert console.width == LOG_WIDTH
     console.print("x" * LOG_WIDTH)
     assert file.getvalue() == "x" * LOG_WIDTH + "\n"
+
+
+def test_html_is_escaped_and_has_a_row_per_line() -> None:
+    columns = (TEXT, Column(name="number", heading="a\n& b"))
+    html = tables.as_html(columns, frame("<b>", "x & y"), "<title>")
+    assert html.count("<tr>") == 3
+    for text in ("<caption>&lt;title&gt;</caption>", ">a &amp; b</th>", ">&lt;b&gt;</td>"):
+        assert text in html
+    assert "<b>" not in html
+    assert '<td style="text-align:left">x &amp; y</td>' in html

@@ -26,12 +26,11 @@ from bench.report.section import Source, build
 from bench.tables import fitted, terminal_console
 
 
-def print_run(run: RunRecord, console: Console) -> None:
-    """Print the sections of a run's report that are printed, in the width of the console."""
+def printed(run: RunRecord, console: Console) -> Iterator[RenderableType]:
+    """Yield the sections of a run's report that are printed, in the width of the console."""
     for section in sections.ordered():
         if section.is_printed:
-            for part in blocks(build(section, Source(run=run)).blocks, console):
-                console.print(part)
+            yield from blocks(build(section, Source(run=run)).blocks, console)
 
 
 def captured(parts: Iterable[Block]) -> str:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
+from bench.api.profiles import PROFILES
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
@@ -20,7 +21,6 @@ from bench.engine.process import WorkerError, WorkerProcess
 from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError
-from bench.suite.profiles import PROFILES
 from bench.tables import terminal_console
 from bench.worker.protocol import Prepare
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from bench.api.profiles import REFERENCE_ARCH
 from bench.cells.dtypes import DTYPES
 from bench.studies.gpu.step import GpuStep
-from bench.suite.profiles import REFERENCE_ARCH
 
 NETWORKS = ("googlenet", REFERENCE_ARCH)
 PRECISIONS = ("fp32", "tf32", "bf16")

@@ -12,6 +12,7 @@ from typing import cast
 
 from rich.console import Console
 
+from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.engine import timeouts
 from bench.engine.context import Progress
@@ -26,7 +27,6 @@ from bench.studies.power.cases import PLANS, PROTOCOL, Case
 from bench.studies.power.end_to_end import GateRow
 from bench.studies.power.load import competitor
 from bench.studies.power.sets import SetRow
-from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 from bench.worker.protocol import Describe
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.api.profiles import MODES, REFERENCE_ARCH
 from bench.engine.launch import ROOT
 from bench.gate import files
 from bench.names import RequestError
 from bench.studies.power.cases import PROTOCOL
-from bench.suite.profiles import MODES, REFERENCE_ARCH
 
 ARCH = "network:network"
 SIX_CELLS = ((ARCH, REFERENCE_ARCH), MODES)

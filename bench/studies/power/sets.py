@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
 
+from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.context import Progress
@@ -17,7 +18,6 @@ from bench.records import events
 from bench.records.outcome import Outcome
 from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.injection import arch
-from bench.suite.profiles import PRECISION
 
 BASE = arch("none", 0)
 SAME = arch("none", 1)  # the same network under a second name

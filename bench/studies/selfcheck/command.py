@@ -11,6 +11,8 @@ from types import MappingProxyType
 from rich.console import Console
 
 from bench import archs, names
+from bench.api.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
+from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.cells import plan
 from bench.cells.cell import Cell
@@ -25,8 +27,6 @@ from bench.studies.selfcheck import bias, handover, report, scale, startup
 from bench.studies.selfcheck.bias import Bias
 from bench.studies.selfcheck.report import Selfcheck
 from bench.studies.selfcheck.scale import Scale
-from bench.suite.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
-from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 from bench.worker.protocol import Describe
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, variance
 
 from bench import stats
+from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.context import Progress
@@ -14,7 +15,6 @@ from bench.engine.launch import Launcher
 from bench.engine.run import Run
 from bench.records.record import RunRecord
 from bench.studies.selfcheck.same import ARCHS
-from bench.suite.profiles import PRECISION
 
 ROUNDS = 20  # per set, for every way of starting workers; as many as in a set of the quick profile
 ONCE = ("importing", "counting")  # phases that a run goes through once, whatever its number of sets

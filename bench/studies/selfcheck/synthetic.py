@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.api.profiles import PRECISION
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
@@ -21,7 +22,6 @@ from bench.records import events
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION
 from bench.records.reported import ArchCost, Setup
-from bench.suite.profiles import PRECISION
 
 MODES = ("eager", "compile")
 SETS = 3

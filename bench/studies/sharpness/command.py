@@ -9,6 +9,8 @@ import pandas as pd
 from rich.console import Console
 
 from bench import names
+from bench.api.profiles import REFERENCE_ARCH
+from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.engine import timeouts
 from bench.engine.process import WorkerError
@@ -17,8 +19,6 @@ from bench.machine import environment
 from bench.names import RequestError
 from bench.studies.sharpness import live, report
 from bench.studies.sharpness.experiments import EXPERIMENTS, STEPS
-from bench.suite.profiles import REFERENCE_ARCH
-from bench.suite.progress import TerminalProgress
 from bench.tables import terminal_console
 from bench.worker.protocol import Describe
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from bench.api.profiles import MODES, REFERENCE_ARCH
 from bench.engine.context import Progress
 from bench.machine import environment
 from bench.studies.power.injection import arch
 from bench.studies.sharpness.live import Iteration, Way, alone, cell, rounds, workers
-from bench.suite.profiles import MODES, REFERENCE_ARCH
 
 DEFAULT = "default"
 SPINS = (DEFAULT, "100000", "30000", environment.SPIN_COUNT, "3000")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import bench
+from bench.api.profiles import PROFILES
 from bench.cells import plan
 from bench.counts import baseline
 from bench.counts.baseline import (
@@ -18,7 +19,6 @@ from bench.counts.baseline import (
 )
 from bench.names import RequestError
 from bench.records import store
-from bench.suite.profiles import PROFILES
 from bench.worker import formulas
 from tests.bench import runs
 from tests.counted import counted

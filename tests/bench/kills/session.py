@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.api import measurement
 from bench.engine.launch import ForkServer, Launcher
 from bench.report import charts, page  # noqa: F401 - imported once for all sessions
 from bench.report.charts import style
 from bench.report.page import vega
-from bench.suite import conftest, measurement, test_cells  # noqa: F401 - imported once for all sessions
+from bench.suite import conftest, test_cells  # noqa: F401 - imported once for all sessions
 
 HANGS_S = 60.0  # a session that takes longer prints its stack
 

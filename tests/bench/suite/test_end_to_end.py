@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.api.measurement import CODE_CHANGED
 from bench.records import journal, store
 from bench.signals import restore_interrupts
-from bench.suite.measurement import CODE_CHANGED
 
 pytestmark = pytest.mark.workers
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.api.profiles import LADDER, SWEEP
 from bench.cells.cell import Cell
 from bench.engine.launch import ForkServer, Launcher
 from bench.machine.environment import for_workers
 from bench.studies.gpu import compiling
 from bench.studies.gpu.compiling import compile_all
-from bench.suite.profiles import LADDER, SWEEP
 from bench.worker.protocol import Prepare
 
 pytestmark = pytest.mark.workers

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from bench.api.profiles import PROFILES
 from bench.studies.power import end_to_end
-from bench.suite.profiles import PROFILES
 
 BUILD = "import network; print(network.network()(__import__('torch').zeros(1, 3, 224, 224)).shape)"
 

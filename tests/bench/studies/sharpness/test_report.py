@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.api.profiles import MODES
 from bench.names import RequestError
 from bench.studies.sharpness import report
 from bench.studies.sharpness.live import Iteration
-from bench.suite.profiles import MODES
 
 ROW = Iteration(
     experiment="spin",

@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from bench.suite.progress import TerminalProgress
+from bench.api.progress import TerminalProgress
 from tests.bench import runs
 
 WIDTH = 120

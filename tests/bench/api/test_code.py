@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.suite import code
+from bench.api import code
 from tests.bench.engine.running import cell, plan
 from tests.bench.runs import cell as registered
 

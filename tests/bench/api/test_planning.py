@@ -1,50 +1,22 @@
-import shlex
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
-
 import pytest
 
+from bench.api import planning
+from bench.api.option import declared, read
+from bench.api.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
+from bench.api.request import MeasureRequest
 from bench.cells.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
 from bench.names import RequestError
-from bench.suite import planning, report_folder
-from bench.suite.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
-
-ROOT = Path("/somewhere")
-NO_OPTIONS: dict[str, str | bool | None] = {
-    **dict.fromkeys(("--profile", "--base", "--base-python")),
-    **dict.fromkeys(("--archs", "--modes", "--dtypes", "--batch-sizes", "--tasks")),
-    **dict.fromkeys(
-        ("--image-size", "--device", "--sets", "--rounds", "--budget", "--seed", "--report-dir")
-    ),
-    **dict.fromkeys(("--precision", "--foreign-cpus", "--memory", "--ceiling", "--energy", "--l2")),
-    "--allow-shared": False,
-    "--environment": "pinned",
-    "--fit": False,
-}
 
 
-class FakeConfig:
-    """The part of pytest's configuration that options are read from."""
-
-    rootpath = ROOT
-    invocation_params = SimpleNamespace(args=("bench/suite", "--sets", "4"))
-
-    def __init__(self, values: dict[str, str | bool]) -> None:
-        assert values.keys() <= NO_OPTIONS.keys()
-        self._values = {**NO_OPTIONS, **values}
-
-    def getoption(self, name: str) -> str | bool | None:
-        return self._values[name]
-
-
-def config(**options: str | bool) -> pytest.Config:
-    named = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
-    return cast("pytest.Config", FakeConfig(named))
+def request(**options: str | bool) -> MeasureRequest:
+    """Return the request of options, given as on the command line."""
+    defaults = {name: option.default for name, option in declared(MeasureRequest).items()}
+    assert options.keys() <= defaults.keys()
+    return read(MeasureRequest, {**defaults, **options}.get)
 
 
 def plan(**options: str | bool) -> Plan:
-    return planning.make_plan(config(**options))
+    return planning.make_plan(request(**options))
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +243,7 @@ def test_the_seed_is_random_by_default() -> None:
         ("budget", "5m", "--budget takes a number, not '5m'"),
         ("seed", "-1", "--seed must be at least 0, not -1"),
         ("seed", "x", "--seed takes a whole number, not 'x'"),
+        ("report_dir", "", "--report-dir is empty: name a folder, or omit the option"),
     ],
 )
 def test_an_invalid_value_is_refused_with_a_message(option: str, value: str, message: str) -> None:
@@ -290,46 +263,8 @@ def test_fp16_training_is_refused_on_a_gpu() -> None:
         plan(dtypes="fp16", tasks="train")
 
 
-def test_reports_go_to_the_machine_s_folder_or_to_report_dir() -> None:
-    assert report_folder.resolve(config(), "nvidia-h200") == ROOT / "reports" / "nvidia-h200"
-    assert report_folder.resolve(config(report_dir="out"), "nvidia-h200") == Path("out")
-
-
-def test_the_command_repeats_the_run(pytestconfig: pytest.Config) -> None:
-    arguments = [str(argument) for argument in pytestconfig.invocation_params.args]
-    assert shlex.split(planning.command(pytestconfig)) == ["pytest", *arguments]
-
-
-@pytest.mark.parametrize(
-    "place", [["--report-dir", "/home/me/x"], ["--report-dir=/home/me/x"], ["--junitxml=/home/me"]]
-)
-def test_the_command_omits_output_paths(place: list[str]) -> None:
-    typed = ["bench/suite", "--sets", "8", *place, "-k", "compile and not train"]
-    invoked: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=typed))
-    expected = "pytest bench/suite --sets 8 -k 'compile and not train'"
-    assert planning.command(invoked) == expected
-
-
 @pytest.mark.usefixtures("_gpu")
 def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
     assert plan(device="cuda:1").cells[0].device == "cuda:1"
     with pytest.raises(RequestError, match="shows 2 devices"):
         plan(device="cuda:2")
-
-
-def test_a_report_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    report_folder.check(config(report_dir=str(tmp_path / "new" / "one")))
-    assert not (tmp_path / "new").exists()
-    file = tmp_path / "file"
-    file.write_text("")
-    with pytest.raises(RequestError, match="cannot write to"):
-        report_folder.check(config(report_dir=str(file)))
-    with pytest.raises(RequestError, match="--report-dir is empty"):
-        report_folder.check(config(report_dir=""))
-
-
-def test_every_option_is_added_once(pytestconfig: pytest.Config) -> None:
-    """The real configuration has the options that the suite's plugin adds."""
-    missing: Any = object()
-    for name in NO_OPTIONS:
-        assert pytestconfig.getoption(name, missing) is not missing

@@ -1,14 +1,17 @@
 """A gate's request, from its options and from the settings of a checkout."""
 
+import argparse
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
+from bench.api import gate_request
+from bench.api.gate_request import GateOptions
+from bench.api.option import add, read
+from bench.api.request import MeasureRequest
 from bench.gate.judge import Settings
 from bench.names import RequestError
-from bench.suite import gate_options, options
 from tests.bench.suite.test_gating import git
 
 CELL = "googlenet/eager/fp32/b1/infer/cpu"
@@ -36,17 +39,12 @@ def settings_of(
 ) -> Settings:
     """Return the settings of a gate with these options in a checkout."""
     (checkout / "pyproject.toml").write_text(SETTINGS.format(cells=cells, delta=delta))
-    parser = pytest.Parser(_ispytest=True)
-    options.add(parser)
-    gate_options.add(parser)
-    parsed = parser.parse(["--base=HEAD", "--device=cpu", *arguments])
-
-    def getoption(name: str) -> Any:
-        return getattr(parsed, name.removeprefix("--").replace("-", "_"))
-
-    invocation_params = SimpleNamespace(dir=checkout, args=arguments)
-    config = SimpleNamespace(getoption=getoption, invocation_params=invocation_params)
-    return gate_options.make_request(cast("pytest.Config", config)).settings
+    parser = argparse.ArgumentParser()
+    add(parser.add_argument, MeasureRequest)
+    add(parser.add_argument, GateOptions)
+    value_of = partial(getattr, parser.parse_args(["--base=HEAD", "--device=cpu", *arguments]))
+    request, options = read(MeasureRequest, value_of), read(GateOptions, value_of)
+    return gate_request.make_request(request, options, checkout).settings
 
 
 @pytest.mark.parametrize(("delta", "expected"), [("0.15", 0.15), ("0.02", 0.10)])
@@ -70,3 +68,10 @@ def test_an_exception_for_configured_cells_is_valid_even_if_options_select_other
     assert settings_of(checkout, "--archs=torchvision", cells="googlenet/*/cuda").deltas == {}
     with pytest.raises(RequestError, match="and no cell of the settings"):
         settings_of(checkout, "--archs=torchvision", cells="googlenet/compile/*")
+
+
+def test_options_of_a_gate_need_a_base() -> None:
+    assert GateOptions(base_python="python3").asks_for_gate
+    assert not GateOptions().asks_for_gate
+    with pytest.raises(RequestError, match=r"--most-sets applies only to a gate: name the base"):
+        assert GateOptions(most_sets=9).asks_for_gate

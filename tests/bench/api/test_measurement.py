@@ -1,23 +1,21 @@
 import errno
-import io
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
+from bench.api import measurement
+from bench.api.report_folder import ReportFolder
+from bench.api.request import MeasureRequest
 from bench.engine.launch import Launcher
 from bench.machine import cards, nvml
 from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION
-from bench.suite import measurement
-from bench.suite.progress import TerminalProgress
 from tests.bench.engine.running import Watcher, cell, plan
 from tests.bench.fake_nvml import FakeNvml
 
@@ -47,12 +45,11 @@ def test_a_card_that_other_processes_use_is_refused(
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
     monkeypatch.setitem(sys.modules, nvml.MODULE, cast("Any", FakeNvml()))
     monkeypatch.setattr(cards, "SETTLE_S", 0.0)
-    config = cast("pytest.Config", SimpleNamespace(getoption=lambda _: None))
     launcher = cast("Launcher", None)  # no worker is started
     requested = plan(replace(cell("works"), device="cuda:1"))
     message = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"
     with pytest.raises(RequestError, match=message):
-        measurement.record(config, requested, Console(file=io.StringIO()), launcher)
+        measurement.record(MeasureRequest(), requested, Watcher(), None, launcher)
 
 
 @pytest.mark.parametrize("locks", [True, False])
@@ -64,11 +61,10 @@ def test_a_file_system_without_locks_is_noted(
 
     if not locks:
         monkeypatch.setattr("fcntl.flock", unlocked)
-    options = {"--report-dir": str(tmp_path)}
-    config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
+    folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     progress = Watcher()
     about = {"device": "cpu", "device_name": "any", "physical_cores": 1}
-    with measurement._journal(config, about, cast("TerminalProgress", progress)):
+    with measurement._journal(MeasureRequest(), about, progress, folder):
         expected = [] if locks else [True]
         assert [str(tmp_path) in note for note in progress.notes] == expected
 
@@ -83,9 +79,9 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
     )
     with journal.Journal(tmp_path / journal.FILE, on_error=lambda _: None) as journal_file:
         journal_file.append(began)
-    options = {"--report-dir": str(tmp_path), "--resume": True}
-    config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
+    request = MeasureRequest(resume=True)
+    folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     launcher = cast("Launcher", None)  # no worker is started
     with pytest.raises(RequestError, match="began with that of commit 111111111111"):
-        measurement.record(config, requested, Console(file=io.StringIO()), launcher)
+        measurement.record(request, requested, Watcher(), folder, launcher)
     assert list(journal.read(tmp_path / journal.FILE)) == [began]

@@ -1,0 +1,1 @@
+"""What every front calls: requests, measurements, and runs that show themselves."""

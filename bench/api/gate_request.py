@@ -1,0 +1,158 @@
+"""The request for a gate, which compares head with a base instead of measuring head alone.
+
+The settings of the judged tree supply what the options do not (bench/gate/settings.py).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+from bench import git
+from bench.api import planning, values
+from bench.api.option import declared, flag, option
+from bench.api.profiles import PROFILES
+from bench.api.request import MeasureRequest
+from bench.cells import modes
+from bench.cells.cell import Cell
+from bench.cells.plan import Plan
+from bench.gate import judge, settings
+from bench.gate.judge import Settings
+from bench.gate.settings import GateTable
+from bench.names import RequestError
+
+BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
+PROFILE = "quick"
+MEASURE_ONLY = ("sets", "precision", "resume", "ceiling", "energy", "fit")
+_BASE = values.not_empty("a base", " to measure without a gate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """What head is compared with, and what counts as slower; None leaves it to the settings."""
+
+    base: str | None = option(
+        "compare the code here, including uncommitted changes, with this revision; both are "
+        "measured in the same sets",
+        metavar="REV",
+        parse=_BASE,
+    )
+    base_python: str | None = option(
+        "run the base with another interpreter, for example one with another torch",
+        metavar="PATH",
+        parse=_BASE,
+    )
+    delta: float | None = option(
+        f"smallest relative slowdown that counts (default: {judge.LEAST_EFFECT})",
+        metavar="SHARE",
+        parse=values.positive(),
+    )
+    most_sets: int | None = option(
+        f"stop measuring a cell after this many sets, at least {judge.FIRST_CHANGE} (default: "
+        f"{judge.MOST_SETS}); a change is reported from set {judge.FIRST_CHANGE} on",
+        metavar="N",
+        parse=values.at_least(1),
+    )
+
+    @property
+    def asks_for_gate(self) -> bool:
+        """Whether there is a base; raises ``RequestError`` for the other options without one."""
+        if self.base is not None or self.base_python is not None:
+            return True
+        for name in declared(GateOptions):
+            if getattr(self, name) is not None:
+                raise RequestError(
+                    f"{flag(name)} applies only to a gate: name the base with --base or "
+                    f"--base-python, or omit {flag(name)} to measure without a gate"
+                )
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRequest:
+    """The plan, settings and base of a gate."""
+
+    plan: Plan
+    settings: Settings
+    folder: Path
+    """The folder whose tree is head."""
+    base: str | None
+    """A git revision; None to run head's code with another interpreter."""
+    base_python: str | None
+    """Path of the base's interpreter; None for the current one."""
+
+
+def make_request(
+    request: MeasureRequest, options: GateOptions, folder: Path, *, command: str = ""
+) -> GateRequest:
+    """Return the gate that the options and the settings of the tree at ``folder`` describe.
+
+    Raises ``RequestError`` if they are invalid.
+    """
+    for name in MEASURE_ONLY:
+        if getattr(request, name):
+            raise RequestError(
+                f"{flag(name)} cannot be combined with a gate, which decides this itself"
+            )
+    table = settings.read(git.top(folder))
+    chosen = Settings(
+        delta=table.delta if options.delta is None else options.delta,
+        alpha=table.alpha,
+        most_sets=table.most_sets if options.most_sets is None else options.most_sets,
+    )
+    judge.check(chosen)
+    plan = planning.make_plan(request, _defaults(request, table), command=command)
+    exceptions = _exceptions(table, plan.cells)
+    deltas = {name: max(delta, chosen.delta) for name, delta in exceptions.items()}
+    budget_s = table.budget if plan.budget_s is None else plan.budget_s
+    return GateRequest(
+        plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
+        settings=replace(chosen, deltas=deltas),
+        folder=folder,
+        base=options.base,
+        base_python=options.base_python,
+    )
+
+
+def _defaults(request: MeasureRequest, table: GateTable) -> planning.Defaults:
+    """Return the profile's defaults; without a profile, the settings take precedence."""
+    profile = planning.profile_defaults(request, PROFILE)
+    configured = GateTable() if request.profile else table
+    return replace(
+        profile,
+        archs=configured.archs or profile.archs,
+        modes=configured.modes or profile.modes,
+        dtypes=configured.dtypes or profile.dtypes,
+        batch_sizes=configured.batch_sizes or profile.batch_sizes,
+        tasks=configured.tasks or profile.tasks,
+        sets=judge.FIRST_LOOK,
+        extra_s=table.budget or BUDGET_S,
+    )
+
+
+def _exceptions(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
+    """Return the least effects of the excepted cells, by cell id.
+
+    Raises ``RequestError`` unless the exceptions are valid with the settings alone.
+    """
+    configured = tuple(_configured_cells(table, cells[0].device))
+    deltas = settings.deltas(table.exceptions, cells, configured, datetime.now(UTC).date())
+    judge.check(Settings(delta=table.delta, deltas=deltas))
+    return deltas
+
+
+def _configured_cells(table: GateTable, device: str) -> Iterator[Cell]:
+    """Yield the cells that the settings select, on every device, because settings name none."""
+    quick = PROFILES[PROFILE]
+    for arch, mode, dtype, batch_size, task, each_device in product(
+        table.archs or quick.archs,
+        map(modes.canonical, table.modes or quick.modes),
+        table.dtypes or ("fp32",),
+        table.batch_sizes or quick.batch_sizes(device),
+        table.tasks or ("infer",),
+        {device, "cpu", "cuda"},
+    ):
+        yield Cell(
+            arch=arch, mode=mode, dtype=dtype, batch_size=batch_size, task=task, device=each_device
+        )

@@ -1,0 +1,82 @@
+"""Options: each is declared once, as a field of a request, for pytest, argparse and Python."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.api import values
+from bench.api.values import Parser
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Request = TypeVar("Request", bound=DataclassInstance)
+
+_KEY = "option"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """An option of the command line, and how its value is read."""
+
+    help: str
+    metavar: str | None
+    default: Any
+    parse: Parser[Any]
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The keyword arguments of ``add_argument`` and of pytest's ``addoption``."""
+        shared = {"default": self.default, "help": self.help.replace("%", "%%")}
+        if self.parse is not values.switch:
+            return {**shared, "metavar": self.metavar}
+        can_be_negated = self.default is None
+        action = argparse.BooleanOptionalAction if can_be_negated else "store_true"
+        return {**shared, "action": action}
+
+
+def option(
+    help: str,  # noqa: A002 - argparse's name
+    *,
+    parse: Parser[Any] = values.text,
+    metavar: str | None = None,
+    default: Any = None,
+) -> Any:
+    """Declare an option as a field of a request.
+
+    ``parse`` checks its value or text. With ``values.switch`` the option takes no value; if its
+    default is None, it also has a negative form, ``--no-NAME``.
+    """
+    declared_option = Option(help=help, metavar=metavar, default=default, parse=parse)
+    return field(default=default, metadata={_KEY: declared_option})
+
+
+def declared(request: "type[DataclassInstance]") -> Mapping[str, Option]:
+    """Return the options of a request by the name of the field, in the order of ``--help``."""
+    return {each.name: each.metadata[_KEY] for each in fields(request) if _KEY in each.metadata}
+
+
+def flag(name: str) -> str:
+    """Return an option as it is typed, from the name of its field."""
+    return f"--{name.replace('_', '-')}"
+
+
+def add(add_option: Callable[..., object], request: "type[DataclassInstance]") -> None:
+    """Add a request's options by ``add_argument`` of argparse or ``addoption`` of pytest."""
+    for name, each in declared(request).items():
+        add_option(flag(name), **each.arguments)
+
+
+def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":
+    """Return a request; ``value_of`` returns an option's value or text, or None, by field name.
+
+    Raises ``RequestError`` if a value is invalid; the message names the option as it is typed.
+    """
+    given = {name: (each, value_of(name)) for name, each in declared(request).items()}
+    return request(
+        **{
+            name: None if value is None else each.parse(value, flag(name))
+            for name, (each, value) in given.items()
+        }
+    )

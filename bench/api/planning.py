@@ -1,0 +1,135 @@
+"""The plan of a run, from a request, with defaults from a profile."""
+
+import random
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
+from bench.api.request import MeasureRequest
+from bench.cells import plan
+from bench.machine import environment
+from bench.machine.memory_budget import free_host_bytes
+from bench.names import RequestError, choose
+from bench.units import GIB, in_gib
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """Values for options that are not given."""
+
+    profile: str
+    archs: tuple[str, ...]
+    modes: tuple[str, ...]
+    dtypes: tuple[str, ...] = ("fp32",)
+    batch_sizes: tuple[int, ...]
+    tasks: tuple[str, ...] = ("infer",)
+    sets: int
+    extra_s: float
+    ceiling: bool = False
+    energy: bool = False
+
+
+def profile_defaults(request: MeasureRequest, otherwise: str = "default") -> Defaults:
+    """Return the defaults of the profile that the request names, or else of ``otherwise``."""
+    name = otherwise if request.profile is None else request.profile
+    profile = choose("profile", name, PROFILES)
+    return Defaults(
+        profile=name,
+        archs=profile.archs,
+        modes=profile.modes,
+        batch_sizes=profile.batch_sizes(_device(request)),
+        sets=profile.sets,
+        extra_s=profile.extra_s,
+        ceiling=profile.ceiling,
+        energy=profile.energy,
+    )
+
+
+def make_plan(
+    request: MeasureRequest, defaults: Defaults | None = None, *, command: str = ""
+) -> plan.Plan:
+    """Return the plan of a request; ``command`` is what repeats the run.
+
+    Raises ``RequestError`` if the request is invalid.
+    """
+    fallback = defaults or profile_defaults(request)
+    device = _device(request)
+    choose("environment", request.environment, environment.NAMES)
+    result = plan.Plan(
+        cells=plan.cells(
+            arch_names=_or(request.archs, fallback.archs),
+            mode_names=_or(request.modes, fallback.modes),
+            dtype_names=_or(request.dtypes, fallback.dtypes),
+            batch_sizes=_or(request.batch_sizes, fallback.batch_sizes),
+            task_names=_or(request.tasks, fallback.tasks),
+            device=device,
+        ),
+        image_size=request.image_size,
+        l2=plan.l2(request.l2, device),
+        devices=plan.devices(device),
+        sets=_or(request.sets, fallback.sets),
+        rounds=request.rounds,
+        precision=_or(request.precision, PRECISION),
+        budget_s=request.budget,
+        extra_s=_or(request.budget, fallback.extra_s),
+        environment=request.environment,
+        foreign_cpus=request.foreign_cpus
+        or plan.foreign_cpus(
+            device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
+        ),
+        memory_bytes=None if request.memory is None else round(request.memory * GIB),
+        reference_arch=REFERENCE_ARCH,
+        ceiling=_or(request.ceiling, fallback.ceiling),
+        energy=_energy(request, device, default=fallback.energy),
+        allow_shared=_allow_shared(request, device),
+        profile=fallback.profile,
+        command=command,
+        fit=request.fit,
+        seed=_or(request.seed, random.SystemRandom().randrange(2**31)),
+    )
+    if result.fit and not result.is_on_gpu:
+        _check_memory_to_fit(result.memory_bytes, free_host_bytes())
+    return result
+
+
+def _or(chosen: Value | None, default: Value) -> Value:
+    return default if chosen is None else chosen
+
+
+def _device(request: MeasureRequest) -> str:
+    return plan.device(request.device, several=True)
+
+
+def _energy(request: MeasureRequest, device: str, *, default: bool) -> bool:
+    on_gpu = device.startswith("cuda")
+    if request.energy and not on_gpu:
+        raise RequestError(f"--energy needs a CUDA device; {device} has no energy counter")
+    return _or(request.energy, default) and on_gpu
+
+
+def _allow_shared(request: MeasureRequest, device: str) -> bool:
+    if request.allow_shared and not device.startswith("cuda"):
+        raise RequestError(
+            f"--allow-shared applies only to CUDA devices, and this run uses {device}; use "
+            "--foreign-cpus to set how many CPUs other processes may keep busy"
+        )
+    return request.allow_shared
+
+
+def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
+    """Raise ``RequestError`` if searching a CPU's largest batch could exhaust the memory.
+
+    The search doubles a batch that fits, so the first that does not may take twice the limit.
+    """
+    if limit_bytes is None:
+        raise RequestError(
+            "--fit needs --memory GIB on a CPU: without a limit, larger batches fit until the "
+            "system has no free memory left"
+        )
+    if 2 * limit_bytes > free_bytes:
+        raise RequestError(
+            f"--fit tries batches of up to twice --memory, and {in_gib(limit_bytes)} is "
+            f"more than half of the free {in_gib(free_bytes)}; give a smaller --memory"
+        )

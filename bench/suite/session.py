@@ -1,0 +1,61 @@
+"""The request of a pytest session; its configuration is read only here."""
+
+import argparse
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.api import gate_request, planning
+from bench.api.gate_request import GateOptions, GateRequest
+from bench.api.option import read
+from bench.api.report_folder import ReportFolder
+from bench.api.request import MeasureRequest
+from bench.cells.plan import Plan
+
+_OUTPUT_OPTIONS = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """What a pytest session measures or judges, and where it writes the files."""
+
+    measure: MeasureRequest
+    plan: Plan
+    """The plan, before pytest deselects any cell."""
+    gate: GateRequest | None
+    """None if the session measures without judging."""
+    folder: ReportFolder
+
+
+REQUEST = pytest.StashKey[SessionRequest]()
+
+
+def make_request(config: pytest.Config) -> SessionRequest:
+    """Return the request that the options describe; raise ``RequestError`` if it is invalid."""
+    invoked = config.invocation_params
+    repeat = command([str(argument) for argument in invoked.args])
+    measure = read(MeasureRequest, config.getoption)
+    options = read(GateOptions, config.getoption)
+    gate = (
+        gate_request.make_request(measure, options, invoked.dir, command=repeat)
+        if options.asks_for_gate
+        else None
+    )
+    folder = ReportFolder(
+        chosen=None if measure.report_dir is None else Path(measure.report_dir),
+        root=config.rootpath,
+        is_gate=gate is not None,
+    )
+    plan = gate.plan if gate else planning.make_plan(measure, command=repeat)
+    folder.check()
+    return SessionRequest(measure=measure, plan=plan, gate=gate, folder=folder)
+
+
+def command(arguments: list[str]) -> str:
+    """Return the command that repeats the run, without options that name output files."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(*_OUTPUT_OPTIONS)
+    _, remaining = parser.parse_known_args(arguments)
+    return shlex.join(["pytest", *remaining])

@@ -1,0 +1,84 @@
+"""pytest's options and argparse's are the same, because both are made from one declaration."""
+
+import argparse
+from functools import partial
+
+import pytest
+
+from bench.api.gate_request import GateOptions
+from bench.api.option import add, flag, read
+from bench.api.request import MeasureRequest
+from bench.names import RequestError
+
+Options = type[MeasureRequest | GateOptions]
+
+
+def by_argparse() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    add(parser.add_argument, MeasureRequest)
+    add(parser.add_argument, GateOptions)
+    return parser
+
+
+def described(actions: list[argparse.Action]) -> dict[str, tuple[object, ...]]:
+    return {
+        name: (action.dest, action.default, action.metavar, action.help, type(action).__name__)
+        for action in actions
+        for name in action.option_strings
+    }
+
+
+def test_pytest_and_argparse_have_the_same_options(pytestconfig: pytest.Config) -> None:
+    ours = described(by_argparse()._actions)
+    theirs = described(pytestconfig._parser.optparser._actions)
+    assert {"--archs", "--batch-sizes", "--no-ceiling", "--base-python"} < ours.keys()
+    assert {name: theirs[name] for name in ours if name not in {"-h", "--help"}} == {
+        name: about for name, about in ours.items() if name not in {"-h", "--help"}
+    }
+
+
+@pytest.mark.parametrize("request_type", [MeasureRequest, GateOptions])
+def test_nothing_typed_is_the_default_request(request_type: Options) -> None:
+    parsed = by_argparse().parse_args([])
+    assert read(request_type, partial(getattr, parsed)) == request_type()
+
+
+def test_text_and_values_are_read_alike() -> None:
+    typed = ["--archs=a, b", "--batch-sizes=1,8", "--sets=3", "--budget=1.5", "--no-ceiling"]
+    parsed = by_argparse().parse_args([*typed, "--fit", "--report-dir=out"])
+    given = MeasureRequest(
+        archs=["a", "b"],
+        batch_sizes=[1, 8],
+        sets=3,
+        budget=1.5,
+        ceiling=False,
+        fit=True,
+        report_dir="out",
+    )
+    request = read(MeasureRequest, partial(getattr, parsed))
+    assert request == read(MeasureRequest, partial(getattr, given))
+    assert (request.archs, request.batch_sizes, request.sets) == (("a", "b"), (1, 8), 3)
+    assert (request.budget, request.ceiling, request.fit) == (1.5, False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sets", 0, "--sets must be at least 1, not 0"),
+        ("sets", 2.5, "--sets takes a whole number, not 2.5"),
+        ("batch_sizes", 8, "--batch-sizes takes several values, not 8"),
+        ("batch_sizes", [1.5], "--batch-sizes takes a whole number, not 1.5"),
+        ("budget", [1], "--budget takes a number, not [1]"),
+        ("ceiling", "no", "--ceiling is either on or off (True or False), not 'no'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_option_s_name(
+    name: str, value: object, message: str
+) -> None:
+    with pytest.raises(RequestError) as raised:
+        read(MeasureRequest, {name: value}.get)
+    assert str(raised.value) == message
+
+
+def test_an_option_is_typed_with_hyphens() -> None:
+    assert flag("batch_sizes") == "--batch-sizes"
