@@ -4,7 +4,6 @@ The failure of a worker affects at most its own cell; all other cells are still 
 """
 
 import itertools
-import platform
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
@@ -28,6 +27,10 @@ from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import SCHEMA_VERSION, Failure
 from bench.units import in_mib
+
+
+LOCAL = "local"
+"""Name of the machine of this process in a run; a published file does not name its computer."""
 
 
 class EventSink(Protocol):
@@ -192,7 +195,7 @@ class Run:
         while wave_index < len(self.outcome.waves[group]):
             key = (group, set_index, wave_index)
             if not self.outcome.has_ended(*key) and self._is_due(group, wave_index, cells):
-                self._emit(events.WaveBegan(*key, host=platform.node()))
+                self._emit(events.WaveBegan(*key, host=LOCAL))
                 repeat, complete = self._measure_wave(group, set_index, wave_index, cells)
                 if repeat:
                     continue
@@ -291,7 +294,7 @@ class Run:
         # reference or the control, so start again with those first.
         if is_held and live.deferred:
             live.kill()
-            self._emit(events.WaveBegan(group, set_index, wave_index, host=platform.node()))
+            self._emit(events.WaveBegan(group, set_index, wave_index, host=LOCAL))
             live = start(in_any_order=False)
         return live
 

@@ -40,7 +40,7 @@ def facts(run: RunRecord) -> dict[str, object]:
         "commit": _commit(run),
         **({"code digest": run.code.digest[:12]} if run.code else {}),
         **({"run id": run.run_id} if run.run_id else {}),
-        **({"measured on": ", ".join(hosts)} if (hosts := _hosts(run)) else {}),
+        **({"measured on": ", ".join(hosts)} if len(hosts := _hosts(run)) > 1 else {}),
         "measured at": run.datetime,
     }
 
@@ -117,10 +117,10 @@ def _executors(run: RunRecord) -> dict[str, str]:
 
 
 def _hosts(run: RunRecord) -> list[str]:
-    """Return the names of the machines that measured the run, if it knows them."""
+    """Return the names of the machines that measured the run."""
     records = (*run.cells, *run.controls, *run.bases)
     names = dict.fromkeys(visit.host for record in records for visit in record.visits)
-    return [name for name in names if name]
+    return list(names)
 
 
 def _commit(run: RunRecord) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bench import metrics
 from bench.machine import voiding
-from bench.metrics.metric import Place
+from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.tables import filled
@@ -99,10 +99,16 @@ def metrics_shown(run: RunRecord) -> list[tuple[str, str]]:
     cells = frame.summary(run)
     shown = [(metric, metric.column(run)) for metric in metrics.applying(run, Place.SUMMARY)]
     return [
-        (" ".join(column.heading.split()), metric.explanation)
+        (" ".join(column.heading.split()), _explained(metric))
         for metric, column in shown
         if metric.explanation and filled((column,), cells)
     ]
+
+
+def _explained(metric: Metric) -> str:
+    """Return a metric's explanation, and which values are better."""
+    better = f" {metric.better.capitalize()} is better." if metric.better else ""
+    return f"{metric.explanation}{better}"
 
 
 def explain_roofline(run: RunRecord) -> str:
