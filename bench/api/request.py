@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.api import values
 from bench.api.option import option
 from bench.api.profiles import PRECISION, PROFILES
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import plan
 from bench.machine import environment
 from bench.machine.nvml import PACKAGE
@@ -50,11 +51,11 @@ class MeasureRequest:
     tasks: Sequence[str] | None = option(
         "infer, train (default: infer); separated by commas", metavar=_LIST, parse=_NAMES
     )
-    image_size: int = option(
-        f"height and width of the images (default: {plan.IMAGE_SIZE})",
+    image_size: int | None = option(
+        "height and width of the images of all networks (default: what each network is made for, "
+        f"mostly {IMAGE_SIZE}; for a gate, {IMAGE_SIZE})",
         metavar="PIXELS",
         parse=values.at_least(1),
-        default=plan.IMAGE_SIZE,
     )
     device: str | None = option(
         "cpu, cuda, cuda:N, or cuda:all, which runs each set on the next of this machine's devices "

@@ -1,14 +1,20 @@
-"""Networks of the user's own: a callable that takes nothing and returns an ``nn.Module``."""
+"""Networks of the user's own: a callable that takes nothing and returns an ``nn.Module``.
+
+If the callable has an attribute ``image_size``, the network is made for images of this height and
+width, in pixels.
+"""
 
 import importlib
 from typing import TYPE_CHECKING
 
-from bench.archs.source import Arch, Source
+from bench.archs.source import IMAGE_SIZE, Arch, Source
 from bench.errors import one_line
 from bench.names import RequestError
 from bench.registry import check_plugins
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
 
@@ -19,13 +25,12 @@ def _find(name: str) -> Arch:
         what="a user-defined factory",
         source=name,
         build=lambda _aux: _build(module, factory),
+        image_size=lambda: _image_size(module, factory),
         code=(module.partition(".")[0],),
     )
 
 
-def _build(module_name: str, factory_name: str) -> "nn.Module":
-    from torch import nn
-
+def _callable(module_name: str, factory_name: str) -> "Callable[[], object]":
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError, TypeError) as error:
@@ -37,6 +42,22 @@ def _build(module_name: str, factory_name: str) -> "nn.Module":
         raise RequestError(f"importing {module_name} raised {one_line(error)}") from error
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
+    return factory  # type: ignore[no-any-return]
+
+
+def _image_size(module_name: str, factory_name: str) -> int:
+    size = getattr(_callable(module_name, factory_name), "image_size", IMAGE_SIZE)
+    if not isinstance(size, int) or size < 1:
+        raise RequestError(
+            f"{module_name}:{factory_name}.image_size is {size!r}, not a whole number of pixels"
+        )
+    return size
+
+
+def _build(module_name: str, factory_name: str) -> "nn.Module":
+    from torch import nn
+
+    factory = _callable(module_name, factory_name)
     try:
         model = factory()
     except MemoryError:  # not a wrong request: fewer live networks may help

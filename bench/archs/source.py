@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+IMAGE_SIZE = 224
+"""Height and width of the images that most networks are made for, in pixels."""
+
+
+def _usual_size() -> int:
+    return IMAGE_SIZE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
     """A network's name and how to build it; building imports torch."""
@@ -19,6 +27,9 @@ class Arch:
     """Where it is described or defined: a paper, a library, a module."""
     build: "Callable[[bool], nn.Module]"
     """Build it with random weights; the argument says whether to add auxiliary heads."""
+    image_size: Callable[[], int] = _usual_size
+    """Function that returns the height and width of the images that it is made for, in pixels. It
+    may import what building imports."""
     imports: tuple[str, ...] = ()
     """Modules besides torch that building imports and that are safe to import before a fork."""
     code: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ def _find(name: str) -> Arch:
         what=f"torchvision's {name}",
         source="torchvision.models",
         build=lambda aux: _build(name, aux),
+        image_size=lambda: _image_size(name),
         imports=("torchvision",),
     )
 
@@ -27,6 +28,15 @@ def _names() -> Sequence[str]:
     from torchvision import models
 
     return tuple(models.list_models(module=models))
+
+
+def _image_size(name: str) -> int:
+    """Return the size of the images that the network's newest weights are evaluated with."""
+    from torchvision import models
+
+    choose("torchvision classifier", name, dict.fromkeys(_names()))
+    size: int = models.get_model_weights(name).DEFAULT.transforms.keywords["crop_size"]
+    return size
 
 
 def _build(name: str, aux: bool) -> "nn.Module":

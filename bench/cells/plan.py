@@ -14,7 +14,6 @@ from bench.names import RequestError, choose
 ALL_DEVICES = "cuda:all"
 _KNOWN_DEVICES = f"cpu, cuda, cuda:N and {ALL_DEVICES}"
 TASK_NAMES = {"infer": "forward in eval()", "train": "a step of SGD with auxiliary heads"}
-IMAGE_SIZE = 224
 L2 = {
     "cold": "iterations rotate more batches than a GPU's L2 cache can hold, and the cache is "
     "emptied before each iteration that is timed on its own; back-to-back blocks and energy "
@@ -57,7 +56,8 @@ class Plan:
     """Largest number of CPUs that others may keep busy; a round above it is voided."""
     memory_bytes: int | None = None
     """Memory limit of all live workers together; None for all free memory."""
-    image_size: int = IMAGE_SIZE
+    image_size: int | None = None
+    """Height and width of the images in pixels; None for what each network is made for."""
     l2: str = "warm"
     """State of a GPU's L2 cache before an iteration: a name in ``L2``."""
     reference_arch: str = ""

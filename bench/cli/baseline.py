@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench import git, names
 from bench.api.profiles import PROFILES
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -90,9 +91,9 @@ def add_cell_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=int,
-        default=plan.IMAGE_SIZE,
+        default=IMAGE_SIZE,
         metavar="PIXELS",
-        help=f"height and width ({plan.IMAGE_SIZE})",
+        help=f"height and width ({IMAGE_SIZE})",
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import archs
-from bench.archs.source import Arch
+from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
 from bench.cli.command import Commands, Output
 from bench.errors import first_line, one_line
@@ -39,7 +39,10 @@ def add(commands: Commands) -> None:
         help="a registered name, torchvision:NAME, or package.module:factory",
     )
     cost.add_argument(
-        "--image-size", type=int, default=224, metavar="PIXELS", help="height and width (224)"
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help=f"height and width (what the network is made for, mostly {IMAGE_SIZE})",
     )
     cost.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
     cost.add_argument(
@@ -110,7 +113,7 @@ COST_COLUMNS = (
 
 
 def _cost(options: argparse.Namespace) -> Output:
-    if options.batch_size < 1 or options.image_size < 1:
+    if min(options.batch_size, 1 if options.image_size is None else options.image_size) < 1:
         raise RequestError("--batch-size and --image-size must be at least 1")
     counted, errors = [], []
     for arch in [archs.find(name) for name in options.arch]:
@@ -206,9 +209,10 @@ def _table1(options: argparse.Namespace) -> Output:
     return Output(FORMATS[options.format](TABLE1_COLUMNS, pd.DataFrame(rows)))
 
 
-def _count(arch: Arch, image_size: int, batch_size: int) -> "Cost":
+def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
     from bench.worker import cost
 
+    image_size = requested_size or arch.image_size()
     try:
         with stdout_to_stderr():  # a network may print, which would make the JSON invalid
             return cost.count(arch, image_size=image_size, batch_size=batch_size)

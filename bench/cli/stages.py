@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cli.command import Commands, Output, folder
 from bench.folders import check_writable
@@ -45,9 +46,9 @@ def add(commands: Commands) -> None:
     stages.add_argument(
         "--image-size",
         type=int,
-        default=plan.IMAGE_SIZE,
+        default=IMAGE_SIZE,
         metavar="PIXELS",
-        help=f"height and width ({plan.IMAGE_SIZE})",
+        help=f"height and width ({IMAGE_SIZE})",
     )
     stages.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if available)")
     stages.add_argument(

@@ -27,10 +27,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from bench import archs
-from bench.archs.source import Arch
+from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
-from bench.cells.plan import IMAGE_SIZE
 from bench.cells.tasks import TASKS, Task
 from bench.counts.baseline import UNCOUNTED, Counts
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program

@@ -28,7 +28,6 @@ from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import SCHEMA_VERSION, Failure
 from bench.units import in_mib
 
-
 LOCAL = "local"
 """Name of the machine of this process in a run; a published file does not name its computer."""
 

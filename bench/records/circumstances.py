@@ -63,6 +63,10 @@ def _l2(run: RunRecord) -> _Facts:
     return {"l2": run.plan.get("l2") if on_gpu else None}
 
 
+def _image_size(run: RunRecord) -> _Facts:
+    return {"image_size": run.plan.get("image_size") or "that of each network"}
+
+
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
     {
         "device": _device,
@@ -76,7 +80,7 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
         "card": _card,
         "python": _python,
         "l2": _l2,
-        "image-size": lambda run: {"image_size": run.plan.get("image_size")},
+        "image-size": _image_size,
     }
 )
 """Functions that return a run's facts, by circumstance.

@@ -22,6 +22,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cudagraph_skips: int | None = None
     batches: int | None = None
     weights_bytes: int | None = None
+    image_size: int | None = None
     output_error: float | None = None
     error_bound: float | None = None
     gradient_error: float | None = None

@@ -74,6 +74,8 @@ class Prepared(Reply, frozen=True, kw_only=True):
     device_reserved_bytes: int | None
     device_free_bytes: int | None
     """What is free on the device after the preparation; None on a CPU."""
+    image_size: int | None = None
+    """Height and width of the images in pixels; None from earlier versions."""
 
 
 class WarmedUp(Reply, frozen=True, kw_only=True):
@@ -127,8 +129,8 @@ class CountCost(Request[ArchCost], frozen=True, kw_only=True, tag="cost"):
     """Count the cost of an arch for the first image that ``seed`` draws after the weights."""
 
     arch: str
-    image_size: int
-    """Height and width of the image in pixels."""
+    image_size: int | None
+    """Height and width of the image in pixels; None for what the network is made for."""
     seed: int
 
 
@@ -143,7 +145,7 @@ class TryBatch(Request[Attempted], frozen=True, kw_only=True, tag="attempt"):
     """Iterate a cell without checks."""
 
     cell: Cell
-    image_size: int
+    image_size: int | None
     seed: int
 
 
@@ -151,7 +153,7 @@ class Prepare(Request[Prepared], frozen=True, kw_only=True, tag="prepare"):
     """Build a cell, run it and check its answer."""
 
     cell: Cell
-    image_size: int
+    image_size: int | None
     seed: int
     threads: int | None = None
     """Threads for the preparation; by default, those of iterations."""

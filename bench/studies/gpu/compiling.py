@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
 from bench.api.profiles import PROFILES
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
@@ -74,7 +75,7 @@ def compile_all(
     server: Launcher,
     max_workers: int,
     *,
-    image_size: int = plan.IMAGE_SIZE,
+    image_size: int = IMAGE_SIZE,
 ) -> Iterator[tuple[Cell, WorkerError | None]]:
     """Prepare each cell in its own worker; yield the cell and its error, or None.
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import msgspec
 
 from bench import means
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.cells.plan import IMAGE_SIZE
 from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.means import Interval

@@ -8,8 +8,8 @@ from statistics import median
 
 import psutil
 
+from bench.archs.source import IMAGE_SIZE
 from bench.cells.cell import Cell
-from bench.cells.plan import IMAGE_SIZE
 from bench.engine import timeouts
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerProcess

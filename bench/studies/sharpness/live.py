@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bench.archs.source import IMAGE_SIZE
 from bench.cells.cell import Cell
-from bench.cells.plan import IMAGE_SIZE
 from bench.engine import timeouts
 from bench.engine.launch import launcher
 from bench.engine.process import WorkerProcess

@@ -164,3 +164,25 @@ def test_the_parameters_are_the_options() -> None:
     documentation = inspect.getdoc(measure) or ""
     assert all(f"\n{name}" in documentation for name in parameters)
     assert "95 % interval" in " ".join(documentation.split())
+
+
+@pytest.mark.workers
+def test_networks_for_images_of_different_sizes_are_measured_in_one_run() -> None:
+    made_for_48 = "tests.bench.tiny:for_images_of_48"
+    run = measure(
+        archs=[TINY, made_for_48],
+        modes=["eager"],
+        batch_sizes=[1],
+        device="cpu",
+        sets=2,
+        rounds=2,
+        precision=1.0,
+        foreign_cpus=100.0,
+        ceiling=False,
+        progress=SILENT,
+    )
+    rows = run.to_pandas().set_index("arch")
+    assert rows["image_size"].to_dict() == {TINY: 224, made_for_48: 48}
+    # A linear layer 3 × 48 × 48 → 10: it was counted on the images that were timed.
+    assert rows.loc[made_for_48, "macs_per_image"] == 3 * 48 * 48 * 10
+    assert run.ratio(made_for_48, TINY).sets == 2

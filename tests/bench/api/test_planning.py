@@ -4,7 +4,7 @@ from bench.api import planning
 from bench.api.option import declared, read
 from bench.api.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 from bench.api.request import MeasureRequest
-from bench.cells.plan import FOREIGN_CPUS, IMAGE_SIZE, Plan
+from bench.cells.plan import FOREIGN_CPUS, Plan
 from bench.names import RequestError
 
 
@@ -41,7 +41,7 @@ def test_a_profile_supplies_what_options_do_not(name: str) -> None:
     assert {(c.dtype, c.task, c.device) for c in result.cells} == {("fp32", "infer", "cpu")}
     assert len(result.cells) == len(profile.archs) * len(profile.modes) * len(batches)
     assert (result.sets, result.rounds) == (profile.sets, None)
-    assert (result.budget_s, result.image_size) == (None, IMAGE_SIZE)
+    assert (result.budget_s, result.image_size) == (None, None)
 
 
 def test_quick_measures_googlenet_and_the_reference() -> None:

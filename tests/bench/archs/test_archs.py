@@ -181,3 +181,25 @@ def test_output_without_logits_raises_request_error(
         loss.loss(output, torch.tensor([1, 4]))
     with pytest.raises(RequestError, match=message):
         loss.num_classes(output)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [  # torchvision's documentation of the weights: crop_size
+        ("googlenet", 224),
+        ("torchvision", 224),
+        ("torchvision:resnet18", 224),
+        ("torchvision:inception_v3", 299),
+        ("torchvision:efficientnet_b3", 300),
+        ("torchvision:vit_h_14", 518),
+        ("tests.bench.tiny:net", 224),
+        ("tests.bench.tiny:for_images_of_48", 48),
+    ],
+)
+def test_an_arch_says_the_size_of_the_images_that_it_is_made_for(name: str, pixels: int) -> None:
+    assert archs.find(name).image_size() == pixels
+
+
+def test_a_factory_with_an_impossible_image_size_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"image_size is '48', not a whole number of pixels"):
+        archs.find("tests.bench.tiny:for_images_of_text").image_size()

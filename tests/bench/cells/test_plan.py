@@ -200,8 +200,8 @@ def test_each_group_has_a_reference_and_a_control() -> None:
     assert plan.controls == (replace(third, control=True), replace(second, control=True))
 
 
-def test_default_image_size_is_224() -> None:
-    assert make_plan(cells()).image_size == 224
+def test_by_default_images_have_the_size_that_each_network_is_made_for() -> None:
+    assert make_plan(cells()).image_size is None
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "warm"), ("cuda", "cold")])

@@ -7,6 +7,7 @@ import pytest
 
 import bench
 from bench.api.profiles import PROFILES
+from bench.archs.source import IMAGE_SIZE
 from bench.cells import plan
 from bench.counts import baseline
 from bench.counts.baseline import (
@@ -354,7 +355,7 @@ def test_the_committed_baseline_has_the_cells_of_the_quick_profile() -> None:
         device="cpu",
     )
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(committed, ids, plan.IMAGE_SIZE, baseline.PATH)
+    baseline.check_same_cells(committed, ids, IMAGE_SIZE, baseline.PATH)
     for cell in cells:
         then, now = committed.cells[cell.id], counted(cell.arch)
         assert (then["params"], then["params_with_aux"]) == (now.params, now.params_with_aux)

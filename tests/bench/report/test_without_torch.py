@@ -72,6 +72,7 @@ def journal_file(tmp_path: Path) -> Path:
         extra_s=0.0,
         budget_s=None,
         seed=7,
+        image_size=224,
     )
     with journal.Journal(path, on_error=lambda error: pytest.fail(str(error))) as events_file:
         events_file.append(
