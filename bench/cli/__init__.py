@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, gate, networks, runs, stages
+from bench.cli import baseline, compare, doctor, gate, networks, run, runs, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="googlenet-bench",
-        description="Compare GoogLeNet, its variants and torchvision's: count their costs, and "
-        "write reports of measured runs. To measure, run `nox -s bench` or `pytest bench/suite`.",
+        description="Compare network architectures: measure them, count their costs, and write "
+        "reports.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = Commands(parser.add_subparsers(metavar="COMMAND", required=True))
+    run.add(commands)
     networks.add(commands)
     stages.add(commands)
     runs.add(commands)

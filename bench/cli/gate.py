@@ -1,12 +1,9 @@
 """The command ``gate``: ``--base REV`` measures and judges, ``--static`` compares counts."""
 
 import argparse
-import os
-from pathlib import Path
 
-from bench.cli import baseline
+from bench.cli import baseline, suite
 from bench.cli.command import Commands, Output
-from bench.exits import Exit
 from bench.names import RequestError
 
 BASES = frozenset({"--base", "--base-python"})
@@ -48,7 +45,7 @@ def _gate(options: argparse.Namespace) -> Output:
             "name what to compare with: --base REV, --base-python PATH, or --static for the "
             "committed counts"
         )
-    return Output("", exit_code=_judge(options.unknown))
+    return Output("", exit_code=suite.run(options.unknown))
 
 
 def _static_parser() -> argparse.ArgumentParser:
@@ -60,35 +57,3 @@ def _static_parser() -> argparse.ArgumentParser:
     )
     baseline.add_static_options(parser)
     return parser
-
-
-class _InternalErrors:
-    """A pytest plugin that detects internal errors, whose exit code a gate uses otherwise."""
-
-    occurred = False
-
-    def pytest_internalerror(self) -> None:
-        """Record the error."""
-        self.occurred = True
-
-
-def _judge(options: list[str]) -> int:
-    """Run the suite as a gate and return pytest's exit code, translated to the gate's."""
-    import pytest
-
-    from bench import suite
-
-    internal_errors = _InternalErrors()
-    status = pytest.main(
-        [
-            str(Path(suite.__file__).parent),
-            *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
-            *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
-            *options,
-        ],
-        plugins=[internal_errors],
-    )
-    wrong_request = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
-    return (
-        Exit.WRONG_REQUEST if internal_errors.occurred or status in wrong_request else int(status)
-    )

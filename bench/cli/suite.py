@@ -1,0 +1,42 @@
+"""The pytest suite, run by a command in the current folder."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.exits import Exit
+
+
+class _InternalErrors:
+    """A pytest plugin that detects internal errors, whose exit code a gate uses otherwise."""
+
+    occurred = False
+
+    def pytest_internalerror(self) -> None:
+        """Record the error."""
+        self.occurred = True
+
+
+def run(options: Sequence[str]) -> int:
+    """Run the suite with options of the suite and of pytest.
+
+    Returns pytest's exit code, translated to that of commands.
+    """
+    import pytest
+
+    from bench import suite
+
+    internal_errors = _InternalErrors()
+    status = pytest.main(
+        [
+            str(Path(suite.__file__).parent),
+            *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
+            *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
+            *options,
+        ],
+        plugins=[internal_errors],
+    )
+    wrong_request = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
+    return (
+        Exit.WRONG_REQUEST if internal_errors.occurred or status in wrong_request else int(status)
+    )

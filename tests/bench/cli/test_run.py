@@ -1,0 +1,91 @@
+"""The command ``run``, in a folder that is no checkout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.api.option import declared, flag
+from bench.api.request import MeasureRequest
+from bench.cli import main
+from bench.records import store
+
+ROOT = Path(__file__).resolve().parents[3]
+NET = '''
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
+
+
+build.image_size = 8
+'''
+SHORT = ("--sets=2", "--rounds=2", "--precision=1", "--no-ceiling", "--foreign-cpus=100")
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", "run", *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.workers
+def test_a_network_of_ones_own_is_measured_in_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "mynet.py").write_text(NET, encoding="utf-8")
+    ended = run(tmp_path, "--archs=mynet:build", "--modes=eager", "--device=cpu", *SHORT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (run_file,) = (tmp_path / "reports").glob("*/run.json")
+    assert f"wrote {run_file}" in ended.stdout
+    record = store.read(run_file)
+    assert {cell.cell.arch for cell in record.cells} == {"mynet:build"}
+    assert record.ceilings == {}  # --no-ceiling was passed on
+    assert record.cells[0].cost.macs_per_image == 3 * 8 * 8 * 10
+
+
+@pytest.mark.workers
+def test_a_cell_that_fails_is_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "mynet.py").write_text(NET.replace("8 * 8, 10", "9 * 9, 10"), encoding="utf-8")
+    ended = run(tmp_path, "--archs=mynet:build", "--modes=eager", "--device=cpu", *SHORT)
+    assert ended.returncode == 1
+    assert "mat1 and mat2 shapes cannot be multiplied" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--archs=gogglenet",), "did you mean 'googlenet'?"),
+        (("--sets=0",), "--sets must be at least 1, not 0"),
+        (("--no-such-option",), "unrecognized arguments: --no-such-option"),
+    ],
+)
+def test_a_wrong_request_is_exit_code_2(
+    tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    ended = run(tmp_path, *options)
+    assert ended.returncode == 2
+    assert message in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_format_is_refused_with_the_command_that_has_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "--format", "csv"]) == 2
+    assert "use googlenet-bench report RUN --format csv" in capsys.readouterr().err
+
+
+def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert all(flag(name) in text for name in declared(MeasureRequest))
+    assert "googlenet-bench run --profile quick" in text
