@@ -113,7 +113,9 @@ def _journal(
     """Open the journal in the report folder of the machine that ``facts`` describes."""
     path = folder.of(facts) / journal.FILE
     if not request.resume and (renamed := journal.set_aside(path)):
-        progress.note(f"an earlier run was interrupted; its journal was renamed to {renamed}")
+        progress.note(
+            f"an earlier run was interrupted or not saved; its journal was renamed to {renamed}"
+        )
     opened = Journal(
         path,
         on_error=lambda error: progress.note(

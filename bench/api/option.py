@@ -69,14 +69,15 @@ def add(add_option: Callable[..., object], request: "type[DataclassInstance]") -
 
 
 def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":
-    """Return a request; ``value_of`` returns an option's value or text, or None, by field name.
+    """Return a request; ``value_of`` returns an option's value or text, by field name.
 
-    Raises ``RequestError`` if a value is invalid; the message names the option as it is typed.
+    None stands for the default. Raises ``RequestError`` if a value is invalid; the message names
+    the option as it is typed.
     """
     given = {name: (each, value_of(name)) for name, each in declared(request).items()}
     return request(
         **{
-            name: None if value is None else each.parse(value, flag(name))
+            name: each.default if value is None else each.parse(value, flag(name))
             for name, (each, value) in given.items()
         }
     )

@@ -10,7 +10,7 @@ from bench.api.profiles import PRECISION, PROFILES
 from bench.archs.source import IMAGE_SIZE
 from bench.cells import plan
 from bench.machine import environment
-from bench.machine.nvml import PACKAGE
+from bench.machine.card import PACKAGE
 
 _LIST = "A,B,…"
 _NAMES = values.listed(values.text)

@@ -36,8 +36,9 @@ def rows(compared: Compared, a: RunRecord, b: RunRecord) -> list[Row]:
             **bounded("ratio_b_over_a", comparison.ratio),
             **bounded("latency_b_over_a", comparison.latency),
             **{
-                f"{metric.name}_{side}": row.get(metric.name)
+                f"{name}_{side}": row.get(name)
                 for metric in shown((a, b))
+                for name in filter(None, (metric.name, metric.at_least))
                 for side, row in (("a", of_a[comparison.a.cell]), ("b", of_b[comparison.b.cell]))
             },
         }

@@ -142,7 +142,14 @@ def _display_row(comparison: Comparison, row: Row, runs: Sequence[RunRecord]) ->
         "arch": comparison.a.cell.arch,
         "mode": comparison.a.cell.mode,
         **{
-            metric.name: metric.change(row[f"{metric.name}_a"], row[f"{metric.name}_b"])
+            metric.name: metric.change(
+                row[f"{metric.name}_a"],
+                row[f"{metric.name}_b"],
+                are_bounds=(
+                    bool(row.get(f"{metric.at_least}_a")),
+                    bool(row.get(f"{metric.at_least}_b")),
+                ),
+            )
             for metric in figures.shown(runs)
         },
     }

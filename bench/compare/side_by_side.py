@@ -51,6 +51,8 @@ def wide(runs: Mapping[str, RunRecord]) -> tuple[tuple[Column, ...], pd.DataFram
                 for end in ("", "_low", "_high"):
                     name = f"{metric.name}@{index}{end}"
                     of_cell[name] = row.get(f"{metric.name}{end}")
+                if metric.at_least:
+                    of_cell[f"{metric.at_least}@{index}"] = row.get(metric.at_least)
     return _columns(key, runs), pd.DataFrame(list(rows.values()))
 
 
@@ -116,7 +118,12 @@ def _columns(key: Sequence[str], runs: Mapping[str, RunRecord]) -> tuple[Column,
         for index, (label, run) in enumerate(runs.items()):
             column = metric.column(run)
             columns.append(
-                replace(column, name=f"{metric.name}@{index}", heading=f"{label}: {column.heading}")
+                replace(
+                    column,
+                    name=f"{metric.name}@{index}",
+                    heading=f"{label}: {column.heading}",
+                    at_least=metric.at_least and f"{metric.at_least}@{index}",
+                )
             )
     return tuple(columns)
 

@@ -201,7 +201,9 @@ def _changes(gate: Gate, pair: Pair) -> Iterator[str]:
     """Yield the exact counts that differ between the sides."""
     for metric in metrics.applying(gate.run, Place.GATE):
         before, after = _values(metric, gate, pair)
-        if metric.is_count and before is not None and after is not None and before != after:
+        if not metric.is_count or pd.isna(before) or pd.isna(after):
+            continue
+        if before != after:
             share = f" ({after / before - 1:+.1%})" if before else ""
             yield f"{metric.name.replace('_', ' ')} {before:,} → {after:,}{share}"
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from bench.units import MIB, in_mib
 
+PACKAGE = "nvidia-ml-py"  # it reads the card; nvml.py is the only module that imports it
+
 # Bits of NVML's clocks event reasons: why clocks are below their maximum.
 REASONS: Mapping[int, str] = {
     0x1: "idle",

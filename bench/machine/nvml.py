@@ -16,10 +16,10 @@ from typing import Any
 
 import psutil
 
-from bench.machine.card import REASONS, CardProcess, CardReading
+from bench.machine.card import PACKAGE, REASONS, CardProcess, CardReading
 from bench.machine.driver import Identity
 
-MODULE, PACKAGE, EXTRA = "pynvml", "nvidia-ml-py", "googlenet-bench[gpu]"
+MODULE, EXTRA = "pynvml", "googlenet-bench[gpu]"
 MPS_SERVER = "nvidia-cuda-mps-server"
 _MPS_FOLDER = "/tmp/nvidia-mps"  # noqa: S108 - default folder of the pipes of NVIDIA's daemon
 COMPUTE_MODES = ("default", "exclusive_thread", "prohibited", "exclusive_process")

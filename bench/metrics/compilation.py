@@ -1,15 +1,7 @@
 """Time of compilation, and what was compiled."""
 
-from functools import partial
-
-from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place
-from bench.tables import scaled
-
-
-def _largest(cell: MeasuredCell, name: str) -> int | None:
-    value: int | None = cell.largest(name)
-    return value
-
+from bench.metrics.metric import NOWHERE, Better, Metric, Place
+from bench.tables import IN_FULL, scaled
 
 COLD = Metric(
     name="compile_cold_s",
@@ -20,6 +12,7 @@ COLD = Metric(
     explanation="The time of the first call while Inductor's cache was empty.",
     better=Better.LESS,
     places={Place.SUMMARY, Place.COMPARISON},
+    rank=IN_FULL,
     order=700,
 )
 WARM = Metric(
@@ -31,22 +24,24 @@ WARM = Metric(
     explanation="The time of the first call that found its code in Inductor's cache.",
     better=Better.LESS,
     places={Place.SUMMARY, Place.COMPARISON},
+    rank=IN_FULL,
     order=710,
 )
 GRAPH_BREAKS = Metric(
     name="graph_breaks",
     heading="graph\nbreaks",
-    compute=partial(_largest, name="graph_breaks"),
+    compute=lambda cell: cell.largest("graph_breaks"),
     write=scaled(1, 0),
     better=Better.LESS,
     is_count=True,
     places={Place.COMPARISON, Place.GATE},
+    rank=IN_FULL,
     order=720,
 )
 LATE_GRAPH_BREAKS = Metric(
     name="late_graph_breaks",
     heading="late graph\nbreaks",
-    compute=partial(_largest, name="late_graph_breaks"),
+    compute=lambda cell: cell.largest("late_graph_breaks"),
     better=Better.LESS,
     is_count=True,
     places=NOWHERE,
@@ -55,7 +50,7 @@ LATE_GRAPH_BREAKS = Metric(
 RECOMPILED = Metric(
     name="recompiled_graphs",
     heading="recompiled\ngraphs",
-    compute=partial(_largest, name="recompiled_graphs"),
+    compute=lambda cell: cell.largest("recompiled_graphs"),
     better=Better.LESS,
     is_count=True,
     places=NOWHERE,

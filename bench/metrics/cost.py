@@ -2,7 +2,7 @@
 
 from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place
 from bench.records.counted import not_counted
-from bench.tables import scaled
+from bench.tables import IN_FULL, scaled
 
 
 def _flops(cell: MeasuredCell) -> int | None:
@@ -18,6 +18,7 @@ PARAMS = Metric(
     better=Better.LESS,
     is_count=True,
     places={Place.SUMMARY, Place.COMPARISON, Place.GATE},
+    rank=IN_FULL,
     order=400,
 )
 PARAMS_WITH_AUX = Metric(
@@ -41,6 +42,7 @@ MACS = Metric(
     is_count=True,
     at_least="macs_is_lower_bound",
     places={Place.SUMMARY, Place.COMPARISON, Place.GATE},
+    rank=IN_FULL,
     order=420,
 )
 FLOPS = Metric(

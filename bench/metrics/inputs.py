@@ -1,7 +1,8 @@
 """The inputs of a network."""
 
-from bench.metrics.metric import MeasuredCell, Metric, Place
+from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
+from bench.tables import IN_FULL
 
 
 def _sizes(run: RunRecord) -> set[int]:
@@ -9,18 +10,14 @@ def _sizes(run: RunRecord) -> set[int]:
     return {setup.image_size for setup in setups if setup.image_size is not None}
 
 
-def _size(cell: MeasuredCell) -> int | None:
-    size: int | None = cell.largest("image_size")
-    return size
-
-
 IMAGE_SIZE = Metric(
     name="image_size",
     heading="image\npixels",
-    compute=_size,
+    compute=lambda cell: cell.largest("image_size"),
     write="{0}×{0}".format,
     explanation="Height and width of the images.",
     applies=lambda run: len(_sizes(run)) > 1,
     places={Place.SUMMARY, Place.SIDE_BY_SIDE},
+    rank=IN_FULL,
     order=10,
 )

@@ -4,7 +4,7 @@ from functools import partial
 
 from bench import means, stats
 from bench.metrics.metric import Better, MeasuredCell, Metric, Place, always
-from bench.tables import milliseconds
+from bench.tables import IN_FULL, milliseconds
 
 
 def _percentile(cell: MeasuredCell, percent: float) -> float:
@@ -17,6 +17,7 @@ SETS = Metric(
     compute=lambda cell: stats.latency(cell.record).sets,
     is_count=True,
     places={Place.SUMMARY, Place.COMPARISON},
+    rank=IN_FULL,
     order=900,
 )
 SAMPLES = Metric(
@@ -25,6 +26,7 @@ SAMPLES = Metric(
     compute=lambda cell: len(cell.record.host_s),
     is_count=True,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=910,
 )
 LATENCY = Metric(
@@ -50,6 +52,7 @@ P50 = Metric(
     write=milliseconds,
     better=Better.LESS,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=110,
 )
 P90 = Metric(
@@ -73,6 +76,7 @@ P99 = Metric(
     explanation="The p99 of fewer than 100 samples is close to the largest sample.",
     better=Better.LESS,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=130,
 )
 DEVICE_P50 = Metric(

@@ -7,7 +7,7 @@ from functools import partial
 from statistics import median_low
 
 from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place
-from bench.tables import scaled
+from bench.tables import IN_FULL, scaled
 from bench.units import MIB
 
 _MIB = scaled(1 / MIB, 0)
@@ -27,6 +27,7 @@ RESERVED = Metric(
     explanation="The peak of what the device's allocator keeps.",
     better=Better.LESS,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=500,
 )
 MEMORY = Metric(

@@ -12,7 +12,7 @@ from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.tables import BLANK, IN_FULL, Column, bounded
+from bench.tables import BLANK, Column, bounded
 
 Value: TypeAlias = Interval | float | str | bool | None
 
@@ -48,15 +48,16 @@ class MeasuredCell:
     """Without visits if the cell failed."""
     run: RunRecord
     reference: Cell | None
-    """The reference of its group."""
+    """The reference of its group; for a gate's base, the base's copy."""
 
     @classmethod
     def of_run(cls, record: CellRecord, run: RunRecord) -> "MeasuredCell":
         """Return a cell of ``run``; ``record`` may also be a gate's copy of it from the base."""
+        reference = _references(run).get(record.cell.group)
         return cls(
             record=replace(record, visits=()) if record.failure else record,
             run=run,
-            reference=_references(run).get(record.cell.group),
+            reference=reference and replace(reference, base=record.cell.base),
         )
 
     def speedup_over(self, other: Cell | None) -> Interval:
@@ -86,7 +87,8 @@ def _references(run: RunRecord) -> Mapping[str, Cell]:
 
 @cached_per_run
 def _measured(run: RunRecord) -> Mapping[Cell, CellRecord]:
-    return {record.cell: record for record in run.cells if record.failure is None}
+    records = (*run.cells, *run.bases)
+    return {record.cell: record for record in records if record.failure is None}
 
 
 def always(_: RunRecord) -> bool:
@@ -130,7 +132,7 @@ class Metric:
     applies: Callable[[RunRecord], bool] = always
     """Function that says whether a run can have it; else its columns are left out."""
     places: Collection[Place] = EVERYWHERE
-    rank: int = IN_FULL
+    rank: int = 5
     """A narrow terminal leaves out the columns with the highest rank first."""
     order: int = 1000
     """Position among the columns."""
@@ -154,10 +156,13 @@ class Metric:
             rank=self.rank,
         )
 
-    def change(self, before: Any, after: Any) -> str | None:
+    def change(
+        self, before: Any, after: Any, *, are_bounds: tuple[bool, bool] = (False, False)
+    ) -> str | None:
         """Return the values of two sides as text: once if they agree, else as "A → B".
 
-        Returns None if the value is 0 or missing on both sides.
+        ``are_bounds``: whether each is a lower bound, shown as "≥ A". Returns None if the value is
+        0 or missing on both sides.
         """
         values = [before, after]
         if all(value == 0 or pd.isna(value) for value in values):
@@ -165,4 +170,8 @@ class Metric:
         texts = [BLANK if pd.isna(value) else self.write(value) for value in values]
         if self.is_count and texts[0] == texts[1] and before != after:
             texts = [f"{value:,.0f}" for value in values]
+        texts = [
+            f"≥ {text}" if is_bound else text
+            for text, is_bound in zip(texts, are_bounds, strict=True)
+        ]
         return " → ".join(dict.fromkeys(texts))

@@ -8,7 +8,7 @@ from bench import means, stats
 from bench.means import Interval
 from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place, always
 from bench.records.record import BackToBack, RunRecord
-from bench.tables import milliseconds, scaled
+from bench.tables import IN_FULL, milliseconds, scaled
 
 LAUNCH, COMPUTE, UNCLEAR = "launch-bound", "compute-bound", "unclear"
 # A device that works for nine tenths of a block is the bottleneck of the block. The remaining tenth
@@ -65,6 +65,7 @@ IMAGES_FROM = Metric(
     is_text=True,
     applies=_has_blocks,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=210,
 )
 ENQUEUE = Metric(
@@ -104,6 +105,7 @@ BUSY = Metric(
     better=Better.LESS,
     applies=_has_blocks,
     places={Place.SUMMARY},
+    rank=IN_FULL,
     order=240,
 )
 BUSY_SHARE = Metric(

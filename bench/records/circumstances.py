@@ -64,7 +64,10 @@ def _l2(run: RunRecord) -> _Facts:
 
 
 def _image_size(run: RunRecord) -> _Facts:
-    return {"image_size": run.plan.get("image_size") or "that of each network"}
+    sizes = {setup.image_size for record in run.cells for setup in record.setups} - {None}
+    if (chosen := run.plan.get("image_size")) or len(sizes) < 2:
+        return {"image_size": chosen or next(iter(sizes), None)}
+    return {"image_size": "that of each network"}
 
 
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from bench.archs.source import IMAGE_SIZE
 from bench.records.record import Round
 
 READABLE = (1, 2, 3)
@@ -56,9 +55,6 @@ def _controls(run_info: dict[str, Any], infos: list[dict[str, Any]]) -> Iterator
 
 def _from_2(run_info: dict[str, Any]) -> None:
     run_info |= {"run_id": "", "code": None, "hosts": [""]}
-    archs = [cell.partition("/")[0] for cell in run_info["cells"]]
-    if run_info["plan"].get("image_size") == IMAGE_SIZE and not any(":" in arch for arch in archs):
-        run_info["plan"]["image_size"] = None  # every registered network is made for this size
     # Added during version 2.
     run_info.setdefault("allotted", {})
     if not run_info["allotted"] and run_info["plan"].get("rounds") is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.records.record import BackToBack, Round, Visit
 
-_NOT_EVERY_ROUND_S = frozenset({"reasons", "card"})  # added during version 2
+_OPTIONAL_ROUND_FIELDS = frozenset({"reasons", "card"})  # added during version 2
 _WHERE = ("set", "wave", "round")  # a sample's place; each is the index of a ``Visit``
 
 
@@ -135,7 +135,7 @@ def flatten_rounds(rounds: Sequence[Round]) -> dict[str, list[Any]]:
     return {
         name: values
         for name, values in columns.items()
-        if name not in _NOT_EVERY_ROUND_S or any(values)
+        if name not in _OPTIONAL_ROUND_FIELDS or any(values)
     }
 
 
@@ -144,7 +144,7 @@ def read_rounds(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = [
         field.name
         for field in fields(Round)
-        if field.name in columns or field.name not in _NOT_EVERY_ROUND_S
+        if field.name in columns or field.name not in _OPTIONAL_ROUND_FIELDS
     ]
     rows = zip(*(columns[name] for name in names), strict=True)
     return [dict(zip(names, row, strict=True)) for row in rows]

@@ -21,7 +21,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prose:
-    """Text of our own: paragraphs, separated by blank lines. It is not escaped in Markdown."""
+    """Plain text of our own: paragraphs, separated by blank lines. Not escaped in Markdown."""
 
     text: str
 

@@ -1,6 +1,6 @@
 """Explanations of the figures: the text beside each table.
 
-Both the Markdown report and the page use it. It is Markdown without headings.
+All formats use it. It is plain text: paragraphs, separated by blank lines.
 """
 
 import math

@@ -49,7 +49,7 @@ def check_replaceable(
         return
     raise RequestError(
         f"{folder} contains {', '.join(present)}, which a run would replace or remove, but no run "
-        "of googlenet-bench: name another folder with --report-dir, or move these files"
+        "of googlenet-bench: name another folder (--report-dir), or move these files"
     )
 
 

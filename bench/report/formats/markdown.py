@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
 
 from bench.report import circumstances, frame, summary
 from bench.report.blocks import (
@@ -75,6 +76,8 @@ def blocks(parts: Iterable[Block]) -> Iterator[str]:
                 yield folded(escaped(label), joined(blocks(inner)))
             case Notice():
                 pass
+            case _:
+                assert_never(block)
 
 
 def folded(summary_line: str, content: str) -> str:

@@ -1,6 +1,7 @@
 """The terminal: the sections that are printed after a run."""
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -49,7 +50,8 @@ def blocks(parts: Iterable[Block], console: Console) -> Iterator[RenderableType]
             case Heading(text=text):
                 yield Text(f"\n{text}", style="bold")
             case Prose(text=text) | Paragraph(text=text):
-                yield Text(" ".join(text.split()))
+                for paragraph in text.strip().split("\n\n"):
+                    yield Text(" ".join(paragraph.split()))
             case Sentences(sentences=sentences):
                 yield from (Text(f"• {sentence}") for sentence in sentences)
             case Terms(terms=terms):
@@ -67,3 +69,5 @@ def blocks(parts: Iterable[Block], console: Console) -> Iterator[RenderableType]
                 yield from blocks(inner, console)
             case Picture():
                 pass
+            case _:
+                assert_never(block)

@@ -1,7 +1,9 @@
 """The tables of the page, and the sort and filter values of the table of cells."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -113,7 +115,7 @@ def _entry(column: Column, row: Mapping[Hashable, Any]) -> Entry:
     return Entry(
         text=text,
         interval=interval,
-        value=None if column.is_text or pd.isna(value) else float(value),
+        value=float(value) if isinstance(value, Real) and not math.isnan(value) else None,
         is_unsure=bool(
             interval and low and high and neutral is not None and low <= neutral <= high
         ),

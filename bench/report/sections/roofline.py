@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.report import explanations, roofline
-from bench.report.blocks import Block, Prose, Table
+from bench.report.blocks import Block, Heading, Prose, Table
 from bench.report.section import DataTable, Section, Source
 from bench.tables import filled
 
@@ -12,11 +12,13 @@ def _build(source: Source) -> Iterator[Block]:
     ceilings, rows = roofline.ceilings(source.run), roofline.frame(source.run)
     if ceilings.empty or rows.empty:
         return
+    yield Heading(text="Limits of the device")
     yield Table(
         title="Limits of the device",
         columns=filled(roofline.CEILING_COLUMNS, ceilings),
         rows=ceilings,
     )
+    yield Heading(text="Distance of each cell from the limit")
     yield Table(
         title="Distance of each cell from the limit",
         columns=filled(roofline.COLUMNS, rows),

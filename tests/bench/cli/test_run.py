@@ -13,7 +13,7 @@ from bench.cli import main
 from bench.records import store
 
 ROOT = Path(__file__).resolve().parents[3]
-NET = '''
+NET = """
 from torch import nn
 
 
@@ -22,7 +22,7 @@ def build():
 
 
 build.image_size = 8
-'''
+"""
 SHORT = ("--sets=2", "--rounds=2", "--precision=1", "--no-ceiling", "--foreign-cpus=100")
 
 

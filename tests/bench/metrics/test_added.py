@@ -58,6 +58,23 @@ def test_it_is_in_the_files_of_a_run(folder: Path) -> None:
         assert PER_PARAMETER.explanation in " ".join(text.split())
 
 
+def test_it_is_in_the_terminal_and_in_a_notebook(run_file: str) -> None:
+    assert HEADING in bench("report", run_file)
+    script = f"from bench import load; run = load({run_file!r}); print(run, run._repr_html_())"
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, registry.VARIABLE: "tests.bench.metrics.plugin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    text, _, html = shown.partition("<table")
+    assert HEADING in text
+    assert HEADING in html
+
+
 def test_it_is_in_the_comparison_of_runs(run_file: str) -> None:
     rows = json.loads(bench("compare", run_file, run_file, "--format", "json"))
     assert all(row[f"{NAME}_a"] == row[f"{NAME}_b"] for row in rows if f"{NAME}_a" in row)

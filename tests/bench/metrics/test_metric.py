@@ -1,9 +1,14 @@
 import re
+from dataclasses import replace
 
 import pytest
 
+from bench.cells import waves
 from bench.metrics import METRICS, ordered
-from bench.metrics.metric import Metric, Place
+from bench.metrics.metric import MeasuredCell, Metric, Place
+from bench.records.record import CellRecord
+from tests.bench import runs
+from tests.bench.gate import gates
 
 UNITS = {"s", "bytes", "J", "images/s", "MAC/s"}
 
@@ -53,3 +58,29 @@ def test_a_small_change_of_a_count_is_shown_in_full() -> None:
     metric = METRICS["params"]
     assert metric.change(6_998_552, 6_998_553) == "6,998,552 → 6,998,553"
     assert metric.change(6_998_552, 6_998_552) == "6.999"
+
+
+def test_a_change_of_lower_bounds_says_so() -> None:
+    metric = METRICS["macs_per_image"]
+    assert metric.change(1e9, 2e9, are_bounds=(True, False)) == "≥ 1.000 → 2.000"
+    assert metric.change(1e9, 1e9, are_bounds=(True, True)) == "≥ 1.000"
+
+
+def test_the_base_of_a_gate_is_compared_with_the_bases_reference() -> None:
+    """Base takes twice as long, but its ratio to its own reference is the same."""
+    slow = {runs.EAGER: [2.0, 2.0], runs.REFERENCE_EAGER: [1.0, 1.0]}
+    small = runs.small("complete")
+    run = replace(
+        small,
+        cells=tuple(gates.measured(cell, seconds) for cell, seconds in slow.items()),
+        bases=tuple(
+            gates.measured(waves.base(cell), [2 * second for second in seconds])
+            for cell, seconds in slow.items()
+        ),
+        controls=tuple(
+            CellRecord(cell=replace(cell, control=True)) for cell in [runs.REFERENCE_EAGER]
+        ),
+    )
+    for records in (run.cells, run.bases):
+        values = METRICS["speedup_over_reference"].columns(MeasuredCell.of_run(records[0], run))
+        assert values["speedup_over_reference"] == pytest.approx(0.5)

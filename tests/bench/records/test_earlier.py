@@ -61,10 +61,3 @@ def test_an_earlier_file_is_written_again_in_the_present_version(
     store.write(run, tmp_path / "run.json")
     assert version(tmp_path / "run.json") == SCHEMA_VERSION
     assert store.read(tmp_path / "run.json") == run
-
-
-def test_an_image_size_that_all_networks_are_made_for_is_not_a_choice() -> None:
-    """So that such a run can be compared with one of the present version."""
-    assert store.read(SCHEMA_1).plan["image_size"] is None
-    # The other file has networks of a user's own, which may be made for any size.
-    assert store.read(SCHEMA_2).plan["image_size"] == 224
