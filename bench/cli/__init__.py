@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, gate, networks, run, runs, stages
+from bench.cli import baseline, compare, doctor, gate, networks, report, run, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add(commands)
     networks.add(commands)
     stages.add(commands)
-    runs.add(commands)
+    report.add(commands)
     compare.add(commands)
     baseline.add(commands)
     gate.add(commands)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench.api.run import read
+from bench.api.run import read, renderables, warnings
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
 from bench.compare import side_by_side
@@ -16,7 +16,6 @@ from bench.names import RequestError, choose, listed
 from bench.records import journal
 from bench.records.record import RunRecord
 from bench.report import files, sections
-from bench.report.formats import terminal
 from bench.report.section import Rows
 from bench.tables import FORMATS, csv_safe, filled, terminal_console
 
@@ -89,28 +88,34 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
     run = read(path)
     folder = options.report_dir or path.parent
     is_rich = options.format == "rich"
-    if run.gate is not None:
-        gate = Gate.from_run(run)
-        if is_rich:
-            yield f"{gate.sides.head} against {gate.sides.base}: {gate_report.headline(gate)}"
-        yield FORMATS[options.format](*_verdicts(run))
-        write = partial(gate_files.write, gate)
+    gate = None if run.gate is None else Gate.from_run(run)
+    if is_rich:
+        yield _shown(run, gate)
+        yield from warnings(run, gate)
+    elif gate is None:
+        yield FORMATS[options.format](*sections.tables()["summary"].compute(run))
     else:
-        if is_rich:
-            console = terminal_console()
-            with console.capture() as captured:
-                for part in terminal.printed(run, console):
-                    console.print(part)
-            yield captured.get().rstrip("\n")
-        else:
-            yield FORMATS[options.format](*sections.tables()["summary"].compute(run))
-        write = partial(files.write, run, run_folder=path.parent)
+        yield FORMATS[options.format](*_verdicts(run))
+    write = (
+        partial(files.write, run, run_folder=path.parent)
+        if gate is None
+        else partial(gate_files.write, gate)
+    )
     try:
         written = write(folder)
     except OSError as error:
         raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
     if is_rich:
         yield from (f"wrote {file}" for file in written)
+
+
+def _shown(run: RunRecord, gate: Gate | None) -> str:
+    """Return the tables of a run or a gate, as the terminal shows them after it was measured."""
+    console = terminal_console()
+    with console.capture() as captured:
+        for part in renderables(run, gate, console):
+            console.print(part)
+    return captured.get().rstrip("\n")
 
 
 def _side_by_side(options: argparse.Namespace) -> Output:
