@@ -384,8 +384,13 @@ def test_ctrl_c_exits_with_a_message(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stderr is not None
-    assert process.stderr.readline() == "begun\n"  # a network's output goes to stderr
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    try:
+        assert process.stderr.readline() == "begun\n"  # a network's output goes to stderr
+        process.send_signal(signal.SIGINT)
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        _, stderr = process.communicate(timeout=60)
     assert stderr == "googlenet-bench: interrupted\n"
     assert process.returncode == 2
