@@ -2,9 +2,16 @@
 
 from collections.abc import Iterator
 
-from bench.report import explanations, findings, stage_findings
+from bench.report import findings, stage_findings
 from bench.report.blocks import Block, Heading, Prose, Sentences
 from bench.report.section import Section, Source
+
+_TEXT = """\
+A difference is reported as shown only if the 95 % interval of its ratio does not contain 1. Of
+twenty comparisons of equal things, one is shown by chance; if only a few differences are shown,
+most of them may be chance. Ratios to the same reference are not independent: if its processes were
+slow by chance, all of the ratios are too high.
+"""
 
 
 def _build(source: Source) -> Iterator[Block]:
@@ -17,7 +24,7 @@ def _build(source: Source) -> Iterator[Block]:
     for group in groups:
         yield Heading(text=group.title)
         yield Sentences(sentences=group.sentences)
-    yield Prose(text=explanations.FINDINGS)
+    yield Prose(text=_TEXT)
 
 
 FINDINGS = Section(name="findings", title="Findings", build=_build, order=20)

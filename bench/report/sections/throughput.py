@@ -2,10 +2,19 @@
 
 from collections.abc import Iterator
 
-from bench.report import explanations, saturation
+from bench.report import saturation
 from bench.report.blocks import Block, Prose, Table
 from bench.report.section import DataTable, Section, Source
 from bench.tables import filled
+
+_TEXT = """\
+"Saturated" is the smallest batch whose throughput is within 5 % of the best measured one. The share
+of the best is computed within each set, and its interval over the sets. The result holds by the
+intervals if the batch's own interval is entirely above 95 % and no smaller batch's interval reaches
+95 %; otherwise it holds by the estimates alone. Neither is proof. Batch sizes are measured minutes
+apart within a set, so only drift slower than a set cancels. The best is picked from the same
+figures, so it is rather too high, and the shares are too low.
+"""
 
 
 def _build(source: Source) -> Iterator[Block]:
@@ -17,7 +26,7 @@ def _build(source: Source) -> Iterator[Block]:
             columns=filled(saturation.COLUMNS, rows),
             rows=rows,
         )
-        yield Prose(text=explanations.SATURATION)
+        yield Prose(text=_TEXT)
 
 
 THROUGHPUT = Section(

@@ -11,13 +11,14 @@ from bench.metrics import throughput
 from bench.records.record import CellRecord
 from bench.report import (
     bottleneck,
-    explanations,
     findings,
     frame,
     ladder,
     notes,
     roofline,
 )
+from bench.report.sections import method
+from bench.report.sections import roofline as roofline_section
 from bench.units import MIB
 from tests.bench import runs
 from tests.bench.report.rendered import markdown
@@ -142,7 +143,7 @@ def test_headings_say_host_if_the_device_has_times_of_its_own() -> None:
 
 
 def test_the_explanations_are_those_of_the_metrics_that_are_shown() -> None:
-    on_cpu, on_gpu = (dict(explanations.metrics_shown(run)) for run in (runs.small(), runs.gpu()))
+    on_cpu, on_gpu = (dict(method.metrics_shown(run)) for run in (runs.small(), runs.gpu()))
     for name in ("busy p50 ms", "device busy %", "bottleneck"):
         assert name in on_gpu
         assert name not in on_cpu
@@ -180,5 +181,5 @@ def test_rate_comes_from_blocks_and_the_explanation_says_so() -> None:
     assert row["achieved_mac_per_s"] == pytest.approx(runs.MACS * images_per_s.estimate)
     assert row["achieved_mac_per_s_low"] == pytest.approx(runs.MACS * images_per_s.low)
     assert frame.summary(run)["mac_per_s"][0] == row["achieved_mac_per_s"]
-    assert "back-to-back blocks" in explanations.explain_roofline(run)
-    assert "divided by its latency" in explanations.explain_roofline(runs.small())
+    assert "back-to-back blocks" in roofline_section.explain(run)
+    assert "divided by its latency" in roofline_section.explain(runs.small())
