@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import signals
 from bench.api import measurement
+from bench.api.judging import judge
 from bench.api.progress import TerminalProgress
 from bench.api.run import renderables, warnings
 from bench.cells import modes
@@ -88,7 +89,7 @@ def gate(request: pytest.FixtureRequest) -> Gate:
         raise RuntimeError("this session measures without a base")
     with _measuring(config) as console:
         with TerminalProgress(console) as progress:
-            judged = gating.judge(session, session.gate, _plan(request), progress)
+            judged = judge(session.measure, session.gate, _plan(request), progress, session.folder)
         result = replace(judged, run=_with_facts(config, judged.run))
         config.stash[WRITTEN] = gating.write(session, result)
     config.stash[RUN], config.stash[GATE] = result.run, result

@@ -1,59 +1,16 @@
-"""A gate in a pytest session: measure both sides, judge them and write the reports."""
+"""The files of a gate in a pytest session, and its messages to GitHub."""
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.api import measurement
-from bench.api.gate_request import GateRequest
-from bench.cells.plan import Plan
-from bench.engine.context import Progress
-from bench.gate import files, report, tree
-from bench.gate.checkouts import check_out, launchers
-from bench.gate.decision import Gate, SideNames, UntilDecided
-from bench.machine import environment
+from bench.api.judging import HEAD_CHANGED
+from bench.gate import files, report
+from bench.gate.decision import Gate
 from bench.suite import reports
 from bench.suite.session import SessionRequest
-
-HEAD_CHANGED = (
-    "Head was changed while it was measured: its sets may have measured different code, so the "
-    "verdicts do not apply to a single version of it."
-)
-
-
-def judge(session: SessionRequest, request: GateRequest, plan: Plan, progress: Progress) -> Gate:
-    """Measure head and base, and judge.
-
-    Raises ``RequestError`` or ``WorkerError`` if that is impossible, and ``KeyboardInterrupt`` if
-    the gate is interrupted before anything was measured.
-    """
-    selected = {cell.id for cell in plan.cells}  # after -k
-    deltas = {name: delta for name, delta in request.settings.deltas.items() if name in selected}
-    settings = replace(request.settings, deltas=deltas)
-    variables = environment.for_workers(os.environ, plan.environment)
-    cpus = environment.cpus_for_workers(plan.environment)
-    with (
-        check_out(request.folder, base=request.base, base_python=request.base_python) as (
-            head,
-            base,
-        ),
-        launchers((head, base), variables, plan.imports, cpus) as (head_launcher, base_launcher),
-    ):
-        run = measurement.record(
-            session.measure,
-            plan,
-            progress,
-            session.folder,
-            head_launcher,
-            base=base_launcher,
-            rule=UntilDecided(settings),
-        )
-        if tree.here(request.folder).digest != head.tree.digest:
-            run = replace(run, notes=(*run.notes, HEAD_CHANGED))
-    return Gate(run=run, sides=SideNames(head=head.name, base=base.name), settings=settings)
 
 
 def write(session: SessionRequest, gate: Gate) -> tuple[Path, ...]:
