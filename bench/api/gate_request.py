@@ -14,7 +14,6 @@ from bench.api import planning, values
 from bench.api.option import declared, flag, option
 from bench.api.profiles import PROFILES
 from bench.api.request import MeasureRequest
-from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
@@ -108,15 +107,7 @@ def make_request(
     deltas = {name: max(delta, chosen.delta) for name, delta in exceptions.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return GateRequest(
-        plan=replace(
-            plan,
-            against_base=True,
-            ceiling=False,
-            energy=False,
-            budget_s=budget_s,
-            # Both sides must mean the same, and the base may be an earlier version.
-            image_size=plan.image_size or IMAGE_SIZE,
-        ),
+        plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
         settings=replace(chosen, deltas=deltas),
         folder=folder,
         base=options.base,

@@ -53,7 +53,7 @@ class MeasureRequest:
     )
     image_size: int | None = option(
         "height and width of the images of all networks (default: what each network is made for, "
-        f"mostly {IMAGE_SIZE}; for a gate, {IMAGE_SIZE})",
+        f"mostly {IMAGE_SIZE})",
         metavar="PIXELS",
         parse=values.at_least(1),
     )

@@ -105,7 +105,10 @@ class WorkerProcess:
 
     def send(self, request: Request[ReplyT]) -> None:
         """Send a request without waiting for the reply."""
-        line = msgspec.json.encode(request) + b"\n"
+        try:
+            line = msgspec.json.encode(request) + b"\n"
+        except UnicodeEncodeError as error:
+            raise WorkerError("request", f"a name is not valid Unicode: {error}") from error
         try:
             os.write(self._streams.requests, line)
         except BrokenPipeError:

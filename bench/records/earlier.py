@@ -3,7 +3,7 @@
 1. The first version: no waves, no control, and no rounds with their load.
 2. Sets consist of waves of live workers, so samples have a wave. The file also contains controls,
    rounds with their foreign load, voided samples, cold compilations and notes.
-3. The file has the run's id, the version of the code, and the machine of each visit.
+3. The file has the run's id, the version of the code, and the host of each visit.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """The requests to a worker and its replies, for both sides of the protocol. Needs no torch.
 
 A request is a JSON object with the name of its operation, ``{"op": "warm_up"}``, and its arguments.
-The base of a gate may be an earlier version: names and fields keep their meaning, and new fields
-have defaults.
 """
 
 from collections.abc import Mapping
@@ -17,7 +15,14 @@ from bench.records.reported import ArchCost, PeakRates
 ReplyT = TypeVar("ReplyT")
 
 
-class Request(msgspec.Struct, Generic[ReplyT], frozen=True, kw_only=True, tag_field="op"):
+class Request(
+    msgspec.Struct,
+    Generic[ReplyT],
+    frozen=True,
+    kw_only=True,
+    tag_field="op",
+    forbid_unknown_fields=True,
+):
     """A request to a worker. Subclasses name the type of its reply: ``Request[Prepared]``."""
 
     reply: ClassVar[Any]

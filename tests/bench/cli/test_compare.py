@@ -268,3 +268,13 @@ def test_an_unknown_name_exits_with_one_line(
 def test_a_missing_file_exits_with_one_line(capsys: Capture, write_runs: WriteRuns) -> None:
     (a,) = write_runs(runs.small())
     assert "no-such-run.json" in refused(capsys, a, "no-such-run.json")
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_same"), [(("one", "one"), True), (("one", "two"), False), (("", ""), False)]
+)
+def test_two_files_of_the_same_run_are_named_as_such(
+    capsys: Capture, write_runs: WriteRuns, ids: tuple[str, str], is_same: bool
+) -> None:
+    a, b = write_runs(*(replace(runs.small(), run_id=run_id) for run_id in ids))
+    assert ("A and B are the same run" in compare(capsys, a, b)) is is_same

@@ -319,3 +319,10 @@ def test_a_request_that_cannot_be_read_is_answered_and_the_worker_lives_on(
         worker.receive(Describe, LIMIT_S)
     assert caught.value.kind == "request"
     assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+
+
+def test_a_name_that_is_not_unicode_is_a_wrong_request(worker: WorkerProcess) -> None:
+    with pytest.raises(WorkerError, match="not valid Unicode") as caught:
+        worker.request(preparing("\udcff"), limit_s=LIMIT_S)
+    assert caught.value.kind == "request"
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"

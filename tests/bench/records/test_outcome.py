@@ -6,6 +6,7 @@ import pytest
 
 from bench.names import RequestError
 from bench.records import events
+from bench.records.code import Code
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import BackToBack, CellRecord, Failure
 from bench.records.reported import PeakRates, Setup
@@ -255,3 +256,10 @@ def test_a_wave_that_runs_out_of_memory_does_not_concern_the_other_group() -> No
         events.WaveEnded(runs.REFERENCE_BATCH.group, 0, 0),
     )
     assert {wave.reference.group for wave in result.fitting_waves} == {runs.REFERENCE_BATCH.group}
+
+
+def test_a_run_keeps_its_id_and_code_when_it_is_resumed() -> None:
+    code = Code(commit=None, digest="d" * 64)
+    began = msgspec.structs.replace(replace_plan(PLAN), run_id="one", code=code)
+    resumed = Outcome.from_events([began, events.Resumed()]).run_record()
+    assert (resumed.run_id, resumed.code) == ("one", code)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import msgspec
 
 from bench.machine import cpu
+from bench.records.code import Code
 from bench.records.record import RunRecord
 from bench.report import circumstances
 from tests.bench import runs
@@ -39,3 +40,20 @@ def test_only_known_cpu_facts_are_shown() -> None:
         "cpu_family": 25,
         "cpu_stepping": 0,
     }
+
+
+def test_the_run_its_code_and_several_hosts_are_named() -> None:
+    run = runs.small()
+    assert not {"run id", "code digest", "measured on"} & circumstances.facts(run).keys()
+    first = run.cells[0]
+    visits = tuple(replace(visit, host="ab"[visit.set_index % 2]) for visit in first.visits)
+    known = replace(
+        run,
+        cells=(replace(first, visits=visits),),
+        controls=(),
+        run_id="0f" * 16,
+        code=Code(commit=None, digest="d" * 64),
+    )
+    assert circumstances.facts(known)["run id"] == "0f" * 16
+    assert circumstances.facts(known)["code digest"] == "d" * 12
+    assert circumstances.facts(known)["measured on"] == "a, b"

@@ -1,4 +1,4 @@
-"""The form of requests on the wire, which a worker of an earlier version may have to read."""
+"""The form of requests on the wire."""
 
 from typing import Any
 
@@ -104,6 +104,8 @@ def test_each_request_has_its_form_and_the_type_of_its_reply(
     assert type(request_).reply == reply
 
 
-def test_fields_of_a_later_version_are_ignored_and_missing_ones_have_defaults() -> None:
-    line = {"op": "prepare", "cell": CELL, **IMAGES, "later": 1}
+def test_missing_fields_have_defaults_and_unknown_ones_are_refused() -> None:
+    line = {"op": "prepare", "cell": CELL, **IMAGES}
     assert msgspec.convert(line, Prepare) == Prepare(cell=runs.EAGER, image_size=224, seed=7)
+    with pytest.raises(msgspec.ValidationError, match="unknown field `thread`"):
+        msgspec.convert({**line, "thread": 1}, Prepare)
