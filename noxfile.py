@@ -85,7 +85,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that start no worker process, in less than a minute."""
+    """Run the tests that start no worker process, in two to three minutes on two cores."""
     session.install("-e", ".[measure]", *group("test"))
     run_tests(session, "-m", "not slow and not workers")
 
