@@ -8,7 +8,7 @@ from bench.api.gate_request import GateRequest
 from bench.api.report_folder import ReportFolder
 from bench.api.request import MeasureRequest
 from bench.cells.plan import Plan
-from bench.engine.context import Progress
+from bench.engine.progress import Progress
 from bench.gate import tree
 from bench.gate.checkouts import check_out, launchers
 from bench.gate.decision import Gate, SideNames, UntilDecided

@@ -18,7 +18,7 @@ from bench.api.request import MeasureRequest
 from bench.api.run import MeasuredRun
 from bench.cells import modes
 from bench.cells.plan import Plan
-from bench.engine.context import Progress
+from bench.engine.progress import Progress
 from bench.names import RequestError
 from bench.records import journal
 from bench.tables import terminal_console

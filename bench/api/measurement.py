@@ -12,8 +12,9 @@ from bench.api import code
 from bench.api.report_folder import ReportFolder
 from bench.api.request import MeasureRequest
 from bench.cells.plan import Plan
-from bench.engine.context import Progress
+from bench.engine.hosts.local import LocalHost
 from bench.engine.launch import Launcher, launcher
+from bench.engine.progress import Progress
 from bench.engine.rule import SetRule
 from bench.engine.run import Run
 from bench.machine import cards, environment
@@ -76,12 +77,11 @@ def record(
             plan = replace(plan, seed=resumed.plan.seed)
         # A gate checks its own trees for changes.
         code_before = None if plan.against_base else code.current(plan)
+        host = LocalHost(plan, started, progress, base_launcher=base, cards=_cards(plan, progress))
         run = Run(
             plan,
-            started,
+            host,
             progress,
-            cards=_cards(plan, progress),
-            base_launcher=base,
             rule=rule,
             begin=begin,
             resumed=resumed,

@@ -1,62 +1,60 @@
-"""The context that all parts of a run share: plan, launchers, progress, clock and event sink."""
+"""The context that all parts of a host share: plan, launchers, progress, clock and events."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeAlias
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.launch import Launcher
+from bench.engine.progress import Progress
 from bench.machine.card import Card
 from bench.machine.load import LoadMeter
 from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
 from bench.records.record import Failure
 
-
-class Progress(Protocol):
-    """An observer of a run's progress."""
-
-    def phase(self, name: str, total: int) -> None:
-        """Start a phase of ``total`` steps."""
-        ...
-
-    def advance(self, what: str) -> None:
-        """Complete a step of the current phase; ``what`` names the step."""
-        ...
-
-    def add_steps(self, steps: int, why: str) -> None:
-        """Add steps to the current phase; ``why`` is the reason."""
-        ...
-
-    def failed(self, cell: Cell, failure: Failure) -> None:
-        """Report that a cell failed."""
-        ...
-
-    def note(self, what: str) -> None:
-        """Show the user a message at once."""
-        ...
+Steps: TypeAlias = Generator[None, None, None]
+"""Work that pauses after each step, so that the events of the step can be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The objects that the parts of a run share."""
+    """The objects that the parts of a host share."""
 
     plan: Plan
     launcher: Launcher
-    base_launcher: Launcher | None
+    base_launcher: Launcher | None = None
     """Launcher for the base side of a gate; None without a base."""
     progress: Progress
     meter: LoadMeter
     memory_budget: MemoryBudget
-    emit: Callable[[events.Event], None]
-    """Records an event in the outcome and in the journal."""
     cards: Mapping[str, Card] = field(default_factory=dict)
     """CUDA devices whose state can be read, by device name."""
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    pending: deque[events.Event] = field(default_factory=deque)
+    """Events since the last step."""
+    failed: set[str] = field(default_factory=set)
+    """Ids of the cells that failed on this host."""
+
+    def emit(self, event: events.Event) -> None:
+        """Add an event, which the host yields after the current step."""
+        self.pending.append(event)
+
+    def drain(self) -> Iterator[events.Event]:
+        """Yield and remove the events since the last step."""
+        while self.pending:
+            yield self.pending.popleft()
+
+    def fail(self, cell: Cell, failure: Failure) -> None:
+        """Record the failure of a cell, which is not tried again."""
+        self.failed.add(cell.id)
+        self.emit(events.Failed(cell=cell.id, failure=failure))
+        self.progress.failed(cell, failure)
 
     def launcher_of(self, *, base: bool) -> Launcher:
         """Return the launcher for workers of one side."""
@@ -69,16 +67,14 @@ class Context:
 
     def renew(self) -> None:
         """Renew the launchers, so that later workers share no process with earlier ones."""
-        with self.timed("importing"):
-            for launcher in self._launchers:
-                launcher.renew()
+        for launcher in self._launchers:
+            launcher.renew()
         self.wait()
 
     def wait(self) -> None:
         """Wait until all fork servers have finished importing."""
-        with self.timed("importing"):
-            for launcher in self._launchers:
-                launcher.wait()
+        for launcher in self._launchers:
+            launcher.wait()
 
     @property
     def _launchers(self) -> tuple[Launcher, ...]:

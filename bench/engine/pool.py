@@ -89,12 +89,7 @@ class Pool:
             if failure.kind == "out_of_memory":
                 self.out_of_memory[cell] = failure
                 return
-            self.fail(cell, failure)
-
-    def fail(self, cell: Cell, failure: Failure) -> None:
-        """Record the failure of a cell."""
-        self._context.emit(events.Failed(cell=cell.id, failure=failure))
-        self._context.progress.failed(cell, failure)
+            self._context.fail(cell, failure)
 
     def _kind(self, error: WorkerError) -> str:
         ran_out = error.was_killed and self._context.memory_budget.claims_kill()

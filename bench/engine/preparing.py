@@ -15,7 +15,7 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave
 from bench.engine import timeouts
-from bench.engine.context import Context
+from bench.engine.context import Context, Steps
 from bench.engine.pool import Pool
 from bench.records import events
 from bench.records.reported import Setup
@@ -45,18 +45,22 @@ class Preparation:
         self._compilations: list[tuple[float, float]] = []
         self._preparations: list[tuple[float, float]] = []
 
-    def run(self) -> None:
+    @property
+    def compiling_s(self) -> float:
+        """Time in which workers did nothing but fill the cache with compiled code, in seconds."""
+        return only_s(self._compilations, self._preparations)
+
+    def run(self) -> Steps:
         """Prepare a worker for each cell, as long as memory has room for all of them together."""
         context, start = self._context, self._context.now()
         try:
-            self._run()
+            yield from self._run()
         finally:
-            compiling_s = only_s(self._compilations, self._preparations)
-            preparing_s = context.now() - start - compiling_s
-            for phase, seconds in (("compiling", compiling_s), ("preparing", preparing_s)):
+            preparing_s = context.now() - start - self.compiling_s
+            for phase, seconds in (("compiling", self.compiling_s), ("preparing", preparing_s)):
                 context.emit(events.PhaseTimed(phase=phase, seconds=seconds))
 
-    def _run(self) -> None:
+    def _run(self) -> Steps:
         live, now = self._live, self._context.now
         waiting, busy = deque(self._cells), dict[Cell, float]()
         memory_budget = self._context.memory_budget
@@ -94,6 +98,7 @@ class Preparation:
                 self._alone = not busy and cell in live
                 if cell not in waiting:
                     self._context.progress.advance(cell.id)
+                yield
 
     def _begin(self, cell: Cell, threads: int) -> None:
         plan = self._context.plan

@@ -24,26 +24,27 @@ class Schedule:
         self._now = now
         self._compiled_s = compiled_s
         self._began: tuple[float, float] | None = None
-        self._renewing_s = 0.0
         self._took_s: dict[str, float] = {}
 
     @property
-    def has_begun(self) -> bool:
-        """Whether any set has begun."""
-        return self._began is not None
+    def budget_left_s(self) -> float | None:
+        """Time in which rounds may begin, in seconds; None without a budget."""
+        if self._budget_s is None or self._began is None:
+            return self._budget_s
+        return self._budget_s - (self._now() - self._began[0])
 
     @property
     def is_over_budget(self) -> bool:
         """Whether the budget is used up, so that no further round may begin."""
-        began_at = self._began[0] if self._began else self._now()
-        return self._budget_s is not None and self._now() - began_at > self._budget_s
+        left_s = self.budget_left_s
+        return left_s is not None and left_s < 0
 
     def groups_with_time(self, set_index: int, groups: Iterable[str]) -> frozenset[str]:
         """Return the groups that have time for one more set, or whose planned sets are not done.
 
         Groups whose sets take longest come first; the time left may be enough for another group.
         """
-        end_s = self._counted_s() - self._began[1] + self._renewing_s if self._began else 0.0
+        end_s = self._counted_s() - self._began[1] if self._began else 0.0
         took_s = {group: self._took_s.get(group, 0.0) for group in groups}
         result = set()
         for group, set_s in sorted(took_s.items(), key=itemgetter(1), reverse=True):
@@ -51,13 +52,6 @@ class Schedule:
                 result.add(group)
                 end_s += set_s
         return frozenset(result)
-
-    @contextmanager
-    def renewing(self) -> Iterator[None]:
-        """Time the work before a set, which all groups share."""
-        start = self._now()
-        yield
-        self._renewing_s = self._now() - start
 
     @contextmanager
     def measuring(self, group: str) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
 
@@ -11,7 +11,7 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
 from bench.engine import timeouts, visit_policy
-from bench.engine.context import Context
+from bench.engine.context import Context, Steps
 from bench.engine.pool import Pool
 from bench.engine.preparing import Preparation
 from bench.machine import voiding
@@ -75,12 +75,17 @@ class LiveWave:
         """Host memory that all workers hold together, in bytes."""
         return self._preparation.held_bytes
 
-    def prepare(self) -> None:
+    @property
+    def compiling_s(self) -> float:
+        """Time in which workers did nothing but fill the cache with compiled code, in seconds."""
+        return self._preparation.compiling_s
+
+    def prepare(self) -> Steps:
         """Start the workers; each builds, compiles and checks its network."""
         self._context.progress.phase(f"set {self._set + 1}: compiling and checking", self._size)
-        self._preparation.run()
+        yield from self._preparation.run()
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> Steps:
         """Warm up one worker at a time, in random order.
 
         Several at once would disturb each other with their spinning threads. The order is random
@@ -96,6 +101,7 @@ class LiveWave:
                 )
                 self._latency_s[cell] = median(durations_s[len(durations_s) // 2 :])
             self._context.progress.advance(cell.id)
+            yield
 
     @property
     def workers(self) -> int:
@@ -119,7 +125,9 @@ class LiveWave:
     def _visit_s(self, cell: Cell) -> float:
         return self._visiting.expected_s(self._latency_s[cell], dropped=self._dropped)
 
-    def visit_in_rounds(self, rounds: int, over_budget: Callable[[], bool]) -> bool:
+    def visit_in_rounds(
+        self, rounds: int, over_budget: Callable[[], bool]
+    ) -> Generator[None, None, bool]:
         """Visit every worker in every round until ``rounds`` are valid or too many are voided.
 
         Returns False if the budget ended the measurement.
@@ -132,7 +140,7 @@ class LiveWave:
                 return False
             remaining = min(rounds - valid, MAX_ATTEMPTS * rounds - tried)
             length = 1 if self._card else stretch(remaining, self.round_s)
-            done = self._stretch(range(tried, tried + length), over_budget)
+            done = yield from self._stretch(range(tried, tried + length), over_budget)
             tried += done
             if not self._void_reason:
                 valid += done
@@ -141,7 +149,7 @@ class LiveWave:
                 progress.add_steps(done * len(self._live), f"{which} voided: {self._void_reason}")
         return True
 
-    def measure_energy(self, over_budget: Callable[[], bool]) -> None:
+    def measure_energy(self, over_budget: Callable[[], bool]) -> Steps:
         """Let each worker keep the card busy alone, and read the energy that it takes."""
         if self._card is None or not self._card.energy_is_ours:
             return
@@ -164,12 +172,13 @@ class LiveWave:
                     cell, energy.facts(around, reply, cell, self._card.allowed, self._set)
                 )
             self._context.progress.advance(cell.id)
+            yield
 
     def _sustain(self, cell: Cell, seconds: float) -> Sustained:
         limit_s = timeouts.visit_timeout_s(seconds)
         return self._live[cell].request(Sustain(seconds=seconds), limit_s=limit_s)
 
-    def finish(self) -> None:
+    def finish(self) -> Steps:
         """Request the final facts of each worker, and end it."""
         for cell in self._live:
             with self._live.may_fail(cell, "finishing"):
@@ -180,7 +189,9 @@ class LiveWave:
                 self._live.report(cell, Setup.from_reply(finished))
                 self._live.close(cell)
                 if error := changed_code(finished) or wrong_answer(finished):
-                    self._live.fail(cell, Failure(phase="measuring", set_index=self._set, **error))
+                    failure = Failure(phase="measuring", set_index=self._set, **error)
+                    self._context.fail(cell, failure)
+            yield
 
     def kill(self) -> None:
         """Kill all live workers."""
@@ -210,7 +221,9 @@ class LiveWave:
         key = (self._context.plan.seed, self._group, *self._live.indices.values(), what)
         return random.Random(repr(key))
 
-    def _stretch(self, indices: Iterable[int], over_budget: Callable[[], bool]) -> int:
+    def _stretch(
+        self, indices: Iterable[int], over_budget: Callable[[], bool]
+    ) -> Generator[None, None, int]:
         """Measure rounds that are judged together, and return how many were begun.
 
         The stretch ends early if the budget is used up or a worker dies, because the CPU time of a
@@ -228,7 +241,7 @@ class LiveWave:
                     break
                 start = context.now()
                 try:
-                    self._round(round_index)
+                    yield from self._round(round_index)
                 finally:
                     walls_s[round_index] = context.now() - start
         finally:
@@ -252,7 +265,7 @@ class LiveWave:
                 )
         return len(walls_s)
 
-    def _round(self, round_index: int) -> None:
+    def _round(self, round_index: int) -> Steps:
         order = visit_policy.order(
             self._alive, self._chance(round_index), against_base=self._wave.against_base
         )
@@ -260,6 +273,7 @@ class LiveWave:
             with self._live.may_fail(cell, "measuring"):
                 self._visit(cell, round_index)
             self._context.progress.advance(cell.id)
+            yield
 
     def _visit(self, cell: Cell, round_index: int) -> None:
         context, latency_s = self._context, self._latency_s[cell]

@@ -62,6 +62,7 @@ class MemoryBudget:
         self._on_gpu = on_gpu
         self._context_bytes: int | None = None
         self._claimed = out_of_memory_kills()
+        self._exceeded: set[str] = set()
 
     @property
     def wants_one_at_a_time(self) -> bool:
@@ -106,6 +107,21 @@ class MemoryBudget:
         return (
             f"the largest used {host} of the host and {in_mib(self._on_device_bytes(group))} of "
             f"the device, {in_mib(self._context_bytes or 0)} of it for its context"
+        )
+
+    def excess(self, group: str, held_bytes: int) -> str:
+        """Return, once per group, how much more than the limit its workers hold, as a sentence.
+
+        Empty if they hold at most the limit.
+        """
+        limit_bytes = self._limit_bytes
+        if limit_bytes is None or held_bytes <= limit_bytes or group in self._exceeded:
+            return ""
+        self._exceeded.add(group)
+        return (
+            f"{group}: workers alive together held {in_mib(held_bytes)}, which is more than the "
+            f"{in_mib(limit_bytes)} of --memory; at minimum, a cell, its reference and the control "
+            "are alive together."
         )
 
     def _on_device_bytes(self, group: str) -> int:

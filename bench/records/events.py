@@ -50,6 +50,12 @@ class PeakMeasured(_Event, frozen=True, kw_only=True, tag="Ceiling"):
     dtype: str
     facts: PeakRates
 
+    @property
+    def caveat(self) -> str:
+        """Why the rate is unknown, as a sentence; empty if it is known."""
+        error = self.facts.error
+        return f"The ceiling of {self.dtype} is not known: {error}." if error else ""
+
 
 class Shared(_Event, frozen=True, kw_only=True):
     """Other processes were on a CUDA device before the run, which was allowed."""

@@ -158,8 +158,8 @@ class Outcome:
     @apply.register
     def _(self, event: events.PeakMeasured) -> None:
         self.ceilings[event.dtype] = event.facts
-        if error := event.facts.error:
-            self.notes.append(f"The ceiling of {event.dtype} is not known: {error}.")
+        if event.caveat:
+            self.notes.append(event.caveat)
 
     @apply.register
     def _(self, event: events.Noted) -> None:
@@ -254,10 +254,13 @@ class Outcome:
         """The rounds of all waves, by set, group and wave."""
         return tuple(item for _, state in self._ordered(self.waves) for item in state.rounds)
 
-    def has_ended(self, group: str, set_index: int, wave_index: int) -> bool:
-        """Return whether a wave was measured completely in a set."""
-        key = (group, set_index, wave_index)
-        return key in self._states and self._states[key].ended
+    def ended_waves(self, group: str, set_index: int) -> tuple[int, ...]:
+        """Return the indices of a group's waves that were measured completely in a set."""
+        return tuple(
+            wave_index
+            for wave_index in range(len(self.waves[group]))
+            if (state := self._states.get((group, set_index, wave_index))) and state.ended
+        )
 
     def _state(self, event: events.WorkerReported | events.Visited) -> _WaveState:
         group = self._cells[event.cell].group

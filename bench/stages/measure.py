@@ -14,9 +14,9 @@ from typing import TypeVar
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
-from bench.engine.context import Progress
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError, WorkerProcess
+from bench.engine.progress import Progress
 from bench.engine.visit_policy import BLOCKS
 from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus

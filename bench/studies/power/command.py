@@ -15,9 +15,9 @@ from rich.console import Console
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.engine import timeouts
-from bench.engine.context import Progress
 from bench.engine.launch import Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
+from bench.engine.progress import Progress
 from bench.exits import Exit
 from bench.gate.judge import Settings
 from bench.machine import environment

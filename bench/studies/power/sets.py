@@ -9,9 +9,10 @@ from statistics import median
 from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine.context import Progress
+from bench.engine.hosts.local import LocalHost
 from bench.engine.launch import Launcher
 from bench.engine.process import WorkerError
+from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.gate.decision import Pair
 from bench.records import events
@@ -83,7 +84,8 @@ def collect(
                 if is_last:
                     save(list(_rows(run.outcome, amounts, event.set_index, load)))
 
-    run = Run(plan, launcher, progress, begin=lambda _: RowSaver())
+    host = LocalHost(plan, launcher, progress)
+    run = Run(plan, host, progress, begin=lambda _: RowSaver())
     outcome = run.measure()
     if outcome.status == "interrupted":
         if outcome.notes:

@@ -17,9 +17,9 @@ from bench.atomic import write_text
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.engine import timeouts
-from bench.engine.context import Progress
 from bench.engine.launch import ForkServer, Launcher, Spawner, launcher
 from bench.engine.process import WorkerError
+from bench.engine.progress import Progress
 from bench.exits import Exit
 from bench.machine import environment
 from bench.names import RequestError

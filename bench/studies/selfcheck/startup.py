@@ -10,8 +10,9 @@ from bench import stats
 from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine.context import Progress
+from bench.engine.hosts.local import LocalHost
 from bench.engine.launch import Launcher
+from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.records.record import RunRecord
 from bench.studies.selfcheck.same import ARCHS
@@ -77,7 +78,8 @@ def measure(
                 if way not in launchers:  # so that no other set is measured while a server imports
                     launchers[way] = closing.enter_context(make())
                 plan = replace(base, seed=base.seed + index)
-                outcome = Run(plan, launchers[way], progress).measure()
+                host = LocalHost(plan, launchers[way], progress)
+                outcome = Run(plan, host, progress).measure()
                 runs[way].append(outcome.run_record())
     for way, records in runs.items():
         yield summarize(way, records)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bench.api.profiles import MODES, REFERENCE_ARCH
-from bench.engine.context import Progress
+from bench.engine.progress import Progress
 from bench.machine import environment
 from bench.studies.power.injection import arch
 from bench.studies.sharpness.live import Iteration, Way, alone, cell, rounds, workers

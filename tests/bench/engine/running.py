@@ -1,13 +1,16 @@
 """Helpers for tests of runs: plans, progress observers, and fake load meters."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.engine.hosts.local import LocalHost
 from bench.engine.launch import Launcher
 from bench.engine.run import Run
-from bench.machine.load import CpuTimes
+from bench.machine.cards import Cards
+from bench.machine.load import CpuTimes, LoadMeter
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
 
@@ -108,8 +111,29 @@ def plan(*cells: Cell, sets: int = 1, rounds: int | None = 3, **overrides: Any) 
     )
 
 
-def run(request: Plan, launcher: Launcher, watcher: Watcher | None = None, **options: Any) -> Run:
-    return Run(request, launcher, watcher or Watcher(), **{"meter": Quiet(), **options})
+def run(
+    request: Plan,
+    launcher: Launcher,
+    watcher: Watcher | None = None,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    base_launcher: Launcher | None = None,
+    cards: Cards | None = None,
+    meter: LoadMeter | None = None,
+    **options: Any,
+) -> Run:
+    """Return a run on this machine, without foreign load."""
+    watcher = watcher or Watcher()
+    host = LocalHost(
+        request,
+        launcher,
+        watcher,
+        base_launcher=base_launcher,
+        cards=cards,
+        meter=meter or Quiet(),
+        now=now,
+    )
+    return Run(request, host, watcher, now=now, **options)
 
 
 def record_of(outcome: Outcome, target: Cell) -> Any:

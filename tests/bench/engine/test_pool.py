@@ -40,7 +40,6 @@ class RecordedPool:
     """A pool and the events that it emits."""
 
     def __init__(self, launcher: Launcher, base: Launcher | None = None) -> None:
-        self.events: list[events.Event] = []
         context = Context(
             plan=plan(*CELLS, against_base=base is not None),
             launcher=launcher,
@@ -48,8 +47,8 @@ class RecordedPool:
             progress=Watcher(),
             meter=Quiet(),
             memory_budget=memory_budget.MemoryBudget(),
-            emit=self.events.append,
         )
+        self.events = context.pending
         self.pool = Pool(context, set_index=2, wave_index=1)
 
     def failures(self) -> dict[str, str]:
@@ -116,7 +115,7 @@ def test_workers_may_end_during_an_iteration_over_the_pool(recorded: RecordedPoo
 
 def test_reported_facts_have_the_set_and_the_wave(recorded: RecordedPool) -> None:
     recorded.pool.report(CELLS[0], Setup(graphs=1))
-    assert recorded.events == [
+    assert list(recorded.events) == [
         events.WorkerReported(cell=CELLS[0].id, set_index=2, wave_index=1, facts=Setup(graphs=1))
     ]
 

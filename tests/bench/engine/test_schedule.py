@@ -37,12 +37,11 @@ def sets(
         due = schedule.groups_with_time(set_index, groups)
         if not due:
             return measured
-        if schedule.has_begun:
-            with schedule.renewing():
-                now_s += renewing_s
-        for group in filter(due.__contains__, groups):
+        for index, group in enumerate(filter(due.__contains__, groups)):
             with schedule.measuring(group):
                 now_s += groups[group]
+                if set_index > 0 and index == 0:  # the launchers are renewed
+                    now_s += renewing_s
                 if not measured:
                     now_s, compiled_s = now_s + compiling_s, compiling_s
             measured[group] += 1

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from itertools import combinations
 
 import msgspec
 import pytest
@@ -207,43 +206,6 @@ def test_waves_fit_if_they_were_measured_without_lack_of_memory() -> None:
         assert later.fitting_waves == set(later.waves[GROUP])
     for result in (outcome(began, ended_wave), outcome(began, died, ended_wave)):
         assert result.fitting_waves == set(result.waves[GROUP])
-
-
-def wave_events(group: str, cell: str, host: str) -> list[events.Event]:
-    """Events of a wave that a host measures: a voided round, a valid one and its end."""
-    return [
-        events.WaveBegan(group, 0, 0, host=host),
-        msgspec.structs.replace(visited(cell, 0, 0, 0.5), disturbed_s=(2.0,)),
-        ended(group, 0, 0, voided=True),
-        visited(cell, 0, 1, 0.25),
-        ended(group, 0, 1),
-        events.WaveEnded(group, 0, 0),
-    ]
-
-
-def test_waves_of_two_hosts_may_report_in_any_order() -> None:
-    """Every order of two waves' events gives the same run; only sums of seconds may round."""
-    first = wave_events(GROUP, runs.EAGER.id, "one")
-    second = wave_events(runs.REFERENCE_BATCH.group, runs.REFERENCE_BATCH.id, "two")
-    total = len(first) + len(second)
-    results = []
-    for places in combinations(range(total), len(first)):
-        of_first, of_second = iter(first), iter(second)
-        result = outcome(
-            *(next(of_first) if index in places else next(of_second) for index in range(total))
-        )
-        assert all(result.has_ended(group, 0, 0) for group in (GROUP, runs.REFERENCE_BATCH.group))
-        assert len(result.fitting_waves) == 2
-        assert result.phases_s == pytest.approx({"measuring": 9.5, "idling": 30.5})
-        results.append((result.records(), result.controls(), result.rounds, result.last_set))
-    assert len(results) == 924  # 12! / (6! 6!)
-    assert all(result == results[0] for result in results)
-    hosts = {
-        record.cell: {visit.host for visit in record.visits}
-        for record in results[0][0]
-        if record.visits
-    }
-    assert hosts == {runs.EAGER: {"one"}, runs.REFERENCE_BATCH: {"two"}}
 
 
 def test_a_wave_that_runs_out_of_memory_does_not_concern_the_other_group() -> None:

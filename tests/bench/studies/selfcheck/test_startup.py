@@ -1,10 +1,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from bench.engine.hosts.local import LocalHost
 from bench.engine.launch import Launcher
-from bench.engine.run import Run
 from bench.records.record import CellRecord, RunRecord, Visit
 from bench.studies.selfcheck import startup
 from tests.bench import runs
@@ -63,7 +64,7 @@ def test_each_way_is_measured_in_turn(
     fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "ARCHS", ("tests.bench.tiny:net", "tests.bench.factories:tiny"))
-    monkeypatch.setattr(startup, "Run", lambda *arguments: Run(*arguments, meter=Quiet()))
+    monkeypatch.setattr(startup, "LocalHost", partial(LocalHost, meter=Quiet()))
     monkeypatch.setattr(fork_server, "close", lambda: None)  # other tests use it too
     watcher = Watcher()
     small = replace(startup.plan("cpu", seed=3), image_size=32, rounds=2)

@@ -1,0 +1,1 @@
+"""Hosts: ways to get machines, on which the sets of a run are measured; one file each."""

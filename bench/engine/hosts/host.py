@@ -1,0 +1,83 @@
+"""A host: one or more machines of one kind, which measure the sets of a run.
+
+The coordinator (bench/engine/run.py) decides what is measured and stores what happens. A host
+decides how: it starts the workers, reads the load of its machine, and divides a group into waves if
+its memory does not hold all workers together.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from typing import Any, TypeAlias
+
+import msgspec
+
+from bench.cells.cell import Cell
+from bench.cells.waves import Wave
+from bench.records.events import Event
+
+Events: TypeAlias = Generator[Event, None, None]
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """The environment of a host's workers, and of the base's workers in a gate."""
+
+    environment: dict[str, Any]
+    base_environment: dict[str, Any] | None = None
+
+
+class PreflightTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure before the first set: what the run does not know yet."""
+
+    archs: tuple[tuple[str, bool], ...]
+    """Archs whose cost to count; with each, whether it is the base's."""
+    dtypes: tuple[str, ...]
+    """Dtypes whose peak rates to measure."""
+    fits: tuple[Cell, ...]
+    """Cells whose largest batch to find."""
+
+
+class SetTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of one group of cells."""
+
+    group: str
+    set_index: int
+    cells: tuple[Cell, ...]
+    """The cells to measure, in any order; none of them has failed."""
+    waves: tuple[Wave, ...]
+    """How the group is divided until now. A host that divides it further yields ``Split``."""
+    fitting: tuple[Wave, ...] = ()
+    """Waves that were measured completely without running out of memory."""
+    ended: tuple[int, ...] = ()
+    """Indices of the waves that were already measured in this set, before the run was resumed."""
+    rounds: int | None = None
+    """Valid rounds in each wave; None if the host decides, which then yields ``Allotted``."""
+    budget_left_s: float | None = None
+    """No round begins later than this after the task; None for no limit."""
+
+
+class Host(ABC):
+    """A way to get machines.
+
+    The methods are generators: each event is applied and stored before the next is asked for, so
+    what was measured survives an interrupt or the death of the host. A generator that is closed
+    ends its workers. One that raises yields the events so far before that.
+    """
+
+    name: str
+    """Its name in the run; reports group figures by it, so it must not reveal a computer's name."""
+
+    @abstractmethod
+    def preflight(self, task: PreflightTask) -> Generator[Described | Event, None, None]:
+        """Yield ``Described`` first, and then an event for each part of the task.
+
+        Raises ``WorkerError`` if no worker can be started or the device is missing.
+        """
+
+    @abstractmethod
+    def measure_set(self, task: SetTask) -> Events:
+        """Measure a set with fresh workers, which share no process with those of another set.
+
+        Yields ``WaveBegan``, the events of the wave, and ``WaveEnded`` for each wave of the group
+        that has cells to measure; a wave that the budget ends early has no ``WaveEnded``. A failed
+        cell becomes ``Failed``. Raises ``WorkerError`` if no worker can be started.
+        """
