@@ -1,7 +1,8 @@
 """Networks of the user's own: a callable that takes nothing and returns an ``nn.Module``.
 
 If the callable has an attribute ``image_size``, the network is made for images of this height and
-width, in pixels.
+width, in pixels. If it has an attribute ``example_inputs``, a function of the batch size, the
+network takes what that returns: a tensor, or several tensors as positional arguments.
 """
 
 import importlib
@@ -26,6 +27,7 @@ def _find(name: str) -> Arch:
         source=name,
         build=lambda _aux: _build(module, factory),
         image_size=lambda: _image_size(module, factory),
+        inputs=lambda batch_size: _inputs(module, factory, batch_size),
         code=(module.partition(".")[0],),
     )
 
@@ -52,6 +54,21 @@ def _image_size(module_name: str, factory_name: str) -> int:
             f"{module_name}:{factory_name}.image_size is {size!r}, not a whole number of pixels"
         )
     return size
+
+
+def _inputs(module_name: str, factory_name: str, batch_size: int) -> object:
+    function = getattr(_callable(module_name, factory_name), "example_inputs", None)
+    if function is None:
+        return None
+    subject = f"{module_name}:{factory_name}.example_inputs"
+    if not callable(function):
+        raise RequestError(f"{subject} is {function!r}, not a function of the batch size")
+    try:
+        return function(batch_size)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise RequestError(f"{subject}({batch_size}) raised {one_line(error)}") from error
 
 
 def _build(module_name: str, factory_name: str) -> "nn.Module":

@@ -16,6 +16,10 @@ def _usual_size() -> int:
     return IMAGE_SIZE
 
 
+def _images(_batch_size: int) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
     """A network's name and how to build it; building imports torch."""
@@ -30,6 +34,10 @@ class Arch:
     image_size: Callable[[], int] = _usual_size
     """Function that returns the height and width of the images that it is made for, in pixels. It
     may import what building imports."""
+    inputs: Callable[[int], object] = _images
+    """Function that returns a batch of this size, if the network takes something else than RGB
+    images: a tensor, or a sequence of tensors for several positional arguments, each with the batch
+    as its first dimension. None if it takes images."""
     imports: tuple[str, ...] = ()
     """Modules besides torch that building imports and that are safe to import before a fork."""
     code: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """Inputs: batches that iterations use in turn, so that no iteration finds its images in a cache.
 
+A network gets one tensor of images, or what its arch says (bench/archs/source.py).
+
 On a GPU, a batch that is used again stays in the L2 cache. In deployment images are new and never
 in it. The state ``cold`` rotates more batches than the cache can hold, and empties the cache
 before each timed iteration. Then weights come from memory too, as they do when other work runs
@@ -10,11 +12,19 @@ A CPU uses one batch. Between two uses of an image (0.6 MB), weights and activat
 at batch 1) pass through its caches; between two visits, those of other live workers do too.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from bench.archs.source import Arch
+from bench.names import RequestError
+
+Inputs: TypeAlias = tuple[Tensor, ...]
+"""The positional arguments of a forward pass; usually one batch of images, N × 3 × H × W."""
+Draw: TypeAlias = Callable[[int], Inputs]
+"""Function that draws a batch of a given size on the CPU, from torch's random generator."""
 
 IMAGE_CHANNELS = 3
 PATCHES = 8  # per image side, each with its own colour
@@ -25,8 +35,95 @@ FLUSH = 2
 class Batch(NamedTuple):
     """Images N × 3 × height × width, and the class of each if the task needs targets."""
 
-    images: Tensor
+    inputs: Inputs
     targets: Tensor
+
+
+def drawing(arch: Arch, image_size: int | None) -> Draw:
+    """Return the function that draws what an arch takes.
+
+    Images have ``image_size`` pixels per side, or what the network is made for if it is None. The
+    function raises ``RequestError`` if an arch with inputs of its own does not return tensors.
+    """
+
+    def draw(batch_size: int) -> Inputs:
+        own = arch.inputs(batch_size)
+        if own is None:
+            return (random_images(batch_size, image_size or arch.image_size()),)
+        return _checked(arch, own, batch_size)
+
+    return draw
+
+
+def _checked(arch: Arch, own: object, batch_size: int) -> Inputs:
+    """Return an arch's own inputs: detached, on the CPU, with floating-point values in fp32."""
+    tensors = (own,) if isinstance(own, Tensor) else own
+    if (
+        not isinstance(tensors, tuple | list)
+        or not tensors
+        or not all(isinstance(tensor, Tensor) for tensor in tensors)
+    ):
+        kind = type(own).__name__
+        raise RequestError(
+            f"the example inputs of {arch.name} are a tensor or a tuple of tensors, not {kind}"
+        )
+    if not tensors[0].ndim or len(tensors[0]) != batch_size:
+        raise RequestError(
+            f"the first example input of {arch.name} has the shape {tuple(tensors[0].shape)}; its "
+            f"first dimension must be the batch size, {batch_size}"
+        )
+    return cast(tuple(tensor.detach().cpu() for tensor in tensors), torch.float32)
+
+
+def cast(example: Inputs, dtype: torch.dtype) -> Inputs:
+    """Convert floating-point inputs to a dtype."""
+    return tuple(tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in example)
+
+
+def to(example: Inputs, device: torch.device) -> Inputs:
+    """Move inputs to a device."""
+    return tuple(tensor.to(device) for tensor in example)
+
+
+def clone(example: Inputs) -> Inputs:
+    """Copy inputs, because a network may write into them."""
+    return tuple(tensor.clone() for tensor in example)
+
+
+def copy_into(example: Inputs, values: Inputs) -> None:
+    """Write values into the tensors of ``example``, which keep their dtype and memory format."""
+    for tensor, value in zip(example, values, strict=True):
+        tensor.copy_(value)
+
+
+def first(example: Inputs) -> Inputs:
+    """Return the first image of a batch, likewise for other inputs that have the batch size."""
+    batch_size = len(example[0])
+    return tuple(
+        tensor[:1] if tensor.ndim and len(tensor) == batch_size else tensor for tensor in example
+    )
+
+
+def image_size(example: Inputs) -> int | None:
+    """Return the height and width of a batch of square RGB images; None for other inputs."""
+    images, *others = example
+    is_images = not others and images.is_floating_point() and images.ndim == 4
+    if not is_images or images.shape[1] != IMAGE_CHANNELS or images.shape[2] != images.shape[3]:
+        return None
+    return images.shape[2]
+
+
+def shapes(example: Inputs) -> tuple[str, ...]:
+    """Return the shape of each input without the batch, for example ``3×224×224`` or ``77 int64``.
+
+    The dtype of floating-point inputs is left out, because it is that of the cell.
+    """
+    return tuple(map(_shape, example))
+
+
+def _shape(tensor: Tensor) -> str:
+    shape = "×".join(map(str, tensor.shape[1:])) or "1"
+    return shape if tensor.is_floating_point() else f"{shape} {tensor.dtype}".replace("torch.", "")
 
 
 def random_images(batch_size: int, image_size: int) -> Tensor:
@@ -45,12 +142,12 @@ def random_images(batch_size: int, image_size: int) -> Tensor:
     return (patches + noise / 2) * contrast + brightness
 
 
-def similar_batches(batch: Batch, count: int) -> Iterator[Batch]:
-    """Yield ``count`` batches of new images in the shape, memory format and dtype of ``batch``."""
+def similar_batches(batch: Batch, draw: Draw, count: int) -> Iterator[Batch]:
+    """Yield ``count`` newly drawn batches in the shape, memory format and dtype of ``batch``."""
     for _ in range(count):
-        generated = random_images(len(batch.images), batch.images.shape[-1])
-        images = torch.empty_like(batch.images).copy_(generated)  # keeps the memory format
-        yield Batch(images, batch.targets.clone())
+        example = tuple(map(torch.empty_like, batch.inputs))  # keeps the memory format
+        copy_into(example, draw(len(example[0])))
+        yield Batch(example, batch.targets.clone())
 
 
 def batches_for(batch_bytes: int, cache_bytes: int) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.cells import leaves, loss, module
+from bench.cells import inputs, leaves, loss, module
 from bench.cells.dtypes import Dtype
-from bench.cells.inputs import Batch
+from bench.cells.inputs import Batch, Inputs
 from bench.cells.leaves import Leaves
 from bench.executors.executor import Program
 
@@ -40,13 +40,13 @@ class Task(ABC):
     """A program and its batches in a dtype, on which iterations run."""
 
     def __init__(
-        self, program: Program, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype
+        self, program: Program, model: nn.Module, example: Inputs, targets: Tensor, dtype: Dtype
     ) -> None:
         """``model``: the network that the program was made of, as ``convert`` returned it."""
         self.program = program
         self.model = model
         self.dtype = dtype.torch_dtype
-        self.batch = Batch(images, targets)
+        self.batch = Batch(example, targets)
         """The batch that is checked."""
         self.rotate(())
 
@@ -56,7 +56,7 @@ class Task(ABC):
         The program loads them here, so call it again after ``batch`` was written to.
         """
         self._turns: Iterator[tuple[Any, Tensor]] = cycle(
-            [(self.program.load(images), targets) for images, targets in (self.batch, *batches)]
+            [(self.program.load(example), targets) for example, targets in (self.batch, *batches)]
         )
 
     @staticmethod
@@ -66,12 +66,12 @@ class Task(ABC):
 
     @staticmethod
     @abstractmethod
-    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
-        """Convert a network, in place, and images to what iterations have in this dtype."""
+    def convert(model: nn.Module, example: Inputs, dtype: Dtype) -> tuple[nn.Module, Inputs]:
+        """Convert a network, in place, and inputs to what iterations have in this dtype."""
 
     @staticmethod
     @abstractmethod
-    def targets(model: nn.Module, images: Tensor) -> Tensor:
+    def targets(model: nn.Module, example: Inputs) -> Tensor:
         """Target class indices, shape (N,); empty for inference."""
 
     @abstractmethod
@@ -96,15 +96,15 @@ class Inference(Task):
         return module.to_eval(model)
 
     @staticmethod
-    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+    def convert(model: nn.Module, example: Inputs, dtype: Dtype) -> tuple[nn.Module, Inputs]:
         """Convert both to the dtype."""
-        return module.cast(model, dtype.torch_dtype), images.to(dtype.torch_dtype)
+        return module.cast(model, dtype.torch_dtype), inputs.cast(example, dtype.torch_dtype)
 
     @staticmethod
-    def targets(model: nn.Module, images: Tensor) -> Tensor:
+    def targets(model: nn.Module, example: Inputs) -> Tensor:
         """Return an empty tensor: inference has no targets."""
         del model
-        return torch.empty(0, dtype=torch.long, device=images.device)
+        return torch.empty(0, dtype=torch.long, device=example[0].device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return ``inference_mode``: outside it compiled code is slower."""
@@ -112,13 +112,13 @@ class Inference(Task):
 
     def step(self) -> object:
         """Run a forward pass."""
-        inputs, _ = next(self._turns)
-        return self.program.run(inputs)
+        loaded, _ = next(self._turns)
+        return self.program.run(loaded)
 
     def answer(self, batch: Batch | None = None) -> Answer:
         """Return the output."""
-        inputs = self.program.load((batch or self.batch).images)
-        output = self.program.unload(self.program.run(inputs))
+        loaded = self.program.load((batch or self.batch).inputs)
+        output = self.program.unload(self.program.run(loaded))
         return Answer(outputs=leaves.flatten(output, "output"), gradients=None)
 
 
@@ -139,25 +139,26 @@ class Training(Task):
         return model
 
     @staticmethod
-    def convert(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+    def convert(model: nn.Module, example: Inputs, dtype: Dtype) -> tuple[nn.Module, Inputs]:
         """Both stay in fp32."""
         del dtype
-        return model, images
+        return model, example
 
     def __init__(
-        self, program: Program, model: nn.Module, images: Tensor, targets: Tensor, dtype: Dtype
+        self, program: Program, model: nn.Module, example: Inputs, targets: Tensor, dtype: Dtype
     ) -> None:
-        super().__init__(program, model, images, targets, dtype)
+        super().__init__(program, model, example, targets, dtype)
         self.optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     @staticmethod
-    def targets(model: nn.Module, images: Tensor) -> Tensor:
+    def targets(model: nn.Module, example: Inputs) -> Tensor:
         """Random class indices in ``range(num_classes)``; asks the network for ``num_classes``."""
         # Eval, because batch norm may not accept one image in training mode. A clone, because a
         # network may write into its images.
         with torch.no_grad(), module.in_eval(model):
-            output = model(images[:1].clone())
-        return torch.randint(loss.num_classes(output), (len(images),)).to(images.device)
+            output = model(*inputs.clone(inputs.first(example)))
+        targets = torch.randint(loss.num_classes(output), (len(example[0]),))
+        return targets.to(example[0].device)
 
     def context(self) -> AbstractContextManager[Any]:
         """Return a null context: gradients are on by default."""
@@ -174,8 +175,8 @@ class Training(Task):
     def answer(self, batch: Batch | None = None) -> Answer:
         """Return the outputs and loss of a forward pass, and every gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        images, targets = batch or self.batch
-        output, total = self._forward(self.program.load(images), targets)
+        example, targets = batch or self.batch
+        output, total = self._forward(self.program.load(example), targets)
         total.backward()
         gradients = {
             name: _gradient(parameter)
@@ -187,10 +188,10 @@ class Training(Task):
             gradients=leaves.flatten(gradients, "gradient"),
         )
 
-    def _forward(self, inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
+    def _forward(self, loaded: Any, targets: Tensor) -> tuple[Any, Tensor]:
         is_narrow = self.dtype is not torch.float32
         with torch.autocast(targets.device.type, dtype=self.dtype, enabled=is_narrow):
-            output = self.program.run(inputs)
+            output = self.program.run(loaded)
             return output, loss.loss(output, targets)
 
 

@@ -212,14 +212,13 @@ def _table1(options: argparse.Namespace) -> Output:
 def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
     from bench.worker import cost
 
-    size = requested_size
     try:
         with stdout_to_stderr():  # a network may print, which would make the JSON invalid
-            size = size or arch.image_size()
-            return cost.count(arch, image_size=size, batch_size=batch_size)
+            return cost.count(arch, image_size=requested_size, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way
         is_sentence = isinstance(error, ValueError | RuntimeError)
         reason = (is_sentence and first_line(str(error))) or one_line(error)
-        raise RequestError(f"{arch.name} at {size}×{size}: {reason}") from error
+        at = f" at {requested_size}×{requested_size}" if requested_size else ""
+        raise RequestError(f"{arch.name}{at}: {reason}") from error

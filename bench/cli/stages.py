@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cli.command import Commands, Output, folder
 from bench.folders import check_writable
@@ -46,9 +45,8 @@ def add(commands: Commands) -> None:
     stages.add_argument(
         "--image-size",
         type=int,
-        default=IMAGE_SIZE,
         metavar="PIXELS",
-        help=f"height and width ({IMAGE_SIZE})",
+        help="height and width of images (default: what each network is made for)",
     )
     stages.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if available)")
     stages.add_argument(
@@ -65,7 +63,7 @@ def add(commands: Commands) -> None:
 def _stages(options: argparse.Namespace) -> Output:
     check_mode(options.mode)
     for name, value in (("--image-size", options.image_size), ("--sets", options.sets)):
-        if value < 1:
+        if value is not None and value < 1:
             raise RequestError(f"{name} must be at least 1, not {value}")
     cells = plan.cells(
         arch_names=options.arch,

@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 
 from bench import archs
 from bench.archs.source import IMAGE_SIZE, Arch
-from bench.cells import inputs, modes
+from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.tasks import TASKS, Task
 from bench.counts.baseline import UNCOUNTED, Counts
@@ -124,7 +124,7 @@ def _bytes(cell: Cell, image_size: int) -> Counts:
     """Return the bytes of a cell's network in eager."""
     task = _task(cell, image_size)
     live = LiveBytes()
-    live.see((task.batch.images, *task.model.parameters(), *task.model.buffers()))
+    live.see((*task.batch.inputs, *task.model.parameters(), *task.model.buffers()))
     # Not the task's inference_mode, because there a composite operator is seen as one operator.
     with torch.set_grad_enabled(cell.task == "train"), live:
         for _ in range(ITERATIONS):
@@ -150,13 +150,14 @@ def _graphs(cell: Cell, image_size: int) -> Counts:
 def _task(cell: Cell, image_size: int) -> Task:
     """Return a cell's task as the suite builds it, with ``dynamo_only`` instead of compilation."""
     torch.manual_seed(SEED)
-    model = assembly.build(cell, image_size=image_size)
-    images = inputs.random_images(cell.batch_size, image_size)
-    targets = TASKS[cell.task].targets(model, images)
+    draw = assembly.drawing(cell, image_size)
+    model = assembly.build(cell, draw)
+    example = draw(cell.batch_size)
+    targets = TASKS[cell.task].targets(model, example)
     captures = modes.parse(cell.mode).executor.captures
     cell = cell if captures else in_eager(cell)
     executor = _DYNAMO_ONLY if captures else None
-    return assembly.assemble(cell, model, images, targets, executor=executor)
+    return assembly.assemble(cell, model, example, targets, executor=executor)
 
 
 def _unchanged(graph: torch.fx.GraphModule, _inputs: Sequence[Any]) -> Callable[..., Any]:

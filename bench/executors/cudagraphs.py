@@ -11,7 +11,9 @@ from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, P
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
+
+    from bench.cells.inputs import Inputs
 
 # As in torch.cuda.make_graphed_callables: libraries choose algorithms and allocate in these calls.
 WARM_UP_CALLS = 3
@@ -23,41 +25,45 @@ class CapturedProgram(ModuleProgram):
     def __init__(self, module: "nn.Module") -> None:
         super().__init__(module)
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._images: Tensor | None = None
+        self._static: Inputs | None = None
         self._output: Any = None
 
-    def run(self, inputs: "Tensor") -> Any:
-        """Replay the graph on images; the output is the same tensors at every call.
+    def run(self, inputs: "Inputs") -> Any:
+        """Replay the graph on inputs; the output is the same tensors at every call.
 
-        Raises ``ValueError`` for images of another shape or dtype than the captured ones.
+        Raises ``ValueError`` for inputs of another shape or dtype than the captured ones.
         """
-        if self._graph is None or self._images is None:
-            self._graph, self._images = self._capture(inputs)
-        elif not is_like(inputs, self._images):
+        if self._graph is None or self._static is None:
+            self._graph, self._static = self._capture(inputs)
+        elif not is_like(inputs, self._static):
             raise ValueError(
-                f"this network was captured as a CUDA graph for images {_about(self._images)}; "
-                f"it cannot take images {_about(inputs)}"
+                f"this network was captured as a CUDA graph for inputs {_about(self._static)}; "
+                f"it cannot take inputs {_about(inputs)}"
             )
-        self._images.copy_(inputs)
+        for static, tensor in zip(self._static, inputs, strict=True):
+            static.copy_(tensor)
         self._graph.replay()
         return self._output
 
-    def _capture(self, images: "Tensor") -> "tuple[torch.cuda.CUDAGraph, Tensor]":
+    def _capture(self, inputs: "Inputs") -> "tuple[torch.cuda.CUDAGraph, Inputs]":
         import torch
 
-        if not images.is_cuda:
-            raise ValueError(f"a CUDA graph takes images on a CUDA device, not on {images.device}")
-        static = images.clone()
+        for tensor in inputs:
+            if not tensor.is_cuda:
+                raise ValueError(
+                    f"a CUDA graph takes inputs on a CUDA device, not on {tensor.device}"
+                )
+        static = tuple(tensor.clone() for tensor in inputs)
         current, side = torch.cuda.current_stream(), torch.cuda.Stream()
         side.wait_stream(current)
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_CALLS):
-                self.module(static)
+                self.module(*static)
         current.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         forget_workspaces()
         with torch.cuda.graph(graph):
-            self._output = self.module(static)
+            self._output = self.module(*static)
         forget_workspaces()
         return graph, static
 
@@ -74,13 +80,16 @@ def forget_workspaces() -> None:
     torch._C._cuda_clearCublasWorkspaces()
 
 
-def is_like(images: "Tensor", captured: "Tensor") -> bool:
-    """Whether ``images`` fit a graph that was captured with the images ``captured``."""
-    return images.shape == captured.shape and images.dtype is captured.dtype
+def is_like(inputs: "Inputs", captured: "Inputs") -> bool:
+    """Whether ``inputs`` fit a graph that was captured with the inputs ``captured``."""
+    return [(tensor.shape, tensor.dtype) for tensor in inputs] == [
+        (tensor.shape, tensor.dtype) for tensor in captured
+    ]
 
 
-def _about(images: "Tensor") -> str:
-    return f"of {'×'.join(map(str, images.shape))} in {images.dtype}"
+def _about(inputs: "Inputs") -> str:
+    each = (f"{'×'.join(map(str, tensor.shape))} in {tensor.dtype}" for tensor in inputs)
+    return f"of {', '.join(each)}"
 
 
 def _prepare(module: "nn.Module", request: ExecutorRequest) -> Program:

@@ -9,15 +9,18 @@ from bench.capabilities import EVERY_DEVICE, EVERY_TASK
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
+
+    from bench.cells.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorRequest:
     """The conditions in which a network will run."""
 
-    example: "Tensor"
-    """One batch as iterations will have it: images N × 3 × H × W, on the device."""
+    example: "Inputs"
+    """The positional arguments of a forward pass as iterations will have them, on the device:
+    usually one tensor of images, N × 3 × H × W."""
     dtype: "torch.dtype"
     device: "torch.device"
     threads: int
@@ -33,9 +36,9 @@ class Program:
     neither is timed.
     """
 
-    def load(self, images: "Tensor") -> Any:
+    def load(self, example: "Inputs") -> Any:
         """Return a batch in the form that ``run`` takes."""
-        return images
+        return example
 
     def run(self, inputs: Any) -> Any:
         """Run the network once on what ``load`` returned. This is what is timed."""
@@ -65,7 +68,7 @@ class ModuleProgram(Program):
 
     def run(self, inputs: Any) -> Any:
         """Run a forward pass."""
-        return self.module(inputs)
+        return self.module(*inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

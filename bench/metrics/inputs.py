@@ -1,6 +1,6 @@
 """The inputs of a network."""
 
-from bench.metrics.metric import Metric, Place
+from bench.metrics.metric import MeasuredCell, Metric, Place
 from bench.records.record import RunRecord
 from bench.tables import IN_FULL
 
@@ -20,4 +20,23 @@ IMAGE_SIZE = Metric(
     places={Place.SUMMARY, Place.SIDE_BY_SIDE},
     rank=IN_FULL,
     order=10,
+)
+
+
+def _shapes(cell: MeasuredCell) -> str | None:
+    found = [setup.input_shapes for setup in cell.record.setups if setup.input_shapes]
+    return ", ".join(found[0]) if found else None
+
+
+INPUT_SHAPES = Metric(
+    name="input_shapes",
+    heading="inputs",
+    is_text=True,
+    compute=_shapes,
+    explanation="Shape of each input of one image, for networks with inputs of their own "
+    "(`example_inputs`). Where rates are per image, read: per element of the batch.",
+    applies=lambda run: any(s.input_shapes for cell in run.cells for s in cell.setups),
+    places={Place.SUMMARY, Place.SIDE_BY_SIDE},
+    rank=IN_FULL,
+    order=11,
 )

@@ -64,7 +64,8 @@ def _l2(run: RunRecord) -> _Facts:
 
 
 def _image_size(run: RunRecord) -> _Facts:
-    sizes = {setup.image_size for record in run.cells for setup in record.setups} - {None}
+    setups = (setup for record in run.cells for setup in record.setups)
+    sizes = {setup.image_size or ", ".join(setup.input_shapes) or None for setup in setups} - {None}
     if (chosen := run.plan.get("image_size")) or len(sizes) < 2:
         return {"image_size": chosen or next(iter(sizes), None)}
     return {"image_size": "that of each network"}

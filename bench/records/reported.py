@@ -23,6 +23,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batches: int | None = None
     weights_bytes: int | None = None
     image_size: int | None = None
+    input_shapes: tuple[str, ...] = ()
     output_error: float | None = None
     error_bound: float | None = None
     gradient_error: float | None = None

@@ -8,18 +8,22 @@ from bench.rewrites.rewrite import Rewrite
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bench.cells.inputs import Inputs
 
-def _apply(module: "nn.Module", example: "Tensor") -> "nn.Module":
+
+def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":
     import torch
 
     del example
     return module.to(memory_format=torch.channels_last)
 
 
-def _arrange(images: "Tensor") -> "Tensor":
+def _arrange(tensor: "Tensor") -> "Tensor":
     import torch
 
-    return images.contiguous(memory_format=torch.channels_last)
+    if tensor.ndim != 4:  # the format exists only for N × C × H × W
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)
 
 
 CHANNELS_LAST = Rewrite(

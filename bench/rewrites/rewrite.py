@@ -10,9 +10,11 @@ from bench.capabilities import EVERY_DEVICE, INFERENCE
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bench.cells.inputs import Inputs
 
-def _unchanged(images: "Tensor") -> "Tensor":
-    return images
+
+def _unchanged(tensor: "Tensor") -> "Tensor":
+    return tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +24,12 @@ class Rewrite:
     name: str
     what: str
     """One line for ``googlenet-bench modes``."""
-    apply: "Callable[[nn.Module, Tensor], nn.Module]"
-    """Function that rewrites a network, in place or not, and returns it. Its second argument is a
-    batch of images in fp32, in the memory format that the network will get. The network is in
-    ``eval()``, unless it will be trained."""
+    apply: "Callable[[nn.Module, Inputs], nn.Module]"
+    """Function that rewrites a network, in place or not, and returns it. Its second argument are
+    the positional arguments of a forward pass in fp32, usually one batch of images, in the memory
+    format that the network will get. The network is in ``eval()``, unless it will be trained."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
-    """Function that returns a batch in the memory format that the rewritten network needs."""
+    """Function that returns an input in the memory format that the rewritten network needs."""
     error_budget: float = 0.0
     """Relative L2 distance of outputs that it may add to the bound of the dtype; 0 if it does not
     change rounding."""

@@ -52,6 +52,8 @@ class SetFigures:
 class Macs:
     """Multiply-accumulates per image."""
 
+    image_size: int | None
+    """Height and width of the image in pixels; None for other inputs."""
     whole: int
     parts: Mapping[Key, int]
 
@@ -72,7 +74,6 @@ class NetworkFigures:
 
     cell: Cell
     circumstances: Circumstances
-    image_size: int
     macs: Macs
     sets: tuple[SetFigures, ...]
 

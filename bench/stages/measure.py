@@ -38,7 +38,8 @@ class Request:
     """The networks to measure; the cells differ only in their archs."""
 
     cells: tuple[Cell, ...]
-    image_size: int
+    image_size: int | None
+    """Height and width of the images in pixels; None for what each network is made for."""
     sets: int
     seed: int
 
@@ -68,7 +69,6 @@ def measure(
         NetworkFigures(
             cell=cell,
             circumstances=circumstances[0],  # of the first set
-            image_size=request.image_size,
             macs=macs[cell],
             sets=tuple(sets[cell]),
         )
@@ -170,7 +170,7 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
                 )
                 reply = worker.request(count, limit_s=timeouts.SHORT_S)
             parts = {(part.stage, part.branch): part.macs for part in reply.parts}
-            macs[cell] = Macs(whole=reply.whole, parts=parts)
+            macs[cell] = Macs(whole=reply.whole, parts=parts, image_size=reply.image_size)
             progress.advance(cell.arch)
     finally:
         worker.kill()
@@ -185,7 +185,7 @@ def _launch(launcher: Launcher) -> WorkerProcess:
 
 
 @contextmanager
-def _request_errors(cell: Cell, image_size: int) -> Iterator[None]:
+def _request_errors(cell: Cell, image_size: int | None) -> Iterator[None]:
     """Turn a worker's failure into a ``RequestError`` with the network, image size and reason."""
     try:
         yield
@@ -194,7 +194,8 @@ def _request_errors(cell: Cell, image_size: int) -> Iterator[None]:
         if error.kind in {"died", "timeout"}:
             last_line = next(reversed(error.stderr.splitlines()), "")
             reason = f"{reason}; {last_line}".rstrip("; ")
-        raise RequestError(f"{cell.arch} at {image_size}×{image_size}: {reason}") from error
+        at = f" at {image_size}×{image_size}" if image_size else ""
+        raise RequestError(f"{cell.arch}{at}: {reason}") from error
 
 
 def _check_called(cell: Cell, macs: Macs, sets: Sequence[SetFigures]) -> None:

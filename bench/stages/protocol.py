@@ -14,6 +14,8 @@ class PartMacs(Reply, frozen=True, kw_only=True):
 class StageMacs(Reply, frozen=True, kw_only=True):
     """MACs of a network for one image, of the whole and of each part."""
 
+    image_size: int | None
+    """Height and width of the image in pixels; None for other inputs."""
     whole: int
     parts: tuple[PartMacs, ...]
 
@@ -40,8 +42,8 @@ class CountStages(Request[StageMacs], frozen=True, kw_only=True, tag="stage_macs
     """Count an arch's MACs for one random image: of the whole, and of each stage and branch."""
 
     arch: str
-    image_size: int
-    """Height and width of the image in pixels."""
+    image_size: int | None
+    """Height and width of the image in pixels; None for what the network is made for."""
     seed: int
 
 

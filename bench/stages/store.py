@@ -41,11 +41,12 @@ def read(path: Path) -> pd.DataFrame:
             dtype={
                 **dict.fromkeys(TEXT, "str"),
                 **dict.fromkeys(COUNTS, "int64"),
+                "image_size": "Int64",  # missing for inputs other than images
                 **dict.fromkeys(figures, "float64"),
             },
             # An empty branch is a name; an empty figure is a missing value.
             keep_default_na=False,
-            na_values={name: [""] for name in figures},
+            na_values={name: [""] for name in ("image_size", *figures)},
         )
     except (OSError, ValueError) as error:
         reason = first_line(str(error)) or type(error).__name__

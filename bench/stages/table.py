@@ -63,9 +63,8 @@ still runs, so the stages may add up to more than the whole.
 
 def frame(figures: Sequence[NetworkFigures]) -> pd.DataFrame:
     """Return one row for each part, network by network. Column names contain the units."""
-    return pd.DataFrame(
-        [row for network in figures for row in _rows(network)], columns=list(COLUMNS)
-    )
+    rows = [row for network in figures for row in _rows(network)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"image_size": "Int64"})
 
 
 def render(form: str, rows: pd.DataFrame) -> str:
@@ -99,7 +98,7 @@ def titled(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _rows(network: NetworkFigures) -> Iterator[dict[str, Any]]:
     cell, sets = network.cell, network.sets
     keys = [key for key in network.macs.parts if all(key in of_set.parts_s for of_set in sets)]
-    paper = paper_macs(keys) if network.image_size == PAPERS_IMAGE_SIZE else {}
+    paper = paper_macs(keys) if network.macs.image_size == PAPERS_IMAGE_SIZE else {}
     for part in (*(_part(network, key) for key in keys), _gap(network), _whole(network)):
         shares = [
             seconds / of_set.whole_s for seconds, of_set in zip(part.seconds, sets, strict=True)
@@ -111,7 +110,7 @@ def _rows(network: NetworkFigures) -> Iterator[dict[str, Any]]:
             "mode": cell.mode,
             "dtype": cell.dtype,
             "batch_size": cell.batch_size,
-            "image_size": network.image_size,
+            "image_size": network.macs.image_size,
             "device": cell.device,
             "stage": part.key[0],
             "branch": part.key[1],
@@ -176,7 +175,8 @@ def _rate(macs: int, seconds: float) -> float:
 
 def _circumstances(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    text = f"{first['image_size']}×{first['image_size']}, {first['sets']} sets"
+    size = first["image_size"]
+    text = f"{first['sets']} sets" if pd.isna(size) else f"{size}×{size}, {first['sets']} sets"
     if not first["torch"]:
         return text
     return f"{text}, {first['device_name']}, PyTorch {first['torch']}, {first['measured_at'][:10]}"

@@ -40,9 +40,10 @@ class StagedWorker(Worker):
         MACs are attributed like seconds, by module calls; branches have a separate forward pass.
         """
         torch.manual_seed(request.seed)
-        arch, image_size = archs.find(request.arch), request.image_size
-        model = to_eval(network.build(arch, aux=False, image_size=image_size))
-        image = inputs.random_images(1, image_size)
+        arch = archs.find(request.arch)
+        draw = inputs.drawing(arch, request.image_size)
+        model = to_eval(network.build(arch, aux=False, draw=draw))
+        image = draw(1)
         parts = partition.split(model)
         total, macs = 0, dict[Key, int]()
         for hooked in _passes(parts).values():
@@ -50,10 +51,11 @@ class StagedWorker(Worker):
                 MacCounter() as counter,
                 attributed(spans.modules(model, hooked), lambda: counter.macs) as by_key,
             ):
-                model(image.clone())
+                model(*inputs.clone(image))
             total, macs = counter.macs, {**macs, **by_key}
         return StageMacs(
             whole=total,
+            image_size=inputs.image_size(image),
             parts=tuple(
                 PartMacs(stage=part.stage, branch=part.branch, macs=macs.get(part.key, 0))
                 for part in parts

@@ -8,22 +8,28 @@ import torch
 from torch import Tensor, nn
 
 from bench import archs
-from bench.cells import modes
+from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
+from bench.cells.inputs import Draw, Inputs
 from bench.cells.tasks import TASKS, Task
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 from bench.names import RequestError
 from bench.worker import network
 
 
-def build(cell: Cell, *, image_size: int) -> nn.Module:
-    """Build a cell's network on the CPU, in fp32.
+def drawing(cell: Cell, image_size: int | None) -> Draw:
+    """Return the function that draws batches for a cell's network."""
+    return inputs.drawing(archs.find(cell.arch), image_size)
+
+
+def build(cell: Cell, draw: Draw) -> nn.Module:
+    """Build a cell's network on the CPU, in fp32; ``draw`` shapes its lazy modules.
 
     Raises ``RequestError`` for a network that its mode, dtype or task cannot run.
     """
     arch = archs.find(cell.arch)
-    model = network.build(arch, aux=cell.task == "train", image_size=image_size)
+    model = network.build(arch, aux=cell.task == "train", draw=draw)
     network.check_mode(model, cell)
     return model
 
@@ -31,14 +37,14 @@ def build(cell: Cell, *, image_size: int) -> nn.Module:
 def assemble(
     cell: Cell,
     model: nn.Module,
-    images: Tensor,
+    example: Inputs,
     targets: Tensor,
     *,
     executor: Executor | None = None,
     threads: int | None = None,
     was_compiled: bool = False,
 ) -> Task:
-    """Return the task of a network that was built, on the device of its images.
+    """Return the task of a network that was built, on the device of its inputs.
 
     ``executor`` replaces the mode's own. ``threads`` are those of iterations; by default, the
     present number. ``was_compiled``: whether the same cell was compiled before. The network may be
@@ -48,13 +54,13 @@ def assemble(
     dtype.pin_precision()
     model = task.set_mode(model)
     for rewrite in mode.rewrites:
-        images = rewrite.arrange(images)
-        model = task.set_mode(rewrite.apply(model, images))  # it may have added modules
-    model, images = task.convert(model, images, dtype)
+        example = tuple(map(rewrite.arrange, example))
+        model = task.set_mode(rewrite.apply(model, example))  # it may have added modules
+    model, example = task.convert(model, example, dtype)
     request = ExecutorRequest(
-        example=images,
+        example=example,
         dtype=dtype.torch_dtype,
-        device=images.device,
+        device=example[0].device,
         threads=threads or torch.get_num_threads(),
         was_compiled=was_compiled,
     )
@@ -65,4 +71,4 @@ def assemble(
             f"executor {executor.name!r} cannot train: its program does not run an nn.Module; "
             "declare tasks=INFERENCE"
         )
-    return task(program, model, images, targets, dtype)
+    return task(program, model, example, targets, dtype)

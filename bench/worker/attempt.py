@@ -9,33 +9,47 @@ import torch
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import IMAGE_CHANNELS
+from bench.cells.inputs import Draw, Inputs
 from bench.cells.tasks import TASKS
 from bench.worker import assembly
 
 ITERATIONS = 3  # the optimiser's state exists after the first; the heap is steady from the second
 
 
-def iterate(cell: Cell, *, image_size: int, seed: int) -> None:
+def iterate(cell: Cell, *, image_size: int | None, seed: int) -> None:
     """Build a cell's network and iterate it. Errors of the network pass through."""
     torch.manual_seed(seed)
     device, dtype, is_training = torch.device(cell.device), DTYPES[cell.dtype], cell.task == "train"
-    model = assembly.build(cell, image_size=image_size).to(device)
-    # Drawn on the device and in the dtype of the cell: temporary copies would need more memory than
-    # the batch. A rewrite may run the network, which is in fp32 until then.
+    draw = assembly.drawing(cell, image_size)
+    model = assembly.build(cell, draw).to(device)
+    # On the device and in the dtype of the cell: temporary copies would need more memory than the
+    # batch. A rewrite may run the network, which is in fp32 until then.
     runs_in_fp32 = is_training or any(
         not rewrite.is_memory_format for rewrite in modes.parse(cell.mode).rewrites
     )
-    images = torch.randn(
-        (cell.batch_size, IMAGE_CHANNELS, image_size, image_size),
-        device=device,
-        dtype=torch.float32 if runs_in_fp32 else dtype.torch_dtype,
-    )
-    targets = TASKS[cell.task].targets(model, images)
-    task = assembly.assemble(cell, model, images, targets)
-    del images
+    drawn_dtype = torch.float32 if runs_in_fp32 else dtype.torch_dtype
+    example = _example(draw, cell.batch_size, device, drawn_dtype)
+    targets = TASKS[cell.task].targets(model, example)
+    task = assembly.assemble(cell, model, example, targets)
+    del example
     with task.context():
         for _ in range(ITERATIONS):
             task.step()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _example(draw: Draw, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inputs:
+    """Return a batch in the shapes that ``draw`` returns for one image; values hardly matter.
+
+    Images are drawn where they are used. Whole numbers are indices of something, such as words, so
+    those of one image are repeated.
+    """
+    result = []
+    for tensor in draw(1):
+        shape = (batch_size, *tensor.shape[1:]) if tensor.shape[:1] == (1,) else tensor.shape
+        if tensor.is_floating_point():
+            result.append(torch.randn(shape, device=device, dtype=dtype))
+        else:
+            result.append(tensor.to(device).expand(shape).contiguous())
+    return tuple(result)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Batch
+from bench.cells.inputs import Batch, Draw, Inputs
 from bench.cells.tasks import Answer, Task
 from bench.names import RequestError
 from bench.worker import answers, assembly, network
@@ -18,9 +18,9 @@ from bench.worker.answers import Errors, WrongAnswerError
 
 
 class Expected(NamedTuple):
-    """Images on the CPU, and the answer of fp32 eager to them."""
+    """Inputs on the CPU, and the answer of fp32 eager to them."""
 
-    images: Tensor
+    inputs: Inputs
     answer: Answer
 
 
@@ -34,46 +34,47 @@ class Checks:
         """The cell's dtype, with the bounds that its rewrites allow."""
         self._state = network.state(model) if cell.task == "train" else None
         self._expected: list[Expected] = []
-        """Expected answers, in the order of the checks; the last is for the timed images."""
+        """Expected answers, in the order of the checks; the last is for the timed inputs."""
         self._digest = b""
-        """Digest of the timed images; a copy of them would take memory during the rounds."""
+        """Digest of the timed inputs; a copy of them would take memory during the rounds."""
 
-    def compute_expected(self, images: Tensor, targets: Tensor) -> None:
-        """Compute fp32 eager's answer to images of shape N × 3 × H × W.
+    def compute_expected(self, example: Inputs, targets: Tensor, draw: Draw) -> None:
+        """Compute fp32 eager's answer to a batch on the device.
 
-        For inference, also compute its answer to a second batch of images. Raises ``RequestError``
-        if the network writes into its images, and ``WrongAnswerError`` if its answers to different
-        images are the same.
+        For inference, also compute its answer to a second batch that ``draw`` returns. Raises
+        ``RequestError`` if the network writes into its inputs or ``draw`` returns the same twice,
+        and ``WrongAnswerError`` if its answers to different inputs are the same.
         """
-        before = images.to("cpu", copy=True)
+        before = tuple(tensor.to("cpu", copy=True) for tensor in example)
         eager = replace(self._cell, mode="eager", dtype="fp32")
-        task = assembly.assemble(eager, self._model, images, targets)
+        task = assembly.assemble(eager, self._model, example, targets)
         self._expected = [Expected(before, self._answer(task))]
-        self._refuse_writing(images, before)
+        self._refuse_writing(example, before)
         if self._cell.task == "infer":
             # In a separate tensor: a network may cache its output by the identity of its input.
-            others = inputs.random_images(len(images), images.shape[-1])
-            answer = self._answer(task, Batch(others.to(images.device), targets))
+            others = self._others(draw, before)
+            moved = inputs.to(others, example[0].device)
+            answer = self._answer(task, Batch(moved, targets))
             self._expected.insert(0, Expected(others, answer))
             answers.check_different(answer, self._expected[-1].answer)
 
     def first_call(self, task: Task) -> Answer:
         """Run a task for the first time and return its answer.
 
-        For inference, the task's image tensor then contains the second batch of images. Raises
-        ``RequestError`` if the network writes into its images.
+        For inference, the task's tensors then contain the second batch. Raises ``RequestError`` if
+        the network writes into its inputs.
         """
-        images = self._expected[0].images
-        task.batch.images.copy_(images)
+        example = self._expected[0].inputs
+        inputs.copy_into(task.batch.inputs, example)
         answer = self._answer(task)
-        self._refuse_writing(task.batch.images, images)
+        self._refuse_writing(task.batch.inputs, example)
         return answer
 
     def before_rounds(self, task: Task, answer: Answer) -> Errors:
         """Check the answer of ``first_call``, and that of the last call before the task is timed.
 
-        Afterwards the task's image tensor contains the timed images. Raises ``WrongAnswerError``
-        for a wrong answer, and ``RequestError`` if the network writes into its images.
+        Afterwards the task's tensors contain the timed inputs. Raises ``WrongAnswerError`` for a
+        wrong answer, and ``RequestError`` if the network writes into its inputs.
         """
         *others, timed = self._expected
         later_calls = max(modes.parse(self._cell.mode).executor.calls - 1, len(others))
@@ -81,18 +82,18 @@ class Checks:
             answer = self._answer(task)
         for other in others:
             self._check(answer, other.answer, stale=timed.answer)
-            task.batch.images.copy_(timed.images)
+            inputs.copy_into(task.batch.inputs, timed.inputs)
         if later_calls:
             answer = self._answer(task)
-        self._refuse_writing(task.batch.images, timed.images)
+        self._refuse_writing(task.batch.inputs, timed.inputs)
         errors = self._check(answer, timed.answer, stale=others[0].answer if others else None)
-        self._digest = _digest(task.batch.images)
-        # Without the images, which would take memory during the rounds.
-        self._expected = [timed._replace(images=torch.empty(0))]
+        self._digest = _digest(task.batch.inputs)
+        # Without the inputs, which would take memory during the rounds.
+        self._expected = [timed._replace(inputs=())]
         return errors
 
     def after_rounds(self, task: Task) -> str | None:
-        """Return why the answer to the timed images is wrong after the rounds; None if it is right.
+        """Return why the answer to the timed inputs is wrong after the rounds; None if it is right.
 
         After training, the answer with the final weights must be finite wherever it was finite
         before, and the answer with the initial weights must be the same as before.
@@ -104,7 +105,7 @@ class Checks:
         return None
 
     def _check_after_rounds(self, task: Task) -> None:
-        if _digest(task.batch.images) != self._digest:
+        if _digest(task.batch.inputs) != self._digest:
             raise WrongAnswerError(self._writing_message())
         expected = self._expected[-1].answer
         if self._state is not None:
@@ -134,10 +135,26 @@ class Checks:
                 ) from None
             raise
 
-    def _refuse_writing(self, images: Tensor, original: Tensor) -> None:
-        """Raise ``RequestError`` if images differ from the original ones."""
-        if not torch.equal(images.cpu(), original.to(images.dtype)):
-            raise RequestError(self._writing_message())
+    def _others(self, draw: Draw, before: Inputs) -> Inputs:
+        """Return a second batch; raise ``RequestError`` if it is the same as the first."""
+        others = draw(len(before[0]))
+        if _shapes(others) != _shapes(before):
+            raise RequestError(
+                f"the example inputs of {self._cell.arch} change their shape from one call to the "
+                "next; every iteration must do the same work"
+            )
+        if all(map(torch.equal, others, before)):
+            raise RequestError(
+                f"the example inputs of {self._cell.arch} are the same at every call, so that a "
+                "cached output could not be noticed: draw them, for example with torch.randn"
+            )
+        return others
+
+    def _refuse_writing(self, example: Inputs, original: Inputs) -> None:
+        """Raise ``RequestError`` if inputs differ from the original ones."""
+        for tensor, before in zip(example, original, strict=True):
+            if not torch.equal(tensor.cpu(), before.to(tensor.dtype)):
+                raise RequestError(self._writing_message())
 
     def _writing_message(self) -> str:
         return (
@@ -146,7 +163,14 @@ class Checks:
         )
 
 
-def _digest(images: Tensor) -> bytes:
-    """Return a digest of a tensor's values that does not depend on its memory format."""
-    values = images.detach().cpu().contiguous().view(torch.uint8)
-    return hashlib.blake2b(values.numpy().data).digest()
+def _shapes(example: Inputs) -> list[tuple[torch.Size, torch.dtype]]:
+    return [(tensor.shape, tensor.dtype) for tensor in example]
+
+
+def _digest(example: Inputs) -> bytes:
+    """Return a digest of the values of inputs that does not depend on their memory format."""
+    digest = hashlib.blake2b()
+    for tensor in example:
+        values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(values.numpy().data)
+    return digest.digest()

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from bench.archs.source import Arch
 from bench.cells import inputs
+from bench.cells.inputs import Inputs
 from bench.cells.module import to_eval
 from bench.records.reported import ArchCost
 from bench.worker import fvcore_count, network
@@ -57,7 +58,8 @@ class Cost:
     """The cost of a network in a forward pass in ``eval()``, which runs no auxiliary heads."""
 
     arch: str
-    image_size: int
+    image_size: int | None
+    """Height and width of the images in pixels; None for other inputs."""
     batch_size: int
     params: int
     """Number of parameters without auxiliary heads."""
@@ -116,30 +118,32 @@ class Cost:
         )
 
 
-def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int = 0) -> Cost:
-    """Count a new, uncompiled copy of ``arch`` on square images of ``image_size`` pixels.
+def count(arch: Arch, *, image_size: int | None = None, batch_size: int = 1, seed: int = 0) -> Cost:
+    """Count a new, uncompiled copy of ``arch`` on random inputs.
 
-    Weights and images are drawn from ``seed``, as in a worker. The first call is not counted,
+    ``image_size`` is the height and width of images in pixels; None for what the network is made
+    for. Weights and inputs are drawn from ``seed``, as in a worker. The first call is not counted,
     because the network may create values in it that later calls reuse. Errors of the network pass
     through.
     """
     torch.manual_seed(seed)
-    model = to_eval(network.build(arch, aux=False, image_size=image_size))
-    images, other_images = (inputs.random_images(batch_size, image_size) for _ in range(2))
+    draw = inputs.drawing(arch, image_size)
+    model = to_eval(network.build(arch, aux=False, draw=draw))
+    example, other = (draw(batch_size) for _ in range(2))
     with torch.no_grad():
-        model(images.clone())
-    parts, counter = _by_stage(model, images)
+        model(*inputs.clone(example))
+    parts, counter = _by_stage(model, example)
     macs = parts[""].macs
-    macs_on_others, macs_in_next_call = _macs(model, other_images), macs
+    macs_on_others, macs_in_next_call = _macs(model, other), macs
     if macs_on_others != macs:
-        macs_in_next_call = _macs(model, images)
-    fvcore = fvcore_count.count(model, images.clone())
+        macs_in_next_call = _macs(model, example)
+    fvcore = fvcore_count.count(model, inputs.clone(example))
     return Cost(
         arch=arch.name,
-        image_size=image_size,
+        image_size=inputs.image_size(example),
         batch_size=batch_size,
         params=_numel(model.parameters()),
-        params_with_aux=_numel(network.build(arch, aux=True, image_size=image_size).parameters()),
+        params_with_aux=_numel(network.build(arch, aux=True, draw=draw).parameters()),
         stages=tuple(_stages(model, parts, fvcore)),
         macs_on_other_images=(
             macs_on_others if macs_on_others != macs == macs_in_next_call else None
@@ -150,23 +154,23 @@ def count(arch: Arch, *, image_size: int = 224, batch_size: int = 1, seed: int =
     )
 
 
-def stages(model: nn.Module, images: Tensor) -> tuple[StageCost, ...]:
+def stages(model: nn.Module, example: Inputs) -> tuple[StageCost, ...]:
     """Return the cost of each direct child, and the cost outside of them if there is any."""
-    parts, _ = _by_stage(model, images)
-    return tuple(_stages(model, parts, fvcore_count.count(model, images.clone())))
+    parts, _ = _by_stage(model, example)
+    return tuple(_stages(model, parts, fvcore_count.count(model, inputs.clone(example))))
 
 
-def _macs(model: nn.Module, images: Tensor) -> int:
+def _macs(model: nn.Module, example: Inputs) -> int:
     with MacCounter() as counter:
-        model(images.clone())
+        model(*inputs.clone(example))
     return counter.macs
 
 
-def _by_stage(model: nn.Module, images: Tensor) -> tuple[dict[str, Tally], MacCounter]:
+def _by_stage(model: nn.Module, example: Inputs) -> tuple[dict[str, Tally], MacCounter]:
     """Return the tally of each direct child, with the total under ``""``, and the counter."""
     children = {name: ModuleSpan(child, child) for name, child in model.named_children()}
     with MacCounter() as counter, attributed(children, counter.read) as tallies:
-        model(images.clone())
+        model(*inputs.clone(example))
     return {**tallies, "": counter.read() + Tally(uncounted=hidden_operators(model))}, counter
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import torch
 from fvcore.nn import FlopCountAnalysis
-from torch import Tensor, nn
+from torch import nn
 
+from bench.cells.inputs import Inputs
 from bench.errors import one_line
 from bench.signals import ending
 from bench.worker import formulas
@@ -82,18 +83,18 @@ class FvcoreCount:
         return tuple(sentences)
 
 
-def count(model: nn.Module, images: Tensor) -> FvcoreCount:
-    """Count ``model`` in ``eval()`` on ``images`` of shape N × 3 × H × W.
+def count(model: nn.Module, example: Inputs) -> FvcoreCount:
+    """Count ``model`` in ``eval()`` on ``example``.
 
     A failure is reported in ``error``. On Linux fvcore runs in a forked child process, because
     tracing some networks aborts the process, for example a network that catches a module's
     exception.
     """
     if platform.system() != "Linux":
-        return _count_in_process(model, images)
+        return _count_in_process(model, example)
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=_count_in_child, args=(model, images, sending, os.getpid()))
+    child = context.Process(target=_count_in_child, args=(model, example, sending, os.getpid()))
     with warnings.catch_warnings():
         # Python 3.12 warns about other threads. They only compute, and the child has one thread.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -118,21 +119,21 @@ def _receive(receiving: Connection, child: BaseProcess) -> FvcoreCount:
     return result
 
 
-def _count_in_child(model: nn.Module, images: Tensor, sending: Connection, parent: int) -> None:
+def _count_in_child(model: nn.Module, example: Inputs, sending: Connection, parent: int) -> None:
     die_with_parent(parent)
     torch.set_num_threads(1)  # the threads of the parent do not exist in the child
     with Path(os.devnull).open("w") as null:  # the network has printed this output before
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
-    sending.send(_count_in_process(model, images))
+    sending.send(_count_in_process(model, example))
 
 
-def _count_in_process(model: nn.Module, images: Tensor) -> FvcoreCount:
+def _count_in_process(model: nn.Module, example: Inputs) -> FvcoreCount:
     was_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it would run attention as one operator
     try:
         with torch.no_grad():
-            return _run_fvcore(model, images)
+            return _run_fvcore(model, example)
     # Tracing may raise any exception, even for a network that runs.
     except Exception as error:  # noqa: BLE001
         return FvcoreCount(error=f"cannot trace it: {one_line(error)}")
@@ -140,8 +141,8 @@ def _count_in_process(model: nn.Module, images: Tensor) -> FvcoreCount:
         torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
-def _run_fvcore(model: nn.Module, images: Tensor) -> FvcoreCount:
-    analysis = FlopCountAnalysis(model, images)
+def _run_fvcore(model: nn.Module, example: Inputs) -> FvcoreCount:
+    analysis = FlopCountAnalysis(model, example)
     # Its log messages contain less than the remark.
     analysis.tracer_warnings("none")
     analysis.unsupported_ops_warnings(False)

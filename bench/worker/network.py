@@ -12,6 +12,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from bench.archs.source import Arch
 from bench.cells import inputs, modes, module
 from bench.cells.cell import Cell
+from bench.cells.inputs import Draw, Inputs
 from bench.errors import first_line
 from bench.names import RequestError
 
@@ -21,17 +22,17 @@ State = Mapping[str, Tensor]
 """Copies of parameters and buffers on the CPU, by name."""
 
 
-def build(arch: Arch, *, aux: bool, image_size: int) -> nn.Module:
+def build(arch: Arch, *, aux: bool, draw: Draw) -> nn.Module:
     """Build an arch's network on the CPU, in fp32, with the shapes of all parameters known.
 
-    ``aux`` adds auxiliary heads. ``image_size``, in pixels, determines the shapes of lazy modules.
+    ``aux`` adds auxiliary heads. ``draw`` returns inputs that determine the shapes of lazy modules.
     Raises ``RequestError`` if the network is already compiled, or if a lazy module gets no shape.
     Errors of the arch's own code pass through.
     """
     model = arch.build(aux)
     _refuse_compiled(arch, model)
     model._apply(_as_fp32)
-    _materialise(arch, model, image_size)
+    _materialise(arch, model, draw)
     return model
 
 
@@ -67,12 +68,12 @@ def draw_zeros(model: nn.Module) -> None:
             nn.init.kaiming_uniform_(parameter, a=math.sqrt(5))
 
 
-def calibrate(model: nn.Module, images: Tensor) -> None:
-    """Set the statistics of batch norms to those of random images of the same size and device.
+def calibrate(model: nn.Module, draw: Draw, example: Inputs) -> None:
+    """Set the statistics of batch norms to those of two images that ``draw`` returns.
 
-    If the network raises on two random images, ``images`` themselves are used. If it raises on
-    these too, the batch norms keep mean 0 and variance 1. The network is in eval mode during and
-    after the call, except that its batch norms are in training mode during the call.
+    If the network raises on two images, ``example`` is used. If it raises on that too, the batch
+    norms keep mean 0 and variance 1. The network is in eval mode during and after the call, except
+    that its batch norms are in training mode during the call.
 
     An untrained batch norm is almost the identity, which would hide a compiler that folds it
     incorrectly.
@@ -82,13 +83,13 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
     norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]  # needs several GPUs
     if not norms:
         return
-    drawn = inputs.random_images(CALIBRATION_IMAGES, images.shape[-1]).to(images)
+    drawn = inputs.to(draw(CALIBRATION_IMAGES), example[0].device)
     if not _take_statistics(model, norms, drawn):
         # A clone, because a network may write into its images and the timed images must not change.
-        _take_statistics(model, norms, images.clone())
+        _take_statistics(model, norms, inputs.clone(example))
 
 
-def _take_statistics(model: nn.Module, norms: list[_BatchNorm], images: Tensor) -> bool:
+def _take_statistics(model: nn.Module, norms: list[_BatchNorm], example: Inputs) -> bool:
     """Set batch norms to the statistics of images; return whether the network accepts them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -97,7 +98,7 @@ def _take_statistics(model: nn.Module, norms: list[_BatchNorm], images: Tensor) 
         norm.training = True
     try:
         with torch.no_grad():
-            model(images)
+            model(*example)
     except Exception:  # noqa: BLE001 - an error on its own images is raised again later
         for norm in norms:
             norm.reset_running_stats()  # some may already have new statistics
@@ -176,13 +177,14 @@ def _as_fp32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _materialise(arch: Arch, model: nn.Module, image_size: int) -> None:
-    """Give lazy modules their shapes from an image, drawn with a separate random generator."""
+def _materialise(arch: Arch, model: nn.Module, draw: Draw) -> None:
+    """Give lazy modules their shapes from an image; the random generator continues as before."""
     if not _lazy(model):
         return
-    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=()):
+        example = draw(1)
     with torch.no_grad(), module.in_eval(model):
-        model(torch.randn(1, inputs.IMAGE_CHANNELS, image_size, image_size, generator=generator))
+        model(*example)
     if lazy := _lazy(model):
         raise RequestError(
             f"{arch.name} has lazy modules without a shape, because no forward pass in eval() "

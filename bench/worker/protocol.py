@@ -80,7 +80,9 @@ class Prepared(Reply, frozen=True, kw_only=True):
     device_free_bytes: int | None
     """What is free on the device after the preparation; None on a CPU."""
     image_size: int | None = None
-    """Height and width of the images in pixels; None from earlier versions."""
+    """Height and width of the images in pixels; None for other inputs."""
+    input_shapes: tuple[str, ...] = ()
+    """Shape of each input without the batch; empty for images."""
 
 
 class WarmedUp(Reply, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import torch
 
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
+from bench.cells.inputs import Draw
 from bench.cells.tasks import TASKS, Task
 from bench.executors.cudagraphs import forget_workspaces
 from bench.machine import resident
@@ -53,6 +54,10 @@ class SubjectFacts:
     """Number of graphs that should be replayed as CUDA graphs but that Inductor skipped."""
     batches: int = 1
     """Number of batches that iterations use in turn."""
+    image_size: int | None = None
+    """Height and width of the images in pixels; None for other inputs."""
+    input_shapes: tuple[str, ...] = ()
+    """Shape of each input without the batch; empty for images."""
     executor_settings: Mapping[str, str] = field(default_factory=dict)
     """Versions and settings of the executor, as its library reports them."""
 
@@ -73,7 +78,7 @@ class Subject:
 def prepare(
     cell: Cell,
     *,
-    image_size: int,
+    image_size: int | None,
     seed: int,
     threads: int | None = None,
     l2: str = "warm",
@@ -81,9 +86,10 @@ def prepare(
 ) -> Subject:
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
-    Everything except compilation runs in ``threads`` threads, so that several workers can prepare
-    at once. ``l2`` is the state of a GPU's L2 cache before each iteration (bench/cells/inputs.py).
-    ``was_compiled``: whether the same cell was compiled before.
+    ``image_size`` is the height and width of images in pixels; None for what the network is made
+    for. Everything except compilation runs in ``threads`` threads, so that several workers can
+    prepare at once. ``l2`` is the state of a GPU's L2 cache before each iteration
+    (bench/cells/inputs.py). ``was_compiled``: whether the same cell was compiled before.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
@@ -96,13 +102,14 @@ def prepare(
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
-    model = assembly.build(cell, image_size=image_size).to(device)
-    images = inputs.random_images(cell.batch_size, image_size).to(device)
+    draw = assembly.drawing(cell, image_size)
+    model = assembly.build(cell, draw).to(device)
+    example = inputs.to(draw(cell.batch_size), device)
     network.draw_zeros(model)
-    network.calibrate(model, images)
-    targets = TASKS[cell.task].targets(model, images)
+    network.calibrate(model, draw, example)
+    targets = TASKS[cell.task].targets(model, example)
     checks = Checks(cell, model)
-    checks.compute_expected(images, targets)
+    checks.compute_expected(example, targets, draw)
     build_s = time.perf_counter() - start
     if device.type == "cuda":
         forget_workspaces()
@@ -111,15 +118,17 @@ def prepare(
         torch.set_num_threads(own_threads)
     start = time.perf_counter()
     task = assembly.assemble(
-        cell, model, images, targets, threads=own_threads, was_compiled=was_compiled
+        cell, model, example, targets, threads=own_threads, was_compiled=was_compiled
     )
-    del images  # a rewrite may have copied them
+    size = inputs.image_size(example)
+    shapes = () if size else inputs.shapes(example)
+    del example  # a rewrite may have copied them
     first_answer = checks.first_call(task)
     first_call_s = time.perf_counter() - start
     output_error, gradient_error = checks.before_rounds(task, first_answer)
     torch.set_num_threads(own_threads)
     graphs, graph_breaks = compiled_graphs()
-    batches, flush, apparatus = _set_up_cache(task, device, l2)
+    batches, flush, apparatus = _set_up_cache(task, draw, device, l2)
     return Subject(
         task=task,
         checks=checks,
@@ -144,25 +153,28 @@ def prepare(
             resident_before_bytes=resident_before_bytes,
             cudagraph_skips=cudagraph_skips(graphs) if mode.is_replayed(cell.device) else 0,
             batches=batches,
+            image_size=size,
+            input_shapes=shapes,
             executor_settings={name: str(value) for name, value in task.program.settings().items()},
         ),
     )
 
 
 def _set_up_cache(
-    task: Task, device: torch.device, l2: str
+    task: Task, draw: Draw, device: torch.device, l2: str
 ) -> tuple[int, Step | None, memory.DeviceMemory]:
     """Prepare a GPU's cache as ``l2`` says; return the number of batches, the flush, their memory.
 
     ``bench/cells/plan.py`` rejects ``l2`` for other devices before any worker starts.
     """
     if device.type != "cuda" or l2 == "warm":
-        task.rotate(())  # the checks wrote other images into its batch
+        task.rotate(())  # the checks wrote other inputs into its batch
         return 1, None, memory.NO_MEMORY
     before = memory.in_use(device)
     cache_bytes = inputs.l2_bytes(device)
-    batches = inputs.batches_for(task.batch.images.nbytes, cache_bytes)
-    task.rotate(inputs.similar_batches(task.batch, batches - 1))
+    batch_bytes = sum(tensor.nbytes for tensor in task.batch.inputs)
+    batches = inputs.batches_for(batch_bytes, cache_bytes)
+    task.rotate(inputs.similar_batches(task.batch, draw, batches - 1))
     flush = inputs.Flush(cache_bytes, device)
     return batches, flush, memory.in_use(device).increase_over(before)
 

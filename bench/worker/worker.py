@@ -92,8 +92,7 @@ class Worker:
     def cost(self, request: CountCost) -> ArchCost:
         """Return the cost of an arch."""
         arch = archs.find(request.arch)
-        size = request.image_size or arch.image_size()
-        result = cost.count(arch, image_size=size, seed=request.seed)
+        result = cost.count(arch, image_size=request.image_size, seed=request.seed)
         origin.check()
         return result.per_image()
 
@@ -106,18 +105,16 @@ class Worker:
         """Iterate a cell without checks; return the peak memory of its device or process."""
         self._use(request.cell.device)
         before_bytes = resident.now_bytes()
-        size = _image_size(request)
-        attempt.iterate(request.cell, image_size=size, seed=request.seed)
+        attempt.iterate(request.cell, image_size=request.image_size, seed=request.seed)
         footprint = memory.footprint(before_bytes, self.device)
         return Attempted(held_bytes=footprint.device_bytes or footprint.host_bytes)
 
     def prepare(self, request: Prepare) -> Prepared:
         """Build a cell, run it and check its answer; return its setup and this process's memory."""
         self._use(request.cell.device)
-        size = _image_size(request)
         self.subject = subject.prepare(
             request.cell,
-            image_size=size,
+            image_size=request.image_size,
             seed=request.seed,
             threads=request.threads,
             l2=request.l2,
@@ -127,7 +124,7 @@ class Worker:
         setup = self.subject.setup
         self.replays = replays(request.cell, setup)
         footprint = memory.footprint(setup.resident_before_bytes, self.device)
-        return Prepared(**asdict(setup), **asdict(footprint), image_size=size)
+        return Prepared(**asdict(setup), **asdict(footprint))
 
     def warm_up(self, _: WarmUp) -> WarmedUp:
         """Iterate until the latency is steady; return the seconds of each iteration."""
@@ -224,11 +221,6 @@ class Worker:
         if self.subject is None:
             raise RequestError("this worker has no prepared cell: request prepare first")
         return self.subject
-
-
-def _image_size(request: TryBatch | Prepare) -> int:
-    """Return the requested size of the images, or else the one that the network is made for."""
-    return request.image_size or archs.find(request.cell.arch).image_size()
 
 
 def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:

@@ -21,7 +21,7 @@ def task(
     """The task called ``name`` of a network."""
     cell = Cell(arch="net", mode=mode, dtype=dtype, batch_size=len(images), task=name, device="cpu")
     given = torch.zeros(len(images), dtype=torch.long) if targets is None else targets
-    return assembly.assemble(cell, model, images, given)
+    return assembly.assemble(cell, model, (images,), given)
 
 
 def without_inductor(monkeypatch: pytest.MonkeyPatch) -> None:

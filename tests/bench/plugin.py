@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bench.archs.source import Arch, Source
 from bench.capabilities import INFERENCE
+from bench.cells.inputs import Inputs
 from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.rewrites.rewrite import Rewrite
 
@@ -18,11 +19,11 @@ class ThroughNumpy(Program):
     def __init__(self, module: nn.Module) -> None:
         self._module = module
 
-    def load(self, images: Tensor) -> Any:
-        return images.numpy().copy()
+    def load(self, example: Inputs) -> Any:
+        return [tensor.numpy().copy() for tensor in example]
 
     def run(self, inputs: Any) -> Any:
-        return self._module(torch.from_numpy(inputs)).numpy()
+        return self._module(*map(torch.from_numpy, inputs)).numpy()
 
     def unload(self, output: Any) -> Tensor:
         return torch.from_numpy(output)
@@ -36,7 +37,7 @@ def _through_numpy(module: nn.Module, request: ExecutorRequest) -> Program:
     return ThroughNumpy(module)
 
 
-def _halve_and_double(module: nn.Module, example: Tensor) -> nn.Module:
+def _halve_and_double(module: nn.Module, example: Inputs) -> nn.Module:
     """The same function: half of each weight of the last layer, and twice its output."""
     del example
     last = list(module.children())[-1]

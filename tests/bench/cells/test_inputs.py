@@ -58,19 +58,20 @@ def test_similar_batches_have_the_same_layout_and_new_images(
     memory_format: torch.memory_format, dtype: torch.dtype
 ) -> None:
     first = inputs.Batch(
-        images(0).to(dtype, memory_format=memory_format), targets=torch.tensor([7, 5])
+        (images(0).to(dtype, memory_format=memory_format),), targets=torch.tensor([7, 5])
     )
-    more = list(inputs.similar_batches(first, 3))
+    size = first.inputs[0].shape[-1]
+    more = list(inputs.similar_batches(first, lambda n: (inputs.random_images(n, size),), 3))
     assert len(more) == 3
     for batch in more:
-        assert batch.images.dtype is dtype
-        assert batch.images.stride() == first.images.stride()
-        assert batch.images.shape == first.images.shape
+        assert batch.inputs[0].dtype is dtype
+        assert batch.inputs[0].stride() == first.inputs[0].stride()
+        assert batch.inputs[0].shape == first.inputs[0].shape
         assert torch.equal(batch.targets, first.targets)
         assert batch.targets.data_ptr() != first.targets.data_ptr()
     together = [first, *more]
-    assert len({tuple(batch.images.flatten().tolist()) for batch in together}) == len(together)
-    assert all(batch.images.float().std() > 0.1 for batch in together)  # no batch of zeros
+    assert len({tuple(batch.inputs[0].flatten().tolist()) for batch in together}) == len(together)
+    assert all(batch.inputs[0].float().std() > 0.1 for batch in together)  # no batch of zeros
 
 
 @pytest.mark.gpu

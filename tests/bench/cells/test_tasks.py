@@ -41,7 +41,7 @@ def test_inference_converts_weights_and_images() -> None:
     model = broken.Net()
     task = assembled.task(model, torch.randn(2, 3, 32, 32), dtype="bf16")
     assert not model.training
-    assert task.batch.images.dtype is model.fc.weight.dtype is torch.bfloat16
+    assert task.batch.inputs[0].dtype is model.fc.weight.dtype is torch.bfloat16
     with task.context():
         assert task.answer().outputs["output"].shape == (2, 1000)
 
@@ -51,7 +51,7 @@ def test_training_targets_cover_all_classes_of_the_network(classes: int) -> None
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
     images = torch.randn(5_000, 3, 8, 8)
-    targets = TASKS["train"].targets(model, images)
+    targets = TASKS["train"].targets(model, (images,))
     assert targets.shape == (5_000,)
     assert targets.min() >= 0
     assert 0.99 * (classes - 1) <= targets.max() < classes
@@ -59,7 +59,7 @@ def test_training_targets_cover_all_classes_of_the_network(classes: int) -> None
 
 
 def test_inference_has_no_targets() -> None:
-    assert TASKS["infer"].targets(nn.Linear(1, 1), torch.randn(2, 3, 8, 8)).shape == (0,)
+    assert TASKS["infer"].targets(nn.Linear(1, 1), (torch.randn(2, 3, 8, 8),)).shape == (0,)
 
 
 class _RecordingNet(broken.Net):
@@ -77,10 +77,14 @@ class _RecordingNet(broken.Net):
 @pytest.mark.parametrize("name", TASKS)
 def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
     torch.manual_seed(0)
-    first = inputs.Batch(inputs.random_images(4, 32), torch.arange(4))
-    second, third = inputs.similar_batches(first, 2)
+
+    def draw(batch_size: int) -> inputs.Inputs:
+        return (inputs.random_images(batch_size, 32),)
+
+    first = inputs.Batch(draw(4), torch.arange(4))
+    second, third = inputs.similar_batches(first, draw, 2)
     model = _RecordingNet()
-    task = assembled.task(model, first.images, first.targets, name=name)
+    task = assembled.task(model, first.inputs[0], first.targets, name=name)
     with task.context():
         task.step()
         task.step()
@@ -90,5 +94,5 @@ def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
         task.answer()
     order = [first, first, first, second, third, first, first]
     assert [tensor.data_ptr() for tensor in model.seen] == [
-        batch.images.data_ptr() for batch in order
+        batch.inputs[0].data_ptr() for batch in order
     ]

@@ -24,8 +24,8 @@ def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> Network
     return NetworkFigures(
         cell=replace(runs.EAGER, arch="small", batch_size=batch_size, device=device),
         circumstances=CIRCUMSTANCES,
-        image_size=32,
         macs=Macs(
+            image_size=32,
             whole=CONV_MACS + FC_MACS + OUTSIDE_MACS,
             parts={
                 ("conv", ""): CONV_MACS,
@@ -59,7 +59,10 @@ def googlenet(image_size: int = 224) -> NetworkFigures:
     return NetworkFigures(
         cell=runs.EAGER,
         circumstances=CIRCUMSTANCES,
-        image_size=image_size,
-        macs=Macs(whole=len(GOOGLENET) * 10**6, parts=dict.fromkeys(keys, 10**6)),
+        macs=Macs(
+            image_size=image_size,
+            whole=len(GOOGLENET) * 10**6,
+            parts=dict.fromkeys(keys, 10**6),
+        ),
         sets=(set_of(0.25, dict.fromkeys(keys, 0.001)),) * 3,
     )

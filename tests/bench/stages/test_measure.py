@@ -3,6 +3,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ from bench.cells.cell import Cell
 from bench.engine.launch import Launcher, Spawner
 from bench.machine import cpu, environment
 from bench.names import RequestError
-from bench.stages import measure
+from bench.stages import measure, store, table
 from bench.stages.measure import Request
 from tests.bench import runs
 from tests.bench.engine.running import Quiet, Watcher
@@ -58,7 +59,7 @@ def test_networks_are_measured_in_sets_of_fresh_workers(spawner: Launcher) -> No
     plain, sleeps = measure.measure(to_measure, spawner, Quiet(), Watcher())
     assert (plain.cell, sleeps.cell) == to_measure.cells
     for network in (plain, sleeps):
-        assert network.image_size == SIZE
+        assert network.macs.image_size == SIZE
         assert network.circumstances.torch.startswith(version("torch"))
         assert network.circumstances.device_name == cpu.describe()["cpu"]
         age = datetime.now(UTC) - datetime.fromisoformat(network.circumstances.measured_at)
@@ -107,3 +108,16 @@ def test_load_of_other_processes_is_noted(
     watcher = Watcher()
     measure.measure(request(cells("stages.nets:plain"), sets=1), spawner, Quiet(), watcher)
     assert any("0.50 CPUs busy" in note for note in watcher.notes)
+
+
+def test_networks_with_inputs_of_their_own_have_no_image_size(
+    spawner: Launcher, tmp_path: Path
+) -> None:
+    to_measure = Request(cells=cells("own_inputs:grey"), image_size=None, sets=1, seed=0)
+    (grey,) = measure.measure(to_measure, spawner, Quiet(), Watcher())
+    assert grey.macs.image_size is None
+    assert grey.macs.whole == 28 * 28 * 4 * 9 + 4 * 10
+    rows = table.frame([grey])
+    assert "×" not in table.render("markdown", rows).splitlines()[0]
+    store.write(rows, tmp_path)
+    assert store.read(tmp_path / store.FILE)["image_size"].isna().all()

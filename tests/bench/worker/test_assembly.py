@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
+from bench.cells.inputs import Inputs
 from bench.cells.modes import Mode
 from bench.executors import EXECUTORS
 from bench.executors.cudagraphs import CapturedProgram
@@ -49,8 +50,8 @@ def test_channels_last_stores_weights_and_images_with_dense_channels() -> None:
     made = task(model, IMAGES, mode="eager+channels_last")
     assert model.weight.shape == (4, 3, 5, 5)
     assert model.weight.stride() == (3 * 5 * 5, 1, 3 * 5, 3)
-    assert made.batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(made.batch.images, IMAGES)
+    assert made.batch.inputs[0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(made.batch.inputs[0], IMAGES)
 
 
 def test_an_executor_gets_the_rewritten_module_and_runs_nothing_yet() -> None:
@@ -70,12 +71,12 @@ class Recorder:
 
     calls: list[tuple[str, bool, torch.dtype, torch.dtype]] = field(default_factory=list)
 
-    def see(self, who: str, module: nn.Module, images: Tensor) -> None:
+    def see(self, who: str, module: nn.Module, example: Inputs) -> None:
         (weight, *_) = module.parameters()
-        self.calls.append((who, module.training, weight.dtype, images.dtype))
+        self.calls.append((who, module.training, weight.dtype, example[0].dtype))
 
-    def rewrite(self, module: nn.Module, images: Tensor) -> nn.Module:
-        self.see("rewrite", module, images)
+    def rewrite(self, module: nn.Module, example: Inputs) -> nn.Module:
+        self.see("rewrite", module, example)
         return nn.Sequential(module)
 
     def prepare(self, module: nn.Module, request: ExecutorRequest) -> Program:
@@ -119,7 +120,7 @@ def test_an_executor_that_cannot_train_says_so() -> None:
     executor = Executor(name="arrays", what="", prepare=lambda *_: Program())
     with pytest.raises(RequestError, match="executor 'arrays' cannot train"):
         assembly.assemble(
-            cell, linear(), IMAGES, torch.zeros(2, dtype=torch.long), executor=executor
+            cell, linear(), (IMAGES,), torch.zeros(2, dtype=torch.long), executor=executor
         )
 
 

@@ -94,7 +94,7 @@ def test_the_first_images_drawn_are_timed() -> None:
     ready = prepared("odd:draws_nothing")
     torch.manual_seed(0)
     images = inputs.random_images(CELL.batch_size, cases.IMAGE_SIZE)
-    assert torch.equal(ready.task.batch.images, images)
+    assert torch.equal(ready.task.batch.inputs[0], images)
 
 
 @may_warn

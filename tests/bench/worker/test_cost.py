@@ -121,7 +121,7 @@ class _Outside(nn.Module):
 
 
 def test_operations_outside_the_children_are_a_separate_stage() -> None:
-    fc, outside = cost.stages(_Outside(), torch.zeros(3, 4))
+    fc, outside = cost.stages(_Outside(), (torch.zeros(3, 4),))
     assert (fc.name, fc.macs, fc.params) == ("fc", 3 * 4 * 5, 4 * 5 + 5)
     assert (outside.name, outside.macs, outside.params) == ("(outside)", 3 * 5 * 6, 5 * 6)
     assert outside.activations == 3 * 6
@@ -137,7 +137,7 @@ class _Attention(nn.Module):
 
 
 def test_attention_is_two_products_for_each_head_of_each_image() -> None:
-    (outside,) = cost.stages(_Attention(), torch.zeros(2, 3, 11, 7))
+    (outside,) = cost.stages(_Attention(), (torch.zeros(2, 3, 11, 7),))
     assert outside.macs == 2 * 3 * (5 * 7 * 11 + 5 * 11 * 4)
     assert outside.fvcore_total == 0  # fvcore does not know attention
     assert outside.activations == 2 * 3 * (5 * 11 + 5 * 4)
@@ -146,7 +146,7 @@ def test_attention_is_two_products_for_each_head_of_each_image() -> None:
 def test_the_fast_path_of_attention_is_counted_as_its_matrix_products() -> None:
     places, channels = 5, 8
     layer = nn.TransformerEncoderLayer(channels, nhead=2, dim_feedforward=16, batch_first=True)
-    costs = cost.stages(layer.eval(), torch.zeros(3, places, channels))
+    costs = cost.stages(layer.eval(), (torch.zeros(3, places, channels),))
     attention = 4 * places * channels**2 + 2 * places**2 * channels
     assert sum(stage.macs for stage in costs) == 3 * (attention + 2 * places * channels * 16)
     assert torch.backends.mha.get_fastpath_enabled()
@@ -158,7 +158,7 @@ class _Product(nn.Module):
 
 
 def test_a_product_of_two_matrices_has_macs() -> None:
-    (outside,) = cost.stages(_Product(), torch.zeros(4, 4))
+    (outside,) = cost.stages(_Product(), (torch.zeros(4, 4),))
     assert (outside.macs, outside.activations) == (4**3, 4**2)
 
 
@@ -348,7 +348,7 @@ def test_networks_in_all_forms_are_counted(name: str) -> None:
 def test_operators_hidden_by_torchscript_are_reported_as_uncounted() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.Flatten(), nn.Linear(8 * 36, 5))
     scripted = torch.jit.optimize_for_inference(torch.jit.script(network.eval()))
-    (outside,) = cost.stages(scripted, torch.randn(1, 3, 8, 8))
+    (outside,) = cost.stages(scripted, (torch.randn(1, 3, 8, 8),))
     assert outside.macs == 8 * 36 * 5
     assert outside.uncounted == {"prim::mkldnn_convolution": 1}
 
@@ -361,6 +361,6 @@ class _Pooled(nn.Sequential):
 
 
 def test_operators_without_multiplications_have_no_macs() -> None:
-    pool, conv, sigmoid = cost.stages(_Pooled(), torch.zeros(1, 3, 8, 8))
+    pool, conv, sigmoid = cost.stages(_Pooled(), (torch.zeros(1, 3, 8, 8),))
     assert (pool.macs, conv.macs, sigmoid.macs) == (0, 3 * 4 * 4**2, 0)
     assert (pool.activations, conv.activations, sigmoid.activations) == (0, 4 * 4**2, 0)

@@ -13,7 +13,7 @@ def count_both(network: nn.Module) -> tuple[FvcoreCount, MacCounter]:
     images = torch.randn(1, 3, cases.IMAGE_SIZE, cases.IMAGE_SIZE)
     with MacCounter() as counter:
         network(images.clone())
-    return fvcore_count.count(network, images), counter
+    return fvcore_count.count(network, (images,)), counter
 
 
 def test_operators_unknown_to_fvcore_are_reported_with_its_total() -> None:

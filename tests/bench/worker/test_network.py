@@ -21,6 +21,10 @@ def images(seed: int) -> Tensor:
     return inputs.random_images(2, IMAGE_SIZE)
 
 
+def draw(batch_size: int) -> inputs.Inputs:
+    return (inputs.random_images(batch_size, IMAGE_SIZE),)
+
+
 def norm_of(model: nn.Module) -> nn.BatchNorm2d:
     (norm,) = (part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
     return norm
@@ -32,7 +36,7 @@ def test_calibration_sets_batch_norm_statistics_and_restores_momentum(batch_size
     model = tiny.net()
     norm = norm_of(model)
     norm.momentum = 0.25
-    network.calibrate(model, inputs.random_images(batch_size, IMAGE_SIZE))
+    network.calibrate(model, draw, draw(batch_size))
     assert norm.momentum == 0.25
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -45,9 +49,9 @@ def test_calibration_uses_the_statistics_of_the_whole_batch() -> None:
     """The batch used for calibration, normalised with its statistics, has mean 0 and variance 1."""
     torch.manual_seed(0)
     model = tiny.net()
-    images = inputs.random_images(2, IMAGE_SIZE)
+    example = draw(2)
     state = torch.get_rng_state()
-    network.calibrate(model, images)
+    network.calibrate(model, draw, example)
     torch.set_rng_state(state)
     batch = inputs.random_images(2, IMAGE_SIZE)
     assert isinstance(model, nn.Sequential)
@@ -59,7 +63,7 @@ def test_calibration_uses_the_statistics_of_the_whole_batch() -> None:
 
 def test_a_network_without_batch_norm_needs_no_calibration() -> None:
     model = nn.Flatten().eval()
-    network.calibrate(model, images(0))
+    network.calibrate(model, draw, (images(0),))
     assert not model.training
 
 
@@ -90,7 +94,7 @@ def arch_of(model: nn.Module) -> Arch:
 
 
 def built(model: nn.Module) -> nn.Module:
-    return network.build(arch_of(model), aux=False, image_size=IMAGE_SIZE)
+    return network.build(arch_of(model), aux=False, draw=draw)
 
 
 def compiled_in_place() -> nn.Module:
@@ -272,7 +276,7 @@ def test_a_network_for_one_image_is_calibrated_on_its_own_images() -> None:
     model = TakesOne()
     image = inputs.random_images(1, IMAGE_SIZE)
     before = image.clone()
-    network.calibrate(model, image)
+    network.calibrate(model, draw, (image,))
     assert torch.equal(image, before)
     assert model.bn.running_mean is not None
     torch.testing.assert_close(model.bn.running_mean, image.mean((0, 2, 3)))
@@ -282,7 +286,7 @@ def test_a_network_for_one_image_is_calibrated_on_its_own_images() -> None:
 
 def test_norms_keep_their_initial_statistics_if_calibration_fails() -> None:
     model = TakesOne()
-    network.calibrate(model, images(0))
+    network.calibrate(model, draw, (images(0),))
     assert model.bn.running_mean is not None
     assert model.bn.running_var is not None
     assert torch.equal(model.bn.running_mean, torch.zeros(3))
@@ -296,6 +300,6 @@ def test_calibration_keeps_the_network_in_eval() -> None:
     model = tiny.net()
     norm = norm_of(model)
     model.register_forward_pre_hook(lambda *_: modes.append((model.training, norm.training)))
-    network.calibrate(model, inputs.random_images(1, IMAGE_SIZE))
+    network.calibrate(model, draw, draw(1))
     assert modes == [(False, True)]
     assert not norm.training

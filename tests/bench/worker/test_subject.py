@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES, Dtype
+from bench.cells.inputs import Inputs
 from bench.cells.tasks import Inference, Task
 from bench.executors import EXECUTORS
 from bench.worker import memory, subject
@@ -99,11 +100,11 @@ def change_after_eager(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     """Multiply a network's first weights between the eager answer and the cell's own."""
     convert, calls = Inference.convert, count()
 
-    def changed(model: nn.Module, images: Tensor, dtype: Dtype) -> tuple[nn.Module, Tensor]:
+    def changed(model: nn.Module, example: Inputs, dtype: Dtype) -> tuple[nn.Module, Inputs]:
         if next(calls):
             with torch.no_grad():
                 next(model.parameters()).mul_(factor)
-        return convert(model, images, dtype)
+        return convert(model, example, dtype)
 
     monkeypatch.setattr(Inference, "convert", staticmethod(changed))
 
@@ -129,14 +130,14 @@ def test_prepare_is_reproducible_for_a_seed() -> None:
 
 def test_prepare_uses_the_memory_format_of_the_mode() -> None:
     ready = prepared(replace(CELL, mode="channels_last"))
-    assert ready.task.batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert not ready.task.batch.images.is_contiguous()
+    assert ready.task.batch.inputs[0].is_contiguous(memory_format=torch.channels_last)
+    assert not ready.task.batch.inputs[0].is_contiguous()
     assert 0 <= ready.setup.output_error < FP32.error_bound
 
 
 def test_prepare_converts_weights_and_images_to_the_dtype() -> None:
     ready = prepared(replace(CELL, dtype="bf16"))
-    assert ready.task.batch.images.dtype is torch.bfloat16
+    assert ready.task.batch.inputs[0].dtype is torch.bfloat16
     assert {p.dtype for p in ready.task.model.parameters()} == {torch.bfloat16}
     assert 0 < ready.setup.output_error < BF16.error_bound
 
@@ -247,7 +248,7 @@ def test_cold_batches_exceed_the_cache_and_do_not_count_as_network_memory() -> N
     nn.Linear(8, 8, device=device)(torch.ones(1, 8, device=device))
     before = memory.in_use(device)  # by other tests
     ready = subject.prepare(replace(CELL, device="cuda"), image_size=224, seed=0, l2="cold")
-    batch_bytes = ready.task.batch.images.nbytes
+    batch_bytes = ready.task.batch.inputs[0].nbytes
     cache_bytes = inputs.l2_bytes(device)
     assert (ready.setup.batches - 1) * batch_bytes <= cache_bytes
     assert cache_bytes < ready.setup.batches * batch_bytes

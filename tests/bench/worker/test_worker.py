@@ -56,7 +56,7 @@ def test_cached_code_starts_no_compile_processes(
 def add_batch_of_another_shape(worker: Worker) -> None:
     assert worker.subject is not None
     targets = worker.subject.task.batch.targets
-    worker.subject.task.rotate([inputs.Batch(inputs.random_images(3, IMAGE_SIZE), targets)])
+    worker.subject.task.rotate([inputs.Batch((inputs.random_images(3, IMAGE_SIZE),), targets)])
 
 
 def recompilations(worker: Worker) -> tuple[int, int, int]:
