@@ -27,8 +27,8 @@ class MeasureRequest:
         metavar="NAME",
     )
     archs: Sequence[str] | None = option(
-        "registered names (googlenet-bench archs), torchvision:NAME, module:factory; separated by "
-        "commas",
+        "registered names (googlenet-bench archs), torchvision:NAME, module:factory; NAME@PIXELS "
+        "for images of this height and width; separated by commas",
         metavar=_LIST,
         parse=_NAMES,
     )
@@ -52,8 +52,8 @@ class MeasureRequest:
         "infer, train (default: infer); separated by commas", metavar=_LIST, parse=_NAMES
     )
     image_size: int | None = option(
-        "height and width of the images of all networks (default: what each network is made for, "
-        f"mostly {IMAGE_SIZE})",
+        "height and width of the images of all networks whose names do not say it (default: what "
+        f"each network is made for, mostly {IMAGE_SIZE})",
         metavar="PIXELS",
         parse=values.at_least(1),
     )

@@ -4,6 +4,8 @@ A source is a ``Source`` at the top level of a module here, or of a plugin (benc
 Looking a name up imports no torch; building its network does.
 """
 
+from dataclasses import replace
+
 from bench.archs.source import Arch, Source
 from bench.names import RequestError
 from bench.registry import Registry
@@ -13,7 +15,19 @@ SOURCES = Registry(Source, __name__)
 
 
 def find(name: str) -> Arch:
-    """Return the arch called ``name``; raise ``RequestError`` if no source has it."""
+    """Return the arch called ``name``; raise ``RequestError`` if no source has it.
+
+    ``NAME@PIXELS`` is the arch NAME on images of this height and width.
+    """
+    sized, _, pixels = name.rpartition("@")
+    if not sized or not (pixels.isascii() and pixels.isdecimal()):
+        return _find(name)
+    if int(pixels) < 1:
+        raise RequestError(f"{name!r} asks for images of {pixels} pixels; the least is 1")
+    return replace(_find(sized), name=name, requested_size=int(pixels))
+
+
+def _find(name: str) -> Arch:
     prefix, separator, rest = name.partition(":")
     if not separator:
         return _source("").find(name)

@@ -34,6 +34,8 @@ class Arch:
     image_size: Callable[[], int] = _usual_size
     """Function that returns the height and width of the images that it is made for, in pixels. It
     may import what building imports."""
+    requested_size: int | None = None
+    """The height and width that ``NAME@PIXELS`` asks for; None without it."""
     inputs: Callable[[int], object] = _images
     """Function that returns a batch of this size, if the network takes something else than RGB
     images: a tensor, or a sequence of tensors for several positional arguments, each with the batch

@@ -42,14 +42,21 @@ class Batch(NamedTuple):
 def drawing(arch: Arch, image_size: int | None) -> Draw:
     """Return the function that draws what an arch takes.
 
-    Images have ``image_size`` pixels per side, or what the network is made for if it is None. The
-    function raises ``RequestError`` if an arch with inputs of its own does not return tensors.
+    Images have as many pixels per side as the arch's name says, or else ``image_size``, or else
+    what the network is made for. The function raises ``RequestError`` if an arch with inputs of its
+    own does not return tensors, or if its name asks for a size.
     """
 
     def draw(batch_size: int) -> Inputs:
         own = arch.inputs(batch_size)
         if own is None:
-            return (random_images(batch_size, image_size or arch.image_size()),)
+            size = arch.requested_size or image_size or arch.image_size()
+            return (random_images(batch_size, size),)
+        if arch.requested_size:
+            raise RequestError(
+                f"{arch.name} has inputs of its own (example_inputs), so its name cannot ask for a "
+                "size of images"
+            )
         return _checked(arch, own, batch_size)
 
     return draw

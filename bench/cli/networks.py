@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
         "arch",
         nargs="+",
         metavar="ARCH",
-        help="a registered name, torchvision:NAME, or package.module:factory",
+        help="a registered name, torchvision:NAME or package.module:factory; or NAME@PIXELS",
     )
     cost.add_argument(
         "--image-size",

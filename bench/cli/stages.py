@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         "arch",
         nargs="+",
         metavar="ARCH",
-        help="a registered name, torchvision:NAME, or package.module:factory",
+        help="a registered name, torchvision:NAME or package.module:factory; or NAME@PIXELS",
     )
     stages.add_argument(
         "--mode", default="eager", metavar="MODE", help="tokens joined by + (eager)"

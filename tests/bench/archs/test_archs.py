@@ -11,7 +11,7 @@ from torchvision.models import ResNet
 
 import googlenet
 from bench import archs
-from bench.cells import loss
+from bench.cells import inputs, loss, plan
 from bench.names import RequestError
 from googlenet.heads import GoogLeNetOutput
 from googlenet.model import GoogLeNet
@@ -203,3 +203,42 @@ def test_an_arch_says_the_size_of_the_images_that_it_is_made_for(name: str, pixe
 def test_a_factory_with_an_impossible_image_size_is_refused() -> None:
     with pytest.raises(RequestError, match=r"image_size is '48', not a whole number of pixels"):
         archs.find("tests.bench.tiny:for_images_of_text").image_size()
+
+
+@pytest.mark.parametrize(
+    "name", ["googlenet", "torchvision:inception_v3", "tests.bench.tiny:for_images_of_48"]
+)
+def test_a_name_may_ask_for_a_size_of_images(name: str) -> None:
+    arch = archs.find(f"{name}@96")
+    assert (arch.name, arch.requested_size) == (f"{name}@96", 96)
+    for option in (None, 64):
+        ((images,), (others,)) = (
+            inputs.drawing(found, option)(1) for found in (arch, archs.find(name))
+        )
+        assert images.shape == (1, 3, 96, 96)
+        assert others.shape[-1] == (option or archs.find(name).image_size())
+
+
+def test_sizes_that_no_network_can_have_are_refused() -> None:
+    with pytest.raises(RequestError, match="asks for images of 0 pixels"):
+        archs.find("googlenet@0")
+    with pytest.raises(RequestError, match="no arch is called 'googlenet@big'"):
+        archs.find("googlenet@big")
+    grey = archs.find("tests.bench.own_inputs:grey@28")
+    with pytest.raises(RequestError, match="has inputs of its own"):
+        inputs.drawing(grey, None)(1)
+
+
+def test_one_network_at_two_sizes_is_two_networks_of_a_plan() -> None:
+    cells = plan.cells(
+        arch_names=("googlenet@96", "googlenet@64"),
+        mode_names=("eager",),
+        dtype_names=("fp32",),
+        batch_sizes=(1,),
+        task_names=("infer",),
+        device="cpu",
+    )
+    assert [cell.id for cell in cells] == [
+        f"googlenet@{size}/eager/fp32/b1/infer/cpu" for size in (96, 64)
+    ]
+    assert len({cell.group for cell in cells}) == 1
