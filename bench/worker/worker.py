@@ -280,7 +280,8 @@ def run(worker: Worker | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    # A line that is not UTF-8 becomes a request that cannot be read, like any other wrong one.
+    requests = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
     with Path(os.devnull).open() as null:
         os.dup2(null.fileno(), 0)  # processes that a network starts must not read requests
     serve(worker or Worker(), requests, replies)
