@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.api.measure import measure
-    from bench.api.run import MeasuredRun, load
+    from bench.api.measured_run import MeasuredRun, load
     from bench.names import RequestError
 
 __version__ = "0.1.0"
@@ -13,8 +13,8 @@ __all__ = ["MeasuredRun", "RequestError", "load", "measure"]
 # Imported on first use: workers and the command line import this package without pandas.
 _HOMES = {
     "measure": "bench.api.measure",
-    "MeasuredRun": "bench.api.run",
-    "load": "bench.api.run",
+    "MeasuredRun": "bench.api.measured_run",
+    "load": "bench.api.measured_run",
     "RequestError": "bench.names",
 }
 

@@ -48,4 +48,4 @@ def _workers_only_if_marked(
     def refuse(_: object) -> None:
         pytest.fail("this test starts a worker process: mark it with pytest.mark.workers")
 
-    monkeypatch.setattr("bench.engine.process.Streams.__init__", refuse)
+    monkeypatch.setattr("bench.launch.process.Streams.__init__", refuse)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import archs, git, registry
 from bench.cells.plan import Plan
-from bench.engine.launch import ROOT
+from bench.launch.launchers import ROOT
 from bench.names import RequestError
 from bench.records.code import Code
 

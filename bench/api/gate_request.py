@@ -11,14 +11,14 @@ from pathlib import Path
 
 from bench import git
 from bench.api import planning, values
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, flag, option
 from bench.api.profiles import PROFILES
-from bench.api.request import MeasureRequest
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.gate import judge, settings
-from bench.gate.judge import Settings
+from bench.gate import group_sequential, settings
+from bench.gate.group_sequential import Settings
 from bench.gate.settings import GateTable
 from bench.names import RequestError
 
@@ -44,13 +44,14 @@ class GateOptions:
         parse=_BASE,
     )
     delta: float | None = option(
-        f"smallest relative slowdown that counts (default: {judge.LEAST_EFFECT})",
+        f"smallest relative slowdown that counts (default: {group_sequential.LEAST_EFFECT})",
         metavar="SHARE",
         parse=values.positive(),
     )
     most_sets: int | None = option(
-        f"stop measuring a cell after this many sets, at least {judge.FIRST_CHANGE} (default: "
-        f"{judge.MOST_SETS}); a change is reported from set {judge.FIRST_CHANGE} on",
+        "stop measuring a cell after this many sets, at least "
+        f"{group_sequential.FIRST_CHANGE} (default: {group_sequential.MOST_SETS}); a change is "
+        f"reported from set {group_sequential.FIRST_CHANGE} on",
         metavar="N",
         parse=values.at_least(1),
     )
@@ -101,7 +102,7 @@ def make_request(
         alpha=table.alpha,
         most_sets=table.most_sets if options.most_sets is None else options.most_sets,
     )
-    judge.check(chosen)
+    group_sequential.check(chosen)
     plan = planning.make_plan(request, _defaults(request, table), command=command)
     exceptions = _exceptions(table, plan.cells)
     deltas = {name: max(delta, chosen.delta) for name, delta in exceptions.items()}
@@ -126,7 +127,7 @@ def _defaults(request: MeasureRequest, table: GateTable) -> planning.Defaults:
         dtypes=configured.dtypes or profile.dtypes,
         batch_sizes=configured.batch_sizes or profile.batch_sizes,
         tasks=configured.tasks or profile.tasks,
-        sets=judge.FIRST_LOOK,
+        sets=group_sequential.FIRST_LOOK,
         extra_s=table.budget or BUDGET_S,
     )
 
@@ -138,7 +139,7 @@ def _exceptions(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
     """
     configured = tuple(_configured_cells(table, cells[0].device))
     deltas = settings.deltas(table.exceptions, cells, configured, datetime.now(UTC).date())
-    judge.check(Settings(delta=table.delta, deltas=deltas))
+    group_sequential.check(Settings(delta=table.delta, deltas=deltas))
     return deltas
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import ParamSpec
 
 from bench import signals
-from bench.api import measurement, planning
+from bench.api import planning, recording
+from bench.api.measure_request import MeasureRequest
+from bench.api.measured_run import MeasuredRun
 from bench.api.option import declared, read
 from bench.api.progress import TerminalProgress
 from bench.api.report_folder import ReportFolder
-from bench.api.request import MeasureRequest
-from bench.api.run import MeasuredRun
 from bench.cells import modes
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
@@ -87,7 +87,7 @@ def _measure(call: MeasureCall) -> MeasuredRun:
         progress = call.progress or exits.enter_context(
             TerminalProgress(terminal_console(stderr=True))
         )
-        run = measurement.measure(request, _runnable(plan, progress), progress, folder)
+        run = recording.measure(request, _runnable(plan, progress), progress, folder)
         record = replace(run, machine_info=_machine_info(), commit_info=_commit_info())
     journal_file = folder.of(record.environment) / journal.FILE if folder else None
     return MeasuredRun(record=record, journal_file=journal_file)

@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
-from bench.api.request import MeasureRequest
 from bench.cells import plan
 from bench.machine import environment
 from bench.machine.memory_budget import free_host_bytes

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-
+Inputs: TypeAlias = "tuple[Tensor, ...]"
+"""The positional arguments of a forward pass; usually one batch of images, N × 3 × H × W."""
 IMAGE_SIZE = 224
 """Height and width of the images that most networks are made for, in pixels."""
 

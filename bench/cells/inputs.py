@@ -18,11 +18,9 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.archs.source import Arch
+from bench.archs.source import Arch, Inputs
 from bench.names import RequestError
 
-Inputs: TypeAlias = tuple[Tensor, ...]
-"""The positional arguments of a forward pass; usually one batch of images, N × 3 × H × W."""
 Draw: TypeAlias = Callable[[int], Inputs]
 """Function that draws a batch of a given size on the CPU, from torch's random generator."""
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.archs.source import Inputs
 from bench.cells import inputs, leaves, loss, module
 from bench.cells.dtypes import Dtype
-from bench.cells.inputs import Batch, Inputs
+from bench.cells.inputs import Batch
 from bench.cells.leaves import Leaves
 from bench.executors.executor import Program
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from bench.api.run import read
+from bench.api.measured_run import read
 from bench.cli.command import Commands, Output
 from bench.compare import report
 from bench.compare.advice import compare

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench.api.run import read, renderables, warnings
+from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, folder
 from bench.compare import side_by_side

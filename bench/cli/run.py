@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Iterator
 
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import add as add_options
 from bench.api.option import declared, flag
-from bench.api.request import MeasureRequest
 from bench.cli import suite
 from bench.cli.command import Commands, Output
 from bench.names import RequestError

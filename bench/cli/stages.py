@@ -75,7 +75,7 @@ def _stages(options: argparse.Namespace) -> Output:
     )
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api.progress import TerminalProgress
-    from bench.engine.launch import Spawner
+    from bench.launch.launchers import Spawner
     from bench.machine.load import SystemMeter
     from bench.stages import store, table
     from bench.stages.measure import Request, measure

@@ -15,7 +15,7 @@ Advice based on the latency reports a change only if drift cannot explain it.
 If a reference's own latency changed by more than ``DRIFT``, up or down, then the machine is not the
 same or the reference changed. Two runs do not show which, and ratios differ between machines. So
 every cell of such runs is ``inconclusive``, in every group and on either basis. A gate can decide,
-because it measures both sides in the same sets (bench/gate/judge.py).
+because it measures both sides in the same sets (bench/gate/group_sequential.py).
 """
 
 import math
@@ -27,7 +27,7 @@ from operator import attrgetter
 from bench import means, stats
 from bench.cells.cell import Cell
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison, Missing
-from bench.gate.judge import LEAST_EFFECT
+from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Mean
 from bench.names import RequestError, choose

@@ -11,7 +11,7 @@ from bench.cells.cell import Cell
 from bench.compare import figures
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
 from bench.compare.figures import Row
-from bench.gate.judge import LEAST_EFFECT
+from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Interval
 from bench.records.counted import counter

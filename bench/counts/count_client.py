@@ -10,8 +10,8 @@ from bench import archs
 from bench.cells.cell import Cell
 from bench.counts.baseline import Baseline, Counts, versions_here
 from bench.counts.protocol import CountGraphs, CountNetworks
-from bench.engine.launch import Spawner
-from bench.engine.process import WorkerError, WorkerProcess
+from bench.launch.launchers import Spawner
+from bench.launch.process import WorkerError, WorkerProcess
 from bench.names import RequestError
 
 LIMIT_S = 3600.0  # enough for hundreds of cells with batch sizes in the hundreds

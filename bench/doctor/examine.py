@@ -17,9 +17,9 @@ from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.doctor import card, host
 from bench.doctor.finding import Finding, Severity
-from bench.engine import timeouts
-from bench.engine.launch import Launcher, launcher
-from bench.engine.process import WorkerError
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher, launcher
+from bench.launch.process import WorkerError
 from bench.machine import cards, cgroup, driver, environment, resident
 from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes

@@ -1,4 +1,1 @@
-"""The coordinator: starts the workers, visits them in rounds, and ends them.
-
-Of this package only the fork server, a separate process, imports torch.
-"""
+"""The coordinator of a run, the hosts that measure for it, and the parts of the local one."""

@@ -16,10 +16,10 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine import fit
 from bench.engine.hosts.host import Described, Host, PreflightTask, SetTask
-from bench.engine.process import WorkerError
 from bench.engine.progress import Progress
-from bench.engine.rule import SetRule, UntilPrecise
 from bench.engine.schedule import Schedule
+from bench.engine.stopping_rule import StoppingRule, UntilPrecise
+from bench.launch.process import WorkerError
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
@@ -43,7 +43,7 @@ class Run:
         host: Host,
         progress: Progress,
         *,
-        rule: SetRule | None = None,
+        rule: StoppingRule | None = None,
         begin: Callable[[dict[str, object]], EventSink | None] = lambda _: None,
         resumed: Outcome | None = None,
         code: Code | None = None,

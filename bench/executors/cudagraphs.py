@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from bench.cells.inputs import Inputs
+    from bench.archs.source import Inputs
 
 # As in torch.cuda.make_graphed_callables: libraries choose algorithms and allocate in these calls.
 WARM_UP_CALLS = 3

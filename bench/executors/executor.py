@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from bench.cells.inputs import Inputs
+    from bench.archs.source import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

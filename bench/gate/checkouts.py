@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.launch import ROOT, Launcher, launcher
 from bench.gate import tree
 from bench.gate.tree import Tree
+from bench.launch.launchers import ROOT, Launcher, launcher
 from bench.names import RequestError
 from bench.worker.origin import VARIABLE
 

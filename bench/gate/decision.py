@@ -13,8 +13,8 @@ from bench import stats
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.exits import Exit
-from bench.gate import judge
-from bench.gate.judge import History, Settings
+from bench.gate import group_sequential
+from bench.gate.group_sequential import History, Settings
 from bench.gate.verdict import Judgement, exit_code
 from bench.names import RequestError
 from bench.records.outcome import Outcome
@@ -111,9 +111,11 @@ class Gate:
         except msgspec.ValidationError as error:
             raise RequestError(f"the gate data of this run is damaged: {error}") from error
         # Older files may allow more sets than the last look has, or fewer than a change needs.
-        most_sets = max(judge.FIRST_CHANGE, min(facts.settings.most_sets, judge.MOST_SETS))
+        most_sets = max(
+            group_sequential.FIRST_CHANGE, min(facts.settings.most_sets, group_sequential.MOST_SETS)
+        )
         settings = replace(facts.settings, most_sets=most_sets)
-        judge.check(settings)
+        group_sequential.check(settings)
         return cls(run=run, sides=facts.sides, settings=settings)
 
     @property
@@ -130,7 +132,7 @@ class Gate:
     @cached_property
     def judgements(self) -> Mapping[str, Judgement]:
         """Judgements by cell id; a cell that failed is inconclusive."""
-        return judge.judge(_history(self.pairs), self.settings, is_over=True)
+        return group_sequential.judge(_history(self.pairs), self.settings, is_over=True)
 
     @property
     def exit_code(self) -> int:
@@ -155,13 +157,13 @@ class UntilDecided:
         """Return a group's undecided cells with their bases, and the control with its reference."""
         cell_pairs = pairs(outcome.records(), outcome.bases(), outcome.allotted)
         history = _history(cell_pairs)
-        judgements = judge.judge(history, self._settings, is_over=False)
+        judgements = group_sequential.judge(history, self._settings, is_over=False)
         wave = outcome.waves[group][0]
         undecided = [
             cell
             for cell in wave.group
             if judgements[cell.id].needs_set
-            and not judge.is_hopeless(history[cell.id].medians, set_index)
+            and not group_sequential.is_hopeless(history[cell.id].medians, set_index)
             and outcome.failures.keys().isdisjoint((cell.id, waves.base(cell).id))
         ]
         control = (waves.control(wave.reference),) if wave.reference in undecided else ()

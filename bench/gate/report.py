@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 
 from bench import means, metrics, stats
-from bench.gate import judge
+from bench.gate import group_sequential
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.metrics.metric import MeasuredCell, Metric, Place
@@ -83,7 +83,7 @@ def _blocks(gate: Gate) -> Iterator[Block]:
             yield Paragraph(text=f"{side} failed in {where}: {failure.message}")
             if failure.stderr:
                 yield Verbatim(label="stderr", text=failure.stderr, is_long=True)
-    how = HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=judge.TAIL_EFFECT)
+    how = HOW_TO_READ.format(alpha=gate.settings.alpha * 100, tail=group_sequential.TAIL_EFFECT)
     yield Folded(summary="How to read this", blocks=(Prose(text=how),))
     yield Folded(summary="Each set", blocks=(_sets(gate),))
     if figures := _figures(gate):

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.gate import judge
+from bench.gate import group_sequential
 from bench.names import RequestError
 
 FILE = "pyproject.toml"
@@ -55,9 +55,9 @@ class GateTable(
     dtypes: _Names | None = None
     batch_sizes: _Numbers | None = None
     tasks: _Names | None = None
-    delta: float = judge.LEAST_EFFECT
-    alpha: float = judge.ALPHA
-    most_sets: int = judge.MOST_SETS
+    delta: float = group_sequential.LEAST_EFFECT
+    alpha: float = group_sequential.ALPHA
+    most_sets: int = group_sequential.MOST_SETS
     budget: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Time after which no new round begins, in seconds, as ``--budget``."""
     exceptions: tuple[Waiver, ...] = ()

@@ -9,7 +9,7 @@ from bench.means import Interval
 
 
 class Verdict(StrEnum):
-    """The verdict of a cell; bench/gate/judge.py defines the members."""
+    """The verdict of a cell; bench/gate/group_sequential.py defines the members."""
 
     REGRESSED = "regressed"
     IMPROVED = "improved"

@@ -1,7 +1,7 @@
 """The run file: pytest-benchmark's JSON, with this suite's data in its two free places.
 
 A benchmark's ``extra_info`` contains its cell, and ``machine_info["googlenet_bench"]`` the run.
-Readers of pytest-benchmark's format can use the file unchanged. earlier.py lists the schema
+Readers of pytest-benchmark's format can use the file unchanged. earlier_schemas.py lists the schema
 versions and reads the earlier ones.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 from bench import atomic
 from bench.cells.cell import Cell
 from bench.names import RequestError
-from bench.records import earlier, flat
+from bench.records import earlier_schemas, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
 RUN_KEY = "googlenet_bench"
@@ -112,8 +112,8 @@ def from_json(content: Any) -> RunRecord:
     if run_info is None:
         raise RequestError("this is not a run file of googlenet-bench: it has no schema version")
     version = run_info["schema_version"]
-    if version not in earlier.READABLE:
-        *others, last = earlier.READABLE
+    if version not in earlier_schemas.READABLE:
+        *others, last = earlier_schemas.READABLE
         raise RequestError(
             f"schema version is {version!r}, but this googlenet-bench reads "
             f"{', '.join(map(str, others))} and {last}: make the report with the version that made "
@@ -123,7 +123,7 @@ def from_json(content: Any) -> RunRecord:
         *(_with_samples(entry) for entry in content["benchmarks"]),
         *run_info["without_figures"],
     ]
-    earlier.upgrade(run_info, infos)
+    earlier_schemas.upgrade(run_info, infos)
     hosts = run_info["hosts"]
     cells = {cell["id"]: cell for cell in (_cell_fields(info, hosts) for info in infos)}
     run = msgspec.convert(

@@ -8,7 +8,7 @@ from bench.rewrites.rewrite import Rewrite
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.cells.inputs import Inputs
+    from bench.archs.source import Inputs
 
 
 def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":

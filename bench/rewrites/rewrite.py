@@ -10,7 +10,7 @@ from bench.capabilities import EVERY_DEVICE, INFERENCE
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.cells.inputs import Inputs
+    from bench.archs.source import Inputs
 
 
 def _unchanged(tensor: "Tensor") -> "Tensor":

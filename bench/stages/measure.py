@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.engine import timeouts
-from bench.engine.launch import Launcher
-from bench.engine.process import WorkerError, WorkerProcess
+from bench.engine.local.visit_policy import BLOCKS
 from bench.engine.progress import Progress
-from bench.engine.visit_policy import BLOCKS
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher
+from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine.environment import allowed_cores, physical_cores
 from bench.machine.load import LoadMeter, foreign_cpus
 from bench.names import RequestError

@@ -10,16 +10,16 @@ from _pytest.mark import ParameterSet
 from rich.console import Console
 
 from bench import signals
-from bench.api import measurement
-from bench.api.judging import judge
+from bench.api import recording
+from bench.api.gate import judge
+from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
-from bench.api.run import renderables, warnings
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine.process import WorkerError
 from bench.exits import Exit
 from bench.gate.decision import Gate
+from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files
@@ -70,7 +70,7 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
     session = config.stash[REQUEST]
     with _measuring(config) as console:
         with TerminalProgress(console) as progress:
-            run = measurement.measure(session.measure, _plan(request), progress, session.folder)
+            run = recording.measure(session.measure, _plan(request), progress, session.folder)
         run = _with_facts(config, run)
         if not run.is_empty:  # an empty run would replace earlier reports that have figures
             config.stash[WRITTEN] = reports.write(

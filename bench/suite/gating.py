@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.api.judging import HEAD_CHANGED
+from bench.api.gate import HEAD_CHANGED
 from bench.gate import files, report
 from bench.gate.decision import Gate
 from bench.suite import reports

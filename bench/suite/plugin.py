@@ -3,8 +3,8 @@
 import pytest
 
 from bench.api.gate_request import GateOptions
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import add
-from bench.api.request import MeasureRequest
 from bench.names import RequestError
 from bench.suite.session import REQUEST, make_request
 

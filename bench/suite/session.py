@@ -9,9 +9,9 @@ import pytest
 
 from bench.api import gate_request, planning
 from bench.api.gate_request import GateOptions, GateRequest
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder
-from bench.api.request import MeasureRequest
 from bench.cells.plan import Plan
 
 _OUTPUT_OPTIONS = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")

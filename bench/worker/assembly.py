@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from bench import archs
+from bench.archs.source import Inputs
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Draw, Inputs
+from bench.cells.inputs import Draw
 from bench.cells.tasks import TASKS, Task
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 from bench.names import RequestError

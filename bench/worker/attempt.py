@@ -6,10 +6,11 @@ may not leave room for that.
 
 import torch
 
+from bench.archs.source import Inputs
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Draw, Inputs
+from bench.cells.inputs import Draw
 from bench.cells.tasks import TASKS
 from bench.worker import assembly
 

@@ -7,14 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from bench.archs.source import Inputs
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Batch, Draw, Inputs
+from bench.cells.inputs import Batch, Draw
 from bench.cells.tasks import Answer, Task
 from bench.names import RequestError
-from bench.worker import answers, assembly, network
-from bench.worker.answers import Errors, WrongAnswerError
+from bench.worker import assembly, correctness, network
+from bench.worker.correctness import Errors, WrongAnswerError
 
 
 class Expected(NamedTuple):
@@ -56,7 +57,7 @@ class Checks:
             moved = inputs.to(others, example[0].device)
             answer = self._answer(task, Batch(moved, targets))
             self._expected.insert(0, Expected(others, answer))
-            answers.check_different(answer, self._expected[-1].answer)
+            correctness.check_different(answer, self._expected[-1].answer)
 
     def first_call(self, task: Task) -> Answer:
         """Run a task for the first time and return its answer.
@@ -110,7 +111,7 @@ class Checks:
         expected = self._expected[-1].answer
         if self._state is not None:
             with task.context():
-                answers.check_finite(task.answer(), expected)
+                correctness.check_finite(task.answer(), expected)
         self._check(self._answer(task), expected)
 
     def _answer(self, task: Task, batch: Batch | None = None) -> Answer:
@@ -125,9 +126,9 @@ class Checks:
         cell = self._cell
         is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
         try:
-            return answers.check(answer, expected, self.dtype, is_reference=is_reference)
+            return correctness.check(answer, expected, self.dtype, is_reference=is_reference)
         except WrongAnswerError:
-            if stale is not None and answers.are_close(answer, stale, self.dtype):
+            if stale is not None and correctness.are_close(answer, stale, self.dtype):
                 raise WrongAnswerError(
                     "the output belongs to the images that were in the same tensor before: the "
                     "network caches outputs by the identity of their input; make it compute every "

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from bench.archs.source import Arch
+from bench.archs.source import Arch, Inputs
 from bench.cells import inputs
-from bench.cells.inputs import Inputs
 from bench.cells.module import to_eval
 from bench.records.reported import ArchCost
 from bench.worker import fvcore_count, network

@@ -9,7 +9,7 @@ from bench.errors import first_line, one_line
 from bench.machine.memory_budget import free_host_bytes
 from bench.names import RequestError
 from bench.worker import out_of_memory
-from bench.worker.answers import WrongAnswerError
+from bench.worker.correctness import WrongAnswerError
 
 
 def kind_of(error: Exception) -> str:

@@ -19,7 +19,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
-from bench.cells.inputs import Inputs
+from bench.archs.source import Inputs
 from bench.errors import one_line
 from bench.signals import ending
 from bench.worker import formulas

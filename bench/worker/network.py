@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from bench.archs.source import Arch
+from bench.archs.source import Arch, Inputs
 from bench.cells import inputs, modes, module
 from bench.cells.cell import Cell
-from bench.cells.inputs import Draw, Inputs
+from bench.cells.inputs import Draw
 from bench.errors import first_line
 from bench.names import RequestError
 

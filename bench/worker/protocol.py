@@ -61,7 +61,7 @@ class Prepared(Reply, frozen=True, kw_only=True):
     weights_bytes: int
     """Size of parameters and buffers in the cell's dtype."""
     output_error: float
-    """Distance to fp32 eager's output for the same weights and images (answers.py)."""
+    """Distance to fp32 eager's output for the same weights and images (correctness.py)."""
     error_bound: float
     gradient_error: float | None
     """Distance to fp32 eager's gradients; None for inference."""

@@ -41,7 +41,7 @@ class SubjectFacts:
     weights_bytes: int
     """Size of parameters and buffers in the cell's dtype."""
     output_error: float
-    """Distance to fp32 eager's output for the same weights and images (answers.py)."""
+    """Distance to fp32 eager's output for the same weights and images (correctness.py)."""
     error_bound: float
     tf32_convolutions: bool
     tf32_products: bool

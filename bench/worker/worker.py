@@ -5,7 +5,7 @@ standard output: ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``
 network's own prints, and the frames in which it raised, go to standard error. The worker ends when
 its input ends.
 
-``python -m bench.worker`` starts a worker in a fresh interpreter; bench/engine/forkserver.py forks
+``python -m bench.worker`` starts a worker in a fresh interpreter; bench/launch/forkserver.py forks
 workers.
 """
 

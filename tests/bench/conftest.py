@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.engine.launch import ForkServer, Launcher
+from bench.launch.launchers import ForkServer, Launcher
 from bench.machine.environment import for_workers
 
 

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.archs.source import Arch, Source
+from bench.archs.source import Arch, Inputs, Source
 from bench.capabilities import INFERENCE
-from bench.cells.inputs import Inputs
 from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.rewrites.rewrite import Rewrite
 

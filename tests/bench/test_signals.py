@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bench.engine.launch import ROOT
+from bench.launch.launchers import ROOT
 from bench.signals import ending, ignore_interrupts, single_interrupt
 
 REAL_TIME = signal.SIGRTMIN + 6  # Python names only the first and the last real-time signal

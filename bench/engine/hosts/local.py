@@ -6,13 +6,13 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from bench.cells.plan import Plan
-from bench.engine import preflight
-from bench.engine.context import Context, Steps
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
-from bench.engine.launch import Launcher
-from bench.engine.local_set import LocalSet
-from bench.engine.probe_worker import ProbeWorker
+from bench.engine.local import preflight
+from bench.engine.local.context import Context, Steps
+from bench.engine.local.probe_worker import ProbeWorker
+from bench.engine.local.sets import LocalSet
 from bench.engine.progress import Progress
+from bench.launch.launchers import Launcher
 from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.memory_budget import MemoryBudget

@@ -12,8 +12,8 @@ from statistics import mean, median
 
 import numpy as np
 
-from bench.engine.launch import Launcher
 from bench.engine.progress import Progress
+from bench.launch.launchers import Launcher
 from bench.names import RequestError
 from bench.studies.power import sets
 from bench.studies.power.cases import Case

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
-from bench.engine import timeouts
-from bench.engine.launch import Launcher, Spawner, launcher
-from bench.engine.process import WorkerError
 from bench.engine.progress import Progress
 from bench.exits import Exit
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher, Spawner, launcher
+from bench.launch.process import WorkerError
 from bench.machine import environment
 from bench.names import RequestError, choose
 from bench.studies.power import calibration, end_to_end, report, sets, table

@@ -18,8 +18,8 @@ import pandas as pd
 from scipy import stats
 
 from bench.atomic import write_text
-from bench.gate import judge
-from bench.gate.judge import (
+from bench.gate import group_sequential
+from bench.gate.group_sequential import (
     ALPHA,
     LEAST_EFFECT,
     LOOKS,
@@ -70,7 +70,7 @@ degrees of freedom and a standard deviation of 6 %. *Two kinds*: half of the set
 than the other half, with a standard deviation of 3 % within each half.
 """
 LEGEND = """\
-- *the gate's*: the test of the gate (bench/gate/judge.py).
+- *the gate's*: the test of the gate (bench/gate/group_sequential.py).
 - *two stages*: the gate's previous test. Looks at 3, 5, 8 and 12 sets flag a cell, and fresh sets
   have to confirm it. The level of each stage is the square root of the cell's level.
 - *O'Brien and Fleming (1979)*: the gate's looks, with the levels of their spending function.
@@ -156,7 +156,7 @@ def at_looks(look: Look, looks: Sequence[int]) -> Callable[[Array], Verdicts]:
 def as_gate(sets: Array) -> Verdicts:
     """Judge with the code of the gate itself."""
     judgements = [
-        judge.judge(
+        group_sequential.judge(
             {str(cell): History(values, ()) for cell, values in enumerate(gate)},
             Settings(),
             is_over=True,

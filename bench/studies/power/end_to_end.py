@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.api.profiles import MODES, REFERENCE_ARCH
-from bench.engine.launch import ROOT
 from bench.gate import files
+from bench.launch.launchers import ROOT
 from bench.names import RequestError
 from bench.studies.power.cases import PROTOCOL
 

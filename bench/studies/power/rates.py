@@ -14,8 +14,8 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from bench import means
-from bench.gate import judge
-from bench.gate.judge import History, Settings
+from bench.gate import group_sequential
+from bench.gate.group_sequential import History, Settings
 from bench.gate.verdict import Judgement, Verdict
 from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.sets import SetRow
@@ -133,5 +133,5 @@ def gates(history: History, settings: Settings) -> Iterator[Judgement]:
 def _judge(history: History, settings: Settings) -> Judgement:
     """Judge the history as one of the ``CELLS`` cells of a gate."""
     others = {str(other): History((), ()) for other in range(CELLS - 1)}
-    is_over = judge.is_hopeless(history.medians, len(history.medians))
-    return judge.judge({"cell": history, **others}, settings, is_over=is_over)["cell"]
+    is_over = group_sequential.is_hopeless(history.medians, len(history.medians))
+    return group_sequential.judge({"cell": history, **others}, settings, is_over=is_over)["cell"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
 from bench.studies.power.cases import PROTOCOL
 from bench.studies.power.end_to_end import ARCH, GateRow

@@ -10,11 +10,11 @@ from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.hosts.local import LocalHost
-from bench.engine.launch import Launcher
-from bench.engine.process import WorkerError
 from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.gate.decision import Pair
+from bench.launch.launchers import Launcher
+from bench.launch.process import WorkerError
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.studies.power.cases import PROTOCOL, Case

@@ -13,8 +13,8 @@ from bench import means
 from bench.archs.source import IMAGE_SIZE
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.engine import timeouts
-from bench.engine.launch import Launcher
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher
 from bench.means import Interval
 from bench.studies.selfcheck.protocol import CompareWithDoBench, CompareWithTimer, TimeNothing
 from bench.worker.protocol import Prepare

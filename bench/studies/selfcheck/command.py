@@ -16,11 +16,11 @@ from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.engine import timeouts
-from bench.engine.launch import ForkServer, Launcher, Spawner, launcher
-from bench.engine.process import WorkerError
 from bench.engine.progress import Progress
 from bench.exits import Exit
+from bench.launch import timeouts
+from bench.launch.launchers import ForkServer, Launcher, Spawner, launcher
+from bench.launch.process import WorkerError
 from bench.machine import environment
 from bench.names import RequestError
 from bench.studies.selfcheck import bias, handover, report, scale, startup

@@ -10,10 +10,10 @@ import psutil
 
 from bench.archs.source import IMAGE_SIZE
 from bench.cells.cell import Cell
-from bench.engine import timeouts
-from bench.engine.launch import Launcher
-from bench.engine.process import WorkerProcess
-from bench.engine.visit_policy import BLOCKS
+from bench.engine.local.visit_policy import BLOCKS
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher
+from bench.launch.process import WorkerProcess
 from bench.worker.protocol import Measure, Prepare, WarmUp
 
 PAUSES_S = (0.0, BLOCKS.pause_s, 4 * BLOCKS.pause_s)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.visit_policy import BLOCKS
+from bench.engine.local.visit_policy import BLOCKS
 from bench.exits import Exit
 from bench.studies.selfcheck import scale
 from bench.studies.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias

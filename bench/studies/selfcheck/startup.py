@@ -11,9 +11,9 @@ from bench.api.profiles import PRECISION
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.hosts.local import LocalHost
-from bench.engine.launch import Launcher
 from bench.engine.progress import Progress
 from bench.engine.run import Run
+from bench.launch.launchers import Launcher
 from bench.records.record import RunRecord
 from bench.studies.selfcheck.same import ARCHS
 

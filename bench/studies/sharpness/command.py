@@ -12,9 +12,9 @@ from bench import names
 from bench.api.profiles import REFERENCE_ARCH
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
-from bench.engine import timeouts
-from bench.engine.process import WorkerError
 from bench.exits import Exit
+from bench.launch import timeouts
+from bench.launch.process import WorkerError
 from bench.machine import environment
 from bench.names import RequestError
 from bench.studies.sharpness import live, report

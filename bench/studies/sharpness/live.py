@@ -10,9 +10,9 @@ from typing import Any
 
 from bench.archs.source import IMAGE_SIZE
 from bench.cells.cell import Cell
-from bench.engine import timeouts
-from bench.engine.launch import launcher
-from bench.engine.process import WorkerProcess
+from bench.launch import timeouts
+from bench.launch.launchers import launcher
+from bench.launch.process import WorkerProcess
 from bench.machine import environment
 from bench.worker.protocol import Measure, Prepare, WarmUp
 

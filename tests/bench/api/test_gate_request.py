@@ -8,9 +8,9 @@ import pytest
 
 from bench.api import gate_request
 from bench.api.gate_request import GateOptions
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import add, read
-from bench.api.request import MeasureRequest
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.names import RequestError
 from tests.bench.suite.test_gating import git
 

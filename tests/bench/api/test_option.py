@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from bench.api.gate_request import GateOptions
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import add, flag, read
-from bench.api.request import MeasureRequest
 from bench.names import RequestError
 
 Options = type[MeasureRequest | GateOptions]

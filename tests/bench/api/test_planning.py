@@ -1,9 +1,9 @@
 import pytest
 
 from bench.api import planning
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.api.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
-from bench.api.request import MeasureRequest
 from bench.cells.plan import FOREIGN_CPUS, Plan
 from bench.names import RequestError
 

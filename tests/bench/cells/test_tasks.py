@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from bench.archs.source import Inputs
 from bench.cells import inputs
 from bench.cells.plan import TASK_NAMES
 from bench.cells.tasks import TASKS
@@ -78,7 +79,7 @@ class _RecordingNet(broken.Net):
 def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
     torch.manual_seed(0)
 
-    def draw(batch_size: int) -> inputs.Inputs:
+    def draw(batch_size: int) -> Inputs:
         return (inputs.random_images(batch_size, 32),)
 
     first = inputs.Batch(draw(4), torch.arange(4))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, flag
-from bench.api.request import MeasureRequest
 from bench.cli import main
 from bench.records import store
 

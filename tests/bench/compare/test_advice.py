@@ -11,7 +11,7 @@ from bench import means, stats
 from bench.cells.cell import Cell
 from bench.compare.advice import compare
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
-from bench.gate.judge import LEAST_EFFECT
+from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
 from bench.records.circumstances import CIRCUMSTANCES, differences

@@ -7,8 +7,8 @@ from typing import Any
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.hosts.local import LocalHost
-from bench.engine.launch import Launcher
 from bench.engine.run import Run
+from bench.launch.launchers import Launcher
 from bench.machine.cards import Cards
 from bench.machine.load import CpuTimes, LoadMeter
 from bench.records.outcome import Outcome

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.launch import ForkServer, Launcher
+from bench.launch.launchers import ForkServer, Launcher
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome

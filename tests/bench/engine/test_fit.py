@@ -4,7 +4,7 @@ import pytest
 
 from bench.engine import fit
 from bench.engine.fit import MAX_BATCH_SIZE, RESOLUTION
-from bench.engine.fitting import judge
+from bench.engine.local.fitting import judge
 from bench.records.record import Attempt, Fit
 from tests.bench import runs
 

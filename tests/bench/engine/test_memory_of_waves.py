@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.launch import Launcher
+from bench.launch.launchers import Launcher
 from bench.machine.memory_budget import MemoryBudget
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run, visited
 

@@ -7,9 +7,10 @@ from itertools import count
 import pytest
 
 from bench import stats
-from bench.engine import allocation, timeouts, wave
-from bench.engine.launch import Launcher
-from bench.engine.visit_policy import SHORT
+from bench.engine.local import rounds_per_set, wave
+from bench.engine.local.visit_policy import SHORT
+from bench.launch import timeouts
+from bench.launch.launchers import Launcher
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
@@ -263,7 +264,7 @@ def test_the_number_of_rounds_is_computed_if_the_plan_has_none(
     target = cell("works")
     outcome = run(plan(target, rounds=None, sets=2), fork_server).measure()
     rounds = outcome.allotted[target.group]
-    assert allocation.MIN_ROUNDS <= rounds <= allocation.MAX_ROUNDS
+    assert rounds_per_set.MIN_ROUNDS <= rounds <= rounds_per_set.MAX_ROUNDS
     assert outcome.run_record().allotted == {target.group: rounds}
     assert visited(outcome, target) == [(s, r) for s in range(2) for r in range(rounds)]
 

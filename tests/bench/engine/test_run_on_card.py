@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import energy
-from bench.engine.launch import Launcher
+from bench.launch.launchers import Launcher
 from bench.machine.card import Card, CardProcess, CardReading
 from bench.machine.cards import Cards
 from bench.names import RequestError

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from bench.archs.source import Inputs
 from bench.cells import inputs
-from bench.cells.inputs import Inputs
 from bench.executors import cudagraphs
 from bench.executors.cudagraphs import CapturedProgram
 from bench.units import MIB

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.gate.decision import Gate, SideNames
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.records.record import CellRecord, Failure, RunRecord, Visit
 from tests.bench import runs
 

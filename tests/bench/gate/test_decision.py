@@ -7,9 +7,9 @@ import pytest
 
 from bench.cells import waves
 from bench.cells.plan import Plan
-from bench.gate import files, judge, report
+from bench.gate import files, group_sequential, report
 from bench.gate.decision import Gate, UntilDecided
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
 from bench.records import events, store
@@ -126,10 +126,12 @@ def test_a_file_with_another_limit_of_sets_is_still_read() -> None:
     assert run.gate is not None
     more = {**run.gate, "settings": {**run.gate["settings"], **earlier}}
     gate = Gate.from_run(replace(run, gate=more))
-    assert gate.settings.most_sets == judge.MOST_SETS
+    assert gate.settings.most_sets == group_sequential.MOST_SETS
     assert gate.exit_code == 0
     fewer = {**run.gate, "settings": {**run.gate["settings"], "most_sets": 3}}
-    assert Gate.from_run(replace(run, gate=fewer)).settings.most_sets == judge.FIRST_CHANGE
+    assert (
+        Gate.from_run(replace(run, gate=fewer)).settings.most_sets == group_sequential.FIRST_CHANGE
+    )
 
 
 @pytest.mark.parametrize("iterations", [10, 16, 40])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate import judge, settings
+from bench.gate import group_sequential, settings
 from bench.gate.settings import GateTable, Waiver
 from bench.names import RequestError
 from tests.bench import runs
@@ -59,9 +59,9 @@ def test_without_a_table_the_defaults_apply(tmp_path: Path, text: str | None) ->
     table = settings.read(tmp_path)
     assert table == GateTable()
     assert (table.delta, table.alpha, table.most_sets) == (
-        judge.LEAST_EFFECT,
-        judge.ALPHA,
-        judge.MOST_SETS,
+        group_sequential.LEAST_EFFECT,
+        group_sequential.ALPHA,
+        group_sequential.MOST_SETS,
     )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import measurement
-from bench.engine.launch import ForkServer, Launcher
+from bench.api import recording
+from bench.launch.launchers import ForkServer, Launcher
 from bench.report import charts, page  # noqa: F401 - imported once for all sessions
 from bench.report.charts import style
 from bench.report.page import vega
@@ -34,7 +34,7 @@ def run(
         os.dup2(file.fileno(), 2)
     faulthandler.dump_traceback_later(HANGS_S)  # to show where a session hangs
     os.environ.update(environment)
-    vars(measurement)["launcher"] = _idle
+    vars(recording)["launcher"] = _idle
     vars(style)["svg"] = lambda _: "<svg/>"
     vars(vega)["bundled"] = lambda _: ""
     if disk_bytes is not None:

@@ -1,6 +1,6 @@
 """A fork server whose workers are real processes that do no work and log their answers.
 
-``python worker.py -m bench.engine.forkserver FD`` stands for launch.py's interpreter.
+``python worker.py -m bench.launch.forkserver FD`` stands for launchers.py's interpreter.
 """
 
 import json
@@ -118,5 +118,5 @@ if __name__ == "__main__":
     module = types.ModuleType("bench.worker.worker")
     module.run = run  # type: ignore[attr-defined]
     sys.modules["bench.worker.worker"] = module
-    sys.argv = ["bench.engine.forkserver", sys.argv[3]]
-    runpy.run_module("bench.engine.forkserver", run_name="__main__")
+    sys.argv = ["bench.launch.forkserver", sys.argv[3]]
+    runpy.run_module("bench.launch.forkserver", run_name="__main__")

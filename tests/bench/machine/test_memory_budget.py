@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.cells.cell import Cell
-from bench.engine.launch import Launcher
+from bench.launch.launchers import Launcher
 from bench.machine.memory_budget import MemoryBudget, free_host_bytes
 from bench.units import GIB, MIB
 from bench.worker.memory import Footprint

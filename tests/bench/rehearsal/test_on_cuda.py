@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench import stats
-from bench.engine.launch import Spawner
+from bench.launch.launchers import Spawner
 from bench.machine import environment
 from bench.records import store
 from bench.records.record import RunRecord

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from bench.cells.cell import Cell
-from bench.engine.launch import Launcher, Spawner
+from bench.launch.launchers import Launcher, Spawner
 from bench.machine import cpu, environment
 from bench.names import RequestError
 from bench.stages import measure, store, table

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.api.measurement import CODE_CHANGED
+from bench.api.recording import CODE_CHANGED
 from bench.records import journal, store
 from bench.signals import restore_interrupts
 

@@ -3,8 +3,8 @@ import shlex
 import pytest
 
 from bench.api.gate_request import GateOptions
+from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared
-from bench.api.request import MeasureRequest
 from bench.suite import session
 from bench.suite.session import REQUEST
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.archs.source import Inputs
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
-from bench.cells.inputs import Inputs
 from bench.cells.modes import Mode
 from bench.executors import EXECUTORS
 from bench.executors.cudagraphs import CapturedProgram
@@ -14,7 +14,7 @@ from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, P
 from bench.names import RequestError
 from bench.rewrites.rewrite import Rewrite
 from bench.worker import assembly, subject
-from bench.worker.answers import WrongAnswerError
+from bench.worker.correctness import WrongAnswerError
 from tests.bench.assembled import task
 
 IMAGES = inputs.random_images(2, 16)

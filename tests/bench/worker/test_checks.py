@@ -11,7 +11,7 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.names import RequestError
 from bench.worker import subject
-from bench.worker.answers import WrongAnswerError
+from bench.worker.correctness import WrongAnswerError
 from bench.worker.protocol import Finish, Measure, Prepare
 from bench.worker.worker import Worker
 from tests.bench import assembled, cases

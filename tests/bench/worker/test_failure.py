@@ -3,7 +3,7 @@ import torch
 
 from bench.names import RequestError
 from bench.worker import failure
-from bench.worker.answers import WrongAnswerError
+from bench.worker.correctness import WrongAnswerError
 
 PETABYTE = (
     "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you "

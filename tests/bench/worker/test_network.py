@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.archs.source import Arch
+from bench.archs.source import Arch, Inputs
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.names import RequestError
@@ -21,7 +21,7 @@ def images(seed: int) -> Tensor:
     return inputs.random_images(2, IMAGE_SIZE)
 
 
-def draw(batch_size: int) -> inputs.Inputs:
+def draw(batch_size: int) -> Inputs:
     return (inputs.random_images(batch_size, IMAGE_SIZE),)
 
 

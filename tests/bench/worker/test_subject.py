@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.archs.source import Inputs
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES, Dtype
-from bench.cells.inputs import Inputs
 from bench.cells.tasks import Inference, Task
 from bench.executors import EXECUTORS
 from bench.worker import memory, subject
-from bench.worker.answers import WrongAnswerError
 from bench.worker.clock import Step, Timing
+from bench.worker.correctness import WrongAnswerError
 from bench.worker.subject import (
     MAX_WARM_UP_ITERATIONS,
     MAX_WARM_UP_S,

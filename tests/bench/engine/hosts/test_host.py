@@ -10,8 +10,8 @@ import pytest
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.hosts.host import Events, PreflightTask, SetTask
-from bench.engine.process import WorkerError
 from bench.engine.run import Run
+from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import cli
-from bench.engine.launch import ROOT
+from bench.launch.launchers import ROOT
 from bench.studies.gpu import command as gpu
 from bench.studies.gpu import compiling, step
 from bench.studies.gpu.step import GRACE_S, GpuStep, StepResult

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.engine.launch import Launcher, Spawner
 from bench.exits import Exit
+from bench.launch.launchers import Launcher, Spawner
 from bench.studies.power import calibration, report, sets, table
 from bench.studies.power import command as power
 from bench.studies.power.cases import PROTOCOL, Case
@@ -33,7 +33,7 @@ def test_calibrated_units_are_proportional_to_the_slowdown(
     monkeypatch.setattr(calibration, "_PROBES", {"python": 1000})
     larger = Case(mode="eager", kind="python", percent=500.0)
     same = Case(mode="eager", kind="none", percent=0.0)
-    monkeypatch.setattr("bench.engine.wave.foreign_cpus", lambda *_: 0.0)
+    monkeypatch.setattr("bench.engine.local.wave.foreign_cpus", lambda *_: 0.0)
     cases = [same, EAGER, larger]
     amounts = calibration.amounts(cases, fork_server, Watcher())
     assert amounts[same] == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
 from bench.records import store
 from bench.studies.power import report, table

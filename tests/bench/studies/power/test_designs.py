@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.gate.judge import ALPHA, MISS, MOST_SETS
+from bench.gate.group_sequential import ALPHA, MISS, MOST_SETS
 from bench.studies.power import designs
 from bench.studies.power.designs import DELTA, DESIGNS, INCONCLUSIVE, NOISES, REGRESSED, UNCHANGED
 from bench.studies.power.rates import CELLS

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.gate import judge
-from bench.gate.judge import History, Settings
+from bench.gate import group_sequential
+from bench.gate.group_sequential import History, Settings
 from bench.gate.verdict import Verdict
 from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.rates import Rate, Series, gates, powers
@@ -53,7 +53,7 @@ def test_remaining_sets_are_not_judged() -> None:
 
 
 def test_a_gate_without_log_ratios_is_inconclusive() -> None:
-    (judgement,) = gates(history([math.nan] * judge.FIRST_LOOK), Settings())
+    (judgement,) = gates(history([math.nan] * group_sequential.FIRST_LOOK), Settings())
     assert judgement.verdict is Verdict.INCONCLUSIVE
 
 

@@ -1,7 +1,7 @@
 import math
 from dataclasses import replace
 
-from bench.gate.judge import Settings
+from bench.gate.group_sequential import Settings
 from bench.studies.power import report
 from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.end_to_end import ARCH, GateRow

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bench.cells.cell import Cell
-from bench.engine.launch import Spawner
+from bench.launch.launchers import Spawner
 from bench.machine import environment
 from bench.studies.selfcheck import bias, worker
 from tests.bench import runs

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.launch import Launcher
+from bench.launch.launchers import Launcher
 from bench.studies.selfcheck import handover
 from tests.bench import runs
 

@@ -5,7 +5,7 @@ from statistics import geometric_mean
 
 import pytest
 
-from bench.engine.process import WorkerError
+from bench.launch.process import WorkerError
 from bench.studies.selfcheck import bias, handover, report, scale, startup
 from bench.studies.selfcheck.command import _biases, _cells, main
 from bench.studies.selfcheck.report import Selfcheck

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from bench.engine.hosts.local import LocalHost
-from bench.engine.launch import Launcher
+from bench.launch.launchers import Launcher
 from bench.records.record import CellRecord, RunRecord, Visit
 from bench.studies.selfcheck import startup
 from tests.bench import runs

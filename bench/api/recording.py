@@ -1,0 +1,146 @@
+"""The measurement of a plan: a run, with its journal on disk."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench import signals
+from bench.api import code
+from bench.api.measure_request import MeasureRequest
+from bench.api.report_folder import ReportFolder
+from bench.cells.plan import Plan
+from bench.engine.hosts.local import LocalHost
+from bench.engine.progress import Progress
+from bench.engine.run import Run
+from bench.engine.stopping_rule import StoppingRule
+from bench.launch.launchers import Launcher, launcher
+from bench.machine import cards, environment
+from bench.names import RequestError
+from bench.records import events, journal
+from bench.records.journal import Journal
+from bench.records.outcome import Outcome
+from bench.records.record import RunRecord
+
+# Fork servers that import at the same time, 700 MB each. A single import leaves cores idle: on two
+# cores, three servers take 8 s together and 15 s one after the other.
+AHEAD = 3
+
+CODE_CHANGED = (
+    "The code was changed while it was measured: its sets may have measured different code."
+)
+
+
+def measure(
+    request: MeasureRequest, plan: Plan, progress: Progress, folder: ReportFolder | None
+) -> RunRecord:
+    """Measure a plan and return the run; keep a journal in the report folder, if there is one.
+
+    Raises ``RequestError`` or ``WorkerError`` if nothing can be measured, and ``KeyboardInterrupt``
+    if the run is interrupted before anything was measured.
+    """
+    variables = environment.for_workers(os.environ, plan.environment)
+    cpus = environment.cpus_for_workers(plan.environment)
+    ahead = min(AHEAD, plan.sets)
+    with launcher(variables, plan.imports, cpus, ahead=ahead) as started:
+        return record(request, plan, progress, folder, started)
+
+
+def record(
+    request: MeasureRequest,
+    plan: Plan,
+    progress: Progress,
+    folder: ReportFolder | None,
+    started: Launcher,
+    *,
+    base: Launcher | None = None,
+    rule: StoppingRule | None = None,
+) -> RunRecord:
+    """Measure a plan, against ``base`` if it is given, and return the run; keep a journal.
+
+    When it returns, the process ignores interrupts, so that the run can be written. Raises the
+    errors that ``measure`` raises.
+    """
+    with ExitStack() as exits:
+
+        def begin(facts: Mapping[str, Any]) -> Journal | None:
+            if folder is None:
+                return None
+            journal_file = exits.enter_context(_journal(request, facts, progress, folder))
+            exits.callback(_delete_if_empty, run, journal_file.path)
+            return journal_file
+
+        resumed = _interrupted_run(folder, progress) if request.resume else None
+        if resumed and request.seed is None:
+            plan = replace(plan, seed=resumed.plan.seed)
+        # A gate checks its own trees for changes.
+        code_before = None if plan.against_base else code.current(plan)
+        host = LocalHost(plan, started, progress, base_launcher=base, cards=_cards(plan, progress))
+        run = Run(
+            plan,
+            host,
+            progress,
+            rule=rule,
+            begin=begin,
+            resumed=resumed,
+            code=code_before,
+        )
+        outcome = run.measure()
+        signals.ignore_interrupts()
+        if code_before and code.current(plan).digest != code_before.digest:
+            outcome.apply(events.Noted(sentence=CODE_CHANGED))
+            progress.note(CODE_CHANGED)
+        progress.note("writing the results")
+        return outcome.run_record()
+
+
+def _cards(plan: Plan, progress: Progress) -> cards.Cards:
+    """Return the cards of a plan's devices; note those that are shared or unknown."""
+    devices = plan.devices or (plan.cells[0].device,)
+    result = cards.find(devices, allow_shared=plan.allow_shared)
+    for device, processes in result.shared.items():
+        progress.note(f"{device} is also used by other processes: {'; '.join(processes)}")
+    for device, why in result.unknown.items():
+        progress.note(f"the state of {device} is unknown: {why}")
+    return result
+
+
+def _journal(
+    request: MeasureRequest, facts: Mapping[str, Any], progress: Progress, folder: ReportFolder
+) -> Journal:
+    """Open the journal in the report folder of the machine that ``facts`` describes."""
+    path = folder.of(facts) / journal.FILE
+    if not request.resume and (renamed := journal.set_aside(path)):
+        progress.note(
+            f"an earlier run was interrupted or not saved; its journal was renamed to {renamed}"
+        )
+    opened = Journal(
+        path,
+        on_error=lambda error: progress.note(
+            f"cannot write {path}: {error.strerror}; the run continues without a journal"
+        ),
+    )
+    if not opened.is_locked:
+        progress.note(
+            f"this file system has no file locks: do not let another run write to {path.parent}"
+        )
+    return opened
+
+
+def _delete_if_empty(run: Run, path: Path) -> None:
+    """Delete the journal if the run measured nothing."""
+    if not run.outcome.measured_anything:
+        path.unlink(missing_ok=True)
+
+
+def _interrupted_run(folder: ReportFolder | None, progress: Progress) -> Outcome | None:
+    """Return the interrupted run from its journal; None if the journal is empty."""
+    if folder is None:
+        raise RequestError("--resume needs --report-dir, the folder of the interrupted run")
+    path = folder.interrupted_journal()
+    if journal.is_empty(path):
+        progress.note(f"{path} is empty: the interrupted run had not begun, so a new run starts")
+        return None
+    return Outcome.from_events(journal.read(path))

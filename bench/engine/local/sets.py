@@ -1,0 +1,165 @@
+"""One set of one group on this machine: fresh workers, wave by wave, and their rounds."""
+
+from collections.abc import Collection, Generator
+
+from bench.cells.cell import Cell
+from bench.engine.hosts.host import SetTask
+from bench.engine.local import rounds_per_set
+from bench.engine.local.context import Context, Steps
+from bench.engine.local.wave import LiveWave
+from bench.records import events
+
+
+class LocalSet:
+    """The measurement of one task; waves may be split on the way."""
+
+    def __init__(self, context: Context, task: SetTask, *, host: str, importing_s: float) -> None:
+        """``importing_s`` is the time that the first import of PyTorch took, in seconds."""
+        self._context = context
+        self._task = task
+        self._host = host
+        self._importing_s = importing_s
+        self._waves = task.waves
+        self._rounds = task.rounds
+        self._start_s = context.now()
+        self._live: LiveWave | None = None
+
+    def measure(self) -> Steps:
+        """Measure the set; raises ``WorkerError`` if no worker can be started."""
+        wave_index = 0
+        try:
+            while wave_index < len(self._waves):
+                if self._is_due(wave_index) and (yield from self._measure_wave(wave_index)):
+                    continue
+                wave_index += 1
+        finally:
+            if self._live is not None:
+                self._live.kill()
+
+    def _is_due(self, wave_index: int) -> bool:
+        """Return whether a wave can still give new figures, and the budget is not used up."""
+        if wave_index in self._task.ended:
+            return False
+        wave = self._waves[wave_index]
+        candidates = wave.own if wave_index else (*wave.own, wave.reference)
+        return any(map(self._is_alive, candidates)) and not self._over_budget()
+
+    def _is_alive(self, cell: Cell) -> bool:
+        return cell in self._task.cells and cell.id not in self._context.failed
+
+    def _over_budget(self) -> bool:
+        left_s = self._task.budget_left_s
+        return left_s is not None and self._context.now() - self._start_s > left_s
+
+    def _measure_wave(self, wave_index: int) -> Generator[None, None, bool]:
+        """Start fresh workers, all alive together, and measure their rounds.
+
+        Returns whether to measure the wave again, because the reference or the control ran out of
+        memory.
+        """
+        context, task = self._context, self._task
+        start_s = context.now()
+        live = yield from self._prepare(wave_index)
+        if note := context.memory_budget.excess(task.group, live.held_bytes):
+            context.emit(events.Noted(sentence=note))
+            context.progress.note(note)
+        with context.timed("warming up"):
+            yield from live.warm_up()
+        set_s = context.now() - start_s - live.compiling_s
+        complete = yield from live.visit_in_rounds(
+            self._allot(live, set_s=set_s), self._over_budget
+        )
+        if context.plan.energy and task.set_index < context.plan.sets:
+            with context.timed("measuring energy"):
+                yield from live.measure_energy(self._over_budget)
+        with context.timed("finishing"):
+            yield from live.finish()
+        if self._split_if_needed(wave_index, live):
+            return True
+        if complete:
+            context.emit(events.WaveEnded(task.group, task.set_index, wave_index))
+        return False
+
+    def _prepare(self, wave_index: int) -> Generator[None, None, LiveWave]:
+        """Start and prepare a wave's workers, in the fastest order if memory holds all of them."""
+        wave = self._waves[wave_index]
+        is_held = wave in self._task.fitting
+        live = yield from self._start(wave_index, in_any_order=is_held)
+        # Memory held the wave before, but no longer does. The deferred cells may include the
+        # reference or the control, so start again with those first.
+        if is_held and live.deferred:
+            live.kill()
+            live = yield from self._start(wave_index, in_any_order=False)
+        return live
+
+    def _start(self, wave_index: int, *, in_any_order: bool) -> Generator[None, None, LiveWave]:
+        context, task, wave = self._context, self._task, self._waves[wave_index]
+        context.emit(events.WaveBegan(task.group, task.set_index, wave_index, host=self._host))
+        live = self._live = LiveWave(
+            context,
+            wave,
+            cells=[cell for cell in wave.cells if self._is_alive(cell)],
+            set_index=task.set_index,
+            wave_index=wave_index,
+            in_any_order=in_any_order,
+        )
+        yield from live.prepare()
+        return live
+
+    def _allot(self, live: LiveWave, *, set_s: float) -> int:
+        """Return the rounds per set of a group: as planned, or from the times of its first wave.
+
+        ``set_s`` is the time to start the wave without compilation, in seconds.
+        """
+        if not live.round_s:  # no worker is left; the wave may be split and measured again
+            return rounds_per_set.MIN_ROUNDS
+        if self._rounds is None:
+            plan = self._context.plan
+            share = self._context.launcher.importing_share / len(plan.groups)
+            computed = rounds_per_set.rounds(
+                live.effort,
+                importing_s=share * self._importing_s,
+                set_s=set_s,
+                round_s=live.round_s,
+                workers=live.workers,
+            )
+            self._rounds = computed if plan.rounds is None else plan.rounds
+            self._context.emit(events.Allotted(group=self._task.group, rounds=self._rounds))
+        return self._rounds
+
+    def _split_if_needed(self, wave_index: int, live: LiveWave) -> bool:
+        """Split a wave whose cells were deferred or ran out of memory; these fail if that fails.
+
+        Returns whether to measure the wave again.
+        """
+        if live.deferred:
+            self._split(wave_index, live.deferred, "held no more workers at a time")
+        if not live.out_of_memory:
+            return False
+        anchors = self._waves[wave_index].anchors
+        if self._split(wave_index, list(live.out_of_memory), "ran out while they were measured"):
+            return not live.out_of_memory.keys().isdisjoint(anchors)
+        for cell, failure in live.out_of_memory.items():
+            self._context.fail(cell, failure)
+        return False
+
+    def _split(self, wave_index: int, apart: Collection[Cell], why: str) -> bool:
+        """Split a wave in two, with the cells ``apart`` in the second; False if impossible."""
+        context, group, waves = self._context, self._task.group, self._waves
+        parts = waves[wave_index].split(apart)
+        if len(parts) == 1:
+            return False
+        self._waves = (*waves[:wave_index], *parts, *waves[wave_index + 1 :])
+        reason = (
+            f"{group}: memory {why} ({context.memory_budget.largest_use(group)}), "
+            f"so its cells were measured in {len(self._waves)} waves."
+        )
+        context.emit(
+            events.Split(
+                group=group,
+                waves=tuple(tuple(cell.id for cell in wave.own) for wave in self._waves),
+                reason=reason,
+            )
+        )
+        context.progress.note(reason)
+        return True

@@ -1,0 +1,67 @@
+import pytest
+
+from bench.engine.local.preparing import covered_s, must_wait, only_s, was_measured
+from tests.bench import runs
+from tests.bench.engine.running import cell, plan
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], 0.0),
+        ([(1.0, 3.0)], 2.0),
+        ([(5.0, 6.0), (1.0, 3.0)], 3.0),
+        ([(1.0, 3.0), (2.0, 5.0)], 4.0),
+        ([(1.0, 9.0), (2.0, 3.0), (8.0, 10.0)], 9.0),
+    ],
+    ids=["empty", "single", "separate", "overlapping", "nested"],
+)
+def test_overlapping_spans_are_counted_once(
+    spans: list[tuple[float, float]], expected: float
+) -> None:
+    assert covered_s(spans) == expected
+
+
+@pytest.mark.parametrize(
+    ("compilations", "others", "expected"),
+    [
+        ([(0.0, 30.0)], [], 30.0),
+        ([(0.0, 30.0)], [(0.0, 2.0), (2.0, 5.0), (30.0, 31.0)], 25.0),
+        ([(0.0, 30.0), (1.0, 29.0)], [(29.0, 33.0)], 29.0),
+        ([(0.0, 4.0)], [(0.0, 9.0)], 0.0),
+    ],
+    ids=["alone", "others beside it", "two at once", "others all the time"],
+)
+def test_only_the_time_in_which_nothing_else_is_prepared_is_compilation(
+    compilations: list[tuple[float, float]], others: list[tuple[float, float]], expected: float
+) -> None:
+    assert only_s(compilations, others) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "busy", "waits"),
+    [
+        ("eager", ["eager", "compile"], False),
+        ("compile", ["compile"], True),
+        ("compile", ["eager", "reduce-overhead", "compile+channels_last"], False),
+        ("reduce-overhead", ["reduce-overhead"], True),
+        ("max-autotune", [], False),
+        ("max-autotune", ["eager"], True),
+        ("eager", ["max-autotune"], True),
+    ],
+)
+def test_workers_wait_for_the_same_graph_and_kernel_tuning_runs_alone(
+    mode: str, busy: list[str], waits: bool
+) -> None:
+    preparing = [runs.cell("googlenet", name) for name in busy]
+    assert must_wait(runs.cell("googlenet", mode), preparing) is waits
+
+
+def test_different_archs_may_compile_at_the_same_time() -> None:
+    assert not must_wait(runs.cell("googlenet", "compile"), [runs.cell("torchvision", "compile")])
+
+
+def test_the_cache_of_a_device_is_filled_after_its_first_set() -> None:
+    request = plan(cell("works"), sets=4, devices=("cuda:0", "cuda:1"))
+    cached = [was_measured(request, request.device_of(index), before=index) for index in range(4)]
+    assert cached == [False, False, True, True]

@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import pytest
+
+from bench.cells import waves
+from bench.cells.cell import Cell
+from bench.engine.stopping_rule import UntilPrecise
+from bench.records import events
+from bench.records.outcome import Outcome
+from bench.records.record import Failure
+from tests.bench import runs
+from tests.bench.engine.running import plan
+
+REFERENCE, OTHER = runs.REFERENCE_EAGER, runs.EAGER
+CONTROL = waves.control(REFERENCE)
+COMPILED, REFERENCE_COMPILED = runs.COMPILED, replace(REFERENCE, mode="compile")
+PLAN = plan(REFERENCE, OTHER, COMPILED, REFERENCE_COMPILED, sets=2, reference_arch=runs.REFERENCE)
+
+
+def cells_to_measure(set_index: int, *failed: Cell) -> set[Cell]:
+    """Return the cells for a set after sets without visits, so that no ratio is precise."""
+    outcome = Outcome(PLAN)
+    for cell in failed:
+        failure = Failure(kind="error", message="", phase="preparing", set_index=0)
+        outcome.apply(events.Failed(cell=cell.id, failure=failure))
+    return set(UntilPrecise().cells_to_measure(outcome, REFERENCE.group, set_index))
+
+
+@pytest.mark.parametrize("set_index", [0, 1, 2, 20])
+def test_sets_are_added_until_ratios_are_precise(set_index: int) -> None:
+    assert cells_to_measure(set_index) == {*PLAN.cells, CONTROL}
+
+
+def test_only_the_planned_sets_are_measured_if_all_references_failed() -> None:
+    failed = (REFERENCE, REFERENCE_COMPILED)
+    assert cells_to_measure(1, *failed) >= {OTHER, COMPILED}
+    assert cells_to_measure(2, *failed) == set()
+
+
+def test_a_reference_of_the_same_mode_is_enough_to_add_sets() -> None:
+    assert cells_to_measure(2, REFERENCE) >= {COMPILED, REFERENCE_COMPILED}
+    assert cells_to_measure(2, REFERENCE, COMPILED) == set()
+
+
+def test_the_control_alone_is_enough_to_add_sets() -> None:
+    assert cells_to_measure(2, OTHER, COMPILED, REFERENCE_COMPILED) >= {REFERENCE, CONTROL}
+    assert cells_to_measure(2, OTHER, COMPILED, REFERENCE_COMPILED, CONTROL) == set()
+
+
+@pytest.mark.parametrize("set_index", [0, 1])
+def test_the_control_is_not_measured_if_the_reference_failed(set_index: int) -> None:
+    assert CONTROL not in cells_to_measure(set_index, REFERENCE)
