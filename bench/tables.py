@@ -228,7 +228,13 @@ PROSE = frozenset({"rich", "markdown"})  # formats for people, not for programs
 def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with a quote before any text that a spreadsheet would run as a formula."""
     text = frame.select_dtypes(exclude=["number", "bool"])  # saves time: there may be millions
-    return frame.assign(**{str(name): column.map(_defused) for name, column in text.items()})
+    return frame.assign(
+        **{
+            # As objects, because whole numbers beside missing values would become floating-point.
+            str(name): pd.Series(map(_defused, column), index=column.index, dtype=object)
+            for name, column in text.items()
+        }
+    )
 
 
 def _defused(value: Any) -> Any:

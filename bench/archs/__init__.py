@@ -4,6 +4,7 @@ A source is a ``Source`` at the top level of a module here, or of a plugin (benc
 Looking a name up imports no torch; building its network does.
 """
 
+import re
 from dataclasses import replace
 
 from bench.archs.source import Arch, Source
@@ -20,7 +21,7 @@ def find(name: str) -> Arch:
     ``NAME@PIXELS`` is the arch NAME on images of this height and width.
     """
     sized, _, pixels = name.rpartition("@")
-    if not sized or not (pixels.isascii() and pixels.isdecimal()):
+    if not sized or not re.fullmatch("[0-9]{1,5}", pixels):
         return _find(name)
     if int(pixels) < 1:
         raise RequestError(f"{name!r} asks for images of {pixels} pixels; the least is 1")

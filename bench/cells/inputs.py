@@ -13,6 +13,7 @@ at batch 1) pass through its caches; between two visits, those of other live wor
 """
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -22,62 +23,75 @@ from bench.archs.source import Arch, Inputs
 from bench.names import RequestError
 
 Draw: TypeAlias = Callable[[int], Inputs]
-"""Function that draws a batch of a given size on the CPU, from torch's random generator."""
+"""Function that draws a batch of a given size on the CPU, from torch's random generator; usually a
+``Drawing``."""
 
 IMAGE_CHANNELS = 3
+_CONTIGUOUS = torch.contiguous_format
 PATCHES = 8  # per image side, each with its own colour
 # Multiple of a cache's size to write to empty it: its size alone leaves what was just read.
 FLUSH = 2
 
 
 class Batch(NamedTuple):
-    """Images N × 3 × height × width, and the class of each if the task needs targets."""
+    """Inputs, and the class of each image if the task needs targets."""
 
     inputs: Inputs
     targets: Tensor
 
 
-def drawing(arch: Arch, image_size: int | None) -> Draw:
-    """Return the function that draws what an arch takes.
+class Drawing:
+    """Draws what an arch takes."""
 
-    Images have as many pixels per side as the arch's name says, or else ``image_size``, or else
-    what the network is made for. The function raises ``RequestError`` if an arch with inputs of its
-    own does not return tensors, or if its name asks for a size.
-    """
+    def __init__(self, arch: Arch, image_size: int | None) -> None:
+        """Images have as many pixels per side as the arch's name says, or else ``image_size``.
 
-    def draw(batch_size: int) -> Inputs:
-        own = arch.inputs(batch_size)
-        if own is None:
-            size = arch.requested_size or image_size or arch.image_size()
-            return (random_images(batch_size, size),)
-        if arch.requested_size:
+        If both are unknown, they have what the network is made for.
+        """
+        self._arch = arch
+        self._image_size = image_size
+
+    @cached_property
+    def image_size(self) -> int | None:
+        """Height and width of the images in pixels; None if the arch has inputs of its own."""
+        with torch.random.fork_rng(devices=()):
+            has_own = self._arch.inputs(1) is not None
+        size = self._arch.requested_size
+        if has_own and size:
             raise RequestError(
-                f"{arch.name} has inputs of its own (example_inputs), so its name cannot ask for a "
-                "size of images"
+                f"{self._arch.name} has inputs of its own (example_inputs), so its name cannot ask "
+                "for a size of images"
             )
-        return _checked(arch, own, batch_size)
+        return None if has_own else size or self._image_size or self._arch.image_size()
 
-    return draw
+    def __call__(self, batch_size: int) -> Inputs:
+        """Return a new batch. Raises ``RequestError`` if the arch's own inputs are not valid."""
+        if self.image_size:
+            return (random_images(batch_size, self.image_size),)
+        return _checked(self._arch.name, self._arch.inputs(batch_size), batch_size)
 
 
-def _checked(arch: Arch, own: object, batch_size: int) -> Inputs:
-    """Return an arch's own inputs: detached, on the CPU, with floating-point values in fp32."""
-    tensors = (own,) if isinstance(own, Tensor) else own
-    if (
-        not isinstance(tensors, tuple | list)
-        or not tensors
-        or not all(isinstance(tensor, Tensor) for tensor in tensors)
-    ):
-        kind = type(own).__name__
-        raise RequestError(
-            f"the example inputs of {arch.name} are a tensor or a tuple of tensors, not {kind}"
-        )
-    if not tensors[0].ndim or len(tensors[0]) != batch_size:
-        raise RequestError(
-            f"the first example input of {arch.name} has the shape {tuple(tensors[0].shape)}; its "
-            f"first dimension must be the batch size, {batch_size}"
-        )
-    return cast(tuple(tensor.detach().cpu() for tensor in tensors), torch.float32)
+def _checked(name: str, own: object, batch_size: int) -> Inputs:
+    """Return copies of an arch's own inputs on the CPU, with floating-point values in fp32."""
+    tensors = own if isinstance(own, tuple | list) else (own,)
+    subject = f"the example inputs of {name}"
+    if not tensors:
+        raise RequestError(f"{subject} are empty: return a tensor or a tuple of tensors")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise RequestError(
+                f"{subject} must be a tensor or a tuple of tensors, without {type(tensor).__name__}"
+            )
+        if tensor.shape[:1] != (batch_size,):
+            raise RequestError(
+                f"{subject} have a tensor of shape {tuple(tensor.shape)} for a batch of "
+                f"{batch_size}: the first dimension of each must be the batch size"
+            )
+        if not tensor.isfinite().all():
+            raise RequestError(f"{subject} have values that are not finite")
+    # Contiguous copies: the checks write into them, which an expanded tensor does not allow.
+    copies = (tensor.detach().cpu().clone(memory_format=_CONTIGUOUS) for tensor in tensors)
+    return cast(tuple(copies), torch.float32)
 
 
 def cast(example: Inputs, dtype: torch.dtype) -> Inputs:
@@ -102,20 +116,8 @@ def copy_into(example: Inputs, values: Inputs) -> None:
 
 
 def first(example: Inputs) -> Inputs:
-    """Return the first image of a batch, likewise for other inputs that have the batch size."""
-    batch_size = len(example[0])
-    return tuple(
-        tensor[:1] if tensor.ndim and len(tensor) == batch_size else tensor for tensor in example
-    )
-
-
-def image_size(example: Inputs) -> int | None:
-    """Return the height and width of a batch of square RGB images; None for other inputs."""
-    images, *others = example
-    is_images = not others and images.is_floating_point() and images.ndim == 4
-    if not is_images or images.shape[1] != IMAGE_CHANNELS or images.shape[2] != images.shape[3]:
-        return None
-    return images.shape[2]
+    """Return the first image of a batch."""
+    return tuple(tensor[:1] for tensor in example)
 
 
 def shapes(example: Inputs) -> tuple[str, ...]:

@@ -185,7 +185,10 @@ TABLE1_COLUMNS = (
 def _table1(options: argparse.Namespace) -> Output:
     from googlenet import table1
 
-    counted = _count(archs.find(options.arch), 224, 1)
+    arch = archs.find(options.arch)
+    if arch.requested_size:
+        raise RequestError(f"Table 1 is for images of {IMAGE_SIZE} pixels, not {options.arch}")
+    counted = _count(arch, IMAGE_SIZE, 1)
     try:
         compared = table1.compare(
             weights={stage.name: stage.weights for stage in counted.stages},
@@ -210,15 +213,18 @@ def _table1(options: argparse.Namespace) -> Output:
 
 
 def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
+    from bench.cells.inputs import Drawing
     from bench.worker import cost
 
+    at = ""
     try:
         with stdout_to_stderr():  # a network may print, which would make the JSON invalid
+            if size := Drawing(arch, requested_size).image_size:
+                at = f" at {size}×{size}"
             return cost.count(arch, image_size=requested_size, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way
         is_sentence = isinstance(error, ValueError | RuntimeError)
         reason = (is_sentence and first_line(str(error))) or one_line(error)
-        at = f" at {requested_size}×{requested_size}" if requested_size else ""
         raise RequestError(f"{arch.name}{at}: {reason}") from error

@@ -8,8 +8,9 @@ still measured.
 import itertools
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 from bench.cells.cell import Cell
@@ -97,12 +98,7 @@ class Run:
         return self.outcome
 
     def _measure(self) -> None:
-        with closing(self._host.preflight(self._unknown())) as preflight:
-            for event in preflight:
-                if isinstance(event, Described):
-                    self._begin_or_resume(event)
-                else:
-                    self._emit(event)
+        self._store(self._host.preflight(self._unknown()))
         for set_index in itertools.count():
             cells = self._cells_to_measure(set_index)
             if not cells:
@@ -113,7 +109,9 @@ class Run:
 
     def _measure_set(self, group: str, set_index: int, cells: frozenset[Cell]) -> None:
         """Let the host measure one set of a group's cells."""
-        outcome = self.outcome
+        outcome, plan = self.outcome, self._plan
+        if plan.rounds is not None and group not in outcome.allotted:
+            self._emit(events.Allotted(group=group, rounds=plan.rounds))
         with self._schedule.measuring(group):
             task = SetTask(
                 group=group,
@@ -125,11 +123,29 @@ class Run:
                 rounds=outcome.allotted.get(group),
                 budget_left_s=self._schedule.budget_left_s,
             )
-            with closing(self._host.measure_set(task)) as measured:
-                for event in measured:
-                    self._emit(event)
-        if len(outcome.ended_waves(group, set_index)) < len(outcome.waves[group]):
-            self._over_budget()
+            self._store(self._host.measure_set(task))
+
+    def _store(self, reported: Generator[Described | events.Event, None, None]) -> None:
+        """Store each event of a host before the next is asked for.
+
+        An interrupt while an event is stored is raised in the host, which then yields what it knows
+        until now, such as the judgement of the present round, and ends its workers.
+        """
+        step = partial(next, reported)
+        with closing(reported):
+            while True:
+                try:
+                    event = step()
+                except StopIteration:
+                    return
+                step = partial(next, reported)
+                try:
+                    if isinstance(event, Described):
+                        self._begin_or_resume(event)
+                    else:
+                        self._emit(event)
+                except KeyboardInterrupt as interrupt:
+                    step = partial(reported.throw, interrupt)
 
     def _emit(self, event: events.Event) -> None:
         self.outcome.apply(event)

@@ -55,7 +55,10 @@ class Schedule:
 
     @contextmanager
     def measuring(self, group: str) -> Iterator[None]:
-        """Time a group's set; the first one starts the schedule."""
+        """Time a group's set; the first one starts the schedule.
+
+        The first group of a set also pays for renewing the launchers, which all groups share.
+        """
         start_s = self._counted_s()
         self._began = self._began or (self._now(), start_s)
         yield

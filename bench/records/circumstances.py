@@ -66,9 +66,9 @@ def _l2(run: RunRecord) -> _Facts:
 def _image_size(run: RunRecord) -> _Facts:
     setups = (setup for record in run.cells for setup in record.setups)
     sizes = {setup.image_size or ", ".join(setup.input_shapes) or None for setup in setups} - {None}
-    if (chosen := run.plan.get("image_size")) or len(sizes) < 2:
-        return {"image_size": chosen or next(iter(sizes), None)}
-    return {"image_size": "that of each network"}
+    if len(sizes) > 1:
+        return {"image_size": "that of each network"}
+    return {"image_size": next(iter(sizes), run.plan.get("image_size"))}
 
 
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(

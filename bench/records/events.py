@@ -139,6 +139,13 @@ class WaveEnded(_Event, frozen=True):
     wave_index: int
 
 
+class CutShort(_Event, frozen=True):
+    """The budget was used up in a set, so some of its rounds or energy windows are missing."""
+
+    group: str
+    set_index: int
+
+
 class Split(_Event, frozen=True, kw_only=True):
     """A group has new waves, because memory was too small for the previous ones."""
 
@@ -182,6 +189,7 @@ Event: TypeAlias = (
     | Visited
     | RoundEnded
     | WaveEnded
+    | CutShort
     | Split
     | Failed
     | Noted

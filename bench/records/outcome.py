@@ -228,6 +228,10 @@ class Outcome:
             self.fitting_waves.add(self.waves[event.group][event.wave_index])
 
     @apply.register
+    def _(self, _event: events.CutShort) -> None:
+        self.status = "over_budget"
+
+    @apply.register
     def _(self, event: events.Split) -> None:
         before = self.waves[event.group][0]
         self.waves[event.group] = tuple(

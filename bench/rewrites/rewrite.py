@@ -25,9 +25,10 @@ class Rewrite:
     what: str
     """One line for ``googlenet-bench modes``."""
     apply: "Callable[[nn.Module, Inputs], nn.Module]"
-    """Function that rewrites a network, in place or not, and returns it. Its second argument are
-    the positional arguments of a forward pass in fp32, usually one batch of images, in the memory
-    format that the network will get. The network is in ``eval()``, unless it will be trained."""
+    """Function that rewrites a network, in place or not, and returns it. Its second argument is
+    the tuple of positional arguments of a forward pass, usually one batch of images, in fp32 and in
+    the memory format that the network will get. The network is in ``eval()``, unless it will be
+    trained."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
     """Function that returns an input in the memory format that the rewritten network needs."""
     error_budget: float = 0.0

@@ -9,6 +9,7 @@ import torch
 
 from bench import archs
 from bench.cells import inputs
+from bench.cells.inputs import Drawing
 from bench.cells.module import to_eval
 from bench.stages import partition, spans
 from bench.stages.protocol import (
@@ -41,7 +42,7 @@ class StagedWorker(Worker):
         """
         torch.manual_seed(request.seed)
         arch = archs.find(request.arch)
-        draw = inputs.drawing(arch, request.image_size)
+        draw = Drawing(arch, request.image_size)
         model = to_eval(network.build(arch, aux=False, draw=draw))
         image = draw(1)
         parts = partition.split(model)
@@ -55,7 +56,7 @@ class StagedWorker(Worker):
             total, macs = counter.macs, {**macs, **by_key}
         return StageMacs(
             whole=total,
-            image_size=inputs.image_size(image),
+            image_size=draw.image_size,
             parts=tuple(
                 PartMacs(stage=part.stage, branch=part.branch, macs=macs.get(part.key, 0))
                 for part in parts

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 
 from bench import archs
 from bench.archs.source import Inputs
-from bench.cells import inputs, modes
+from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Draw
+from bench.cells.inputs import Draw, Drawing
 from bench.cells.tasks import TASKS, Task
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 from bench.names import RequestError
 from bench.worker import network
 
 
-def drawing(cell: Cell, image_size: int | None) -> Draw:
-    """Return the function that draws batches for a cell's network."""
-    return inputs.drawing(archs.find(cell.arch), image_size)
+def drawing(cell: Cell, image_size: int | None) -> Drawing:
+    """Return what draws batches for a cell's network."""
+    return Drawing(archs.find(cell.arch), image_size)
 
 
 def build(cell: Cell, draw: Draw) -> nn.Module:

@@ -7,10 +7,10 @@ may not leave room for that.
 import torch
 
 from bench.archs.source import Inputs
-from bench.cells import modes
+from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import Draw
+from bench.cells.inputs import IMAGE_CHANNELS, Drawing
 from bench.cells.tasks import TASKS
 from bench.worker import assembly
 
@@ -40,17 +40,9 @@ def iterate(cell: Cell, *, image_size: int | None, seed: int) -> None:
         torch.cuda.synchronize(device)
 
 
-def _example(draw: Draw, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inputs:
-    """Return a batch in the shapes that ``draw`` returns for one image; values hardly matter.
-
-    Images are drawn where they are used. Whole numbers are indices of something, such as words, so
-    those of one image are repeated.
-    """
-    result = []
-    for tensor in draw(1):
-        shape = (batch_size, *tensor.shape[1:]) if tensor.shape[:1] == (1,) else tensor.shape
-        if tensor.is_floating_point():
-            result.append(torch.randn(shape, device=device, dtype=dtype))
-        else:
-            result.append(tensor.to(device).expand(shape).contiguous())
-    return tuple(result)
+def _example(draw: Drawing, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inputs:
+    """Return a batch. The values of images hardly matter, so they are drawn where they are used."""
+    if draw.image_size:
+        shape = (batch_size, IMAGE_CHANNELS, draw.image_size, draw.image_size)
+        return (torch.randn(shape, device=device, dtype=dtype),)
+    return inputs.to(inputs.cast(draw(batch_size), dtype), device)

@@ -122,7 +122,7 @@ class Checks:
             return task.answer(batch)
 
     def _check(self, answer: Answer, expected: Answer, stale: Answer | None = None) -> Errors:
-        """Return the errors of an answer; ``stale`` answers the tensor's previous images."""
+        """Return the errors of an answer; ``stale`` answers what the tensors held before."""
         cell = self._cell
         is_reference = (cell.mode, cell.dtype) == ("eager", "fp32")
         try:
@@ -130,7 +130,7 @@ class Checks:
         except WrongAnswerError:
             if stale is not None and correctness.are_close(answer, stale, self.dtype):
                 raise WrongAnswerError(
-                    "the output belongs to the images that were in the same tensor before: the "
+                    "the output belongs to the values that were in the same tensors before: the "
                     "network caches outputs by the identity of their input; make it compute every "
                     "output"
                 ) from None
@@ -160,7 +160,7 @@ class Checks:
     def _writing_message(self) -> str:
         return (
             f"{self._cell.arch} writes into its input, so each iteration would get different "
-            "images: work on a copy, for example with x = x - mean in place of x.sub_(mean)"
+            "values: work on a copy, for example with x = x - mean in place of x.sub_(mean)"
         )
 
 

@@ -15,6 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from bench.archs.source import Arch, Inputs
 from bench.cells import inputs
+from bench.cells.inputs import Drawing
 from bench.cells.module import to_eval
 from bench.records.reported import ArchCost
 from bench.worker import fvcore_count, network
@@ -126,7 +127,7 @@ def count(arch: Arch, *, image_size: int | None = None, batch_size: int = 1, see
     through.
     """
     torch.manual_seed(seed)
-    draw = inputs.drawing(arch, image_size)
+    draw = Drawing(arch, image_size)
     model = to_eval(network.build(arch, aux=False, draw=draw))
     example, other = (draw(batch_size) for _ in range(2))
     with torch.no_grad():
@@ -139,7 +140,7 @@ def count(arch: Arch, *, image_size: int | None = None, batch_size: int = 1, see
     fvcore = fvcore_count.count(model, inputs.clone(example))
     return Cost(
         arch=arch.name,
-        image_size=inputs.image_size(example),
+        image_size=draw.image_size,
         batch_size=batch_size,
         params=_numel(model.parameters()),
         params_with_aux=_numel(network.build(arch, aux=True, draw=draw).parameters()),

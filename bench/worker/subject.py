@@ -120,8 +120,7 @@ def prepare(
     task = assembly.assemble(
         cell, model, example, targets, threads=own_threads, was_compiled=was_compiled
     )
-    size = inputs.image_size(example)
-    shapes = () if size else inputs.shapes(example)
+    shapes = () if draw.image_size else inputs.shapes(example)
     del example  # a rewrite may have copied them
     first_answer = checks.first_call(task)
     first_call_s = time.perf_counter() - start
@@ -153,7 +152,7 @@ def prepare(
             resident_before_bytes=resident_before_bytes,
             cudagraph_skips=cudagraph_skips(graphs) if mode.is_replayed(cell.device) else 0,
             batches=batches,
-            image_size=size,
+            image_size=draw.image_size,
             input_shapes=shapes,
             executor_settings={name: str(value) for name, value in task.program.settings().items()},
         ),

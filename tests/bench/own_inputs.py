@@ -49,7 +49,29 @@ def grey_inputs(batch_size: int) -> Tensor:
 
 def reads_inputs(batch_size: int) -> tuple[Tensor, ...]:
     words = torch.randint(WORDS, (batch_size, 7))
-    return torch.randn(batch_size, 3, 20, 12), words, torch.rand(()) + 1
+    return torch.randn(batch_size, 3, 20, 12), words, torch.rand(batch_size, 1) + 1
+
+
+class Positions(nn.Module):
+    """Takes indices that are expanded, and indices as floating-point numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, 8)
+        self.fc = nn.Linear(8, 10)
+
+    def forward(self, positions: Tensor, words: Tensor) -> Tensor:
+        out: Tensor = self.fc(self.words(positions) + self.words(words.long())).mean(1)
+        return out
+
+
+def positions() -> nn.Module:
+    return Positions()
+
+
+def positions_inputs(batch_size: int) -> list[Tensor]:
+    words = torch.randint(WORDS, (batch_size, 7)).float().requires_grad_()
+    return [torch.arange(7).expand(batch_size, 7), words]
 
 
 def same() -> nn.Module:
@@ -76,6 +98,22 @@ def one_too_many() -> nn.Module:
     return Grey()
 
 
+def number() -> nn.Module:
+    return Grey()
+
+
+def nothing() -> nn.Module:
+    return Grey()
+
+
+def infinite() -> nn.Module:
+    return Grey()
+
+
+def shared() -> nn.Module:
+    return Reads()
+
+
 def _changing(batch_size: int, sides: list[int] = [8]) -> Tensor:  # noqa: B006 - it counts calls
     sides[0] += 1
     return torch.randn(batch_size, 3, sides[0], sides[0])
@@ -83,9 +121,14 @@ def _changing(batch_size: int, sides: list[int] = [8]) -> Tensor:  # noqa: B006 
 
 grey.example_inputs = grey_inputs  # type: ignore[attr-defined]
 reads.example_inputs = reads_inputs  # type: ignore[attr-defined]
+positions.example_inputs = positions_inputs  # type: ignore[attr-defined]
 same.example_inputs = lambda n: torch.ones(n, 1, 28, 28)  # type: ignore[attr-defined]
 changes.example_inputs = _changing  # type: ignore[attr-defined]
 raises.example_inputs = lambda _: [][0]  # type: ignore[attr-defined]
 text.example_inputs = lambda _: "28"  # type: ignore[attr-defined]
 not_called.example_inputs = torch.ones(1, 1, 28, 28)  # type: ignore[attr-defined]
 one_too_many.example_inputs = lambda n: torch.randn(n + 1, 1, 28, 28)  # type: ignore[attr-defined]
+number.example_inputs = lambda n: (torch.randn(n, 1, 28, 28), 3)  # type: ignore[attr-defined]
+nothing.example_inputs = lambda _: ()  # type: ignore[attr-defined]
+infinite.example_inputs = lambda n: torch.randn(n, 1, 28, 28) / 0  # type: ignore[attr-defined]
+shared.example_inputs = lambda n: (torch.randn(n, 3, 8, 8), torch.arange(7))  # type: ignore[attr-defined]

@@ -50,7 +50,8 @@ class SetTask(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[int, ...] = ()
     """Indices of the waves that were already measured in this set, before the run was resumed."""
     rounds: int | None = None
-    """Valid rounds in each wave; None if the host decides, which then yields ``Allotted``."""
+    """Valid rounds in each wave; None if neither the plan nor an earlier set decided. Then the host
+    does, and yields ``Allotted``."""
     budget_left_s: float | None = None
     """No round begins later than this after the task; None for no limit."""
 
@@ -59,8 +60,9 @@ class Host(ABC):
     """A way to get machines.
 
     The methods are generators: each event is applied and stored before the next is asked for, so
-    what was measured survives an interrupt or the death of the host. A generator that is closed
-    ends its workers. One that raises yields the events so far before that.
+    what was measured survives an interrupt or the death of the host. A visit begins only when the
+    events before it were yielded. A generator that is closed ends its workers. One that raises, or
+    in which an interrupt is raised, first yields the remaining events.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Host(ABC):
         """Measure a set with fresh workers, which share no process with those of another set.
 
         Yields ``WaveBegan``, the events of the wave, and ``WaveEnded`` for each wave of the group
-        that has cells to measure; a wave that the budget ends early has no ``WaveEnded``. A failed
-        cell becomes ``Failed``. Raises ``WorkerError`` if no worker can be started.
+        that has cells to measure. If the budget ends it early, it yields ``CutShort``, and no
+        ``WaveEnded`` for a wave without all its rounds. A failed cell becomes ``Failed``. Raises
+        ``WorkerError`` if no worker can be started.
         """

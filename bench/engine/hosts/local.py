@@ -59,11 +59,9 @@ class LocalHost(Host):
         sides = (False, True) if plan.against_base else (False,)
         context.progress.phase("importing torch", len(sides) + len(task.archs))
         start = context.now()
-        with ExitStack() as closing:
+        with ExitStack() as exits:
             probes = [
-                closing.enter_context(
-                    ProbeWorker(context.launcher_of(base=base), plan, is_base=base)
-                )
+                exits.enter_context(ProbeWorker(context.launcher_of(base=base), plan, is_base=base))
                 for base in sides
             ]
             yield self._described(*(probe.describe() for probe in probes))
@@ -120,6 +118,7 @@ class LocalHost(Host):
                 for _ in steps:
                     yield from context.drain()
             except (Exception, KeyboardInterrupt):
+                steps.close()
                 yield from context.drain()
                 raise
             yield from context.drain()

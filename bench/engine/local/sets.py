@@ -22,6 +22,7 @@ class LocalSet:
         self._waves = task.waves
         self._rounds = task.rounds
         self._start_s = context.now()
+        self._is_cut_short = False
         self._live: LiveWave | None = None
 
     def measure(self) -> Steps:
@@ -48,8 +49,13 @@ class LocalSet:
         return cell in self._task.cells and cell.id not in self._context.failed
 
     def _over_budget(self) -> bool:
+        """Return whether the budget is used up; an event says so once."""
         left_s = self._task.budget_left_s
-        return left_s is not None and self._context.now() - self._start_s > left_s
+        is_over = left_s is not None and self._context.now() - self._start_s > left_s
+        if is_over and not self._is_cut_short:
+            self._is_cut_short = True
+            self._context.emit(events.CutShort(self._task.group, self._task.set_index))
+        return is_over
 
     def _measure_wave(self, wave_index: int) -> Generator[None, None, bool]:
         """Start fresh workers, all alive together, and measure their rounds.
@@ -65,13 +71,13 @@ class LocalSet:
             context.progress.note(note)
         with context.timed("warming up"):
             yield from live.warm_up()
-        set_s = context.now() - start_s - live.compiling_s
-        complete = yield from live.visit_in_rounds(
-            self._allot(live, set_s=set_s), self._over_budget
-        )
+        rounds = self._allot(live, set_s=context.now() - start_s - live.compiling_s)
+        yield
+        complete = yield from live.visit_in_rounds(rounds, self._over_budget)
         if context.plan.energy and task.set_index < context.plan.sets:
             with context.timed("measuring energy"):
                 yield from live.measure_energy(self._over_budget)
+            yield
         with context.timed("finishing"):
             yield from live.finish()
         if self._split_if_needed(wave_index, live):
@@ -114,16 +120,14 @@ class LocalSet:
         if not live.round_s:  # no worker is left; the wave may be split and measured again
             return rounds_per_set.MIN_ROUNDS
         if self._rounds is None:
-            plan = self._context.plan
-            share = self._context.launcher.importing_share / len(plan.groups)
-            computed = rounds_per_set.rounds(
+            share = self._context.launcher.importing_share / len(self._context.plan.groups)
+            self._rounds = rounds_per_set.rounds(
                 live.effort,
                 importing_s=share * self._importing_s,
                 set_s=set_s,
                 round_s=live.round_s,
                 workers=live.workers,
             )
-            self._rounds = computed if plan.rounds is None else plan.rounds
             self._context.emit(events.Allotted(group=self._task.group, rounds=self._rounds))
         return self._rounds
 

@@ -264,6 +264,7 @@ class LiveWave:
                         card=around,
                     )
                 )
+        yield
         return len(walls_s)
 
     def _round(self, round_index: int) -> Steps:

@@ -11,7 +11,8 @@ from torchvision.models import ResNet
 
 import googlenet
 from bench import archs
-from bench.cells import inputs, loss, plan
+from bench.cells import loss, plan
+from bench.cells.inputs import Drawing
 from bench.names import RequestError
 from googlenet.heads import GoogLeNetOutput
 from googlenet.model import GoogLeNet
@@ -212,9 +213,7 @@ def test_a_name_may_ask_for_a_size_of_images(name: str) -> None:
     arch = archs.find(f"{name}@96")
     assert (arch.name, arch.requested_size) == (f"{name}@96", 96)
     for option in (None, 64):
-        ((images,), (others,)) = (
-            inputs.drawing(found, option)(1) for found in (arch, archs.find(name))
-        )
+        ((images,), (others,)) = (Drawing(found, option)(1) for found in (arch, archs.find(name)))
         assert images.shape == (1, 3, 96, 96)
         assert others.shape[-1] == (option or archs.find(name).image_size())
 
@@ -222,11 +221,12 @@ def test_a_name_may_ask_for_a_size_of_images(name: str) -> None:
 def test_sizes_that_no_network_can_have_are_refused() -> None:
     with pytest.raises(RequestError, match="asks for images of 0 pixels"):
         archs.find("googlenet@0")
-    with pytest.raises(RequestError, match="no arch is called 'googlenet@big'"):
-        archs.find("googlenet@big")
+    for wrong in ("googlenet@big", "googlenet@" + "9" * 5_000, "googlenet@", "googlenet@-1"):
+        with pytest.raises(RequestError, match="no arch is called"):
+            archs.find(wrong)
     grey = archs.find("tests.bench.own_inputs:grey@28")
     with pytest.raises(RequestError, match="has inputs of its own"):
-        inputs.drawing(grey, None)(1)
+        Drawing(grey, None)(1)
 
 
 def test_one_network_at_two_sizes_is_two_networks_of_a_plan() -> None:

@@ -394,3 +394,17 @@ def test_ctrl_c_exits_with_a_message(tmp_path: Path) -> None:
         _, stderr = process.communicate(timeout=60)
     assert stderr == "googlenet-bench: interrupted\n"
     assert process.returncode == 2
+
+
+def test_whole_numbers_beside_missing_ones_stay_whole_in_csv(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grey = "tests.bench.own_inputs:grey"
+    text = printed(capsys, "cost", "tests.bench.tiny:net@96", grey, "--format", "csv")
+    first, second = text.splitlines()[1:]
+    assert first.startswith("tests.bench.tiny:net@96,96,1,")
+    assert second.startswith(f"{grey},,1,")
+
+
+def test_table_1_is_only_for_the_size_of_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "images of 224 pixels" in refused(capsys, "table1", "googlenet@96")

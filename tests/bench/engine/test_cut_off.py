@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from bench.engine.local import wave
 from bench.launch.launchers import ForkServer, Launcher
+from bench.launch.process import WorkerProcess
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
+from bench.worker.protocol import Measure, Request
 from tests.bench.engine.running import Clock, Watcher, cell, plan, record_of, run, visited
 
 
@@ -111,3 +114,46 @@ def test_the_death_of_a_fork_server_fails_no_cell_and_keeps_the_visits() -> None
     assert not watcher.failures
     assert 2 <= len(visited(outcome, target)) < 50
     assert ["was killed by SIGKILL" in note for note in outcome.notes] == [True]
+
+
+def test_an_interrupt_while_an_event_is_stored_keeps_the_judgement_of_its_round(
+    fork_server: Launcher,
+) -> None:
+    journal: list[events.Event] = []
+
+    class Interrupted:
+        def append(self, event: events.Event) -> None:
+            journal.append(event)
+            if isinstance(event, events.Visited) and len(journal) > 12:
+                raise KeyboardInterrupt
+
+    target = cell("works")
+    run(plan(target, rounds=50), fork_server, begin=lambda _: Interrupted()).measure()
+    visits = {event.round_index for event in journal if isinstance(event, events.Visited)}
+    judged = {event.round_index for event in journal if isinstance(event, events.RoundEnded)}
+    assert visits == judged
+
+
+def test_no_visit_begins_before_the_events_until_then_are_stored(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the death of this process loses at most one visit."""
+    monkeypatch.setattr(wave, "STRETCH_S", 0.0)  # each round is judged by itself
+    journal: list[events.Event] = []
+    known: list[tuple[int, int, int]] = []
+    request = WorkerProcess.request
+
+    class Recorder:
+        def append(self, event: events.Event) -> None:
+            journal.append(event)
+
+    def spied(worker: WorkerProcess, asked: Request[object], *, limit_s: float) -> object:
+        if isinstance(asked, Measure):
+            kinds = [type(event) for event in journal]
+            stored = (events.Allotted, events.Visited, events.RoundEnded)
+            known.append(tuple(map(kinds.count, stored)))  # type: ignore[arg-type]
+        return request(worker, asked, limit_s=limit_s)
+
+    monkeypatch.setattr(WorkerProcess, "request", spied)
+    run(plan(cell("works"), rounds=3), fork_server, begin=lambda _: Recorder()).measure()
+    assert known == [(1, visit, visit // 2) for visit in range(6)]  # two workers

@@ -73,6 +73,7 @@ EVENTS: tuple[Event, ...] = (
     ),
     events.Shared(device="cuda:0", others=("process 7",)),
     events.Allotted(group=GROUP, rounds=20),
+    events.CutShort(GROUP, 0),
     events.WaveEnded(GROUP, 0, 1),
     events.Split(group=GROUP, waves=((runs.EAGER.id,),), reason="memory"),
     events.Failed(

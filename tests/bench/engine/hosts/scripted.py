@@ -24,6 +24,7 @@ class ScriptedHost(Host):
         self.name = name
         self.tasks: list[PreflightTask | SetTask] = []
         self.open_workers = 0
+        self.generators: list[Events] = []
         self._seconds = seconds or {}
         self._before = before
 
@@ -34,8 +35,12 @@ class ScriptedHost(Host):
             yield events.Counted(arch=arch, cost=ArchCost(params=1_000), base=base)
 
     def measure_set(self, task: SetTask) -> Events:
-        """Yield a voided round and a valid one for each wave."""
+        """Return the events of a voided round and a valid one for each wave."""
         self.tasks.append(task)
+        self.generators.append(self._measure(task))
+        return self.generators[-1]
+
+    def _measure(self, task: SetTask) -> Events:
         self.open_workers += len(task.cells)
         try:
             for event in self._events(task):
@@ -47,25 +52,25 @@ class ScriptedHost(Host):
     def _events(self, task: SetTask) -> Events:
         rounds = task.rounds or 2
         for wave_index, wave in enumerate(task.waves):
-            if wave_index in task.ended:
+            cells = [cell for cell in wave.cells if cell in task.cells]
+            if wave_index in task.ended or not cells:
                 continue
             key = (task.group, task.set_index, wave_index)
             yield events.WaveBegan(*key, host=self.name)
             if task.rounds is None:
                 yield events.Allotted(group=task.group, rounds=rounds)
             for round_index in range(rounds):
-                for cell in wave.cells:
-                    if cell in task.cells:
-                        yield events.Visited(
-                            cell=cell.id,
-                            set_index=task.set_index,
-                            wave_index=wave_index,
-                            round_index=round_index,
-                            dropped_s=1.0,
-                            host_s=(self._seconds.get(cell.arch, 0.25),),
-                            device_s=(),
-                            disturbed_s=(2.0,) if round_index == 0 else None,
-                        )
+                for cell in cells:
+                    yield events.Visited(
+                        cell=cell.id,
+                        set_index=task.set_index,
+                        wave_index=wave_index,
+                        round_index=round_index,
+                        dropped_s=1.0,
+                        host_s=(self._seconds.get(cell.arch, 0.25),),
+                        device_s=(),
+                        disturbed_s=(2.0,) if round_index == 0 else None,
+                    )
                 yield events.RoundEnded(
                     group=task.group,
                     set_index=task.set_index,

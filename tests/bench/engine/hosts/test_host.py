@@ -1,6 +1,8 @@
 """The contract between a run and its host, without any worker."""
 
+import inspect
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -108,6 +110,7 @@ def test_a_budget_is_told_to_the_host_and_ends_the_run() -> None:
                 if isinstance(event, events.WaveEnded):
                     clock.now_s += 30.0
                     if task.budget_left_s < 30.0:
+                        yield events.CutShort(task.group, task.set_index)
                         return
                 yield event
 
@@ -134,15 +137,72 @@ def test_what_was_measured_before_an_error_is_kept(error: BaseException) -> None
     assert host.open_workers == 0
 
 
-def test_a_host_is_closed_if_its_events_cannot_be_stored() -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("full")])
+def test_a_host_is_closed_if_an_event_cannot_be_stored(error: BaseException) -> None:
     class Full(Journal):
         def append(self, event: events.Event) -> None:
             if isinstance(event, events.Visited):
-                raise KeyboardInterrupt
+                raise error
 
     host = ScriptedHost()
-    Run(plan(*CELLS), host, Watcher(), begin=Full().begin).measure()
+    run = Run(plan(*CELLS), host, Watcher(), begin=Full().begin)
+    with pytest.raises(OSError, match="full") if isinstance(error, OSError) else nullcontext():
+        run.measure()
     assert host.open_workers == 0
+    assert [inspect.getgeneratorstate(each) for each in host.generators] == ["GEN_CLOSED"]
+
+
+def test_a_host_yields_the_rest_if_an_event_is_interrupted() -> None:
+    class Interrupted(Journal):
+        def append(self, event: events.Event) -> None:
+            super().append(event)
+            if isinstance(event, events.Visited) and event.set_index == 1:
+                raise KeyboardInterrupt
+
+    class Judges(ScriptedHost):
+        """Judges the round that an interrupt ends."""
+
+        def _measure(self, task: SetTask) -> Events:
+            try:
+                yield from super()._measure(task)
+            except KeyboardInterrupt:
+                yield last
+                raise
+
+    last = events.RoundEnded(
+        group=CELLS[0].group,
+        set_index=1,
+        wave_index=0,
+        round_index=0,
+        wall_s=7.0,
+        foreign_cpus=0.0,
+        voided=False,
+    )
+    journal = Interrupted()
+    outcome = Run(plan(*CELLS), Judges(), Watcher(), begin=journal.begin).measure()
+    assert outcome.status == "interrupted"
+    assert journal.events[-1] == last
+    assert outcome.rounds[-1].wall_s == 7.0
+
+
+def test_a_set_without_all_cells_is_no_reason_to_be_over_budget() -> None:
+    """The second wave has no cell left to measure when the last visit uses up the budget."""
+    clock = Clock()
+    third = replace(runs.EAGER, arch="googlenet-3x3")
+    split = events.Split(
+        group=CELLS[0].group, waves=((runs.EAGER.id,), (third.id,)), reason="memory was short"
+    )
+
+    class Fails(ScriptedHost):
+        def measure_set(self, task: SetTask) -> Events:
+            yield split
+            yield events.Failed(cell=third.id, failure=runs.FAILURE)
+            yield from super().measure_set(task)
+            clock.now_s += 60.0
+
+    request = plan(*CELLS, third, sets=1, budget_s=50.0)
+    outcome = Run(request, Fails(), clock, now=clock.now).measure()
+    assert outcome.status == "complete"
 
 
 def test_a_host_with_another_environment_cannot_resume_a_run() -> None:
