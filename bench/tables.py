@@ -228,16 +228,17 @@ PROSE = frozenset({"rich", "markdown"})  # formats for people, not for programs
 def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with a quote before any text that a spreadsheet would run as a formula."""
     text = frame.select_dtypes(exclude=["number", "bool"])  # saves time: there may be millions
-    return frame.assign(
-        **{
-            # As objects, because whole numbers beside missing values would become floating-point.
-            str(name): pd.Series(map(_defused, column), index=column.index, dtype=object)
-            for name, column in text.items()
-        }
-    )
+    return frame.assign(**{str(name): _defused(column) for name, column in text.items()})
 
 
-def _defused(value: Any) -> Any:
+def _defused(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    if column.dtype != object:
+        return column.map(_without_formula)
+    # map would make whole numbers beside missing values floating-point.
+    return pd.Series(map(_without_formula, column), index=column.index, dtype=object)
+
+
+def _without_formula(value: Any) -> Any:
     is_formula = isinstance(value, str) and value[:1] in {*"=+-@\t\r"}
     return f"'{value}" if is_formula else value
 
