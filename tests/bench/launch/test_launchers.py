@@ -255,7 +255,7 @@ from bench.launch.launchers import ForkServer, Spawner
 from bench.worker.protocol import Describe, Measure, Prepare
 kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]
 launcher = kind(for_workers(os.environ))
-workers = [launchers.launch() for _ in range(2)]
+workers = [launcher.launch() for _ in range(2)]
 for worker in workers:
     worker.request(Describe(device="cpu"), limit_s=120)
 workers[1].request(msgspec.json.decode(sys.argv[2], type=Prepare), limit_s=120)

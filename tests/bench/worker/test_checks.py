@@ -64,7 +64,7 @@ def test_a_network_that_writes_into_its_images_is_refused(case: str, task: str) 
         prepared(f"cases:{case}", task=task)
 
 
-CACHES = "the images that were in the same tensor before: the network caches outputs"
+CACHES = "the values that were in the same tensors before: the network caches outputs"
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("eager", "fp32"), ("channels_last", "bf16")])

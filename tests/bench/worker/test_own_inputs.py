@@ -81,7 +81,7 @@ def test_batches_that_iterations_rotate_are_drawn_anew() -> None:
 def test_a_compiled_network_takes_several_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     assembled.without_inductor(monkeypatch)
     ready = prepare(cell("reads", mode="compile+channels_last"))
-    assert ready.setup.graphs == 1
+    assert ready.setup.graphs >= 1  # of this process
     assert ready.checks.after_rounds(ready.task) is None
 
 
