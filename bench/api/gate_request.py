@@ -24,6 +24,7 @@ from bench.names import RequestError
 
 BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
 PROFILE = "quick"
+GATE = "the gate: is head slower than a base?"
 MEASURE_ONLY = ("sets", "precision", "resume", "ceiling", "energy", "fit")
 _BASE = values.not_empty("a base", " to measure without a gate")
 
@@ -37,16 +38,19 @@ class GateOptions:
         "measured in the same sets",
         metavar="REV",
         parse=_BASE,
+        group=GATE,
     )
     base_python: str | None = option(
         "run the base with another interpreter, for example one with another torch",
         metavar="PATH",
         parse=_BASE,
+        group=GATE,
     )
     delta: float | None = option(
         f"smallest relative slowdown that counts (default: {group_sequential.LEAST_EFFECT})",
         metavar="SHARE",
         parse=values.positive(),
+        group=GATE,
     )
     most_sets: int | None = option(
         "stop measuring a cell after this many sets, at least "
@@ -54,6 +58,7 @@ class GateOptions:
         f"reported from set {group_sequential.FIRST_CHANGE} on",
         metavar="N",
         parse=values.at_least(1),
+        group=GATE,
     )
 
     @property

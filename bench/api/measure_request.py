@@ -12,6 +12,10 @@ from bench.cells import plan
 from bench.machine import environment
 from bench.machine.card import PACKAGE
 
+WHAT = "what to measure"
+HOW_LONG = "how long, and how precisely"
+MACHINE = "the machine"
+REPORT = "the report"
 _LIST = "A,B,…"
 _NAMES = values.listed(values.text)
 
@@ -25,85 +29,46 @@ class MeasureRequest:
         + "; ".join(f"{name}: {profile.what}" for name, profile in PROFILES.items())
         + " (default: default; for a gate, quick)",
         metavar="NAME",
+        group=WHAT,
     )
     archs: Sequence[str] | None = option(
         "registered names (googlenet-bench archs), torchvision:NAME, module:factory; NAME@PIXELS "
         "for images of this height and width; separated by commas",
         metavar=_LIST,
         parse=_NAMES,
+        group=WHAT,
     )
     modes: Sequence[str] | None = option(
         "tokens joined by +, such as compile+channels_last (googlenet-bench modes); separated by "
         "commas",
         metavar=_LIST,
         parse=_NAMES,
+        group=WHAT,
     )
     dtypes: Sequence[str] | None = option(
         "fp32 and bf16; on CUDA also tf32 and fp16 (default: fp32); separated by commas",
         metavar=_LIST,
         parse=_NAMES,
+        group=WHAT,
     )
     batch_sizes: Sequence[int] | None = option(
         "images per batch; separated by commas",
         metavar=_LIST,
         parse=values.listed(values.whole_number),
+        group=WHAT,
     )
     tasks: Sequence[str] | None = option(
-        "infer, train (default: infer); separated by commas", metavar=_LIST, parse=_NAMES
+        "infer, train (default: infer); separated by commas",
+        metavar=_LIST,
+        parse=_NAMES,
+        group=WHAT,
     )
     image_size: int | None = option(
         "height and width of the images of all networks whose names do not say it (default: what "
         f"each network is made for, mostly {IMAGE_SIZE})",
         metavar="PIXELS",
         parse=values.at_least(1),
-    )
-    device: str | None = option(
-        "cpu, cuda, cuda:N, or cuda:all, which runs each set on the next of this machine's devices "
-        "(default: cuda if the machine has a CUDA device)"
-    )
-    l2: str | None = option(
-        "state of a GPU's L2 cache before an iteration; "
-        + "; ".join(f"{name}: {what}" for name, what in plan.L2.items())
-        + " (default: cold on CUDA, as when serving images; a CPU supports only warm)",
-        metavar="STATE",
-    )
-    sets: int | None = option(
-        "least number of sets, each with fresh workers", metavar="N", parse=values.at_least(1)
-    )
-    rounds: int | None = option(
-        "rounds per set, each with one visit to every worker (default: as many as fit in the time "
-        "that starting the set took)",
-        metavar="N",
-        parse=values.at_least(1),
-    )
-    precision: float | None = option(
-        "add sets until the half-width of every ratio's 95 % interval is at most this (default: "
-        f"{PRECISION}; 1 adds no sets)",
-        metavar="SHARE",
-        parse=values.share,
-    )
-    budget: float | None = option(
-        "start no round later than this after the start of the first set; sets for --precision may "
-        "use all of it (default: complete every set of --sets, then add sets for as long as the "
-        "profile allows)",
-        metavar="SECONDS",
-        parse=values.positive(" of seconds"),
-    )
-    ceiling: bool | None = option(
-        "first measure the device's peak performance in each dtype, 3 s each, and show every "
-        "cell's share of it (default: the profile's choice; on for all except quick)",
-        parse=values.switch,
-    )
-    energy: bool | None = option(
-        "measure a CUDA device's energy per image, 2.5 s per cell and set; needs "
-        f"{PACKAGE} (default on CUDA: the profile's choice; on for default and full)",
-        parse=values.switch,
-    )
-    allow_shared: bool = option(
-        "measure even if other processes use the CUDA device, and say so in the report (default: "
-        "refuse)",
-        parse=values.switch,
-        default=False,
+        group=WHAT,
     )
     fit: bool = option(
         "first find the largest batch that fits in memory, for each arch, mode, dtype and task: "
@@ -111,11 +76,65 @@ class MeasureRequest:
         "some 10 to 20 fresh workers, and every one compiles if the mode does",
         parse=values.switch,
         default=False,
+        group=WHAT,
     )
-    resume: bool = option(
-        "continue the interrupted run from its journal in the report folder",
+    ceiling: bool | None = option(
+        "first measure the device's peak performance in each dtype, 3 s each, and show every "
+        "cell's share of it (default: the profile's choice; on for all except quick)",
         parse=values.switch,
-        default=False,
+        group=WHAT,
+    )
+    energy: bool | None = option(
+        "measure a CUDA device's energy per image, 2.5 s per cell and set; needs "
+        f"{PACKAGE} (default on CUDA: the profile's choice; on for default and full)",
+        parse=values.switch,
+        group=WHAT,
+    )
+    seed: int | None = option(
+        "seed of the weights, the images and the order of visits (default: random)",
+        metavar="N",
+        parse=values.at_least(0),
+        group=WHAT,
+    )
+    sets: int | None = option(
+        "least number of sets, each with fresh workers",
+        metavar="N",
+        parse=values.at_least(1),
+        group=HOW_LONG,
+    )
+    rounds: int | None = option(
+        "rounds per set, each with one visit to every worker (default: as many as fit in the time "
+        "that starting the set took)",
+        metavar="N",
+        parse=values.at_least(1),
+        group=HOW_LONG,
+    )
+    precision: float | None = option(
+        "add sets until the half-width of every ratio's 95 % interval is at most this (default: "
+        f"{PRECISION}; 1 adds no sets)",
+        metavar="SHARE",
+        parse=values.share,
+        group=HOW_LONG,
+    )
+    budget: float | None = option(
+        "start no round later than this after the start of the first set; sets for --precision may "
+        "use all of it (default: complete every set of --sets, then add sets for as long as the "
+        "profile allows)",
+        metavar="SECONDS",
+        parse=values.positive(" of seconds"),
+        group=HOW_LONG,
+    )
+    device: str | None = option(
+        "cpu, cuda, cuda:N, or cuda:all, which runs each set on the next of this machine's devices "
+        "(default: cuda if the machine has a CUDA device)",
+        group=MACHINE,
+    )
+    l2: str | None = option(
+        "state of a GPU's L2 cache before an iteration; "
+        + "; ".join(f"{name}: {what}" for name, what in plan.L2.items())
+        + " (default: cold on CUDA, as when serving images; a CPU supports only warm)",
+        metavar="STATE",
+        group=MACHINE,
     )
     environment: str = option(
         "environment of the workers; "
@@ -123,6 +142,13 @@ class MeasureRequest:
         + " (default: pinned)",
         metavar="NAME",
         default="pinned",
+        group=MACHINE,
+    )
+    memory: float | None = option(
+        "memory limit for all workers of a wave together (default: the free memory)",
+        metavar="GIB",
+        parse=values.positive(" of GiB"),
+        group=MACHINE,
     )
     foreign_cpus: float | None = option(
         "void a round in which other processes keep more CPUs busy than this (default: "
@@ -131,17 +157,24 @@ class MeasureRequest:
         "idle)",
         metavar="CPUS",
         parse=values.positive(),
+        group=MACHINE,
     )
-    memory: float | None = option(
-        "memory limit for all workers of a wave together (default: the free memory)",
-        metavar="GIB",
-        parse=values.positive(" of GiB"),
-    )
-    seed: int | None = option(
-        "seed of the weights, the images and the order of visits (default: random)",
-        metavar="N",
-        parse=values.at_least(0),
+    allow_shared: bool = option(
+        "measure even if other processes use the CUDA device, and say so in the report (default: "
+        "refuse)",
+        parse=values.switch,
+        default=False,
+        group=MACHINE,
     )
     report_dir: Path | str | None = option(
-        "folder of the reports (default: reports/<machine>)", metavar="DIR", parse=values.folder
+        "folder of the reports (default: reports/<machine>)",
+        metavar="DIR",
+        parse=values.folder,
+        group=REPORT,
+    )
+    resume: bool = option(
+        "continue the interrupted run from its journal in the report folder",
+        parse=values.switch,
+        default=False,
+        group=REPORT,
     )

@@ -21,6 +21,8 @@ class Option:
     """An option of the command line, and how its value is read."""
 
     help: str
+    group: str
+    """Title of the options in ``--help`` that this one is shown with."""
     metavar: str | None
     default: Any
     parse: Parser[Any]
@@ -39,16 +41,18 @@ class Option:
 def option(
     help: str,  # noqa: A002 - argparse's name
     *,
+    group: str,
     parse: Parser[Any] = values.text,
     metavar: str | None = None,
     default: Any = None,
 ) -> Any:
     """Declare an option as a field of a request.
 
-    ``parse`` checks its value or text. With ``values.switch`` the option takes no value; if its
-    default is None, it also has a negative form, ``--no-NAME``.
+    ``--help`` shows it under the title ``group``. ``parse`` checks its value or text. With
+    ``values.switch`` the option takes no value; if its default is None, it also has a negative
+    form, ``--no-NAME``.
     """
-    declared_option = Option(help=help, metavar=metavar, default=default, parse=parse)
+    declared_option = Option(help=help, group=group, metavar=metavar, default=default, parse=parse)
     return field(default=default, metadata={_KEY: declared_option})
 
 
@@ -62,10 +66,23 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def add(add_option: Callable[..., object], request: "type[DataclassInstance]") -> None:
-    """Add a request's options by ``add_argument`` of argparse or ``addoption`` of pytest."""
-    for name, each in declared(request).items():
-        add_option(flag(name), **each.arguments)
+def add(adder: Callable[[str], Callable[..., object]], request: "type[DataclassInstance]") -> None:
+    """Add a request's options to argparse or pytest.
+
+    ``adder`` takes a group's title and returns its ``add_argument`` (argparse) or ``addoption``
+    (pytest). It is called once for each group.
+    """
+    options = declared(request)
+    adders = {
+        title: adder(title) for title in dict.fromkeys(each.group for each in options.values())
+    }
+    for name, each in options.items():
+        adders[each.group](flag(name), **each.arguments)
+
+
+def add_to_parser(parser: argparse.ArgumentParser, request: "type[DataclassInstance]") -> None:
+    """Add a request's options to a parser of argparse, in its groups."""
+    add(lambda title: parser.add_argument_group(title).add_argument, request)
 
 
 def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":

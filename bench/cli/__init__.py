@@ -4,6 +4,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from bench import __version__
@@ -11,6 +12,20 @@ from bench.cli import baseline, compare, doctor, gate, networks, report, run, st
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
+
+HELP = """\
+{usage}
+Compare network architectures: measure them, count their costs, and write reports.
+
+{commands}
+
+`googlenet-bench COMMAND --help` lists the options of a command, and `googlenet-bench --version`
+prints the version.
+
+examples:
+  googlenet-bench run --profile quick
+  googlenet-bench cost googlenet torchvision:resnet18
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,14 +60,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return output.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="googlenet-bench",
-        description="Compare network architectures: measure them, count their costs, and write "
-        "reports.",
-    )
+class _Parser(argparse.ArgumentParser):
+    """The parser of all commands; its help lists them by purpose, which argparse cannot."""
+
+    @cached_property
+    def commands(self) -> Commands:
+        """The commands; they are parsed by argparse's own class."""
+        return Commands(
+            self.add_subparsers(
+                metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
+            )
+        )
+
+    def format_help(self) -> str:
+        """Return the help, without argparse's single list of all commands."""
+        return HELP.format(usage=self.format_usage(), commands=self.commands.listing())
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="googlenet-bench")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = Commands(parser.add_subparsers(metavar="COMMAND", required=True))
+    commands = parser.commands
     run.add(commands)
     networks.add(commands)
     stages.add(commands)

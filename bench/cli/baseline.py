@@ -18,7 +18,7 @@ from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.counts import baseline, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
 from bench.gate import settings
@@ -59,7 +59,9 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "baseline",
         _baseline,
-        "count parameters, MACs, bytes and graphs, and write the file to commit",
+        "write exact counts to a file, which gate --static compares with",
+        Purpose.JUDGE,
+        details="They are the parameters, MACs, bytes and graphs of each cell. Commit the file.",
     )
     parser.add_argument(
         "--output",

@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +31,47 @@ def folder(text: str) -> Path:
 Command = Callable[[argparse.Namespace], Output]
 
 
+class Purpose(StrEnum):
+    """What a command is for; ``--help`` lists the commands by purpose, in this order."""
+
+    PREPARE = "see what can be measured, and whether this machine can"
+    MEASURE = "measure"
+    COUNT = "count, without timing anything"
+    JUDGE = "judge a change"
+    READ = "read finished runs, without torch"
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
     """The commands of the command line."""
 
     subparsers: Any  # argparse does not export its type
+    listed: dict[Purpose, dict[str, str]] = field(
+        default_factory=lambda: {purpose: {} for purpose in Purpose}
+    )
+    """One line on each command, by purpose and name."""
 
     def add(
-        self, name: str, command: Command, help_text: str, *, passes_unknown: bool = False
+        self,
+        name: str,
+        command: Command,
+        line: str,
+        purpose: Purpose,
+        *,
+        details: str = "",
+        passes_unknown: bool = False,
     ) -> argparse.ArgumentParser:
         """Add a command that prints tables in the format of ``--format``.
 
-        Unknown arguments are an error, unless ``passes_unknown``: then the command gets them as
-        ``options.unknown``.
+        ``line`` says in a few words what it does, and ``details`` are further sentences for its
+        own ``--help``. Unknown arguments are an error, unless ``passes_unknown``: then the command
+        gets them as ``options.unknown``.
         """
+        self.listed[purpose][name] = line
         parser: argparse.ArgumentParser = self.subparsers.add_parser(
             name,
-            help=help_text,
-            description=help_text[0].upper() + help_text[1:] + ".",
+            help=line,
+            description=f"{line[0].upper()}{line[1:]}. {details}".strip(),
             allow_abbrev=not passes_unknown,
         )
         parser.add_argument(
@@ -55,3 +79,13 @@ class Commands:
         )
         parser.set_defaults(command=command, passes_unknown=passes_unknown)
         return parser
+
+    def listing(self) -> str:
+        """Return the commands with one line each, by purpose, for ``--help``."""
+        width = max(len(name) for commands in self.listed.values() for name in commands)
+        return "\n\n".join(
+            "\n".join(
+                [f"{purpose}:", *(f"  {name:{width}}  {line}" for name, line in lines.items())]
+            )
+            for purpose, lines in self.listed.items()
+        )

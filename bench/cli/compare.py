@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from bench.api.measured_run import read
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.compare import report
 from bench.compare.advice import compare
 from bench.compare.comparison import FAILS
@@ -18,8 +18,10 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "compare",
         _compare,
-        "compare two runs cell by cell, without torch; the result is only advice, because they "
-        "were not measured together",
+        "compare two runs cell by cell",
+        Purpose.READ,
+        details="The result is only advice, because they were not measured together. It needs no "
+        "torch.",
     )
     for name, which in (("A", "earlier"), ("B", "later")):
         parser.add_argument(

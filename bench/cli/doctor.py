@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from bench.cells import plan
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.exits import Exit
 from bench.tables import FORMATS, Column
 
@@ -21,7 +21,8 @@ def add(commands: Commands) -> None:
     doctor = commands.add(
         "doctor",
         _doctor,
-        "check whether this machine can measure, and what would spoil the figures",
+        "check whether this machine can measure, and what disturbs it",
+        Purpose.PREPARE,
     )
     doctor.add_argument(
         "--device", help="cpu, cuda, cuda:N or cuda:all (default: cuda if available)"

@@ -3,7 +3,7 @@
 import argparse
 
 from bench.cli import baseline, suite
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.names import RequestError
 
 BASES = frozenset({"--base", "--base-python"})
@@ -20,7 +20,9 @@ def add(commands: Commands) -> None:
     gate = commands.add(
         "gate",
         _gate,
-        "report whether a change makes a cell slower than a base, or larger than a baseline",
+        "report whether a change makes a network slower than its base",
+        Purpose.JUDGE,
+        details="With --static: report whether counts differ from the baseline.",
         passes_unknown=True,
     )
     gate.formatter_class = argparse.RawDescriptionHelpFormatter

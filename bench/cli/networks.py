@@ -10,7 +10,7 @@ import pandas as pd
 from bench import archs
 from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.errors import first_line, one_line
 from bench.exits import Exit
 from bench.names import RequestError
@@ -28,10 +28,14 @@ REMARK_WIDTH = 60  # characters
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    commands.add("archs", _archs, "list the registered networks and how they differ")
-    commands.add("modes", _modes, "list the tokens of which modes consist")
+    commands.add(
+        "archs", _archs, "list the registered networks and how they differ", Purpose.PREPARE
+    )
+    commands.add("modes", _modes, "list the tokens of which modes consist", Purpose.PREPARE)
 
-    cost = commands.add("cost", _cost, "count parameters, MACs, FLOPs and activations")
+    cost = commands.add(
+        "cost", _cost, "count parameters, MACs, FLOPs and activations", Purpose.COUNT
+    )
     cost.add_argument(
         "arch",
         nargs="+",
@@ -49,7 +53,9 @@ def add(commands: Commands) -> None:
         "--stages", action="store_true", help="print one row per stage, instead of one per arch"
     )
 
-    table1 = commands.add("table1", _table1, "compare a network's counts with the paper's Table 1")
+    table1 = commands.add(
+        "table1", _table1, "compare a network's counts with the paper's Table 1", Purpose.COUNT
+    )
     table1.add_argument("arch", nargs="?", default="googlenet", metavar="ARCH", help="(googlenet)")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_text
-from bench.cli.command import Commands, Output, folder
+from bench.cli.command import Commands, Output, Purpose, folder
 from bench.compare import side_by_side
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
@@ -40,8 +40,10 @@ def add(commands: Commands) -> None:
     report = commands.add(
         "report",
         _report,
-        "write the reports of a run or a gate again from its run file, or put runs side by side, "
-        "without torch",
+        "write the reports of a run again, or print one of its tables",
+        Purpose.READ,
+        details="It reads the run file of a run or a gate, or puts runs side by side (--labels). "
+        "It needs no torch.",
     )
     report.add_argument(
         "run",

@@ -4,17 +4,23 @@ import argparse
 from collections.abc import Iterator
 
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add as add_options
-from bench.api.option import declared, flag
+from bench.api.option import add_to_parser, declared, flag
 from bench.cli import suite
-from bench.cli.command import Commands, Output
+from bench.cli.command import Commands, Output, Purpose
 from bench.names import RequestError
 
 EXAMPLES = """\
 examples:
-  googlenet-bench run --profile quick
-  googlenet-bench run --archs googlenet,torchvision:resnet18 --modes eager,compile
-  googlenet-bench run --archs package.module:factory --batch-sizes 1,8 --report-dir report
+  a first look:
+    googlenet-bench run --profile quick
+  two networks, with and without torch.compile:
+    googlenet-bench run --archs googlenet,torchvision:resnet18 --modes eager,compile
+  your own network, from mynet.py in the current folder:
+    googlenet-bench run --archs mynet:build,torchvision:resnet18 --report-dir report
+  training, in two dtypes and at two batch sizes:
+    googlenet-bench run --tasks train --dtypes fp32,bf16 --batch-sizes 1,8
+  ratios to within 1 %, in about ten minutes:
+    googlenet-bench run --precision 0.01 --budget 600
 
 Options of pytest, such as -k and --junitxml, are passed on.
 """
@@ -25,12 +31,13 @@ def add(commands: Commands) -> None:
     run = commands.add(
         "run",
         _run,
-        "measure cells, and write the reports",
+        "measure networks, and write the reports",
+        Purpose.MEASURE,
         passes_unknown=True,
     )
     run.formatter_class = argparse.RawDescriptionHelpFormatter
     run.epilog = EXAMPLES
-    add_options(run.add_argument_group("what to measure, and how").add_argument, MeasureRequest)
+    add_to_parser(run, MeasureRequest)
 
 
 def _run(options: argparse.Namespace) -> Output:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.cells import modes, plan
-from bench.cli.command import Commands, Output, folder
+from bench.cli.command import Commands, Output, Purpose, folder
 from bench.folders import check_writable
 from bench.machine import environment
 from bench.names import RequestError
@@ -29,7 +29,8 @@ def add(commands: Commands) -> None:
     stages = commands.add(
         "stages",
         _stages,
-        "measure where the time goes inside networks, by stage and by branch",
+        "measure where the time goes inside networks, by stage and branch",
+        Purpose.MEASURE,
     )
     stages.add_argument(
         "arch",

@@ -10,11 +10,13 @@ from bench.suite.session import REQUEST, make_request
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options, and those of the gate in their own group."""
-    suite = parser.getgroup("googlenet-bench", "googlenet-bench: what to measure, and how")
-    add(suite.addoption, MeasureRequest)
-    gate = parser.getgroup("googlenet-bench gate", "googlenet-bench: is head slower than a base?")
-    add(gate.addoption, GateOptions)
+    """Add the suite's options and the gate's, in the groups that they are declared with."""
+    for request in (MeasureRequest, GateOptions):
+        add(lambda title: _group(parser, title).addoption, request)
+
+
+def _group(parser: pytest.Parser, title: str) -> pytest.OptionGroup:
+    return parser.getgroup(f"googlenet-bench {title}", f"googlenet-bench: {title}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.api.gate_request import GateOptions
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add, flag, read
+from bench.api.option import add_to_parser, declared, flag, read
 from bench.names import RequestError
 
 Options = type[MeasureRequest | GateOptions]
@@ -15,8 +15,8 @@ Options = type[MeasureRequest | GateOptions]
 
 def by_argparse() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
-    add(parser.add_argument, MeasureRequest)
-    add(parser.add_argument, GateOptions)
+    add_to_parser(parser, MeasureRequest)
+    add_to_parser(parser, GateOptions)
     return parser
 
 
@@ -82,3 +82,19 @@ def test_a_wrong_value_is_refused_with_the_option_s_name(
 
 def test_an_option_is_typed_with_hyphens() -> None:
     assert flag("batch_sizes") == "--batch-sizes"
+
+
+def test_help_shows_each_option_in_the_group_of_its_declaration() -> None:
+    shown = {group.title: group._group_actions for group in by_argparse()._action_groups}
+    for request in (MeasureRequest, GateOptions):
+        for name, each in declared(request).items():
+            assert flag(name) in {
+                text for action in shown[each.group] for text in action.option_strings
+            }
+
+
+def test_pytest_has_the_same_groups(pytestconfig: pytest.Config) -> None:
+    shown = {group.title for group in pytestconfig._parser.optparser._action_groups}
+    for request in (MeasureRequest, GateOptions):
+        titles = {each.group for each in declared(request).values()}
+        assert {f"googlenet-bench: {title}" for title in titles} <= shown

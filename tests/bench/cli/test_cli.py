@@ -11,7 +11,7 @@ import pytest
 
 import bench
 from bench.cells import modes
-from bench.cli import main
+from bench.cli import _parser, main
 from bench.gate import files
 from bench.records import store
 from googlenet.variants import VARIANTS
@@ -336,6 +336,24 @@ def test_labels_must_name_each_run_uniquely(
     capsys: Capture, run_file: str, count: int, labels: str, expected: str
 ) -> None:
     assert expected in refused(capsys, "report", *[run_file] * count, "--labels", labels)
+
+
+def test_help_lists_each_command_in_one_line_by_purpose(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    commands = _parser().commands
+    width = max(map(len, commands.subparsers.choices))
+    assert set(commands.subparsers.choices) == {
+        name for listed in commands.listed.values() for name in listed
+    }
+    for purpose, listed in commands.listed.items():
+        start = lines.index(f"{purpose}:") + 1
+        assert lines[start : start + len(listed)] == [
+            f"  {name:{width}}  {line}" for name, line in listed.items()
+        ]
+    assert max(map(len, lines)) <= 100
+    assert "  googlenet-bench run --profile quick" in lines
 
 
 def test_version_of_the_module() -> None:

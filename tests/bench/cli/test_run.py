@@ -1,15 +1,17 @@
 """The command ``run``, in a folder that is no checkout."""
 
 import os
+import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import declared, flag
-from bench.cli import main
+from bench.api.option import declared, flag, read
+from bench.cli import _parser, main
 from bench.records import store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -83,9 +85,28 @@ def test_a_format_is_refused_with_the_command_that_has_it(
     assert "use googlenet-bench report RUN --format csv" in capsys.readouterr().err
 
 
-def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "--help"])
     text = capsys.readouterr().out
-    assert all(flag(name) in text for name in declared(MeasureRequest))
-    assert "googlenet-bench run --profile quick" in text
+    options = declared(MeasureRequest)
+    titles = list(dict.fromkeys(each.group for each in options.values()))
+    assert len(titles) == 4
+    starts = [text.index(f"\n{title}:\n") for title in titles]
+    assert starts == sorted(starts)
+    ends = dict(zip(titles, [*starts[1:], text.index("\nexamples:")], strict=True))
+    for name, each in options.items():
+        shown = text[text.index(f"\n{each.group}:\n") : ends[each.group]]
+        assert f"\n  {flag(name)}" in shown
+
+
+def test_the_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    program = "    googlenet-bench "
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(program)]
+    assert len(lines) == 5
+    for line in lines:
+        parsed, unknown = _parser().parse_known_args(shlex.split(line)[1:])
+        assert unknown == []
+        read(MeasureRequest, partial(getattr, parsed))
