@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import baseline, compare, doctor, gate, networks, report, run, stages
+from bench.cli import baseline, compare, completion, doctor, gate, networks, report, run, stages
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -89,4 +89,5 @@ def _parser() -> _Parser:
     baseline.add(commands)
     gate.add(commands)
     doctor.add(commands)
+    completion.add(commands, parser)
     return parser

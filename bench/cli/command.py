@@ -39,6 +39,7 @@ class Purpose(StrEnum):
     COUNT = "count, without timing anything"
     JUDGE = "judge a change"
     READ = "read finished runs, without torch"
+    SHELL = "set up the shell"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def _verdicts(run: RunRecord) -> Rows:
     return filled(gate_report.COLUMNS, rows), rows
 
 
-def _tables() -> Mapping[str, Callable[[RunRecord], Rows]]:
+def tables() -> Mapping[str, Callable[[RunRecord], Rows]]:
     """Return the tables that can be printed, by name."""
     of_sections = {
         name: table.compute for name, table in sections.tables().items() if table.is_shown
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         help="folder for the reports (default: the run file's folder)",
     )
     report.add_argument(
-        "--table", metavar="NAME", help=f"print only one table: {', '.join(_tables())}"
+        "--table", metavar="NAME", help=f"print only one table: {', '.join(tables())}"
     )
     report.add_argument(
         "--labels",
@@ -79,9 +79,9 @@ def _report(options: argparse.Namespace) -> Output:
     if options.table is not None and options.report_dir is not None:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
-        table = choose("table", options.table, _tables())
-        tables = [table(read(path)) for path in options.run]
-        return Output("\n".join(FORMATS[options.format](*rows) for rows in tables))
+        table = choose("table", options.table, tables())
+        computed = [table(read(path)) for path in options.run]
+        return Output("\n".join(FORMATS[options.format](*rows) for rows in computed))
     return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
 
 

@@ -1,0 +1,132 @@
+"""The command ``completion``: a script that completes commands, options and values in a shell."""
+
+import argparse
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from bench import archs
+from bench.api.gate_request import GateOptions
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import add_to_parser
+from bench.api.profiles import PROFILES
+from bench.cells import modes, plan
+from bench.cells.dtypes import DTYPES
+from bench.cli.command import Commands, Output, Purpose
+from bench.cli.report import tables
+from bench.compare.comparison import FAILS
+from bench.machine import environment
+from bench.records.circumstances import CIRCUMSTANCES
+
+SHELLS = ("bash", "zsh", "fish")
+INSTALL = """\
+add one of these lines:
+  to ~/.bashrc:                   eval "$(googlenet-bench completion bash)"
+  to ~/.zshrc, after compinit:    eval "$(googlenet-bench completion zsh)"
+  to ~/.config/fish/config.fish:  googlenet-bench completion fish | source
+"""
+Names: TypeAlias = Callable[[], Iterable[str]]
+
+
+def _archs() -> Iterable[str]:
+    return (arch.name for arch in archs.registered())
+
+
+# The values of options and arguments, by the name of their attribute, which means the same in every
+# command.
+SINGLE: Mapping[str, Names] = MappingProxyType(
+    {
+        "arch": _archs,
+        "mode": modes.tokens,
+        "dtype": lambda: DTYPES,
+        "device": lambda: ("cpu", "cuda"),
+        "profile": lambda: PROFILES,
+        "l2": lambda: plan.L2,
+        "environment": lambda: environment.NAMES,
+        "table": tables,
+    }
+)
+LISTS: Mapping[str, Names] = MappingProxyType(
+    {
+        "archs": _archs,
+        "modes": modes.tokens,
+        "dtypes": lambda: DTYPES,
+        "tasks": lambda: plan.TASK_NAMES,
+        "across": lambda: CIRCUMSTANCES,
+        "fail_on": lambda: FAILS,
+    }
+)
+FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python"})
+FOLDERS = frozenset({"report_dir"})
+# A list completes its last name, behind the commas.
+BASH_LIST = """\
+{function}() {{
+  local earlier=
+  [[ $1 == *,* ]] && earlier="${{1%,*}},"
+  compgen -P "$earlier" -W "{words}" -- "${{1##*,}}"
+}}
+"""
+FISH_LIST = """\
+function {function}
+  printf '%s\\n' {words}
+end
+"""
+
+
+def add(commands: Commands, parser: argparse.ArgumentParser) -> None:
+    """Add the command, which completes what ``parser``, the parser of all commands, accepts."""
+    completion = commands.add(
+        "completion",
+        partial(_completion, commands, parser),
+        "print the script that completes commands in bash, zsh or fish",
+        Purpose.SHELL,
+    )
+    completion.formatter_class = argparse.RawDescriptionHelpFormatter
+    completion.epilog = INSTALL
+    completion.add_argument("shell", choices=SHELLS, help="the shell that loads the script")
+
+
+def _completion(
+    commands: Commands, parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> Output:
+    import shtab
+
+    add_gate_options(commands.subparsers.choices["gate"])
+    for command in commands.subparsers.choices.values():
+        for action in command._actions:
+            _complete(action)
+    return Output(shtab.complete(parser, options.shell))
+
+
+def add_gate_options(gate: argparse.ArgumentParser) -> None:
+    """Add the options that ``gate`` leaves to pytest or to ``--static``."""
+    for request in (GateOptions, MeasureRequest):
+        add_to_parser(gate, request)
+    gate.add_argument("--baseline", metavar="FILE", help="baseline to compare with (--static)")
+
+
+def _complete(action: argparse.Action) -> None:
+    """Say how shtab completes the value of an option or argument, if its values are known."""
+    import shtab
+
+    name = action.dest
+    if name in SINGLE:
+        action.choices = tuple(SINGLE[name]())
+    elif name in LISTS:
+        action.complete = _list_of(name, LISTS[name]())  # type: ignore[attr-defined]
+    elif name in FILES | FOLDERS:
+        action.complete = shtab.FILE if name in FILES else shtab.DIRECTORY  # type: ignore[attr-defined]
+
+
+def _list_of(name: str, names: Iterable[str]) -> Mapping[str, Any]:
+    """Return shtab's completer of names that are separated by commas."""
+    function, words = f"_googlenet_bench_{name}", shlex.join(names)
+    blanks = {"function": function, "words": words}
+    return {
+        "bash": function,
+        "zsh": f"_values -s , {name} {words}",
+        "fish": f"(__fish_complete_list , {function})",
+        "preamble": {"bash": BASH_LIST.format(**blanks), "fish": FISH_LIST.format(**blanks)},
+    }
