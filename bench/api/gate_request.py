@@ -10,9 +10,10 @@ from itertools import product
 from pathlib import Path
 
 from bench import git
-from bench.api import planning, values
+from bench.api import planning
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import declared, flag, option
+from bench.api.option import flag
 from bench.api.profiles import PROFILES
 from bench.cells import modes
 from bench.cells.cell import Cell
@@ -24,55 +25,7 @@ from bench.names import RequestError
 
 BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
 PROFILE = "quick"
-GATE = "the gate: is head slower than a base?"
 MEASURE_ONLY = ("sets", "precision", "resume", "ceiling", "energy", "fit")
-_BASE = values.not_empty("a base", " to measure without a gate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateOptions:
-    """What head is compared with, and what counts as slower; None leaves it to the settings."""
-
-    base: str | None = option(
-        "compare the code here, including uncommitted changes, with this revision; both are "
-        "measured in the same sets",
-        metavar="REV",
-        parse=_BASE,
-        group=GATE,
-    )
-    base_python: str | None = option(
-        "run the base with another interpreter, for example one with another torch",
-        metavar="PATH",
-        parse=_BASE,
-        group=GATE,
-    )
-    delta: float | None = option(
-        f"smallest relative slowdown that counts (default: {group_sequential.LEAST_EFFECT})",
-        metavar="SHARE",
-        parse=values.positive(),
-        group=GATE,
-    )
-    most_sets: int | None = option(
-        "stop measuring a cell after this many sets, at least "
-        f"{group_sequential.FIRST_CHANGE} (default: {group_sequential.MOST_SETS}); a change is "
-        f"reported from set {group_sequential.FIRST_CHANGE} on",
-        metavar="N",
-        parse=values.at_least(1),
-        group=GATE,
-    )
-
-    @property
-    def asks_for_gate(self) -> bool:
-        """Whether there is a base; raises ``RequestError`` for the other options without one."""
-        if self.base is not None or self.base_python is not None:
-            return True
-        for name in declared(GateOptions):
-            if getattr(self, name) is not None:
-                raise RequestError(
-                    f"{flag(name)} applies only to a gate: name the base with --base or "
-                    f"--base-python, or omit {flag(name)} to measure without a gate"
-                )
-        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

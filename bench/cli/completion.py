@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from bench import archs
-from bench.api.gate_request import GateOptions
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
 from bench.api.profiles import PROFILES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.api.gate_request import GateOptions
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add
 from bench.names import RequestError

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.api import gate_request, planning
-from bench.api.gate_request import GateOptions, GateRequest
+from bench.api.gate_options import GateOptions
+from bench.api.gate_request import GateRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.api import gate_request
-from bench.api.gate_request import GateOptions
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add, read
+from bench.api.option import add_to_parser, read
 from bench.gate.group_sequential import Settings
 from bench.names import RequestError
 from tests.bench.suite.test_gating import git
@@ -40,8 +40,8 @@ def settings_of(
     """Return the settings of a gate with these options in a checkout."""
     (checkout / "pyproject.toml").write_text(SETTINGS.format(cells=cells, delta=delta))
     parser = argparse.ArgumentParser()
-    add(parser.add_argument, MeasureRequest)
-    add(parser.add_argument, GateOptions)
+    add_to_parser(parser, MeasureRequest)
+    add_to_parser(parser, GateOptions)
     value_of = partial(getattr, parser.parse_args(["--base=HEAD", "--device=cpu", *arguments]))
     request, options = read(MeasureRequest, value_of), read(GateOptions, value_of)
     return gate_request.make_request(request, options, checkout).settings

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bench.api.gate_request import GateOptions
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, flag, read
 from bench.names import RequestError

@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from bench.api.gate_request import GateOptions
+from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared
 from bench.suite import session
