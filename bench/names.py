@@ -1,10 +1,12 @@
 """Lookup of names in a table; the error for an unknown name lists the known ones."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
 class RequestError(ValueError):
@@ -26,6 +28,17 @@ def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """
     if name in table:
         return table[name]
-    nearest = get_close_matches(name, table, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise RequestError(f"no {what} is called {name!r}; {hint}known: {', '.join(table)}")
+    raise unknown(what, name, table)
+
+
+def unknown(
+    what: str, name: str, known: Collection[str], elsewhere: Mapping[str, str] = NOWHERE
+) -> RequestError:
+    """Return the error for an unknown name, which lists the nearest name and all known ones.
+
+    ``elsewhere`` has further names, which are not listed, each with how it is written in full.
+    """
+    in_full = {**elsewhere, **{each: each for each in known}}
+    nearest = get_close_matches(name, in_full, n=1, cutoff=0.5)
+    hint = f"did you mean {in_full[nearest[0]]!r}? " if nearest else ""
+    return RequestError(f"no {what} is called {name!r}; {hint}known: {', '.join(known)}")

@@ -5,10 +5,12 @@ Looking a name up imports no torch; building its network does.
 """
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from bench.archs.source import Arch, Source
-from bench.names import RequestError
+from bench.names import RequestError, unknown
 from bench.registry import Registry
 
 SOURCES = Registry(Source, __name__)
@@ -31,7 +33,10 @@ def find(name: str) -> Arch:
 def _find(name: str) -> Arch:
     prefix, separator, rest = name.partition(":")
     if not separator:
-        return _source("").find(name)
+        source = _source("")
+        if name not in source.names():
+            raise unknown("arch", name, source.names(), _elsewhere())
+        return source.find(name)
     if not prefix or not rest:
         raise RequestError(f"{name!r} is not an arch: expected {_forms()}")
     return _source(prefix).find(rest if _has(prefix) else name)
@@ -47,6 +52,15 @@ def _forms() -> str:
     sources = sorted(SOURCES.values(), key=lambda source: (source.prefix is None, source.prefix))
     *first, last = [source.form for source in sources]
     return f"{', '.join(first)}, or {last}"
+
+
+def _elsewhere() -> Mapping[str, str]:
+    """Return the names in sources with a prefix, each with the prefix."""
+    in_full = {}
+    for source in filter(lambda source: source.prefix, SOURCES.values()):
+        with suppress(Exception):  # a source that cannot list its names gives no hint
+            in_full.update({name: f"{source.prefix}:{name}" for name in source.names()})
+    return in_full
 
 
 def _has(prefix: str) -> bool:

@@ -66,4 +66,5 @@ class Source:
     """Return the arch with this name, without its prefix; raise ``RequestError`` if there is none.
     """
     names: Callable[[], Sequence[str]] = _no_names
-    """The names that ``find`` takes; empty if they cannot be listed."""
+    """The names that ``find`` takes; empty if they cannot be listed. They are looked through when a
+    name is unknown, so listing them should import no torch."""

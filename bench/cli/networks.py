@@ -220,7 +220,7 @@ def _table1(options: argparse.Namespace) -> Output:
 
 def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
     from bench.cells.inputs import Drawing
-    from bench.worker import cost
+    from bench.worker import cost, failure
 
     at = ""
     try:
@@ -233,4 +233,4 @@ def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
     except Exception as error:  # a network may fail in any way
         is_sentence = isinstance(error, ValueError | RuntimeError)
         reason = (is_sentence and first_line(str(error))) or one_line(error)
-        raise RequestError(f"{arch.name}{at}: {reason}") from error
+        raise RequestError(f"{arch.name}{at}: {reason}{failure.hint(error)}") from error

@@ -1,6 +1,7 @@
 """Description of an exception in a worker: its kind, and a one-line sentence."""
 
 import contextlib
+import re
 
 import psutil
 import torch
@@ -10,6 +11,16 @@ from bench.machine.memory_budget import free_host_bytes
 from bench.names import RequestError
 from bench.worker import out_of_memory
 from bench.worker.correctness import WrongAnswerError
+
+# PyTorch's messages if the input of a layer does not fit, which in a network for images is mostly
+# because of their size or their channels. The last alternatives are those of torch.compile.
+_OTHER_SIZE = re.compile(
+    r"shapes cannot be multiplied"
+    r"|Given input size: .*Output size is too small"
+    r"|Kernel size can't be greater than actual input size"
+    r"|must have same reduction dim"
+)
+_OTHER_CHANNELS = re.compile(r"to have \d+ channels, but got 3 channels")
 
 
 def kind_of(error: Exception) -> str:
@@ -30,7 +41,26 @@ def sentence(error: Exception) -> str:
         return sizes
     if isinstance(error, RequestError | WrongAnswerError):
         return first_line(str(error))
-    return one_line(error)
+    return one_line(error) + hint(error)
+
+
+def hint(error: Exception) -> str:
+    """Return what may help against an error of a network that gets inputs it is not made for.
+
+    Empty if the message is none of those. The hint continues the error's sentence.
+    """
+    message = str(error)  # all lines: a compiler puts the error of an operator below its own
+    if _OTHER_CHANNELS.search(message):
+        return (
+            "; networks get images with 3 channels: if this one takes something else, give its "
+            "factory example_inputs (docs/adding.md)"
+        )
+    if _OTHER_SIZE.search(message):
+        return (
+            "; if the network is made for images of another size, select it with --image-size or "
+            "NAME@PIXELS, or give its factory image_size"
+        )
+    return ""
 
 
 def _out_of_memory(message: str) -> str | None:

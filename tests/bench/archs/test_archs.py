@@ -7,10 +7,12 @@ from typing import NamedTuple, NoReturn
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision import models
 from torchvision.models import ResNet
 
 import googlenet
 from bench import archs
+from bench.archs.torchvision import TORCHVISION
 from bench.cells import loss, plan
 from bench.cells.inputs import Drawing
 from bench.names import RequestError
@@ -242,3 +244,27 @@ def test_one_network_at_two_sizes_is_two_networks_of_a_plan() -> None:
         f"googlenet@{size}/eager/fp32/b1/infer/cpu" for size in (96, 64)
     ]
     assert len({cell.group for cell in cells}) == 1
+
+
+def test_the_names_of_torchvision_are_read_without_importing_it() -> None:
+    assert set(TORCHVISION.names()) == set(models.list_models(module=models))
+    code = (
+        "import sys; from bench.archs.torchvision import TORCHVISION as t; "
+        "print(len(t.names()), 'torch' in sys.modules, 'torchvision' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == [str(len(models.list_models(module=models))), "False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("resnet18", "torchvision:resnet18"),
+        ("vit_b_61", "torchvision:vit_b_16"),
+        ("gogglenet", "googlenet"),
+        ("resnet18@64", "torchvision:resnet18"),
+    ],
+)
+def test_an_unknown_name_hints_at_every_source(name: str, nearest: str) -> None:
+    with pytest.raises(RequestError, match=f"did you mean '{nearest}'\\? known: googlenet,"):
+        archs.find(name)

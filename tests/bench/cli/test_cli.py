@@ -192,6 +192,22 @@ def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
 def test_an_unknown_arch_exits_with_one_line(capsys: Capture) -> None:
     assert "did you mean 'torchvision'?" in refused(capsys, "cost", "tochvision")
     assert "did you mean 'resnet" in refused(capsys, "cost", "torchvision:resnet81")
+    assert "did you mean 'torchvision:resnet18'?" in refused(capsys, "cost", "resnet18")
+
+
+def test_images_of_another_size_are_hinted_at(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made_for_32.py").write_text(
+        "from torch import nn\n\n\ndef net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    message = refused(capsys, "cost", "made_for_32:net")
+    assert "made_for_32:net at 224×224: addmm: mat1 and mat2 shapes cannot be multiplied" in message
+    assert "select it with --image-size or NAME@PIXELS, or give its factory image_size" in message
+    assert "made_for_32:net" in printed(capsys, "cost", "made_for_32:net@32")
 
 
 @pytest.mark.parametrize(

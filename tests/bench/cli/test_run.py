@@ -59,6 +59,7 @@ def test_a_cell_that_fails_is_exit_code_1(tmp_path: Path) -> None:
     ended = run(tmp_path, "--archs=mynet:build", "--modes=eager", "--device=cpu", *SHORT)
     assert ended.returncode == 1
     assert "mat1 and mat2 shapes cannot be multiplied" in ended.stdout
+    assert "made for images of another size, select it with --image-size" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import Tensor, nn
 
 from bench.names import RequestError
 from bench.worker import failure
@@ -29,6 +30,42 @@ PETABYTE = (
 )
 def test_failures_have_a_kind_and_a_sentence(error: Exception, kind: str, sentence: str) -> None:
     assert (failure.kind_of(error), failure.sentence(error)) == (kind, sentence)
+
+
+def error_of(network: nn.Module, inputs: Tensor) -> Exception:
+    with pytest.raises(RuntimeError) as raised:
+        network(inputs)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)),
+        nn.Sequential(nn.MaxPool2d(2, 16), nn.MaxPool2d(2), nn.MaxPool2d(2)),
+        nn.Conv2d(3, 8, 31),
+        torch.compile(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)), backend="eager"),
+    ],
+)
+def test_images_of_another_size_are_hinted_at(network: nn.Module) -> None:
+    sentence = failure.sentence(error_of(network, torch.zeros(1, 3, 24, 24)))
+    assert sentence.endswith(
+        "; if the network is made for images of another size, select it with --image-size or "
+        "NAME@PIXELS, or give its factory image_size"
+    )
+
+
+def test_other_inputs_than_images_are_hinted_at() -> None:
+    sentence = failure.sentence(error_of(nn.Conv2d(1, 8, 3), torch.zeros(1, 3, 24, 24)))
+    assert sentence.endswith(
+        "; networks get images with 3 channels: if this one takes something else, give its "
+        "factory example_inputs (docs/adding.md)"
+    )
+
+
+def test_wrong_channels_inside_a_network_are_not_blamed_on_its_inputs() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(4, 8, 3))
+    assert failure.hint(error_of(network, torch.zeros(1, 3, 24, 24))) == ""
 
 
 @pytest.mark.parametrize("exception_type", [RuntimeError, RequestError])
