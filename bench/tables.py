@@ -2,10 +2,11 @@
 
 import html
 import json
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import pandas as pd
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.text import Text
 from bench.means import Interval
 
 BLANK = "–"
+EMPTY = "The table has no rows."
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # characters; wider than any table
 WRAPPED = 24  # minimum width of a line of prose, in characters
@@ -37,6 +39,10 @@ class Column:
     """Whether ``NAME_low`` and ``NAME_high`` are an interval to show with the value."""
     rank: int = 0
     """A narrow terminal leaves out the columns with the highest rank first."""
+
+
+Form: TypeAlias = Callable[[tuple[Column, ...], pd.DataFrame], str]
+"""A format of tables: the function that returns a frame as text."""
 
 
 def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
@@ -207,9 +213,14 @@ def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> I
 
 
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """Return a console as wide as the terminal, or ``LOG_WIDTH`` wide if there is no terminal."""
+    """Return a console as wide as the terminal.
+
+    Without a terminal its width is the environment variable COLUMNS, or else ``LOG_WIDTH``.
+    """
     console = Console(file=file, stderr=stderr)
-    return console if console.is_terminal else Console(file=file, stderr=stderr, width=LOG_WIDTH)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():  # rich reads it, too
+        return console
+    return Console(file=file, stderr=stderr, width=LOG_WIDTH)
 
 
 def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
@@ -219,8 +230,18 @@ def _as_terminal(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:
     return captured.get().rstrip("\n")
 
 
-FORMATS: Mapping[str, Callable[[tuple[Column, ...], pd.DataFrame], str]] = MappingProxyType(
-    {"rich": _as_terminal, "markdown": as_markdown, "csv": as_csv, "json": as_json}
+def _unless_empty(form: Form) -> Form:
+    """Return a format for people, which says that a table has no rows instead of its heading."""
+    return lambda columns, frame: EMPTY if frame.empty else form(columns, frame)
+
+
+FORMATS: Mapping[str, Form] = MappingProxyType(
+    {
+        "rich": _unless_empty(_as_terminal),
+        "markdown": _unless_empty(as_markdown),
+        "csv": as_csv,
+        "json": as_json,
+    }
 )
 PROSE = frozenset({"rich", "markdown"})  # formats for people, not for programs
 

@@ -1,7 +1,12 @@
-"""Units of bytes for display; all stored sizes are in bytes."""
+"""Numbers with their unit for display; all stored sizes are in bytes."""
 
 MIB = 2**20
 GIB = 2**30
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless there is exactly one: ``2 cells``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def in_mib(size_bytes: float) -> str:

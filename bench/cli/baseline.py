@@ -5,6 +5,7 @@ the better, 2 if the baseline or the request is invalid.
 """
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Coun
 from bench.gate import settings
 from bench.names import RequestError
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
+from bench.units import counted
 
 DIFFERS = 1
 DEVICE = "cpu"  # counts are made on a CPU, even if the machine has a GPU
@@ -142,7 +144,9 @@ def static(options: argparse.Namespace) -> Output:
                 break
     text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
     if options.format in PROSE:
-        summary = _summary(stored, current, differences, options.baseline, left_out)
+        summary = _summary(
+            stored, current, differences, options.baseline, left_out, _command(options)
+        )
         text = f"{text}\n\n{summary}" if differences else summary
     return Output(text, exit_code=DIFFERS if differences else 0)
 
@@ -251,26 +255,45 @@ def _difference_rows(differences: Sequence[CountDifference]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _command(options: argparse.Namespace) -> str:
+    """Return the command that writes the baseline that ``gate --static`` compares with."""
+    given = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name)}
+    words = [
+        f"--{name.replace('_', '-')}={','.join(map(str, values))}" for name, values in given.items()
+    ]
+    if options.image_size != IMAGE_SIZE:
+        words.append(f"--image-size={options.image_size}")
+    if options.baseline != baseline.PATH:
+        words.append(f"--output={options.baseline}")
+    return shlex.join(["googlenet-bench", "baseline", *words])
+
+
 def _summary(
     stored: Baseline,
     current: Baseline,
     differences: Sequence[CountDifference],
     path: Path,
     left_out: str,
+    command: str,
 ) -> str:
     """Summarise all differences and say what to do."""
     count = sum(map(len, current.cells.values()))
     missing = sum(len(RULES.keys() - current.cells.get(cell, {}).keys()) for cell in stored.cells)
     worse = sum(difference.change is Change.WORSE for difference in differences)
     sentences = [
-        f"Nothing differs from {path}: {count} counts of {len(current.cells)} cells are equal."
+        f"Nothing differs from {path}: {counted(count, 'count')} of "
+        f"{counted(len(current.cells), 'cell')} are equal."
     ]
     if differences:
         sentences = [
-            f"{len(differences)} of {count} counts differ from {path}, {worse} for the worse.",
-            *([f"Counting stopped there: {missing} counts were not made."] if missing else []),
-            "If the change is intended, write a new baseline with the same options and commit it: "
-            "googlenet-bench baseline.",
+            f"{len(differences)} of {counted(count, 'count')} differ from {path}, {worse} for the "
+            "worse.",
+            *(
+                [f"Counting stopped there; not made: {counted(missing, 'count')}."]
+                if missing
+                else []
+            ),
+            f"If the change is intended, write a new baseline and commit it: {command}",
         ]
     changes = baseline.version_changes(stored, current).values()
     sentences += (f"Note that {change}." for change in changes)

@@ -25,6 +25,7 @@ import msgspec
 from bench.atomic import write_text
 from bench.names import RequestError
 from bench.records.counted import not_counted
+from bench.units import counted
 from bench.worker.formulas import COUNTER
 
 FORMAT = "googlenet-bench baseline"
@@ -212,7 +213,7 @@ def check_same_cells(
     if missing or extra:
         first = f"it lacks {missing[0]}" if missing else f"{extra[0]} is not requested"
         raise RequestError(
-            f"{path} has {len(cells)} cells, and {len(names)} are requested: {first}; "
+            f"{path} has {counted(len(cells), 'cell')}, and the request has {len(names)}: {first}; "
             f"request the same cells, or {_how_to_write(path)}"
         )
 

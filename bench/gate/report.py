@@ -19,6 +19,7 @@ from bench.report.formats import markdown
 from bench.report.sections import circumstances
 from bench.tables import Column, escaped, filled, milliseconds, scaled
 from bench.trust import assessment, card
+from bench.units import counted
 
 SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
@@ -99,7 +100,7 @@ def notes(gate: Gate) -> Iterator[str]:
     for group in assessment.assess(gate.run):
         if group.is_busy:
             yield (
-                f"{group.voided_share:.0%} of {group.rounds} rounds were voided, "
+                f"{group.voided_share:.0%} of {counted(group.rounds, 'round')} were voided, "
                 f"{group.why_voided}; the intervals include the effect on the ratios, and a quiet "
                 "machine needs fewer sets."
             )
@@ -137,7 +138,7 @@ def sentence(gate: Gate, pair: Pair) -> str:
     return (
         f"{name}: head takes{part} "
         f"{interval.estimate:.3f} ({interval.low:.3f}–{interval.high:.3f}) times as long as "
-        f"{gate.sides.base}, over {sets} sets"
+        f"{gate.sides.base}, over {counted(sets, 'set')}"
     )
 
 

@@ -25,6 +25,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.gate import group_sequential
 from bench.names import RequestError
+from bench.units import counted
 
 FILE = "pyproject.toml"
 TABLE = ("tool", "googlenet-bench", "gate")
@@ -102,9 +103,9 @@ def deltas(
         matched = list(_matched(waiver, cells))
         if not matched and not any(_matched(waiver, configured)):
             raise RequestError(
-                f"the exception for {waiver.cells!r} matches none of the {len(cells)} cells of "
-                f"this gate, for example {cells[0].id}, and no cell of the settings: correct it, "
-                f"or remove it from {FILE}"
+                f"the exception for {waiver.cells!r} matches none of the "
+                f"{counted(len(cells), 'cell')} of this gate, for example {cells[0].id}, and "
+                f"no cell of the settings: correct it, or remove it from {FILE}"
             )
         least_effects |= dict.fromkeys(matched, waiver.delta)
     return least_effects

@@ -29,7 +29,7 @@ class Tree:
     root: Path
     commit: str
     dirty: bool = False
-    """Whether the tree has uncommitted changes."""
+    """Whether files that git tracks are changed, or there are untracked Python modules."""
     digest: str = ""
     """Hash of the commit and the uncommitted changes; it differs for different trees."""
 
@@ -49,9 +49,21 @@ def here(folder: Path) -> Tree:
     return Tree(
         root=root,
         commit=commit,
-        dirty=bool(git.text(root, "status", "--porcelain")),
+        dirty=_is_changed(root),
         digest=_digest(root, commit),
     )
+
+
+def _is_changed(root: Path) -> bool:
+    """Whether anything differs from the commit that counts for the digest."""
+    tracked = git.text(root, "status", "--porcelain", "--untracked-files=no")
+    return bool(tracked or _untracked(root))
+
+
+def _untracked(root: Path) -> tuple[bytes, ...]:
+    """Return the names of the untracked Python modules."""
+    listed = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
+    return tuple(filter(None, listed.split(b"\0")))
 
 
 def _digest(root: Path, commit: str) -> str:
@@ -61,8 +73,7 @@ def _digest(root: Path, commit: str) -> str:
     """
     digest = hashlib.sha256(commit.encode())
     digest.update(git.output(root, "diff", "--binary", "HEAD"))
-    untracked = git.output(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py")
-    for name in filter(None, untracked.split(b"\0")):
+    for name in _untracked(root):
         digest.update(name)
         with contextlib.suppress(OSError):  # e.g. a broken link, which no interpreter reads either
             digest.update(hashlib.sha256((root / os.fsdecode(name)).read_bytes()).digest())

@@ -17,6 +17,7 @@ from bench.records import events
 from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
 from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.units import counted
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
 _CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
@@ -319,8 +320,9 @@ def check_same(plan: Plan, begun: Plan) -> None:
         if name == "cells":
             differing = {cell.id for cell in begun.cells} ^ {cell.id for cell in plan.cells}
             raise RequestError(
-                f"cannot resume: the plan has {len(plan.cells)} cells, but the run began with "
-                f"{len(begun.cells)}; the first difference is {min(differing, default='?')}"
+                f"cannot resume: the plan has {counted(len(plan.cells), 'cell')}, but the run "
+                f"began with {len(begun.cells)}; the first difference is "
+                f"{min(differing, default='?')}"
             )
         raise RequestError(
             f"cannot resume: {name} is {now[name]!r}, but the run began with {then[name]!r}"

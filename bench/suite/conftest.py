@@ -26,6 +26,7 @@ from bench.report import files
 from bench.suite import gating, reports
 from bench.suite.session import REQUEST
 from bench.tables import terminal_console
+from bench.units import counted
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
@@ -52,8 +53,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.items and not session.testsfailed:
         cells = session.config.stash[REQUEST].plan.cells
         pytest.exit(
-            f"nothing to measure: none of the {len(cells)} cells is selected; cell ids look "
-            f"like {cells[0].id}",
+            f"nothing to measure: none of the {counted(len(cells), 'cell')} is selected; "
+            f"cell ids look like {cells[0].id}",
             returncode=Exit.WRONG_REQUEST,
         )
 

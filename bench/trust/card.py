@@ -7,6 +7,7 @@ from bench.energy import per_image_j
 from bench.machine import voiding
 from bench.machine.card import POWER_CAP, Around, CardReading
 from bench.records.record import Round, RunRecord
+from bench.units import counted
 
 _HZ, _WATTS, _PLAIN = 1e-6, 1.0, 1.0
 _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], str]]] = {
@@ -56,8 +57,8 @@ def notes(run: RunRecord) -> Iterator[str]:
         capped = [state for state in _around(_rounds(run, device)) if POWER_CAP in state.throttling]
         if capped:
             yield (
-                f"{device} was at its power limit in {len(capped)} rounds. These rounds count, "
-                "because the limit is a property of the card and not of a network."
+                f"{device} was at its power limit in {counted(len(capped), 'round')}. These "
+                "rounds count, because the limit is a property of the card and not of a network."
             )
     yield from _energy_notes(run)
 

@@ -241,9 +241,9 @@ def test_the_same_cells_are_accepted_in_any_order() -> None:
 
 def test_a_stale_baseline_is_refused_with_the_first_cell_that_differs() -> None:
     other = "googlenet/eager/fp32/b8/infer/cpu"
-    assert f"has 2 cells, and 3 are requested: it lacks {other}" in stale([A, other, B])
-    assert f"has 2 cells, and 2 are requested: it lacks {other}" in stale([A, other])
-    assert f"has 2 cells, and 1 are requested: {B} is not requested" in stale([A])
+    assert f"has 2 cells, and the request has 3: it lacks {other}" in stale([A, other, B])
+    assert f"has 2 cells, and the request has 2: it lacks {other}" in stale([A, other])
+    assert f"has 2 cells, and the request has 1: {B} is not requested" in stale([A])
 
 
 def test_a_baseline_of_another_image_size_is_refused_with_both_values() -> None:

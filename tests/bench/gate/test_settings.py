@@ -100,6 +100,6 @@ def test_an_exception_is_valid_on_its_last_day_and_refused_on_the_next() -> None
 
 def test_an_exception_that_matches_no_cell_is_refused_unless_the_settings_have_the_cell() -> None:
     exceptions, cells = (waiver("googlenet/compile/*"),), (runs.EAGER,)
-    with pytest.raises(RequestError, match=r"matches none of the 1 cells .* googlenet/eager"):
+    with pytest.raises(RequestError, match=r"matches none of the 1 cell .* googlenet/eager"):
         settings.deltas(exceptions, cells, (runs.REFERENCE_EAGER,), TODAY)
     assert settings.deltas(exceptions, cells, (runs.COMPILED,), TODAY) == {}

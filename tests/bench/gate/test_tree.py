@@ -146,3 +146,15 @@ def test_a_machine_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RequestError, match="git is not installed"):
         tree.here(tmp_path)
+
+
+def test_reports_that_are_not_tracked_do_not_change_the_tree(repository: Path) -> None:
+    clean = tree.here(repository)
+    assert not clean.dirty
+    (repository / "reports").mkdir()
+    (repository / "reports" / "run.json").write_text("{}")
+    assert tree.here(repository) == clean
+    (repository / "module.py").write_text("")  # which an interpreter may read
+    changed = tree.here(repository)
+    assert changed.dirty
+    assert changed.digest != clean.digest

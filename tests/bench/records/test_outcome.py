@@ -154,7 +154,7 @@ def test_ceilings_are_per_dtype_and_an_unknown_one_is_noted() -> None:
         ({"sets": 9}, "sets is 9, but the run began with 2"),
         ({"seed": 8}, "seed is 8, but the run began with 7"),
         ({"environment": "default"}, "environment is 'default', but .* 'pinned'"),
-        ({"cells": (runs.EAGER,)}, "1 cells, but the run began with 2; .*torchvision/eager"),
+        ({"cells": (runs.EAGER,)}, "1 cell, but the run began with 2; .*torchvision/eager"),
     ],
 )
 def test_different_plan_is_refused_with_the_changed_field(
