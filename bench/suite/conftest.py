@@ -35,6 +35,12 @@ WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Collect the items that measure, or with a gate's options those that judge."""
+    if REQUEST not in config.stash:
+        pytest.exit(
+            "the suite's options are not loaded: add -p bench.suite.plugin to pytest's options, or "
+            "use googlenet-bench run",
+            returncode=Exit.WRONG_REQUEST,
+        )
     other = "test_cells.py" if config.stash[REQUEST].gate else "test_verdicts.py"
     return True if collection_path.name == other else None
 

@@ -111,3 +111,28 @@ def test_the_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) 
         parsed, unknown = _parser().parse_known_args(shlex.split(line)[1:])
         assert unknown == []
         read(MeasureRequest, partial(getattr, parsed))
+
+
+def test_pytest_says_how_to_load_the_options_of_an_installed_suite(tmp_path: Path) -> None:
+    def pytest_in_empty_folder(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "--pyargs", "bench.suite", "--co", "-q", *options],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    installed = tmp_path.parent / f"{tmp_path.name}-installed"  # no conftest.py beside bench
+    installed.mkdir()
+    for package in ("bench", "googlenet"):
+        (installed / package).symlink_to(ROOT / package)
+    ended = pytest_in_empty_folder()
+    assert ended.returncode == 2
+    assert "add -p bench.suite.plugin to pytest's options" in ended.stdout + ended.stderr
+    cells = ("--archs=googlenet", "--modes=eager", "--device=cpu", "--batch-sizes=1")
+    ended = pytest_in_empty_folder("-p", "bench.suite.plugin", *cells)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "googlenet/eager/fp32/b1/infer/cpu" in ended.stdout
