@@ -6,7 +6,7 @@ GIB = 2**30
 
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, which gets an s unless there is exactly one: ``2 cells``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def in_mib(size_bytes: float) -> str:

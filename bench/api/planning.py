@@ -57,6 +57,9 @@ def make_plan(
     fallback = defaults or profile_defaults(request)
     device = _device(request)
     choose("environment", request.environment, environment.NAMES)
+    default_foreign_cpus = plan.foreign_cpus(
+        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
+    )
     result = plan.Plan(
         cells=plan.cells(
             arch_names=_or(request.archs, fallback.archs),
@@ -75,10 +78,8 @@ def make_plan(
         budget_s=request.budget,
         extra_s=_or(request.budget, fallback.extra_s),
         environment=request.environment,
-        foreign_cpus=request.foreign_cpus
-        or plan.foreign_cpus(
-            device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
-        ),
+        foreign_cpus=request.foreign_cpus or default_foreign_cpus,
+        default_foreign_cpus=default_foreign_cpus,
         memory_bytes=None if request.memory is None else round(request.memory * GIB),
         reference_arch=REFERENCE_ARCH,
         ceiling=_or(request.ceiling, fallback.ceiling),

@@ -1,15 +1,30 @@
 """Progress of a run: phase, cell and remaining steps, as bars on a terminal or lines in a log."""
 
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from bench.cells.cell import Cell
 from bench.records.record import Failure
+from bench.units import counted
+
+
+class _Bars(Progress):
+    """Bars, with a line below them that stays until it changes."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the bars and the line."""
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(self.below, style="yellow")
 
 
 class TerminalProgress:
@@ -17,7 +32,8 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bars = Progress(
+        self._is_voided = False  # whether the most recent rounds were voided
+        self._bars = _Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -48,18 +64,24 @@ class TerminalProgress:
         if self._console.is_terminal:
             self._bars.add_task(name, total=total, what="")
         else:
-            self._line(f"{name} ({total} steps)")
+            self._line(f"{name} ({counted(total, 'step')})")
 
-    def advance(self, what: str) -> None:
-        """Count one step of the phase, which did ``what``."""
+    def advance(self, what: str, steps: int = 1) -> None:
+        """Count steps of the phase, the last of which did ``what``."""
         if self._bars.task_ids:
-            self._bars.update(self._bars.task_ids[-1], advance=1, what=escape(what))
+            self._bars.update(self._bars.task_ids[-1], advance=steps, what=escape(what))
 
-    def add_steps(self, steps: int, why: str) -> None:
-        """Add steps to the total of the phase, and show why."""
-        if self._bars.task_ids:
-            task = self._bars.tasks[-1]
-            self._bars.update(task.id, total=(task.total or 0) + steps, what=escape(why))
+    def visited(self, what: str) -> None:
+        """Show a part of a step that is done."""
+        self.advance(what, steps=0)
+
+    def judged(self, voided: int, rounds: int, why: str) -> None:
+        """Show how many rounds were voided: below the bars, or in a log each time that changes."""
+        text = f"{voided} of {counted(rounds, 'round')} voided: {why or 'the last ones are valid'}"
+        self._bars.below = text if voided else ""
+        changes, self._is_voided = bool(why) != self._is_voided, bool(why)
+        if changes and not self._console.is_terminal:
+            self._line(text)
 
     def note(self, what: str) -> None:
         """Print a message immediately, during any phase."""

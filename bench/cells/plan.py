@@ -54,6 +54,8 @@ class Plan:
     """Name of the settings that workers start with (bench/machine/environment.py)."""
     foreign_cpus: float = FOREIGN_CPUS
     """Largest number of CPUs that others may keep busy; a round above it is voided."""
+    default_foreign_cpus: float | None = None
+    """The largest number on this machine unless the user chooses another; None in earlier runs."""
     memory_bytes: int | None = None
     """Memory limit of all live workers together; None for all free memory."""
     image_size: int | None = None

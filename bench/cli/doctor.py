@@ -8,7 +8,7 @@ import pandas as pd
 from bench.cells import plan
 from bench.cli.command import Commands, Output, Purpose
 from bench.exits import Exit
-from bench.tables import FORMATS, Column
+from bench.tables import FORMATS, PROSE, Column
 
 COLUMNS = tuple(
     Column(name=name, heading=name, is_text=True, wraps=name in {"found", "advice"})
@@ -30,10 +30,14 @@ def add(commands: Commands) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> Output:
-    from bench.doctor import examine
+    from bench.doctor import examine, host
     from bench.doctor.finding import Severity
 
     findings = examine.examine(plan.device(options.device, several=True))
     text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, findings)))
     prevented = any(finding.state is Severity.PREVENTS for finding in findings)
-    return Output(text, Exit.FAILED if prevented else Exit.FINE)
+    verdict = host.verdict(findings)
+    if options.format in PROSE:
+        text = f"{text}\n\n{verdict}"
+    errors = () if options.format in PROSE else (verdict,)
+    return Output(text, Exit.FAILED if prevented else Exit.FINE, errors)

@@ -1,22 +1,46 @@
 """Findings about the host. Pure: the readings are arguments."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 from bench.doctor.finding import Finding, Severity
-from bench.units import GIB, in_gib
+from bench.machine.busiest import Busiest
+from bench.units import GIB, counted, in_gib
 
+LOAD = "load"
 MAX_STOLEN = 0.02  # chosen: above it, rounds differ because of the hypervisor
 MIN_FREE_BYTES = 4 * GIB  # four or five live workers of GoogLeNet
 _GLIBC = (2, 35)  # the first with glibc.malloc.hugetlb
 
 
-def load(foreign_cpus: float, limit: float) -> Finding:
-    """Return the finding about the CPUs that other processes use, and the limit of a round."""
-    found = f"other processes use {foreign_cpus:.2f} CPUs"
-    if foreign_cpus <= limit:
-        return Finding(what="load", found=found)
-    advice = f"rounds are voided above {limit:g}: wait until other processes end, or end them"
-    return Finding(what="load", found=found, state=Severity.SPOILS, advice=advice)
+def load(foreign_cpus: Sequence[float], limit: float, busiest: Busiest) -> Finding:
+    """Return the finding about the CPUs that other processes use, and the limit of a round.
+
+    ``foreign_cpus``: their CPUs in each of several seconds. A burst voids a round like any load.
+    """
+    most = max(foreign_cpus)
+    found = f"other processes use {most:.2f} CPUs"
+    if most <= limit:
+        return Finding(what=LOAD, found=found)
+    busy = sum(cpus > limit for cpus in foreign_cpus)
+    return Finding(
+        what=LOAD,
+        found=f"{found} (above {limit:g} in {busy} of {counted(len(foreign_cpus), 'second')}); the "
+        f"busiest, with the CPUs that each uses: {busiest}",
+        state=Severity.SPOILS,
+        advice=f"rounds are voided above {limit:g}: wait until other processes end, or end them",
+    )
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """Return whether the machine can measure, as a sentence."""
+    findings = tuple(findings)
+    prevent = [each.what for each in findings if each.state is Severity.PREVENTS]
+    if prevent:
+        return f"This machine cannot measure: see {', '.join(prevent)}."
+    for finding in findings:
+        if finding.what == LOAD and finding.state is not Severity.FINE:
+            return f"This machine is too busy to measure: {finding.found}."
+    return "This machine can measure."
 
 
 def stolen(share: float | None) -> Finding | None:
@@ -34,7 +58,7 @@ def quota(allowed: float | None, threads: int, *, on_gpu: bool) -> Finding:
     """Return the finding about the CPU time that this process may use, for its threads."""
     if allowed is None:
         return Finding(what="CPU quota", found="none")
-    found = f"the time of {allowed:g} CPUs, for {threads} threads"
+    found = f"the time of {allowed:g} CPUs, for {counted(threads, 'thread')}"
     if allowed >= threads:
         return Finding(what="CPU quota", found=found)
     advice = "threads that used up the quota are stopped in the middle of an iteration: " + (

@@ -13,12 +13,19 @@ class Progress(Protocol):
         """Start a phase of ``total`` steps."""
         ...
 
-    def advance(self, what: str) -> None:
-        """Complete a step of the current phase; ``what`` names the step."""
+    def advance(self, what: str, steps: int = 1) -> None:
+        """Complete steps of the current phase; ``what`` names the last one."""
         ...
 
-    def add_steps(self, steps: int, why: str) -> None:
-        """Add steps to the current phase; ``why`` is the reason."""
+    def visited(self, what: str) -> None:
+        """Name a part of a step that is done. The step counts only when it is complete."""
+        ...
+
+    def judged(self, voided: int, rounds: int, why: str) -> None:
+        """Report how many of a phase's ``rounds`` were voided until now.
+
+        ``why`` is the reason for the most recent ones; empty if they are valid.
+        """
         ...
 
     def failed(self, cell: Cell, failure: Failure) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine import fit
+from bench.engine import fit, voided_set
 from bench.engine.hosts.host import Described, Host, PreflightTask, SetTask
 from bench.engine.progress import Progress
 from bench.engine.schedule import Schedule
@@ -48,12 +48,14 @@ class Run:
         begin: Callable[[dict[str, object]], EventSink | None] = lambda _: None,
         resumed: Outcome | None = None,
         code: Code | None = None,
+        accepts_voided_sets: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``begin`` is called with the environment before the first event; returns the event sink.
 
         ``rule`` decides how many sets are enough; by default, sets are added until the ratios are
-        precise. Raises ``RequestError`` if a run is resumed with another plan or other ``code``.
+        precise. Unless it ``accepts_voided_sets``, the run ends after a set without a valid round.
+        Raises ``RequestError`` if a run is resumed with another plan or other ``code``.
         """
         if resumed is not None:
             check_same(plan, resumed.plan)
@@ -70,6 +72,7 @@ class Run:
         self._sink: EventSink | None = None
         self._requested_plan = plan
         self._code = code
+        self._accepts_voided_sets = accepts_voided_sets
         self._plan = self.outcome.plan if resumed else plan
         self._schedule = Schedule(
             plan, now, compiled_s=lambda: self.outcome.phases_s.get("compiling", 0.0)
@@ -103,9 +106,15 @@ class Run:
             cells = self._cells_to_measure(set_index)
             if not cells:
                 break
-            for group, members in cells.items():
-                if set_index >= self._resumed_at.get(group, 0):
-                    self._measure_set(group, set_index, members)
+            missing = {
+                group: members
+                for group, members in cells.items()
+                if set_index >= self._resumed_at.get(group, 0)
+            }
+            for group, members in missing.items():
+                self._measure_set(group, set_index, members)
+            if missing and not self._accepts_voided_sets and self._stops_after(set_index):
+                break
 
     def _measure_set(self, group: str, set_index: int, cells: frozenset[Cell]) -> None:
         """Let the host measure one set of a group's cells."""
@@ -124,6 +133,17 @@ class Run:
                 budget_left_s=self._schedule.budget_left_s,
             )
             self._store(self._host.measure_set(task))
+
+    def _stops_after(self, set_index: int) -> bool:
+        """End the run if every round of a set was voided, and say why; else return False."""
+        rounds = [each for each in self.outcome.rounds if each.set_index == set_index]
+        if not voided_set.is_voided(rounds):
+            return False
+        busiest = self._host.busiest() if voided_set.is_for_load(rounds) else None
+        sentence = voided_set.sentence(rounds, set_index, self._plan.foreign_cpus, busiest)
+        self._emit(events.StoppedEarly(set_index=set_index, sentence=sentence))
+        self._progress.note(sentence)
+        return True
 
     def _store(self, reported: Generator[Described | events.Event, None, None]) -> None:
         """Store each event of a host before the next is asked for.

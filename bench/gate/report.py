@@ -100,10 +100,11 @@ def notes(gate: Gate) -> Iterator[str]:
     for group in assessment.assess(gate.run):
         if group.is_busy:
             yield (
-                f"{group.voided_share:.0%} of {counted(group.rounds, 'round')} were voided, "
-                f"{group.why_voided}; the intervals include the effect on the ratios, and a quiet "
-                "machine needs fewer sets."
+                f"{group.voided}, {group.why_voided}; the intervals include the effect on the "
+                "ratios, and a quiet machine needs fewer sets."
             )
+        if group.allowed_cpus is not None:
+            yield f"{group.while_loaded}; a quiet machine needs fewer sets."
         if group.control_contains_1 is False:
             yield (
                 f"head's {group.reference} was measured twice and differs from itself by a factor "

@@ -4,6 +4,7 @@ A round is voided completely. In a valid round, single iterations that other pro
 excluded.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -40,6 +41,18 @@ def card_reasons(around: Around, allowed: Collection[int]) -> tuple[str, ...]:
         (FOREIGN_DEVICE, around.foreign_use(allowed)),
     )
     return tuple(name for name, holds in checks if holds)
+
+
+def load(foreign_cpus: float, most_foreign_cpus: float) -> str:
+    """Return a load by other processes that is too high, as a part of a sentence."""
+    used = math.ceil(foreign_cpus * 100 - 1e-6) / 100  # rounded up, so that it exceeds the limit
+    return f"other processes use {used:g} CPUs, allowed {most_foreign_cpus:g}"
+
+
+def with_load(names: Iterable[str], foreign_cpus: float, most_foreign_cpus: float) -> str:
+    """Return reasons as words for a person, with figures if the load by others is one of them."""
+    words = {**WORDS, FOREIGN_CPUS: load(foreign_cpus, most_foreign_cpus)}
+    return ", ".join(words[name] for name in names)
 
 
 def in_words(names: Iterable[str]) -> str:

@@ -146,6 +146,14 @@ class CutShort(_Event, frozen=True):
     set_index: int
 
 
+class StoppedEarly(_Event, frozen=True, kw_only=True):
+    """The run ended, because every round of a set was voided; a resumed run measures it again."""
+
+    set_index: int
+    sentence: str
+    """What happened, why, and what to do."""
+
+
 class Split(_Event, frozen=True, kw_only=True):
     """A group has new waves, because memory was too small for the previous ones."""
 
@@ -190,6 +198,7 @@ Event: TypeAlias = (
     | RoundEnded
     | WaveEnded
     | CutShort
+    | StoppedEarly
     | Split
     | Failed
     | Noted

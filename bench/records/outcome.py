@@ -20,7 +20,9 @@ from bench.records.reported import ArchCost, PeakRates, Setup
 from bench.units import counted
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
-_CHANGEABLE = frozenset({"budget_s", "extra_s", "command", "profile", "ceiling", "fit"})
+_CHANGEABLE = frozenset(
+    {"budget_s", "extra_s", "command", "profile", "ceiling", "fit", "default_foreign_cpus"}
+)
 
 
 @dataclass(slots=True)
@@ -73,6 +75,8 @@ class Outcome:
         self.last_set: dict[str, int] = {}
         """Index of the most recent set, by group."""
         self.run_id = ""
+        self._why_stopped = ""
+        """Why the run was stopped early, which is also one of the notes."""
         self._states: dict[_WaveKey, _WaveState] = defaultdict(_WaveState)
         self._compile_cold_s: dict[str, float] = {}
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
@@ -88,7 +92,8 @@ class Outcome:
         outcome.apply(began)
         for event in recorded_events:
             outcome.apply(event)
-        outcome.status = "interrupted"
+        if outcome.status != "stopped_early":
+            outcome.status = "interrupted"
         return outcome
 
     def records(self) -> tuple[CellRecord, ...]:
@@ -148,6 +153,8 @@ class Outcome:
 
     @apply.register
     def _(self, _event: events.Resumed) -> None:
+        self.status = "complete"
+        self.notes = [note for note in self.notes if note != self._why_stopped]
         self.notes.append(
             "The run was interrupted and resumed; an incomplete wave was measured again."
         )
@@ -231,6 +238,15 @@ class Outcome:
     @apply.register
     def _(self, _event: events.CutShort) -> None:
         self.status = "over_budget"
+
+    @apply.register
+    def _(self, event: events.StoppedEarly) -> None:
+        self.status = "stopped_early"
+        self._why_stopped = event.sentence
+        self.notes.append(event.sentence)
+        for (_, set_index, _), state in self._states.items():
+            if set_index == event.set_index:
+                state.ended = False
 
     @apply.register
     def _(self, event: events.Split) -> None:

@@ -213,7 +213,8 @@ class RunRecord:
     plan: Mapping[str, Any]
     """The fields of the plan, except its cells."""
     status: str
-    """``complete``, ``over_budget`` or ``interrupted``."""
+    """``complete``, ``over_budget``, ``interrupted``, or ``stopped_early``: all rounds of a set
+    were voided."""
     phases_s: Mapping[str, float]
     """Wall time by phase, in seconds."""
     notes: tuple[str, ...] = ()
@@ -250,6 +251,11 @@ class RunRecord:
     def derived(self) -> dict[str, Any]:
         """Values derived from the run (bench/records/run_cache.py); not part of the record."""
         return {}
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether the run's journal lets it continue where it ended."""
+        return self.status in {"interrupted", "stopped_early"}
 
     @property
     def is_empty(self) -> bool:

@@ -76,6 +76,6 @@ def _voided(groups: Sequence[Trust]) -> Check:
         state=CheckState.BAD
         if any(group.is_busy for group in groups)
         else CheckState.UNSURE
-        if voided
+        if voided or any(group.allowed_cpus is not None for group in groups)
         else CheckState.GOOD,
     )

@@ -9,12 +9,15 @@ from bench.trust import card
 
 # ``facts`` shows these in another form.
 _SHOWN_SEPARATELY = frozenset({"variables", "cards"})
-# The command has a line of its own, and the requested reference may not be among the cells.
-_NOT_IN_PLAN = frozenset({"command", "reference_arch", "reference_mode"})
+# The command has a line of its own, the requested reference may not be among the cells, and the
+# default is no setting.
+_NOT_IN_PLAN = frozenset({"command", "reference_arch", "reference_mode", "default_foreign_cpus"})
 PARTIAL = {
     "complete": "",
     "over_budget": "the time budget was used up before everything was measured.",
     "interrupted": "the run was interrupted; the figures are those measured before that.",
+    "stopped_early": "every round of a set was voided, so the run ended early; the figures are "
+    "those measured before that.",
 }
 SETTING_COLUMNS = tuple(
     Column(name=name, heading=name, is_text=True) for name in ("name", "value", "reason")

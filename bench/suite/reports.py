@@ -33,7 +33,7 @@ def write(
             f"{run_file}: run `googlenet-bench report {run_file}` to write the reports from it",
             returncode=Exit.WRONG_REQUEST,
         )
-    if run.status != "interrupted" or report_folder.is_gate:  # a gate cannot be resumed
+    if not run.can_be_resumed or report_folder.is_gate:  # a gate cannot be resumed
         (folder / journal.FILE).unlink(missing_ok=True)
     return written
 

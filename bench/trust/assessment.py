@@ -15,6 +15,7 @@ from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.tables import Column, scaled
 from bench.trust import card
+from bench.units import counted
 
 # Share of the rounds. Above it, the machine is too busy to rely on the remaining rounds.
 VOIDED_LIMIT = 0.25
@@ -61,6 +62,9 @@ class Trust:
     not count; NaN if unknown."""
     foreign_cpus: float
     """CPUs used by other processes, the mean over all rounds."""
+    allowed_cpus: float | None
+    """CPUs used by other processes in the valid rounds, the mean over them, if that is more than is
+    allowed by default; else None. The user allowed it with ``--foreign-cpus``."""
     voided_by: Mapping[str, int] | None
     """Number of rounds for each reason (a round may have several); None if the card is unknown."""
     widest: float
@@ -78,6 +82,20 @@ class Trust:
         """The state of a machine on which too many rounds were voided, as a part of a sentence."""
         is_hot = (self.voided_by or {}).get(voiding.OVERHEATED)
         return "too busy, or its card too hot" if is_hot else "too busy"
+
+    @property
+    def while_loaded(self) -> str:
+        """What other processes did in the rounds that count, as a sentence without its end."""
+        return (
+            f"other processes used {self.allowed_cpus or 0.0:.1f} CPUs on average while this was "
+            "measured, which --foreign-cpus allowed"
+        )
+
+    @property
+    def voided(self) -> str:
+        """How many rounds were voided, as a part of a sentence."""
+        verb = "was" if self.rounds == 1 else "were"
+        return f"{self.voided_share:.0%} of {counted(self.rounds, 'round')} {verb} voided"
 
     @property
     def why_voided(self) -> str:
@@ -104,8 +122,16 @@ def assess(run: RunRecord) -> tuple[Trust, ...]:
     cells = _grouped(run.cells, lambda record: record.cell.group)
     rounds = _grouped(run.rounds, lambda round_: round_.group)
     precision = float(run.plan["precision"])
+    default_cpus = run.plan.get("default_foreign_cpus")
+    most_cpus = math.inf if default_cpus is None else float(default_cpus)
     return tuple(
-        _assess_group(control, cells[control.cell.group], rounds[control.cell.group], precision)
+        _assess_group(
+            control,
+            cells[control.cell.group],
+            rounds[control.cell.group],
+            precision=precision,
+            most_cpus=most_cpus,
+        )
         for control in run.controls
         if control.visits or rounds[control.cell.group]
     )
@@ -123,11 +149,13 @@ def warnings(run: RunRecord) -> Iterator[str]:
     for trust in assess(run):
         if trust.is_busy:
             yield (
-                f"{trust.group}: the machine was {trust.unfit}: {trust.voided_share:.0%} of "
-                f"{trust.rounds} rounds were voided, {trust.why_voided}. Do not rely on "
+                f"{trust.group}: the machine was {trust.unfit}: {trust.voided}, "
+                f"{trust.why_voided}. Do not rely on "
                 "the remaining figures; measure again when the machine is "
                 f"{'quiet' if trust.voided_by is None else 'quiet and cool'}."
             )
+        if trust.allowed_cpus is not None:
+            yield f"{trust.group}: {trust.while_loaded}; a quiet machine gives other figures."
         if run.reference(trust.group) is None:
             yield (
                 f"{trust.group}: nothing is compared, because the reference, {trust.reference}, "
@@ -193,8 +221,14 @@ def _grouped(items: Iterable[Item], group: Callable[[Item], str]) -> Mapping[str
 
 
 def _assess_group(
-    control: CellRecord, group: Sequence[CellRecord], rounds: Sequence[Round], precision: float
+    control: CellRecord,
+    group: Sequence[CellRecord],
+    rounds: Sequence[Round],
+    *,
+    precision: float,
+    most_cpus: float,
 ) -> Trust:
+    """``most_cpus``: CPUs that others may use by default."""
     reference_cell = replace(control.cell, control=False)
     reference = next((record for record in group if record.cell == reference_cell), None)
     speedup = wide = means.NO_INTERVAL
@@ -211,12 +245,19 @@ def _assess_group(
         voided_share=sum(round_.voided for round_ in rounds) / max(1, len(rounds)),
         disturbed_share=_disturbed_share([*group, control]),
         foreign_cpus=sum(round_.foreign_cpus for round_ in rounds) / max(1, len(rounds)),
+        allowed_cpus=_allowed_cpus(rounds, most_cpus),
         voided_by={name: card.voided_by(rounds, name) for name in voiding.WORDS}
         if any(round_.card is not None for round_ in rounds)
         else None,
         widest=stats.widest([*group, control]),
         precision=precision,
     )
+
+
+def _allowed_cpus(rounds: Iterable[Round], most_cpus: float) -> float | None:
+    loads = [round_.foreign_cpus for round_ in rounds if not round_.voided]
+    mean = sum(loads) / max(1, len(loads))
+    return mean if mean > most_cpus else None
 
 
 def _why_no_control(control: CellRecord) -> str:

@@ -57,8 +57,8 @@ def notes(run: RunRecord) -> Iterator[str]:
         capped = [state for state in _around(_rounds(run, device)) if POWER_CAP in state.throttling]
         if capped:
             yield (
-                f"{device} was at its power limit in {counted(len(capped), 'round')}. These "
-                "rounds count, because the limit is a property of the card and not of a network."
+                f"{device} was at its power limit in {counted(len(capped), 'round')}. Such rounds "
+                "count, because the limit is a property of the card and not of a network."
             )
     yield from _energy_notes(run)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
+from bench.machine.busiest import Busiest
 from bench.records.events import Event
 
 Events: TypeAlias = Generator[Event, None, None]
@@ -84,3 +85,7 @@ class Host(ABC):
         ``WaveEnded`` for a wave without all its rounds. A failed cell becomes ``Failed``. Raises
         ``WorkerError`` if no worker can be started.
         """
+
+    @abstractmethod
+    def busiest(self) -> Busiest:
+        """Return the processes of others that keep the host's CPUs busy; this takes a second."""

@@ -13,6 +13,8 @@ from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.local.sets import LocalSet
 from bench.engine.progress import Progress
 from bench.launch.launchers import Launcher
+from bench.machine import busiest
+from bench.machine.busiest import Busiest
 from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.memory_budget import MemoryBudget
@@ -85,6 +87,10 @@ class LocalHost(Host):
             yield from self._events(self._renew(task.set_index))
         self._last_set = task.set_index
         yield from self._events(local_set.measure())
+
+    def busiest(self) -> Busiest:
+        """Return the busiest processes of others; none of the run is alive except its launchers."""
+        return busiest.watch(self._context.pids, self._context.sleep)
 
     def _described(
         self, environment: dict[str, Any], of_base: dict[str, Any] | None = None

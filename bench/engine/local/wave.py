@@ -131,10 +131,11 @@ class LiveWave:
     ) -> Generator[None, None, bool]:
         """Visit every worker in every round until ``rounds`` are valid or too many are voided.
 
-        Returns False if the budget ended the measurement.
+        Only valid rounds are steps of the progress. Returns False if the budget ended the
+        measurement.
         """
         progress = self._context.progress
-        progress.phase(f"set {self._set + 1}: measuring", rounds * len(self._live))
+        progress.phase(f"set {self._set + 1}: measuring", rounds)
         valid = tried = 0
         while valid < rounds and tried < MAX_ATTEMPTS * rounds and self._live:
             if over_budget():
@@ -145,9 +146,8 @@ class LiveWave:
             tried += done
             if not self._void_reason:
                 valid += done
-            else:
-                which = "a round was" if done == 1 else f"{done} rounds were"
-                progress.add_steps(done * len(self._live), f"{which} voided: {self._void_reason}")
+                progress.advance("", done)
+            progress.judged(tried - valid, tried, self._void_reason)
         return True
 
     def measure_energy(self, over_budget: Callable[[], bool]) -> Steps:
@@ -250,7 +250,7 @@ class LiveWave:
             around = self._around(card_before)
             foreign = foreign_cpus(before, after)
             reasons = voiding.reasons(foreign, context.plan.foreign_cpus, around, allowed)
-            self._void_reason = voiding.in_words(reasons)
+            self._void_reason = voiding.with_load(reasons, foreign, context.plan.foreign_cpus)
             for round_index, wall_s in walls_s.items():
                 context.emit(
                     events.RoundEnded(
@@ -274,7 +274,7 @@ class LiveWave:
         for cell in order:
             with self._live.may_fail(cell, "measuring"):
                 self._visit(cell, round_index)
-            self._context.progress.advance(cell.id)
+            self._context.progress.visited(cell.id)
             yield
 
     def _visit(self, cell: Cell, round_index: int) -> None:

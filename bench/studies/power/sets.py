@@ -85,7 +85,7 @@ def collect(
                     save(list(_rows(run.outcome, amounts, event.set_index, load)))
 
     host = LocalHost(plan, launcher, progress)
-    run = Run(plan, host, progress, begin=lambda _: RowSaver())
+    run = Run(plan, host, progress, begin=lambda _: RowSaver(), accepts_voided_sets=True)
     outcome = run.measure()
     if outcome.status == "interrupted":
         if outcome.notes:

@@ -33,12 +33,12 @@ def test_a_log_has_a_plain_line_for_each_phase() -> None:
         progress.phase("set 1: warming up", 2)
         progress.advance("a")
         progress.advance("b")
-        progress.phase("set 1: measuring", 24)
+        progress.phase("set 1: measuring", 1)
     text = file.getvalue()
     assert ESCAPE not in text
     assert "\r" not in text
     lines = [re.sub(r"^ +\d+\.\d s  ", "", line) for line in text.splitlines() if line]
-    assert lines == ["set 1: warming up (2 steps)", "set 1: measuring (24 steps)"]
+    assert lines == ["set 1: warming up (2 steps)", "set 1: measuring (1 step)"]
 
 
 def test_a_log_names_a_failed_cell_and_the_reason() -> None:
@@ -98,3 +98,57 @@ def test_a_step_outside_a_phase_is_ignored() -> None:
     with TerminalProgress(console) as progress:
         progress.advance("a")
     assert file.getvalue() == ""
+
+
+WHY = "other processes use 1.1 CPUs, allowed 0.15"
+
+
+def lines_of(text: str) -> list[str]:
+    return [re.sub(r"^ +\d+\.\d s  ", "", line) for line in text.splitlines() if line.strip()]
+
+
+def test_a_log_has_a_line_when_rounds_begin_and_cease_to_be_voided() -> None:
+    console, file = log()
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: measuring", 10)
+        for voided, rounds, why in [(0, 1, ""), (1, 2, WHY), (2, 3, WHY), (2, 4, ""), (2, 5, "")]:
+            progress.judged(voided, rounds, why)
+        progress.phase("set 2: measuring", 10)
+        progress.judged(1, 1, WHY)
+    assert lines_of(file.getvalue()) == [
+        "set 1: measuring (10 steps)",
+        f"1 of 2 rounds voided: {WHY}",
+        "2 of 4 rounds voided: the last ones are valid",
+        "set 2: measuring (10 steps)",
+        f"1 of 1 round voided: {WHY}",
+    ]
+
+
+def test_a_terminal_shows_the_voided_rounds_until_that_changes(
+    terminal: tuple[Console, io.StringIO],
+) -> None:
+    console, file = terminal
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: measuring", 10)
+        progress.judged(7, 10, WHY)
+        for name in ("first", "second"):
+            progress.visited(name)
+            progress._bars.refresh()
+            shown = lines_of(plain(file.getvalue()))
+            assert shown[-1] == f"7 of 10 rounds voided: {WHY}"
+            assert name in shown[-2]
+    (bar,) = progress._bars.tasks
+    assert (bar.completed, bar.total) == (0, 10)  # voided rounds and visits are no steps
+
+
+def test_a_terminal_without_voided_rounds_has_no_line_for_them(
+    terminal: tuple[Console, io.StringIO],
+) -> None:
+    console, file = terminal
+    with TerminalProgress(console) as progress:
+        progress.phase("set 1: measuring", 10)
+        progress.advance("", 3)
+        progress.judged(0, 3, "")
+    text = plain(file.getvalue())
+    assert "voided" not in text
+    assert "3/10" in text.splitlines()[-1]

@@ -103,28 +103,25 @@ def test_stolen_share_is_relative_to_the_busy_time() -> None:
     assert examine.stolen_share(SimpleNamespace(**times), after) is None
 
 
-def test_load_is_the_cpu_use_of_other_processes_in_one_second(
+def test_load_is_the_highest_cpu_use_of_other_processes_in_several_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    readings = [
-        CpuTimes(at_s=at_s, busy_s=busy_s, own_s={}) for at_s, busy_s in ((0, 0), (1, 1.55))
-    ]
+    busy_s = (0.0, 0.0, 1.55, 1.55)
+    readings = [CpuTimes(at_s=at_s, busy_s=busy, own_s={}) for at_s, busy in enumerate(busy_s)]
     meter = SimpleNamespace(read=lambda _: readings.pop(0))
     monkeypatch.setattr(examine, "SystemMeter", lambda: meter)
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: None)
     slept: list[float] = []
     finding = examine.load("cpu", slept.append)
-    assert slept == [examine.WATCHED_S]
-    assert finding.found == "other processes use 1.50 CPUs"
+    assert slept == [1.0] * 3
+    assert finding.found.startswith("other processes use 1.50 CPUs (above 0.15 in 1 of 3 seconds)")
     assert finding.state is Severity.SPOILS
 
 
 def test_load_may_use_the_cpus_that_a_quota_leaves_to_other_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    readings = [
-        CpuTimes(at_s=at_s, busy_s=busy_s, own_s={}) for at_s, busy_s in ((0, 0), (1, 6.55))
-    ]
+    readings = [CpuTimes(at_s=at_s, busy_s=6.55 * at_s, own_s={}) for at_s in range(4)]
     monkeypatch.setattr(
         examine, "SystemMeter", lambda: SimpleNamespace(read=lambda _: readings.pop(0))
     )

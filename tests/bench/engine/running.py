@@ -22,18 +22,26 @@ class Watcher:
         self.phases: list[tuple[str, int]] = []
         self.advances: list[list[str]] = []
         self.failures: dict[str, Failure] = {}
-        self.extended: list[tuple[int, str]] = []
+        self.completed: list[int] = []
+        """Steps of each phase that are complete."""
+        self.judgements: list[tuple[int, int, str]] = []
         self.notes: list[str] = []
 
     def phase(self, name: str, total: int) -> None:
         self.phases.append((name, total))
         self.advances.append([])
+        self.completed.append(0)
 
-    def advance(self, what: str) -> None:
+    def advance(self, what: str, steps: int = 1) -> None:
+        if what:
+            self.advances[-1].append(what)
+        self.completed[-1] += steps
+
+    def visited(self, what: str) -> None:
         self.advances[-1].append(what)
 
-    def add_steps(self, steps: int, why: str) -> None:
-        self.extended.append((steps, why))
+    def judged(self, voided: int, rounds: int, why: str) -> None:
+        self.judgements.append((voided, rounds, why))
 
     def note(self, what: str) -> None:
         self.notes.append(what)

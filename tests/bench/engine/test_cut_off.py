@@ -16,8 +16,8 @@ from tests.bench.engine.running import Clock, Watcher, cell, plan, record_of, ru
 
 def test_an_interrupt_keeps_the_visits_measured_so_far(fork_server: Launcher) -> None:
     class Interrupts(Watcher):
-        def advance(self, what: str) -> None:
-            super().advance(what)
+        def visited(self, what: str) -> None:
+            super().visited(what)
             if self.phases[-1][0].endswith("measuring") and len(self.advances[-1]) == 3:
                 raise KeyboardInterrupt
 
@@ -102,8 +102,8 @@ def test_the_death_of_a_fork_server_fails_no_cell_and_keeps_the_visits() -> None
     with ForkServer(os.environ) as server:
 
         class Kills(Watcher):
-            def advance(self, what: str) -> None:
-                super().advance(what)
+            def visited(self, what: str) -> None:
+                super().visited(what)
                 if self.phases[-1][0].endswith("measuring") and len(self.advances[-1]) == 4:
                     os.kill(server.pids[-1], signal.SIGKILL)
 

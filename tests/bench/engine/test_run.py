@@ -248,7 +248,7 @@ def test_a_run_with_enough_sets_is_complete_even_if_its_budget_is_used_up(
 
         def now(self) -> float:
             name, total = self.phases[-1] if self.phases else ("", 0)
-            done = name.endswith("measuring") and len(self.advances[-1]) == total
+            done = name.endswith("measuring") and len(self.advances[-1]) == 2 * total
             return 100.0 if done else 0.0
 
     target, watched = cell("works"), Watched()
@@ -289,7 +289,9 @@ def test_rounds_that_are_judged_together_are_voided_together(fork_server: Launch
     outcome = run(plan(target), fork_server, watcher, meter=Busy([True, False])).measure()
     visits = record_of(outcome, target).visits
     assert [visit.voided for visit in visits] == [True] * 3 + [False] * 3
-    assert [steps for steps, _ in watcher.extended] == [3 * 2]  # three rounds of two workers
+    why = "other processes use 0.95 CPUs, allowed 0.15"
+    assert watcher.judgements == [(3, 3, why), (3, 6, "")]
+    assert (watcher.phases[-1][1], watcher.completed[-1]) == (3, 3)  # only valid rounds count
     rounds = outcome.rounds
     assert {item.foreign_cpus for item in rounds if item.voided} == {0.95}
 
@@ -306,7 +308,9 @@ def test_a_round_under_foreign_load_is_voided_and_measured_again(
         visits = record_of(outcome, member).visits
         assert [visit.voided for visit in visits] == [False, True, False, True, True, False]
         assert len(list(record_of(outcome, member).valid)) == 3
-    assert [steps for steps, _ in watcher.extended] == [2, 2, 2]
+    assert [voided for voided, _, _ in watcher.judgements] == [0, 1, 1, 2, 3, 3]
+    assert [bool(why) for _, _, why in watcher.judgements] == [0, 1, 0, 1, 1, 0]
+    assert (watcher.phases[-1][1], watcher.completed[-1]) == (3, 3)
     rounds = outcome.rounds
     assert [item.foreign_cpus > 0.15 for item in rounds] == [item.voided for item in rounds]
 

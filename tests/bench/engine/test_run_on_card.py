@@ -70,7 +70,9 @@ def test_a_round_on_a_hot_card_is_voided_and_measured_again(fork_server: Launche
     assert [item.voided for item in rounds_of(outcome)] == [False, True, False, False]
     for member in (target, replace(target, control=True)):
         assert [visit.voided for visit in record_of(outcome, member).visits] == [0, 1, 0, 0]
-    assert [(steps, "too hot" in why) for steps, why in watcher.extended] == [(2, True)]
+    judged = [(voided, rounds, "too hot" in why) for voided, rounds, why in watcher.judgements]
+    assert judged == [(0, 1, False), (1, 2, True), (1, 3, False), (1, 4, False)]
+    assert (watcher.phases[-1][1], watcher.completed[-1]) == (3, 3)
 
 
 def test_a_foreign_process_on_the_card_voids_the_round(fork_server: Launcher) -> None:

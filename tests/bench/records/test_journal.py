@@ -94,6 +94,7 @@ EVENTS: tuple[Event, ...] = (
         back_to_back=runs.on_cuda(0.25).visits[0].back_to_back,
     ),
     events.Noted(sentence="more than --memory"),
+    events.StoppedEarly(set_index=0, sentence="every round was voided"),
 )
 
 

@@ -131,3 +131,36 @@ def test_a_run_is_precise_if_its_widest_ratio_is() -> None:
 def test_without_a_requested_precision_none_is_reported() -> None:
     run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
     assert set(assessment.table(assessment.assess(run))["is_precise"]) == {"not requested"}
+
+
+@pytest.mark.parametrize(("default", "cpus"), [(0.15, 1.25), (2.0, None), (None, None)])
+def test_load_that_was_allowed_on_purpose_causes_a_warning(
+    default: float | None, cpus: float | None
+) -> None:
+    run = runs.small()
+    rounds = [
+        replace(round_, foreign_cpus=0.5 + 1.5 * (index % 2))  # their mean is 1.25
+        for index, round_ in enumerate(runs.rounds(runs.EAGER))
+    ]
+    idle = replace(rounds[0], voided=True, foreign_cpus=9.0)
+    plan = {**run.plan, "foreign_cpus": 4.0, "default_foreign_cpus": default}
+    run = replace(run, plan=plan, rounds=(*rounds, idle))
+    assert eager_group(run).allowed_cpus == cpus
+    warnings = [text for text in assessment.warnings(run) if "--foreign-cpus" in text]
+    assert warnings == (
+        [
+            f"{runs.EAGER.group}: other processes used 1.2 CPUs on average while this was "
+            "measured, which --foreign-cpus allowed; a quiet machine gives other figures."
+        ]
+        if cpus
+        else []
+    )
+    assert (f"**Warning:** {runs.EAGER.group}: other processes" in markdown(run)) is bool(cpus)
+    assert "default_foreign_cpus" not in markdown(run)
+
+
+def test_one_round_is_written_in_the_singular() -> None:
+    run = runs.small()
+    run = replace(run, rounds=(replace(runs.rounds(runs.EAGER)[0], voided=True),))
+    (busy,) = (text for text in assessment.warnings(run) if "too busy" in text)
+    assert "100% of 1 round was voided" in busy

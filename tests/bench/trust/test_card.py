@@ -184,7 +184,7 @@ def test_a_cpu_run_has_no_card_facts() -> None:
 
 def test_a_card_at_its_power_limit_is_noted() -> None:
     (note,) = card.notes(run())
-    assert note.startswith("cuda:0 was at its power limit in 6 rounds. These rounds count")
+    assert note.startswith("cuda:0 was at its power limit in 6 rounds. Such rounds count")
 
 
 def test_mig_and_mps_are_noted() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
+from bench.machine.busiest import Busiest, BusyProcess
 from bench.records import events
 from bench.records.reported import ArchCost
 
@@ -39,6 +40,9 @@ class ScriptedHost(Host):
         self.tasks.append(task)
         self.generators.append(self._measure(task))
         return self.generators[-1]
+
+    def busiest(self) -> Busiest:
+        return Busiest(processes=(BusyProcess(pid=7, name="rival", cpus=1.0),))
 
     def _measure(self, task: SetTask) -> Events:
         self.open_workers += len(task.cells)
