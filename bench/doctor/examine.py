@@ -26,6 +26,7 @@ from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes
 from bench.machine.system_files import text
 from bench.names import RequestError
+from bench.units import counted
 from bench.worker.protocol import Describe, TryBatch
 
 # Rounds are judged in stretches of a second (bench/engine/local/wave.py); a burst may miss one.
@@ -79,7 +80,8 @@ def worker(ready: Launcher, device: str) -> Finding:
     return Finding(
         what=what,
         found=f"runs {TRIAL.arch}; PyTorch {facts['torch']}, torchvision {facts['torchvision']}, "
-        f"Python {facts['python']}, {facts['device_name']}, {facts['threads']} threads",
+        f"Python {facts['python']}, {facts['device_name']}, "
+        f"{counted(facts['threads'], 'thread')}",
     )
 
 

@@ -46,7 +46,8 @@ def sentence(
             f"{voiding.load(fmean(loads), allowed_cpus)}; the busiest of them now, with the CPUs "
             f"that each uses: {busiest}",
         )
-        enough = math.ceil(max(loads) * MARGIN * 10) / 10
+        seen = max(*loads, sum(process.cpus for process in busiest.processes))
+        enough = math.ceil(seen * MARGIN * 10) / 10
         advice.insert(
             0,
             f"Wait until they end, or accept less certain figures with --foreign-cpus {enough:g}.",

@@ -8,6 +8,7 @@ import pytest
 from bench import cli
 from bench.doctor import examine
 from bench.doctor.finding import Finding, Severity
+from bench.tables import PROSE
 from tests.bench import rehearsal
 
 Capture = pytest.CaptureFixture[str]
@@ -24,6 +25,24 @@ def test_only_a_finding_that_prevents_measuring_fails(
     assert cli.main(["doctor", "--device", "cpu", "--format", "csv"]) == code
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert row == {"what": "worker", "found": "none", "state": state, "advice": "start one"}
+
+
+@pytest.mark.parametrize("table_format", ["rich", "markdown", "csv", "json"])
+def test_the_last_line_is_the_verdict(
+    table_format: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A program that reads the table does not want it: there it is on standard error."""
+    finding = Finding(what="worker", found="runs")
+    monkeypatch.setattr(examine, "examine", lambda _: (finding,))
+    assert cli.main(["doctor", "--device", "cpu", "--format", table_format]) == 0
+    printed = capsys.readouterr()
+    verdict = "This machine can measure."
+    if table_format in PROSE:
+        assert printed.out.splitlines()[-1] == verdict
+        assert printed.err == ""
+    else:
+        assert verdict not in printed.out
+        assert printed.err == f"googlenet-bench: {verdict}\n"
 
 
 def test_an_unknown_device_is_refused(capsys: Capture) -> None:

@@ -1,6 +1,8 @@
 import math
 import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import count
 
@@ -316,10 +318,21 @@ def test_a_round_under_foreign_load_is_voided_and_measured_again(
 
 
 def test_a_machine_that_is_always_busy_gives_no_figures(fork_server: Launcher) -> None:
-    target = cell("works")
-    outcome = run(plan(target), fork_server, meter=Busy([True] * 6)).measure()
-    assert len(visited(outcome, target)) == wave.MAX_ATTEMPTS * 3
+    target, watcher = cell("works"), Watcher()
+    request = plan(target, sets=3)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as rival:
+        try:
+            outcome = run(request, fork_server, watcher, meter=Busy([True] * 6)).measure()
+        finally:
+            rival.kill()
+    assert len(visited(outcome, target)) == wave.MAX_ATTEMPTS * 3  # in the first set
     assert not record_of(outcome, target).has_figures
+    assert outcome.status == "stopped_early"
+    (sentence,) = watcher.notes
+    assert "all 6 rounds of set 1 were voided: other processes use 0.95 CPUs" in sentence
+    assert f"process {rival.pid} (" in sentence
+    assert not any(f"process {pid} (" in sentence for pid in fork_server.pids)
+    assert (watcher.phases[-1][1], watcher.completed[-1]) == (3, 0)
 
 
 def test_sets_are_added_until_the_ratios_are_precise(fork_server: Launcher) -> None:

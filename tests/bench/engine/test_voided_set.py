@@ -167,6 +167,13 @@ def test_the_sentence_names_each_reason_and_its_remedy(rounds: list[Round], expe
     assert voided_set.sentence(rounds, 2, 4.0, busiest) == expected
 
 
+def test_the_allowance_is_above_the_rounds_and_the_busiest_processes() -> None:
+    two = Busiest(processes=(*RIVAL.processes, BusyProcess(pid=8, name="other", cpus=0.5)))
+    for busiest, expected in ((Busiest(processes=()), "0.9"), (RIVAL, "1.1"), (two, "1.7")):
+        text = voided_set.sentence(voided(foreign_cpus=0.8), 0, 0.15, busiest)
+        assert text.endswith(f"with --foreign-cpus {expected}.")
+
+
 def test_a_set_without_rounds_or_with_a_valid_one_is_not_voided() -> None:
     valid = runs.rounds(runs.EAGER)[0]
     assert not voided_set.is_voided([])

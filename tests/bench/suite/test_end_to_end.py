@@ -328,17 +328,22 @@ def test_a_run_without_time_is_inconclusive_and_leaves_earlier_reports(
 def test_a_run_of_voided_rounds_is_inconclusive_and_leaves_earlier_reports(
     tmp_path: Path, earlier: dict[str, bytes]
 ) -> None:
+    pids: list[int] = []
     with ExitStack() as processes:
         for _ in range(os.cpu_count() or 1):
             busy = processes.enter_context(
                 subprocess.Popen([sys.executable, "-c", "while True: pass"])
             )
             processes.callback(busy.kill)
+            pids.append(busy.pid)
         done = run(
             *(f"--archs={SLOW}", "--modes=eager", "--batch-sizes=2", "--sets=1", "--rounds=1"),
             *("--foreign-cpus=0.0001", f"--report-dir={tmp_path}"),
         )
     assert done.returncode == 3, done.stdout + done.stderr
+    progress = " ".join(done.stderr.split())
+    assert "all 2 rounds of set 1 were voided: other processes use" in progress
+    assert any(f"process {pid} (" in progress for pid in pids)
     assert "no cell has a figure: every round was voided" in done.stdout
     journal_path = tmp_path / journal.FILE
     assert f"{journal_path} has the voided rounds, and --resume continues the run" in done.stdout
