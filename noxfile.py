@@ -113,6 +113,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; a link to nowhere is an error."""
+    session.install(*group("docs"))
+    # The variable silences a message about the next major version of mkdocs.
+    session.run("mkdocs", "build", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def minimums(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml declares."""
     session.install("--resolution", "lowest-direct", "-e", ".[measure]", *group("test"))

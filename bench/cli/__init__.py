@@ -30,11 +30,11 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code (``bench.exits.Exit``)."""
-    parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
+    reader = parser()
+    options, unknown = reader.parse_known_args(arguments)
     options.unknown = unknown
     if unknown and not options.passes_unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        reader.error(f"unrecognized arguments: {' '.join(unknown)}")
     sys.path.insert(0, str(Path.cwd()))  # search path of package.module:factory, as with -m
     # torchvision uses the deprecated decorator at import; users cannot change that.
     warnings.filterwarnings("ignore", "`torch.jit.script.*` is deprecated")
@@ -77,10 +77,11 @@ class _Parser(argparse.ArgumentParser):
         return HELP.format(usage=self.format_usage(), commands=self.commands.listing())
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="googlenet-bench")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.commands
+def parser() -> _Parser:
+    """Return the parser of all commands."""
+    result = _Parser(prog="googlenet-bench")
+    result.add_argument("--version", action="version", version=__version__)
+    commands = result.commands
     run.add(commands)
     networks.add(commands)
     stages.add(commands)
@@ -89,5 +90,5 @@ def _parser() -> _Parser:
     baseline.add(commands)
     gate.add(commands)
     doctor.add(commands)
-    completion.add(commands, parser)
-    return parser
+    completion.add(commands, result)
+    return result

@@ -11,7 +11,7 @@ import pytest
 
 import bench
 from bench.cells import modes
-from bench.cli import _parser, main
+from bench.cli import main, parser
 from bench.gate import files
 from bench.records import store
 from googlenet.variants import VARIANTS
@@ -358,7 +358,7 @@ def test_help_lists_each_command_in_one_line_by_purpose(capsys: Capture) -> None
     with pytest.raises(SystemExit):
         main(["--help"])
     lines = capsys.readouterr().out.splitlines()
-    commands = _parser().commands
+    commands = parser().commands
     width = max(map(len, commands.subparsers.choices))
     assert set(commands.subparsers.choices) == {
         name for listed in commands.listed.values() for name in listed

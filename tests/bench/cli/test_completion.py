@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cells import modes
-from bench.cli import _parser, main
+from bench.cli import main, parser
 from bench.cli.completion import FILES, FOLDERS, LISTS, SHELLS, SINGLE, add_gate_options
 from googlenet.variants import VARIANTS
 
@@ -91,12 +91,12 @@ def test_every_command_and_registered_network_is_in_the_script(
     shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = script(shell, tmp_path, capsys).read_text(encoding="utf-8")
-    for name in (*_parser().commands.subparsers.choices, *VARIANTS):
+    for name in (*parser().commands.subparsers.choices, *VARIANTS):
         assert name in text
 
 
 def test_each_option_with_a_value_is_completed_unless_its_values_are_unknown() -> None:
-    parsers = _parser().commands.subparsers.choices
+    parsers = parser().commands.subparsers.choices
     add_gate_options(parsers["gate"])
     with_value = {
         action.dest

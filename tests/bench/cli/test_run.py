@@ -11,7 +11,7 @@ import pytest
 
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, flag, read
-from bench.cli import _parser, main
+from bench.cli import main, parser
 from bench.records import store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -108,7 +108,7 @@ def test_the_examples_of_the_help_are_valid(capsys: pytest.CaptureFixture[str]) 
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(program)]
     assert len(lines) == 5
     for line in lines:
-        parsed, unknown = _parser().parse_known_args(shlex.split(line)[1:])
+        parsed, unknown = parser().parse_known_args(shlex.split(line)[1:])
         assert unknown == []
         read(MeasureRequest, partial(getattr, parsed))
 

@@ -80,9 +80,9 @@ def test_pytest_accepts_the_arguments_of_the_steps(name: str, device: str, tmp_p
 
 def test_other_commands_accept_the_arguments_of_the_steps() -> None:
     by_name = steps_by_name("cpu")
-    stages = cli._parser().parse_args(by_name["stages"].arguments[2:])
+    stages = cli.parser().parse_args(by_name["stages"].arguments[2:])
     assert stages.arch == ["googlenet", "torchvision"]
-    assert cli._parser().parse_args(by_name["reports"].arguments[2:]).run == [
+    assert cli.parser().parse_args(by_name["reports"].arguments[2:]).run == [
         Path("reports/here/run.json")
     ]
     assert compiling._parser().parse_args(by_name["compile"].arguments[2:]).device == "cpu"
