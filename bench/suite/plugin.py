@@ -8,6 +8,12 @@ from bench.api.option import add
 from bench.names import RequestError
 from bench.suite.session import REQUEST, make_request
 
+# Options of pytest-benchmark that shape its table.
+_OF_ITS_TABLE = tuple(
+    f"--benchmark-{name}"
+    for name in ("columns", "sort", "group-by", "name", "time-unit", "compare")
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options and the gate's, in the groups that they are declared with."""
@@ -20,7 +26,13 @@ def _group(parser: pytest.Parser, title: str) -> pytest.OptionGroup:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the request; raise ``UsageError`` if it is invalid, before anything is started."""
+    """Make the request; raise ``UsageError`` if it is invalid, before anything is started.
+
+    pytest-benchmark's table is left out unless one of its options is given: it has no intervals,
+    and compares means that were not measured in the same rounds.
+    """
+    if not any(str(given).startswith(_OF_ITS_TABLE) for given in config.invocation_params.args):
+        config.option.benchmark_quiet = True
     try:
         config.stash[REQUEST] = make_request(config)
     except RequestError as error:

@@ -77,8 +77,18 @@ def test_a_failed_cell_fails_only_its_own_item(
     assert "Traceback" not in finished.stdout
 
 
+def test_the_table_of_pytest_benchmark_is_shown_only_on_request(
+    finished: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    """It has no intervals, and is wider than most terminals."""
+    assert "Name (time in" not in finished.stdout
+    options = (f"--archs={WORKS}", "--modes=eager", "--batch-sizes=1", "--sets=1", "--rounds=1")
+    asked = run(*options, f"--report-dir={tmp_path}", "--benchmark-columns=median")
+    assert "Name (time in" in asked.stdout
+
+
 def test_progress_in_a_log_is_plain_lines(finished: subprocess.CompletedProcess[str]) -> None:
-    assert "set 2: measuring (9 steps)" in finished.stderr
+    assert "set 2: measuring (3 steps)" in finished.stderr
     assert "failed: " in finished.stderr
     assert "\x1b" not in finished.stderr + finished.stdout
 
