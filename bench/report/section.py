@@ -25,6 +25,10 @@ class Source:
     inside: pd.DataFrame | None = None
     """The rows of ``stages.csv``; None if there is no such file."""
 
+    def picture(self, name: str) -> Iterator[Picture]:
+        """Yield the chart of this name, if there is one."""
+        return (Picture(chart=chart) for chart in self.charts if chart.name == name)
+
     def pictures(self, prefix: str) -> Iterator[Picture]:
         """Yield the charts whose names start with ``prefix``."""
         return (Picture(chart=chart) for chart in self.charts if chart.name.startswith(prefix))

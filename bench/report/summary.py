@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench import metrics
+from bench.cells.cell import Cell
 from bench.metrics.metric import Place
 from bench.records.record import RunRecord
 from bench.tables import Column, filled
@@ -45,10 +46,15 @@ def slug(title: str) -> str:
     return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
-    """Return the columns that are not empty in these rows."""
+def reference(run: RunRecord, rows: pd.DataFrame) -> Cell | None:
+    """Return the reference of the group that these rows belong to; None if it has none."""
     first = rows.iloc[0]
     group = f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
-    cell = run.references().get(group)
-    reference = f"{cell.arch}\n{cell.mode}" if cell else "reference"
-    return filled(columns(run, reference), rows)
+    return run.references().get(group)
+
+
+def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
+    """Return the columns that are not empty in these rows."""
+    cell = reference(run, rows)
+    name = f"{cell.arch}\n{cell.mode}" if cell else "reference"
+    return filled(columns(run, name), rows)

@@ -4,10 +4,10 @@ import pandas as pd
 
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
-from bench.report.charts import drift, ladder, latency, roofline, stages, throughput
+from bench.report.charts import drift, ladder, latency, ratios, roofline, stages, throughput
 
 # Prefixes of chart names.
-PREFIXES = ("latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")
+PREFIXES = ("ratios-", "latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")
 
 
 def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
@@ -16,6 +16,7 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
     ``inside`` contains the rows of ``stages.csv``, if there is one.
     """
     return (
+        *ratios.charts(run),
         *latency.charts(run),
         *throughput.charts(run),
         *ladder.charts(run),

@@ -1,6 +1,6 @@
 """Ladder chart: a waterfall of the latency from network to network, one factor at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair as alt
@@ -10,54 +10,69 @@ from bench.records.record import RunRecord
 from bench.report import ladder, summary
 from bench.report.chart import Chart
 from bench.report.charts import style
+from bench.report.ladder import LadderStep
 
 CAPTION = (
     "Each bar is one step: from the latency of the previous network to that of the named network, "
     "in percent of the latency of {first}. The line is the 95 % interval of the step itself. If a "
     "bar is grey, no difference has been shown: it may be chance."
 )
+SAME_NETWORK = "same network"
+CODE_ONLY = " The step to {names} changes only the code: the network is the same."
+_COLOURS = {
+    "slower": style.SLOWER,
+    "faster": style.FASTER,
+    ladder.NOTHING_SHOWN: style.NEITHER,
+    SAME_NETWORK: style.CODE,
+}
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """Yield a chart for each group with at least two steps, with a panel for each mode."""
     for title, group in summary.grouped(ladder.frame(run)):
-        path = [step.after for step in ladder.path({*group["before"], *group["after"]})]
+        path = ladder.path({*group["before"], *group["after"]})
         rows = pd.DataFrame(_rows(group, path))
         if len(path) < 2 or rows.empty:
             continue
         name = f"ladder-{summary.slug(title)}"
-        first = str(group[group["after"] == path[0]]["before"].iloc[0])
-        caption = CAPTION.format(first=first)
         yield style.to_chart(
-            name, f"One factor at a time: {title}", caption, _plot(rows, path, first)
+            name, f"One factor at a time: {title}", _caption(path), _plot(rows, path)
         )
 
 
-def _rows(group: pd.DataFrame, path: list[str]) -> Iterator[dict[str, object]]:
+def _caption(path: Sequence[LadderStep]) -> str:
+    same = [step.after for step in path if step.is_same_network]
+    caption = CAPTION.format(first=path[0].before)
+    return caption + CODE_ONLY.format(names=", ".join(same)) if same else caption
+
+
+def _rows(group: pd.DataFrame, path: Sequence[LadderStep]) -> Iterator[dict[str, object]]:
     """Yield a row for each bar: its start and end, in percent of the first network's latency."""
     for mode, mode_rows in group.groupby("mode", sort=False):
         steps = mode_rows.set_index("after")
-        if not set(path) <= set(steps.index):
+        if not {step.after for step in path} <= set(steps.index):
             continue
         start = 100.0
-        for after in path:
-            step: Any = steps.loc[after]
-            end = start * float(step["latency_ratio"])
+        for step in path:
+            row: Any = steps.loc[step.after]
+            end = start * float(row["latency_ratio"])
             yield {
                 "mode": mode,
-                "network": after,
-                "factor": step["factor"],
+                "network": step.after,
+                "factor": step.factor,
                 "start": start,
                 "end": end,
-                "low": start * step["latency_ratio_low"],
-                "high": start * step["latency_ratio_high"],
-                "shown": step["shown"],
+                "low": start * row["latency_ratio_low"],
+                "high": start * row["latency_ratio_high"],
+                "shown": row["shown"],
+                "step": SAME_NETWORK if step.is_same_network else row["shown"],
             }
             start = end
 
 
-def _plot(rows: pd.DataFrame, path: list[str], first: str) -> alt.TopLevelMixin:
-    x = alt.X("network:N", title=None, sort=path, axis=alt.Axis(labelAngle=-35))
+def _plot(rows: pd.DataFrame, path: Sequence[LadderStep]) -> alt.TopLevelMixin:
+    names = [step.after for step in path]
+    x = alt.X("network:N", title=None, sort=names, axis=alt.Axis(labelAngle=-35))
     tooltip = [
         "network:N",
         "factor:N",
@@ -66,17 +81,15 @@ def _plot(rows: pd.DataFrame, path: list[str], first: str) -> alt.TopLevelMixin:
         alt.Tooltip("high:Q", title="to %", format=".1f"),
         "shown:N",
     ]
+    drawn = {step: colour for step, colour in _COLOURS.items() if step in set(rows["step"])}
     colours = alt.Color(
-        "shown:N",
+        "step:N",
         title=None,
-        scale=alt.Scale(
-            domain=["slower", "faster", ladder.NOTHING_SHOWN],
-            range=[style.SLOWER, style.FASTER, style.NEITHER],
-        ),
+        scale=alt.Scale(domain=list(drawn), range=list(drawn.values())),
         legend=alt.Legend(symbolOpacity=1),
     )
     base = alt.Chart(rows)
-    y = alt.Y("start:Q", title=f"latency, % of {first}", scale=alt.Scale(zero=False))
+    y = alt.Y("start:Q", title=f"latency, % of {path[0].before}", scale=alt.Scale(zero=False))
     bars = base.mark_bar(size=26).encode(x=x, y=y, y2="end:Q", color=colours, tooltip=tooltip)
     # The tick makes a bar of zero height visible.
     ends = base.mark_tick(thickness=3, size=34).encode(x=x, y="end:Q", color=colours)

@@ -11,11 +11,9 @@ from bench.report.charts import style
 
 CAPTION = (
     "A dot is a cell's latency; the line is its 95 % interval over sets of fresh processes. If two "
-    "lines overlap, the ratios in the table may still show a difference between the cells, because "
-    "drift that slows both alike cancels in a ratio."
+    "lines overlap, the ratios to the reference may still show a difference between the cells, "
+    "because drift that slows both alike cancels in a ratio."
 )
-
-_GAP = 10  # pixels between networks
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
@@ -27,12 +25,8 @@ def charts(run: RunRecord) -> Iterator[Chart]:
             low_ms=rows["latency_s_low"] * 1e3,
             high_ms=rows["latency_s_high"] * 1e3,
         )[["arch", "mode", "latency_ms", "low_ms", "high_ms"]]
-        archs, modes = (list(dict.fromkeys(table[name])) for name in ("arch", "mode"))
-        y = {
-            "y": alt.Y("arch:N", title=None, sort=None),
-            "yOffset": alt.YOffset("mode:N", sort=modes),
-            "color": style.colour("mode", "mode", modes),
-        }
+        modes = list(dict.fromkeys(table["mode"]))
+        y = {**style.row(modes), "color": style.colour("mode", "mode", modes)}
         tooltip = [
             alt.Tooltip("arch:N"),
             alt.Tooltip("mode:N"),
@@ -48,9 +42,6 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(
             x=alt.X("latency_ms:Q"), tooltip=tooltip, **y
         )
-        plot = alt.layer(lines, dots).properties(
-            width=style.WIDTH,
-            height=_GAP + style.ROW_HEIGHT * len(table) + _GAP * len(archs),
-        )
+        plot = alt.layer(lines, dots).properties(width=style.WIDTH, height=style.height(table))
         name = f"latency-{summary.slug(title)}"
         yield style.to_chart(name, f"Latency: {title}", CAPTION, plot)

@@ -1,5 +1,6 @@
 """The style of all charts: colours for colour-blind readers, and a transparent background."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,25 +18,38 @@ PALETTE = (
 )
 # Altair limits the rows for the sake of notebooks; a run may have more.
 alt.data_transformers.disable_max_rows()
-SLOWER, FASTER, NEITHER = "#D55E00", "#0072B2", "#999999"
+SLOWER, FASTER, NEITHER, CODE = "#D55E00", "#0072B2", "#999999", "#A39161"
 WIDTH, ROW_HEIGHT = 560, 14
+_GAP = 10  # pixels between networks
 # Placeholder for hundreds of rows: Altair would inspect each value several times per layer.
 ROWS = alt.NamedData("rows")
 # Used without a theme, as in Markdown: a grey that is legible on both white and black.
 GREY = "#767676"
+# vl-convert measures text in Liberation Sans, which is as wide as Arial. A viewer may draw it in a
+# wider font: DejaVu Sans is 14 % wider, and 20 % in bold. So an SVG is laid out with larger text.
+_ROOM_FOR_TEXT = 1.25
+_FONT_SIZE = re.compile(r'font-size="([\d.]+)px"')
+_LABELS: Mapping[str, Any] = MappingProxyType(
+    {
+        "labelColor": GREY,
+        "titleColor": GREY,
+        # Vega's sizes and our limit, in pixels
+        "labelFontSize": 10 * _ROOM_FOR_TEXT,
+        "titleFontSize": 11 * _ROOM_FOR_TEXT,
+        "labelLimit": 260 * _ROOM_FOR_TEXT,
+    }
+)
 _INK: Mapping[str, Any] = MappingProxyType(
     {
         "axis": {
-            "labelColor": GREY,
-            "titleColor": GREY,
+            **_LABELS,
             "domainColor": GREY,
             "tickColor": GREY,
             "gridColor": "#80808040",
-            "labelLimit": 260,
         },
-        "legend": {"labelColor": GREY, "titleColor": GREY},
-        "header": {"labelColor": GREY, "titleColor": GREY},
-        "text": {"color": GREY},
+        # The symbols of a legend without colours, such as shapes.
+        "legend": {**_LABELS, "symbolBaseFillColor": GREY, "symbolBaseStrokeColor": GREY},
+        "header": dict(_LABELS),
         "view": {"stroke": "#80808040"},
         "font": "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif",
     }
@@ -66,9 +80,30 @@ def colour(field: str, title: str, domain: list[str]) -> alt.Color:
     )
 
 
+def row(modes: list[str]) -> dict[str, Any]:
+    """Return the vertical position of a cell: a row for each mode within each arch."""
+    return {
+        "y": alt.Y("arch:N", title=None, sort=None),
+        "yOffset": alt.YOffset("mode:N", sort=modes),
+    }
+
+
+def height(cells: pd.DataFrame) -> int:
+    """Return the height of a chart with a row for each cell."""
+    return _GAP + ROW_HEIGHT * len(cells) + _GAP * cells["arch"].nunique()
+
+
 def svg(chart: Chart) -> str:
-    """Return the chart as SVG that is legible on both light and dark backgrounds."""
+    """Return the chart as SVG that is legible on both light and dark backgrounds.
+
+    There is room for text in a font that is wider than the one it was laid out with.
+    """
     import vl_convert
 
     spec = {**chart.spec, "background": "transparent"}
-    return str(vl_convert.vegalite_to_svg(spec, config=dict(_INK)))
+    laid_out = str(vl_convert.vegalite_to_svg(spec, config=dict(_INK)))
+    return _FONT_SIZE.sub(_drawn_size, laid_out)
+
+
+def _drawn_size(laid_out: re.Match[str]) -> str:
+    return f'font-size="{float(laid_out[1]) / _ROOM_FOR_TEXT:g}px"'

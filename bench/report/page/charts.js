@@ -16,6 +16,9 @@ function theme() {
   const ink = (name) => style.getPropertyValue(`--${name}`).trim();
   const words = { labelColor: ink("muted"), titleColor: ink("text") };
   const edge = ink("strong-line");
+  // The colour of symbols that stand for no colour, such as shapes.
+  const symbols = { symbolBaseFillColor: ink("muted"), symbolBaseStrokeColor: ink("muted") };
+  const entries = { ...words, ...symbols };
   const series = SERIES.map((number) => ink(`series-${number}`));
   return {
     background: null,
@@ -23,7 +26,7 @@ function theme() {
     view: { stroke: null },
     axis: { ...words, gridColor: ink("line"), domainColor: edge, tickColor: edge },
     // On a narrow screen, a legend beside the plot would leave no room for the plot.
-    legend: narrow.matches ? { ...words, orient: "bottom", columns: 2 } : words,
+    legend: narrow.matches ? { ...entries, orient: "bottom", columns: 2 } : entries,
     header: words,
     title: { color: ink("text"), subtitleColor: ink("muted"), anchor: "start" },
     mark: { color: series[0] },

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.report import findings, stage_findings
+from bench.report import findings, stage_findings, summary
 from bench.report.blocks import Block, Heading, Prose, Sentences
 from bench.report.section import Section, Source
 
@@ -23,6 +23,7 @@ def _build(source: Source) -> Iterator[Block]:
         return
     for group in groups:
         yield Heading(text=group.title)
+        yield from source.picture(f"ratios-{summary.slug(group.title)}")
         yield Sentences(sentences=group.sentences)
     yield Prose(text=_TEXT)
 

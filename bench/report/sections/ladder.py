@@ -24,7 +24,7 @@ def _build(source: Source) -> Iterator[Block]:
     for title, rows in groups:
         yield Heading(text=title)
         yield Table(title=f"One factor at a time: {title}", columns=ladder.STEP_COLUMNS, rows=rows)
-        yield from source.pictures(f"ladder-{summary.slug(title)}")
+        yield from source.picture(f"ladder-{summary.slug(title)}")
     if not squares.empty:
         yield Heading(text="Interactions of two factors")
         yield Table(

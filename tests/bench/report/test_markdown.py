@@ -5,7 +5,7 @@ import pytest
 
 from bench.records.record import RunRecord
 from bench.records.reported import PeakRates
-from bench.report import roofline
+from bench.report import charts, roofline
 from tests.bench import runs
 from tests.bench.report.rendered import markdown
 
@@ -79,6 +79,13 @@ def test_each_group_has_its_own_rows() -> None:
         ("googlenet", "compile"),
     ]
     assert cell_rows.findall(second) == [("torchvision", "eager"), ("googlenet", "eager")]
+
+
+def test_the_first_picture_of_a_group_shows_ratios_and_the_second_latencies() -> None:
+    run = runs.small()
+    names = re.findall(r"\(charts/(\w+)-(\S+)\.svg\)", markdown(run, charts.build(run)))
+    groups = ("fp32-batch-1-infer-cpu", "fp32-batch-8-infer-cpu")
+    assert names[:4] == [(kind, group) for kind in ("ratios", "latency") for group in groups]
 
 
 def test_a_run_without_failures_has_no_failures_section() -> None:

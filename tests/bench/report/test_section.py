@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from bench.report import sections
-from bench.report.blocks import Prose, Sentences
+from bench.report.blocks import Picture, Prose, Sentences
 from bench.report.formats import FORMATS
 from bench.report.section import Section, Source, build
 from tests.bench import runs
+from tests.bench.report.page import pages
 
 
 def test_every_section_has_a_place_of_its_own() -> None:
@@ -35,3 +36,11 @@ def test_no_two_formats_or_tables_write_the_same_file() -> None:
     paths = [path for each in FORMATS.values() for path in each.paths()]
     assert len(paths) == len(set(paths))
     assert len(sections.tables()) == sum(len(section.tables) for section in sections.ordered())
+
+
+def test_a_picture_is_found_by_its_whole_name() -> None:
+    one, ten = (pages.chart(f"ratios-cuda-{index}") for index in (1, 10))
+    source = Source(run=runs.small(), charts=(ten, one))
+    assert list(source.picture("ratios-cuda-1")) == [Picture(chart=one)]
+    assert not list(source.picture("ratios-cuda"))
+    assert len(list(source.pictures("ratios-"))) == 2

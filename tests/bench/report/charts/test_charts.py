@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bench.records import store
-from bench.records.record import RunRecord, Visit
-from bench.report import charts
+from bench.records.record import CellRecord, RunRecord, Visit
+from bench.report import charts, frame
 from bench.report.chart import Chart
 from bench.report.charts import style
 from bench.report.charts.drift import MAX_POINTS
@@ -59,6 +59,7 @@ def values(chart: Chart) -> list[dict[str, object]]:
 
 def test_each_run_has_the_charts_of_its_figures() -> None:
     assert list(named(LADDER)) == [
+        "ratios-fp32-batch-1-infer-cpu",
         "latency-fp32-batch-1-infer-cpu",
         "ladder-fp32-batch-1-infer-cpu",
         "drift-fp32-b1-infer-cpu",
@@ -67,6 +68,84 @@ def test_each_run_has_the_charts_of_its_figures() -> None:
     assert "throughput-fp32-infer-cpu" not in named(
         runs.small()
     )  # two sizes are too few for a curve
+
+
+def ratios(run: RunRecord) -> dict[tuple[object, object], dict[str, object]]:
+    rows = values(named(run)["ratios-fp32-batch-1-infer-cpu"])
+    return {(row["arch"], row["mode"]): row for row in rows}
+
+
+def test_ratios_are_those_of_the_summary_and_unsure_if_the_interval_contains_1() -> None:
+    rows = ratios(rungs.ladder(torchvision=rungs.FACTORS["googlenet-3x3"]))
+    assert list(rows) == [(arch, "eager") for arch in rungs.FACTORS]
+    summary = frame.summary(rungs.ladder(torchvision=rungs.FACTORS["googlenet-3x3"]))
+    assert [row["ratio"] for row in rows.values()] == list(summary["speedup_over_reference"])
+    assert rows["googlenet", "eager"]["ratio"] == pytest.approx(rungs.THREE, abs=0.01)
+    is_sure = {arch: row["is_sure"] for (arch, _), row in rows.items()}
+    assert is_sure == {
+        "googlenet": True,
+        "googlenet-3x3": False,
+        "googlenet-pool2": True,
+        "googlenet-3x3-pool2": True,
+        "torchvision": True,
+    }
+
+
+def test_the_reference_is_at_1_without_an_interval() -> None:
+    row = ratios(LADDER)["torchvision", "eager"]
+    assert (row["ratio"], row["low"], row["high"], row["is_sure"]) == (1.0, None, None, True)
+
+
+def test_ratios_without_an_interval_are_unsure() -> None:
+    def of_first_set(record: CellRecord) -> CellRecord:
+        visits = (visit for visit in record.visits if visit.set_index == 0)
+        return replace(record, visits=tuple(visits))
+
+    run = replace(LADDER, cells=tuple(map(of_first_set, LADDER.cells)))
+    row = ratios(run)["googlenet", "eager"]
+    assert row["low"] is None
+    assert not row["is_sure"]
+
+
+def test_ratios_are_not_drawn_without_a_reference_or_another_cell() -> None:
+    (cell,) = LADDER.references().values()
+    (reference,) = (record for record in LADDER.cells if record.cell == cell)
+    for run in (replace(LADDER, controls=()), replace(LADDER, cells=(reference,))):
+        assert not [name for name in named(run) if name.startswith("ratios-")]
+
+
+def ladder_of_equals() -> RunRecord:
+    return replace(LADDER, cells=tuple(rungs.measured(cell.cell, 1.0) for cell in LADDER.cells))
+
+
+@pytest.mark.parametrize(
+    ("run", "labels"),
+    [
+        # d3 alone would leave out the labels below 0.95, and write 1.0005 as 1.
+        (rungs.ladder(googlenet=1.2, googlenet_3x3=1.0), ["0.76", "0.84", "0.9", "1"]),
+        (ladder_of_equals(), ["0.9995", "1", "1.0005"]),
+        (rungs.ladder(googlenet=50.0, googlenet_3x3=0.02), ["0.1", "1", "10"]),
+    ],
+    ids=["below 1", "narrow", "wide"],
+)
+def test_the_ticks_of_the_ratios_are_labelled(run: RunRecord, labels: list[str]) -> None:
+    svg = style.svg(named(run)["ratios-fp32-batch-1-infer-cpu"])
+    texts = list(ElementTree.fromstring(svg).itertext())  # noqa: S314 - our own
+    assert set(labels) <= set(texts)
+
+
+def test_a_step_that_changes_only_the_code_is_the_same_network() -> None:
+    faster = rungs.ladder(torchvision=0.5)  # as fast as no step of the same network should be
+    chart = named(faster)["ladder-fp32-batch-1-infer-cpu"]
+    steps = {row["network"]: (row["shown"], row["step"]) for row in values(chart)}
+    assert steps["torchvision"] == ("faster", "same network")
+    assert steps["googlenet-3x3"] == ("faster", "faster")
+    assert "The step to torchvision changes only the code" in chart.caption
+    scale = chart.spec["spec"]["layer"][1]["encoding"]["color"]["scale"]
+    colours = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert colours["same network"] not in {style.FASTER, style.SLOWER}
+    (row,) = (row for row in values(chart) if row["network"] == "googlenet-3x3-pool2")
+    assert row["step"] == row["shown"]
 
 
 def test_ladder_bars_lead_from_the_first_network_to_the_last() -> None:
@@ -133,8 +212,16 @@ def test_every_svg_has_units_and_no_background(chart: Chart) -> None:
     root = ElementTree.fromstring(svg)  # noqa: S314 - our own
     assert root.tag.endswith("svg")
     text = "".join(root.itertext())
-    assert "ms" in text or "%" in text or "images" in text
+    assert any(unit in text for unit in ("ms", "%", "images", "×"))
     assert 'fill="white"' not in svg.replace('fill="white" opacity="0"', "")
+
+
+def test_symbols_without_a_colour_are_visible_on_black() -> None:
+    run = replace(runs.small(), ceilings=runs.CEILINGS)
+    (chart,) = (chart for name, chart in named(run).items() if name.startswith("roofline-"))
+    svg = style.svg(chart)
+    assert ">batch<" in svg  # the legend of the shapes
+    assert 'fill="black"' not in svg
 
 
 def test_hostile_name_is_escaped() -> None:

@@ -1,0 +1,98 @@
+"""All text of charts is inside them, even with long names and in a font wider than expected."""
+
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bench.records.record import RunRecord
+from bench.records.reported import ArchCost
+from bench.report import charts, page, sections
+from bench.report.charts import style
+from bench.report.section import Source
+from bench.stages import store as stages
+from tests.bench import runs
+from tests.bench.report import rungs
+from tests.bench.report.page.conftest import Open
+from tests.bench.report.test_golden import GOLDEN
+
+WIDE = "DejaVu Sans"  # 14 % wider than Arial; 20 % in bold
+LONG_ARCH, LONG_MODE = "torchvision:mobilenet_v3_large", "compile+channels_last"
+CUT_OFF = "…"
+COST = ArchCost(params=7_000_000, macs_per_image=1_500_000_000, activations_per_image=3_000_000)
+# Vega makes a label that would overlap another one invisible, without moving it.
+OUTSIDE = """
+svg => {
+  const box = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text:not([opacity='0'])")].filter(text => {
+    const { left, right, top, bottom } = text.getBoundingClientRect();
+    return left < box.left || right > box.right || top < box.top || bottom > box.bottom;
+  }).map(text => text.textContent);
+}
+"""
+
+
+def with_long_names() -> RunRecord:
+    """Return a run that has every kind of chart except that of stages."""
+    ladder = rungs.ladder(modes=("eager", LONG_MODE))
+    long_names = [rungs.measured(rungs.cell(LONG_ARCH, mode), 1.0) for mode in ("eager", LONG_MODE)]
+    records = [replace(record, cost=COST) for record in (*ladder.cells, *long_names)]
+    cells = [
+        replace(record, cell=replace(record.cell, batch_size=size))
+        for record in records
+        for size in (1, 8, 32)
+    ]
+    return replace(ladder, cells=tuple(cells), ceilings=runs.CEILINGS)
+
+
+def with_long_reference() -> RunRecord:
+    """Return a run whose reference has a long name."""
+    reference = rungs.cell(LONG_ARCH, LONG_MODE)
+    cells = [rungs.measured(cell, 1.0) for cell in (reference, rungs.cell("googlenet"))]
+    control = rungs.measured(replace(reference, control=True), 1.0)
+    return replace(rungs.ladder(), cells=tuple(cells), controls=(control,))
+
+
+RUN, INSIDE = with_long_names(), stages.read(GOLDEN / "stages.csv")
+CHARTS = charts.build(RUN, INSIDE)
+
+
+def outside(shown: Page) -> list[str]:
+    """Return the text of the charts that is not entirely inside its chart."""
+    return [
+        text
+        for svg in shown.locator(".chart svg, .plot svg").all()
+        for text in svg.evaluate(OUTSIDE)
+    ]
+
+
+def test_the_run_has_every_kind_of_chart() -> None:
+    kinds = {kind for chart in CHARTS for kind in charts.PREFIXES if chart.name.startswith(kind)}
+    assert kinds == set(charts.PREFIXES)
+
+
+@pytest.mark.parametrize("font", [WIDE, "system-ui"])
+def test_no_text_of_an_svg_is_cut_off(opened: Open, font: str) -> None:
+    svgs = "".join(f'<p class="chart">{style.svg(chart)}</p>' for chart in CHARTS)
+    html = f'<style>text {{ font-family: "{font}" !important }}</style>{svgs}'
+    shown = opened(f"<!doctype html><title>charts</title>{html}").page
+    texts = shown.locator(".chart svg text").all_text_contents()
+    assert {"googlenet-3x3-pool2", LONG_ARCH, LONG_MODE, "same network"} <= set(texts)
+    assert not [text for text in texts if CUT_OFF in text]
+    assert outside(shown) == []
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("run", [RUN, with_long_reference()], ids=["names", "reference"])
+def test_no_text_of_a_chart_in_the_page_is_cut_off(
+    opened: Open, run: RunRecord, width: int
+) -> None:
+    drawn = charts.build(run, INSIDE)
+    html = page.render(sections.document(Source(run=run, charts=drawn, inside=INSIDE)))
+    shown = opened(html, viewport={"width": width, "height": 800}).page
+    shown.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
+    for plot in shown.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator("svg")).to_have_count(1)
+    assert shown.locator(".plot svg").count() == len(drawn)
+    assert outside(shown) == []
