@@ -25,7 +25,8 @@ is much noisier than the rest. docs/gate-designs.md compares these looks with ot
 
 All this holds for independent sets that have a normal distribution or heavier tails. It does not
 hold for processes of two kinds, one of them slower by much more than δ: then about 5 gates of 100
-raise a false alarm.
+raise a false alarm. No change is reported if two sets of a cell differ by a factor above 1.65: the
+cell then stays without a verdict.
 """
 
 import math
@@ -59,9 +60,10 @@ class Look(NamedTuple):
         ``delta`` is a log-ratio; ``alpha`` is the cell's.
         """
         interval = means.interval(values, confidence=1 - 2 * alpha * self.alpha)
-        if interval.low > 0 and interval.estimate >= delta:
+        may_change = not is_scattered(values)
+        if may_change and interval.low > 0 and interval.estimate >= delta:
             return Verdict.REGRESSED
-        if interval.high < 0 and interval.estimate <= -delta:
+        if may_change and interval.high < 0 and interval.estimate <= -delta:
             return Verdict.IMPROVED
         may_be_improved = not self.alpha and interval.estimate <= -delta
         return (
@@ -98,6 +100,10 @@ FIRST_CHANGE = min(look.sets for look in LOOKS if look.alpha)
 MOST_SETS = LOOKS[-1].sets
 # Share of sets that must have a log-ratio. The first look's three then take twelve sets.
 LEAST_NUMBERED = 0.25
+
+# Largest range of a cell's log-ratios with which a change is reported: a factor of 1.65 between two
+# sets. On a quiet machine the sets of a cell are within 0.02, on a noisy one within 0.3.
+MOST_RANGE = 0.5
 
 MOST_ALPHA = 0.25  # a gate with more false alarms is useless
 
@@ -166,6 +172,15 @@ def judge(
         )
         for name, sets in history.items()
     }
+
+
+def is_scattered(log_ratios: Sequence[float]) -> bool:
+    """Return whether sets are too far apart to show a change.
+
+    Student's t assumes that sets scatter alike. Sets that range from a half to twice the time are
+    of different machines or different code, and their mean says nothing of a change.
+    """
+    return len(log_ratios) > 0 and max(log_ratios) - min(log_ratios) > MOST_RANGE
 
 
 def is_hopeless(log_ratios: Sequence[float], sets: int) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 
 from bench import means, metrics, stats
-from bench.gate import group_sequential
+from bench.gate import group_sequential, reasons
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
 from bench.metrics.metric import MeasuredCell, Metric, Place
@@ -79,6 +79,9 @@ def _blocks(gate: Gate) -> Iterator[Block]:
     """Yield the verdicts, the failures and the details."""
     yield Table(title="Verdicts", columns=COLUMNS, rows=frame(gate))
     for pair in gate.pairs:
+        if why := reasons.why_inconclusive(gate, pair):
+            yield Paragraph(text=f"{pair.cell.id} is inconclusive: {why}.")
+    for pair in gate.pairs:
         for side, failure in pair.failures.items():
             where = f"{pair.cell.id} while {failure.phase}"
             yield Paragraph(text=f"{side} failed in {where}: {failure.message}")
@@ -95,6 +98,7 @@ def _blocks(gate: Gate) -> Iterator[Block]:
 def notes(gate: Gate) -> Iterator[str]:
     """Yield sentences on conditions of the measurement that a reader must know."""
     yield from gate.run.notes
+    yield from reasons.contradictions(gate)
     yield from card.warnings(gate.run)
     yield from card.notes(gate.run)
     for group in assessment.assess(gate.run):
@@ -134,12 +138,14 @@ def sentence(gate: Gate, pair: Pair) -> str:
     if judgement.tail and judgement.overall is not judgement.verdict:
         interval, sets = judgement.tail.interval, judgement.tail.sets
         part = ", in the slowest fifth of its iterations,"
+    why = reasons.why_inconclusive(gate, pair)
     if math.isnan(interval.low):
-        return f"{name}: too few sets ({sets})"
+        return f"{name} after {counted(sets, 'set')}: {why}"
+    because = f"; {why}" if why else ""
     return (
         f"{name}: head takes{part} "
         f"{interval.estimate:.3f} ({interval.low:.3f}–{interval.high:.3f}) times as long as "
-        f"{gate.sides.base}, over {counted(sets, 'set')}"
+        f"{gate.sides.base}, over {counted(sets, 'set')}{because}"
     )
 
 

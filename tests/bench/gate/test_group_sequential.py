@@ -332,6 +332,7 @@ QUIET = Machine(sd=0.007)
 QUIET_WITH_OUTLIERS = Machine(sd=0.007, outliers=0.03)
 LESS_QUIET = Machine(sd=0.011, outliers=0.03)
 LOADED = Machine(sd=0.05)
+AT_THE_LIMIT = Machine(sd=0.12)  # sixteen sets are rarely further apart than MOST_RANGE
 HOPELESS = Machine(sd=1.0)
 
 ONE_OF_SIX = Settings(alpha=gate.ALPHA / 6)
@@ -375,10 +376,23 @@ def test_on_a_loaded_machine_fewer_gates_than_alpha_report_a_change_of_unchanged
 
 @pytest.mark.parametrize("cells", [1, 3])
 def test_alpha_holds_under_large_noise_and_is_partly_spent(cells: int) -> None:
-    judgements = judged(HOPELESS.gates(2_000, cells=cells), Settings(alpha=0.2))
+    judgements = judged(AT_THE_LIMIT.gates(2_000, cells=cells), Settings(alpha=0.2))
     low, high = bounds(with_any(judgements, REGRESSED), len(judgements))
     assert high < 0.2
     assert low > 0.05
+
+
+def test_sets_that_are_too_far_apart_show_no_change() -> None:
+    judgements = judged(HOPELESS.gates(2_000, cells=1), Settings(alpha=0.2))
+    changes = with_any(judgements, REGRESSED) + with_any(judgements, IMPROVED)
+    assert bounds(changes, 2 * len(judgements))[1] < 0.002
+    scattered = [0.6, *[0.05] * 5]  # the first is 1.7 times as far as the others
+    (judgement,) = gate.judge({"cell": History(scattered, ())}, Settings(), is_over=True).values()
+    assert judgement.verdict is INCONCLUSIVE
+    (judgement,) = gate.judge(
+        {"cell": History([0.45, 0.5] * 3, ())}, Settings(), is_over=True
+    ).values()
+    assert judgement.verdict is REGRESSED
 
 
 def test_with_outliers_a_quiet_gate_takes_at_most_one_more_set_on_average() -> None:

@@ -99,7 +99,7 @@ def test_the_verdict_file_has_a_schema_version_all_sets_and_no_nan() -> None:
 
 def test_the_sentence_says_that_there_are_too_few_sets() -> None:
     gate = gates.gate({runs.EAGER: (0.1,)})
-    assert report.sentence(gate, gate.pairs[0]) == "inconclusive: too few sets (1)"
+    assert report.sentence(gate, gate.pairs[0]) == "inconclusive after 1 set: it has too few sets"
 
 
 SLOW_TAIL = gates.gate({runs.EAGER: 2 * gates.SAME}, slow_tail=0.5)
