@@ -15,6 +15,7 @@ def pytest_configure() -> None:
     """
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]
+    os.environ.pop("COLUMNS", None)  # the width of the developer's terminal, or pytest-xdist's
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

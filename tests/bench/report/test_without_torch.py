@@ -119,7 +119,7 @@ def test_a_run_can_be_compared_with_a_journal(run_file: Path, journal_file: Path
     assert float(rows[runs.EAGER.id]["ratio_b_over_a"]) == pytest.approx(0.016 / 0.032 / before)
     assert rows[runs.EAGER.id]["advice"] == "inconclusive"  # there is only one set
     on_terminal = run("compare", str(run_file), str(journal_file)).stdout
-    assert "an unknown commit, interrupted." in on_terminal
+    assert "an unknown commit, interrupted." in " ".join(on_terminal.split())
 
 
 def test_measuring_without_torch_says_what_to_install() -> None:
