@@ -25,8 +25,8 @@ DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=sca
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
     Column(name="reference", heading="reference", is_text=True),
-    Column(name="control", heading="control ×", write=scaled(1, 3), bounded=True),
-    Column(name="contains_1", heading="1 in its 99 %", is_text=True),
+    Column(name="control", heading="control × (99 %)", write=scaled(1, 3), bounded=True),
+    Column(name="contains_1", heading="1 in it", is_text=True),
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="precise enough", is_text=True, rank=2),
     Column(name="rounds", heading="rounds", rank=3),
@@ -50,9 +50,9 @@ class Trust:
     group: str
     reference: str
     control: Interval
-    """Speedup of the control over the reference; 1 in a good run."""
+    """Speedup of the control over the reference, with its 99 % interval; 1 in a good run."""
     control_contains_1: bool | None
-    """Whether the control's 99 % interval contains 1; None if there are too few sets for one."""
+    """Whether this interval contains 1; None if there are too few sets for one."""
     why_no_control: str
     """Why the control was not measured; empty if it was measured."""
     rounds: int
@@ -231,15 +231,14 @@ def _assess_group(
     """``most_cpus``: CPUs that others may use by default."""
     reference_cell = replace(control.cell, control=False)
     reference = next((record for record in group if record.cell == reference_cell), None)
-    speedup = wide = means.NO_INTERVAL
+    speedup = means.NO_INTERVAL
     if reference is not None and control.failure is None:
-        speedup = stats.speedup(control, reference)
-        wide = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
+        speedup = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
     return Trust(
         group=control.cell.group,
         reference=f"{reference_cell.arch} {reference_cell.mode}",
         control=speedup,
-        control_contains_1=None if wide.sets < 2 else wide.contains(1.0),
+        control_contains_1=None if speedup.sets < 2 else speedup.contains(1.0),
         why_no_control=_why_no_control(control),
         rounds=len(rounds),
         voided_share=sum(round_.voided for round_ in rounds) / max(1, len(rounds)),
