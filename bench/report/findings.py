@@ -13,7 +13,7 @@ from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.report import bottleneck, equivalence, ladder, largest, saturation
+from bench.report import bottleneck, equivalence, fastest, ladder, largest, saturation
 from bench.report.phrases import (
     cell_name,
     interval_text,
@@ -67,30 +67,23 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
     """Name the cell with the lowest latency and those that may be as fast."""
     if len(records) < 2:
         return
-    first = min(records, key=lambda record: stats.latency(record).estimate)
-    ratios = {
-        cell_name(record): stats.speedup(first, record, reference=reference)
-        for record in records
-        if record is not first
-    }
-    not_compared = [name for name, ratio in ratios.items() if not ratio.sets]
-    close = [name for name, ratio in ratios.items() if ratio.sets and not ratio.low > 1]
-    latency = stats.latency(first)
+    best = fastest.find(records, reference)
+    close, not_compared, ratio = best.close, best.not_compared, best.over_reference
     sentence = (
-        f"{cell_name(first)} has the lowest latency, {interval_text(latency, milliseconds, ' ms')}"
+        f"{cell_name(best.record)} has the lowest latency, "
+        f"{interval_text(best.latency, milliseconds, ' ms')}"
     )
-    to = "" if reference is None else cell_name(reference)
-    if to in ratios and to not in not_compared:
-        sentence += f", and is {ratio_text(ratios[to])} times as fast as {to}"
-        if to in close:
+    if ratio is not None:
+        sentence += f", and is {ratio_text(ratio)} times as fast as {best.reference}"
+        if best.reference in close:
             sentence += " (not a significant difference)"
     if not_compared:
         sentence += f"; {ladder.NOT_TOGETHER} with it: {shortened_list(not_compared)}"
-    if len(not_compared) == len(ratios):
+    if len(not_compared) == len(best.ratios):
         yield f"{sentence}."
     elif not close:
         yield f"{sentence}; it is faster than every other cell{' that was' * bool(not_compared)}."
-    elif len(close) == len(ratios):
+    elif len(close) == len(best.ratios):
         yield f"{sentence}; no other cell has been shown to be slower."
     else:
         yield f"{sentence}; no significant difference from {shortened_list(close)}."

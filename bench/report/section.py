@@ -82,6 +82,10 @@ class Document:
     """A report that any format can render."""
 
     title: str
+    lead: tuple[str, ...]
+    """The most important results, in sentences."""
+    about: tuple[str, ...]
+    """Short facts about the run."""
     run: RunRecord
     sections: tuple[BuiltSection, ...]
 

@@ -182,6 +182,22 @@ def warnings(run: RunRecord) -> Iterator[str]:
             )
 
 
+def verdict(run: RunRecord) -> str:
+    """Return whether the figures of a run can be trusted, in one sentence."""
+    if (warning := next(warnings(run), None)) is not None:
+        return warning
+    controlled = sum(trust.group in run.measured for trust in assess(run))
+    if not controlled:
+        return "No control was measured, so it is unknown whether this run can be trusted."
+    if controlled < len(run.measured):
+        return (
+            f"{controlled} of {counted(len(run.measured), 'group')} have a control; it is unknown "
+            "whether the others can be trusted."
+        )
+    agree = "The control agrees" if controlled == 1 else "The controls agree"
+    return f"{agree}: this run can be trusted."
+
+
 def table(groups: Iterable[Trust]) -> pd.DataFrame:
     """Return a row for each group, for ``COLUMNS``."""
     return pd.DataFrame(

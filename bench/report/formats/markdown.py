@@ -33,7 +33,13 @@ STATUS = {
 
 def render(document: Document) -> Mapping[str, str]:
     """Return the report. Charts are the files ``charts/NAME.svg`` beside it."""
-    parts = [f"# {escaped(document.title)}", *map(_notice, document.notices)]
+    announced = {notice.text for notice in document.notices}
+    parts = [
+        f"# {escaped(document.title)}",
+        *map(_notice, document.notices),
+        *(escaped(sentence) for sentence in document.lead if sentence not in announced),
+        escaped(" · ".join(document.about)),
+    ]
     for section in document.sections:
         parts += [f"## {escaped(section.title)}", *blocks(section.blocks)]
     return {FILE: joined(parts)}

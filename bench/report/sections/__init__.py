@@ -1,7 +1,7 @@
 """The sections of a report: one file each. docs/adding.md says how to add one."""
 
-from bench.records.record import RunRecord
 from bench.registry import Registry
+from bench.report import opening
 from bench.report.section import DataTable, Document, Section, Source, build
 
 SECTIONS: Registry[Section] = Registry(Section, __name__)
@@ -16,15 +16,12 @@ def document(source: Source) -> Document:
     """Return the whole report. Sections that have nothing to show are left out."""
     built = (build(section, source) for section in ordered())
     return Document(
-        title=title(source.run),
+        title=opening.title(source.run),
+        lead=tuple(opening.lead(source.run)),
+        about=tuple(opening.about(source.run)),
         run=source.run,
         sections=tuple(section for section in built if section.blocks),
     )
-
-
-def title(run: RunRecord) -> str:
-    """Return the title of a run's report: its device and PyTorch's version."""
-    return f"{run.environment.get('device_name')}, PyTorch {run.environment.get('torch')}"
 
 
 def tables() -> dict[str, DataTable]:

@@ -76,7 +76,7 @@ def test_its_table_is_a_file_and_can_be_printed(run_file: Path) -> None:
 @pytest.mark.usefixtures("printed")
 def test_the_format_has_every_section(run_file: Path) -> None:
     lines = text(run_file, plugin.FILE).splitlines()
-    assert lines[0] == "AMD EPYC, PyTorch 2.11.0"
+    assert lines[0] == "2 networks, 2 modes on AMD EPYC, 2 cores"
     assert {"Findings", "All cells", "Circumstances", plugin.SLOWEST.title} <= set(lines)
 
 

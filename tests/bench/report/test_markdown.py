@@ -32,7 +32,7 @@ def headings(text: str) -> list[str]:
 
 def test_sections_are_in_order_with_failures_first() -> None:
     assert headings(markdown(runs.small())) == [
-        "# AMD EPYC, PyTorch 2.11.0",
+        "# 2 networks, 2 modes on AMD EPYC, 2 cores",
         "## Cells without figures",
         "## Findings",
         "### fp32, batch 1, infer, cpu",

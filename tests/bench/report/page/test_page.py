@@ -23,7 +23,7 @@ def section(html: str, name: str) -> str:
 def test_failures_findings_and_validity_come_before_the_cells() -> None:
     html = pages.render(runs.small(), charts=pages.CHARTS)
     assert pages.headings(html) == [
-        "AMD EPYC, PyTorch 2.11.0",
+        "2 networks, 2 modes on AMD EPYC, 2 cores",
         "Cells without figures",
         "Findings",
         "Can this run be trusted?",

@@ -1,0 +1,94 @@
+"""The first lines of a report: what was compared, where, and the best results. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from bench.cells.cell import Cell
+from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.record import CellRecord, RunRecord
+from bench.report import fastest
+from bench.report.phrases import cell_name, ratio_text
+from bench.report.summary import GROUPED_BY
+from bench.tables import milliseconds
+from bench.trust import assessment
+from bench.units import counted
+
+_NAMED = 2  # groups; more would not be read at a glance
+
+
+def title(run: RunRecord) -> str:
+    """Return the title: the number of networks and modes with figures, and the device.
+
+    If no cell has figures, all cells count. The sign × means that every network has figures in
+    every mode.
+    """
+    records = [record for group in run.measured.values() for record in group] or run.cells
+    pairs = {(record.cell.arch, record.cell.mode) for record in records}
+    archs, modes = ({pair[position] for pair in pairs} for position in (0, 1))
+    between = " × " if len(pairs) == len(archs) * len(modes) else ", "
+    compared = f"{counted(len(archs), 'network')}{between}{counted(len(modes), 'mode')}"
+    return f"{compared}{_where(run)}"
+
+
+def about(run: RunRecord) -> Iterator[str]:
+    """Yield short facts about a run: PyTorch's version, its size, its profile and its date."""
+    if "torch" in run.environment:
+        yield f"PyTorch {run.environment['torch']}"
+    yield counted(len(run.cells), "cell")
+    if "profile" in run.plan:
+        yield f"profile {run.plan['profile']}"
+    if run.datetime:
+        yield f"measured {run.datetime[:16].replace('T', ' ')} UTC"
+
+
+def lead(run: RunRecord) -> Iterator[str]:
+    """Yield the fastest cell of each group in one sentence, and whether the run can be trusted."""
+    if not run.measured:
+        return
+    names = _names([records[0].cell for records in run.measured.values()])
+    parts = [
+        f"{names[group]}: {_fastest(records, run.reference(group))}"
+        for group, records in list(run.measured.items())[:_NAMED]
+    ]
+    more = len(run.measured) - len(parts)
+    parts += [f" and {counted(more, 'more group')}"] if more else []
+    are_compared = any(len(records) > 1 for records in run.measured.values())
+    yield f"{'Lowest latency' if are_compared else 'Latency'}{';'.join(parts)}."
+    yield assessment.verdict(run)
+
+
+def _where(run: RunRecord) -> str:
+    """Return the device as the end of a title; facts that are unknown are left out."""
+    about = run.environment
+    if not about.get("device_name"):
+        return ""
+    if str(about.get("device")) != "cpu":
+        return f" on {about['device_name']}"
+    machine = CIRCUMSTANCES["machine"](run)
+    family, cores = machine.get("cpu_family"), machine.get("physical_cores")
+    of_family = "" if family is None else f" (family {family})"
+    on_cores = "" if cores is None else f", {counted(cores, 'core')}"
+    return f" on {about['device_name']}{of_family}{on_cores}"
+
+
+def _names(cells: list[Cell]) -> Mapping[str, str]:
+    """Return what distinguishes each group from the others: `` with batch 8``; empty for one."""
+    varying = [name for name in GROUPED_BY if len({getattr(cell, name) for cell in cells}) > 1]
+    return {cell.group: " with " * bool(varying) + _factors(cell, varying) for cell in cells}
+
+
+def _factors(cell: Cell, names: list[str]) -> str:
+    values = {name: str(getattr(cell, name)) for name in names}
+    return ", ".join(
+        f"batch {value}" if name == "batch_size" else value for name, value in values.items()
+    )
+
+
+def _fastest(records: tuple[CellRecord, ...], reference: CellRecord | None) -> str:
+    """Return the fastest cell of a group, its latency, its speedup and the number of ties."""
+    best = fastest.find(records, reference)
+    text = f"{cell_name(best.record)}, {milliseconds(best.latency.estimate)} ms"
+    if best.over_reference is not None:
+        text += f", {ratio_text(best.over_reference)} times as fast as {best.reference}"
+    if best.close:
+        text += f" (not shown to be faster than {counted(len(best.close), 'other cell')})"
+    return text

@@ -1,0 +1,119 @@
+import re
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from bench.records.record import CellRecord, RunRecord
+from bench.report import findings, opening
+from bench.trust import assessment
+from tests.bench import runs
+from tests.bench.report import rungs
+from tests.bench.report.rendered import markdown, page
+
+
+def with_cells(*records: CellRecord) -> RunRecord:
+    return replace(runs.small("complete"), cells=records, controls=(), rounds=())
+
+
+def test_the_title_counts_networks_and_modes_with_figures_and_names_the_device() -> None:
+    run = rungs.ladder(modes=("eager", "compile"))
+    run = replace(run, cells=(*run.cells, runs.small().cells[3]))  # the last one failed
+    archs = {record.cell.arch for record in run.cells if record.has_figures}
+    about = {"device": "cpu", "device_name": "AMD EPYC", "cpu_family": 26, "physical_cores": 2}
+    title = opening.title(replace(run, environment=about))
+    assert title == f"{len(archs)} networks × 2 modes on AMD EPYC (family 26), 2 cores"
+
+
+def test_the_title_has_the_singular_and_no_family_on_a_gpu() -> None:
+    about = {"device": "cuda", "device_name": "NVIDIA H200", "cpu_family": 26, "physical_cores": 8}
+    run = replace(with_cells(runs.measured(runs.EAGER)), environment=about)
+    assert opening.title(run) == "1 network × 1 mode on NVIDIA H200"
+
+
+@pytest.mark.parametrize(
+    ("about", "where"),
+    [
+        ({}, ""),
+        ({"device": "cpu", "device_name": "AMD EPYC"}, " on AMD EPYC"),
+        ({"device": "cpu", "device_name": "M1", "physical_cores": 1}, " on M1, 1 core"),
+        ({"device": "cpu", "device_name": "X", "cpu_family": 6}, " on X (family 6)"),
+    ],
+)
+def test_unknown_facts_are_left_out_of_the_title(about: dict[str, object], where: str) -> None:
+    run = replace(with_cells(runs.measured(runs.EAGER)), environment=about)
+    assert opening.title(run) == f"1 network × 1 mode{where}"
+
+
+def test_the_family_is_read_from_the_benchmarks_facts_of_earlier_files() -> None:
+    run = replace(runs.small(), machine_info={"cpu": {"family": 25}})
+    assert opening.title(run) == "2 networks, 2 modes on AMD EPYC (family 25), 2 cores"
+
+
+def test_the_lead_has_the_fastest_cell_of_each_group_as_in_the_findings() -> None:
+    run = runs.small()
+    first, trust = opening.lead(run)
+    shown = re.search(r"batch 1: (.+?), (\S+) ms, (.+? times as fast as .+?);", first)
+    assert shown
+    name, ms, ratio = shown.groups()
+    (group, _) = findings.find(run)
+    assert group.sentences[0].startswith(f"{name} has the lowest latency, {ms} (")
+    assert f"and is {ratio}" in group.sentences[0]
+    assert first.startswith("Lowest latency with batch 1: googlenet in compile, 15.1 ms, ")
+    assert "; with batch 8: googlenet in eager, " in first
+    assert trust == "The controls agree: this run can be trusted."
+
+
+def test_the_lead_says_how_many_cells_may_be_as_fast() -> None:
+    run = rungs.ladder(("eager",), torchvision=rungs.THREE * rungs.POOL * 0.9999)
+    first = next(opening.lead(run))
+    assert first.startswith("Lowest latency: ")
+    assert first.endswith("(not shown to be faster than 1 other cell).")
+
+
+def test_the_lead_names_two_groups_and_counts_the_others() -> None:
+    like = runs.measured(runs.EAGER)
+    cells = [
+        replace(like, cell=runs.cell(arch, batch_size=size))
+        for size, arch in product((1, 2, 4, 8), ("a", "b"))
+    ]
+    first = next(opening.lead(with_cells(*cells)))
+    assert re.fullmatch(
+        r"Lowest latency with batch 1: . in eager.*; with batch 2: .*; and 2 more groups\.", first
+    )
+
+
+def test_one_cell_has_a_latency_that_is_not_called_the_lowest() -> None:
+    first, trust = opening.lead(with_cells(runs.measured(runs.EAGER)))
+    assert re.fullmatch(r"Latency: googlenet in eager, [\d.]+ ms\.", first)
+    assert trust.startswith("No control was measured")
+
+
+def test_a_run_without_figures_has_no_lead() -> None:
+    run = runs.small("interrupted")
+    assert list(opening.lead(replace(run, cells=(run.cells[-1],)))) == []
+
+
+def test_the_lead_has_the_first_warning_which_markdown_does_not_repeat() -> None:
+    run = runs.small()
+    busy = replace(run, rounds=tuple(replace(round_, voided=True) for round_ in run.rounds))
+    warning = next(assessment.warnings(busy))
+    assert list(opening.lead(busy))[1] == warning
+    assert markdown(busy).count("the machine was too busy") == 2
+    assert page(busy).index('<p class="banner">') < page(busy).index('<p class="lead">')
+
+
+def test_a_group_without_a_control_is_not_trusted() -> None:
+    run = replace(runs.small(), controls=runs.small().controls[:1])
+    assert assessment.verdict(run) == (
+        "1 of 2 groups have a control; it is unknown whether the others can be trusted."
+    )
+
+
+def test_pytorchs_version_is_among_the_facts_below_the_lead() -> None:
+    run = runs.small()
+    facts = list(opening.about(run))
+    assert facts[:2] == ["PyTorch 2.11.0", "7 cells"]
+    assert list(opening.about(replace(run, environment={}, plan={}, datetime=""))) == ["7 cells"]
+    assert " · ".join(facts[:2]) in markdown(run)
+    assert "<span>PyTorch 2.11.0</span>" in page(run)
