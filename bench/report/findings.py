@@ -3,7 +3,7 @@
 A cell is called faster or slower only if the 95 % interval of the ratio does not contain 1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,16 @@ class Findings:
     title: str
     """Dtype, batch size, task and device of the group."""
     sentences: tuple[str, ...]
+    not_shown: tuple[str, ...] = ()
+    """Sentences on comparisons in which no difference has been shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """A sentence, and whether it says that something has been shown."""
+
+    text: str
+    is_shown: bool = True
 
 
 @cached_per_run
@@ -42,16 +52,21 @@ def find(run: RunRecord) -> tuple[Findings, ...]:
     result = []
     for group, records in run.measured.items():
         reference = run.reference(group)
-        sentences = [
-            *_fastest(records, reference),
+        found = [
+            *_shown(_fastest(records, reference)),
             *_modes(records, reference),
             *_steps(_of_group(steps, records)),
             *_squares(_of_group(squares, records)),
-            *equivalence.sentences(records, reference),
-            *bottleneck.sentences(records),
+            *_shown(equivalence.sentences(records, reference)),
+            *_shown(bottleneck.sentences(records)),
         ]
-        if sentences:
-            result.append(Findings(title=title(records[0]), sentences=tuple(sentences)))
+        if found:
+            shown, not_shown = (
+                tuple(each.text for each in found if each.is_shown is is_shown)
+                for is_shown in (True, False)
+            )
+            name = title(records[0])
+            result.append(Findings(title=name, sentences=shown, not_shown=not_shown))
     result += [Findings(title=name, sentences=texts) for name, texts in saturation.findings(run)]
     result += [Findings(title=name, sentences=texts) for name, texts in largest.findings(run)]
     return tuple(result)
@@ -61,6 +76,10 @@ def title(record: CellRecord) -> str:
     """Return the title of a cell's group."""
     cell = record.cell
     return f"{cell.dtype}, batch {cell.batch_size}, {cell.task}, {cell.device}"
+
+
+def _shown(sentences: Iterable[str]) -> Iterator[_Finding]:
+    return (_Finding(text=sentence) for sentence in sentences)
 
 
 def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[str]:
@@ -89,7 +108,7 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
         yield f"{sentence}; no significant difference from {shortened_list(close)}."
 
 
-def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[str]:
+def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Iterator[_Finding]:
     """State the effect of each mode on the reference's arch."""
     if reference is None:
         return
@@ -102,17 +121,16 @@ def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Itera
         arch, mode, before = record.cell.arch, record.cell.mode, reference.cell.mode
         difference = ladder.effect_shown(ratio, above="faster", below="slower")
         if difference == ladder.NOTHING_SHOWN:
-            yield (
-                f"{mode} has not been shown to change the speed of {arch}: "
-                f"{ratio_text(ratio)} times as fast as {before}."
-            )
+            effect = f"has not been shown to change the speed of {arch}"
         else:
-            yield (
-                f"{mode} makes {arch} {difference}: {ratio_text(ratio)} times as fast as {before}."
-            )
+            effect = f"makes {arch} {difference}"
+        yield _Finding(
+            text=f"{mode} {effect}: {ratio_text(ratio)} times as fast as {before}.",
+            is_shown=difference != ladder.NOTHING_SHOWN,
+        )
 
 
-def _steps(rows: pd.DataFrame) -> Iterator[str]:
+def _steps(rows: pd.DataFrame) -> Iterator[_Finding]:
     """State the effect of each factor, mode by mode."""
     same = {step.after for step in ladder.steps(VARIANTS) if step.is_same_network}
     for (before, after), of_step in rows.groupby(["before", "after"], sort=False):
@@ -133,10 +151,13 @@ def _steps(rows: pd.DataFrame) -> Iterator[str]:
             *(f"{why} in {', '.join(modes)}" for why, modes in no_effect.items() if modes),
         ]
         factor = f"{step['factor'][0].upper()}{step['factor'][1:]}"
-        yield f"{factor} ({before} → {after}{_counts(step)}): {'; '.join(parts)}."
+        yield _Finding(
+            text=f"{factor} ({before} → {after}{_counts(step)}): {'; '.join(parts)}.",
+            is_shown=bool(effects or no_effect[ladder.NOT_TOGETHER]),
+        )
 
 
-def _squares(rows: pd.DataFrame) -> Iterator[str]:
+def _squares(rows: pd.DataFrame) -> Iterator[_Finding]:
     """State whether factors interact."""
     keys = ["base", "first", "second", "both"]
     for (_, first, second, _), of_square in rows.groupby(keys, sort=False):
@@ -149,14 +170,15 @@ def _squares(rows: pd.DataFrame) -> Iterator[str]:
         both = f"The factors of {first} and {second}"
         no_effect = of_square[of_square["shown"] == ladder.NOTHING_SHOWN]
         if effects:
-            yield f"{both} interact: {'; '.join(effects)}."
+            yield _Finding(text=f"{both} interact: {'; '.join(effects)}.")
         if not no_effect.empty and no_effect["interaction_low"].notna().all():
             width = no_effect["interaction_high"] / no_effect["interaction_low"]
             widest = no_effect.to_dict("records")[int(width.to_numpy().argmax())]
-            yield (
-                f"{both} have not been shown to interact in {', '.join(no_effect['mode'])}; the "
-                f"widest interval is that of {widest['mode']}: "
-                f"{ratio_text(_interval(widest, 'interaction'))}, where 1 means no interaction."
+            yield _Finding(
+                text=f"{both} have not been shown to interact in {', '.join(no_effect['mode'])}; "
+                f"the widest interval is that of {widest['mode']}: "
+                f"{ratio_text(_interval(widest, 'interaction'))}, where 1 means no interaction.",
+                is_shown=False,
             )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from bench.report import findings, stage_findings, summary
-from bench.report.blocks import Block, Heading, Prose, Sentences
+from bench.report.blocks import Block, Folded, Heading, Prose, Sentences
 from bench.report.section import Section, Source
+from bench.units import counted
 
 _TEXT = """\
 A difference is reported as shown only if the 95 % interval of its ratio does not contain 1. Of
@@ -25,6 +26,9 @@ def _build(source: Source) -> Iterator[Block]:
         yield Heading(text=group.title)
         yield from source.picture(f"ratios-{summary.slug(group.title)}")
         yield Sentences(sentences=group.sentences)
+        if group.not_shown:
+            summary_line = f"No difference shown: {counted(len(group.not_shown), 'comparison')}"
+            yield Folded(summary=summary_line, blocks=(Sentences(sentences=group.not_shown),))
     yield Prose(text=_TEXT)
 
 

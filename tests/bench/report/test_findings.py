@@ -3,13 +3,16 @@ from dataclasses import replace
 
 from bench.records.reported import Setup
 from bench.report import findings, ladder
+from bench.tables import escaped
+from bench.units import counted
 from tests.bench import runs
 from tests.bench.report import rungs
+from tests.bench.report.rendered import markdown
 
 
 def sentences_of_ladder(**factors: float) -> str:
     (group,) = findings.find(rungs.ladder(("eager",), **factors))
-    return "\n".join(group.sentences)
+    return "\n".join((*group.sentences, *group.not_shown))
 
 
 def test_the_fastest_cell_is_named_with_those_not_significantly_different() -> None:
@@ -37,6 +40,46 @@ def test_no_cell_is_called_faster_if_its_interval_contains_1() -> None:
     assert "less latency" not in sentences
     assert "more latency" not in sentences
     assert sentences.count(ladder.NOTHING_SHOWN) >= 3
+
+
+def test_comparisons_without_a_difference_are_apart_from_the_others() -> None:
+    (group,) = findings.find(rungs.ladder(("eager",), googlenet_pool2=1.0))
+    assert not any(ladder.NOTHING_SHOWN in sentence for sentence in group.sentences)
+    assert any("less latency in eager" in sentence for sentence in group.sentences)
+    assert any("googlenet → googlenet-pool2" in sentence for sentence in group.not_shown)
+
+
+def test_factors_without_an_interaction_are_apart_from_the_others() -> None:
+    (group,) = findings.find(rungs.ladder())
+    (sentence,) = (text for text in group.not_shown if "have not been shown to interact" in text)
+    assert sentence.startswith("The factors of googlenet-3x3 and googlenet-pool2 ")
+    assert not any("interact" in text for text in group.sentences)
+
+
+def test_a_mode_without_an_effect_is_apart_from_the_others() -> None:
+    run = rungs.ladder(("eager", "compile"))
+    (group,) = findings.find(run)
+    without = "compile has not been shown to change the speed of "
+    assert [text.startswith(without) for text in group.not_shown].count(True) == 1
+    assert not any("has not been shown" in sentence for sentence in group.sentences)
+
+
+def test_comparisons_without_a_difference_are_folded_below_the_others() -> None:
+    run = rungs.ladder(("eager",), googlenet_pool2=1.0)
+    (group,) = findings.find(run)
+    count = counted(len(group.not_shown), "comparison")
+    text = markdown(run).partition("## Findings")[2]
+    above, _, folded = text.partition(
+        f"<details><summary>No difference shown: {count}</summary>\n\n"
+    )
+    assert all(f"- {escaped(sentence)}\n" in above for sentence in group.sentences)
+    inside = folded.partition("\n\n</details>")[0]
+    assert inside.splitlines() == [f"- {escaped(sentence)}" for sentence in group.not_shown]
+
+
+def test_findings_that_all_show_a_difference_have_no_fold() -> None:
+    assert not any(group.not_shown for group in findings.find(runs.small()))
+    assert "No difference shown" not in markdown(runs.small())
 
 
 def test_cells_of_two_waves_are_compared() -> None:
