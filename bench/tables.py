@@ -38,7 +38,7 @@ class Column:
     bounded: bool = False
     """Whether ``NAME_low`` and ``NAME_high`` are an interval to show with the value."""
     rank: int = 0
-    """A narrow terminal leaves out the columns with the highest rank first."""
+    """Where space is short, the columns with the highest rank are left out first."""
 
 
 Form: TypeAlias = Callable[[tuple[Column, ...], pd.DataFrame], str]
@@ -96,6 +96,12 @@ def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ..
     return tuple(
         column for column in columns if column.name in frame and frame[column.name].notna().any()
     )
+
+
+def most_important(columns: tuple[Column, ...], count: int) -> tuple[Column, ...]:
+    """Return the ``count`` columns of the lowest rank, in the order of the table."""
+    chosen = sorted(columns, key=lambda column: column.rank)[:count]
+    return tuple(column for column in columns if column in chosen)
 
 
 def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:

@@ -9,8 +9,9 @@ from bench import metrics
 from bench.cells.cell import Cell
 from bench.metrics.metric import Place
 from bench.records.record import RunRecord
-from bench.tables import Column, filled
+from bench.tables import Column, filled, most_important
 
+MOST_COLUMNS = 7  # that fit beside each other on GitHub
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]
 
 
@@ -58,3 +59,8 @@ def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
     cell = reference(run, rows)
     name = f"{cell.arch}\n{cell.mode}" if cell else "reference"
     return filled(columns(run, name), rows)
+
+
+def main_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns to show first; a reader has to ask for the others."""
+    return most_important(columns, MOST_COLUMNS)

@@ -99,7 +99,10 @@ def _cells(table: CellTable) -> Iterator[str]:
     """Yield a table and the charts of each group of measured cells."""
     for title, rows in summary.groups(frame.summary(table.run)):
         yield f"### {escaped(title)}"
-        yield as_markdown(summary.shown_columns(table.run, rows), rows)
+        columns = summary.shown_columns(table.run, rows)
+        yield as_markdown(main := summary.main_columns(columns), rows)
+        if main != columns:
+            yield folded("All columns", as_markdown(columns, rows))
         names = f"-{summary.slug(title)}"
         yield from (_picture(chart) for chart in table.charts if chart.name.endswith(names))
 

@@ -1,4 +1,4 @@
-// Sorts and filters the table of cells. Without this script, the table shows all cells.
+// Sorts and filters the table of cells. Without this script, it shows all cells and columns.
 
 const collator = new Intl.Collator("en", { numeric: true });
 const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
@@ -67,8 +67,21 @@ function filtered(table, form) {
   apply(); // the browser may have kept the values of the last visit
 }
 
+/** Show only the most important columns until the button is pressed. */
+function brief(table, button) {
+  function apply(all) {
+    button.setAttribute("aria-pressed", all);
+    table.classList.toggle("brief", !all);
+  }
+
+  button.addEventListener("click", () => apply(button.getAttribute("aria-pressed") === "false"));
+  apply(false);
+}
+
 const table = document.querySelector("table.sortable");
 if (table) {
   sorted(table);
-  filtered(table, document.querySelector("form.filters"));
+  const form = document.querySelector("form.filters");
+  filtered(table, form);
+  if (form.elements.columns) brief(table, form.elements.columns);
 }

@@ -50,6 +50,8 @@ class PageTable:
     """The table of all cells of a run, measured or not."""
 
     columns: tuple[Column, ...]
+    further: frozenset[str]
+    """Names of the columns that are hidden until a reader asks for all."""
     rows: tuple[PageRow, ...]
     choices: Mapping[str, tuple[str, tuple[str, ...]]]
     """The filters: heading and values, by name, of each factor that has more than one value."""
@@ -58,11 +60,14 @@ class PageTable:
     def from_run(cls, run: RunRecord, cells: pd.DataFrame) -> "PageTable":
         """Return the table of ``cells``, which are the rows of ``frame.summary``."""
         if cells.empty:
-            return cls(columns=(), rows=(), choices={})
+            return cls(columns=(), further=frozenset(), rows=(), choices={})
         columns = _columns(run, cells)
         factors = {"mode": "mode", **_FACTORS}
+        of_summary = tuple(column for column in columns if column.name not in {*_FACTORS, "status"})
+        main = summary.main_columns(of_summary)
         return cls(
             columns=columns,
+            further=frozenset(column.name for column in of_summary if column not in main),
             rows=tuple(
                 PageRow(
                     factors={name: str(row[name]) for name in ("arch", *factors)},

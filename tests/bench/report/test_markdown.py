@@ -5,7 +5,7 @@ import pytest
 
 from bench.records.record import RunRecord
 from bench.records.reported import PeakRates
-from bench.report import charts, roofline
+from bench.report import charts, frame, roofline, summary
 from tests.bench import runs
 from tests.bench.report.rendered import markdown
 
@@ -72,6 +72,7 @@ def test_each_group_has_its_own_rows() -> None:
     _, _, text = markdown(runs.small()).partition("## All cells")
     first = text[text.index("## fp32, batch 1") : text.index("## fp32, batch 8")]
     second = text[text.index("## fp32, batch 8") : text.index("## How to read")]
+    first, second = (text.partition("<details>")[0] for text in (first, second))
     cell_rows = re.compile(r"^\| (torchvision|googlenet) +\| (\w+)", re.MULTILINE)
     assert cell_rows.findall(first) == [
         ("torchvision", "eager"),
@@ -79,6 +80,29 @@ def test_each_group_has_its_own_rows() -> None:
         ("googlenet", "compile"),
     ]
     assert cell_rows.findall(second) == [("torchvision", "eager"), ("googlenet", "eager")]
+
+
+def test_tables_of_cells_have_seven_columns_and_all_of_them_in_a_folded_table() -> None:
+    _, _, text = markdown(runs.small()).partition("## All cells")
+    first, folded = text[: text.index("### fp32, batch 8")].split(
+        "<details><summary>All columns</summary>"
+    )
+    columns, all_columns = (
+        re.findall(r"[^|]+", re.search(r"^\| arch.*$", part, re.MULTILINE)[0])  # type: ignore[index]
+        for part in (first, folded)
+    )
+    assert [name.strip() for name in columns] == [
+        "arch",
+        "mode",
+        "latency ms",
+        "images/s",
+        "× torchvision eager",
+        "× same mode",
+        "memory MiB",
+    ]
+    cells = frame.summary(runs.small())
+    assert len(all_columns) == len(summary.shown_columns(runs.small(), cells)) > len(columns)
+    assert "p99 ms" in folded.partition("</details>")[0]
 
 
 def test_the_first_picture_of_a_group_shows_ratios_and_the_second_latencies() -> None:

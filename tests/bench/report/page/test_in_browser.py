@@ -75,6 +75,8 @@ def test_all_controls_work_with_the_keyboard(opened: Open) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     controls = [page.locator("input[name=text]"), page.locator("select[name=mode]")]
+    page.get_by_role("button", name="All columns").click()
+    page.locator("main").focus()
     controls += page.locator(".sortable thead button").all()
     for control in controls:
         for _ in range(20):
@@ -194,6 +196,23 @@ def test_page_with_400_cells_opens(opened: Open) -> None:
     expect(page.get_by_role("status")).to_have_text("400 cells")
     page.get_by_label("arch or mode").fill("network-7 compile")
     expect(page.get_by_role("status")).to_have_text("4 of 400 cells")
+
+
+def test_further_columns_are_shown_on_request(opened: Open) -> None:
+    page = opened(rendered(runs.small()), viewport=DESKTOP).page
+    choice = page.get_by_role("button", name="All columns")
+    hidden = page.locator(".sortable .further")
+    assert hidden.count() > 0
+    expect(button(page, "p99 ms")).to_be_hidden()
+    expect(button(page, "latency ms")).to_be_visible()
+    expect(choice).to_have_attribute("aria-pressed", "false")
+    choice.click()
+    expect(button(page, "p99 ms")).to_be_visible()
+    expect(choice).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Show all").click()  # of the cells
+    expect(button(page, "p99 ms")).to_be_visible()
+    choice.click()
+    expect(button(page, "p99 ms")).to_be_hidden()
 
 
 def test_table_is_complete_without_javascript(opened: Open) -> None:

@@ -32,6 +32,16 @@ def test_columns_are_those_of_the_markdown_plus_its_table_factors() -> None:
     assert names == [*markdown_names[:2], "batch_size", "status", *markdown_names[2:]]
 
 
+def test_all_but_seven_columns_of_the_markdown_are_hidden_at_first() -> None:
+    run = runs.small()
+    cells = frame.summary(run)
+    table = table_of(run)
+    columns = summary.shown_columns(run, cells)
+    main = [column.name for column in summary.main_columns(columns)]
+    assert len(main) == summary.MOST_COLUMNS
+    assert table.further == {column.name for column in columns} - {*main}
+
+
 def test_factor_with_one_value_has_no_column_and_no_filter() -> None:
     table = table_of(pages.single())
     assert not {"dtype", "batch_size", "task", "device", "status"} & {
