@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -10,6 +11,25 @@ from tests.bench.report.page.conftest import Open
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
+# The words that take more than one line. A name may break after a hyphen.
+BROKEN_WORDS = """
+() => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (node.parentElement.closest("script, pre, style")) continue;
+    for (const match of node.data.matchAll(/[\\w:.]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, match.index);
+      range.setEnd(node, match.index + match[0].length);
+      const tops = [...range.getClientRects()].filter(box => box.width).map(box => box.top);
+      if (Math.max(...tops) - Math.min(...tops) > 4) broken.push(match[0]);
+    }
+  }
+  return broken;
+}
+"""
 PAGE_MS = 30_000  # so that the test fails if the page never opens
 
 
@@ -213,6 +233,15 @@ def test_further_columns_are_shown_on_request(opened: Open) -> None:
     expect(button(page, "p99 ms")).to_be_visible()
     choice.click()
     expect(button(page, "p99 ms")).to_be_hidden()
+
+
+def test_no_name_breaks_in_the_middle_of_a_word_on_a_phone(opened: Open) -> None:
+    names = ("googlenet-3x3-pool2", "torchvision:mobilenet_v3_large")
+    like = runs.measured(runs.EAGER)
+    cells = tuple(replace(like, cell=runs.cell(name, "channels_last")) for name in names)
+    run = replace(runs.small("complete"), cells=cells, controls=(), rounds=())
+    page = opened(pages.render(run, findings=None), viewport={"width": 400, "height": 800}).page
+    assert page.evaluate(BROKEN_WORDS) == []
 
 
 def test_table_is_complete_without_javascript(opened: Open) -> None:
