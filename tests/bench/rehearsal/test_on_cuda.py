@@ -74,7 +74,7 @@ def test_every_mode_has_both_clocks_and_shows_whether_the_device_waits(
         skips = record.setups[0].cudagraph_skips
         assert skips == ("reduce-overhead" in record.cell.mode)
     page = (tmp_path / "report.md").read_text()
-    assert page.startswith(f"# {rehearsal.NAME}, ")
+    assert page.startswith(f"# 1 network × 5 modes on {rehearsal.NAME}\n")
     assert "| device p50 ms |" in re.sub(" +", " ", page)
 
 
