@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from bench import archs
 from bench.cells import inputs
@@ -9,7 +11,7 @@ from bench.cells.cell import Cell
 from bench.cells.inputs import Drawing
 from bench.names import RequestError
 from bench.worker import attempt, cost, subject
-from tests.bench import assembled
+from tests.bench import assembled, own_inputs
 from tests.bench.own_inputs import WORDS
 
 SHAPES = {
@@ -65,7 +67,18 @@ def test_they_are_counted_per_element_of_the_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_larger_batch_is_tried(name: str) -> None:
-    attempt.iterate(cell(name), image_size=None, seed=0)
+    calls: list[tuple[torch.Tensor, ...]] = []
+
+    def record(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        if type(module).__module__ == own_inputs.__name__:  # the whole network
+            calls.append(given)
+
+    with register_module_forward_pre_hook(record):
+        attempt.iterate(cell(name), image_size=None, seed=0)
+    timed = calls[-attempt.ITERATIONS :]
+    assert len(timed) == attempt.ITERATIONS
+    assert {inputs.shapes(given) for given in timed} == {SHAPES[name]}
+    assert {len(tensor) for given in timed for tensor in given} == {3}
 
 
 def test_batches_that_iterations_rotate_are_drawn_anew() -> None:
