@@ -13,7 +13,7 @@ from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.report import bottleneck, equivalence, fastest, ladder, largest, saturation
+from bench.report import bottleneck, equivalence, fastest, ladder, largest, saturation, summary
 from bench.report.phrases import (
     cell_name,
     interval_text,
@@ -21,7 +21,6 @@ from bench.report.phrases import (
     ratio_text,
     shortened_list,
 )
-from bench.report.summary import GROUPED_BY
 from bench.tables import milliseconds
 from googlenet.variants import VARIANTS
 
@@ -75,7 +74,7 @@ def find(run: RunRecord) -> tuple[Findings, ...]:
 def title(record: CellRecord) -> str:
     """Return the title of a cell's group."""
     cell = record.cell
-    return f"{cell.dtype}, batch {cell.batch_size}, {cell.task}, {cell.device}"
+    return summary.title(cell.dtype, cell.batch_size, cell.task, cell.device)
 
 
 def _shown(sentences: Iterable[str]) -> Iterator[_Finding]:
@@ -193,7 +192,7 @@ def _counts(step: "pd.Series[Any]") -> str:
 
 
 def _of_group(rows: pd.DataFrame, records: Sequence[CellRecord]) -> pd.DataFrame:
-    group = {name: getattr(records[0].cell, name) for name in GROUPED_BY}
+    group = {name: getattr(records[0].cell, name) for name in summary.GROUPED_BY}
     if rows.empty:
         return rows
     return rows[(rows[list(group)] == pd.Series(group)).all(axis=1)]

@@ -39,7 +39,12 @@ def groups(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def grouped(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield a title and the rows of each dtype, batch size, task and device."""
     for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):
-        yield f"{dtype}, batch {batch_size}, {task}, {device}", group
+        yield title(dtype, batch_size, task, device), group
+
+
+def title(dtype: object, batch_size: object, task: object, device: object) -> str:
+    """Return the title of a group of cells."""
+    return f"{dtype}, batch {batch_size}, {task}, {device}"
 
 
 def slug(title: str) -> str:
