@@ -1,11 +1,16 @@
 """Lookup of names in a table; the error for an unknown name lists the known ones."""
 
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TypeVar
 
+# A comma that no closing bracket follows before the next opening one.
+_SEPARATOR = re.compile(r",(?![^\[(]*[\])])")
 Entry = TypeVar("Entry")
+MOST_LISTED = 100
+"""An error lists the known names only if there are no more than this."""
 NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -14,8 +19,11 @@ class RequestError(ValueError):
 
 
 def listed(text: str, option: str) -> tuple[str, ...]:
-    """Split a comma-separated list of names; raises ``RequestError`` if a name is empty."""
-    parts = tuple(part.strip() for part in text.split(","))
+    """Split a comma-separated list of names; raises ``RequestError`` if a name is empty.
+
+    Commas in brackets or parentheses do not separate, as in ``my:net?layers=[2,2]``.
+    """
+    parts = tuple(part.strip() for part in _SEPARATOR.split(text))
     if not all(parts):
         raise RequestError(f"{option} {text!r} has an empty name between its commas")
     return parts
@@ -34,11 +42,12 @@ def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
 def unknown(
     what: str, name: str, known: Collection[str], elsewhere: Mapping[str, str] = NOWHERE
 ) -> RequestError:
-    """Return the error for an unknown name, which lists the nearest name and all known ones.
+    """Return the error for an unknown name, with the nearest name and, if few, all known ones.
 
     ``elsewhere`` has further names, which are not listed, each with how it is written in full.
     """
     in_full = {**elsewhere, **{each: each for each in known}}
     nearest = get_close_matches(name, in_full, n=1, cutoff=0.5)
     hint = f"did you mean {in_full[nearest[0]]!r}? " if nearest else ""
-    return RequestError(f"no {what} is called {name!r}; {hint}known: {', '.join(known)}")
+    listed = ", ".join(known) if len(known) <= MOST_LISTED else f"{len(known):,} names"
+    return RequestError(f"no {what} is called {name!r}; {hint}known: {listed}")

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench import archs, git, registry
+from bench.archs import source_file
 from bench.cells.plan import Plan
 from bench.launch.launchers import ROOT
 from bench.names import RequestError
@@ -53,12 +54,16 @@ def _sources(plan: Plan) -> Iterator[Path]:
 
 
 def _module_sources(name: str) -> Iterator[Path]:
-    """Yield the sources of a top-level module without importing it.
+    """Yield the sources of a top-level module, or of a file's folder, without importing any.
 
     The search path is that of the workers.
     """
     python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     folders = [str(Path.cwd()), str(ROOT), *filter(None, python_path), *sys.path]
+    if source_file.is_path(name):
+        if path := source_file.find(name, folders):  # a worker reports a missing one
+            yield from path.parent.glob("*.py")
+        return
     try:
         spec = PathFinder.find_spec(name, folders) or importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import git
+from bench import archs, git
 from bench.api import planning
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
@@ -105,7 +105,7 @@ def _configured_cells(table: GateTable, device: str) -> Iterator[Cell]:
     """Yield the cells that the settings select, on every device, because settings name none."""
     quick = PROFILES[PROFILE]
     for arch, mode, dtype, batch_size, task, each_device in product(
-        table.archs or quick.archs,
+        archs.expand(table.archs or quick.archs),
         map(modes.canonical, table.modes or quick.modes),
         table.dtypes or ("fp32",),
         table.batch_sizes or quick.batch_sizes(device),

@@ -16,7 +16,7 @@ from bench.api.measured_run import MeasuredRun
 from bench.api.option import declared, read
 from bench.api.progress import TerminalProgress
 from bench.api.report_folder import ReportFolder
-from bench.cells import modes
+from bench.cells import plan as plans
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.names import RequestError
@@ -94,17 +94,17 @@ def _measure(call: MeasureCall) -> MeasuredRun:
 
 
 def _runnable(plan: Plan, progress: Progress) -> Plan:
-    """Return the plan without modes whose libraries are not installed, after a note.
+    """Return the plan without cells whose libraries are not installed, after a note.
 
-    Raises ``RequestError`` if no mode is left.
+    Raises ``RequestError`` if no cell is left.
     """
-    missing = {cell.mode: modes.missing(cell.mode) for cell in plan.cells}
+    missing = {cell: plans.missing(cell) for cell in plan.cells}
     reasons = list(dict.fromkeys(filter(None, missing.values())))
     if all(missing.values()):
         raise RequestError("; ".join(reasons))
     for reason in reasons:
         progress.note(f"not measured: {reason}")
-    return replace(plan, cells=tuple(cell for cell in plan.cells if not missing[cell.mode]))
+    return replace(plan, cells=tuple(cell for cell in plan.cells if not missing[cell]))
 
 
 def _command(call: MeasureCall) -> str:

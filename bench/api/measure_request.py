@@ -7,7 +7,8 @@ from pathlib import Path
 from bench.api import values
 from bench.api.option import option
 from bench.api.profiles import PRECISION, PROFILES
-from bench.archs.source import IMAGE_SIZE
+from bench.archs import HOW_TO_NAME
+from bench.archs.source import IMAGE_SIZE, Shape
 from bench.cells import plan
 from bench.machine import environment
 from bench.machine.card import PACKAGE
@@ -32,8 +33,7 @@ class MeasureRequest:
         group=WHAT,
     )
     archs: Sequence[str] | None = option(
-        "registered names (googlenet-bench archs), torchvision:NAME, module:factory; NAME@PIXELS "
-        "for images of this height and width; separated by commas",
+        f"{HOW_TO_NAME}; separated by commas",
         metavar=_LIST,
         parse=_NAMES,
         group=WHAT,
@@ -68,6 +68,14 @@ class MeasureRequest:
         f"each network is made for, mostly {IMAGE_SIZE})",
         metavar="PIXELS",
         parse=values.at_least(1),
+        group=WHAT,
+    )
+    input_shape: Shape | None = option(
+        "channels, height and width of the images of your own networks (module:factory or "
+        "file.py:factory) whose names do not say it; a network that has image_size or "
+        "example_inputs needs none (docs/networks.md)",
+        metavar="CxHxW",
+        parse=values.shape,
         group=WHAT,
     )
     fit: bool = option(

@@ -1,7 +1,7 @@
 """Options: each is declared once, as a field of a request, for pytest, argparse and Python."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,13 +66,19 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def add(adder: Callable[[str], Callable[..., object]], request: "type[DataclassInstance]") -> None:
-    """Add a request's options to argparse or pytest.
+def add(
+    adder: Callable[[str], Callable[..., object]],
+    request: "type[DataclassInstance]",
+    only: Collection[str] | None = None,
+) -> None:
+    """Add a request's options, or ``only`` those of these names, to argparse or pytest.
 
     ``adder`` takes a group's title and returns its ``add_argument`` (argparse) or ``addoption``
     (pytest). It is called once for each group.
     """
-    options = declared(request)
+    options = {
+        name: each for name, each in declared(request).items() if only is None or name in only
+    }
     adders = {
         title: adder(title) for title in dict.fromkeys(each.group for each in options.values())
     }
@@ -80,9 +86,18 @@ def add(adder: Callable[[str], Callable[..., object]], request: "type[DataclassI
         adders[each.group](flag(name), **each.arguments)
 
 
-def add_to_parser(parser: argparse.ArgumentParser, request: "type[DataclassInstance]") -> None:
-    """Add a request's options to a parser of argparse, in its groups."""
-    add(lambda title: parser.add_argument_group(title).add_argument, request)
+def add_to_parser(
+    parser: argparse.ArgumentParser,
+    request: "type[DataclassInstance]",
+    only: Collection[str] | None = None,
+) -> None:
+    """Add a request's options, or ``only`` some, to a parser of argparse, in their groups."""
+    add(lambda title: parser.add_argument_group(title).add_argument, request, only)
+
+
+def read_parsed(request: "type[Request]", options: argparse.Namespace) -> "Request":
+    """Return a request with the options that argparse parsed; others have their defaults."""
+    return read(request, lambda name: getattr(options, name, None))
 
 
 def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":

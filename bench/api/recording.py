@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import signals
-from bench.api import code
+from bench.api import code, planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
@@ -41,6 +41,8 @@ def measure(
     Raises ``RequestError`` or ``WorkerError`` if nothing can be measured, and ``KeyboardInterrupt``
     if the run is interrupted before anything was measured.
     """
+    if announcement := planning.announcement(plan):
+        progress.note(announcement)
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
     ahead = min(AHEAD, plan.sets)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from bench import names
+from bench.archs.source import Shape
 from bench.names import RequestError
 
 Value = TypeVar("Value")
@@ -53,6 +54,17 @@ def positive(unit: str = "") -> Parser[float]:
         return number
 
     return parse
+
+
+def shape(value: Any, option: str) -> Shape:
+    """Return the shape of an image, from ``CxHxW`` or from three whole numbers."""
+    parts = tuple(value.split("x") if isinstance(value, str) else value)
+    if len(parts) != 3:
+        raise RequestError(
+            f"{option} takes channels, height and width, such as 1x28x28, not {value!r}"
+        )
+    channels, height, width = (at_least(1)(part, option) for part in parts)
+    return channels, height, width
 
 
 def share(value: Any, option: str) -> float:

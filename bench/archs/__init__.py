@@ -5,11 +5,14 @@ Looking a name up imports no torch; building its network does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
 
-from bench.archs.source import Arch, Source
+from bench.archs import arguments
+from bench.archs.source import RGB, Arch, Shape, Source
 from bench.names import RequestError, unknown
 from bench.registry import Registry
 
@@ -17,17 +20,87 @@ SOURCES = Registry(Source, __name__)
 """Every source, by name."""
 
 
+WILDCARD = "*"
+HOW_TO_NAME = (
+    "registered names (googlenet-bench archs), torchvision:NAME, timm:NAME, module:factory, "
+    "path/to/file.py:factory; * for any text, NAME?width=2 for arguments, NAME@PIXELS or "
+    "NAME@1x28x28 for images of this shape"
+)
+"""Help text of options that take archs."""
+
+
 def find(name: str) -> Arch:
     """Return the arch called ``name``; raise ``RequestError`` if no source has it.
 
-    ``NAME@PIXELS`` is the arch NAME on images of this height and width.
+    ``NAME?KEY=VALUE&KEY=VALUE`` builds NAME with these arguments. ``NAME@PIXELS`` is NAME on images
+    of this height and width, and ``NAME@CxHxW`` on images of this shape, such as ``1x28x28``. A
+    name may have both, in this order.
     """
-    sized, _, pixels = name.rpartition("@")
-    if not sized or not re.fullmatch("[0-9]{1,5}", pixels):
-        return _find(name)
-    if int(pixels) < 1:
-        raise RequestError(f"{name!r} asks for images of {pixels} pixels; the least is 1")
-    return replace(_find(sized), name=name, requested_size=int(pixels))
+    plain, shape = _split_shape(name)
+    if shape is None:
+        return _with_arguments(name)
+    if min(shape) < 1:
+        raise RequestError(f"{name!r} asks for images of 0 pixels; the least is 1")
+    return replace(_with_arguments(plain), name=name, requested_shape=shape)
+
+
+def expand(names: Iterable[str], input_shape: Shape | None = None) -> tuple[str, ...]:
+    """Return names with patterns replaced by what they match.
+
+    In a pattern, such as ``torchvision:resnet*``, an asterisk stands for any text. Arguments and a
+    shape after it are those of every match. ``input_shape`` is added to the networks of the user's
+    own whose names have no shape. Raises ``RequestError`` for a pattern without a match.
+    """
+    expanded = tuple(name for each in names for name in _matches(each))
+    if input_shape is None:
+        return expanded
+    suffix = "@" + "x".join(map(str, input_shape))
+    return tuple(f"{name}{suffix}" if _lacks_shape(name) else name for name in expanded)
+
+
+def _lacks_shape(name: str) -> bool:
+    prefix, separator, _ = name.partition(":")
+    is_own = bool(separator) and _source(prefix).prefix is None
+    return is_own and _split_shape(name)[1] is None
+
+
+def _split_shape(name: str) -> tuple[str, Shape | None]:
+    """Return a name without the shape at its end, and the shape; None if it has none."""
+    plain, _, text = name.rpartition("@")
+    if plain and (size := re.fullmatch("[0-9]{1,5}", text)):
+        return plain, (RGB, int(size[0]), int(size[0]))
+    if plain and (shape := re.fullmatch("([0-9]{1,5})x([0-9]{1,5})x([0-9]{1,5})", text)):
+        channels, height, width = map(int, shape.groups())
+        return plain, (channels, height, width)
+    return name, None
+
+
+def _matches(name: str) -> Iterator[str]:
+    pattern = re.split("[?@]", name)[0]
+    rest = name.removeprefix(pattern)
+    if WILDCARD not in pattern:
+        yield name
+        return
+    prefix, separator, inner = pattern.rpartition(":")
+    known = _source(prefix).names() if _has(prefix) else ()
+    found = [each for each in known if fnmatchcase(each, inner.replace("[", "[[]"))]
+    if not found:
+        why = (
+            f"none of the {len(known)} names matches"
+            if known
+            else f"the names of {prefix} cannot be listed"
+        )
+        raise RequestError(f"no arch matches {name!r}: {why}")
+    yield from (f"{prefix}{separator}{each}{rest}" for each in found)
+
+
+def _with_arguments(name: str) -> Arch:
+    plain, given = arguments.split(name)
+    arch = _find(plain)
+    if not given:
+        return arch
+    # What is published holds for the network without arguments.
+    return replace(arch, name=name, build=partial(arch.build, **given), accuracy=lambda: None)
 
 
 def _find(name: str) -> Arch:

@@ -1,20 +1,25 @@
-"""Networks of the user's own: a callable that takes nothing and returns an ``nn.Module``.
+"""Networks of the user's own: a callable in a module or a file that returns an ``nn.Module``.
 
 If the callable has an attribute ``image_size``, the network is made for images of this height and
 width, in pixels. If it has an attribute ``example_inputs``, a function of the batch size, the
 network takes what that returns: a tensor, or several tensors as positional arguments.
+
+Such code is run: in the workers, and by commands that build networks. Listing, and reading reports,
+runs none.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from bench.archs import source_file
 from bench.archs.source import IMAGE_SIZE, Arch, Source
 from bench.errors import one_line
 from bench.names import RequestError
 from bench.registry import check_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import nn
 
@@ -25,16 +30,18 @@ def _find(name: str) -> Arch:
         name=name,
         what="a user-defined factory",
         source=name,
-        build=lambda _aux: _build(module, factory),
+        build=lambda _aux, /, **arguments: _build(module, factory, arguments),
         image_size=lambda: _image_size(module, factory),
         inputs=lambda batch_size: _inputs(module, factory, batch_size),
-        code=(module.partition(".")[0],),
+        code=(module if source_file.is_path(module) else module.partition(".")[0],),
     )
 
 
-def _callable(module_name: str, factory_name: str) -> "Callable[[], object]":
+def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
     try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
+        factory = getattr(_module(module_name), factory_name)
+    except RequestError:
+        raise
     except (ImportError, AttributeError, TypeError) as error:
         check_plugins()  # one of them may define a source with this prefix
         raise RequestError(
@@ -45,6 +52,10 @@ def _callable(module_name: str, factory_name: str) -> "Callable[[], object]":
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
     return factory  # type: ignore[no-any-return]
+
+
+def _module(name: str) -> ModuleType:
+    return source_file.load(name) if source_file.is_path(name) else importlib.import_module(name)
 
 
 def _image_size(module_name: str, factory_name: str) -> int:
@@ -71,21 +82,29 @@ def _inputs(module_name: str, factory_name: str, batch_size: int) -> object:
         raise RequestError(f"{subject}({batch_size}) raised {one_line(error)}") from error
 
 
-def _build(module_name: str, factory_name: str) -> "nn.Module":
+def _build(module_name: str, factory_name: str, arguments: "Mapping[str, Any]") -> "nn.Module":
     from torch import nn
 
     factory = _callable(module_name, factory_name)
+    call = f"{module_name}:{factory_name}({_written(arguments)})"
     try:
-        model = factory()
+        model = factory(**arguments)
     except MemoryError:  # not a wrong request: fewer live networks may help
         raise
     except Exception as error:
-        raise RequestError(f"{module_name}:{factory_name}() raised {one_line(error)}") from error
+        raise RequestError(f"{call} raised {one_line(error)}") from error
     if not isinstance(model, nn.Module):
-        raise RequestError(
-            f"{module_name}:{factory_name}() returned {type(model).__name__}, not an nn.Module"
-        )
+        raise RequestError(f"{call} returned {type(model).__name__}, not an nn.Module")
     return model
 
 
-FACTORY = Source(name="factory", form="package.module:factory", prefix=None, find=_find)
+def _written(arguments: "Mapping[str, Any]") -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+FACTORY = Source(
+    name="factory",
+    form="path/to/file.py:factory or package.module:factory",
+    prefix=None,
+    find=_find,
+)

@@ -1,14 +1,23 @@
 """GoogLeNet's own registry: the network of the paper, its variants, and torchvision's."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from bench.archs import torchvision
+from bench.archs.arguments import call
 from bench.archs.source import Arch, Source
 from bench.names import choose
 from googlenet.variants import VARIANTS
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+# torchvision's own network has a name of its own here, because every ladder ends at it.
+_OF_TORCHVISION: Mapping[str, Any] = MappingProxyType(
+    {"imports": ("torchvision",), "accuracy": lambda: torchvision.accuracy("googlenet")}
+)
 
 
 def _find(name: str) -> Arch:
@@ -18,15 +27,15 @@ def _find(name: str) -> Arch:
         name=name,
         what=variant.factor + neighbour,
         source=variant.source,
-        build=lambda aux: _build(name, aux),
-        imports=("torchvision",) if variant.config is None else (),
+        build=lambda aux, /, **arguments: _build(name, aux, arguments),
+        **(_OF_TORCHVISION if variant.config is None else {}),
     )
 
 
-def _build(name: str, aux: bool) -> "nn.Module":
+def _build(name: str, aux: bool, arguments: Mapping[str, Any]) -> "nn.Module":
     import googlenet
 
-    return googlenet.build(name, aux=aux)
+    return call(googlenet.build, arguments, name=name, aux=aux)
 
 
 def _names() -> Sequence[str]:

@@ -4,17 +4,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from bench import optional
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Inputs: TypeAlias = "tuple[Tensor, ...]"
 """The positional arguments of a forward pass; usually one batch of images, N × 3 × H × W."""
+Shape: TypeAlias = tuple[int, int, int]
+"""Channels, height and width of an image."""
+RGB = 3
 IMAGE_SIZE = 224
 """Height and width of the images that most networks are made for, in pixels."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """The published accuracy of a network with trained weights; the suite does not measure it."""
+
+    percent: float
+    """Top-1 accuracy, in percent."""
+    source: str
+    """Which weights have it on which data, and who says so."""
+
+
 def _usual_size() -> int:
     return IMAGE_SIZE
+
+
+def _unpublished() -> None:
+    return None
 
 
 def _images(_batch_size: int) -> None:
@@ -30,22 +49,35 @@ class Arch:
     """One line for ``googlenet-bench archs``."""
     source: str
     """Where it is described or defined: a paper, a library, a module."""
-    build: "Callable[[bool], nn.Module]"
-    """Build it with random weights; the argument says whether to add auxiliary heads."""
+    build: "Callable[..., nn.Module]"
+    """Build it with random weights. The only positional argument says whether to add auxiliary
+    heads; keyword arguments are those of the name, as in ``NAME?width=2``."""
     image_size: Callable[[], int] = _usual_size
     """Function that returns the height and width of the images that it is made for, in pixels. It
     may import what building imports."""
-    requested_size: int | None = None
-    """The height and width that ``NAME@PIXELS`` asks for; None without it."""
+    requested_shape: Shape | None = None
+    """The shape of images that ``NAME@PIXELS`` or ``NAME@CxHxW`` asks for; None without it."""
+    accuracy: Callable[[], Accuracy | None] = _unpublished
+    """Function that returns the accuracy published for it, with images of ``image_size``. It may
+    import what building imports."""
     inputs: Callable[[int], object] = _images
     """Function that returns a batch of this size, if the network takes something else than RGB
     images: a tensor, or a sequence of tensors for several positional arguments, each with the batch
     as its first dimension. None if it takes images."""
+    requires: tuple[str, ...] = ()
+    """Libraries that it needs and that may not be installed; its cells are then skipped."""
+    extra: str = ""
+    """The extra of this package that installs them; empty for none."""
     imports: tuple[str, ...] = ()
     """Modules besides torch that building imports and that are safe to import before a fork."""
     code: tuple[str, ...] = ()
     """Top-level modules whose files are the network's own code; a change of one makes another run.
     Libraries are not among them: their versions are in the environment."""
+
+    @property
+    def missing(self) -> str:
+        """Sentence on what is not installed and how to install it; empty if nothing is missing."""
+        return optional.missing(self.name, self.requires, self.extra)
 
 
 def _no_names() -> Sequence[str]:

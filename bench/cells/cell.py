@@ -28,3 +28,8 @@ class Cell:
     def group(self) -> str:
         """What compared cells have in common, for example ``fp32/b1/infer/cpu``."""
         return f"{self.dtype}/b{self.batch_size}/{self.task}/{self.device}"
+
+
+def arch_of(cell_id: str) -> str:
+    """Return the arch in the id of a cell that is neither a control nor a base."""
+    return cell_id.rsplit("/", 5)[0]  # a file's name has slashes of its own

@@ -19,14 +19,13 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.archs.source import Arch, Inputs
+from bench.archs.source import RGB, Arch, Inputs, Shape
 from bench.names import RequestError
 
 Draw: TypeAlias = Callable[[int], Inputs]
 """Function that draws a batch of a given size on the CPU, from torch's random generator; usually a
 ``Drawing``."""
 
-IMAGE_CHANNELS = 3
 _CONTIGUOUS = torch.contiguous_format
 PATCHES = 8  # per image side, each with its own colour
 # Multiple of a cache's size to write to empty it: its size alone leaves what was just read.
@@ -52,22 +51,36 @@ class Drawing:
         self._image_size = image_size
 
     @cached_property
-    def image_size(self) -> int | None:
-        """Height and width of the images in pixels; None if the arch has inputs of its own."""
+    def shape(self) -> Shape | None:
+        """Channels, height and width of the images; None if the arch has inputs of its own."""
         with torch.random.fork_rng(devices=()):
             has_own = self._arch.inputs(1) is not None
-        size = self._arch.requested_size
-        if has_own and size:
+        requested = self._arch.requested_shape
+        if has_own and requested:
             raise RequestError(
                 f"{self._arch.name} has inputs of its own (example_inputs), so its name cannot ask "
                 "for a size of images"
             )
-        return None if has_own else size or self._image_size or self._arch.image_size()
+        if has_own:
+            return None
+        if requested:
+            return requested
+        size = self._image_size or self._arch.image_size()
+        return RGB, size, size
+
+    @property
+    def image_size(self) -> int | None:
+        """Height and width of the images in pixels; None if they are not square and of RGB."""
+        if self.shape is None:
+            return None
+        channels, height, width = self.shape
+        return height if channels == RGB and height == width else None
 
     def __call__(self, batch_size: int) -> Inputs:
         """Return a new batch. Raises ``RequestError`` if the arch's own inputs are not valid."""
-        if self.image_size:
-            return (random_images(batch_size, self.image_size),)
+        if self.shape:
+            channels, height, width = self.shape
+            return (random_images(batch_size, height, width, channels),)
         return _checked(self._arch.name, self._arch.inputs(batch_size), batch_size)
 
 
@@ -133,18 +146,23 @@ def _shape(tensor: Tensor) -> str:
     return shape if tensor.is_floating_point() else f"{shape} {tensor.dtype}".replace("torch.", "")
 
 
-def random_images(batch_size: int, image_size: int) -> Tensor:
-    """Return images N × 3 × size × size of coloured patches plus noise.
+def random_images(
+    batch_size: int, height: int, width: int | None = None, channels: int = RGB
+) -> Tensor:
+    """Return images N × channels × height × width of coloured patches plus noise.
+
+    They are square unless ``width`` is given.
 
     All values are normally distributed, except the contrast. Plain noise looks the same everywhere:
     deep features then hardly vary, and batch norm amplifies the rounding errors tenfold (measured
     on GoogLeNet).
     """
-    shape = (batch_size, IMAGE_CHANNELS)
+    size = (height, height if width is None else width)
+    shape = (batch_size, channels)
     patches = nn.functional.interpolate(
-        torch.randn(*shape, PATCHES, PATCHES), size=(image_size, image_size), mode="bilinear"
+        torch.randn(*shape, PATCHES, PATCHES), size=size, mode="bilinear"
     )
-    noise = torch.randn(*shape, image_size, image_size)
+    noise = torch.randn(*shape, *size)
     contrast, brightness = torch.rand(*shape, 1, 1) + 0.5, torch.randn(*shape, 1, 1)
     return (patches + noise / 2) * contrast + brightness
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench import archs
+from bench.archs.source import Shape
 from bench.cells import modes, waves
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -151,11 +152,15 @@ def cells(
     batch_sizes: Sequence[int],
     task_names: Sequence[str],
     device: str,
+    input_shape: Shape | None = None,
 ) -> tuple[Cell, ...]:
     """Return every combination as a cell with canonical names, without duplicates.
 
-    Raises ``RequestError`` for an unknown name, or if the device does not support a combination.
+    Patterns of archs, such as ``torchvision:resnet*``, stand for all that match, and
+    ``input_shape`` is that of archs of the user's own whose names have none. Raises
+    ``RequestError`` for an unknown name, or if the device does not support a combination.
     """
+    arch_names = archs.expand(arch_names, input_shape)
     for name in arch_names:
         archs.find(name)
     for name in task_names:
@@ -178,6 +183,12 @@ def cells(
     if not found_cells:
         raise RequestError("nothing to measure: each list of names needs at least one entry")
     return found_cells
+
+
+def missing(cell: Cell) -> str:
+    """Say what a cell needs that is not installed; empty if nothing is missing."""
+    sentences = (archs.find(cell.arch).missing, modes.missing(cell.mode))
+    return "; ".join(filter(None, sentences))
 
 
 def device(name: str | None, *, several: bool = False) -> str:

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench import git, names
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import add_to_parser, flag, read_parsed
 from bench.api.profiles import PROFILES
 from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
-from bench.cells.cell import Cell
+from bench.cells.cell import Cell, arch_of
 from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.counts import baseline, count_client
@@ -52,6 +54,8 @@ class Selection(NamedTuple):
     """The cells whose counts are made."""
 
     cells: tuple[Cell, ...]
+    image_size: int
+    """Height and width of the images in pixels."""
     left_out: str
     """A sentence on the settings' modes and dtypes that are not counted; empty if all are."""
 
@@ -77,44 +81,11 @@ def add(commands: Commands) -> None:
 
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that select cells, as in the suite."""
-    for name, text in (
-        ("archs", "registered names, torchvision:NAME, module:factory"),
-        ("modes", "tokens joined by +"),
-        ("dtypes", "fp32 and bf16"),
-        ("batch_sizes", "images per batch"),
-        ("tasks", "infer, train"),
-    ):
-        numbers = isinstance(DEFAULTS[name][0], int)
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=listed_numbers if numbers else listed,
-            metavar="A,B,…",
-            help=f"{text}; separated by commas (default: [{'.'.join(settings.TABLE)}] in "
-            f"{settings.FILE}, or else {','.join(map(str, DEFAULTS[name]))})",
-        )
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        default=IMAGE_SIZE,
-        metavar="PIXELS",
-        help=f"height and width ({IMAGE_SIZE})",
+    parser.epilog = (
+        f"Cells are by default those of [{'.'.join(settings.TABLE)}] in {settings.FILE}, or else "
+        f"those of the profile quick; images have {IMAGE_SIZE} pixels per side."
     )
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """Return the names in a comma-separated list."""
-    try:
-        return names.listed(text, "the list")
-    except RequestError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def listed_numbers(text: str) -> tuple[int, ...]:
-    """Return the whole numbers in a comma-separated list."""
-    try:
-        return tuple(map(int, listed(text)))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
+    add_to_parser(parser, MeasureRequest, only=(*DEFAULTS, "image_size", "input_shape"))
 
 
 def add_static_options(parser: argparse.ArgumentParser) -> None:
@@ -131,13 +102,13 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
 
 def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
-    cells, left_out = _select(options)
+    cells, image_size, left_out = _select(options)
     stored = baseline.read(options.baseline)
     baseline.check_same_counter(stored, options.baseline)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(stored, ids, options.image_size, options.baseline)
+    baseline.check_same_cells(stored, ids, image_size, options.baseline)
     differences: tuple[CountDifference, ...] = ()
-    with count_client.counter(cells, options.image_size) as counter:
+    with count_client.counter(cells, image_size) as counter:
         for current in counter.steps():
             differences = baseline.compare(stored, current)
             if differences:
@@ -152,9 +123,9 @@ def static(options: argparse.Namespace) -> Output:
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells, left_out = _select(options)
+    cells, image_size, left_out = _select(options)
     baseline.check_replaceable(options.output)
-    with count_client.counter(cells, options.image_size) as counter:
+    with count_client.counter(cells, image_size) as counter:
         counts = counter.everything()
     try:
         baseline.write(counts, options.output)
@@ -175,15 +146,14 @@ def _baseline(options: argparse.Namespace) -> Output:
 
 def _select(options: argparse.Namespace) -> Selection:
     """Select cells by the options, or else the project's settings, or else the quick profile."""
-    if options.image_size < 1:
-        raise RequestError(f"--image-size must be at least 1, not {options.image_size}")
+    request = read_parsed(MeasureRequest, options)
     table = settings.read(_root())
     selected = {
-        name: getattr(options, name) or getattr(table, name) or default
+        name: getattr(request, name) or getattr(table, name) or default
         for name, default in DEFAULTS.items()
     }
     left_out: list[str] = []
-    for name in (name for name in RUNS_ON_CPU if not getattr(options, name)):
+    for name in (name for name in RUNS_ON_CPU if not getattr(request, name)):
         selected[name], not_run = _split_by_cpu(name, selected[name])
         left_out += not_run
     cells = plan.cells(
@@ -193,11 +163,13 @@ def _select(options: argparse.Namespace) -> Selection:
         batch_sizes=selected["batch_sizes"],
         task_names=selected["tasks"],
         device=DEVICE,
+        input_shape=request.input_shape,
     )
     sentence = (
         f"Not counted, because a CPU does not run them: {', '.join(left_out)}." if left_out else ""
     )
-    return Selection(cells=cells, left_out=sentence)
+    image_size = IMAGE_SIZE if request.image_size is None else request.image_size
+    return Selection(cells=cells, image_size=image_size, left_out=sentence)
 
 
 def _split_by_cpu(name: str, configured: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -257,12 +229,12 @@ def _difference_rows(differences: Sequence[CountDifference]) -> pd.DataFrame:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that writes the baseline that ``gate --static`` compares with."""
-    given = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name)}
-    words = [
-        f"--{name.replace('_', '-')}={','.join(map(str, values))}" for name, values in given.items()
-    ]
-    if options.image_size != IMAGE_SIZE:
-        words.append(f"--image-size={options.image_size}")
+    given = {
+        name: getattr(options, name)
+        for name in (*DEFAULTS, "image_size", "input_shape")
+        if getattr(options, name) is not None
+    }
+    words = [f"{flag(name)}={value}" for name, value in given.items()]
     if options.baseline != baseline.PATH:
         words.append(f"--output={options.baseline}")
     return shlex.join(["googlenet-bench", "baseline", *words])
@@ -303,8 +275,7 @@ def _summary(
 def _lower_bounds(counts: Baseline) -> Iterator[str]:
     """Yield a sentence for each arch whose MACs are a lower bound."""
     by_arch = {
-        name.partition("/")[0]: operators
-        for name, operators in baseline.lower_bounds(counts).items()
+        arch_of(name): operators for name, operators in baseline.lower_bounds(counts).items()
     }
     for arch, operators in by_arch.items():
         yield f"The MACs of {arch} are a lower bound: {operators}, not counted."

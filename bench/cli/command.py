@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from bench.tables import FORMATS
@@ -19,13 +18,6 @@ class Output:
     exit_code: int = 0
     errors: tuple[str, ...] = ()
     """Messages for standard error, about parts that failed."""
-
-
-def folder(text: str) -> Path:
-    """Return an option's folder; refuse an empty name, which would be the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty: give a folder")
-    return Path(text)
 
 
 Command = Callable[[argparse.Namespace], Output]

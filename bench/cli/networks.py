@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import archs
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import add_to_parser, read_parsed
+from bench.archs import HOW_TO_NAME
 from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
 from bench.cli.command import Commands, Output, Purpose
@@ -40,18 +43,14 @@ def add(commands: Commands) -> None:
         "arch",
         nargs="+",
         metavar="ARCH",
-        help="a registered name, torchvision:NAME or package.module:factory; or NAME@PIXELS",
-    )
-    cost.add_argument(
-        "--image-size",
-        type=int,
-        metavar="PIXELS",
-        help=f"height and width (what the network is made for, mostly {IMAGE_SIZE})",
+        help=HOW_TO_NAME,
     )
     cost.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
     cost.add_argument(
         "--stages", action="store_true", help="print one row per stage, instead of one per arch"
     )
+
+    add_to_parser(cost, MeasureRequest, only=("image_size", "input_shape"))
 
     table1 = commands.add(
         "table1", _table1, "compare a network's counts with the paper's Table 1", Purpose.COUNT
@@ -119,12 +118,13 @@ COST_COLUMNS = (
 
 
 def _cost(options: argparse.Namespace) -> Output:
-    if min(options.batch_size, 1 if options.image_size is None else options.image_size) < 1:
-        raise RequestError("--batch-size and --image-size must be at least 1")
+    if options.batch_size < 1:
+        raise RequestError(f"--batch-size must be at least 1, not {options.batch_size}")
+    request = read_parsed(MeasureRequest, options)
     counted, errors = [], []
-    for arch in [archs.find(name) for name in options.arch]:
+    for arch in map(archs.find, archs.expand(options.arch, request.input_shape)):
         try:
-            counted.append(_count(arch, options.image_size, options.batch_size))
+            counted.append(_count(arch, request.image_size, options.batch_size))
         except RequestError as error:  # the other archs are still counted
             errors.append(str(error))
     if not counted:
@@ -192,7 +192,7 @@ def _table1(options: argparse.Namespace) -> Output:
     from googlenet import table1
 
     arch = archs.find(options.arch)
-    if arch.requested_size:
+    if arch.requested_shape:
         raise RequestError(f"Table 1 is for images of {IMAGE_SIZE} pixels, not {options.arch}")
     counted = _count(arch, IMAGE_SIZE, 1)
     try:
@@ -225,8 +225,8 @@ def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
     at = ""
     try:
         with stdout_to_stderr():  # a network may print, which would make the JSON invalid
-            if size := Drawing(arch, requested_size).image_size:
-                at = f" at {size}×{size}"
+            if shape := Drawing(arch, requested_size).shape:
+                at = f" at {'×'.join(map(str, shape[1:]))}"
             return cost.count(arch, image_size=requested_size, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise

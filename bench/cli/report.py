@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_text
-from bench.cli.command import Commands, Output, Purpose, folder
+from bench.cli.command import Commands, Output, Purpose
 from bench.compare import side_by_side
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
@@ -54,7 +55,6 @@ def add(commands: Commands) -> None:
     )
     report.add_argument(
         "--report-dir",
-        type=folder,
         metavar="DIR",
         help="folder for the reports (default: the run file's folder)",
     )
@@ -70,6 +70,8 @@ def add(commands: Commands) -> None:
 
 
 def _report(options: argparse.Namespace) -> Output:
+    if options.report_dir is not None:
+        options.report_dir = values.folder(options.report_dir, "--report-dir")
     if options.labels is not None:
         return _side_by_side(options)
     if options.report_dir is not None and len(options.run) > 1:

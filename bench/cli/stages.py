@@ -3,10 +3,14 @@
 import argparse
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import add_to_parser, read_parsed
+from bench.archs import HOW_TO_NAME
 from bench.cells import modes, plan
-from bench.cli.command import Commands, Output, Purpose, folder
+from bench.cli.command import Commands, Output, Purpose
 from bench.folders import check_writable
 from bench.machine import environment
 from bench.names import RequestError
@@ -36,7 +40,7 @@ def add(commands: Commands) -> None:
         "arch",
         nargs="+",
         metavar="ARCH",
-        help="a registered name, torchvision:NAME or package.module:factory; or NAME@PIXELS",
+        help=HOW_TO_NAME,
     )
     stages.add_argument(
         "--mode", default="eager", metavar="MODE", help="tokens joined by + (eager)"
@@ -44,35 +48,26 @@ def add(commands: Commands) -> None:
     stages.add_argument("--dtype", default="fp32", metavar="NAME", help="(fp32)")
     stages.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
     stages.add_argument(
-        "--image-size",
-        type=int,
-        metavar="PIXELS",
-        help="height and width of images (default: what each network is made for)",
-    )
-    stages.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if available)")
-    stages.add_argument(
         "--sets", type=int, default=SETS, metavar="N", help=f"sets of fresh processes ({SETS})"
     )
-    stages.add_argument(
-        "--report-dir",
-        type=folder,
-        metavar="DIR",
-        help="folder for stages.csv; an existing one is replaced",
+    add_to_parser(
+        stages, MeasureRequest, only=("image_size", "input_shape", "device", "report_dir")
     )
 
 
 def _stages(options: argparse.Namespace) -> Output:
     check_mode(options.mode)
-    for name, value in (("--image-size", options.image_size), ("--sets", options.sets)):
-        if value is not None and value < 1:
-            raise RequestError(f"{name} must be at least 1, not {value}")
+    if options.sets < 1:
+        raise RequestError(f"--sets must be at least 1, not {options.sets}")
+    given = read_parsed(MeasureRequest, options)
     cells = plan.cells(
         arch_names=options.arch,
         mode_names=(options.mode,),
         dtype_names=(options.dtype,),
         batch_sizes=(options.batch_size,),
         task_names=("infer",),
-        device=plan.device(options.device),
+        device=plan.device(given.device),
+        input_shape=given.input_shape,
     )
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api.progress import TerminalProgress
@@ -81,9 +76,10 @@ def _stages(options: argparse.Namespace) -> Output:
     from bench.stages import store, table
     from bench.stages.measure import Request, measure
 
-    if options.report_dir is not None:
-        check_writable(options.report_dir)
-    request = Request(cells=cells, image_size=options.image_size, sets=options.sets, seed=SEED)
+    report_dir = None if given.report_dir is None else Path(given.report_dir)
+    if report_dir is not None:
+        check_writable(report_dir)
+    request = Request(cells=cells, image_size=given.image_size, sets=options.sets, seed=SEED)
     launcher = Spawner(
         environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
     )
@@ -94,12 +90,12 @@ def _stages(options: argparse.Namespace) -> Output:
         raise RequestError("interrupted before any result was available") from None
     rows = table.frame(measured)
     text = table.render(options.format, rows)
-    if options.report_dir is None:
+    if report_dir is None:
         return Output(text)
     try:
-        written = store.write(rows, options.report_dir)
+        written = store.write(rows, report_dir)
     except OSError as error:
-        raise RequestError(f"cannot write to {options.report_dir}: {error.strerror}") from error
+        raise RequestError(f"cannot write to {report_dir}: {error.strerror}") from error
     return Output(f"{text}\n\nwrote {written}" if options.format == "rich" else text)
 
 

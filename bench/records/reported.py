@@ -84,6 +84,9 @@ class ArchCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fvcore_remark: str | None = None
     fvcore_disagreements: tuple[str, ...] = ()
     counter: str | None = None
+    accuracy: float | None = None
+    """Published top-1 accuracy in percent, for trained weights and images of this size."""
+    accuracy_source: str | None = None
     error: str | None = None
 
 

@@ -14,9 +14,8 @@ from bench.api import recording
 from bench.api.gate import judge
 from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
-from bench.cells import modes
 from bench.cells.cell import Cell
-from bench.cells.plan import Plan
+from bench.cells.plan import Plan, missing
 from bench.exits import Exit
 from bench.gate.decision import Gate
 from bench.launch.process import WorkerError
@@ -166,14 +165,14 @@ def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
     for item in items:
         callspec = getattr(item, "callspec", None)
         cell = callspec.params.get("cell") if callspec else None
-        if isinstance(cell, Cell) and not modes.missing(cell.mode):
+        if isinstance(cell, Cell) and not missing(cell):
             yield cell
 
 
 def _item(cell: Cell) -> ParameterSet:
     """A cell as the parameter of its item, which is skipped if a library is not installed."""
-    missing = modes.missing(cell.mode)
-    return pytest.param(cell, marks=pytest.mark.skip(reason=missing) if missing else ())
+    lacking = missing(cell)
+    return pytest.param(cell, marks=pytest.mark.skip(reason=lacking) if lacking else ())
 
 
 @contextmanager

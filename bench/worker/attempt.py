@@ -10,7 +10,7 @@ from bench.archs.source import Inputs
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.cells.inputs import IMAGE_CHANNELS, Drawing
+from bench.cells.inputs import Drawing
 from bench.cells.tasks import TASKS
 from bench.worker import assembly
 
@@ -42,7 +42,6 @@ def iterate(cell: Cell, *, image_size: int | None, seed: int) -> None:
 
 def _example(draw: Drawing, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inputs:
     """Return a batch. The values of images hardly matter, so they are drawn where they are used."""
-    if draw.image_size:
-        shape = (batch_size, IMAGE_CHANNELS, draw.image_size, draw.image_size)
-        return (torch.randn(shape, device=device, dtype=dtype),)
+    if draw.shape:
+        return (torch.randn(batch_size, *draw.shape, device=device, dtype=dtype),)
     return inputs.to(inputs.cast(draw(batch_size), dtype), device)

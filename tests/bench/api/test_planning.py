@@ -268,3 +268,23 @@ def test_a_device_that_the_driver_does_not_show_is_refused() -> None:
     assert plan(device="cuda:1").cells[0].device == "cuda:1"
     with pytest.raises(RequestError, match="shows 2 devices"):
         plan(device="cuda:2")
+
+
+def test_a_plan_of_many_cells_says_how_long_it_takes() -> None:
+    assert planning.announcement(plan(profile="quick")) == ""
+    many = planning.announcement(
+        plan(archs="torchvision:resnet*", modes="eager,compile", batch_sizes="1,8", sets="3")
+    )
+    assert many.startswith("20 cells of 5 networks: 3 sets take roughly 4 minutes if an iteration")
+
+
+def test_an_input_shape_is_asked_for_in_the_names_of_own_networks() -> None:
+    made = plan(archs="a.b:c,googlenet", modes="eager", batch_sizes="1", input_shape="1x28x28")
+    assert [cell.arch for cell in made.cells] == ["a.b:c@1x28x28", "googlenet"]
+    for wrong in ("28", "1x28", "1x28x28x1"):
+        with pytest.raises(RequestError, match="--input-shape takes channels, height and width"):
+            plan(input_shape=wrong)
+    with pytest.raises(RequestError, match="--input-shape takes a whole number, not 'a'"):
+        plan(input_shape="axbxc")
+    with pytest.raises(RequestError, match="--input-shape must be at least 1, not 0"):
+        plan(input_shape="0x28x28")

@@ -213,7 +213,7 @@ def test_a_factory_with_an_impossible_image_size_is_refused() -> None:
 )
 def test_a_name_may_ask_for_a_size_of_images(name: str) -> None:
     arch = archs.find(f"{name}@96")
-    assert (arch.name, arch.requested_size) == (f"{name}@96", 96)
+    assert (arch.name, arch.requested_shape) == (f"{name}@96", (3, 96, 96))
     for option in (None, 64):
         ((images,), (others,)) = (Drawing(found, option)(1) for found in (arch, archs.find(name)))
         assert images.shape == (1, 3, 96, 96)

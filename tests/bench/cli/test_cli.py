@@ -311,10 +311,8 @@ def test_a_single_table_is_printed_without_writing_files(capsys: Capture, run_fi
 
 @pytest.mark.parametrize("command", ["report run.json", "stages googlenet"])
 def test_an_empty_folder_name_is_refused(capsys: Capture, command: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*command.split(), "--report-dir", ""])
-    assert ended.value.code == 2
-    assert "the name is empty: give a folder" in capsys.readouterr().err
+    sentence = refused(capsys, *command.split(), "--report-dir", "")
+    assert "--report-dir is empty: name a folder" in sentence
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
