@@ -5,8 +5,9 @@ processes differ for their whole life, and no number of iterations in one of the
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from statistics import median
 from typing import TypeAlias
 
@@ -39,11 +40,9 @@ def speedup(
     geometric mean over sets. ``reference`` is the reference, which is alive in every wave: cells of
     different waves are compared through it.
     """
-    logs = log_speedups(
-        log_latencies(cell),
-        log_latencies(other),
-        {} if reference is None else log_latencies(reference),
-    )
+    logs = set_log_ratios(cell, other)
+    if reference is not None and not _has_every_set(logs, log_latencies(cell)):
+        logs = log_speedups(*map(log_latencies, (cell, other, reference)))
     return over(logs, confidence)
 
 
@@ -54,11 +53,15 @@ def log_speedups(cell: ByVisit, other: ByVisit, reference: ByVisit) -> Mapping[i
     difference of their log speedups over ``reference``.
     """
     direct = medians_by_set(log_ratios(cell, other))
-    if all(set_index in direct for set_index, _, _ in cell):
+    if _has_every_set(direct, cell):
         return direct
     first, second = (medians_by_set(log_ratios(logs, reference)) for logs in (cell, other))
     indirect = {index: first[index] - second[index] for index in first if index in second}
     return {**indirect, **direct}
+
+
+def _has_every_set(values: Mapping[int, float], visits: ByVisit) -> bool:
+    return all(set_index in values for set_index, _, _ in visits)
 
 
 def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord]]:
@@ -87,9 +90,8 @@ def is_precise(widest: float, precision: float) -> bool:
 
 def widest(group: Sequence[CellRecord]) -> float:
     """Return the largest half-width of a group's ratios; NaN if one has none or there are none."""
-    logs = {record.cell.id: log_latencies(record) for record in group}
     half_widths = [
-        over_sets(log_ratios(logs[record.cell.id], logs[reference.cell.id])).half_width
+        over(set_log_ratios(record, reference)).half_width
         for record, reference in ratios(group)
         if record.failure is None and reference.failure is None
     ]
@@ -101,7 +103,7 @@ def latency(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
     It includes the machine's drift. To compare two cells, use their ratio, which is more precise.
     """
-    return over_sets(log_latencies(cell), confidence)
+    return over(set_log_latencies(cell), confidence)
 
 
 def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
@@ -120,7 +122,7 @@ def iteration(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
 
 def throughput(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
     """Return the images per second in back-to-back blocks, or from the latency without blocks."""
-    return over_sets(log_throughputs(cell), confidence)
+    return over(set_log_throughputs(cell), confidence)
 
 
 def busy_share(cell: CellRecord, confidence: float = CONFIDENCE) -> Interval:
@@ -158,14 +160,15 @@ def medians_by_set(logs: ByVisit) -> Mapping[int, float]:
 
     A set counts if its longest wave has enough rounds; sets may differ in their number of waves.
     """
-    rounds: dict[int, dict[int, int]] = {}
-    for set_index, wave, _ in logs:
-        waves = rounds.setdefault(set_index, {})
-        waves[wave] = waves.get(wave, 0) + 1
-    longest = {index: max(waves.values()) for index, waves in rounds.items()}
+    sets: dict[int, dict[int, list[float]]] = {}
+    for (set_index, wave, _), logarithm in logs.items():
+        sets.setdefault(set_index, {}).setdefault(wave, []).append(logarithm)
+    longest = {index: max(map(len, waves.values())) for index, waves in sets.items()}
     least = MIN_ROUNDS_SHARE * max(longest.values(), default=0)
     return {
-        index: median(values) for index, values in by_set(logs).items() if longest[index] >= least
+        index: median(chain.from_iterable(waves.values()))
+        for index, waves in sets.items()
+        if longest[index] >= least
     }
 
 
@@ -175,6 +178,48 @@ def by_set(logs: ByVisit) -> Mapping[int, Sequence[float]]:
     for (set_index, _, _), logarithm in logs.items():
         values.setdefault(set_index, []).append(logarithm)
     return values
+
+
+def set_log_latencies(cell: CellRecord) -> Mapping[int, float]:
+    """Return the median log latency of each set; computed once per record."""
+    return _derived(cell, "log latencies", lambda: medians_by_set(log_latencies(cell)))
+
+
+def set_log_throughputs(cell: CellRecord) -> Mapping[int, float]:
+    """Return the median log throughput of each set; computed once per record."""
+    return _derived(cell, "log throughputs", lambda: medians_by_set(log_throughputs(cell)))
+
+
+def set_log_ratios(cell: CellRecord, other: CellRecord) -> Mapping[int, float]:
+    """Return the log speedup of ``cell`` over ``other`` in each set; computed once per pair."""
+    # The key contains the other record, so that its id stays its own.
+    return _derived(
+        cell,
+        ("log ratios", _Identity(other)),
+        lambda: medians_by_set(log_ratios(log_latencies(cell), log_latencies(other))),
+    )
+
+
+def _derived(
+    cell: CellRecord, key: object, compute: Callable[[], Mapping[int, float]]
+) -> Mapping[int, float]:
+    if key not in cell.derived:
+        cell.derived[key] = compute()
+    values: Mapping[int, float] = cell.derived[key]
+    return values
+
+
+class _Identity:
+    """A key that is equal only to keys of the same object, which it keeps alive."""
+
+    def __init__(self, content: object) -> None:
+        self._content = content
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self._content is other._content
+
+    def __hash__(self) -> int:
+        return id(self._content)
 
 
 def log_ratios(cell: ByVisit, other: ByVisit) -> ByVisit:

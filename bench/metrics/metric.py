@@ -67,8 +67,7 @@ class MeasuredCell:
             return means.NO_INTERVAL
         if other == self.record.cell:  # 1 by definition, so there is no interval
             return Interval(estimate=1.0, low=float("nan"), high=float("nan"), sets=0)
-        logs = stats.log_latencies(records[other])
-        return stats.over_sets(stats.log_ratios(stats.log_latencies(self.record), logs))
+        return stats.over(stats.set_log_ratios(self.record, records[other]))
 
     def setup_values(self, name: str) -> list[Any]:
         """Return a fact of the workers (bench/records/reported.py) from each set that knows it."""

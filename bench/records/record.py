@@ -1,7 +1,7 @@
 """The record of a run: plain data that is enough to make every report and verdict again."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
@@ -87,6 +87,11 @@ class Failure:
     stderr: str = ""
 
 
+def _median(durations_s: Sequence[float]) -> float:
+    """Return the median of a visit; most visits have one iteration."""
+    return durations_s[0] if len(durations_s) == 1 else median(durations_s)
+
+
 # This class and RunRecord have no slots, so that cached properties can store their values.
 @dataclass(frozen=True, kw_only=True)
 class CellRecord:
@@ -123,6 +128,11 @@ class CellRecord:
         return tuple(sample for visit in self.valid for sample in visit.device_s)
 
     @cached_property
+    def derived(self) -> dict[object, Any]:
+        """Store for values that are computed from this record (bench/stats.py)."""
+        return {}
+
+    @cached_property
     def has_blocks(self) -> bool:
         """Whether iterations were also measured back to back."""
         return any(visit.back_to_back for visit in self.valid)
@@ -130,7 +140,7 @@ class CellRecord:
     @cached_property
     def medians_s(self) -> Mapping[tuple[int, int, int], float]:
         """Median latency of each valid visit, in seconds, by set, wave and round."""
-        return {visit.key: median(visit.host_s) for visit in self.valid}
+        return {visit.key: _median(visit.host_s) for visit in self.valid}
 
     @cached_property
     def log_medians(self) -> Mapping[tuple[int, int, int], float]:

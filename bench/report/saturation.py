@@ -144,7 +144,7 @@ def _sentence(result: Saturation) -> str:
 def _saturation(records: Sequence[CellRecord]) -> Saturation:
     ordered = tuple(sorted(records, key=lambda record: record.cell.batch_size))
     best = max(ordered, key=lambda record: stats.throughput(record).estimate)
-    logs = {r.cell.batch_size: stats.medians_by_set(stats.log_throughputs(r)) for r in ordered}
+    logs = {r.cell.batch_size: stats.set_log_throughputs(r) for r in ordered}
     best_logs = logs[best.cell.batch_size]
     shares = {
         size: stats.over(

@@ -30,15 +30,13 @@ def sentences(run: RunRecord) -> Iterator[str]:
 def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) -> Iterator[str]:
     reference_name = cell_name(reference)
     latencies = pd.DataFrame(
-        {cell_name(record): stats.medians_by_set(stats.log_latencies(record)) for record in records}
+        {cell_name(record): stats.set_log_latencies(record) for record in records}
     )
     if len(latencies) < MIN_SETS:
         return
     slowness = latencies - latencies.mean()  # deviation of each cell from its own mean
     ratios = {
-        cell_name(record): stats.log_speedups(
-            stats.log_latencies(record), stats.log_latencies(reference), {}
-        )
+        cell_name(record): stats.set_log_ratios(record, reference)
         for record in records
         if record is not reference
     }

@@ -47,19 +47,19 @@ def charts(run: RunRecord) -> Iterator[Chart]:
 
 def _rounds(records: Sequence[CellRecord]) -> pd.DataFrame:
     """Return the quantiles of each round, in percent, in the order of measurement."""
-    percent: dict[tuple[int, int, int], list[npt.NDArray[np.float64]]] = {}
     valid = {visit.key for record in records for visit in record.valid}
+    keys = sorted({visit.key for record in records for visit in record.visits})
+    number = {key: index for index, key in enumerate(keys)}
+    numbers: list[int] = []
+    percent: list[npt.NDArray[np.float64]] = []
     for record in records:
-        median_s = np.median(record.host_s)
-        for visit in record.visits:
-            percent.setdefault(visit.key, []).append(100 * np.array(visit.host_s) / median_s)
-    rows = [
-        (str(set_index + 1), wave, round_index, (set_index, wave, round_index) not in valid)
-        for set_index, wave, round_index in sorted(percent)
-    ]
+        samples = [sample for visit in record.visits for sample in visit.host_s]
+        percent.append(100 * np.array(samples) / np.median(record.host_s))
+        numbers += [number[visit.key] for visit in record.visits for _ in visit.host_s]
+    rows = [(str(key[0] + 1), *key[1:], key not in valid) for key in keys]
     frame = pd.DataFrame(rows, columns=["set", "wave", "round", "voided"])
-    quantiles = [np.quantile(np.concatenate(percent[key]), _QUANTILES) for key in sorted(percent)]
-    frame[["low", "middle", "high"]] = np.array(quantiles)
+    quantiles = pd.Series(np.concatenate(percent)).groupby(numbers).quantile(np.array(_QUANTILES))
+    frame[["low", "middle", "high"]] = quantiles.unstack()
     return frame.assign(order=np.arange(1, len(frame) + 1))
 
 
