@@ -108,6 +108,8 @@ def _find(name: str) -> Arch:
     if not separator:
         source = _source("")
         if name not in source.names():
+            if "/" in name or "." in name:  # a file or a module
+                raise RequestError(f"{name!r} is not an arch: name a function of it, {name}:NAME")
             raise unknown("arch", name, source.names(), _elsewhere())
         return source.find(name)
     if not prefix or not rest:

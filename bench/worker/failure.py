@@ -52,8 +52,9 @@ def hint(error: Exception) -> str:
     message = str(error)  # all lines: a compiler puts the error of an operator below its own
     if _OTHER_CHANNELS.search(message):
         return (
-            "; networks get images with 3 channels: if this one takes something else, give its "
-            "factory example_inputs (docs/adding.md)"
+            "; networks get images with 3 channels: for others select their shape, as in "
+            "NAME@1x28x28 or --input-shape, and for other inputs give the factory example_inputs "
+            "(docs/networks.md)"
         )
     if _OTHER_SIZE.search(message):
         return (

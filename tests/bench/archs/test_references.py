@@ -158,6 +158,12 @@ def test_a_file_that_cannot_be_imported_is_refused(
             archs.find(f"{path}:net").build(False)
 
 
+@pytest.mark.parametrize("name", ["nets/mnist.py", "nets.py", "package.module"])
+def test_a_file_or_module_without_a_function_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match=f"name a function of it, {name}:NAME$"):
+        archs.find(name)
+
+
 def test_a_file_that_does_not_exist_is_named() -> None:
     with pytest.raises(RequestError, match=r"there is no file nowhere/nets.py in the current"):
         archs.find("nowhere/nets.py:net").build(False)

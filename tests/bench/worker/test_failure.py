@@ -58,8 +58,9 @@ def test_images_of_another_size_are_hinted_at(network: nn.Module) -> None:
 def test_other_inputs_than_images_are_hinted_at() -> None:
     sentence = failure.sentence(error_of(nn.Conv2d(1, 8, 3), torch.zeros(1, 3, 24, 24)))
     assert sentence.endswith(
-        "; networks get images with 3 channels: if this one takes something else, give its "
-        "factory example_inputs (docs/adding.md)"
+        "; networks get images with 3 channels: for others select their shape, as in "
+        "NAME@1x28x28 or --input-shape, and for other inputs give the factory example_inputs "
+        "(docs/networks.md)"
     )
 
 
