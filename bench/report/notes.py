@@ -1,6 +1,7 @@
 """Notes on the circumstances of a run and on single cells, in sentences. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from bench import means, stats
 from bench.records.counted import notes_on
@@ -9,14 +10,23 @@ from bench.records.run_cache import cached_per_run
 from bench.report import ladder
 from bench.report.phrases import cell_name
 from bench.trust import card, drift_correlation
+from bench.units import counted
 
-_COUNTED = {
-    "recompiled_graphs": "compiled {} more graphs during the measurement",
-    "late_graph_breaks": "had {} more graph breaks during the measurement",
-    "graph_breaks": "has {} graph breaks",
-    "recompiled_in_warm_up": "compiled {} more graphs during warm-up",
-    "cudagraph_skips": "Inductor cannot replay {} of its graphs as CUDA graphs",
-}
+_COUNTED: Mapping[str, Callable[[int], str]] = MappingProxyType(
+    {
+        "recompiled_graphs": lambda count: (
+            f"compiled {counted(count, 'more graph')} during the measurement"
+        ),
+        "late_graph_breaks": lambda count: (
+            f"had {counted(count, 'more graph break')} during the measurement"
+        ),
+        "graph_breaks": lambda count: f"has {counted(count, 'graph break')}",
+        "recompiled_in_warm_up": lambda count: (
+            f"compiled {counted(count, 'more graph')} during warm-up"
+        ),
+        "cudagraph_skips": "Inductor cannot replay {} of its graphs as CUDA graphs".format,
+    }
+)
 
 
 @cached_per_run
@@ -31,7 +41,7 @@ def collect(run: RunRecord) -> list[str]:
         *_reserved(run),
         *_counts(run),
         *(
-            f"{record.cell.id}: {what.format(most)}."
+            f"{record.cell.id}: {what(most)}."
             for record in run.cells
             if record.failure is None or record.failure.kind != "recompiled"  # its failure says so
             for name, what in _COUNTED.items()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bench.means import Interval
 from bench.records.record import CellRecord
+from bench.units import counted
 
 
 def percent_change(ratio: Interval, what: str = "latency") -> str:
@@ -27,7 +28,7 @@ def ratio_text(ratio: Interval) -> str:
 def interval_text(interval: Interval, write: Callable[[float], str], unit: str = "") -> str:
     """Return an estimate with its interval, or with the number of sets if there is no interval."""
     if math.isnan(interval.low) or math.isnan(interval.high):
-        return f"{write(interval.estimate)}{unit} ({interval.sets} set{'s' * (interval.sets != 1)})"
+        return f"{write(interval.estimate)}{unit} ({counted(interval.sets, 'set')})"
     return f"{write(interval.estimate)} ({write(interval.low)}–{write(interval.high)}){unit}"
 
 

@@ -22,6 +22,7 @@ from bench.tables import (
     milliseconds,
     scaled,
 )
+from bench.units import counted
 from googlenet.table1 import MEGA
 
 GIGA = 1e9
@@ -176,7 +177,8 @@ def _rate(macs: int, seconds: float) -> float:
 def _circumstances(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     size = first["image_size"]
-    text = f"{first['sets']} sets" if pd.isna(size) else f"{size}×{size}, {first['sets']} sets"
+    sets = counted(int(first["sets"]), "set")
+    text = sets if pd.isna(size) else f"{size}×{size}, {sets}"
     if not first["torch"]:
         return text
     return f"{text}, {first['device_name']}, PyTorch {first['torch']}, {first['measured_at'][:10]}"

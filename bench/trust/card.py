@@ -161,8 +161,9 @@ def _throttling(around: Sequence[Around]) -> str:
     for name in sorted({name for state in around for name in state.throttling}):
         within = [state for state in around if name in state.throttling]
         seconds = sum(state.throttled_s.get(name, 0.0) for state in within)
-        counted = f" ({seconds:.2f} s)" if any(name in s.throttled_s for s in within) else ""
-        parts.append(f"{name.replace('_', ' ')} in {len(within)} of {len(around)} rounds{counted}")
+        in_total = f" ({seconds:.2f} s)" if any(name in s.throttled_s for s in within) else ""
+        rounds = f"{len(within)} of {counted(len(around), 'round')}"
+        parts.append(f"{name.replace('_', ' ')} in {rounds}{in_total}")
     if parts:
         return ", ".join(parts)
     is_known = any(s.after.reasons is not None or s.after.throttled_s is not None for s in around)

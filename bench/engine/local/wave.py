@@ -21,6 +21,7 @@ from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import Failure
 from bench.records.reported import Setup
+from bench.units import counted
 from bench.worker.protocol import Finish, Finished, Measure, Sustain, Sustained, WarmUp
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
@@ -319,11 +320,11 @@ def stretch(rounds: int, round_s: float) -> int:
 
 def changed_code(finished: Finished) -> dict[str, str] | None:
     """Return the failure if the rounds timed more than one program, else None."""
-    counts = {
-        "compiled {} more graphs": finished.recompiled_graphs,
-        "broke its graph {} more times": finished.late_graph_breaks,
-    }
-    changes = [what.format(count) for what, count in counts.items() if count]
+    counts = (
+        ("compiled", finished.recompiled_graphs, "more graph"),
+        ("broke its graph", finished.late_graph_breaks, "more time"),
+    )
+    changes = [f"{verb} {counted(count, noun)}" for verb, count, noun in counts if count]
     if not changes:
         return None
     message = (

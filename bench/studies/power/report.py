@@ -17,6 +17,7 @@ from bench.studies.power.end_to_end import ARCH, GateRow
 from bench.studies.power.rates import CELLS, Power, Rate, Series, powers
 from bench.studies.power.sets import SetRow
 from bench.tables import Column, as_markdown, scaled
+from bench.units import counted
 
 FILE = "gate-power.md"
 SETS_FILE = "gate-power-sets.csv"
@@ -175,8 +176,9 @@ def _by_series(results: Iterable[Power], sets: Iterable[SetRow]) -> list[str]:
     )
     parts = []
     for series, group in groupby(results, key=lambda power: power.series):
-        title = f"{series.load[0].upper()}{series.load[1:]}, {set_counts[series]:,} sets, "
-        title += series.protocol + (", an earlier protocol" * series.is_outdated)
+        load = f"{series.load[0].upper()}{series.load[1:]}"
+        title = f"{load}, {counted(set_counts[series], 'set')}, {series.protocol}"
+        title += ", an earlier protocol" * series.is_outdated
         parts += [f"**{title}**", as_markdown(_SETS_COLUMNS, pd.DataFrame(map(_row, group)))]
     return parts
 
@@ -233,7 +235,7 @@ def _kind(gate: Sequence[GateRow]) -> tuple[bool, str, bool, float, str]:
     """Return the key by which gates are pooled; the cost of an amount depends on the mode."""
     first = gate[0]
     mode = first.cell.removeprefix(f"{ARCH}/").partition("/")[0]
-    cells = mode if len(gate) == 1 else f"{len(gate)} cells"
+    cells = mode if len(gate) == 1 else counted(len(gate), "cell")
     is_outdated = first.protocol != PROTOCOL
     return is_outdated, first.protocol, first.load != "quiet", first.percent, cells
 

@@ -27,6 +27,7 @@ from bench.report import files, frame
 from bench.studies.selfcheck import session, synthetic
 from bench.studies.selfcheck.synthetic import Size
 from bench.tables import Column, scaled
+from bench.units import counted
 
 CELLS = (10, 100, 1_000)
 SAMPLES = 1_000  # per cell
@@ -188,7 +189,7 @@ def _raise(error: OSError) -> None:
 
 
 def _heading(scale: Scale) -> str:
-    return f"{scale.size.cells:,} cells,\n{scale.size.samples:,} samples"
+    return f"{counted(scale.size.cells, 'cell')},\n{counted(scale.size.samples, 'sample')}"
 
 
 def _numbers(scale: Scale) -> dict[str, float]:

@@ -22,6 +22,7 @@ from bench.records import events
 from bench.records.events import Event
 from bench.records.record import SCHEMA_VERSION
 from bench.records.reported import ArchCost, Setup
+from bench.units import counted
 
 MODES = ("eager", "compile")
 SETS = 3
@@ -93,8 +94,9 @@ def plan_of(size: Size) -> Plan:
     )
     if len(cells) != size.cells:
         raise RequestError(
-            f"{size.cells} cells cannot be divided into {size.groups} groups in which every arch "
-            f"has the modes {' and '.join(MODES)}"
+            f"{counted(size.cells, 'cell')} cannot be divided into "
+            f"{counted(size.groups, 'group')} in which every arch has "
+            f"the modes {' and '.join(MODES)}"
         )
     return Plan(
         cells=cells,

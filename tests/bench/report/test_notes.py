@@ -10,16 +10,23 @@ from tests.bench.report import rungs
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
+    ("name", "count", "sentence"),
     [
-        ("recompiled_graphs", "compiled 2 more graphs during the measurement."),
-        ("recompiled_in_warm_up", "compiled 2 more graphs during warm-up."),
-        ("cudagraph_skips", "Inductor cannot replay 2 of its graphs as CUDA graphs."),
+        ("recompiled_graphs", 2, "compiled 2 more graphs during the measurement."),
+        ("recompiled_graphs", 1, "compiled 1 more graph during the measurement."),
+        ("late_graph_breaks", 1, "had 1 more graph break during the measurement."),
+        ("graph_breaks", 1, "has 1 graph break."),
+        ("graph_breaks", 2, "has 2 graph breaks."),
+        ("recompiled_in_warm_up", 2, "compiled 2 more graphs during warm-up."),
+        ("recompiled_in_warm_up", 1, "compiled 1 more graph during warm-up."),
+        ("cudagraph_skips", 2, "Inductor cannot replay 2 of its graphs as CUDA graphs."),
     ],
 )
-def test_counts_of_workers_are_noted_unless_the_failure_says_so(name: str, sentence: str) -> None:
+def test_counts_of_workers_are_noted_unless_the_failure_says_so(
+    name: str, count: int, sentence: str
+) -> None:
     run = runs.small()
-    setups = (runs.setup(0), msgspec.structs.replace(runs.setup(1), **{name: 2}))
+    setups = (runs.setup(0), msgspec.structs.replace(runs.setup(1), **{name: count}))
     cells = [replace(record, setups=setups) for record in run.cells[:1]]
     note = f"{cells[0].cell.id}: {sentence}"
     assert note in notes.collect(replace(run, cells=tuple(cells)))

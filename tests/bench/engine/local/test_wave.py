@@ -22,8 +22,9 @@ FINISHED = Finished(
     [
         ((0, 0), None),
         ((2, 0), "it compiled 2 more graphs during the rounds"),
-        ((0, 1), "it broke its graph 1 more times during the rounds"),
-        ((3, 1), "it compiled 3 more graphs and broke its graph 1 more times during the rounds"),
+        ((1, 0), "it compiled 1 more graph during the rounds"),
+        ((0, 1), "it broke its graph 1 more time during the rounds"),
+        ((3, 1), "it compiled 3 more graphs and broke its graph 1 more time during the rounds"),
     ],
 )
 def test_code_that_changed_during_the_rounds_is_a_failure(
