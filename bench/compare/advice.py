@@ -122,9 +122,7 @@ class _Side:
             logs={record.cell: stats.log_latencies(record) for record in measured},
             references=run.references(),
             distrusted=frozenset(
-                group.group
-                for group in assessment.assess(run)
-                if group.is_busy or group.control_contains_1 is False
+                group.group for group in assessment.assess(run) if group.is_distrusted
             ),
         )
 

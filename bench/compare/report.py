@@ -35,8 +35,8 @@ HOW_TO_READ = (
     "B/A above 1: B is slower. The brackets hold the 95 % interval over sets (Welch). regressed: "
     f"significantly slower, corrected for the number of cells, and by {_DELTA} or more. improved: "
     f"significantly faster, likewise. unchanged: not slower by {_DELTA}, at 95 %. inconclusive: "
-    "anything else, every cell of a group that a run says not to trust, and every cell if a "
-    f"reference changed by more than {_DRIFT}."
+    "anything else, every cell of a group that a run says not to trust or that was measured under "
+    f"load (--foreign-cpus), and every cell if a reference changed by more than {_DRIFT}."
 )
 BY_LATENCY = (
     "Advice is based on the latency. Machines drift from run to run, so only a significant "

@@ -78,6 +78,11 @@ class Trust:
         return self.voided_share > VOIDED_LIMIT
 
     @property
+    def is_distrusted(self) -> bool:
+        """Whether not to decide by these figures: the machine was loaded, or the control is off."""
+        return self.is_busy or self.allowed_cpus is not None or self.control_contains_1 is False
+
+    @property
     def unfit(self) -> str:
         """The state of a machine on which too many rounds were voided, as a part of a sentence."""
         is_hot = (self.voided_by or {}).get(voiding.OVERHEATED)

@@ -285,7 +285,12 @@ def test_a_group_that_a_run_says_not_to_trust_is_inconclusive() -> None:
     assert of_cell(compare(a, b), EAGER).advice is REGRESSED
     off_control = replace(b, controls=(record(b.controls[0].cell, shifted(STEADY, 1.5)),))
     busy = replace(a, rounds=tuple(replace(each, voided=True) for each in runs.rounds(EAGER)))
-    for first, second in ((a, off_control), (off_control, a), (busy, b)):
+    loaded = replace(
+        b,
+        plan={**b.plan, "default_foreign_cpus": 0.15},
+        rounds=tuple(replace(each, foreign_cpus=1.0) for each in runs.rounds(EAGER)),
+    )
+    for first, second in ((a, off_control), (off_control, a), (busy, b), (a, loaded)):
         assert {comparison.advice for comparison in compare(first, second).cells} <= {
             INCONCLUSIVE,
             None,
