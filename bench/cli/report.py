@@ -18,7 +18,7 @@ from bench.records import journal
 from bench.records.record import RunRecord
 from bench.report import files, sections
 from bench.report.section import Rows
-from bench.tables import FORMATS, csv_safe, filled, terminal_console
+from bench.tables import FORMATS, PROSE, csv_safe, filled, terminal_console
 
 SIDE_BY_SIDE = "side-by-side"
 
@@ -81,10 +81,18 @@ def _report(options: argparse.Namespace) -> Output:
     if options.table is not None and options.report_dir is not None:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
-        table = choose("table", options.table, tables())
-        computed = [table(read(path)) for path in options.run]
-        return Output("\n".join(FORMATS[options.format](*rows) for rows in computed))
+        choose("table", options.table, tables())
+        texts = (_table(options.table, options.format, read(path)) for path in options.run)
+        return Output("\n".join(texts))
     return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
+
+
+def _table(name: str, form: str, run: RunRecord) -> str:
+    """Return a table of a run in a format."""
+    columns, rows = tables()[name](run)
+    if form in PROSE and name in sections.tables():
+        rows = sections.tables()[name].for_readers(rows)
+    return FORMATS[form](columns, rows)
 
 
 def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:

@@ -23,6 +23,7 @@ from googlenet.variants import VARIANTS
 
 NOTHING_SHOWN = "no difference shown"
 NOT_TOGETHER = "not measured together"
+SAME_NETWORK = "same network"
 # Dropouts act in training only, so they do not change what a forward pass computes.
 _DROPOUTS = frozenset({"dropout", "aux_dropout"})
 GROUP_COLUMNS = (
@@ -160,6 +161,16 @@ def interactions(run: RunRecord) -> pd.DataFrame:
         for square in squares(of_mode)
     ]
     return pd.DataFrame(rows, columns=list(_INTERACTION_FIELDS))
+
+
+def for_readers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of ``frame`` for readers: steps between equal networks show no factor's effect.
+
+    Such a step changes only the code, so ``shown`` says ``SAME_NETWORK`` if the two were compared.
+    """
+    equal = {step.after for step in steps(VARIANTS) if step.is_same_network}
+    is_equal = rows["after"].isin(equal) & (rows["shown"] != NOT_TOGETHER)
+    return rows.assign(shown=rows["shown"].mask(is_equal, SAME_NETWORK))
 
 
 def effect_shown(ratio: Interval, *, above: str, below: str) -> str:

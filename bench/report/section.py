@@ -44,6 +44,8 @@ class DataTable:
     """Whether it is written as NAME.csv."""
     is_optional: bool = False
     """Whether there is no file if it has no rows."""
+    for_readers: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
+    """Function from its rows to those that formats for people show; CSV and JSON have its rows."""
     is_shown: bool = True
     """Whether ``report --table`` can print it; samples may be millions."""
 

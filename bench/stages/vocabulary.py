@@ -33,7 +33,7 @@ class StagePart:
 
 
 _ROWS = {row.name: row.stages for row in PAPER_ROWS}
-_INCEPTION_NAMES = tuple(name for name in _ROWS if name[0].isdigit())
+INCEPTION_BLOCKS = tuple(name for name in _ROWS if name[0].isdigit())
 
 # The parts of each stage, in order, and the direct children that they consist of, in our code or in
 # torchvision's. Children that a network lacks are skipped.
@@ -47,11 +47,11 @@ GOOGLENET: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "lrn2": ("lrn2",),
             "pool2": ("pool2", "maxpool2"),
         },
-        **{name: {"": _ROWS[name]} for name in _INCEPTION_NAMES if name[0] == "3"},
+        **{name: {"": _ROWS[name]} for name in INCEPTION_BLOCKS if name[0] == "3"},
         "pool3": {"": ("pool3", "maxpool3")},
-        **{name: {"": _ROWS[name]} for name in _INCEPTION_NAMES if name[0] == "4"},
+        **{name: {"": _ROWS[name]} for name in INCEPTION_BLOCKS if name[0] == "4"},
         "pool4": {"": ("pool4", "maxpool4")},
-        **{name: {"": _ROWS[name]} for name in _INCEPTION_NAMES if name[0] == "5"},
+        **{name: {"": _ROWS[name]} for name in INCEPTION_BLOCKS if name[0] == "5"},
         "head": {
             "avgpool": ("avgpool",),
             "dropout": ("dropout",),

@@ -17,13 +17,12 @@ CAPTION = (
     "in percent of the latency of {first}. The line is the 95 % interval of the step itself. If a "
     "bar is grey, no difference has been shown: it may be chance."
 )
-SAME_NETWORK = "same network"
 CODE_ONLY = " The step to {names} changes only the code: the network is the same."
 _COLOURS = {
     "slower": style.SLOWER,
     "faster": style.FASTER,
     ladder.NOTHING_SHOWN: style.NEITHER,
-    SAME_NETWORK: style.CODE,
+    ladder.SAME_NETWORK: style.CODE,
 }
 
 
@@ -65,7 +64,7 @@ def _rows(group: pd.DataFrame, path: Sequence[LadderStep]) -> Iterator[dict[str,
                 "low": start * row["latency_ratio_low"],
                 "high": start * row["latency_ratio_high"],
                 "shown": row["shown"],
-                "step": SAME_NETWORK if step.is_same_network else row["shown"],
+                "step": ladder.SAME_NETWORK if step.is_same_network else row["shown"],
             }
             start = end
 

@@ -10,8 +10,10 @@ _TEXT = """\
 Each step changes one factor, in the same mode; dropouts, which act only in training, change
 together with the last pool. Networks that were never alive together are compared through the
 reference, set by set. The ratios of latency and images/s are after / before, with the 95 %
-interval; Δ ms assumes that the latency before is exact. An interaction is the ratio of both factors
-together, divided by the product of the ratios of each alone: 1 if the factors are independent.
+interval; Δ ms assumes that the latency before is exact. A step that changes only the code is
+marked "same network": its ratio is not the cost of a factor. An interaction is the ratio of both
+factors together, divided by the product of the ratios of each alone: 1 if the factors are
+independent.
 """
 
 
@@ -23,7 +25,11 @@ def _build(source: Source) -> Iterator[Block]:
     yield Prose(text=_TEXT)
     for title, rows in groups:
         yield Heading(text=title)
-        yield Table(title=f"One factor at a time: {title}", columns=ladder.STEP_COLUMNS, rows=rows)
+        yield Table(
+            title=f"One factor at a time: {title}",
+            columns=ladder.STEP_COLUMNS,
+            rows=ladder.for_readers(rows),
+        )
         yield from source.picture(f"ladder-{summary.slug(title)}")
     if not squares.empty:
         yield Heading(text="Interactions of two factors")
@@ -42,7 +48,8 @@ LADDER = Section(
             compute=lambda run: (
                 (*ladder.GROUP_COLUMNS, *ladder.STEP_COLUMNS),
                 ladder.frame(run),
-            )
+            ),
+            for_readers=ladder.for_readers,
         ),
         "interactions": DataTable(
             compute=lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run))

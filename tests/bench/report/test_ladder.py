@@ -50,6 +50,18 @@ def test_the_ratio_of_a_step_is_its_factor_in_spite_of_drift() -> None:
     assert rows.loc["torchvision", "shown"] == ladder.NOTHING_SHOWN
 
 
+def test_for_readers_a_step_in_code_only_is_neither_faster_nor_slower() -> None:
+    rows = ladder.frame(rungs.ladder())
+    is_equal = rows["after"] == "torchvision"
+    faster = rows.assign(shown=rows["shown"].mask(is_equal, "faster"))
+    shown = ladder.for_readers(faster).set_index("after")["shown"]
+    assert shown["torchvision"] == "same network"
+    assert shown["googlenet-3x3"] == "faster"
+    assert list(faster["shown"][is_equal]) == ["faster"]  # files have the figures' own word
+    apart = rows.assign(shown=ladder.NOT_TOGETHER)
+    assert set(ladder.for_readers(apart)["shown"]) == {ladder.NOT_TOGETHER}
+
+
 def test_networks_of_two_waves_are_compared_through_the_reference() -> None:
     run = rungs.in_waves(rungs.ladder(), "googlenet-3x3")
     rows = ladder.frame(run).set_index("after")

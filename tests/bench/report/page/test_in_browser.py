@@ -126,7 +126,7 @@ def test_text_and_selections_filter_rows_and_show_the_count(opened: Open) -> Non
     assert shown(page) == [("googlenet", "eager")]
     page.get_by_label("arch or mode").fill("no such thing")
     expect(status).to_have_text("0 of 7 cells")
-    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="All cells").click()
     expect(status).to_have_text("7 cells")
     assert len(shown(page)) == 7
 
@@ -229,7 +229,7 @@ def test_further_columns_are_shown_on_request(opened: Open) -> None:
     choice.click()
     expect(button(page, "p99 ms")).to_be_visible()
     expect(choice).to_have_attribute("aria-pressed", "true")
-    page.get_by_role("button", name="Show all").click()  # of the cells
+    page.get_by_role("button", name="All cells").click()
     expect(button(page, "p99 ms")).to_be_visible()
     choice.click()
     expect(button(page, "p99 ms")).to_be_hidden()
