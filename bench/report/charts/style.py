@@ -1,7 +1,9 @@
 """The style of all charts: colours for colour-blind readers, and a transparent background."""
 
+import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -96,11 +98,16 @@ def height(cells: pd.DataFrame) -> int:
 def svg(chart: Chart) -> str:
     """Return the chart as SVG that is legible on both light and dark backgrounds.
 
-    There is room for text in a font that is wider than the one it was laid out with.
+    There is room for text in a font that is wider than the one it was laid out with. Raises
+    ``ValueError`` if the chart's data contains a number that JSON does not support.
     """
+    return _svg(json.dumps({**chart.spec, "background": "transparent"}, allow_nan=False))
+
+
+@lru_cache(maxsize=512)  # at 30 kB; a file and the page contain the same picture
+def _svg(spec: str) -> str:
     import vl_convert
 
-    spec = {**chart.spec, "background": "transparent"}
     laid_out = str(vl_convert.vegalite_to_svg(spec, config=dict(_INK)))
     return _FONT_SIZE.sub(_drawn_size, laid_out)
 

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
 from bench.report import frame
-from bench.report.page import vega
+from bench.report.page import still, vega
 from bench.report.page.table import PageTable, plain
 from bench.report.section import Document
 
@@ -56,6 +56,7 @@ def _environment() -> Environment:
     )
     environment.filters["paragraphs"] = _paragraphs
     environment.filters["plain"] = plain
+    environment.filters["still"] = still.inline
     environment.filters["kind"] = lambda block: type(block).__name__
     # The output of tojson is safe in a script element. A number that JSON lacks is an error.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": False}

@@ -1,5 +1,5 @@
-// Draws each chart when it comes near the screen, and again when the colour scheme or the layout
-// changes. Bundled with Vega, so vegaEmbed is in scope.
+// Replaces the still picture of each chart when it comes near the screen, and draws it again when the
+// colour scheme or the layout changes. Bundled with Vega, so vegaEmbed is in scope.
 
 const NEAR = "50% 0px";
 const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -47,6 +47,7 @@ function fluid(spec) {
 async function embed(plot) {
   const spec = JSON.parse(plot.parentElement.querySelector("script").textContent);
   views.get(plot)?.finalize();
+  plot.style.minHeight = `${plot.offsetHeight}px`; // so that the text below stays while it is empty
   try {
     const { view } = await vegaEmbed(plot, fluid(spec), {
       mode: "vega-lite",
@@ -60,8 +61,10 @@ async function embed(plot) {
     views.set(plot, view);
     plot.dataset.drawn = dark.matches ? "dark" : "light";
   } catch (error) {
-    plot.textContent = "This chart could not be drawn. The table below contains the same figures.";
+    plot.replaceChildren(stills.get(plot));
     console.error(error);
+  } finally {
+    plot.style.minHeight = "";
   }
 }
 
@@ -71,6 +74,7 @@ function draw(plot) {
 }
 
 const plots = [...document.querySelectorAll(".plot")];
+const stills = new Map(plots.map((plot) => [plot, plot.firstElementChild]));
 const watcher = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
@@ -85,4 +89,3 @@ plots.forEach((plot) => watcher.observe(plot));
 for (const query of [dark, narrow]) {
   query.addEventListener("change", () => [...turns.keys()].forEach(draw));
 }
-addEventListener("beforeprint", () => plots.filter((plot) => !turns.has(plot)).forEach(draw));
