@@ -48,6 +48,8 @@ def test_charts_are_shown_without_javascript(
     caption = shown.locator("figcaption p").first
     muted = caption.evaluate("element => getComputedStyle(element).color")
     assert {each.evaluate(CHART_TEXT) for each in shown.locator(".still").all()} == {muted}
+    boxes = [each.bounding_box() for each in shown.locator(".still").all()]
+    assert max(box["x"] + box["width"] for box in boxes if box) <= viewport["width"]
     assert shown.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
