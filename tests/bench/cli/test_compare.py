@@ -243,6 +243,20 @@ def test_the_warnings_of_each_run_are_repeated(capsys: Capture, write_runs: Writ
     assert "2 inconclusive" in text  # the other group's cells are not inconclusive
 
 
+def test_a_run_under_load_that_was_allowed_gets_no_advice(
+    capsys: Capture, write_runs: WriteRuns
+) -> None:
+    run = runs.small()
+    rounds = tuple(replace(each, foreign_cpus=1.0) for each in runs.rounds(runs.EAGER))
+    loaded = replace(run, rounds=rounds, plan={**run.plan, "default_foreign_cpus": 0.15})
+    a, b = write_runs(run, loaded)
+    text = " ".join(compare(capsys, a, b).split())
+    assert "Warning, B: fp32/b1/infer/cpu: other processes used 1.0 CPUs on average" in text
+    assert "which --foreign-cpus allowed" in text
+    assert "2 inconclusive" in text
+    compare(capsys, a, b, "--fail-on", "inconclusive", code=3)
+
+
 def test_without_a_common_reference_the_latency_decides(
     capsys: Capture, write_runs: WriteRuns
 ) -> None:

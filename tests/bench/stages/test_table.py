@@ -49,6 +49,8 @@ def test_one_set_has_no_intervals() -> None:
     rows = table.frame([made.small(sets=1)])
     assert rows["latency_s"].notna().all()
     assert rows["latency_s_low"].isna().all()
+    ((title, _),) = table.titled(rows)
+    assert ", 1 set, " in title
 
 
 def test_macs_are_those_of_the_whole_batch() -> None:

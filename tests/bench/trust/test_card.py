@@ -103,6 +103,11 @@ def test_circumstances_show_the_properties_and_the_readings_of_the_card() -> Non
         assert "{'uuid'" not in text
 
 
+def test_one_round_of_throttling_is_written_in_the_singular() -> None:
+    throttled = card.facts(replace(run(), rounds=rounds()[:1]))[f"{DEVICE}: throttled"]
+    assert str(throttled).startswith("power cap in 1 of 1 round (")
+
+
 def test_with_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
     group = replace(runs.EAGER, device="cuda:all").group
     all_rounds = [replace(round_, group=group) for round_ in rounds()]

@@ -44,6 +44,14 @@ def test_slowdowns_of_different_modes_are_not_pooled() -> None:
     assert "0 of 2" in missed
 
 
+def test_one_set_is_written_in_the_singular() -> None:
+    case = Case(mode="eager", kind="conv", percent=5.0)
+    alone = row(0.01, case)
+    other = replace(alone, began="2026-01-02T00:00:00+00:00")
+    assert "**Quiet, 1 set, " in report.render("a machine", [alone], [], Settings())
+    assert "**Quiet, 2 sets, " in report.render("a machine", [alone, other], [], Settings())
+
+
 def test_end_to_end_gates_are_pooled_by_mode() -> None:
     gates = [
         gate("eager", 1.02),
