@@ -1,6 +1,6 @@
 """A chart as plain data: one Vega-Lite definition for the SVG of the Markdown and for the page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,3 +16,6 @@ class Chart:
     """What the chart shows and how to read it, in one or two sentences; also its alt text."""
     spec: Mapping[str, Any]
     """Vega-Lite specification with its data; colours of background and text come from the theme."""
+    names: Sequence[str] = ()
+    """Names to search for in the page. A chart with names has a parameter ``search``: a part of a
+    name in lower case; empty if nothing is searched for."""

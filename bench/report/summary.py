@@ -52,11 +52,15 @@ def slug(title: str) -> str:
     return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
+def group_of(rows: pd.DataFrame) -> str:
+    """Return the group that these rows belong to, as ``Cell.group`` writes it."""
+    first = rows.iloc[0]
+    return f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
+
+
 def reference(run: RunRecord, rows: pd.DataFrame) -> Cell | None:
     """Return the reference of the group that these rows belong to; None if it has none."""
-    first = rows.iloc[0]
-    group = f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
-    return run.references().get(group)
+    return run.references().get(group_of(rows))
 
 
 def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:

@@ -4,10 +4,13 @@ import pandas as pd
 
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
-from bench.report.charts import drift, ladder, latency, ratios, roofline, stages, throughput
+from bench.report.charts import drift, front, ladder, latency, ratios, roofline, stages, throughput
 
 # Prefixes of chart names.
-PREFIXES = ("ratios-", "latency-", "throughput-", "ladder-", "stages-", "roofline-", "drift-")
+PREFIXES = (
+    *("ratios-", "latency-", "front-", "throughput-"),
+    *("ladder-", "stages-", "roofline-", "drift-"),
+)
 
 
 def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ...]:
@@ -18,6 +21,7 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
     return (
         *ratios.charts(run),
         *latency.charts(run),
+        *front.charts(run),
         *throughput.charts(run),
         *ladder.charts(run),
         *(() if inside is None else stages.charts(inside)),

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from bench.cells.cell import Cell
@@ -18,11 +17,6 @@ CAPTION = (
     "contains 1: no difference has been shown. Cells are compared within rounds, so drift that "
     "slows them alike cancels."
 )
-
-# d3 labels only some ticks of a log axis, which suits a wide one. Up to this ratio of its ends, an
-# axis has at most ten ticks, and all are labelled.
-_NARROW = 5.0
-_FORMAT = ".6~r"
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
@@ -52,18 +46,6 @@ def _rows(compared: pd.DataFrame, reference: Cell) -> pd.DataFrame:
     return rows.astype({"is_sure": bool})
 
 
-def _axis(rows: pd.DataFrame) -> alt.Axis:
-    figures = rows[["ratio", "low", "high"]].to_numpy(dtype=float)
-    is_narrow = np.nanmax(figures) / np.nanmin(figures) <= _NARROW
-    return alt.Axis(
-        format=_FORMAT,
-        labelExpr=f"format(datum.value, '{_FORMAT}')" if is_narrow else alt.Undefined,
-        labelSeparation=5,
-        grid=True,
-        titleAnchor="end",  # so that a long title has the room below the names of the networks, too
-    )
-
-
 def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
     modes = list(dict.fromkeys(rows["mode"]))
     colours = style.colour("mode", "mode", modes)
@@ -78,7 +60,12 @@ def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
         "low:Q",
         title=[f"× as fast as {reference.arch}", f"in {reference.mode} (log scale)"],
         scale=alt.Scale(type="log", nice=False, padding=8),
-        axis=_axis(rows),
+        axis=style.log_axis(
+            rows[["ratio", "low", "high"]].to_numpy(dtype=float),
+            grid=True,
+            # So that a long title has the room below the names of the networks, too.
+            titleAnchor="end",
+        ),
     )
     base = alt.Chart(rows)
     even = base.mark_rule(color=style.GREY).encode(x=alt.datum(1))

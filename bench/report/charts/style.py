@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from bench.report.chart import Chart
@@ -22,6 +23,10 @@ PALETTE = (
 alt.data_transformers.disable_max_rows()
 SLOWER, FASTER, NEITHER, CODE = "#D55E00", "#0072B2", "#999999", "#A39161"
 WIDTH, ROW_HEIGHT = 560, 14
+# d3 labels only some ticks of a log axis, which suits a wide one. Up to this ratio of its ends, an
+# axis has at most ten ticks, and all are labelled.
+_NARROW = 5.0
+_FORMAT = ".6~r"
 _GAP = 10  # pixels between networks
 # Placeholder for hundreds of rows: Altair would inspect each value several times per layer.
 ROWS = alt.NamedData("rows")
@@ -52,6 +57,7 @@ _INK: Mapping[str, Any] = MappingProxyType(
         # The symbols of a legend without colours, such as shapes.
         "legend": {**_LABELS, "symbolBaseFillColor": GREY, "symbolBaseStrokeColor": GREY},
         "header": dict(_LABELS),
+        "text": {"color": GREY, "fontSize": 10 * _ROOM_FOR_TEXT},
         "view": {"stroke": "#80808040"},
         "font": "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif",
     }
@@ -59,9 +65,17 @@ _INK: Mapping[str, Any] = MappingProxyType(
 
 
 def to_chart(
-    name: str, title: str, caption: str, plot: alt.TopLevelMixin, rows: pd.DataFrame | None = None
+    name: str,
+    title: str,
+    caption: str,
+    plot: alt.TopLevelMixin,
+    rows: pd.DataFrame | None = None,
+    *,
+    names: Sequence[str] = (),
 ) -> Chart:
     """Return the chart of an Altair plot. ``rows`` replaces ``ROWS``; no value may be missing.
+
+    ``names`` can be searched for in the page (``Chart.names``).
 
     The plot is not validated here, because that took a tenth of the report's time for a run of a
     hundred groups. The tests validate it against Vega-Lite's schema.
@@ -69,7 +83,7 @@ def to_chart(
     spec = plot.to_dict(validate=False)
     if rows is not None:
         spec["datasets"] = {ROWS.name: rows.to_dict("records")}
-    return Chart(name=name, title=title, caption=caption, spec=spec)
+    return Chart(name=name, title=title, caption=caption, spec=spec, names=names)
 
 
 def colour(field: str, title: str, domain: list[str]) -> alt.Color:
@@ -79,6 +93,17 @@ def colour(field: str, title: str, domain: list[str]) -> alt.Color:
         title=title,
         scale=alt.Scale(domain=domain, range=list(PALETTE)),
         legend=alt.Legend(symbolOpacity=1),
+    )
+
+
+def log_axis(figures: "np.typing.NDArray[np.float64]", **options: Any) -> alt.Axis:
+    """Return a log axis for these figures, with enough labels even if they differ little."""
+    is_narrow = np.nanmax(figures) / np.nanmin(figures) <= _NARROW
+    return alt.Axis(
+        format=_FORMAT,
+        labelExpr=f"format(datum.value, '{_FORMAT}')" if is_narrow else alt.Undefined,
+        labelSeparation=5,
+        **options,
     )
 
 

@@ -1,7 +1,9 @@
 // Replaces the still picture of each chart when it comes near the screen, and draws it again when the
-// colour scheme or the layout changes. Bundled with Vega, so vegaEmbed is in scope.
+// colour scheme or the layout changes. Highlights the networks that a reader searches for in a chart.
+// Bundled with Vega, so vegaEmbed is in scope.
 
 const NEAR = "50% 0px";
+const PASSES = 3;
 const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
 const FLUID = ["mark", "layer"];
 const FACETS = ["row", "column", "facet"];
@@ -19,6 +21,7 @@ function theme() {
   // The colour of symbols that stand for no colour, such as shapes.
   const symbols = { symbolBaseFillColor: ink("muted"), symbolBaseStrokeColor: ink("muted") };
   const entries = { ...words, ...symbols };
+  const below = { orient: "bottom", columns: 2, layout: { bottom: { direction: "vertical" } } };
   const series = SERIES.map((number) => ink(`series-${number}`));
   return {
     background: null,
@@ -26,7 +29,7 @@ function theme() {
     view: { stroke: null },
     axis: { ...words, gridColor: ink("line"), domainColor: edge, tickColor: edge },
     // On a narrow screen, a legend beside the plot would leave no room for the plot.
-    legend: narrow.matches ? { ...entries, orient: "bottom", columns: 2 } : entries,
+    legend: narrow.matches ? { ...entries, ...below } : entries,
     header: words,
     title: { color: ink("text"), subtitleColor: ink("muted"), anchor: "start" },
     mark: { color: series[0] },
@@ -44,6 +47,28 @@ function fluid(spec) {
   return isOne && isFixed && !isFaceted ? { ...spec, width: "container" } : spec;
 }
 
+/** Return the text field of a chart, with its status; null if its names cannot be searched. */
+function searchOf(plot) {
+  return plot.parentElement.querySelector(".search");
+}
+
+/** Highlight the networks whose names contain the text of a chart's field, and count them. */
+async function highlight(plot) {
+  const search = searchOf(plot);
+  const field = search.querySelector("input");
+  const text = field.value.trim().toLowerCase();
+  const names = [...field.list.options].map((option) => option.value);
+  const found = names.filter((name) => name.toLowerCase().includes(text));
+  const count = `${found.length} of ${names.length} networks`;
+  search.querySelector("[role=status]").textContent = text ? count : "";
+  await views.get(plot)?.signal("search", text).runAsync();
+}
+
+/** Lay a chart out until it fits: names beside a plot make it narrower, which moves the names. */
+async function fit(view) {
+  for (let pass = 0; pass < PASSES; pass++) await view.resize().runAsync();
+}
+
 async function embed(plot) {
   const spec = JSON.parse(plot.parentElement.querySelector("script").textContent);
   views.get(plot)?.finalize();
@@ -59,6 +84,10 @@ async function embed(plot) {
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
     views.set(plot, view);
+    if (searchOf(plot)) {
+      await fit(view);
+      await highlight(plot); // the browser may have kept the text of the last visit
+    }
     plot.dataset.drawn = dark.matches ? "dark" : "light";
   } catch (error) {
     plot.replaceChildren(stills.get(plot));
@@ -88,4 +117,9 @@ const watcher = new IntersectionObserver(
 plots.forEach((plot) => watcher.observe(plot));
 for (const query of [dark, narrow]) {
   query.addEventListener("change", () => [...turns.keys()].forEach(draw));
+}
+for (const plot of plots.filter(searchOf)) {
+  const search = searchOf(plot);
+  search.addEventListener("input", () => highlight(plot));
+  search.hidden = false;
 }

@@ -1,13 +1,14 @@
-"""Golden files: the reviewed reports of one run.
+"""Golden files: the reviewed reports of two runs, one of which has accuracies.
 
-After an intended change, run ``googlenet-bench report tests/bench/report/golden/run.json``, then
-``git diff``, and review the output. ``page.html`` is ``report.html`` without style, scripts and
-pictures.
+After an intended change, run ``googlenet-bench report tests/bench/report/golden/run.json``, and the
+same with ``golden/accuracy/run.json``, then ``git diff``, and review the output. ``page.html`` is
+``report.html`` without style, scripts and pictures.
 """
 
 import csv
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,25 @@ from bench.records import store
 from bench.report import files
 
 GOLDEN = Path(__file__).with_name("golden")
-REVIEWED = sorted(
-    path.name for path in GOLDEN.iterdir() if path.suffix in {".md", ".csv"} and path.is_file()
-)
+ACCURACY = GOLDEN / "accuracy"
 _LEFT_OUT = re.compile(r"<(script|style|svg)\b[^>]*>.*?</\1>\n?", re.DOTALL)
 
 
+def tables_and_text(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in {".md", ".csv"})
+
+
+REVIEWED = [*tables_and_text(GOLDEN), *tables_and_text(ACCURACY)]
+
+
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("golden")
-    shutil.copy(GOLDEN / "stages.csv", folder)
-    files.write(store.read(GOLDEN / "run.json"), folder)
-    return folder
+def written(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Path, Path]:
+    """Return the folder of new reports for each folder of reviewed ones."""
+    folders = {reviewed: tmp_path_factory.mktemp("golden") for reviewed in (GOLDEN, ACCURACY)}
+    shutil.copy(GOLDEN / "stages.csv", folders[GOLDEN])
+    for reviewed, folder in folders.items():
+        files.write(store.read(reviewed / "run.json"), folder)
+    return folders
 
 
 def text(path: Path) -> str:
@@ -47,24 +55,27 @@ def number(cell: str) -> str | float:
         return cell
 
 
-@pytest.mark.parametrize("name", REVIEWED)
-def test_reports_equal_the_golden_files(written: Path, name: str) -> None:
-    if not name.endswith(".csv"):
-        assert text(written / name) == text(GOLDEN / name)
+@pytest.mark.parametrize("reviewed", REVIEWED, ids=lambda path: path.relative_to(GOLDEN).as_posix())
+def test_reports_equal_the_golden_files(written: Mapping[Path, Path], reviewed: Path) -> None:
+    new = written[reviewed.parent] / reviewed.name
+    if reviewed.suffix != ".csv":
+        assert text(new) == text(reviewed)
         return
-    rows, reviewed = figures(written / name), figures(GOLDEN / name)
-    assert len(rows) == len(reviewed)
-    for row, expected in zip(rows, reviewed, strict=True):
+    rows, expected_rows = figures(new), figures(reviewed)
+    assert len(rows) == len(expected_rows)
+    for row, expected in zip(rows, expected_rows, strict=True):
         assert row == [
             pytest.approx(cell, rel=1e-9) if isinstance(cell, float) else cell for cell in expected
         ]
 
 
-def test_the_page_equals_the_golden_file(written: Path) -> None:
-    assert _LEFT_OUT.sub("", text(written / "report.html")) == text(GOLDEN / "page.html")
+@pytest.mark.parametrize("reviewed", [GOLDEN, ACCURACY], ids=lambda path: path.name)
+def test_the_page_equals_the_golden_file(written: Mapping[Path, Path], reviewed: Path) -> None:
+    page = _LEFT_OUT.sub("", text(written[reviewed] / "report.html"))
+    assert page == text(reviewed / "page.html")
 
 
-def test_every_report_has_a_golden_file(written: Path) -> None:
-    assert set(REVIEWED) >= {
-        path.name for path in written.iterdir() if path.suffix in {".md", ".csv"}
-    }
+@pytest.mark.parametrize("reviewed", [GOLDEN, ACCURACY], ids=lambda path: path.name)
+def test_every_report_has_a_golden_file(written: Mapping[Path, Path], reviewed: Path) -> None:
+    names = {path.name for path in tables_and_text(reviewed)}
+    assert names >= {path.name for path in tables_and_text(written[reviewed])}

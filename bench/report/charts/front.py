@@ -1,0 +1,148 @@
+"""Chart of accuracy and speed: every cell of known accuracy, and the front as a line."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import pandas as pd
+
+from bench.records.record import RunRecord
+from bench.report import front, summary
+from bench.report.chart import Chart
+from bench.report.charts import style
+
+CAPTION = (
+    "Each symbol is a cell: up is more accurate, left is faster. The horizontal line through it is "
+    "the 95 % interval of its latency, which contains the machine's drift; the verdicts come from "
+    "ratios, in which drift cancels. The grey steps are the front: no measured cell is above them "
+    "or to their left. The networks on the front are named. The accuracy is published, not "
+    "measured."
+)
+_HEIGHT = 320  # pixels
+_MARGIN = 0.06  # of the span of accuracies, below and above
+_LEAST_SPAN = 1.0  # percentage points
+_ABOVE, _LINE = 9, 14  # pixels from a symbol to its name, and from a name to the next
+_VERDICTS = {  # by verdict: text in the legend and shape
+    front.ON_FRONT: ("yes", "circle"),
+    front.UNCLEAR: ("unclear", "diamond"),
+    front.DOMINATED: ("no, dominated", "cross"),
+}
+# ``search`` is empty unless a reader of the page searches for a name; every name contains that.
+_SEARCH = alt.param(name="search", value="")
+_IS_FOUND = "indexof(lower(datum.arch), search) >= 0"
+
+
+def charts(run: RunRecord) -> Iterator[Chart]:
+    """Yield a chart for each group with a front."""
+    for title, group in summary.grouped(front.frame(run)):
+        yield style.to_chart(
+            f"front-{summary.slug(title)}",
+            f"Accuracy and speed: {title}",
+            CAPTION,
+            _plot(_rows(group), f"{'host ' if run.has_blocks else ''}latency, ms (log scale)"),
+            names=tuple(dict.fromkeys(group["arch"])),
+        )
+
+
+def _rows(group: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each cell; ``label`` is the accuracy at whose height its name stands."""
+    latency_ms = group["latency_s"] * 1e3
+    rows = pd.DataFrame(
+        {
+            "arch": group["arch"],
+            "mode": group["mode"],
+            "accuracy": group["accuracy"],
+            "ms": latency_ms,
+            # One set has no interval.
+            "low": (group["latency_s_low"] * 1e3).fillna(latency_ms),
+            "high": (group["latency_s_high"] * 1e3).fillna(latency_ms),
+            "front": [_VERDICTS[verdict][0] for verdict in group["front"]],
+            "dominated_by": group["dominated_by"].fillna(""),
+            "is_front": group["front"] == front.ON_FRONT,
+        }
+    )
+    return rows.assign(label=_labels(rows))
+
+
+def _domain(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the axis of accuracies."""
+    low, high = float(rows["accuracy"].min()), float(rows["accuracy"].max())
+    margin = max(high - low, _LEAST_SPAN) * _MARGIN
+    return low - margin, high + margin
+
+
+def _labels(rows: pd.DataFrame) -> "pd.Series[float]":
+    """Return the heights of the names of the front, in units of accuracy.
+
+    A name ends at its symbol, above and to the left, where there is no other cell. Names of close
+    accuracies move up, so that none overlaps another at any width of the chart.
+    """
+    low, high = _domain(rows)
+    per_pixel = (high - low) / _HEIGHT
+    heights = rows["accuracy"] + _ABOVE * per_pixel
+    lowest = low
+    for index in rows[rows["is_front"]].sort_values(["accuracy", "ms"]).index:
+        heights[index] = max(heights[index], lowest)
+        lowest = heights[index] + _LINE * per_pixel
+    return heights
+
+
+def _plot(rows: pd.DataFrame, x_title: str) -> alt.TopLevelMixin:
+    modes = list(dict.fromkeys(rows["mode"]))
+    colours = style.colour("mode", "mode", modes)
+    verdicts = [each for each in _VERDICTS.values() if each[0] in set(rows["front"])]
+    shapes = alt.Scale(domain=[text for text, _ in verdicts], range=[name for _, name in verdicts])
+    x = alt.X(
+        "ms:Q",
+        title=x_title,
+        scale=alt.Scale(type="log", nice=False, padding=12),
+        axis=style.log_axis(rows[["low", "high"]].to_numpy(dtype=float), grid=True),
+    )
+    # The axis is on the right, so that the names have room on the left.
+    y = alt.Y(
+        "accuracy:Q",
+        title="published top-1 accuracy, %",
+        scale=alt.Scale(domain=_domain(rows), nice=False, zero=False),
+        axis=alt.Axis(orient="right"),
+    )
+    tooltip = [
+        alt.Tooltip("arch:N"),
+        alt.Tooltip("mode:N"),
+        alt.Tooltip("accuracy:Q", title="accuracy %", format=".2f"),
+        alt.Tooltip("ms:Q", format=".4~r"),
+        alt.Tooltip("low:Q", title="from ms", format=".4~r"),
+        alt.Tooltip("high:Q", title="to ms", format=".4~r"),
+        alt.Tooltip("front:N", title="front"),
+        alt.Tooltip("dominated_by:N", title="dominated by"),
+    ]
+    base = alt.Chart(rows)
+    of_front = base.transform_filter("datum.is_front")
+    steps = of_front.mark_line(interpolate="step-after", strokeWidth=2, color=style.GREY).encode(
+        x=x, y=y
+    )
+    leaders = of_front.mark_rule(strokeWidth=0.75, color=style.GREY, opacity=0.6).encode(
+        x=x, y=y, y2="label:Q"
+    )
+    intervals = base.mark_rule(strokeWidth=1.5).encode(
+        x="low:Q", x2="high:Q", y=y, color=colours, opacity=_unless_found(0.1, found=0.6)
+    )
+    symbols = base.mark_point(filled=True, size=60).encode(
+        x=x,
+        y=y,
+        color=colours,
+        shape=alt.Shape("front:N", title="front", scale=shapes),
+        opacity=_unless_found(0.1, found=0.95),
+        tooltip=tooltip,
+    )
+    names = of_front.mark_text(align="right", dx=-3, baseline="middle").encode(
+        x=x, y=alt.Y("label:Q"), text="arch:N", opacity=_unless_found(0.25, found=1)
+    )
+    return (
+        alt.layer(steps, leaders, intervals, symbols, names)
+        .properties(width=style.WIDTH, height=_HEIGHT)
+        .add_params(_SEARCH)
+    )
+
+
+def _unless_found(opacity: float, *, found: float) -> object:
+    """Return the opacity of what belongs to a network, if another network is searched for."""
+    return alt.condition(_IS_FOUND, alt.value(found), alt.value(opacity))
