@@ -60,3 +60,15 @@ def several(networks: Mapping[str, tuple[float | None, float]] = NETWORKS) -> Ru
             cost = msgspec.structs.replace(record.cost, accuracy=accuracy, accuracy_source=source)
             records.append(replace(record, visits=visits, cost=cost))
     return of(*records)
+
+
+def many(count: int = 40) -> RunRecord:
+    """Return a run of this many networks; a third is on the front, with close accuracies."""
+    networks: dict[str, tuple[float | None, float]] = {
+        f"torchvision:network_{index:02}_with_a_long_name": (
+            80 - 20 / (index + 1) - 2 * (index % 3),
+            0.5 * 1.1**index,
+        )
+        for index in range(count)
+    }
+    return several(networks)
