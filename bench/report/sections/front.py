@@ -41,9 +41,10 @@ def _build(source: Source) -> Iterator[Block]:
         )
     yield Prose(text=_TEXT)
     sources = dict(zip(rows["arch"], rows["accuracy_source"], strict=True))
+    sentences = [f"{arch}: the accuracy of {text}." for arch, text in sources.items()]
     yield Folded(
         summary=f"Sources of the accuracies: {counted(len(sources), 'network')}",
-        blocks=(Sentences(sentences=[f"{arch}: {text}" for arch, text in sources.items()]),),
+        blocks=(Sentences(sentences=sentences),),
     )
 
 

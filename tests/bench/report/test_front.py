@@ -226,7 +226,7 @@ def test_the_section_says_what_is_on_the_front_and_what_is_not_compared() -> Non
     assert "• Dominated: 3 cells." in text
     assert "• Not compared, because the accuracy is unknown: unknown." in text
     assert "no: dominated by slow in compile" in text
-    assert "• poor: weights of poor on ImageNet-1K" in text
+    assert "• poor: the accuracy of weights of poor on ImageNet-1K." in text
     assert "front of its mode" in text
 
 
