@@ -10,7 +10,7 @@ rounds, then over sets, with its 95 % interval.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -102,7 +102,16 @@ def frame(run: RunRecord) -> pd.DataFrame:
 def columns(run: RunRecord) -> tuple[Column, ...]:
     """Return the columns of the table, without those of the group."""
     figures = (metric.column(run) for metric in _SHOWN)
-    return (*summary.CELL_COLUMNS, *figures, *_VERDICTS)
+    precise = (
+        replace(column, write=write_accuracy) if column.name == ACCURACY.name else column
+        for column in figures
+    )
+    return (*summary.CELL_COLUMNS, *precise, *_VERDICTS)
+
+
+def write_accuracy(percent: float) -> str:
+    """Format with two decimals: the front may depend on a difference that one decimal hides."""
+    return f"{percent:.2f}"
 
 
 def unknown(run: RunRecord, group: str) -> list[str]:

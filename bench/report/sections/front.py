@@ -16,8 +16,8 @@ from bench.units import counted
 
 _TEXT = """\
 The accuracy is published, not measured: it is that of the fp32 weights in their library's own
-evaluation, so it does not show what a dtype or a mode changes. Networks without a published
-accuracy are not in the comparison.
+evaluation, so it does not show what a dtype or a mode changes. It is compared as published, without
+an interval. Networks without a published accuracy are not in the comparison.
 
 "Front" compares a cell with all cells of the group. Yes: no other cell is at least as accurate and
 faster, by the estimates. No: another cell has at least its accuracy, and the whole 95 % interval of
@@ -90,7 +90,7 @@ def _figures(row: Any) -> str:
         sets=row["sets"],
     )
     text = interval_text(latency, milliseconds, " ms")
-    return f"{_cell(row)}, {row['accuracy']:.1f} % in {text}"
+    return f"{_cell(row)}, {front.write_accuracy(row['accuracy'])} % in {text}"
 
 
 def _cell(row: Any) -> str:

@@ -220,8 +220,8 @@ def section(run: RunRecord) -> str:
 def test_the_section_says_what_is_on_the_front_and_what_is_not_compared() -> None:
     text = section(TWO_MODES)
     assert (
-        "• The front, from the fastest cell to the most accurate: slow in compile, 70.0 % in "
-        "12.0 (12.0–12.0) ms; accurate in eager, 80.0 % in 30.0 (30.0–30.0) ms."
+        "• The front, from the fastest cell to the most accurate: slow in compile, 70.00 % in "
+        "12.0 (12.0–12.0) ms; accurate in eager, 80.00 % in 30.0 (30.0–30.0) ms."
     ) in " ".join(text.split())
     assert "• Dominated: 3 cells." in text
     assert "• Not compared, because the accuracy is unknown: unknown." in text
@@ -234,12 +234,19 @@ def test_the_section_of_one_mode_says_what_one_cell_alone_is_better_than() -> No
     unclear = measured("unclear", 70.0, (12, 9.5, 11))
     text = section(fronts.of(FAST, unclear, POOR))
     assert (
-        "• No other cell is faster or more accurate than fast in eager, 70.0 % in "
+        "• No other cell is faster or more accurate than fast in eager, 70.00 % in "
         "10.0 (10.0–10.0) ms."
     ) in " ".join(text.split())
     assert "• Dominated: 1 cell. Unclear: unclear in eager." in text
     assert "front of its mode" not in text
     assert "Not compared" not in text
+
+
+def test_accuracies_that_one_decimal_would_make_equal_are_told_apart() -> None:
+    close = measured("close", 70.02, (20, 20, 20))
+    text = " ".join(section(fronts.of(FAST, close, POOR)).split())
+    assert "fast in eager, 70.00 % in" in text
+    assert "close in eager, 70.02 % in" in text
 
 
 def test_names_of_a_run_are_escaped_in_the_section() -> None:
