@@ -1,11 +1,15 @@
 """The plan of a run, from a request, with defaults from a profile."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
+from bench.api import accuracies
 from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
+from bench.archs.source import Accuracy
 from bench.cells import plan
 from bench.machine import environment
 from bench.machine.memory_budget import free_host_bytes
@@ -97,7 +101,17 @@ def make_plan(
     )
     if result.fit and not result.is_on_gpu:
         _check_memory_to_fit(result.memory_bytes, free_host_bytes())
-    return result
+    return with_accuracies(result, accuracies.configured(Path.cwd()))
+
+
+def with_accuracies(made: plan.Plan, own: Mapping[str, Accuracy]) -> plan.Plan:
+    """Return a plan with those of the user's accuracies that are of its archs, in addition.
+
+    The others are left out, so that a run can be resumed after they have changed.
+    """
+    archs = {cell.arch for cell in made.cells}
+    added = {arch: each for arch, each in own.items() if arch in archs}
+    return replace(made, accuracies={**made.accuracies, **added})
 
 
 def announcement(made: plan.Plan) -> str:

@@ -1,11 +1,11 @@
 """The plan: which cells are measured, how often, and with which random seed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from bench import archs
-from bench.archs.source import Shape
+from bench.archs.source import Accuracy, Shape
 from bench.cells import modes, waves
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -78,6 +78,8 @@ class Plan:
     """Whether processes that were on the CUDA device before the run may stay on it."""
     fit: bool = False
     """Whether to find the largest batch of each arch, mode, dtype and task first."""
+    accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
+    """The user's own accuracies of the archs, which replace the published ones."""
     profile: str = ""
     command: str = ""
     """Command that repeats the run."""

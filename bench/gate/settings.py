@@ -13,22 +13,22 @@ For example::
     expires = 2027-03-31
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
+from bench import pyproject
 from bench.cells.cell import Cell
 from bench.gate import group_sequential
 from bench.names import RequestError
 from bench.units import counted
 
-FILE = "pyproject.toml"
-TABLE = ("tool", "googlenet-bench", "gate")
+FILE = pyproject.FILE
+TABLE = "gate"
 
 _Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 _Numbers = Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
@@ -69,19 +69,10 @@ def read(root: Path) -> GateTable:
 
     Raises ``RequestError`` for a damaged file, an unknown name or a wrong type.
     """
-    path = root / FILE
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return GateTable()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RequestError(f"cannot read {path}: {error}") from error
-    for name in TABLE:
-        table = table.get(name, {}) if isinstance(table, dict) else table
-    try:
-        return msgspec.convert(table, GateTable)
+        return msgspec.convert(pyproject.table(root, TABLE), GateTable)
     except msgspec.ValidationError as error:
-        raise RequestError(f"{path}, [{'.'.join(TABLE)}]: {error}") from error
+        raise RequestError(f"{root / FILE}, {pyproject.heading(TABLE)}: {error}") from error
 
 
 def deltas(

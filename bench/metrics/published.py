@@ -13,7 +13,8 @@ ACCURACY = Metric(
     heading="published\naccuracy %",
     compute=lambda cell: cell.record.cost.accuracy,
     write="{:.1f}".format,
-    explanation="Top-1 accuracy with trained weights, as published (the source is in summary.csv). "
+    explanation="Top-1 accuracy with trained weights, as published or as stated in "
+    "[tool.googlenet-bench.accuracy] of pyproject.toml (the source is in summary.csv). "
     "It is not measured here: the weights of this run are random.",
     better=Better.MORE,
     applies=_is_known,

@@ -6,6 +6,8 @@ In a gate each side has its own, because the sides may differ in both.
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from bench.cells.plan import Plan
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
@@ -53,11 +55,19 @@ class ProbeWorker:
             raise error.prefixed(self._side) from error
 
     def count(self, arch: str) -> ArchCost:
-        """Return the theoretical cost of an arch, or why it is unknown.
+        """Return the theoretical cost of an arch, or why it is unknown, and its accuracy.
 
+        An accuracy of the user's own replaces the published one.
         Raises ``WorkerError`` if the arch is unknown or a user's own factory raises, except for the
         base of a gate, which need not have the arch.
         """
+        cost = self._count(arch)
+        own = self._plan.accuracies.get(arch)
+        if own is None:
+            return cost
+        return msgspec.structs.replace(cost, accuracy=own.percent, accuracy_source=own.source)
+
+    def _count(self, arch: str) -> ArchCost:
         try:
             plan = self._plan
             request = CountCost(arch=arch, image_size=plan.image_size, seed=plan.seed)

@@ -1,0 +1,109 @@
+"""Accuracies of networks: those that the user states, and those that are published.
+
+The user's own stand in ``[tool.googlenet-bench.accuracy]`` in pyproject.toml, in percent::
+
+    [tool.googlenet-bench.accuracy]
+    "my_module:my_net" = 76.4
+    "torchvision:resnet18@160" = 65.1
+
+or in a CSV file with the columns arch, accuracy and, if wanted, source. They count for exactly the
+name that they are stated for, and replace what is published. The suite measures no accuracy.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import git, pyproject
+from bench.archs.source import RGB, Accuracy, Arch
+from bench.names import RequestError
+
+TABLE = "accuracy"
+SOURCE = f"{pyproject.heading(TABLE)} of {pyproject.FILE}"
+COLUMNS = ("arch", "accuracy")
+
+
+def configured(folder: Path) -> Mapping[str, Accuracy]:
+    """Return the accuracies in the pyproject.toml of a folder, or else of its repository, by arch.
+
+    Raises ``RequestError`` if the file cannot be read or an accuracy is not a percentage.
+    """
+    for place in _places(folder):
+        path, table = place / pyproject.FILE, pyproject.table(place, TABLE)
+        if not isinstance(table, dict):
+            raise RequestError(f"{path}, {pyproject.heading(TABLE)}: expected NAME = PERCENT")
+        if table:
+            where = f"{path}, {pyproject.heading(TABLE)}"
+            return {
+                name: Accuracy(percent=_percent(value, name, where), source=SOURCE)
+                for name, value in table.items()
+            }
+    return {}
+
+
+def read_csv(path: Path) -> Mapping[str, Accuracy]:
+    """Return the accuracies in a CSV file by arch; the default source is the file's name.
+
+    Raises ``RequestError`` if the file cannot be read, lacks a column, or if a value is wrong.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(f"cannot read {path}: {error}") from error
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise RequestError(
+            f"{path} has no column {' and no column '.join(missing)}; it needs arch and accuracy "
+            "(in percent), and may have source"
+        )
+    accuracies: dict[str, Accuracy] = {}
+    for row in rows:
+        arch = (row["arch"] or "").strip()
+        if arch in accuracies:
+            raise RequestError(f"{path} has two accuracies of {arch!r}: remove one")
+        percent = _percent(row["accuracy"], arch, str(path))
+        accuracies[arch] = Accuracy(percent=percent, source=row.get("source") or path.name)
+    return accuracies
+
+
+def published(arch: Arch, image_size: int | None = None) -> Accuracy | None:
+    """Return the published accuracy of an arch, if its images are those that it was published for.
+
+    ``image_size``: the size of all networks whose names do not say it; None for what each network
+    is made for.
+    """
+    shape = arch.requested_shape
+    if shape is None and image_size is None:
+        return arch.accuracy()
+    size = arch.image_size()
+    is_usual = image_size == size if shape is None else shape == (RGB, size, size)
+    return arch.accuracy() if is_usual else None
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Yield the folder, and then the root of its repository if it has another."""
+    yield folder
+    try:
+        root = git.top(folder)
+    except RequestError:  # no checkout, or no git
+        return
+    if root != folder.resolve():
+        yield root
+
+
+def _percent(value: Any, arch: str, where: str) -> float:
+    """Return an accuracy as a number; raise ``RequestError`` unless it is a percentage."""
+    try:
+        percent = float("" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        raise RequestError(
+            f"{where}: the accuracy of {arch!r} is {value!r}, but must be a number (in percent)"
+        ) from None
+    if not 0 <= percent <= 100:
+        raise RequestError(
+            f"{where}: the accuracy of {arch!r} is {value}, but a percentage is from 0 to 100"
+        )
+    return percent

@@ -1,0 +1,32 @@
+"""Tables of the user's pyproject.toml, below ``[tool.googlenet-bench]``."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from bench.names import RequestError
+
+FILE = "pyproject.toml"
+TOOL = ("tool", "googlenet-bench")
+
+
+def table(folder: Path, name: str) -> Any:
+    """Return the table ``[tool.googlenet-bench.NAME]`` of a folder's file; empty if it has none.
+
+    Raises ``RequestError`` if the file cannot be read.
+    """
+    path = folder / FILE
+    try:
+        result: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RequestError(f"cannot read {path}: {error}") from error
+    for key in (*TOOL, name):
+        result = result.get(key, {}) if isinstance(result, dict) else result
+    return result
+
+
+def heading(name: str) -> str:
+    """Return the name of a table as the file has it, for messages."""
+    return f"[{'.'.join((*TOOL, name))}]"
