@@ -63,7 +63,12 @@ def declared(request: "type[DataclassInstance]") -> Mapping[str, Option]:
 
 def flag(name: str) -> str:
     """Return an option as it is typed, from the name of its field."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{_as_typed(name).replace('_', '-')}"
+
+
+def _as_typed(name: str) -> str:
+    """Return a field's name without the underscore that ``from_`` needs in Python."""
+    return name.rstrip("_")
 
 
 def add(
@@ -97,7 +102,7 @@ def add_to_parser(
 
 def read_parsed(request: "type[Request]", options: argparse.Namespace) -> "Request":
     """Return a request with the options that argparse parsed; others have their defaults."""
-    return read(request, lambda name: getattr(options, name, None))
+    return read(request, lambda name: getattr(options, _as_typed(name), None))
 
 
 def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":

@@ -1,7 +1,7 @@
 """The measurement of a plan: a run, with its journal on disk."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,21 +33,31 @@ CODE_CHANGED = (
 )
 
 
+def start(plan: Plan) -> Launcher:
+    """Return the launcher of a plan's workers, to be closed."""
+    variables = environment.for_workers(os.environ, plan.environment)
+    cpus = environment.cpus_for_workers(plan.environment)
+    return launcher(variables, plan.imports, cpus, ahead=min(AHEAD, plan.sets))
+
+
 def measure(
-    request: MeasureRequest, plan: Plan, progress: Progress, folder: ReportFolder | None
+    request: MeasureRequest,
+    plan: Plan,
+    progress: Progress,
+    folder: ReportFolder | None,
+    known: Sequence[events.Counted | events.PeakMeasured] = (),
 ) -> RunRecord:
     """Measure a plan and return the run; keep a journal in the report folder, if there is one.
+
+    Counts and peak rates that are ``known`` are not determined again.
 
     Raises ``RequestError`` or ``WorkerError`` if nothing can be measured, and ``KeyboardInterrupt``
     if the run is interrupted before anything was measured.
     """
     if announcement := planning.announcement(plan):
         progress.note(announcement)
-    variables = environment.for_workers(os.environ, plan.environment)
-    cpus = environment.cpus_for_workers(plan.environment)
-    ahead = min(AHEAD, plan.sets)
-    with launcher(variables, plan.imports, cpus, ahead=ahead) as started:
-        return record(request, plan, progress, folder, started)
+    with start(plan) as started:
+        return record(request, plan, progress, folder, started, known=known)
 
 
 def record(
@@ -59,6 +69,7 @@ def record(
     *,
     base: Launcher | None = None,
     rule: StoppingRule | None = None,
+    known: Sequence[events.Counted | events.PeakMeasured] = (),
 ) -> RunRecord:
     """Measure a plan, against ``base`` if it is given, and return the run; keep a journal.
 
@@ -88,6 +99,7 @@ def record(
             begin=begin,
             resumed=resumed,
             code=code_before,
+            known=known,
         )
         outcome = run.measure()
         signals.ignore_interrupts()

@@ -3,14 +3,17 @@
 Each function returns a parser, which takes a value or its text and the option's name.
 """
 
+import math
 import operator
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from bench import names
 from bench.archs.source import Shape
 from bench.names import RequestError
+from bench.units import GIB, MIB
 
 Value = TypeVar("Value")
 Parser: TypeAlias = Callable[[Any, str], Value]
@@ -54,6 +57,46 @@ def positive(unit: str = "") -> Parser[float]:
         return number
 
     return parse
+
+
+def _with_unit(value: Any, option: str, units: Mapping[str, float], example: str) -> float:
+    """Return a positive number with one of these units, in the unit whose factor is 1."""
+    found = re.fullmatch(r"([0-9.]+(?:e-?[0-9]+)?)\s*([^0-9\s.]*)", str(value).strip())
+    try:
+        number = float(found[1]) * units[found[2]] if found else math.nan
+    except (KeyError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        named = ", ".join(filter(None, units))
+        raise RequestError(
+            f"{option} takes a positive number with a unit ({named}), such as {example}, not "
+            f"{value!r}"
+        )
+    return number
+
+
+def duration(value: Any, option: str) -> float:
+    """Return a duration in seconds, from text such as ``20ms``, ``0.02s`` or ``500us``."""
+    return _with_unit(value, option, {"s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}, "20ms")
+
+
+def large_number(value: Any, option: str) -> float:
+    """Return a number, from text such as ``30M``, ``1.5G`` or ``25000``."""
+    return _with_unit(value, option, {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}, "30M")
+
+
+def size(value: Any, option: str) -> float:
+    """Return a size in bytes, from text such as ``1GiB`` or ``500MB``."""
+    units = {"KiB": 2**10, "MiB": MIB, "GiB": GIB, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+    return _with_unit(value, option, units, "1GiB")
+
+
+def percentage(value: Any, option: str) -> float:
+    """Return a percentage, from 0 to 100."""
+    number = positive()(value, option)
+    if number > 100:
+        raise RequestError(f"{option} is a percentage, so at most 100, not {number:g}")
+    return number
 
 
 def shape(value: Any, option: str) -> Shape:

@@ -8,7 +8,18 @@ from functools import cached_property
 from pathlib import Path
 
 from bench import __version__
-from bench.cli import baseline, compare, completion, doctor, gate, networks, report, run, stages
+from bench.cli import (
+    baseline,
+    compare,
+    completion,
+    doctor,
+    gate,
+    networks,
+    pick,
+    report,
+    run,
+    stages,
+)
 from bench.cli.command import Commands, Output
 from bench.exits import Exit
 from bench.names import RequestError
@@ -84,6 +95,7 @@ def parser() -> _Parser:
     commands = result.commands
     run.add(commands)
     networks.add(commands)
+    pick.add(commands)
     stages.add(commands)
     report.add(commands)
     compare.add(commands)

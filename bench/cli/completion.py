@@ -51,6 +51,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
 LISTS: Mapping[str, Names] = MappingProxyType(
     {
         "archs": _archs,
+        "from": _archs,
         "modes": modes.tokens,
         "dtypes": lambda: DTYPES,
         "tasks": lambda: plan.TASK_NAMES,

@@ -8,7 +8,7 @@ still measured.
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Protocol
@@ -49,12 +49,14 @@ class Run:
         resumed: Outcome | None = None,
         code: Code | None = None,
         accepts_voided_sets: bool = False,
+        known: Sequence[events.Counted | events.PeakMeasured] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``begin`` is called with the environment before the first event; returns the event sink.
 
         ``rule`` decides how many sets are enough; by default, sets are added until the ratios are
         precise. Unless it ``accepts_voided_sets``, the run ends after a set without a valid round.
+        ``known`` are counts and peak rates of the same machine, which are not determined again.
         Raises ``RequestError`` if a run is resumed with another plan or other ``code``.
         """
         if resumed is not None:
@@ -72,6 +74,7 @@ class Run:
         self._sink: EventSink | None = None
         self._requested_plan = plan
         self._code = code
+        self._known = () if resumed else tuple(known)
         self._accepts_voided_sets = accepts_voided_sets
         self._plan = self.outcome.plan if resumed else plan
         self._schedule = Schedule(
@@ -178,7 +181,12 @@ class Run:
         A resumed run follows the new request, which may ask for ceilings and fits that its own plan
         does not have.
         """
-        plan, outcome = self._requested_plan, self.outcome
+        plan, outcome, known = self._requested_plan, self.outcome, self._known
+        costs = {
+            *outcome.costs,
+            *((e.arch, e.base) for e in known if isinstance(e, events.Counted)),
+        }
+        peaks = {*outcome.ceilings, *(e.dtype for e in known if isinstance(e, events.PeakMeasured))}
         sides = (False, True) if plan.against_base else (False,)
         dtypes = (cell.dtype for cell in plan.cells) if plan.ceiling else ()
         fits = fit.cells(plan.cells) if plan.fit else ()
@@ -187,9 +195,9 @@ class Run:
                 (arch, base)
                 for base in sides
                 for arch in dict.fromkeys(cell.arch for cell in plan.cells)
-                if (arch, base) not in outcome.costs
+                if (arch, base) not in costs
             ),
-            dtypes=tuple(dict.fromkeys(name for name in dtypes if name not in outcome.ceilings)),
+            dtypes=tuple(dict.fromkeys(name for name in dtypes if name not in peaks)),
             fits=tuple(cell for cell in fits if cell not in outcome.fits),
         )
 
@@ -215,6 +223,8 @@ class Run:
                     run_id=uuid.uuid4().hex,
                 )
             )
+            for event in self._known:
+                self._emit(event)
 
     def _cells_to_measure(self, set_index: int) -> dict[str, frozenset[Cell]]:
         """Return the cells to measure in one more set, for each group that has time for it."""

@@ -5,9 +5,11 @@ from functools import partial
 
 import pytest
 
+from bench.api import values
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add_to_parser, declared, flag, read
+from bench.api.option import add_to_parser, declared, flag, read, read_parsed
+from bench.api.pick_request import PickRequest
 from bench.names import RequestError
 
 Options = type[MeasureRequest | GateOptions]
@@ -82,6 +84,55 @@ def test_a_wrong_value_is_refused_with_the_option_s_name(
 
 def test_an_option_is_typed_with_hyphens() -> None:
     assert flag("batch_sizes") == "--batch-sizes"
+
+
+def test_a_word_of_python_s_is_an_option_too() -> None:
+    assert flag("from_") == "--from"
+    parser = argparse.ArgumentParser()
+    add_to_parser(parser, PickRequest)
+    parsed = parser.parse_args(["--from", "a,b", "--max-latency=20ms"])
+    assert read_parsed(PickRequest, parsed) == PickRequest(from_=("a", "b"), max_latency=0.020)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (values.duration, "20ms", 0.020),
+        (values.duration, "0.02s", 0.020),
+        (values.duration, "500us", 0.0005),
+        (values.duration, "500 µs", 0.0005),
+        (values.large_number, "30M", 30e6),
+        (values.large_number, "1.5G", 1.5e9),
+        (values.large_number, "25000", 25_000),
+        (values.size, "1GiB", 2**30),
+        (values.size, "500MB", 500e6),
+        (values.percentage, "75.5", 75.5),
+    ],
+)
+def test_a_value_with_a_unit_is_read(parse: values.Parser[float], text: str, value: float) -> None:
+    assert parse(text, "--x") == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message"),
+    [
+        (values.duration, "20", "--x takes a positive number with a unit (s, ms, us, µs)"),
+        (values.duration, "20min", "such as 20ms, not '20min'"),
+        (values.duration, "-1ms", "such as 20ms, not '-1ms'"),
+        (values.duration, "0ms", "not '0ms'"),
+        (values.duration, "1.2.3s", "not '1.2.3s'"),
+        (values.large_number, "many", "such as 30M, not 'many'"),
+        (values.size, "1", "(KiB, MiB, GiB, kB, MB, GB), such as 1GiB, not '1'"),
+        (values.percentage, "175", "--x is a percentage, so at most 100, not 175"),
+        (values.percentage, "much", "--x takes a number, not 'much'"),
+    ],
+)
+def test_a_wrong_unit_is_refused_with_an_example(
+    parse: values.Parser[float], text: str, message: str
+) -> None:
+    with pytest.raises(RequestError) as raised:
+        parse(text, "--x")
+    assert message in str(raised.value)
 
 
 def test_help_shows_each_option_in_the_group_of_its_declaration() -> None:

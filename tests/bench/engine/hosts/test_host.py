@@ -17,6 +17,7 @@ from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
+from bench.records.reported import ArchCost
 from tests.bench import runs
 from tests.bench.engine.hosts.scripted import ScriptedHost
 from tests.bench.engine.running import Clock, Watcher, record_of
@@ -48,6 +49,21 @@ class Journal:
 
 def set_tasks(host: ScriptedHost) -> list[SetTask]:
     return [task for task in host.tasks if isinstance(task, SetTask)]
+
+
+def test_what_is_known_is_not_asked_of_the_host_and_is_journalled() -> None:
+    host, journal = ScriptedHost(), Journal()
+    known = (
+        events.Counted(arch=runs.EAGER.arch, cost=ArchCost(params=7)),
+        events.PeakMeasured(dtype="fp32", facts=runs.CEILINGS["fp32"]),
+    )
+    requested = plan(*CELLS, ceiling=True)
+    outcome = Run(requested, host, Watcher(), begin=journal.begin, known=known).measure()
+    other = runs.REFERENCE_EAGER.arch
+    assert host.tasks[0] == PreflightTask(archs=((other, False),), dtypes=(), fits=())
+    assert [record.cost.params for record in outcome.records()] == [1_000, 7]
+    assert outcome.ceilings == {"fp32": runs.CEILINGS["fp32"]}
+    assert tuple(journal.events[1:3]) == known
 
 
 def test_a_run_on_a_host_of_its_own_is_a_run_like_any_other() -> None:

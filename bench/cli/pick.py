@@ -1,0 +1,146 @@
+"""The command ``pick``: it chooses a network that keeps to limits, and measures what that takes."""
+
+import argparse
+import shlex
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import signals
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import add_to_parser, declared, flag, read_parsed
+from bench.api.pick_request import SHARED, PickRequest
+from bench.cli.command import Commands, Output, Purpose
+from bench.exits import Exit
+from bench.folders import check_writable
+from bench.names import RequestError
+from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
+
+if TYPE_CHECKING:
+    from bench.api.pick import Result
+
+EXAMPLES = """\
+examples:
+  the most accurate of torchvision's networks that answers within 20 ms:
+    googlenet-bench pick --from 'torchvision:*' --max-latency 20ms --min-accuracy 75
+  in two modes, with accuracies of your own, and with reports:
+    googlenet-bench pick --from my_module:my_net,torchvision:resnet18 --max-latency 20ms \\
+      --modes eager,channels_last --accuracy accuracies.csv --report-dir report
+
+exit codes: 0 a network is picked; 1 none keeps to the limits; 2 the request is wrong, or the
+measurement was interrupted; 3 too little could be measured
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    pick = commands.add(
+        "pick",
+        _pick,
+        "choose the most accurate network that is fast enough",
+        Purpose.MEASURE,
+        details="Drops networks by accuracy, parameters and multiply-accumulates, measures the "
+        "rest for a short set, and then measures for longer those that may be the choice.",
+    )
+    pick.formatter_class = argparse.RawDescriptionHelpFormatter
+    pick.epilog = EXAMPLES
+    add_to_parser(pick, PickRequest)
+    add_to_parser(pick, MeasureRequest, only=SHARED)
+
+
+def _pick(options: argparse.Namespace) -> Output:
+    request = read_parsed(PickRequest, options)
+    given = vars(options)
+    shared = read_parsed(
+        MeasureRequest, argparse.Namespace(**{name: given[name] for name in SHARED})
+    )
+    # Imported here because other commands must run without these modules' dependencies.
+    from bench.api import pick
+    from bench.api.progress import TerminalProgress
+    from bench.launch.process import WorkerError
+
+    folder = request.report_dir
+    if folder is not None:
+        _check(folder)
+    with signals.single_interrupt():
+        try:
+            with TerminalProgress(terminal_console(stderr=True)) as progress:
+                result = pick.pick(request, shared, progress, command=_command(options))
+        except KeyboardInterrupt:
+            raise RequestError("interrupted before any result was available") from None
+        except WorkerError as error:
+            raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
+        signals.ignore_interrupts()
+        written = () if folder is None else _written(result, folder)
+    text = _text(result, options.format, written)
+    return Output(text, exit_code=_exit_code(result))
+
+
+def _check(folder: Path) -> None:
+    """Raise ``RequestError`` if the folder is not writable, or has files of somebody else."""
+    from bench.pick import report
+    from bench.report import files
+
+    check_writable(folder)
+    names = files.names() | {report.CSV, report.MARKDOWN}
+    files.check_replaceable(folder, names, {**files.marks(), report.MARKDOWN: report.TITLE})
+
+
+def _written(result: "Result", folder: Path) -> tuple[Path, ...]:
+    """Write the choice and the reports of its run; raise ``RequestError`` if that fails."""
+    from bench.api.measured_run import MeasuredRun
+    from bench.pick import report
+
+    try:
+        of_choice = report.write(result.choice, folder)
+        if result.run is None or result.run.is_empty:
+            return of_choice
+        return (*of_choice, *MeasuredRun(record=result.run).save(folder))
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _text(result: "Result", form: str, written: tuple[Path, ...]) -> str:
+    """Return the table, and for people also the sentences, warnings and paths."""
+    from bench.api.measured_run import warnings
+    from bench.pick import report
+
+    rows = report.frame(result.choice)
+    table = FORMATS[form](filled(report.COLUMNS, rows), rows)
+    if form not in PROSE:
+        return table
+    sentences = [*result.choice.sentences]
+    if result.run is not None:
+        sentences += warnings(result.run)
+    if form == "markdown":
+        return "\n\n".join([*map(escaped, sentences), table])
+    width = terminal_console().width
+    paths = "\n".join(f"wrote {path}" for path in written)
+    return "\n\n".join(
+        filter(None, [table, *(textwrap.fill(each, width=width) for each in sentences), paths])
+    )
+
+
+def _exit_code(result: "Result") -> Exit:
+    if result.is_interrupted:
+        return Exit.WRONG_REQUEST
+    if result.choice.picked is not None:
+        return Exit.FINE
+    return Exit.FAILED if result.choice.is_decided else Exit.UNDECIDED
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command that repeats the choice, without the folder of its reports."""
+    return shlex.join(["googlenet-bench", "pick", *_typed(options)])
+
+
+def _typed(options: argparse.Namespace) -> Iterator[str]:
+    requests = {**declared(PickRequest), **{n: declared(MeasureRequest)[n] for n in SHARED}}
+    for name, each in requests.items():
+        value = getattr(options, flag(name).removeprefix("--").replace("-", "_"))
+        if name == "report_dir" or value == each.default:
+            continue
+        yield flag(name)
+        if value is not True:
+            yield str(value)

@@ -1,0 +1,173 @@
+"""``pick``, with real workers and tiny networks."""
+
+import csv
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.api import recording
+from bench.cli import main
+from bench.pick import halving, report
+from bench.records import store
+from bench.records.record import RunRecord
+from bench.report import files
+
+Capture = pytest.CaptureFixture[str]
+
+TINY, OTHER = "tests.bench.tiny:net", "tests.bench.tiny:of_ten_classes"
+INEXACT = "tests.bench.factories:tiny"
+NAMES = (TINY, OTHER, INEXACT)
+FEW = ("--image-size=32", "--device=cpu", "--foreign-cpus=100", "--sets=2", "--precision=1")
+SLOW = "10s"  # a limit that every network keeps to
+
+
+@pytest.fixture
+def accuracies(tmp_path: Path) -> Path:
+    path = tmp_path / "own.csv"
+    path.write_text(
+        f"arch,accuracy,source\n{TINY},70,our images\n{OTHER},65,our images\n{INEXACT},60,\n"
+    )
+    return path
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
+    """Return the list of the runs that are measured; each has few rounds."""
+    measured: list[RunRecord] = []
+    measure = recording.measure
+
+    def short(request: Any, plan: Any, *others: Any) -> RunRecord:
+        measured.append(measure(request, replace(plan, rounds=2), *others))
+        return measured[-1]
+
+    monkeypatch.setattr(recording, "measure", short)
+    return measured
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """Run an invalid request, which measures nothing, and return its single line on stderr."""
+    assert main(["pick", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("googlenet-bench: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def read(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / report.CSV).read_text().splitlines()))
+
+
+@pytest.mark.workers
+def test_the_most_accurate_within_the_limits_is_picked_and_reported(
+    tmp_path: Path, accuracies: Path, plans: list[RunRecord], capsys: Capture
+) -> None:
+    folder = tmp_path / "report"
+    arguments = ["--from", ",".join(NAMES), "--max-latency", SLOW, "--min-accuracy", "62", *FEW]
+    code = main(["pick", *arguments, "--accuracy", str(accuracies), "--report-dir", str(folder)])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    assert f"Picked: {TINY} in eager, the most accurate within the limits: 70.0 % (our" in out
+    for part in ("3 candidates, of which 2 may fit", "step 2: 2 candidates", "step 3: "):
+        assert part in err
+    rows = {row["arch"]: row for row in read(folder)}
+    assert list(rows) == list(NAMES)
+    assert rows[TINY]["verdict"] == "picked"
+    assert rows[INEXACT]["verdict"] == "dropped in step 1: its accuracy is 60 %, below 62 %"
+    assert float(rows[TINY]["latency_s_low"]) < float(rows[TINY]["latency_s_high"]) < 10
+    assert (folder / report.MARKDOWN).read_text().startswith(report.TITLE)
+    # The final run is an ordinary one, with the user's accuracies and the counts of step 1.
+    run = store.read(folder / files.RUN_FILE)
+    assert run.run_id == plans[-1].run_id
+    assert [record.cost.accuracy for record in run.cells][:1] == [70.0]
+    assert all(record.cost.macs_per_image for record in run.cells)
+    assert run.ceilings["fp32"].probes
+    assert run.plan["command"].startswith(f"googlenet-bench pick --from {TINY},{OTHER},{INEXACT}")
+    assert "--report-dir" not in run.plan["command"]
+    # A second choice may replace the files of the first.
+    again = ("--from", TINY, "--max-latency", SLOW, "--report-dir", str(folder))
+    assert "--sets must be at least 2" in refused(capsys, *again, "--sets", "1")
+
+
+@pytest.mark.workers
+def test_nothing_fits_a_limit_that_is_too_low(
+    tmp_path: Path, accuracies: Path, plans: list[RunRecord], capsys: Capture
+) -> None:
+    del plans
+    folder = tmp_path / "report"
+    arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", "20us", *FEW]
+    code = main(["pick", *arguments, "--accuracy", str(accuracies), "--report-dir", str(folder)])
+    out, err = capsys.readouterr()
+    assert code == 1, err
+    assert "No network keeps to the limits. The nearest is tests.bench.tiny:" in out
+    assert "more than 1.25 times 0.020 ms" in " ".join(out.split())
+    assert [row["verdict"][:19] for row in read(folder)] == ["dropped in step 2: "] * 2
+    assert (folder / files.RUN_FILE).exists()
+
+
+@pytest.mark.workers
+def test_ctrl_c_in_the_final_run_reports_what_was_measured(
+    accuracies: Path, monkeypatch: pytest.MonkeyPatch, plans: list[RunRecord], capsys: Capture
+) -> None:
+    measure = recording.measure
+
+    def interrupted(*arguments: Any) -> RunRecord:
+        if plans:
+            os.kill(os.getpid(), signal.SIGINT)
+        return measure(*arguments)
+
+    monkeypatch.setattr(recording, "measure", interrupted)
+    arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW, "--format", "markdown"]
+    assert main(["pick", *arguments, "--accuracy", str(accuracies)]) == 2
+    out, _ = capsys.readouterr()
+    assert out.startswith("Interrupted in step 3: the choice is made from what was measured")
+    assert "not decided: measuring ended early" in out
+    assert len(plans) == 1
+
+
+def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsys: Capture) -> None:
+    arguments = ["--from", f"{OTHER},{INEXACT}", "--max-latency", SLOW, "--min-accuracy", "75"]
+    code = main(["pick", *arguments, "--accuracy", str(accuracies), "--format", "json", *FEW])
+    out, err = capsys.readouterr()
+    assert (code, err) == (1, "")
+    assert [(row["arch"], row["accuracy"], row["gmacs"]) for row in json.loads(out)] == [
+        (OTHER, 65.0, None),
+        (INEXACT, 60.0, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--max-latency", "20ms"), "--from is missing: name the networks to choose from"),
+        (("--from", TINY), "--max-latency is missing: say how fast"),
+        (("--from", TINY, "--max-latency", "20"), "with a unit (s, ms, us, µs), such as 20ms"),
+        (("--from", TINY, "--max-latency", "1s", "--sets", "1"), "--sets must be at least 2"),
+        (("--from", "googlnet", "--max-latency", "1s"), "did you mean 'googlenet'?"),
+        (("--from", "torchvision:x*", "--max-latency", "1s"), "no arch matches"),
+        (("--from", TINY, "--max-latency", "1s", "--max-params", "x"), "such as 30M, not 'x'"),
+        (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "101"), "at most 100"),
+        (("--from", TINY, "--max-latency", "1s", "--accuracy", "none.csv"), "cannot read none.csv"),
+        (("--from", TINY, "--max-latency", "1s", "--device", "tpu"), "no device is called 'tpu'"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_one_line(
+    capsys: Capture, arguments: tuple[str, ...], part: str
+) -> None:
+    assert part in refused(capsys, *arguments)
+
+
+def test_somebody_else_s_file_is_not_replaced(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / report.MARKDOWN).write_text("my notes")
+    line = refused(capsys, "--from", TINY, "--max-latency", "1s", "--report-dir", str(tmp_path))
+    assert "contains pick.md, which a run would replace" in line
+
+
+def test_the_stages_shrink_the_margin() -> None:
+    margins = [stage.margin for stage in halving.STAGES]
+    assert margins == sorted(margins, reverse=True)

@@ -1,0 +1,153 @@
+from dataclasses import replace
+
+import pandas as pd
+
+from bench.pick import choice, halving, report
+from bench.pick.candidate import Candidate, Cause, Limits
+from bench.pick.choice import Choice
+from bench.records.reported import ArchCost
+from tests.bench.pick.figures import candidate, cost, record, run
+
+LIMITS = Limits(latency_s=0.020)
+SETS = 3
+SPREAD = "which chance explains on 50,000 images."
+
+
+def chosen(*latencies: tuple[Candidate, float], sets: int = SETS, unfinished: str = "") -> Choice:
+    """Return the choice among candidates of these latencies."""
+    final = run(*(record(each.cell, latency_s, sets) for each, latency_s in latencies))
+    candidates = halving.measured([each for each, _ in latencies], final, 3)
+    return choice.choose(candidates, final, LIMITS, unfinished)
+
+
+def verdicts(of: Choice) -> dict[str, str]:
+    return {each.cell.arch: each.verdict for each in of.candidates}
+
+
+def test_the_most_accurate_within_the_limit_is_picked() -> None:
+    found = chosen(
+        (candidate("fast", 70.0), 0.005),
+        (candidate("good", 80.0), 0.015),
+        (candidate("best", 85.0), 0.0197),
+        (candidate("unknown"), 0.001),
+    )
+    assert found.picked is not None
+    assert found.picked.cell.arch == "good"
+    # The estimate of "best" is within the limit, but not the upper end of its interval.
+    assert verdicts(found) == {
+        "fast": "within the limits, but less accurate",
+        "good": "picked",
+        "best": "over the limit: its interval ends at 20.4 ms",
+        "unknown": "within the limits, but its accuracy is unknown",
+    }
+    assert found.sentences == (
+        "Picked: good in eager, the most accurate within the limits: 80.0 % (a paper), "
+        "15.2 (14.8–15.6) ms at batch 1.",
+    )
+    assert found.is_decided
+
+
+def test_the_fastest_of_equal_accuracy_is_picked() -> None:
+    found = chosen(
+        (candidate("a", 80.0), 0.016),
+        (candidate("a", 80.0, mode="channels_last"), 0.015),
+    )
+    assert found.picked is not None
+    assert found.picked.cell.mode == "channels_last"
+    assert found.candidates[0].verdict == "within the limits, but not the fastest of its accuracy"
+
+
+def test_the_fastest_is_picked_if_no_accuracy_is_known() -> None:
+    found = chosen((candidate("a"), 0.010), (candidate("b"), 0.009))
+    assert found.sentences == (
+        "Picked: b in eager, 9.11 (8.89–9.33) ms at batch 1, the fastest within the limits; no "
+        "accuracy is known.",
+    )
+
+
+def test_a_larger_batch_is_faster_per_image() -> None:
+    found = chosen((candidate("a", 80.0), 0.010), (candidate("a", 80.0, batch_size=4), 0.019))
+    assert found.picked is not None
+    assert found.picked.cell.batch_size == 4
+
+
+def test_a_faster_network_of_nearly_the_same_accuracy_is_named() -> None:
+    found = chosen(
+        (candidate("good", 80.0), 0.015),
+        (candidate("near", 79.6), 0.010),
+        (candidate("nearer", 79.8), 0.012),
+        (candidate("worse", 79.4), 0.001),
+        (candidate("slow", 79.9), 0.016),
+    )
+    assert found.sentences[1:] == (
+        "near in eager is 1.50 (1.50–1.50) times as fast and not shown to be less accurate: its "
+        f"79.6 % differ from 80.0 % by less than 0.5 points, {SPREAD}",
+    )
+
+
+def test_the_nearest_miss_is_named_if_none_fits() -> None:
+    found = chosen((candidate("a", 80.0), 0.022), (candidate("b", 70.0), 0.021))
+    assert found.picked is None
+    assert found.is_decided
+    assert found.sentences == (
+        "No network keeps to the limits. The nearest is b in eager: over the limit: its interval "
+        "ends at 21.8 ms.",
+    )
+
+
+def test_the_nearest_of_those_that_were_dropped_earlier_is_named() -> None:
+    slow = replace(candidate("slow", 80.0), least_s=0.040).drop(1, Cause.PEAK, "at least 40 ms")
+    slower = replace(candidate("slower", 80.0), least_s=0.050).drop(1, Cause.PEAK, "at least 50 ms")
+    bad = candidate("bad", 60.0).drop(1, Cause.ACCURACY, "its accuracy is 60 %")
+    worse = candidate("worse", 50.0).drop(1, Cause.ACCURACY, "its accuracy is 50 %")
+    unknown = candidate("unknown").drop(1, Cause.ACCURACY, "its accuracy is unknown")
+    large = replace(candidate("large", 80.0), cost=cost(params=9)).drop(1, Cause.PARAMS, "9 params")
+
+    def nearest(*of: Candidate) -> str:
+        return choice.choose(list(of), None, LIMITS).sentences[-1].partition(" The ")[2]
+
+    assert nearest(slower, slow, bad) == "nearest is slow in eager: at least 40 ms."
+    assert nearest(unknown, worse, bad) == "nearest is bad in eager: its accuracy is 60 %."
+    assert nearest(bad, large) == "nearest is large in eager: 9 params."
+    gone = candidate("gone").drop(1, Cause.NOT_INSTALLED, "it needs timm")
+    assert choice.choose([gone], None, LIMITS).sentences == (
+        "No network keeps to the limits. All were dropped: it needs timm.",
+    )
+
+
+def test_too_few_sets_decide_nothing() -> None:
+    found = chosen((candidate("a", 80.0), 0.010), sets=1, unfinished="Interrupted in step 2.")
+    assert not found.is_decided
+    assert found.sentences == (
+        "Interrupted in step 2.",
+        "No network is picked: too little was measured of a in eager.",
+    )
+    assert verdicts(found) == {"a": "not decided: measuring ended early"}
+
+
+def test_the_reference_is_the_favourite() -> None:
+    few, many = (
+        replace(candidate(name, 80.0), cost=ArchCost(), least_s=least_s)
+        for name, least_s in (("few", 0.001), ("many", 0.002))
+    )
+    assert choice.favourite([many, few], LIMITS) is few
+    measured = chosen((candidate("a", 70.0), 0.010), (candidate("b", 80.0), 0.015)).candidates
+    assert choice.favourite(measured, LIMITS).cell.arch == "b"
+
+
+def test_the_table_has_the_pick_first_and_then_what_came_far() -> None:
+    found = chosen((candidate("fast", 70.0), 0.005), (candidate("good", 80.0), 0.015))
+    early = candidate("early", 60.0).drop(1, Cause.ACCURACY, "its accuracy is 60.0 %, below 65 %")
+    late = candidate("late", 75.0).drop(2, Cause.LATENCY, "29.0 ms")
+    everything = choice.choose([early, late, *found.candidates], None, LIMITS)
+    rows = report.frame(everything)
+    assert rows["arch"].tolist() == ["good", "fast", "late", "early"]
+    assert rows["verdict"].tolist()[2:] == [
+        "dropped in step 2: 29.0 ms",
+        "dropped in step 1: its accuracy is 60.0 %, below 65 %",
+    ]
+    assert rows["gmacs"].tolist()[0] == 1.0
+    assert pd.isna(rows["latency_s"].tolist()[3])
+    text = report.markdown(everything)
+    assert text.startswith(f"{report.TITLE}\n\nPicked: good in eager")
+    assert "| 15.2 (14.8–15.6) |" in text

@@ -1,0 +1,74 @@
+import pytest
+
+from bench.pick import filters
+from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
+from bench.records.reported import ArchCost, PeakRates, ProbeRate
+from tests.bench.pick.figures import candidate, cost
+
+LIMITS = Limits(latency_s=0.020, accuracy=75.0, params=30e6)
+RATE = 100e9  # the best of two, in multiply-accumulates per second
+PEAKS = {
+    "fp32": PeakRates(
+        probes=(
+            ProbeRate(kind="product", size="small", mac_per_s=RATE / 2),
+            ProbeRate(kind="convolution", size="large", mac_per_s=RATE),
+        )
+    )
+}
+
+
+def counted(arch_cost: ArchCost, batch_size: int = 1) -> Candidate:
+    of = candidate("a", 80.0, batch_size=batch_size)
+    (result,) = filters.by_counts([of], {"a": arch_cost}, PEAKS, LIMITS)
+    return result
+
+
+def test_less_accuracy_than_asked_for_is_dropped() -> None:
+    found = filters.by_accuracy(
+        [candidate("a", 74.96), candidate("b", 75.0), candidate("c")], LIMITS
+    )
+    assert [each.cell.arch for each in remaining(found)] == ["b"]
+    assert [each.dropped and each.dropped.why for each in found] == [
+        "its accuracy is 74.96 %, below 75 %",
+        None,
+        "its accuracy is unknown",
+    ]
+
+
+def test_an_unknown_accuracy_stays_if_none_is_asked_for() -> None:
+    of = [candidate("a", 10.0), candidate("c")]
+    assert filters.by_accuracy(of, Limits(latency_s=1.0)) == of
+
+
+def test_what_is_dropped_stays_as_it_is() -> None:
+    of = [candidate("a", 10.0).drop(1, Cause.NOT_INSTALLED, "needs timm")]
+    assert filters.by_accuracy(of, LIMITS) == of
+    assert filters.by_counts(of, {}, {}, LIMITS) == of
+
+
+def test_too_many_parameters_are_dropped() -> None:
+    assert counted(cost(params=30_000_000)).dropped is None
+    assert counted(cost(params=30_100_000)).dropped == Dropped(
+        step=1, cause=Cause.PARAMS, why="it has 30,100,000 parameters, more than 30,000,000"
+    )
+
+
+@pytest.mark.parametrize(("batch_size", "is_dropped"), [(1, False), (2, False), (3, True)])
+def test_a_batch_that_the_peak_rate_cannot_do_in_time_is_dropped(
+    batch_size: int, is_dropped: bool
+) -> None:
+    found = counted(cost(macs=1_000_000_000), batch_size)
+    assert found.least_s == pytest.approx(batch_size * 0.010)
+    assert found.dropped == (
+        Dropped(step=1, cause=Cause.PEAK, why="at least 30.0 ms at this machine's peak")
+        if is_dropped
+        else None
+    )
+
+
+def test_what_is_unknown_drops_nothing() -> None:
+    uncounted = counted(ArchCost(error="no formula"))
+    assert (uncounted.dropped, uncounted.least_s) == (None, None)
+    of = [candidate("a", 80.0)]
+    (found,) = filters.by_counts(of, {"a": cost(macs=10**12)}, {}, LIMITS)
+    assert (found.dropped, found.least_s) == (None, None)
