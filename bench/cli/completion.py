@@ -59,7 +59,7 @@ LISTS: Mapping[str, Names] = MappingProxyType(
         "fail_on": lambda: FAILS,
     }
 )
-FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python"})
+FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python", "accuracy"})
 FOLDERS = frozenset({"report_dir"})
 # A list completes its last name, behind the commas.
 BASH_LIST = """\

@@ -20,6 +20,7 @@ from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 if TYPE_CHECKING:
     from bench.api.pick import Result
 
+HELP_WIDTH = 80  # characters; the examples keep their lines, so argparse wraps nothing
 EXAMPLES = """\
 examples:
   the most accurate of torchvision's networks that answers within 20 ms:
@@ -41,8 +42,10 @@ def add(commands: Commands) -> None:
         "choose the most accurate network that is fast enough",
         Purpose.MEASURE,
         details="Drops networks by accuracy, parameters and multiply-accumulates, measures the "
-        "rest for a short set, and then measures for longer those that may be the choice.",
+        "rest for a short set, and then measures for longer those that may be the choice. "
+        "The default is eager mode and batch 1.",
     )
+    pick.description = textwrap.fill(f"{pick.description}", width=HELP_WIDTH)
     pick.formatter_class = argparse.RawDescriptionHelpFormatter
     pick.epilog = EXAMPLES
     add_to_parser(pick, PickRequest)

@@ -24,9 +24,11 @@ printf '%s\\n' "${COMPREPLY[@]}"
 NUMBERS = {
     *("batch_size", "batch_sizes", "image_size", "sets", "rounds", "precision", "budget"),
     *("foreign_cpus", "memory", "seed", "delta", "most_sets"),
+    *("max_latency", "min_accuracy", "max_params", "max_memory"),
 }
 OTHERS = {
     "base": "a revision of git",
+    "input_shape": "the shape of an image",
     "labels": "names that the user makes up",
 }
 
