@@ -1,11 +1,10 @@
 """The measurement of a plan: a run, with its journal on disk."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench import signals
 from bench.api import code, planning
@@ -18,6 +17,7 @@ from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
 from bench.launch.launchers import Launcher, launcher
 from bench.machine import cards, environment
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.journal import Journal
@@ -78,10 +78,10 @@ def record(
     """
     with ExitStack() as exits:
 
-        def begin(facts: Mapping[str, Any]) -> Journal | None:
+        def begin(about: Environment) -> Journal | None:
             if folder is None:
                 return None
-            journal_file = exits.enter_context(_journal(request, facts, progress, folder))
+            journal_file = exits.enter_context(_journal(request, about, progress, folder))
             exits.callback(_delete_if_empty, run, journal_file.path)
             return journal_file
 
@@ -122,10 +122,10 @@ def _cards(plan: Plan, progress: Progress) -> cards.Cards:
 
 
 def _journal(
-    request: MeasureRequest, facts: Mapping[str, Any], progress: Progress, folder: ReportFolder
+    request: MeasureRequest, about: Environment, progress: Progress, folder: ReportFolder
 ) -> Journal:
-    """Open the journal in the report folder of the machine that ``facts`` describes."""
-    path = folder.of(facts) / journal.FILE
+    """Open the journal in the report folder of the machine that ``about`` describes."""
+    path = folder.of(about) / journal.FILE
     if not request.resume and (renamed := journal.set_aside(path)):
         progress.note(
             f"an earlier run was interrupted or not saved; its journal was renamed to {renamed}"

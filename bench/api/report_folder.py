@@ -1,13 +1,12 @@
 """The report folder, to which a run's files are written."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.folders import check_writable
 from bench.gate import files as gate_files
 from bench.machine import environment
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import journal
 from bench.report import files
@@ -24,8 +23,8 @@ class ReportFolder:
     """The project's folder, below which each machine has a folder of its own."""
     is_gate: bool = False
 
-    def of(self, about: Mapping[str, Any]) -> Path:
-        """Return the folder of a run on the machine that the environment ``about`` describes."""
+    def of(self, about: Environment) -> Path:
+        """Return the folder of a run on the machine whose workers have this environment."""
         if self.chosen is not None:
             return self.chosen
         folder = self.root / REPORTS / environment.machine_slug(about)

@@ -139,6 +139,12 @@ class Plan:
         return tuple(map(waves.base, self.cells)) if self.against_base else ()
 
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """The libraries besides torchvision that the archs come from, without duplicates."""
+        names = [name for cell in self.cells for name in archs.find(cell.arch).requires]
+        return tuple(name for name in dict.fromkeys(names) if name != "torchvision")
+
+    @property
     def imports(self) -> tuple[str, ...]:
         """Libraries besides torch that the workers will import, without duplicates."""
         imports = [archs.find(cell.arch).imports for cell in self.cells]

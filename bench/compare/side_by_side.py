@@ -138,7 +138,7 @@ def _circumstances(run: RunRecord) -> dict[str, Any]:
     facts = {name: value for group in groups for name, value in group.items()}
     dtypes = ", ".join(dict.fromkeys(record.cell.dtype for record in run.cells))
     commit = str(run.commit_info.get("id") or "unknown")[:12]
-    machine = run.environment.get("device_name")
+    machine = run.environment.device_name
     return {"machine": machine, **facts, "dtypes": dtypes, "commit": commit, "at": run.datetime}
 
 

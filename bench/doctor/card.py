@@ -1,9 +1,10 @@
 """Findings about CUDA devices. Pure: the readings of NVML are arguments."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.doctor.finding import Finding, Severity
 from bench.machine.card import THERMAL, CardReading
+from bench.machine.facts import CardFacts
 
 _MHZ = 1e-6
 
@@ -26,10 +27,17 @@ def refused(device: str, why: str) -> Finding:
 
 
 def known(
-    device: str, facts: Mapping[str, object], reading: CardReading, other_users: Sequence[str]
+    device: str,
+    facts: CardFacts,
+    reading: CardReading,
+    other_users: Sequence[str],
+    name: str | None = None,
 ) -> Iterator[Finding]:
-    """Yield findings about a device that NVML knows: its identity, state and other users."""
-    yield Finding(what=device, found=_identity(facts))
+    """Yield findings about a device that NVML knows: its identity, state and other users.
+
+    ``name``: the card's model.
+    """
+    yield Finding(what=device, found=_identity(facts, name))
     hot = THERMAL.intersection(reading.reasons or ())
     yield Finding(
         what=f"{device}: state",
@@ -48,22 +56,23 @@ def known(
     )
 
 
-def _identity(facts: Mapping[str, object]) -> str:
+def _identity(facts: CardFacts, name: str | None) -> str:
     """Return the name of the card and of its driver, and how it is divided or shared."""
-    descriptions = {
-        "name": f"{facts.get('name')}",
-        "driver": f"driver {facts.get('driver')}",
-        "uuid": str(facts.get("uuid")),
-        "mig": "divided by MIG: clocks and heat are of the whole card; energy is not measured",
-        "mps_seen": "a sign of MPS was seen",
-    }
-    return ", ".join(text for name, text in descriptions.items() if facts.get(name))
-
-
-def _state(facts: Mapping[str, object], reading: CardReading) -> str:
     parts = (
-        _quantity("SM clock", reading.sm_hz, facts.get("most_sm_hz"), _MHZ, "MHz"),
-        _quantity("power", reading.power_w, facts.get("power_limit_w"), 1.0, "W"),
+        name,
+        facts.driver and f"driver {facts.driver}",
+        facts.uuid,
+        facts.mig
+        and "divided by MIG: clocks and heat are of the whole card; energy is not measured",
+        facts.mps_seen and "a sign of MPS was seen",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _state(facts: CardFacts, reading: CardReading) -> str:
+    parts = (
+        _quantity("SM clock", reading.sm_hz, facts.most_sm_hz, _MHZ, "MHz"),
+        _quantity("power", reading.power_w, facts.power_limit_w, 1.0, "W"),
         "" if reading.temperature_c is None else f"{reading.temperature_c} °C",
         _slowdown(reading.reasons),
     )

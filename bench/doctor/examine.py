@@ -70,7 +70,7 @@ def worker(ready: Launcher, device: str) -> Finding:
     what = f"worker on {device}"
     process = ready.launch()
     try:
-        facts = process.request(Describe(device=device), limit_s=timeouts.PREPARE_S)
+        about = process.request(Describe(device=device), limit_s=timeouts.PREPARE_S)
         trial = TryBatch(cell=replace(TRIAL, device=device), image_size=TRIAL_SIZE, seed=0)
         process.request(trial, limit_s=timeouts.PREPARE_S)
     except WorkerError as error:
@@ -79,9 +79,9 @@ def worker(ready: Launcher, device: str) -> Finding:
         process.kill()
     return Finding(
         what=what,
-        found=f"runs {TRIAL.arch}; PyTorch {facts['torch']}, torchvision {facts['torchvision']}, "
-        f"Python {facts['python']}, {facts['device_name']}, "
-        f"{counted(facts['threads'], 'thread')}",
+        found=f"runs {TRIAL.arch}; PyTorch {about.torch}, torchvision {about.torchvision}, "
+        f"Python {about.python}, {about.device_name}, "
+        f"{counted(about.threads or 0, 'thread')}",
     )
 
 
@@ -185,5 +185,6 @@ def card_findings(device: str) -> Iterator[Finding]:
     known = result.known[device]
     names = driver.names()
     index = int(device.partition(":")[2] or 0)
-    facts = {**known.facts, "name": names[index] if index < len(names) else None}
-    yield from card.known(device, facts, known.meter.read(), result.shared.get(device, ()))
+    name = names[index] if index < len(names) else None
+    users = result.shared.get(device, ())
+    yield from card.known(device, known.facts, known.meter.read(), users, name)

@@ -21,6 +21,7 @@ from bench.engine.progress import Progress
 from bench.engine.schedule import Schedule
 from bench.engine.stopping_rule import StoppingRule, UntilPrecise
 from bench.launch.process import WorkerError
+from bench.machine.facts import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
@@ -45,7 +46,7 @@ class Run:
         progress: Progress,
         *,
         rule: StoppingRule | None = None,
-        begin: Callable[[dict[str, object]], EventSink | None] = lambda _: None,
+        begin: Callable[[Environment], EventSink | None] = lambda _: None,
         resumed: Outcome | None = None,
         code: Code | None = None,
         accepts_voided_sets: bool = False,

@@ -66,7 +66,7 @@ def render(gate: Gate) -> str:
     parts = [
         f"{TITLE} {headline(gate)}",
         f"Head {escaped(gate.sides.head)} against base {escaped(gate.sides.base)}; "
-        f"{escaped(str(gate.run.environment.get('device_name')))}, "
+        f"{escaped(str(gate.run.environment.device_name))}, "
         f"PyTorch {escaped(_torch(gate))}.",
         markdown.STATUS[gate.run.status],
         *(f"**Note:** {escaped(note)}" for note in notes(gate)),
@@ -283,5 +283,5 @@ def _finite(value: Any) -> Any:
 def _torch(gate: Gate) -> str:
     """Return the PyTorch version, or both versions if the sides differ."""
     run = gate.run
-    versions = (facts.get("torch") for facts in (run.base_environment, run.environment) if facts)
+    versions = (about.torch for about in (run.base_environment, run.environment) if about)
     return " → ".join(map(str, dict.fromkeys(versions)))

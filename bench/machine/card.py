@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bench.machine.facts import CardFacts
 from bench.units import MIB, in_mib
 
 PACKAGE = "nvidia-ml-py"  # it reads the card; nvml.py is the only module that imports it
@@ -144,8 +145,7 @@ class Card:
     """A card that a run uses."""
 
     meter: Meter
-    facts: Mapping[str, object]
-    """Facts that do not change during the run (bench/machine/nvml.py, ``describe``)."""
+    facts: CardFacts
     allowed: frozenset[int] = frozenset()
     """Ids of other processes that were on it when the run began and may stay."""
     is_shared: bool = False
@@ -154,7 +154,7 @@ class Card:
     @property
     def energy_is_ours(self) -> bool:
         """Whether its energy is used only by this run; the counter is that of the full card."""
-        return not self.is_shared and not self.facts.get("mig")
+        return not self.is_shared and not self.facts.mig
 
 
 def other_users(reading: CardReading) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.machine import driver, nvml
 from bench.machine.card import Card, other_users
+from bench.machine.facts import CardFacts
 from bench.names import RequestError
 
 # Memory of the previous run's workers is not free immediately after they end.
@@ -25,11 +26,11 @@ class Cards:
     """Descriptions of other users of a device, by device, if sharing is allowed."""
 
     @property
-    def facts(self) -> dict[str, dict[str, Any]]:
+    def facts(self) -> Mapping[str, CardFacts]:
         """Facts for the environment, by device."""
         return {
-            **{name: dict(card.facts) for name, card in self.known.items()},
-            **{name: {"unknown": why} for name, why in self.unknown.items()},
+            **{name: card.facts for name, card in self.known.items()},
+            **{name: CardFacts(unknown=why) for name, why in self.unknown.items()},
         }
 
 
@@ -54,9 +55,9 @@ def find(
             unknown[device] = str(error)
             continue
         facts = meter.describe()
-        if facts["compute_mode"] in _ONE_AT_A_TIME and not facts["mps_seen"]:
+        if facts.compute_mode in _ONE_AT_A_TIME and not facts.mps_seen:
             raise RequestError(
-                f"{device} is in compute mode {facts['compute_mode']}, which allows one process "
+                f"{device} is in compute mode {facts.compute_mode}, which allows one process "
                 "at a time, but all workers of a set are alive together: set the mode to default "
                 "(nvidia-smi -c 0), or choose another --device"
             )

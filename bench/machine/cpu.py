@@ -4,8 +4,8 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from bench.machine.facts import Environment
 from bench.machine.system_files import text
 
 IDENTITY = (
@@ -21,15 +21,15 @@ IDENTITY = (
     "cpu_microcode",
     "hypervisor",
 )
-"""The facts that ``describe`` returns. Two CPUs with the same ``cpu`` may differ in all others."""
+"""The facts that ``describe`` reads. Two CPUs with the same ``cpu`` may differ in all others."""
 
 _ROOT = Path("/")
 _KIND_OF_CACHE = {"Data": "d", "Instruction": "i", "Unified": ""}
 _LSCPU_LIMIT_S = 10.0  # it takes 3 ms
 
 
-def describe(root: Path = _ROOT) -> dict[str, Any]:
-    """Return the facts in ``IDENTITY``; None for unknown ones. Takes about a second.
+def describe(root: Path = _ROOT) -> Environment:
+    """Return the facts in ``IDENTITY``, as far as they are known. Takes about a second.
 
     ``root`` is the folder that contains ``/proc`` and ``/sys``.
     """
@@ -38,18 +38,22 @@ def describe(root: Path = _ROOT) -> dict[str, Any]:
 
     info = cpuinfo.get_cpu_info()
     processor = _first_processor(root)
-    facts = {
-        "cpu": str(info.get("brand_raw") or "unknown CPU"),
-        **from_cpuinfo(info),
-        "cpu_cores": psutil.cpu_count(logical=False),
-        **_cache_bytes(root),
-        "cpu_microcode": processor.get("microcode"),
-        "hypervisor": _hypervisor(processor, root),
-    }
-    return {name: facts.get(name) for name in IDENTITY}
+    sizes_bytes = _cache_bytes(root)
+    return from_cpuinfo(info).merged(
+        Environment(
+            cpu=str(info.get("brand_raw") or "unknown CPU"),
+            cpu_cores=psutil.cpu_count(logical=False),
+            cpu_l1d_bytes=sizes_bytes.get("1d"),
+            cpu_l1i_bytes=sizes_bytes.get("1i"),
+            cpu_l2_bytes=sizes_bytes.get("2"),
+            cpu_l3_bytes=sizes_bytes.get("3"),
+            cpu_microcode=processor.get("microcode"),
+            hypervisor=_hypervisor(processor, root),
+        )
+    )
 
 
-def from_cpuinfo(info: object) -> dict[str, Any]:
+def from_cpuinfo(info: object) -> Environment:
     """Return the facts in ``IDENTITY`` that py-cpuinfo reports reliably; ``info`` is its result.
 
     Run files contain this result as pytest-benchmark's ``machine_info["cpu"]``, even files from
@@ -58,7 +62,11 @@ def from_cpuinfo(info: object) -> dict[str, Any]:
     lscpu, and rounds sizes from 1 MiB up.
     """
     known = info if isinstance(info, Mapping) else {}
-    return {f"cpu_{name}": _integer(known.get(name)) for name in ("family", "model", "stepping")}
+    return Environment(
+        cpu_family=_integer(known.get("family")),
+        cpu_model=_integer(known.get("model")),
+        cpu_stepping=_integer(known.get("stepping")),
+    )
 
 
 def _integer(value: object) -> int | None:
@@ -73,7 +81,7 @@ def _first_processor(root: Path) -> dict[str, str]:
 
 
 def _cache_bytes(root: Path) -> dict[str, int]:
-    """Return the size of each cache, summed over the cores, by its name in ``IDENTITY``."""
+    """Return the size of each cache, summed over the cores, by level and kind, such as ``1d``."""
     sizes: dict[tuple[str, str], int] = {}  # each of the CPUs that share a cache lists it
     for folder in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cache/index[0-9]*"):
         level, kind, size, shared_by = (
@@ -81,8 +89,7 @@ def _cache_bytes(root: Path) -> dict[str, int]:
         )
         kib = size.removesuffix("K")
         if kib.isdecimal() and kind in _KIND_OF_CACHE:
-            name = f"cpu_l{level}{_KIND_OF_CACHE[kind]}_bytes"
-            sizes[name, shared_by] = int(kib) * 1024
+            sizes[f"{level}{_KIND_OF_CACHE[kind]}", shared_by] = int(kib) * 1024
     summed: dict[str, int] = {}
     for (name, _), size_bytes in sizes.items():
         summed[name] = summed.get(name, 0) + size_bytes

@@ -5,15 +5,17 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+
+import msgspec
 
 from bench.machine import cgroup, cpu, driver
+from bench.machine.facts import Environment
 from bench.machine.system_files import text
 from bench.names import choose
 
@@ -197,46 +199,61 @@ def pin_cudnn() -> None:
     torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
 
 
-def describe(device: str) -> dict[str, Any]:
-    """Return facts that affect a worker's figures, as seen by the worker. Imports torch."""
+def describe(device: str, libraries: Iterable[str] = ()) -> Environment:
+    """Return facts that affect a worker's figures, as seen by the worker. Imports torch.
+
+    ``libraries``: those whose versions are wanted besides torch and torchvision.
+    """
     import torch
 
     cpu_facts = cpu.describe()
-    about: dict[str, Any] = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": version("torchvision"),
-        "device": device,
-        "device_name": cpu_facts["cpu"],
-        **cpu_facts,
-        "physical_cores": physical_cores(),
-        "threads": torch.get_num_threads(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "variables": {
+    about = msgspec.structs.replace(
+        cpu_facts,
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        torchvision=version("torchvision"),
+        libraries=_versions(libraries),
+        device=device,
+        device_name=cpu_facts.cpu,
+        physical_cores=physical_cores(),
+        threads=torch.get_num_threads(),
+        cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        variables={
             name: value
             for name, value in sorted(os.environ.items())
             if _RECORDED.match(name) and not name.endswith(_PLACES)
         },
+    )
+    if not about.is_on_gpu:
+        return about
+    properties = torch.cuda.get_device_properties(device)
+    return msgspec.structs.replace(
+        about,
+        device_name=properties.name,
+        device_memory_bytes=properties.total_memory,
+        l2_bytes=properties.L2_cache_size,
+        cuda=torch.version.cuda,
+        cudnn=torch.backends.cudnn.version(),
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        driver=driver.version(),
+        compute_capability=f"{properties.major}.{properties.minor}",
+    )
+
+
+def _versions(libraries: Iterable[str]) -> Mapping[str, str]:
+    """Return the versions of the installed libraries, by the name that is imported."""
+    distributions = packages_distributions()
+    return {
+        name: version(distributions[name][0])
+        for name in sorted(libraries)
+        if distributions.get(name)
     }
-    if device.startswith("cuda"):
-        properties = torch.cuda.get_device_properties(device)
-        about |= {
-            "device_name": properties.name,
-            "device_memory_bytes": properties.total_memory,
-            "l2_bytes": properties.L2_cache_size,
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "driver": driver.version(),
-            "compute_capability": f"{properties.major}.{properties.minor}",
-        }
-    return about
 
 
-def machine_slug(about: Mapping[str, Any]) -> str:
+def machine_slug(about: Environment) -> str:
     """Return a folder name for a machine: ``nvidia-h200``, or ``cpu-amd-epyc-2-cores``."""
-    name = str(about["device_name"])
-    if not str(about["device"]).startswith("cuda"):
-        name = f"cpu {name} {about['physical_cores']} cores"
+    name = str(about.device_name)
+    if not about.is_on_gpu:
+        name = f"cpu {name} {about.physical_cores} cores"
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm|c)\)", "", name.lower())).strip("-")

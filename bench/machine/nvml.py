@@ -18,6 +18,7 @@ import psutil
 
 from bench.machine.card import PACKAGE, REASONS, CardProcess, CardReading
 from bench.machine.driver import Identity
+from bench.machine.facts import CardFacts
 
 MODULE, EXTRA = "pynvml", "googlenet-bench[gpu]"
 MPS_SERVER = "nvidia-cuda-mps-server"
@@ -74,22 +75,22 @@ class NvmlMeter:
         self._card, self._part = self._find(identity)
         self._detailed_fields = detailed_fields(self._call("nvmlSystemGetDriverVersion") or "")
 
-    def describe(self, variables: Mapping[str, str] = os.environ) -> dict[str, Any]:
-        """Return the facts that do not change during a run; None for unknown ones."""
+    def describe(self, variables: Mapping[str, str] = os.environ) -> CardFacts:
+        """Return the facts that do not change during a run."""
         mode = self._call("nvmlDeviceGetComputeMode", self._card)
         mig = self._call("nvmlDeviceGetMigMode", self._card)
         persistence = self._call("nvmlDeviceGetPersistenceMode", self._card)
-        return {
-            "uuid": self._call("nvmlDeviceGetUUID", self._card),
-            "driver": self._call("nvmlSystemGetDriverVersion"),
-            "mig": None if mig is None else bool(mig[0]),
-            "mps_seen": self._mps_seen(variables),
-            "persistence": None if persistence is None else bool(persistence),
-            "compute_mode": None if mode is None else dict(enumerate(COMPUTE_MODES)).get(mode),
-            "power_limit_w": _from_thousandths(self._number("nvmlDeviceGetEnforcedPowerLimit")),
-            "most_sm_hz": self._hertz("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_SM"),
-            "most_memory_hz": self._hertz("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_MEM"),
-        }
+        return CardFacts(
+            uuid=self._call("nvmlDeviceGetUUID", self._card),
+            driver=self._call("nvmlSystemGetDriverVersion"),
+            mig=None if mig is None else bool(mig[0]),
+            mps_seen=self._mps_seen(variables),
+            persistence=None if persistence is None else bool(persistence),
+            compute_mode=None if mode is None else dict(enumerate(COMPUTE_MODES)).get(mode),
+            power_limit_w=_from_thousandths(self._number("nvmlDeviceGetEnforcedPowerLimit")),
+            most_sm_hz=self._hertz("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_SM"),
+            most_memory_hz=self._hertz("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_MEM"),
+        )
 
     def read(self) -> CardReading:
         """Return the current state."""

@@ -12,21 +12,21 @@ _Facts = Mapping[str, Any]
 
 
 def _of_environment(*names: str) -> Callable[[RunRecord], _Facts]:
-    return lambda run: {name: run.environment.get(name) for name in names}
+    return lambda run: {name: getattr(run.environment, name) for name in names}
 
 
 def _device(run: RunRecord) -> _Facts:
     about = run.environment
     # On a CPU the name is part of the circumstance ``machine``.
-    name = None if about.get("device") == "cpu" else about.get("device_name")
-    return {"device": about.get("device"), "device_name": name}
+    name = None if about.device == "cpu" else about.device_name
+    return {"device": about.device, "device_name": name}
 
 
 def _machine(run: RunRecord) -> _Facts:
     """Return facts about the CPU. Earlier files have some only in pytest-benchmark's part."""
-    recorded = {name: value for name, value in run.environment.items() if value is not None}
-    about = {**cpu.from_cpuinfo(run.machine_info.get("cpu")), **recorded}
-    return {name: about.get(name) for name in (*cpu.IDENTITY, "physical_cores", "cpu_capability")}
+    about = cpu.from_cpuinfo(run.machine_info.get("cpu")).merged(run.environment)
+    names = (*cpu.IDENTITY, "physical_cores", "cpu_capability")
+    return {name: getattr(about, name) for name in names}
 
 
 # Locations, and the choice among identical devices, do not affect the figures. The fact ``threads``
@@ -35,32 +35,31 @@ _NO_MATTER = ("_HOME", "_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
 def _settings(run: RunRecord) -> _Facts:
-    variables = run.environment.get("variables", {})
+    variables = run.environment.variables
     return {
         "environment": run.plan.get("environment"),
-        "cudnn_benchmark": run.environment.get("cudnn_benchmark"),
+        "cudnn_benchmark": run.environment.cudnn_benchmark,
         **{name: value for name, value in variables.items() if not name.endswith(_NO_MATTER)},
     }
 
 
 def _card(run: RunRecord) -> _Facts:
     """Return the settings of the cards: one value if all are equal, else a list."""
-    cards = list((run.environment.get("cards") or {}).values())
+    cards = run.environment.cards.values()
     facts = {}
     for name in ("mig", "mps_seen", "power_limit_w"):
-        values = list(dict.fromkeys(about.get(name) for about in cards)) or [None]
+        values = list(dict.fromkeys(getattr(about, name) for about in cards)) or [None]
         facts[name] = values[0] if len(values) == 1 else values
     return facts
 
 
 def _python(run: RunRecord) -> _Facts:
-    version = run.environment.get("python")
-    return {"python": version and ".".join(str(version).split(".")[:2])}
+    version = run.environment.python
+    return {"python": version and ".".join(version.split(".")[:2])}
 
 
 def _l2(run: RunRecord) -> _Facts:
-    on_gpu = str(run.environment.get("device")).startswith("cuda")
-    return {"l2": run.plan.get("l2") if on_gpu else None}
+    return {"l2": run.plan.get("l2") if run.environment.is_on_gpu else None}
 
 
 def _image_size(run: RunRecord) -> _Facts:
@@ -80,6 +79,7 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
         "environment": _settings,
         "torch": _of_environment("torch", "cuda", "cudnn"),
         "torchvision": _of_environment("torchvision"),
+        "libraries": lambda run: run.environment.libraries,
         "driver": _of_environment("driver"),
         "card": _card,
         "python": _python,
@@ -92,6 +92,10 @@ CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(
 Two runs must have the same facts, except for the circumstances named in ``across``. A value of None
 means that the run does not know it.
 """
+
+
+# What the absence of a fact means, by circumstance; elsewhere it is unknown.
+_ABSENT = {"environment": "not set"}
 
 
 class EnvironmentDifference(NamedTuple):
@@ -112,7 +116,8 @@ def differences(a: RunRecord, b: RunRecord) -> tuple[list[EnvironmentDifference]
     for circumstance, facts in CIRCUMSTANCES.items():
         facts_a, facts_b = facts(a), facts(b)
         for fact in dict.fromkeys((*facts_a, *facts_b)):
-            value_a, value_b = facts_a.get(fact, "not set"), facts_b.get(fact, "not set")
+            absent = _ABSENT.get(circumstance)
+            value_a, value_b = facts_a.get(fact, absent), facts_b.get(fact, absent)
             if value_a == value_b:
                 continue
             if value_a is None or value_b is None:

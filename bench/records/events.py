@@ -4,12 +4,13 @@ Events refer to cells by id, and to a wave by its group, its set and its index i
 events have the tag of an earlier name, so that earlier journals of this schema stay readable.
 """
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from bench.cells.plan import Plan
 from bench.machine.card import Around
+from bench.machine.facts import Environment
 from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
 from bench.records.reported import ArchCost, PeakRates, Setup
@@ -24,8 +25,8 @@ class Began(_Event, frozen=True, kw_only=True):
 
     schema_version: int
     plan: Plan
-    environment: dict[str, Any]
-    base_environment: dict[str, Any] | None = None
+    environment: Environment
+    base_environment: Environment | None = None
     code: Code | None = None
     """None in a gate, which cannot be resumed."""
     run_id: str = ""

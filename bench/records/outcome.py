@@ -12,6 +12,7 @@ import msgspec
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
@@ -48,8 +49,8 @@ class Outcome:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.status = "complete"
-        self.environment: dict[str, Any] = {}
-        self.base_environment: dict[str, Any] | None = None
+        self.environment = Environment()
+        self.base_environment: Environment | None = None
         self.code: Code | None = None
         self.costs: dict[tuple[str, bool], ArchCost] = {}
         """Cost by arch and whether it is the base's."""
@@ -345,12 +346,13 @@ def check_same(plan: Plan, begun: Plan) -> None:
         )
 
 
-def check_same_environment(now: dict[str, Any], then: dict[str, Any]) -> None:
+def check_same_environment(now: Environment, then: Environment) -> None:
     """Raise ``RequestError`` if the environment changed; it names every fact that differs."""
+    facts_now, facts_then = msgspec.to_builtins(now), msgspec.to_builtins(then)
     differing = [
-        f"{name} is {now.get(name)!r} here, but the run began with {then.get(name)!r}"
-        for name in sorted(now.keys() | then.keys())
-        if now.get(name) != then.get(name)
+        f"{name} is {facts_now.get(name)!r} here, but the run began with {facts_then.get(name)!r}"
+        for name in sorted(facts_now.keys() | facts_then.keys())
+        if facts_now.get(name) != facts_then.get(name)
     ]
     if differing:
         raise RequestError(

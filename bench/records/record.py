@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.machine.card import Around
+from bench.machine.facts import Environment
 from bench.records.code import Code
 from bench.records.reported import ArchCost, PeakRates, Setup
 
@@ -210,9 +211,9 @@ class RunRecord:
     rounds: tuple[Round, ...] = ()
     allotted: Mapping[str, int] = field(default_factory=dict)
     """Planned number of valid rounds in each set, by group."""
-    environment: Mapping[str, Any]
-    """The environment of the workers (bench/machine/environment.py, ``describe``)."""
-    base_environment: Mapping[str, Any] | None = None
+    environment: Environment
+    """The environment of the workers."""
+    base_environment: Environment | None = None
     """The environment of a gate's base."""
     ceilings: Mapping[str, PeakRates] = field(default_factory=dict)
     """Peak rates of the device, by dtype (bench/worker/peak.py, ``measure``)."""

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from bench.machine import cpu, environment
+from bench.machine import environment
 from bench.records.record import RunRecord
 from bench.tables import Column
 from bench.trust import card
 
 # ``facts`` shows these in another form.
-_SHOWN_SEPARATELY = frozenset({"variables", "cards"})
+_SHOWN_SEPARATELY = frozenset({"variables", "cards", "libraries"})
 # The command has a line of its own, the requested reference may not be among the cells, and the
 # default is no setting.
 _NOT_IN_PLAN = frozenset({"command", "reference_arch", "reference_mode", "default_foreign_cpus"})
@@ -27,16 +27,17 @@ SETTING_COLUMNS = tuple(
 def facts(run: RunRecord) -> dict[str, object]:
     """Return the environment as workers saw it, the state of the cards, the system and the commit.
 
-    CPU properties that the system does not report are omitted.
+    Unknown facts of the environment are omitted.
     """
     return {
         **{
             name: value
-            for name, value in run.environment.items()
-            if name not in _SHOWN_SEPARATELY and not (name in cpu.IDENTITY and value is None)
+            for name, value in run.environment.known.items()
+            if name not in _SHOWN_SEPARATELY
         },
+        **run.environment.libraries,
         **card.facts(run),
-        **run.environment.get("variables", {}),
+        **run.environment.variables,
         **_tf32(run),
         **_executors(run),
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
@@ -78,7 +79,7 @@ def settings(run: RunRecord) -> pd.DataFrame:
         [
             {"name": setting.name, "value": value, "reason": setting.reason}
             for setting in environment.settings(str(run.plan.get("environment")))
-            if (value := run.environment.get("variables", {}).get(setting.name)) is not None
+            if (value := run.environment.variables.get(setting.name)) is not None
         ],
         columns=[column.name for column in SETTING_COLUMNS],
     )
@@ -92,7 +93,7 @@ def _in_words(value: object) -> object:
 
 def _tf32(run: RunRecord) -> dict[str, str]:
     """Return the GPU's two TF32 settings for each dtype; empty on a CPU."""
-    if not str(run.environment.get("device")).startswith("cuda"):
+    if not run.environment.is_on_gpu:
         return {}
     headings = {"tf32_convolutions": "TF32 in convolutions", "tf32_products": "TF32 in products"}
     states_by_heading: dict[str, dict[str, str]] = {heading: {} for heading in headings.values()}

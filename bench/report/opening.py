@@ -31,8 +31,8 @@ def title(run: RunRecord) -> str:
 
 def about(run: RunRecord) -> Iterator[str]:
     """Yield short facts about a run: PyTorch's version, its size, its profile and its date."""
-    if "torch" in run.environment:
-        yield f"PyTorch {run.environment['torch']}"
+    if run.environment.torch:
+        yield f"PyTorch {run.environment.torch}"
     yield counted(len(run.cells), "cell")
     if "profile" in run.plan:
         yield f"profile {run.plan['profile']}"
@@ -59,15 +59,15 @@ def lead(run: RunRecord) -> Iterator[str]:
 def _where(run: RunRecord) -> str:
     """Return the device as the end of a title; facts that are unknown are left out."""
     about = run.environment
-    if not about.get("device_name"):
+    if not about.device_name:
         return ""
-    if str(about.get("device")) != "cpu":
-        return f" on {about['device_name']}"
+    if about.device != "cpu":
+        return f" on {about.device_name}"
     machine = CIRCUMSTANCES["machine"](run)
     family, cores = machine.get("cpu_family"), machine.get("physical_cores")
     of_family = "" if family is None else f" (family {family})"
     on_cores = "" if cores is None else f", {counted(cores, 'core')}"
-    return f" on {about['device_name']}{of_family}{on_cores}"
+    return f" on {about.device_name}{of_family}{on_cores}"
 
 
 def _names(cells: list[Cell]) -> Mapping[str, str]:

@@ -105,8 +105,8 @@ class _Set:
         cell = self._request.cells[0]
         description = self._request_to(cell, Describe(device=cell.device), timeouts.SHORT_S)
         return Circumstances(
-            device_name=description["device_name"],
-            torch=description["torch"],
+            device_name=str(description.device_name),
+            torch=str(description.torch),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

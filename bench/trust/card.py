@@ -6,6 +6,7 @@ from typing import Any
 from bench.energy import per_image_j
 from bench.machine import voiding
 from bench.machine.card import POWER_CAP, Around, CardReading
+from bench.machine.facts import CardFacts
 from bench.records.record import Round, RunRecord
 from bench.units import counted
 
@@ -33,26 +34,26 @@ def facts(run: RunRecord) -> dict[str, object]:
     """Return the properties of each card, and the ranges of its readings around the rounds."""
     return {
         f"{device}: {name}": value
-        for device, card_facts in _cards(run).items()
+        for device, card_facts in run.environment.cards.items()
         for name, value in _facts(card_facts, _rounds(run, device)).items()
     }
 
 
 def notes(run: RunRecord) -> Iterator[str]:
     """Yield sentences about the cards that a reader needs to interpret the figures."""
-    for device, card_facts in _cards(run).items():
-        if "unknown" in card_facts:
+    for device, card_facts in run.environment.cards.items():
+        if card_facts.unknown is not None:
             yield (
-                f"The state of {device} is unknown: {card_facts['unknown']}. Therefore no round "
+                f"The state of {device} is unknown: {card_facts.unknown}. Therefore no round "
                 "was voided because of its temperature or because of other processes on it."
             )
             continue
-        if card_facts.get("mig"):
+        if card_facts.mig:
             yield (
                 f"{device} is a MIG instance: its clocks and its temperature are those of the "
                 "whole card, which other processes may use."
             )
-        if card_facts.get("mps_seen"):
+        if card_facts.mps_seen:
             yield f"NVIDIA's Multi-Process Service was detected on {device}."
         capped = [state for state in _around(_rounds(run, device)) if POWER_CAP in state.throttling]
         if capped:
@@ -74,7 +75,8 @@ def warnings(run: RunRecord) -> Iterator[str]:
 
 def _energy_notes(run: RunRecord) -> Iterator[str]:
     """Explain why energy figures are missing, if the run was to measure energy."""
-    known = [card_facts for card_facts in _cards(run).values() if "unknown" not in card_facts]
+    cards = run.environment.cards
+    known = [card_facts for card_facts in cards.values() if card_facts.unknown is None]
     if not run.plan.get("energy") or not known:
         return
     measured = [record for record in run.cells if record.has_figures]
@@ -109,11 +111,6 @@ def _reasons(round_: Round) -> tuple[str, ...]:
     return (round_.reasons or (voiding.FOREIGN_CPUS,)) if round_.voided else ()
 
 
-def _cards(run: RunRecord) -> Mapping[str, Mapping[str, Any]]:
-    cards: Mapping[str, Mapping[str, Any]] = run.environment.get("cards") or {}
-    return cards
-
-
 def _rounds(run: RunRecord, device: str) -> list[Round]:
     """Return the rounds on a device.
 
@@ -132,11 +129,11 @@ def _around(rounds: Iterable[Round]) -> list[Around]:
     return [each.card for each in rounds if each.card is not None]
 
 
-def _facts(card_facts: Mapping[str, Any], rounds: Sequence[Round]) -> dict[str, object]:
-    if "unknown" in card_facts:
-        return {"state": f"unknown: {card_facts['unknown']}"}
+def _facts(card_facts: CardFacts, rounds: Sequence[Round]) -> dict[str, object]:
+    if card_facts.unknown is not None:
+        return {"state": f"unknown: {card_facts.unknown}"}
     properties: dict[str, object] = {
-        heading: UNKNOWN if card_facts.get(name) is None else write(card_facts[name])
+        heading: UNKNOWN if (value := getattr(card_facts, name)) is None else write(value)
         for name, (heading, write) in _PROPERTIES.items()
     }
     around = _around(rounds)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.machine.facts import Environment
 from bench.records.record import BackToBack
 from bench.records.reported import ArchCost, PeakRates
 
@@ -126,10 +127,12 @@ class Finished(Reply, frozen=True, kw_only=True):
     """Why the answer was wrong after the rounds; None if it was right."""
 
 
-class Describe(Request[dict[str, Any]], frozen=True, kw_only=True, tag="describe"):
+class Describe(Request[Environment], frozen=True, kw_only=True, tag="describe"):
     """Describe the environment of the worker (bench/machine/environment.py)."""
 
     device: str
+    libraries: tuple[str, ...] = ()
+    """Libraries whose versions are wanted besides torch and torchvision."""
 
 
 class CountCost(Request[ArchCost], frozen=True, kw_only=True, tag="cost"):

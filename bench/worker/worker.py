@@ -29,6 +29,7 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.machine import environment, resident
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records.reported import ArchCost, PeakRates
 from bench.worker import (
@@ -79,7 +80,7 @@ class Worker:
         self.compiled: tuple[int, int] | None = None
         """Numbers of graphs and graph breaks at the end of warm-up."""
 
-    def describe(self, request: Describe) -> dict[str, Any]:
+    def describe(self, request: Describe) -> Environment:
         """Return the environment of this process."""
         device = request.device
         if device.startswith("cuda") and not torch.cuda.is_available():
@@ -88,7 +89,7 @@ class Worker:
                 "device on this machine; use --device cpu"
             )
         self._use(device)
-        return environment.describe(device)
+        return environment.describe(device, request.libraries)
 
     def cost(self, request: CountCost) -> ArchCost:
         """Return the cost of an arch."""

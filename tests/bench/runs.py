@@ -1,10 +1,12 @@
 """Small runs written by hand, for tests of code that reads runs."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.machine.facts import Environment
 from bench.records.record import (
     Attempt,
     BackToBack,
@@ -180,14 +182,14 @@ def small(status: str = "over_budget") -> RunRecord:
         rounds=(*rounds(REFERENCE_EAGER), *rounds(REFERENCE_BATCH)),
         allotted={of.group: ROUNDS for of in (REFERENCE_EAGER, REFERENCE_BATCH)},
         notes=("it was cut off, and resumed",),
-        environment={
-            "python": "3.11.9",
-            "torch": "2.11.0",
-            "device": "cpu",
-            "device_name": "AMD EPYC",
-            "physical_cores": 2,
-            "variables": {"OMP_NUM_THREADS": "2"},
-        },
+        environment=Environment(
+            python="3.11.9",
+            torch="2.11.0",
+            device="cpu",
+            device_name="AMD EPYC",
+            physical_cores=2,
+            variables={"OMP_NUM_THREADS": "2"},
+        ),
         plan={
             "command": "pytest bench/suite --archs googlenet,torchvision",
             "profile": "quick",
@@ -245,14 +247,19 @@ def gpu(busy_share: float = 0.25) -> RunRecord:
     """Return a run on a GPU."""
     small_run = small("complete")
     record = on_cuda(busy_share)
-    return replace(
+    on_gpu = replace(
         small_run,
         cells=(record,),
         controls=(replace(record, cell=replace(record.cell, control=True)),),
         rounds=rounds(record.cell),
         allotted={record.cell.group: ROUNDS},
-        environment={**small_run.environment, "device": "cuda", "device_name": "NVIDIA"},
     )
+    return in_environment(on_gpu, device="cuda", device_name="NVIDIA")
+
+
+def in_environment(run: RunRecord, **facts: Any) -> RunRecord:
+    """Return a run with other facts about its environment."""
+    return replace(run, environment=msgspec.structs.replace(run.environment, **facts))
 
 
 def fitted() -> RunRecord:

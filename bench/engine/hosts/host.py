@@ -7,13 +7,14 @@ its memory does not hold all workers together.
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
 from bench.machine.busiest import Busiest
+from bench.machine.facts import Environment
 from bench.records.events import Event
 
 Events: TypeAlias = Generator[Event, None, None]
@@ -22,8 +23,8 @@ Events: TypeAlias = Generator[Event, None, None]
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """The environment of a host's workers, and of the base's workers in a gate."""
 
-    environment: dict[str, Any]
-    base_environment: dict[str, Any] | None = None
+    environment: Environment
+    base_environment: Environment | None = None
 
 
 class PreflightTask(msgspec.Struct, frozen=True, kw_only=True):

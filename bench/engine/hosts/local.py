@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
-from typing import Any
+
+import msgspec
 
 from bench.cells.plan import Plan
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
@@ -16,6 +17,7 @@ from bench.launch.launchers import Launcher
 from bench.machine import busiest
 from bench.machine.busiest import Busiest
 from bench.machine.cards import Cards
+from bench.machine.facts import Environment
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
@@ -92,11 +94,8 @@ class LocalHost(Host):
         """Return the busiest processes of others; none of the run is alive except its launchers."""
         return busiest.watch(self._context.pids, self._context.sleep)
 
-    def _described(
-        self, environment: dict[str, Any], of_base: dict[str, Any] | None = None
-    ) -> Described:
-        if self._cards.facts:
-            environment = {**environment, "cards": self._cards.facts}
+    def _described(self, environment: Environment, of_base: Environment | None = None) -> Described:
+        environment = msgspec.structs.replace(environment, cards=self._cards.facts)
         return Described(environment=environment, base_environment=of_base)
 
     def _wait(self) -> Steps:

@@ -4,7 +4,7 @@ In a gate each side has its own, because the sides may differ in both.
 """
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -12,6 +12,7 @@ from bench.cells.plan import Plan
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
+from bench.machine.facts import Environment
 from bench.records.reported import ArchCost, PeakRates
 from bench.worker.protocol import CountCost, Describe, MeasurePeak
 
@@ -46,10 +47,11 @@ class ProbeWorker:
         else:
             self._worker.kill()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Environment:
         """Return the environment; raises ``WorkerError`` if the device is missing."""
         try:
-            request = Describe(device=self._plan.device_of(0))
+            plan = self._plan
+            request = Describe(device=plan.device_of(0), libraries=plan.libraries)
             return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
             raise error.prefixed(self._side) from error

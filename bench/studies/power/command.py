@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from bench.launch import timeouts
 from bench.launch.launchers import Launcher, Spawner, launcher
 from bench.launch.process import WorkerError
 from bench.machine import environment
+from bench.machine.facts import Environment
 from bench.names import RequestError, choose
 from bench.studies.power import calibration, end_to_end, report, sets, table
 from bench.studies.power.cases import PLANS, PROTOCOL, Case
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print("gate_power: interrupted; the rows collected so far are kept")
             code = Exit.WRONG_REQUEST
         page = report.render(
-            str(description["device_name"]),
+            str(description.device_name),
             table.read(folder / report.SETS_FILE, SetRow),
             table.read(folder / report.GATES_FILE, GateRow),
             Settings(),
@@ -158,13 +158,13 @@ def _background_load(loaded: bool) -> AbstractContextManager[None]:
     return competitor() if loaded else nullcontext()
 
 
-def _describe_environment() -> dict[str, object]:
+def _describe_environment() -> Environment:
     """Return the environment in which workers start."""
     with _spawner() as spawner:
         worker = spawner.launch()
         description = worker.request(Describe(device="cpu"), limit_s=timeouts.SHORT_S)
         worker.close()
-    return cast("dict[str, object]", description)
+    return description
 
 
 def _spawner() -> Launcher:

@@ -138,6 +138,6 @@ def _rows(
             protocol=PROTOCOL,
             log_ratio=round(next(iter(pair.log_ratios), math.nan), 6),
             base_s=round(median(base.host_s), 6) if base.host_s else math.nan,
-            torch=str(outcome.environment["torch"]),
+            torch=str(outcome.environment.torch),
             tail_log_ratio=round(next(iter(pair.tail_log_ratios), math.nan), 6),
         )

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 import pandas as pd
 
 from bench.engine.local.visit_policy import BLOCKS
 from bench.exits import Exit
+from bench.machine.facts import Environment
 from bench.studies.selfcheck import scale
 from bench.studies.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.studies.selfcheck.handover import Handover, Idleness
@@ -82,7 +82,7 @@ _HANDOVER_COLUMNS = (
 class Selfcheck:
     """The results of the self-check."""
 
-    environment: Mapping[str, Any]
+    environment: Environment
     biases: Sequence[Bias] = ()
     startups: Sequence[Startup] = ()
     handovers: Sequence[Handover] = ()
@@ -103,11 +103,11 @@ class Selfcheck:
 
 def render(result: Selfcheck) -> str:
     """Return the page in Markdown, with a section for each part that was measured."""
-    env = result.environment
-    machine, version = escaped(str(env["device_name"])), escaped(str(env["torch"]))
+    about = result.environment
+    machine, version = escaped(str(about.device_name)), escaped(str(about.torch))
     parts = [
         f"# Self-check: {machine}, PyTorch {version}",
-        f"On {env['physical_cores']} cores, with the environment variables of workers.",
+        f"On {about.physical_cores} cores, with the environment variables of workers.",
         *_bias_section(result.biases),
         *_startup_section(result.startups),
         *_handover_section(result.handovers, result.idleness),

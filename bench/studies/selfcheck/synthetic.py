@@ -17,6 +17,7 @@ from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave, single_wave
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
@@ -31,13 +32,13 @@ LATENCY_S, SPREAD = 0.03, 0.05  # median, and standard deviation of the logarith
 ROUNDS = 40  # per set
 ITERATIONS = 1  # per visit
 VOIDED_SHARE = 0.02  # share of rounds
-ENVIRONMENT = {
-    "torch": "2.11.0",
-    "device": "cpu",
-    "device_name": "synthetic",
-    "physical_cores": 2,
-    "variables": {"OMP_NUM_THREADS": "2"},
-}
+ENVIRONMENT = Environment(
+    torch="2.11.0",
+    device="cpu",
+    device_name="synthetic",
+    physical_cores=2,
+    variables={"OMP_NUM_THREADS": "2"},
+)
 COST = ArchCost(
     params=6_998_552,
     params_with_aux=13_385_816,

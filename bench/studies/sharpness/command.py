@@ -61,9 +61,7 @@ def _run(chosen: Sequence[str], options: argparse.Namespace, console: Console) -
     temporary = path.with_name(f".{path.name}")
     frame.to_csv(temporary, index=False, compression={"method": "gzip", "mtime": 1})
     temporary.replace(path)
-    page = report.render(
-        str(description["device_name"]), str(description["torch"]), report.read(path)
-    )
+    page = report.render(str(description.device_name), str(description.torch), report.read(path))
     write_text(folder / report.FILE, page)
     console.print(page, markup=False, highlight=False, soft_wrap=True)
     console.print(f"wrote {folder / report.FILE}", markup=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.launch.launchers import Launcher
 from bench.machine import cards, nvml
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
@@ -63,7 +64,7 @@ def test_a_file_system_without_locks_is_noted(
         monkeypatch.setattr("fcntl.flock", unlocked)
     folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     progress = Watcher()
-    about = {"device": "cpu", "device_name": "any", "physical_cores": 1}
+    about = Environment(device="cpu", device_name="any", physical_cores=1)
     with recording._journal(MeasureRequest(), about, progress, folder):
         expected = [] if locks else [True]
         assert [str(tmp_path) in note for note in progress.notes] == expected
@@ -74,7 +75,7 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
     began = events.Began(
         schema_version=SCHEMA_VERSION,
         plan=requested,
-        environment={},
+        environment=Environment(),
         code=Code(commit="1" * 40, digest="another"),
     )
     with journal.Journal(tmp_path / journal.FILE, on_error=lambda _: None) as journal_file:

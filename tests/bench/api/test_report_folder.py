@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from bench.api.report_folder import ReportFolder
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import journal
 
 ROOT = Path("/somewhere")
-ABOUT = {"device": "cuda", "device_name": "NVIDIA H200"}
+ABOUT = Environment(device="cuda", device_name="NVIDIA H200")
 
 
 @pytest.mark.parametrize(("is_gate", "below"), [(False, "nvidia-h200"), (True, "nvidia-h200/gate")])

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from rich.console import Console
 from torch import nn
 
-from bench import archs, names
+from bench import archs, measure, names
+from bench.api.progress import TerminalProgress
 from bench.archs import arguments, library_names, source_file
 from bench.archs.source import Arch
 from bench.archs.timm import TIMM
@@ -237,6 +239,23 @@ def test_the_names_of_timm_are_read_without_importing_it() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["True", "False", "False"]
+
+
+@pytest.mark.workers
+def test_a_run_has_the_version_of_timm() -> None:
+    run = measure(
+        archs=["timm:resnet10t"],
+        modes=["eager"],
+        image_size=32,
+        device="cpu",
+        sets=1,
+        rounds=1,
+        precision=1.0,
+        foreign_cpus=100.0,
+        ceiling=False,
+        progress=TerminalProgress(Console(quiet=True)),
+    )
+    assert run.record.environment.libraries == {"timm": timm.__version__}
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,11 @@ def test_groups_contain_every_cell_once() -> None:
     assert len(groups) == len(DTYPES) * len(BATCH_SIZES) * len(TASKS)
 
 
+def test_libraries_are_those_of_the_archs_without_torchvision() -> None:
+    names = ("timm:resnet18", "timm:resnet34", "torchvision:resnet18", "googlenet")
+    assert make_plan(cells(arch_names=names)).libraries == ("timm",)
+
+
 def test_groups_collect_cells_that_are_not_adjacent() -> None:
     first, second = cells(batch_sizes=[1, 8])
     third = cells(arch_names=["torchvision"])[0]

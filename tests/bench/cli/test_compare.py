@@ -181,10 +181,7 @@ def test_another_cpu_of_the_same_brand_is_refused_unless_allowed(
 ) -> None:
     run = runs.small()
     a, b = write_runs(
-        *(
-            replace(run, environment={**run.environment, "cpu": "AMD EPYC", "cpu_family": family})
-            for family in (26, 25)
-        )
+        *(runs.in_environment(run, cpu="AMD EPYC", cpu_family=family) for family in (26, 25))
     )
     sentence = "cpu_family is 26 in A and 25 in B"
     assert f"{sentence}. To compare them anyway: --across machine" in refused(capsys, a, b)
@@ -193,7 +190,7 @@ def test_another_cpu_of_the_same_brand_is_refused_unless_allowed(
 
 def test_allowed_differences_are_reported(capsys: Capture, write_runs: WriteRuns) -> None:
     run = runs.small()
-    newer = replace(run, environment={**run.environment, "torch": "2.12.0"})
+    newer = runs.in_environment(run, torch="2.12.0")
     a, b = write_runs(run, newer)
     sentence = "torch is '2.11.0' in A and '2.12.0' in B"
     assert sentence in refused(capsys, a, b)

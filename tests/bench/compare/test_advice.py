@@ -3,6 +3,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
@@ -13,6 +14,7 @@ from bench.compare.advice import compare
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
 from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
+from bench.machine.facts import CardFacts, Environment
 from bench.names import RequestError
 from bench.records.circumstances import CIRCUMSTANCES, differences
 from bench.records.record import CellRecord, RunRecord, Visit
@@ -21,18 +23,18 @@ from tests.bench import runs
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict
 REFERENCE, EAGER, COMPILED = runs.REFERENCE_EAGER, runs.EAGER, runs.COMPILED
 T_95_OF_4 = 2.776445  # Student's t with 4 degrees of freedom, two-sided 95 %
-ENVIRONMENT: dict[str, Any] = {
-    "python": "3.11.9",
-    "torch": "2.11.0",
-    "torchvision": "0.26.0",
-    "device": "cpu",
-    "device_name": "AMD EPYC",
-    "cpu": "AMD EPYC",
-    "physical_cores": 2,
-    "cpu_capability": "AVX2",
-    "threads": 2,
-    "variables": {"MALLOC_TOP_PAD_": "134217728"},
-}
+ENVIRONMENT = Environment(
+    python="3.11.9",
+    torch="2.11.0",
+    torchvision="0.26.0",
+    device="cpu",
+    device_name="AMD EPYC",
+    cpu="AMD EPYC",
+    physical_cores=2,
+    cpu_capability="AVX2",
+    threads=2,
+    variables={"MALLOC_TOP_PAD_": "134217728"},
+)
 
 Logs = Sequence[float]
 """Logarithms of a latency in seconds, one per set."""
@@ -55,7 +57,7 @@ def run(cells: Mapping[Cell, Logs], *, reference: Cell = REFERENCE, **facts: Any
         cells=tuple(record(cell, logs) for cell, logs in cells.items()),
         controls=(control,),
         rounds=(),
-        environment=ENVIRONMENT | facts,
+        environment=msgspec.structs.replace(ENVIRONMENT, **facts),
     )
 
 
@@ -389,7 +391,7 @@ def test_another_pinned_environment_python_and_image_size_are_refused() -> None:
     check_refused(a, b, "environment", "environment is 'pinned' in A and 'default' in B")
     b = replace(a, plan={**a.plan, "image_size": 192})
     check_refused(a, b, "image-size", "image_size is 224 in A and 192 in B")
-    b = replace(a, environment={**a.environment, "python": "3.12.1"})
+    b = runs.in_environment(a, python="3.12.1")
     check_refused(a, b, "python", "python is '3.11' in A and '3.12' in B")
 
 
@@ -403,18 +405,19 @@ def test_another_cpu_is_one_difference_of_the_machine() -> None:
     [("mig", False, True), ("mps_seen", False, True), ("power_limit_w", 700.0, 500.0)],
 )
 def test_a_card_with_another_power_limit_or_division_is_refused(fact: str, a: Any, b: Any) -> None:
-    facts = {"mig": False, "mps_seen": False, "power_limit_w": 700.0}
+    facts = CardFacts(mig=False, mps_seen=False, power_limit_w=700.0)
     run_a, run_b = (
-        run(CELLS, device="cuda", cards={"cuda": {**facts, fact: value}}) for value in (a, b)
+        run(CELLS, device="cuda", cards={"cuda": msgspec.structs.replace(facts, **{fact: value})})
+        for value in (a, b)
     )
     check_refused(run_a, run_b, "card", f"{fact} is {a!r} in A and {b!r} in B")
 
 
 def test_a_card_that_one_run_does_not_know_is_unknown_and_not_a_difference() -> None:
-    known = run(CELLS, device="cuda", cards={"cuda": {"power_limit_w": 700.0}})
+    known = run(CELLS, device="cuda", cards={"cuda": CardFacts(power_limit_w=700.0)})
     for other in (
         run(CELLS, device="cuda"),
-        run(CELLS, device="cuda", cards={"cuda": {"unknown": "no driver"}}),
+        run(CELLS, device="cuda", cards={"cuda": CardFacts(unknown="no driver")}),
     ):
         differing, unknown = differences(known, other)
         assert differing == []
@@ -428,9 +431,9 @@ def test_all_differences_are_reported_at_once() -> None:
 
 
 def test_facts_that_do_not_affect_figures_may_differ() -> None:
-    variables = ENVIRONMENT["variables"] | {"CUDA_VISIBLE_DEVICES": "1", "OMP_NUM_THREADS": "2"}
+    variables = {**ENVIRONMENT.variables, "CUDA_VISIBLE_DEVICES": "1", "OMP_NUM_THREADS": "2"}
     b = run(CELLS, variables=variables)
-    b = replace(b, environment={**b.environment, "python": "3.11.10"})
+    b = runs.in_environment(b, python="3.11.10")
     compared = compare(run(CELLS), b)
     assert (compared.allowed, compared.unknown) == ((), ())
 

@@ -4,6 +4,7 @@ import pytest
 
 from bench.compare import side_by_side
 from bench.records.record import RunRecord
+from tests.bench import runs
 from tests.bench.report import rungs
 
 
@@ -19,7 +20,7 @@ def faster(run: RunRecord) -> RunRecord:
         )
         for record in run.cells
     )
-    return replace(run, cells=cells, environment={**run.environment, "torch": "2.12.0"})
+    return runs.in_environment(replace(run, cells=cells), torch="2.12.0")
 
 
 RUNS = {"before": rungs.ladder(), "after": faster(rungs.ladder())}

@@ -2,6 +2,7 @@ import os
 import signal
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench.engine.local import wave
@@ -92,7 +93,7 @@ def test_resuming_with_another_plan_is_refused(fork_server: Launcher) -> None:
 def test_resuming_in_another_environment_is_refused(fork_server: Launcher) -> None:
     target = cell("works")
     begun = run(plan(target), fork_server).measure()
-    begun.environment["torch"] = "1.0"
+    begun.environment = msgspec.structs.replace(begun.environment, torch="1.0")
     with pytest.raises(RequestError, match=r"torch is .*, but the run began with '1.0'"):
         run(plan(target), fork_server, resumed=begun).measure()
 

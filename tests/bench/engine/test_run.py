@@ -28,7 +28,7 @@ def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher
     assert visited(outcome, first) == visited(outcome, second) == expected
     assert outcome.status == "complete"
     assert len(record_of(outcome, first).setups) == 2
-    assert outcome.environment["device"] == "cpu"
+    assert outcome.environment.device == "cpu"
     assert set(outcome.phases_s) == {
         "importing",
         "counting",
@@ -372,7 +372,7 @@ def test_each_set_runs_on_one_device_and_devices_take_turns(fork_server: Launche
         measured_on = [setup.device for setup in record_of(outcome, member).setups]
         assert measured_on == ["cpu", "cpu:0", "cpu"]
         assert record_of(outcome, member).has_figures
-    assert outcome.environment["device"] == "cpu"
+    assert outcome.environment.device == "cpu"
     (note,) = notes._devices(outcome.run_record())
     assert "2 devices of the same model in turn: cpu sets 1, 3; cpu:0 set 2." in note
 

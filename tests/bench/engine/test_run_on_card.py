@@ -5,19 +5,21 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench import energy
 from bench.launch.launchers import Launcher
 from bench.machine.card import Card, CardProcess, CardReading
 from bench.machine.cards import Cards
+from bench.machine.facts import CardFacts
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Round
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run
 
-FACTS = {"uuid": "GPU-1", "mig": False, "power_limit_w": 400.0}
+FACTS = CardFacts(uuid="GPU-1", mig=False, power_limit_w=400.0)
 STRANGER = CardProcess(pid=4242, name="python3", used_bytes=2**30)
 
 
@@ -57,7 +59,7 @@ def test_every_round_has_card_readings_before_and_after_it(fork_server: Launcher
         if item.card
     ]
     assert temperatures == [(40, 41), (42, 43), (44, 45)]
-    assert outcome.environment["cards"] == {"cpu": FACTS}
+    assert outcome.environment.cards == {"cpu": FACTS}
 
 
 def test_a_round_on_a_hot_card_is_voided_and_measured_again(fork_server: Launcher) -> None:
@@ -100,7 +102,8 @@ def test_an_allowed_process_voids_no_round_and_is_recorded(fork_server: Launcher
 def test_resuming_with_another_power_limit_is_refused(fork_server: Launcher) -> None:
     target = cell("works")
     begun = run(plan(target), fork_server, cards=cards(lambda _: CardReading())).measure()
-    changed = Card(meter=Scripted(lambda _: CardReading()), facts={**FACTS, "power_limit_w": 300.0})
+    facts = msgspec.structs.replace(FACTS, power_limit_w=300.0)
+    changed = Card(meter=Scripted(lambda _: CardReading()), facts=facts)
     with pytest.raises(RequestError, match=r"cards is .*300.*, but the run began with .*400"):
         run(plan(target), fork_server, resumed=begun, cards=Cards(known={"cpu": changed})).measure()
 
@@ -130,7 +133,7 @@ def test_energy_is_measured_once_per_set_for_each_worker(
     assert outcome.phases_s["measuring energy"] > 4 * (0.05 + 0.01)
 
 
-@pytest.mark.parametrize("changed", [{"is_shared": True}, {"facts": {"mig": True}}])
+@pytest.mark.parametrize("changed", [{"is_shared": True}, {"facts": CardFacts(mig=True)}])
 def test_energy_is_not_measured_if_the_card_is_shared(
     fork_server: Launcher, changed: dict[str, Any]
 ) -> None:
@@ -150,7 +153,7 @@ def test_energy_is_not_measured_if_the_state_of_the_card_is_unknown(fork_server:
     outcome = run(plan(target, energy=True), fork_server, cards=unknown).measure()
     assert record_of(outcome, target).setups[0].energy_j is None
     assert [item.card for item in rounds_of(outcome)] == [None] * 3
-    assert outcome.environment["cards"] == {"cpu": {"unknown": "nvidia-ml-py is not installed"}}
+    assert outcome.environment.cards == {"cpu": CardFacts(unknown="nvidia-ml-py is not installed")}
 
 
 def test_a_journal_contains_the_card_readings(fork_server: Launcher) -> None:

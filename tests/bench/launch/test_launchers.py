@@ -183,7 +183,7 @@ def test_a_renewed_launcher_uses_a_new_server_and_ends_the_old_one(ahead: int) -
         worker.kill()
         assert before.isdisjoint(server.pids)
         other = server.launch()
-        assert other.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+        assert other.request(Describe(device="cpu"), limit_s=LIMIT_S).device == "cpu"
         other.close()
 
 
@@ -300,7 +300,7 @@ def test_a_reply_of_another_form_is_an_error_of_the_worker(worker: WorkerProcess
     worker.send(Describe(device="cpu"))
     with pytest.raises(WorkerError, match=r"the worker's reply cannot be read: .*durations_s"):
         worker.receive(WarmUp, LIMIT_S)
-    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S).device == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -318,11 +318,11 @@ def test_a_request_that_cannot_be_read_is_answered_and_the_worker_lives_on(
     with pytest.raises(WorkerError, match=reason) as caught:
         worker.receive(Describe, LIMIT_S)
     assert caught.value.kind == "request"
-    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S).device == "cpu"
 
 
 def test_a_name_that_is_not_unicode_is_a_wrong_request(worker: WorkerProcess) -> None:
     with pytest.raises(WorkerError, match="not valid Unicode") as caught:
         worker.request(preparing("\udcff"), limit_s=LIMIT_S)
     assert caught.value.kind == "request"
-    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S)["device"] == "cpu"
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S).device == "cpu"

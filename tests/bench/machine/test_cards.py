@@ -5,6 +5,7 @@ import pytest
 from bench.machine import cards
 from bench.machine.cards import Cards
 from bench.machine.driver import Identity
+from bench.machine.facts import CardFacts
 from bench.machine.nvml import CardUnknownError
 from bench.names import RequestError
 from tests.bench.fake_nvml import IDENTITIES, UUIDS, FakeNvml
@@ -41,7 +42,7 @@ def test_devices_follow_the_numbering_of_cuda() -> None:
     fake.cards[1]["memory"]["used"] = 0
     fake.cards.reverse()
     cards_found = find("cuda", "cuda:1", "cuda", fake=fake)
-    assert {name: facts["uuid"] for name, facts in cards_found.facts.items()} == {
+    assert {name: facts.uuid for name, facts in cards_found.facts.items()} == {
         "cuda": UUIDS[0],
         "cuda:1": UUIDS[1],
     }
@@ -111,7 +112,7 @@ def test_card_that_cannot_be_read_does_not_stop_the_run() -> None:
 
     cards_found = find("cuda:0", load=load)
     assert cards_found.unknown == {"cuda:0": "nvidia-ml-py is not installed"}
-    assert cards_found.facts == {"cuda:0": {"unknown": "nvidia-ml-py is not installed"}}
+    assert cards_found.facts == {"cuda:0": CardFacts(unknown="nvidia-ml-py is not installed")}
     assert "does not say which card" in find("cuda:0", identity=lambda _: None).unknown["cuda:0"]
     stranger = Identity(uuid="0", pci_bus_id="0")
     assert "NVML knows no card" in find("cuda:0", identity=lambda _: stranger).unknown["cuda:0"]

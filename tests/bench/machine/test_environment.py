@@ -1,12 +1,14 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.machine import cpu, environment
+from bench.machine.facts import Environment
 from bench.names import RequestError
 
 
@@ -204,7 +206,7 @@ def test_quota_limits_cores_and_threads_but_not_cpus(
     ],
 )
 def test_machine_slug(about: dict[str, Any], slug: str) -> None:
-    assert environment.machine_slug(about) == slug
+    assert environment.machine_slug(Environment(**about)) == slug
 
 
 def test_description_has_versions_and_recorded_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,12 +217,17 @@ def test_description_has_versions_and_recorded_variables(monkeypatch: pytest.Mon
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/home/me")
     monkeypatch.setenv("SECRET_TOKEN", "not ours")
     about = environment.describe("cpu")
-    assert about["torch"] == torch.__version__
-    assert about["device"] == "cpu"
-    assert about["device_name"] == about["cpu"] == "AMD EPYC"
-    assert about.keys() >= set(cpu.IDENTITY)
-    assert about["threads"] == torch.get_num_threads()
-    assert about["variables"]["OMP_TEST"] == "recorded"
-    assert "TORCHINDUCTOR_CACHE_DIR" not in about["variables"]
-    assert "SECRET_TOKEN" not in about["variables"]
-    assert "device_memory_bytes" not in about
+    assert about.torch == torch.__version__
+    assert about.device == "cpu"
+    assert about.device_name == about.cpu == "AMD EPYC"
+    assert about.cpu_cores == cpu.describe().cpu_cores
+    assert about.threads == torch.get_num_threads()
+    assert about.variables["OMP_TEST"] == "recorded"
+    assert "TORCHINDUCTOR_CACHE_DIR" not in about.variables
+    assert "SECRET_TOKEN" not in about.variables
+    assert about.device_memory_bytes is None
+
+
+def test_description_has_the_versions_of_installed_libraries_only() -> None:
+    about = environment.describe("cpu", ["no_such_library", "msgspec", "PIL"])
+    assert about.libraries == {"PIL": version("pillow"), "msgspec": version("msgspec")}

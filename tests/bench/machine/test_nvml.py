@@ -10,6 +10,7 @@ import torch
 from bench.machine import driver, nvml
 from bench.machine.card import CardProcess, CardReading
 from bench.machine.driver import Identity
+from bench.machine.facts import CardFacts
 from bench.machine.nvml import CardUnknownError, NvmlMeter
 from tests.bench.fake_nvml import IDENTITIES, NVML_DATA, UUIDS, FakeNvml
 
@@ -48,13 +49,13 @@ def meter(fake: FakeNvml, card: int = 0, own: frozenset[int] = frozenset()) -> N
 def test_card_is_found_by_its_uuid_and_not_by_its_index(card: int) -> None:
     fake = FakeNvml()
     fake.cards.reverse()  # NVML's order differs from CUDA's
-    assert meter(fake, card).describe()["uuid"] == UUIDS[card]
+    assert meter(fake, card).describe().uuid == UUIDS[card]
 
 
 def test_card_with_a_hidden_uuid_is_found_by_its_bus_id() -> None:
     fake = FakeNvml()
     identity = Identity(uuid="0" * 8, pci_bus_id=SECOND["bus_id"])
-    assert NvmlMeter(fake, identity).describe()["uuid"] == UUIDS[1]
+    assert NvmlMeter(fake, identity).describe().uuid == UUIDS[1]
 
 
 def test_card_that_nvml_does_not_know_raises_card_unknown_error() -> None:
@@ -72,7 +73,7 @@ def test_mig_instance_has_its_own_memory_and_processes() -> None:
         "processes": {"Compute": [[7, None]], "Graphics": [], "MPSCompute": []},
     }
     instance = NvmlMeter(fake, Identity(uuid=uuid, pci_bus_id=SECOND["bus_id"]))
-    assert instance.describe()["mig"] is True
+    assert instance.describe().mig is True
     reading = instance.read()
     assert reading.sm_hz == SECOND["clocks_mhz"]["1"] * 10**6
     assert reading.used_bytes == 4096
@@ -115,7 +116,7 @@ def test_unsupported_values_of_a_reading_are_none(field: str) -> None:
 @pytest.mark.parametrize("field", DESCRIBED_WITH)
 def test_unsupported_facts_of_a_description_are_none(field: str) -> None:
     without = meter(FakeNvml(unsupported=(DESCRIBED_WITH[field],))).describe({})
-    missing = {name for name, value in without.items() if value is None}
+    missing = {name for name in DESCRIBED_WITH if getattr(without, name) is None}
     assert missing == {
         name for name in DESCRIBED_WITH if DESCRIBED_WITH[name] == DESCRIBED_WITH[field]
     }
@@ -124,17 +125,17 @@ def test_unsupported_facts_of_a_description_are_none(field: str) -> None:
 def test_description_has_only_constant_facts(tmp_path: Path) -> None:
     fake = FakeNvml()
     nowhere = {"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)}
-    expected = {
-        "uuid": UUIDS[0],
-        "driver": NVML_DATA["driver"],
-        "mig": False,
-        "mps_seen": False,
-        "persistence": True,
-        "compute_mode": "default",
-        "power_limit_w": 400.0,
-        "most_sm_hz": 1_500_000_000,
-        "most_memory_hz": 2_000_000_000,
-    }
+    expected = CardFacts(
+        uuid=UUIDS[0],
+        driver=NVML_DATA["driver"],
+        mig=False,
+        mps_seen=False,
+        persistence=True,
+        compute_mode="default",
+        power_limit_w=400.0,
+        most_sm_hz=1_500_000_000,
+        most_memory_hz=2_000_000_000,
+    )
     assert meter(fake).describe(nowhere) == expected
     fake.cards[0] |= {"temperature_c": 80, "clocks_mhz": {"1": 1, "2": 1}, "energy_mj": 1}
     assert meter(fake).describe(nowhere) == expected
@@ -142,12 +143,12 @@ def test_description_has_only_constant_facts(tmp_path: Path) -> None:
 
 def test_mps_is_seen_by_its_pipe_or_its_clients(tmp_path: Path) -> None:
     fake, variables = FakeNvml(), {"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)}
-    assert meter(fake).describe(variables)["mps_seen"] is False
+    assert meter(fake).describe(variables).mps_seen is False
     fake.cards[0]["processes"]["MPSCompute"] = [[5, 1]]
-    assert meter(fake).describe(variables)["mps_seen"] is True
+    assert meter(fake).describe(variables).mps_seen is True
     fake.cards[0]["processes"]["MPSCompute"] = []
     (tmp_path / "control").touch()
-    assert meter(fake).describe(variables)["mps_seen"] is True
+    assert meter(fake).describe(variables).mps_seen is True
 
 
 def test_own_and_other_processes_are_distinguished() -> None:
@@ -214,7 +215,7 @@ def test_old_counters_are_read_from_fields_if_the_function_is_missing() -> None:
 def test_special_values_of_nvml_are_none() -> None:
     fake = FakeNvml()
     fake.cards[0] |= {"power_limit_mw": 2**32 - 1, "energy_mj": 2**64 - 1}
-    assert meter(fake).describe()["power_limit_w"] is None
+    assert meter(fake).describe().power_limit_w is None
     assert meter(fake).read().energy_j is None
 
 

@@ -14,7 +14,7 @@ from tests.bench import runs
 def on(device: str, l2: str | None) -> RunRecord:
     run = runs.small()
     plan = dict(run.plan) if l2 is None else {**run.plan, "l2": l2}
-    return replace(run, environment={**run.environment, "device": device}, plan=plan)
+    return runs.in_environment(replace(run, plan=plan), device=device)
 
 
 def test_runs_with_different_l2_states_are_refused() -> None:
@@ -35,8 +35,7 @@ FAMILY_26 = {"cpu_family": 26, "cpu_model": 2, "cpu_stepping": 1}
 
 def new_file(**facts: Any) -> RunRecord:
     """A run whose workers described their CPU."""
-    run = runs.small()
-    return replace(run, environment={**run.environment, "cpu": "AMD EPYC", **facts})
+    return runs.in_environment(runs.small(), cpu="AMD EPYC", **facts)
 
 
 def old_file(facts: Mapping[str, int]) -> RunRecord:
@@ -76,3 +75,13 @@ def test_fact_unknown_to_the_worker_comes_from_pytest_benchmark() -> None:
     both = replace(old_file(FAMILY_26), environment=new_file(cpu_family=None).environment)
     differing, _ = circumstances.differences(both, new_file(**FAMILY_25))
     assert "cpu_family is 26 in A and 25 in B" in map(str, differing)
+
+
+def test_another_version_of_a_library_that_networks_come_from_is_named() -> None:
+    a, b = (runs.in_environment(runs.small(), libraries={"timm": number}) for number in "12")
+    differing, unknown = circumstances.differences(a, b)
+    assert [str(difference) for difference in differing] == ["timm is '1' in A and '2' in B"]
+    assert unknown == []
+    with pytest.raises(RequestError, match="To compare them anyway: --across libraries"):
+        circumstances.refuse(differing)
+    assert circumstances.differences(a, runs.small()) == ([], ["timm"])  # an earlier file

@@ -8,6 +8,7 @@ import pytest
 
 from bench.cells.plan import Plan
 from bench.machine.card import Around, CardProcess, CardReading
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
@@ -29,7 +30,7 @@ GROUP = runs.EAGER.group
 BEGAN = events.Began(
     schema_version=SCHEMA_VERSION,
     plan=PLAN,
-    environment={"torch": "2.11.0"},
+    environment=Environment(torch="2.11.0"),
     code=Code(commit="1" * 40, digest="a"),
 )
 EVENTS: tuple[Event, ...] = (

@@ -3,6 +3,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
@@ -175,22 +176,21 @@ def test_different_ceiling_is_accepted() -> None:
 
 
 def test_different_environment_is_refused_with_the_changed_fact() -> None:
-    check_same_environment({"torch": "2.11.0"}, {"torch": "2.11.0"})
+    check_same_environment(Environment(torch="2.11.0"), Environment(torch="2.11.0"))
     with pytest.raises(RequestError, match=r"torch is '2.12.0' here, .* began with '2.11.0'"):
-        check_same_environment({"torch": "2.12.0"}, {"torch": "2.11.0"})
+        check_same_environment(Environment(torch="2.12.0"), Environment(torch="2.11.0"))
 
 
 def test_resuming_on_another_cpu_names_every_fact_that_differs() -> None:
     here, there = (
-        {"cpu": "AMD EPYC", "cpu_family": family, "cpu_model": model}
+        Environment(cpu="AMD EPYC", cpu_family=family, cpu_model=model)
         for family, model in ((26, 2), (25, 17))
     )
     with pytest.raises(RequestError) as caught:
         check_same_environment(here, there)
     for name in ("cpu_family", "cpu_model"):
-        assert f"{name} is {here[name]} here, but the run began with {there[name]}" in str(
-            caught.value
-        )
+        now, then = getattr(here, name), getattr(there, name)
+        assert f"{name} is {now} here, but the run began with {then}" in str(caught.value)
 
 
 def test_waves_fit_if_they_were_measured_without_lack_of_memory() -> None:

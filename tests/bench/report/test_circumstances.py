@@ -12,14 +12,14 @@ from tests.bench import runs
 def on_gpu() -> RunRecord:
     """Return a run with one cell in fp32 and one in tf32."""
     run = runs.small()
-    environment = {**run.environment, "device": "cuda", "cudnn_benchmark": False}
     cells = []
     for dtype in ("fp32", "tf32"):
         is_on = dtype == "tf32"
         setup = msgspec.structs.replace(runs.setup(0), tf32_convolutions=is_on, tf32_products=is_on)
         cell = replace(runs.EAGER, dtype=dtype, device="cuda")
         cells.append(replace(runs.measured(runs.EAGER), cell=cell, setups=(setup, setup)))
-    return replace(run, environment=environment, cells=tuple(cells), controls=(), rounds=())
+    run = replace(run, cells=tuple(cells), controls=(), rounds=())
+    return runs.in_environment(run, device="cuda", cudnn_benchmark=False)
 
 
 def test_tf32_settings_are_shown_per_dtype() -> None:
@@ -33,9 +33,8 @@ def test_a_cpu_has_no_tf32_settings() -> None:
 
 
 def test_only_known_cpu_facts_are_shown() -> None:
-    run = runs.small()
-    of_cpu = {**dict.fromkeys(cpu.IDENTITY), "cpu_family": 25, "cpu_stepping": 0}
-    facts = circumstances.facts(replace(run, environment={**run.environment, **of_cpu}))
+    run = runs.in_environment(runs.small(), cpu_family=25, cpu_stepping=0)
+    facts = circumstances.facts(run)
     assert {name: facts[name] for name in cpu.IDENTITY if name in facts} == {
         "cpu_family": 25,
         "cpu_stepping": 0,
@@ -57,3 +56,8 @@ def test_the_run_its_code_and_several_hosts_are_named() -> None:
     assert circumstances.facts(known)["run id"] == "0f" * 16
     assert circumstances.facts(known)["code digest"] == "d" * 12
     assert circumstances.facts(known)["measured on"] == "a, b"
+
+
+def test_libraries_that_networks_come_from_are_shown_with_their_versions() -> None:
+    run = runs.in_environment(runs.small(), libraries={"timm": "1.0.20"})
+    assert circumstances.facts(run)["timm"] == "1.0.20"

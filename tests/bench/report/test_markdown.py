@@ -186,9 +186,9 @@ def hostile_run(field: str) -> RunRecord:
     if field == "command":
         return replace(run, plan={**run.plan, "command": hostile})
     if field == "device_name":
-        return replace(run, environment={**run.environment, "device_name": hostile})
+        return runs.in_environment(run, device_name=hostile)
     if field == "variables":
-        return replace(run, environment={**run.environment, "variables": {"OMP_X": hostile}})
+        return runs.in_environment(run, variables={"OMP_X": hostile})
     if field == "status":
         return replace(run, status=hostile)
     arch = replace(runs.FAILED, arch=hostile)

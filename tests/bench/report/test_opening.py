@@ -1,9 +1,11 @@
 import re
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
+from bench.machine.facts import Environment
 from bench.records.record import CellRecord, RunRecord
 from bench.report import findings, opening
 from bench.trust import assessment
@@ -20,13 +22,13 @@ def test_the_title_counts_networks_and_modes_with_figures_and_names_the_device()
     run = rungs.ladder(modes=("eager", "compile"))
     run = replace(run, cells=(*run.cells, runs.small().cells[3]))  # the last one failed
     archs = {record.cell.arch for record in run.cells if record.has_figures}
-    about = {"device": "cpu", "device_name": "AMD EPYC", "cpu_family": 26, "physical_cores": 2}
+    about = Environment(device="cpu", device_name="AMD EPYC", cpu_family=26, physical_cores=2)
     title = opening.title(replace(run, environment=about))
     assert title == f"{len(archs)} networks × 2 modes on AMD EPYC (family 26), 2 cores"
 
 
 def test_the_title_has_the_singular_and_no_family_on_a_gpu() -> None:
-    about = {"device": "cuda", "device_name": "NVIDIA H200", "cpu_family": 26, "physical_cores": 8}
+    about = Environment(device="cuda", device_name="NVIDIA H200", cpu_family=26, physical_cores=8)
     run = replace(with_cells(runs.measured(runs.EAGER)), environment=about)
     assert opening.title(run) == "1 network × 1 mode on NVIDIA H200"
 
@@ -40,8 +42,8 @@ def test_the_title_has_the_singular_and_no_family_on_a_gpu() -> None:
         ({"device": "cpu", "device_name": "X", "cpu_family": 6}, " on X (family 6)"),
     ],
 )
-def test_unknown_facts_are_left_out_of_the_title(about: dict[str, object], where: str) -> None:
-    run = replace(with_cells(runs.measured(runs.EAGER)), environment=about)
+def test_unknown_facts_are_left_out_of_the_title(about: dict[str, Any], where: str) -> None:
+    run = replace(with_cells(runs.measured(runs.EAGER)), environment=Environment(**about))
     assert opening.title(run) == f"1 network × 1 mode{where}"
 
 
@@ -114,6 +116,8 @@ def test_pytorchs_version_is_among_the_facts_below_the_lead() -> None:
     run = runs.small()
     facts = list(opening.about(run))
     assert facts[:2] == ["PyTorch 2.11.0", "7 cells"]
-    assert list(opening.about(replace(run, environment={}, plan={}, datetime=""))) == ["7 cells"]
+    assert list(opening.about(replace(run, environment=Environment(), plan={}, datetime=""))) == [
+        "7 cells"
+    ]
     assert " · ".join(facts[:2]) in markdown(run)
     assert "<span>PyTorch 2.11.0</span>" in page(run)

@@ -77,7 +77,7 @@ def journal_file(tmp_path: Path) -> Path:
     with journal.Journal(path, on_error=lambda error: pytest.fail(str(error))) as events_file:
         events_file.append(
             events.Began(
-                schema_version=SCHEMA_VERSION, plan=plan, environment=dict(runs.small().environment)
+                schema_version=SCHEMA_VERSION, plan=plan, environment=runs.small().environment
             )
         )
         events_file.append(events.WaveBegan(group, 0, 0))

@@ -151,7 +151,7 @@ def test_the_run_file_has_the_complete_run(folder: Path) -> None:
     }
     assert [len(record.setups) for record in run_record.cells] == [2, 2, 1]
     assert run_record.cells[2].failure is not None
-    assert run_record.environment["variables"]["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    assert run_record.environment.variables["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from bench.machine.card import Around, CardProcess, CardReading
+from bench.machine.facts import CardFacts
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.reported import Setup
@@ -15,17 +17,17 @@ from tests.bench import runs
 from tests.bench.report.rendered import markdown, page
 
 DEVICE = "cuda:0"
-FACTS = {
-    "uuid": "GPU-1",
-    "driver": "595.45",
-    "mig": False,
-    "mps_seen": False,
-    "persistence": True,
-    "compute_mode": "default",
-    "power_limit_w": 400.0,
-    "most_sm_hz": 1_500_000_000,
-    "most_memory_hz": None,
-}
+FACTS = CardFacts(
+    uuid="GPU-1",
+    driver="595.45",
+    mig=False,
+    mps_seen=False,
+    persistence=True,
+    compute_mode="default",
+    power_limit_w=400.0,
+    most_sm_hz=1_500_000_000,
+    most_memory_hz=None,
+)
 COOL = CardReading(
     sm_hz=1_200_000_000,
     temperature_c=41,
@@ -62,17 +64,18 @@ def rounds() -> tuple[Round, ...]:
     )
 
 
-def run(**facts: object) -> RunRecord:
+def run(**facts: Any) -> RunRecord:
     """Return a synthetic run on a card with ``FACTS``, changed by ``facts``."""
     small = runs.small()
     cells = (runs.measured(runs.REFERENCE_EAGER), runs.measured(runs.EAGER))
-    return replace(
+    measured = replace(
         small,
         cells=tuple(map(with_card, cells)),
         controls=(with_card(small.controls[0]),),
         rounds=rounds(),
-        environment={**small.environment, "device": DEVICE, "cards": {DEVICE: {**FACTS, **facts}}},
     )
+    card_facts = msgspec.structs.replace(FACTS, **facts)
+    return runs.in_environment(measured, device=DEVICE, cards={DEVICE: card_facts})
 
 
 def rendered(record: RunRecord) -> str:
@@ -117,7 +120,9 @@ def test_with_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
             replace(round_, set_index=index % 2) for index, round_ in enumerate(all_rounds)
         ),
         plan={**run().plan, "devices": ["cuda:0", "cuda:1"]},
-        environment={**run().environment, "cards": {"cuda:0": {**FACTS}, "cuda:1": {**FACTS}}},
+        environment=msgspec.structs.replace(
+            run().environment, cards={"cuda:0": FACTS, "cuda:1": FACTS}
+        ),
     )
     facts = card.facts(several)
     assert "of 3 rounds" in str(facts["cuda:0: throttled"])
@@ -215,7 +220,7 @@ def test_missing_energy_is_noted_if_it_was_requested() -> None:
 
 def test_an_unknown_card_is_noted_with_the_remedy() -> None:
     why = "nvidia-ml-py is not installed; to read the card, pip install 'googlenet-bench[gpu]'"
-    unknown = replace(run(), environment={**run().environment, "cards": {DEVICE: {"unknown": why}}})
+    unknown = runs.in_environment(run(), cards={DEVICE: CardFacts(unknown=why)})
     (note,) = card.notes(unknown)
     assert why in note
     assert card.facts(unknown) == {f"{DEVICE}: state": f"unknown: {why}"}

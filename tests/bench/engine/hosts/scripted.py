@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
 from bench.machine.busiest import Busiest, BusyProcess
+from bench.machine.facts import Environment
 from bench.records import events
 from bench.records.reported import ArchCost
 
@@ -31,7 +32,7 @@ class ScriptedHost(Host):
 
     def preflight(self, task: PreflightTask) -> Generator[Described | events.Event, None, None]:
         self.tasks.append(task)
-        yield Described(environment={"device": "cpu", "torch": "2.13.0", "threads": 2})
+        yield Described(environment=Environment(device="cpu", torch="2.13.0", threads=2))
         for arch, base in task.archs:
             yield events.Counted(arch=arch, cost=ArchCost(params=1_000), base=base)
 

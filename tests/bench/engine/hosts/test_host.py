@@ -14,6 +14,7 @@ from bench.cells.plan import Plan
 from bench.engine.hosts.host import Events, PreflightTask, SetTask
 from bench.engine.run import Run
 from bench.launch.process import WorkerError
+from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
@@ -39,7 +40,7 @@ class Journal:
         self.events: list[events.Event] = []
         self.environment: object = None
 
-    def begin(self, environment: dict[str, object]) -> "Journal":
+    def begin(self, environment: Environment) -> "Journal":
         self.environment = environment
         return self
 
@@ -71,7 +72,7 @@ def test_a_run_on_a_host_of_its_own_is_a_run_like_any_other() -> None:
     run = Run(plan(*CELLS, *BATCH), host, Watcher(), begin=journal.begin)
     outcome = run.measure()
     assert outcome.status == "complete"
-    assert journal.environment == {"device": "cpu", "torch": "2.13.0", "threads": 2}
+    assert journal.environment == Environment(device="cpu", torch="2.13.0", threads=2)
     assert isinstance(journal.events[0], events.Began)
     for member in (*CELLS, *BATCH):
         measured = record_of(outcome, member)
@@ -223,7 +224,7 @@ def test_a_set_without_all_cells_is_no_reason_to_be_over_budget() -> None:
 
 def test_a_host_with_another_environment_cannot_resume_a_run() -> None:
     outcome = Run(plan(*CELLS), ScriptedHost(), Watcher()).measure()
-    outcome.environment["torch"] = "1.0"
+    outcome.environment = Environment(torch="1.0")
     with pytest.raises(RequestError, match=r"torch is '2.13.0' here, but the run began with '1.0'"):
         Run(plan(*CELLS), ScriptedHost(), Watcher(), resumed=outcome).measure()
 
@@ -239,7 +240,7 @@ def merged(first: list[events.Event], second: list[events.Event]) -> Iterator[li
 def test_two_hosts_may_report_in_any_order() -> None:
     """Every order of their events gives the same run; only sums of seconds may round."""
     request = plan(runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
-    began = events.Began(schema_version=3, plan=request, environment={})
+    began = events.Began(schema_version=3, plan=request, environment=Environment())
     reported = []
     for name, cell in (("one", runs.REFERENCE_EAGER), ("two", runs.REFERENCE_BATCH)):
         waves = Outcome(request).waves[cell.group]

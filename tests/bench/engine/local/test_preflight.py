@@ -41,7 +41,7 @@ def test_a_ceiling_is_measured_once_for_each_dtype(fork_server: Launcher) -> Non
     assert {probe.kind for probe in facts.probes} == set(KINDS)
     assert min(probe.mac_per_s for probe in facts.probes) > 0
     assert (facts.bytes_per_s or 0) > 0
-    assert facts.threads == outcome.environment["threads"]
+    assert facts.threads == outcome.environment.threads
     assert ("measuring the ceiling", 1) in watcher.phases
     assert outcome.phases_s["measuring the ceiling"] > 0
     assert not outcome.notes

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from itertools import product
 from typing import Any
 
+import msgspec
+
 from bench.records.record import RunRecord
 from bench.report import page, sections
 from bench.report.blocks import Heading, Picture, Sentences
@@ -37,7 +39,9 @@ def hostile() -> RunRecord:
         cells=cells,
         status=HOSTILE,
         notes=(HOSTILE,),
-        environment={**run.environment, "device_name": HOSTILE, "variables": {HOSTILE: HOSTILE}},
+        environment=msgspec.structs.replace(
+            run.environment, device_name=HOSTILE, variables={HOSTILE: HOSTILE}
+        ),
         plan={**run.plan, "command": HOSTILE, HOSTILE: HOSTILE, "profile": HOSTILE},
         phases_s={HOSTILE: 1.0},
         machine_info={"system": HOSTILE, "release": HOSTILE},

@@ -25,7 +25,7 @@ def test_the_repository_has_error_rates() -> None:
 def test_the_committed_page_matches_the_raw_sets(page: Path) -> None:
     sets = table.read(page.parent / report.SETS_FILE, SetRow)
     gates = table.read(page.parent / report.GATES_FILE, GateRow)
-    machine = store.read(page.parent / "run.json").environment["device_name"]
+    machine = str(store.read(page.parent / "run.json").environment.device_name)
     again = report.render(machine, sets, gates, Settings())
     assert table_figures(page.read_text(encoding="utf-8")) == table_figures(again) != []
 

@@ -28,7 +28,7 @@ def scale_of(cells: int, seconds: float) -> Scale:
 
 
 RESULT = Selfcheck(
-    environment={**runs.small().environment, "device_name": "AMD | EPYC"},
+    environment=runs.in_environment(runs.small(), device_name="AMD | EPYC").environment,
     biases=(
         bias.summarize(runs.EAGER, [0.01, 0.01], [0.01, 0.01], 123e-9),
         bias.summarize(runs.COMPILED, [0.02, 0.02], [0.01, 0.01], 123e-9),

@@ -62,7 +62,7 @@ def test_workers_start_with_the_spin_count(monkeypatch: pytest.MonkeyPatch) -> N
     for spin, expected in (("123", "123"), (None, None)):
         with live.workers([live.cell(NETS[0], "eager")], spin=spin) as (worker,):
             description = worker.process.request(Describe(device="cpu"), limit_s=60)
-        assert description["variables"].get(live.SPIN) == expected
+        assert description.variables.get(live.SPIN) == expected
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
