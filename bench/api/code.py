@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
@@ -16,11 +16,12 @@ from pathlib import Path
 from bench import archs, git, registry
 from bench.archs import source_file
 from bench.cells.plan import Plan
+from bench.gate.tree import Tree
 from bench.launch.launchers import ROOT
 from bench.names import RequestError
 from bench.records.code import Code
 
-PACKAGES = ("bench", "googlenet")
+OWN, NETWORKS = "bench", "googlenet"
 
 
 def current(plan: Plan) -> Code:
@@ -28,11 +29,23 @@ def current(plan: Plan) -> Code:
 
     Files beside those modules are included; modules that they import from elsewhere are not.
     """
+    return Code(commit=_commit(), digest=_digest(_sources(plan, (Path.cwd(),), ROOT)))
+
+
+def of_side(plan: Plan, tree: Tree) -> Code:
+    """Return the code of one side of a gate: this project's ``bench``, and the tree's networks."""
+    roots = (tree.root, tree.root / "src")
+    networks = next((root for root in roots if (root / NETWORKS).is_dir()), ROOT)
+    return Code(commit=tree.commit, digest=_digest(_sources(plan, roots, networks)))
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """Return the digest of files in this order, whichever folder they are in."""
     digest = hashlib.sha256()
-    for path in sorted(filter(Path.is_file, set(_sources(plan)))):
+    for path in filter(Path.is_file, dict.fromkeys(paths)):
         content = path.read_bytes()
         digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
-    return Code(commit=_commit(), digest=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _commit() -> str | None:
@@ -44,22 +57,27 @@ def _commit() -> str | None:
     return None
 
 
-def _sources(plan: Plan) -> Iterator[Path]:
-    for name in PACKAGES:
-        yield from (ROOT / name).rglob("*.py")
-    yield from registry.plugin_files()
+def _sources(plan: Plan, roots: Sequence[Path], networks: Path) -> Iterator[Path]:
+    """Yield the sources, in an order that does not depend on where the folders are.
+
+    ``roots``: folders in which workers look for modules first. ``networks``: the folder that has
+    the package ``googlenet``.
+    """
+    yield from sorted((ROOT / OWN).rglob("*.py"))
+    yield from sorted((networks / NETWORKS).rglob("*.py"))
+    yield from sorted(registry.plugin_files())
     code = [archs.find(cell.arch).code for cell in plan.cells]
     for module in dict.fromkeys(chain.from_iterable(code)):
-        yield from _module_sources(module)
+        yield from sorted(_module_sources(module, roots))
 
 
-def _module_sources(name: str) -> Iterator[Path]:
+def _module_sources(name: str, roots: Sequence[Path]) -> Iterator[Path]:
     """Yield the sources of a top-level module, or of a file's folder, without importing any.
 
     The search path is that of the workers.
     """
     python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    folders = [str(Path.cwd()), str(ROOT), *filter(None, python_path), *sys.path]
+    folders = [*map(str, (*roots, ROOT)), *filter(None, python_path), *sys.path]
     if source_file.is_path(name):
         if path := source_file.find(name, folders):  # a worker reports a missing one
             yield from path.parent.glob("*.py")

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from bench.api import recording
+from bench.api import code, recording
 from bench.api.gate_request import GateRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
@@ -46,6 +46,7 @@ def judge(
         ),
         launchers((head, base), variables, plan.imports, cpus) as (head_launcher, base_launcher),
     ):
+        head_code, base_code = (code.of_side(plan, side.tree) for side in (head, base))
         run = recording.record(
             measure,
             plan,
@@ -55,6 +56,7 @@ def judge(
             base=base_launcher,
             rule=UntilDecided(settings),
         )
+        run = replace(run, code=head_code, base_code=base_code)
         if tree.here(request.folder).digest != head.tree.digest:
             run = replace(run, notes=(*run.notes, HEAD_CHANGED))
     return Gate(run=run, sides=SideNames(head=head.name, base=base.name), settings=settings)

@@ -13,7 +13,9 @@ from bench import means, metrics, stats
 from bench.gate import group_sequential, reasons
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Judgement, Verdict
+from bench.machine.facts import Environment
 from bench.metrics.metric import MeasuredCell, Metric, Place
+from bench.records.code import Code
 from bench.report.blocks import Block, Folded, Paragraph, Prose, Table, Verbatim
 from bench.report.formats import markdown
 from bench.report.sections import circumstances
@@ -172,8 +174,8 @@ def as_json(gate: Gate) -> str:
         "schema_version": SCHEMA_VERSION,
         "exit_code": gate.exit_code,
         "status": gate.run.status,
-        "head": {"name": gate.sides.head, "environment": gate.run.environment},
-        "base": {"name": gate.sides.base, "environment": gate.run.base_environment},
+        "head": _side(gate.sides.head, gate.run.environment, gate.run.code),
+        "base": _side(gate.sides.base, gate.run.base_environment, gate.run.base_code),
         "settings": gate.settings,
         "datetime": gate.run.datetime,
         "notes": list(notes(gate)),
@@ -181,6 +183,10 @@ def as_json(gate: Gate) -> str:
         "cells": [_cell(pair, gate.judgements[pair.cell.id]) for pair in gate.pairs],
     }
     return json.dumps(msgspec.to_builtins(_finite(content)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _side(name: str, environment: Environment | None, code: Code | None) -> dict[str, object]:
+    return {"name": name, "environment": environment, "code": code}
 
 
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:

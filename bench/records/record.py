@@ -241,7 +241,9 @@ class RunRecord:
     run_id: str = ""
     """Unique id, which a run keeps if it is resumed; empty in files of earlier versions."""
     code: Code | None = None
-    """The version of the code; None in a gate, which measures two, and in earlier files."""
+    """The version of the code, in a gate that of head; None in earlier files."""
+    base_code: Code | None = None
+    """The version of the code of a gate's base."""
 
     @cached_property
     def has_blocks(self) -> bool:

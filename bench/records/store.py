@@ -76,6 +76,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 "schema_version": SCHEMA_VERSION,
                 "run_id": run.run_id,
                 "code": msgspec.to_builtins(run.code),
+                **({"base_code": msgspec.to_builtins(run.base_code)} if run.base_code else {}),
                 "hosts": hosts or [""],
                 "status": run.status,
                 "plan": dict(run.plan),
@@ -136,6 +137,7 @@ def from_json(content: Any) -> RunRecord:
             # Added during version 2.
             **{name: run_info.get(name, {}) for name in ("ceilings", "shared")},
             "gate": run_info.get("gate"),
+            "base_code": run_info.get("base_code"),  # added during version 3
             "fits": run_info.get("fits", []),
             "machine_info": machine_info,
             **{name: content[name] for name in ("commit_info", "datetime")},

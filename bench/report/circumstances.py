@@ -43,6 +43,7 @@ def facts(run: RunRecord) -> dict[str, object]:
         "system": f"{run.machine_info.get('system')} {run.machine_info.get('release')}",
         "commit": _commit(run),
         **({"code digest": run.code.digest[:12]} if run.code else {}),
+        **_base_code(run),
         **({"run id": run.run_id} if run.run_id else {}),
         **({"measured on": ", ".join(hosts)} if len(hosts := _hosts(run)) > 1 else {}),
         "measured at": run.datetime,
@@ -125,6 +126,14 @@ def _hosts(run: RunRecord) -> list[str]:
     records = (*run.cells, *run.controls, *run.bases)
     names = dict.fromkeys(visit.host for record in records for visit in record.visits)
     return list(names)
+
+
+def _base_code(run: RunRecord) -> dict[str, str]:
+    """Return the commit and the digest of a gate's base; empty if there is none."""
+    if run.base_code is None:
+        return {}
+    commit = run.base_code.commit or "unknown"
+    return {"commit of base": commit[:12], "code digest of base": run.base_code.digest[:12]}
 
 
 def _commit(run: RunRecord) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import code
+from bench.gate.tree import Tree
 from tests.bench.engine.running import cell, plan
 from tests.bench.runs import cell as registered
 
@@ -54,7 +55,7 @@ def test_the_digest_covers_a_factory_s_module_and_the_files_beside_it(
     assert not {"flat_nets", "packed_nets"} & sys.modules.keys()
 
 
-@pytest.mark.parametrize("name", code.PACKAGES)
+@pytest.mark.parametrize("name", [code.OWN, code.NETWORKS])
 def test_the_digest_covers_the_project_s_own_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -76,3 +77,23 @@ def test_a_missing_module_is_ignored_because_a_worker_reports_it(arch: str) -> N
 def test_the_commit_is_recorded() -> None:
     commit = code.current(plan(cell("works"))).commit
     assert commit is None or len(commit) == 40
+
+
+def test_sides_with_the_same_files_have_the_same_digest_wherever_they_are(tmp_path: Path) -> None:
+    requested = plan(registered("packed_nets.deeper.nets:net"), registered("googlenet"))
+    trees = []
+    for name in ("z", "a"):
+        for file, content in {**FILES, "googlenet/own.py": "1"}.items():
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        trees.append(Tree(root=tmp_path / name, commit=name * 40))
+    before, base = (code.of_side(requested, tree) for tree in trees)
+    assert (before.commit, base.commit) == ("z" * 40, "a" * 40)
+    assert before.digest == base.digest
+    for changed in ("googlenet/own.py", "packed_nets/__init__.py"):
+        (tmp_path / "z" / changed).write_text("2")
+        after = code.of_side(requested, trees[0])
+        assert after.digest != before.digest
+        before = after
+    assert code.of_side(requested, trees[1]) == base

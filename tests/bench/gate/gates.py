@@ -8,10 +8,13 @@ from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.gate.decision import Gate, SideNames
 from bench.gate.group_sequential import Settings
+from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, RunRecord, Visit
 from tests.bench import runs
 
 BASE_S = 0.02
+HEAD_CODE = Code(commit="abc" * 13 + "a", digest="1" * 64)
+BASE_CODE = Code(commit="def" * 13 + "d", digest="2" * 64)
 SIDES = SideNames(head="abc with uncommitted changes", base="def")
 FAILURE = Failure(kind="error", message="a | b", phase="preparing", set_index=0, stderr="Traceback")
 
@@ -48,6 +51,8 @@ def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> R
         rounds=(),
         allotted={cell.group: 1 for cell in log_ratios},
         base_environment=small.environment,
+        code=HEAD_CODE,
+        base_code=BASE_CODE,
     )
 
 

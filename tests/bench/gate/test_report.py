@@ -6,6 +6,8 @@ import pytest
 
 from bench.cells import waves
 from bench.gate import report
+from bench.gate.decision import Gate
+from bench.records import store
 from bench.records.reported import ArchCost
 from tests.bench import runs
 from tests.bench.gate import gates
@@ -128,3 +130,16 @@ def test_the_verdict_file_has_the_verdicts_of_medians_and_tail() -> None:
     assert cell["judgement"]["verdict"] == "unchanged"
     assert cell["judgement"]["tail"]["verdict"] == "regressed"
     assert cell["tail_log_ratios"] == pytest.approx(6 * [math.log(1.5)], abs=1e-2)
+
+
+def test_the_code_of_both_sides_is_recorded_and_shown() -> None:
+    content = json.loads(report.as_json(GATE))
+    for side, code in (("head", gates.HEAD_CODE), ("base", gates.BASE_CODE)):
+        assert content[side]["code"] == {"commit": code.commit, "digest": code.digest}
+    page = " ".join(report.render(GATE).split())
+    assert "| code digest | 111111111111 |" in page
+    assert "| commit of base | defdefdefdef |" in page
+    assert "| code digest of base | 222222222222 |" in page
+    assert Gate.from_run(store.from_json(store.to_json(GATE.run_with_settings))).run == (
+        GATE.run_with_settings
+    )
