@@ -1,18 +1,21 @@
-"""Measures networks, compares them and reports the results: ``from bench import measure, load``."""
+"""Measures networks, compares and reports: ``from bench import measure, judge, load``."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.api.judge import JudgedRun, judge
     from bench.api.measure import measure
     from bench.api.measured_run import MeasuredRun, load
     from bench.names import RequestError
 
 __version__ = "0.1.0"
-__all__ = ["MeasuredRun", "RequestError", "load", "measure"]
+__all__ = ["JudgedRun", "MeasuredRun", "RequestError", "judge", "load", "measure"]
 
 # Imported on first use: workers and the command line import this package without pandas.
 _HOMES = {
     "measure": "bench.api.measure",
+    "judge": "bench.api.judge",
+    "JudgedRun": "bench.api.judge",
     "MeasuredRun": "bench.api.measured_run",
     "load": "bench.api.measured_run",
     "RequestError": "bench.names",

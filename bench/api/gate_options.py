@@ -11,7 +11,7 @@ GATE = "the gate: is head slower than a base?"
 _BASE = values.not_empty("a base", " to measure without a gate")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: ``JudgeCall`` has a second base class
 class GateOptions:
     """What head is compared with, and what counts as slower; None leaves it to the settings."""
 

@@ -67,7 +67,7 @@ class MeasuredRun:
     def save(self, folder: Path | str) -> tuple[Path, ...]:
         """Write the run file and the reports, and return their paths.
 
-        Then remove the journal, unless the run can be resumed. Raises
+        Then remove the journal, unless the run can be resumed; a gate cannot. Raises
         ``RequestError`` if the folder has such files that no run wrote, or if there is nothing to
         save, and ``OSError`` if the folder cannot be written.
         """
@@ -80,7 +80,8 @@ class MeasuredRun:
         else:
             files.check_replaceable(folder, gate_files.names(), gate_files.marks())
             written = gate_files.write_all(self.gate, folder)
-        if self.journal_file is not None and not self.record.can_be_resumed:
+        is_over = self.gate is not None or not self.record.can_be_resumed
+        if self.journal_file is not None and is_over:
             self.journal_file.unlink(missing_ok=True)
         return written
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench import MeasuredRun, RequestError, load, measure
-from bench.api.measure import MeasureCall
+from bench.api.call import MeasureCall
 from bench.api.measure_request import MeasureRequest
 from bench.api.progress import TerminalProgress
 from bench.cells.modes import missing
