@@ -37,7 +37,7 @@ _NO_MATTER = ("_HOME", "_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 def _settings(run: RunRecord) -> _Facts:
     variables = run.environment.variables
     return {
-        "environment": run.plan.get("environment"),
+        "environment": run.plan.environment,
         "cudnn_benchmark": run.environment.cudnn_benchmark,
         **{name: value for name, value in variables.items() if not name.endswith(_NO_MATTER)},
     }
@@ -59,7 +59,7 @@ def _python(run: RunRecord) -> _Facts:
 
 
 def _l2(run: RunRecord) -> _Facts:
-    return {"l2": run.plan.get("l2") if run.environment.is_on_gpu else None}
+    return {"l2": run.plan.l2 if run.environment.is_on_gpu else None}
 
 
 def _image_size(run: RunRecord) -> _Facts:
@@ -67,7 +67,7 @@ def _image_size(run: RunRecord) -> _Facts:
     sizes = {setup.image_size or ", ".join(setup.input_shapes) or None for setup in setups} - {None}
     if len(sizes) > 1:
         return {"image_size": "that of each network"}
-    return {"image_size": next(iter(sizes), run.plan.get("image_size"))}
+    return {"image_size": next(iter(sizes), run.plan.image_size or None)}
 
 
 CIRCUMSTANCES: Mapping[str, Callable[[RunRecord], _Facts]] = MappingProxyType(

@@ -18,6 +18,7 @@ from bench.records import events
 from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
 from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.stored_plan import StoredPlan
 from bench.units import counted
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
@@ -116,7 +117,6 @@ class Outcome:
 
     def run_record(self, **about: Any) -> RunRecord:
         """Return the full record. ``about``: pytest-benchmark's facts about machine and code."""
-        plan = msgspec.to_builtins(self.plan)
         return RunRecord(
             cells=self.records(),
             controls=self.controls(),
@@ -130,7 +130,7 @@ class Outcome:
             ceilings=self.ceilings,
             shared=self.shared,
             fits=tuple(self.fits.values()),
-            plan={name: value for name, value in plan.items() if name != "cells"},
+            plan=StoredPlan.of(self.plan),
             status=self.status,
             phases_s=self.phases_s,
             notes=tuple(self.notes),

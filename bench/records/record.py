@@ -12,6 +12,7 @@ from bench.machine.card import Around
 from bench.machine.facts import Environment
 from bench.records.code import Code
 from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.stored_plan import StoredPlan
 
 SCHEMA_VERSION = 3
 
@@ -221,8 +222,7 @@ class RunRecord:
     """Descriptions of other users of a CUDA device when the run began, by device."""
     fits: tuple[Fit, ...] = ()
     """The searches for the largest batches, if any."""
-    plan: Mapping[str, Any]
-    """The fields of the plan, except its cells."""
+    plan: StoredPlan
     status: str
     """``complete``, ``over_budget``, ``interrupted``, or ``stopped_early``: all rounds of a set
     were voided."""

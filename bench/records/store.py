@@ -79,7 +79,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
                 **({"base_code": msgspec.to_builtins(run.base_code)} if run.base_code else {}),
                 "hosts": hosts or [""],
                 "status": run.status,
-                "plan": dict(run.plan),
+                "plan": msgspec.to_builtins(run.plan),
                 "environment": msgspec.to_builtins(run.environment),
                 "base_environment": msgspec.to_builtins(run.base_environment),
                 **({"fits": [asdict(fit) for fit in run.fits]} if run.fits else {}),
@@ -144,8 +144,8 @@ def from_json(content: Any) -> RunRecord:
         },
         RunRecord,
     )
-    if not isinstance(run.plan["precision"], float):
-        raise TypeError("precision is not a number")
+    if run.plan.precision is None:
+        raise TypeError("the plan has no precision")
     return run
 
 

@@ -54,8 +54,8 @@ def plan(run: RunRecord) -> dict[str, object]:
     """Return the plan without the command and the cells; fields without a value are omitted."""
     settings = {
         name: _in_words(value)
-        for name, value in run.plan.items()
-        if name not in _NOT_IN_PLAN and value not in (None, "", (), [])
+        for name, value in run.plan.known.items()
+        if name not in _NOT_IN_PLAN and value not in ("", ())
     }
     names = dict.fromkeys(f"{cell.arch} {cell.mode}" for cell in run.references().values())
     return {**settings, **({"reference": ", ".join(names)} if names else {})}
@@ -69,7 +69,7 @@ def wall_time_s(run: RunRecord) -> dict[str, str]:
 
 def environment_effect(run: RunRecord) -> str:
     """Describe what the environment of the workers does; empty if the environment is unknown."""
-    return environment.NAMES.get(str(run.plan.get("environment")), "")
+    return environment.NAMES.get(str(run.plan.environment), "")
 
 
 def settings(run: RunRecord) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def settings(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"name": setting.name, "value": value, "reason": setting.reason}
-            for setting in environment.settings(str(run.plan.get("environment")))
+            for setting in environment.settings(str(run.plan.environment))
             if (value := run.environment.variables.get(setting.name)) is not None
         ],
         columns=[column.name for column in SETTING_COLUMNS],

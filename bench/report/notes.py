@@ -104,7 +104,7 @@ def _steps(records: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellReco
 
 def _devices(run: RunRecord) -> Iterator[str]:
     """State which device measured which sets, if there are several devices."""
-    devices = list(run.plan.get("devices", ()))
+    devices = run.plan.devices or ()
     if len(devices) < 2:
         return
     sets = sorted({visit.set_index for record in run.cells for visit in record.visits})

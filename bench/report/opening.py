@@ -34,8 +34,8 @@ def about(run: RunRecord) -> Iterator[str]:
     if run.environment.torch:
         yield f"PyTorch {run.environment.torch}"
     yield counted(len(run.cells), "cell")
-    if "profile" in run.plan:
-        yield f"profile {run.plan['profile']}"
+    if run.plan.profile is not None:
+        yield f"profile {run.plan.profile}"
     if run.datetime:
         yield f"measured {run.datetime[:16].replace('T', ' ')} UTC"
 

@@ -126,9 +126,8 @@ def assess(run: RunRecord) -> tuple[Trust, ...]:
     """Return the trust of each group of a run that has a control."""
     cells = _grouped(run.cells, lambda record: record.cell.group)
     rounds = _grouped(run.rounds, lambda round_: round_.group)
-    precision = float(run.plan["precision"])
-    default_cpus = run.plan.get("default_foreign_cpus")
-    most_cpus = math.inf if default_cpus is None else float(default_cpus)
+    precision = stats.ANY_PRECISION if run.plan.precision is None else run.plan.precision
+    most_cpus = run.plan.default_foreign_cpus or math.inf
     return tuple(
         _assess_group(
             control,

@@ -77,7 +77,7 @@ def _energy_notes(run: RunRecord) -> Iterator[str]:
     """Explain why energy figures are missing, if the run was to measure energy."""
     cards = run.environment.cards
     known = [card_facts for card_facts in cards.values() if card_facts.unknown is None]
-    if not run.plan.get("energy") or not known:
+    if not run.plan.energy or not known:
         return
     measured = [record for record in run.cells if record.has_figures]
     if all(per_image_j(record.setups).sets == 0 for record in measured):
@@ -116,7 +116,7 @@ def _rounds(run: RunRecord, device: str) -> list[Round]:
 
     With several devices the set determines the device; otherwise it is the last part of the group.
     """
-    devices = run.plan.get("devices") or ()
+    devices = run.plan.devices or ()
     return [
         each
         for each in run.rounds

@@ -18,6 +18,7 @@ from bench.records.record import (
     Visit,
 )
 from bench.records.reported import ArchCost, PeakRates, ProbeRate, Setup
+from bench.records.stored_plan import StoredPlan
 from bench.units import MIB
 
 REFERENCE = "torchvision"
@@ -190,19 +191,19 @@ def small(status: str = "over_budget") -> RunRecord:
             physical_cores=2,
             variables={"OMP_NUM_THREADS": "2"},
         ),
-        plan={
-            "command": "pytest bench/suite --archs googlenet,torchvision",
-            "profile": "quick",
-            "reference_arch": REFERENCE,
-            "reference_mode": "eager",
-            "environment": "pinned",
-            "precision": 0.02,
-            "sets": SETS,
-            "rounds": ROUNDS,
-            "budget_s": None,
-            "seed": 7,
-            "image_size": 224,
-        },
+        plan=StoredPlan(
+            command="pytest bench/suite --archs googlenet,torchvision",
+            profile="quick",
+            reference_arch=REFERENCE,
+            reference_mode="eager",
+            environment="pinned",
+            precision=0.02,
+            sets=SETS,
+            rounds=ROUNDS,
+            budget_s=None,
+            seed=7,
+            image_size=224,
+        ),
         status=status,
         phases_s={"importing": 3.25, "measuring": 12.5},
         machine_info={"node": "box", "python_version": "3.11.9", "system": "Linux", "release": "6"},
@@ -255,6 +256,11 @@ def gpu(busy_share: float = 0.25) -> RunRecord:
         allotted={record.cell.group: ROUNDS},
     )
     return in_environment(on_gpu, device="cuda", device_name="NVIDIA")
+
+
+def with_plan(run: RunRecord, **fields: Any) -> RunRecord:
+    """Return a run with other fields of its plan."""
+    return replace(run, plan=msgspec.structs.replace(run.plan, **fields))
 
 
 def in_environment(run: RunRecord, **facts: Any) -> RunRecord:

@@ -13,13 +13,13 @@ from bench.tables import Column
 
 def blocks(run: RunRecord) -> Iterator[Block]:
     """Yield the circumstances of a run."""
-    if "command" in run.plan:
-        yield Verbatim(label="Command", text=str(run.plan["command"]))
+    if run.plan.command is not None:
+        yield Verbatim(label="Command", text=run.plan.command)
     yield _pairs("fact", "Environment", circumstances.facts(run))
     yield _pairs("plan", "Plan", circumstances.plan(run))
     yield _pairs("wall time, s", "Wall time", circumstances.wall_time_s(run))
     if effect := circumstances.environment_effect(run):
-        yield Prose(text=f"Workers started in the environment {run.plan['environment']}: {effect}.")
+        yield Prose(text=f"Workers started in the environment {run.plan.environment}: {effect}.")
         yield Table(
             title="Environment variables of the workers, with reasons",
             columns=circumstances.SETTING_COLUMNS,

@@ -55,7 +55,7 @@ def test_an_uncommitted_slowdown_regresses_and_is_saved(repository: Path, tmp_pa
     assert judged.verdicts == {CELL: "regressed"}
     assert judged.exit_code == Exit.FAILED
     assert "1 regressed" in str(judged)
-    command = str(judged.record.plan["command"])
+    command = str(judged.record.plan.command)
     assert command.startswith("judge(base='HEAD', delta=0.2, archs=['nets:sleeper']")
     head, base = judged.record.code, judged.record.base_code
     assert head is not None

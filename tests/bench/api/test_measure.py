@@ -65,8 +65,8 @@ def test_two_networks_are_compared(run: MeasuredRun) -> None:
 @pytest.mark.workers
 def test_the_record_has_the_circumstances(run: MeasuredRun) -> None:
     assert run.record.status == "complete"
-    assert run.record.plan["seed"] == 1
-    command = str(run.record.plan["command"])
+    assert run.record.plan.seed == 1
+    command = str(run.record.plan.command)
     assert command.startswith(f"measure(archs=['{TINY}', '{OTHER}', '{BROKEN}'], modes=['eager']")
     assert "report_dir" not in command
     assert run.record.machine_info["system"] == os.uname().sysname

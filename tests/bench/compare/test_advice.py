@@ -387,9 +387,9 @@ def test_another_variable_is_refused(variables: dict[str, str], sentence: str) -
 
 def test_another_pinned_environment_python_and_image_size_are_refused() -> None:
     a = run(CELLS)
-    b = replace(a, plan={**a.plan, "environment": "default"})
+    b = replace(a, plan=msgspec.structs.replace(a.plan, environment="default"))
     check_refused(a, b, "environment", "environment is 'pinned' in A and 'default' in B")
-    b = replace(a, plan={**a.plan, "image_size": 192})
+    b = replace(a, plan=msgspec.structs.replace(a.plan, image_size=192))
     check_refused(a, b, "image-size", "image_size is 224 in A and 192 in B")
     b = runs.in_environment(a, python="3.12.1")
     check_refused(a, b, "python", "python is '3.11' in A and '3.12' in B")
@@ -492,7 +492,7 @@ def test_runs_of_other_devices_are_compared_if_devices_may_differ() -> None:
         device="cuda",
         device_name="NVIDIA H100",
     )
-    b = replace(b, plan={**b.plan, "l2": "cold"})
+    b = replace(b, plan=msgspec.structs.replace(b.plan, l2="cold"))
     compared = compare(run(CELLS), b, ["device"])
     assert [comparison.advice for comparison in compared.cells] == [IMPROVED, IMPROVED]
     assert compared.unknown == ("device_name", "l2")

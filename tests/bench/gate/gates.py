@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.gate.decision import Gate, SideNames
@@ -44,7 +46,7 @@ def run(log_ratios: Mapping[Cell, Sequence[float]], slow_tail: float = 0.0) -> R
     small = runs.small("complete")
     return replace(
         small,
-        plan={**small.plan, "rounds": 1},
+        plan=msgspec.structs.replace(small.plan, rounds=1),
         cells=tuple(heads),
         bases=tuple(bases),
         controls=(),

@@ -12,9 +12,7 @@ from tests.bench import runs
 
 
 def on(device: str, l2: str | None) -> RunRecord:
-    run = runs.small()
-    plan = dict(run.plan) if l2 is None else {**run.plan, "l2": l2}
-    return runs.in_environment(replace(run, plan=plan), device=device)
+    return runs.in_environment(runs.with_plan(runs.small(), l2=l2), device=device)
 
 
 def test_runs_with_different_l2_states_are_refused() -> None:

@@ -78,7 +78,7 @@ def test_outcome_from_events_is_interrupted() -> None:
     assert result.status == "interrupted"
     assert result.environment == BEGAN.environment
     assert not result.measured_anything
-    assert result.run_record().plan["rounds"] == PLAN.rounds
+    assert result.run_record().plan.rounds == PLAN.rounds
 
 
 def test_visits_are_voided_unless_their_round_was_judged_valid() -> None:

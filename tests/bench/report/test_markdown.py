@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench.records.record import RunRecord
@@ -143,7 +144,7 @@ def test_a_run_without_measurements_has_a_report() -> None:
 def test_command_and_circumstances_are_shown() -> None:
     run = runs.small()
     text = markdown(run)
-    assert f"`{run.plan['command']}`" in text
+    assert f"`{run.plan.command}`" in text
     facts = dict(re.findall(r"^\| ([^|]+?) +\| ([^|]*?) +\|$", text, re.MULTILINE))
     assert facts["torch"] == "2.11.0"
     assert facts[r"OMP\_NUM\_THREADS"] == "2"
@@ -184,7 +185,7 @@ def test_html_in_a_reason_is_escaped() -> None:
 def hostile_run(field: str) -> RunRecord:
     run, hostile = runs.small(), "a <img src=x> `<img src=x>\n# out"
     if field == "command":
-        return replace(run, plan={**run.plan, "command": hostile})
+        return replace(run, plan=msgspec.structs.replace(run.plan, command=hostile))
     if field == "device_name":
         return runs.in_environment(run, device_name=hostile)
     if field == "variables":

@@ -7,6 +7,7 @@ import pytest
 
 from bench.machine.facts import Environment
 from bench.records.record import CellRecord, RunRecord
+from bench.records.stored_plan import StoredPlan
 from bench.report import findings, opening
 from bench.trust import assessment
 from tests.bench import runs
@@ -116,8 +117,8 @@ def test_pytorchs_version_is_among_the_facts_below_the_lead() -> None:
     run = runs.small()
     facts = list(opening.about(run))
     assert facts[:2] == ["PyTorch 2.11.0", "7 cells"]
-    assert list(opening.about(replace(run, environment=Environment(), plan={}, datetime=""))) == [
-        "7 cells"
-    ]
+    assert list(
+        opening.about(replace(run, environment=Environment(), plan=StoredPlan(), datetime=""))
+    ) == ["7 cells"]
     assert " · ".join(facts[:2]) in markdown(run)
     assert "<span>PyTorch 2.11.0</span>" in page(run)

@@ -136,12 +136,12 @@ def test_pytest_benchmark_compares_run_files(folder: Path) -> None:
 def test_the_run_file_has_the_complete_run(folder: Path) -> None:
     run_record = store.read(folder / "run.json")
     assert run_record.status == "complete"
-    assert run_record.plan["seed"] == 1
-    assert run_record.plan["image_size"] == 96
+    assert run_record.plan.seed == 1
+    assert run_record.plan.image_size == 96
     # tests/bench/broken.py: a 3×3 convolution 3 → 8 with stride 8, and 1000 classes.
     assert run_record.cells[0].cost.macs_per_image == 3 * 3 * 3 * 8 * 12**2 + 8 * 1000
     assert "| image\\_size" in (folder / "report.md").read_text()
-    assert run_record.plan["reference_arch"] == "torchvision"
+    assert run_record.plan.reference_arch == "torchvision"
     # torchvision's network is not selected, so the first cell is the reference.
     assert [record.cell.id for record in run_record.controls] == [
         f"{WORKS}/eager/fp32/b2/infer/cpu/control"

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench.records.record import CellRecord, RunRecord
@@ -129,7 +130,7 @@ def test_a_run_is_precise_if_its_widest_ratio_is() -> None:
 
 
 def test_without_a_requested_precision_none_is_reported() -> None:
-    run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
+    run = replace(runs.small(), plan=msgspec.structs.replace(runs.small().plan, precision=1.0))
     assert set(assessment.table(assessment.assess(run))["is_precise"]) == {"not requested"}
 
 
@@ -143,8 +144,8 @@ def test_load_that_was_allowed_on_purpose_causes_a_warning(
         for index, round_ in enumerate(runs.rounds(runs.EAGER))
     ]
     idle = replace(rounds[0], voided=True, foreign_cpus=9.0)
-    plan = {**run.plan, "foreign_cpus": 4.0, "default_foreign_cpus": default}
-    run = replace(run, plan=plan, rounds=(*rounds, idle))
+    run = runs.with_plan(run, foreign_cpus=4.0, default_foreign_cpus=default)
+    run = replace(run, rounds=(*rounds, idle))
     assert eager_group(run).allowed_cpus == cpus
     warnings = [text for text in assessment.warnings(run) if "--foreign-cpus" in text]
     assert warnings == (

@@ -119,7 +119,7 @@ def test_with_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
         rounds=tuple(
             replace(round_, set_index=index % 2) for index, round_ in enumerate(all_rounds)
         ),
-        plan={**run().plan, "devices": ["cuda:0", "cuda:1"]},
+        plan=msgspec.structs.replace(run().plan, devices=["cuda:0", "cuda:1"]),
         environment=msgspec.structs.replace(
             run().environment, cards={"cuda:0": FACTS, "cuda:1": FACTS}
         ),
@@ -205,7 +205,7 @@ def test_mig_and_mps_are_noted() -> None:
 
 
 def test_missing_energy_is_noted_if_it_was_requested() -> None:
-    requested = replace(run(), plan={**run().plan, "energy": True})
+    requested = replace(run(), plan=msgspec.structs.replace(run().plan, energy=True))
     assert not any("energy" in note for note in card.notes(requested))
     without = tuple(
         replace(record, setups=(Setup(energy_voided=("thermal",)),)) for record in requested.cells

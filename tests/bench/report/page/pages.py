@@ -42,7 +42,7 @@ def hostile() -> RunRecord:
         environment=msgspec.structs.replace(
             run.environment, device_name=HOSTILE, variables={HOSTILE: HOSTILE}
         ),
-        plan={**run.plan, "command": HOSTILE, HOSTILE: HOSTILE, "profile": HOSTILE},
+        plan=msgspec.structs.replace(run.plan, command=HOSTILE, profile=HOSTILE),
         phases_s={HOSTILE: 1.0},
         machine_info={"system": HOSTILE, "release": HOSTILE},
         commit_info={"id": "0123456789ab", "dirty": True},

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import msgspec
+
 from bench.records.record import RunRecord
 from bench.report import checks
 from bench.report.checks import CheckState
@@ -60,7 +62,7 @@ def test_run_without_control_checks_only_cells() -> None:
 
 
 def test_precision_is_not_checked_if_it_was_not_requested() -> None:
-    run = replace(runs.small(), plan={**runs.small().plan, "precision": 1.0})
+    run = replace(runs.small(), plan=msgspec.structs.replace(runs.small().plan, precision=1.0))
     texts = [check.text for check in checks.run_checks(run, assessment.assess(run))]
     assert len(texts) == len(checks.run_checks(runs.small(), assessment.assess(runs.small()))) - 1
     assert not any("precision" in text for text in texts)

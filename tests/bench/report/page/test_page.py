@@ -84,14 +84,13 @@ def test_run_without_cells_has_a_page() -> None:
 
 def test_run_without_command_has_a_page() -> None:
     run = runs.small()
-    plan = {name: value for name, value in run.plan.items() if name != "command"}
-    assert "Command:</p>" not in rendered(replace(run, plan=plan))
+    assert "Command:</p>" not in rendered(runs.with_plan(run, command=None))
 
 
 def test_page_shows_the_command_and_the_circumstances() -> None:
     run = runs.small()
     part = section(rendered(run), "circumstances")
-    assert str(run.plan["command"]) in part
+    assert str(run.plan.command) in part
     facts = dict(re.findall(r'<th scope="row">(.*?)</th>\s*<td[^>]*>(.*?)</td>', part))
     assert facts["torch"] == "2.11.0"
     assert facts["commit"] == "0123456789ab with uncommitted changes"
