@@ -245,7 +245,8 @@ def test_a_run_under_load_that_was_allowed_gets_no_advice(
 ) -> None:
     run = runs.small()
     rounds = tuple(replace(each, foreign_cpus=1.0) for each in runs.rounds(runs.EAGER))
-    loaded = replace(run, rounds=rounds, plan={**run.plan, "default_foreign_cpus": 0.15})
+    plan = msgspec.structs.replace(run.plan, default_foreign_cpus=0.15)
+    loaded = replace(run, rounds=rounds, plan=plan)
     a, b = write_runs(run, loaded)
     text = " ".join(compare(capsys, a, b).split())
     assert "Warning, B: fp32/b1/infer/cpu: other processes used 1.0 CPUs on average" in text

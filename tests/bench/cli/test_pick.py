@@ -87,8 +87,10 @@ def test_the_most_accurate_within_the_limits_is_picked_and_reported(
     assert [record.cost.accuracy for record in run.cells][:1] == [70.0]
     assert all(record.cost.macs_per_image for record in run.cells)
     assert run.ceilings["fp32"].probes
-    assert run.plan["command"].startswith(f"googlenet-bench pick --from {TINY},{OTHER},{INEXACT}")
-    assert "--report-dir" not in run.plan["command"]
+    command = run.plan.command
+    assert command is not None
+    assert command.startswith(f"googlenet-bench pick --from {TINY},{OTHER},{INEXACT}")
+    assert "--report-dir" not in command
     # A second choice may replace the files of the first.
     again = ("--from", TINY, "--max-latency", SLOW, "--report-dir", str(folder))
     assert "--sets must be at least 2" in refused(capsys, *again, "--sets", "1")

@@ -289,7 +289,7 @@ def test_a_group_that_a_run_says_not_to_trust_is_inconclusive() -> None:
     busy = replace(a, rounds=tuple(replace(each, voided=True) for each in runs.rounds(EAGER)))
     loaded = replace(
         b,
-        plan={**b.plan, "default_foreign_cpus": 0.15},
+        plan=msgspec.structs.replace(b.plan, default_foreign_cpus=0.15),
         rounds=tuple(replace(each, foreign_cpus=1.0) for each in runs.rounds(EAGER)),
     )
     for first, second in ((a, off_control), (off_control, a), (busy, b), (a, loaded)):
