@@ -19,6 +19,7 @@ from bench.cli.report import tables
 from bench.compare.comparison import FAILS
 from bench.machine import environment
 from bench.records.circumstances import CIRCUMSTANCES
+from bench.report.exports import EXPORTS
 
 SHELLS = ("bash", "zsh", "fish")
 INSTALL = """\
@@ -46,6 +47,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
         "l2": lambda: plan.L2,
         "environment": lambda: environment.NAMES,
         "table": tables,
+        "export": lambda: EXPORTS,
     }
 )
 LISTS: Mapping[str, Names] = MappingProxyType(

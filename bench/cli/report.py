@@ -17,6 +17,7 @@ from bench.names import RequestError, choose, listed
 from bench.records import journal
 from bench.records.record import RunRecord
 from bench.report import files, sections
+from bench.report.exports import EXPORTS
 from bench.report.section import Rows
 from bench.tables import FORMATS, PROSE, csv_safe, filled, terminal_console
 
@@ -62,6 +63,12 @@ def add(commands: Commands) -> None:
         "--table", metavar="NAME", help=f"print only one table: {', '.join(tables())}"
     )
     report.add_argument(
+        "--export",
+        metavar="NAME",
+        help="print only the run in the format of another program: "
+        + ", ".join(f"{export.name} ({export.what})" for export in EXPORTS.values()),
+    )
+    report.add_argument(
         "--labels",
         metavar="NAMES",
         help="put the runs side by side in one table under these names, separated by commas; "
@@ -72,6 +79,8 @@ def add(commands: Commands) -> None:
 def _report(options: argparse.Namespace) -> Output:
     if options.report_dir is not None:
         options.report_dir = values.folder(options.report_dir, "--report-dir")
+    if options.export is not None:
+        return _export(options)
     if options.labels is not None:
         return _side_by_side(options)
     if options.report_dir is not None and len(options.run) > 1:
@@ -93,6 +102,21 @@ def _table(name: str, form: str, run: RunRecord) -> str:
     if form in PROSE and name in sections.tables():
         rows = sections.tables()[name].for_readers(rows)
     return FORMATS[form](columns, rows)
+
+
+def _export(options: argparse.Namespace) -> Output:
+    for option in ("table", "labels", "report_dir"):
+        if getattr(options, option) is not None:
+            raise RequestError(
+                f"--export prints a run in another format and writes no files: omit "
+                f"--{option.replace('_', '-')}"
+            )
+    if options.format != "rich":
+        raise RequestError("--format is for tables, and --export prints none: omit --format")
+    export = choose("export", options.export, EXPORTS)
+    if len(options.run) > 1:
+        raise RequestError(f"--export prints one run, but there are {len(options.run)}")
+    return Output(export.render(read(options.run[0])))
 
 
 def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
