@@ -116,6 +116,10 @@ class Visited(_Event, frozen=True, kw_only=True):
     device_s: tuple[float, ...]
     disturbed_s: tuple[float, ...] | None = None
     back_to_back: BackToBack | None = None
+    start_s: float | None = None
+    """Time of the request, in seconds since 1970 (Unix time); None in earlier journals."""
+    wall_s: float | None = None
+    """Time from the request to the reply, in seconds; None in earlier journals."""
 
 
 class RoundEnded(_Event, frozen=True, kw_only=True):

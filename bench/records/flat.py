@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from bench.records.record import BackToBack, Round, Visit
+from bench.records.record import BackToBack, Round, Visit, VisitTime
 
 _OPTIONAL_ROUND_FIELDS = frozenset({"reasons", "card"})  # added during version 2
 _WHERE = ("set", "wave", "round")  # a sample's place; each is the index of a ``Visit``
@@ -28,6 +28,7 @@ def flatten_visits(visits: Sequence[Visit], hosts: Sequence[str] = ()) -> dict[s
         "device_s": [sample for visit in visits for sample in visit.device_s],
         **_disturbed(visits),
         **_blocks(visits),
+        **_times(visits),
     }
 
 
@@ -71,6 +72,18 @@ def _blocks(visits: Sequence[Visit]) -> dict[str, list[Any]]:
     return {"back_to_back": blocks} if blocks else {}
 
 
+def _times(visits: Sequence[Visit]) -> dict[str, dict[str, list[float | None]]]:
+    """Return when each visit took place, in the order of the samples; no key if it is unknown."""
+    times = [visit.time for visit in visits if visit.host_s]
+    if not any(times):
+        return {}
+    columns = {
+        field.name: [None if time is None else getattr(time, field.name) for time in times]
+        for field in fields(VisitTime)
+    }
+    return {"times": columns}
+
+
 def read_visits(
     flat: Mapping[str, Any], hosts: Sequence[str], *, voided: bool
 ) -> Iterator[dict[str, Any]]:
@@ -81,8 +94,12 @@ def read_visits(
     blocks = _blocks_read(flat.get("back_to_back", ()))
     disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
     device_s = _checked(flat["device_s"])
+    together = list(_together(flat))
+    times = _times_read(flat["times"]) if "times" in flat else [None] * len(together)
+    if len(times) != len(together):
+        raise ValueError(f"times of {len(times)} visits, but samples of {len(together)}")
     start = 0
-    for key, host_s in _together(flat):
+    for (key, host_s), time in zip(together, times, strict=True):
         end = start + len(host_s)
         yield {
             **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
@@ -92,6 +109,7 @@ def read_visits(
             "voided": voided,
             "back_to_back": blocks.get(key),
             "host": hosts[flat["host"][start] if "host" in flat else 0],
+            "time": time,
         }
         start = end
     if disturbed:
@@ -127,6 +145,21 @@ def _blocks_read(flat_blocks: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ..
                 raise ValueError(f"a back-to-back block whose {name} is {value!r}")
         blocks[tuple(block[name] for name in _WHERE)] = block_fields
     return blocks
+
+
+def _times_read(columns: Mapping[str, Sequence[float | None]]) -> list[dict[str, float] | None]:
+    """Return the fields of each ``VisitTime``; None where it is unknown."""
+    names = [field.name for field in fields(VisitTime)]
+    times = []
+    for values in zip(*(columns[name] for name in names), strict=True):
+        known = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
+        for name, value in known.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"a visit whose {name} is {value!r}")
+        times.append(known or None)
+    return times
 
 
 def flatten_rounds(rounds: Sequence[Round]) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
-from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit
+from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit, VisitTime
 from bench.records.reported import ArchCost, PeakRates, Setup
 from bench.records.stored_plan import StoredPlan
 from bench.units import counted
@@ -214,6 +214,7 @@ class Outcome:
             disturbed_s=event.disturbed_s,
             back_to_back=event.back_to_back,
             host=state.host,
+            time=_time(event),
         )
         state.visits[event.cell].append(visit)
         self.measured_anything = True
@@ -326,6 +327,12 @@ def _judged(visits: Iterable[Visit], valid: Container[int]) -> Iterator[Visit]:
     """Yield visits, as voided unless their round was judged valid."""
     for visit in visits:
         yield visit if visit.round_index in valid else replace(visit, voided=True)
+
+
+def _time(event: events.Visited) -> VisitTime | None:
+    if event.start_s is None or event.wall_s is None:
+        return None
+    return VisitTime(start_s=event.start_s, wall_s=event.wall_s, dropped_s=event.dropped_s)
 
 
 def check_same(plan: Plan, begun: Plan) -> None:

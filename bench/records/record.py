@@ -34,6 +34,18 @@ class BackToBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisitTime:
+    """When a visit took place. Its iterations follow each other, first the dropped ones."""
+
+    start_s: float
+    """Time of the request to the worker, in seconds since 1970 (Unix time)."""
+    wall_s: float
+    """Time from the request to the reply, in seconds."""
+    dropped_s: float
+    """Host time of the dropped iterations, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """The timed iterations of one worker in one round, without the dropped ones."""
 
@@ -52,6 +64,8 @@ class Visit:
     """Block after the timed iterations, if the device's calls return before the work is done."""
     host: str = ""
     """Name of the machine that measured it; empty in files of earlier versions."""
+    time: VisitTime | None = None
+    """None in files written before it was recorded (version 3 too)."""
 
     @property
     def key(self) -> tuple[int, int, int]:

@@ -57,6 +57,17 @@ class Block(Struct, kw_only=True):
     round: int
 
 
+class Times(Struct, kw_only=True):
+    """When each visit took place, in the order of the samples; null where it is unknown."""
+
+    start_s: list[float | None]
+    """Time of the request to the worker, in seconds since 1970 (Unix time)."""
+    wall_s: list[float | None]
+    """Time from the request to the reply, in seconds."""
+    dropped_s: list[float | None]
+    """Host time of the dropped iterations, in seconds; they come first."""
+
+
 class Visits(Places, kw_only=True):
     """Visits as one list for each field."""
 
@@ -68,6 +79,9 @@ class Visits(Places, kw_only=True):
     """Missing if it is unknown which iterations were disturbed."""
     back_to_back: list[Block] | UnsetType = UNSET
     """Missing if nothing was measured back to back."""
+    times: Times | UnsetType = UNSET
+    """One entry for each visit, that is, for samples of the same set, wave and round. Missing in
+    files written before it was recorded."""
 
 
 class Voided(Visits, kw_only=True):

@@ -35,6 +35,7 @@ class Context:
     cards: Mapping[str, Card] = field(default_factory=dict)
     """CUDA devices whose state can be read, by device name."""
     now: Callable[[], float] = time.monotonic
+    unix_time: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     pending: deque[events.Event] = field(default_factory=deque)
     """Events since the last step."""

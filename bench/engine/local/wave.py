@@ -291,7 +291,9 @@ class LiveWave:
             back_to_back=max(visit_policy.MIN_BACK_TO_BACK, timed),
         )
         limit_s = timeouts.visit_timeout_s(self._visit_s(cell))
+        start_s, asked_s = context.unix_time(), context.now()
         reply = self._live[cell].request(request, limit_s=limit_s)
+        wall_s = context.now() - asked_s
         context.emit(
             events.Visited(
                 cell=cell.id,
@@ -302,6 +304,8 @@ class LiveWave:
                 device_s=reply.device_s,
                 disturbed_s=reply.disturbed_s,
                 back_to_back=reply.back_to_back,
+                start_s=round(start_s, 6),
+                wall_s=round(wall_s, 6),
             )
         )
 

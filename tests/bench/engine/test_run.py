@@ -3,8 +3,9 @@ import os
 import random
 import subprocess
 import sys
+import time
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -20,10 +21,31 @@ from bench.report import notes
 from tests.bench.broken import CALLS_OF_WARMING_UP
 from tests.bench.engine.running import Busy, Clock, Watcher, cell, plan, record_of, run, visited
 
+ROUNDED_S = 1e-6  # times are stored in microseconds
+CLOCKS_S = 1e-3  # starts and lengths come from two clocks
+
+
+def assert_one_visit_at_a_time(outcome: Outcome, before_s: float, after_s: float) -> None:
+    """Check the recorded times: within the run, around the iterations, and without overlaps."""
+    visits = [visit for record in outcome.records() for visit in record.visits]
+    visits += [visit for control in outcome.controls() for visit in control.visits]
+    times = [visit.time for visit in visits if visit.time]
+    assert len(times) == len(visits) > 0
+    for visit, at in zip(visits, times, strict=True):
+        timed_s = sum(visit.host_s) + sum(visit.disturbed_s or ())
+        assert 0 < at.dropped_s + timed_s <= at.wall_s + ROUNDED_S
+    in_order = sorted(times, key=lambda at: at.start_s)
+    assert before_s <= in_order[0].start_s + ROUNDED_S
+    assert in_order[-1].start_s <= after_s
+    for earlier, later in pairwise(in_order):
+        assert earlier.start_s + earlier.wall_s <= later.start_s + CLOCKS_S
+
 
 def test_every_cell_is_visited_in_every_round_of_every_set(fork_server: Launcher) -> None:
     first, second = cell("works"), cell("works", batch_size=2)
+    before_s = time.time()
     outcome = run(plan(first, second, sets=2), fork_server).measure()
+    assert_one_visit_at_a_time(outcome, before_s, time.time())
     expected = [(s, r) for s in range(2) for r in range(3)]
     assert visited(outcome, first) == visited(outcome, second) == expected
     assert outcome.status == "complete"

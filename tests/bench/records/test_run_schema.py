@@ -13,7 +13,7 @@ import pytest
 from bench.machine.card import Around, CardReading
 from bench.records import run_schema, store
 from bench.records.code import Code
-from bench.records.record import CellRecord, RunRecord
+from bench.records.record import CellRecord, RunRecord, VisitTime
 from tests.bench import runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,7 +50,13 @@ def with_everything() -> RunRecord:
     run = runs.gpu()
     reading = CardReading(sm_hz=1_000_000_000, throttled_s={"power_cap": 0.5}, energy_j=20.0)
     disturbed = [
-        replace(visit, disturbed_s=(0.5,), host=f"host {visit.set_index}", voided=index == 1)
+        replace(
+            visit,
+            disturbed_s=(0.5,),
+            host=f"host {visit.set_index}",
+            voided=index == 1,
+            time=VisitTime(start_s=1e9 + index, wall_s=0.5, dropped_s=0.0) if index else None,
+        )
         for index, visit in enumerate(run.cells[0].visits)
     ]
     record = replace(run.cells[0], visits=tuple(disturbed))

@@ -14,7 +14,7 @@ from pytest_benchmark.stats import Stats
 from bench.names import RequestError
 from bench.records import store
 from bench.records.code import Code
-from bench.records.record import SCHEMA_VERSION, CellRecord, Visit
+from bench.records.record import SCHEMA_VERSION, CellRecord, Visit, VisitTime
 from bench.records.reported import PeakRates
 from tests.bench import runs
 
@@ -75,6 +75,37 @@ def test_disturbed_iterations_keep_their_visit(path: Path) -> None:
         assert store.read(path) == run
     store.write(runs.small(), path)
     assert '"disturbed"' not in path.read_text(encoding="utf-8")  # as in earlier files
+
+
+def test_times_of_visits_are_read_as_written(path: Path) -> None:
+    times = [VisitTime(start_s=10.5 + i, wall_s=0.25, dropped_s=0.0625 * i) for i in range(4)]
+    visits = tuple(
+        Visit(set_index=0, round_index=i, host_s=(0.5, 0.25)[: 1 + i % 2], time=time, voided=i > 2)
+        for i, time in enumerate([times[0], None, *times[2:]])
+    )
+    run = replace(runs.small(), cells=(CellRecord(cell=runs.EAGER, visits=visits),))
+    store.write(run, path)
+    assert store.read(path) == run
+    store.write(runs.small(), path)
+    assert '"times"' not in path.read_text(encoding="utf-8")  # as in earlier files
+
+
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        ({"start_s": [1.0], "wall_s": [0.5], "dropped_s": [0.0]}, "times of 1 visits, but samples"),
+        ({"start_s": [1.0], "wall_s": [], "dropped_s": []}, "shorter than argument 1"),
+        ({"start_s": 6 * [1.0], "wall_s": 6 * [-0.5], "dropped_s": 6 * [0.0]}, "wall_s is -0.5"),
+        ({"start_s": 6 * [1.0], "wall_s": 6 * [None], "dropped_s": 6 * [0.0]}, "wall_s"),
+        ({"start_s": 6 * ["now"], "wall_s": 6 * [0.5], "dropped_s": 6 * [0.0]}, "'<='"),
+    ],
+)
+def test_damaged_times_are_refused(path: Path, times: dict[str, Any], why: str) -> None:
+    content = store.to_json(runs.small())
+    content["benchmarks"][0]["extra_info"]["times"] = times
+    message = refused(put(path, content))
+    assert "is damaged" in message
+    assert why in message
 
 
 def test_cpu_run_file_has_no_keys_about_cards(content: dict[str, Any]) -> None:
