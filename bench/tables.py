@@ -52,7 +52,11 @@ def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
 
 def milliseconds(seconds: float) -> str:
     """Format in milliseconds, with three significant digits or all digits before the point."""
-    value = seconds * 1e3
+    return significant(seconds * 1e3)
+
+
+def significant(value: float) -> str:
+    """Format with three significant digits or all digits before the point."""
     decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{decimals}f}"
 

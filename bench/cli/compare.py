@@ -5,12 +5,15 @@ from pathlib import Path
 
 from bench.api.measured_run import read
 from bench.cli.command import Commands, Output, Purpose
+from bench.compare import foreign as foreign_report
 from bench.compare import report
 from bench.compare.advice import compare
 from bench.compare.comparison import FAILS
-from bench.names import choose, listed
+from bench.names import RequestError, choose, listed
+from bench.records import foreign as foreign_files
 from bench.records import journal
 from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.foreign import ForeignFile
 
 
 def add(commands: Commands) -> None:
@@ -20,8 +23,8 @@ def add(commands: Commands) -> None:
         _compare,
         "compare two runs cell by cell",
         Purpose.READ,
-        details="The result is only advice, because they were not measured together. It needs no "
-        "torch.",
+        details="The result is only advice, because they were not measured together. Of two other "
+        "files of pytest-benchmark, it shows the medians. It needs no torch.",
     )
     for name, which in (("A", "earlier"), ("B", "later")):
         parser.add_argument(
@@ -47,10 +50,33 @@ def _compare(options: argparse.Namespace) -> Output:
     fail_on = _listed(options.fail_on, "--fail-on")
     for advised in fail_on:
         choose("advice to fail on", advised, FAILS)
+    foreign = [foreign_files.read(path) for path in (options.a, options.b)]
+    if any(foreign):
+        return _compare_foreign(options, *foreign)
     a, b = read(options.a), read(options.b)
     compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
     return Output(report.render(options.format, compared, runs), compared.exit_code(fail_on))
+
+
+def _compare_foreign(
+    options: argparse.Namespace, a: ForeignFile | None, b: ForeignFile | None
+) -> Output:
+    """Compare files of pytest-benchmark from other projects, without advice."""
+    if a is None or b is None:
+        other, own = (options.b, options.a) if a is None else (options.a, options.b)
+        raise RequestError(
+            f"{other} is a file of pytest-benchmark, but {own} is a run of googlenet-bench: they "
+            "have no cells in common; pytest-benchmark compare shows both in one table"
+        )
+    for name in ("across", "fail_on"):
+        if getattr(options, name) is not None:
+            raise RequestError(
+                f"--{name.replace('_', '-')} is for runs of googlenet-bench: there is no advice on "
+                "files of pytest-benchmark, because they have no sets"
+            )
+    files = {"A": (options.a, a), "B": (options.b, b)}
+    return Output(foreign_report.compare(options.format, files))
 
 
 def _listed(text: str | None, option: str) -> tuple[str, ...]:

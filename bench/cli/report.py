@@ -9,11 +9,13 @@ from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_text
 from bench.cli.command import Commands, Output, Purpose
+from bench.compare import foreign as foreign_report
 from bench.compare import side_by_side
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
 from bench.names import RequestError, choose, listed
+from bench.records import foreign as foreign_files
 from bench.records import journal
 from bench.records.record import RunRecord
 from bench.report import files, sections
@@ -45,7 +47,7 @@ def add(commands: Commands) -> None:
         "write the reports of a run again, or print one of its tables",
         Purpose.READ,
         details="It reads the run file of a run or a gate, or puts runs side by side (--labels). "
-        "It needs no torch.",
+        "It prints the benchmarks of other files of pytest-benchmark. It needs no torch.",
     )
     report.add_argument(
         "run",
@@ -120,7 +122,18 @@ def _export(options: argparse.Namespace) -> Output:
 
 
 def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
-    """Write the reports of a run or a gate, and yield the lines to print."""
+    """Write the reports of a run or a gate, and yield the lines to print.
+
+    Of a file of pytest-benchmark from another project, there is only what is printed.
+    """
+    if (foreign := foreign_files.read(path)) is not None:
+        if options.report_dir is not None:
+            raise RequestError(
+                f"{path} is a file of pytest-benchmark, for which there are no reports to write: "
+                "omit --report-dir"
+            )
+        yield foreign_report.render(options.format, path, foreign)
+        return
     run = read(path)
     folder = options.report_dir or path.parent
     is_rich = options.format == "rich"

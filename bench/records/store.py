@@ -43,16 +43,7 @@ def write(run: RunRecord, path: Path) -> None:
 
 def read(path: Path) -> RunRecord:
     """Read a run file. Raises ``RequestError`` if it is not a valid one."""
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except IsADirectoryError as error:
-        files = sorted(file.name for file in path.glob("*.json"))
-        more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
-        raise RequestError(f"{path} is a folder{more}") from error
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is not JSON: {error}") from error
+    content = decode(path)
     try:
         return from_json(content)
     except RequestError as error:
@@ -61,6 +52,28 @@ def read(path: Path) -> RunRecord:
         raise RequestError(
             f"{path} is damaged: {type(error).__name__} {error} while reading it as a run file"
         ) from error
+
+
+def decode(path: Path) -> Any:
+    """Return the content of a JSON file. Raises ``RequestError`` if it cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except IsADirectoryError as error:
+        files = sorted(file.name for file in path.glob("*.json"))
+        more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
+        raise RequestError(f"{path} is a folder{more}") from error
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RequestError(f"{path} is not JSON: {error}") from error
+
+
+def is_foreign(content: Any) -> bool:
+    """Whether a file's content is that of pytest-benchmark from another project."""
+    if not isinstance(content, dict) or "benchmarks" not in content:
+        return False
+    machine_info = content.get("machine_info", {})
+    return not isinstance(machine_info, dict) or RUN_KEY not in machine_info
 
 
 def to_json(run: RunRecord) -> dict[str, Any]:
@@ -111,7 +124,10 @@ def from_json(content: Any) -> RunRecord:
     machine_info = dict(machine) if isinstance(machine, dict) else {}
     run_info = machine_info.pop(RUN_KEY, None)
     if run_info is None:
-        raise RequestError("this is not a run file of googlenet-bench: it has no schema version")
+        raise RequestError(
+            "this is not a run file of googlenet-bench: it has no schema version"
+            + ("; only report FILE and compare A B show other files" if is_foreign(content) else "")
+        )
     version = run_info["schema_version"]
     if version not in earlier_schemas.READABLE:
         *others, last = earlier_schemas.READABLE
