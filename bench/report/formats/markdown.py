@@ -33,10 +33,10 @@ STATUS = {
 
 def render(document: Document) -> Mapping[str, str]:
     """Return the report. Charts are the files ``charts/NAME.svg`` beside it."""
-    announced = {notice.text for notice in document.notices}
+    announced = {each.text for each in document.notices}
     parts = [
         f"# {escaped(document.title)}",
-        *map(_notice, document.notices),
+        *map(notice, document.notices),
         *(escaped(sentence) for sentence in document.lead if sentence not in announced),
         escaped(" · ".join(document.about)),
     ]
@@ -91,8 +91,9 @@ def folded(summary_line: str, content: str) -> str:
     return f"<details><summary>{summary_line}</summary>\n\n{content.strip()}\n\n</details>"
 
 
-def _notice(notice: Notice) -> str:
-    return f"**{escaped(notice.label)}:** {escaped(notice.text)}"
+def notice(shown: Notice) -> str:
+    """Return the sentence of a notice, with its label."""
+    return f"**{escaped(shown.label)}:** {escaped(shown.text)}"
 
 
 def _cells(table: CellTable) -> Iterator[str]:
