@@ -13,8 +13,9 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
 
+from bench.names import RequestError
 from bench.records.record import CellRecord, Round, RunRecord, Visit
-from bench.report.exports.export import Export, measured
+from bench.report.exports.export import Export
 
 RECORDED = (
     "The start and the length of each visit were recorded. Inside a visit, iterations are drawn "
@@ -71,13 +72,21 @@ class _Placed:
 
 
 def render(run: RunRecord) -> str:
-    """Return the trace. Times are in microseconds since the first visit."""
-    measured(run)
+    """Return the trace. Times are in microseconds since the first visit.
+
+    Voided visits are enough, because the trace shows why they are void. Raises ``RequestError`` if
+    there is no visit.
+    """
     visits = [
         (record, visit)
         for record in (*run.cells, *run.controls, *run.bases)
         for visit in record.visits
     ]
+    if not visits:
+        raise RequestError(
+            f"there is nothing to draw: the run has no visits, and its status is "
+            f"{run.status.replace('_', ' ')}"
+        )
     starts_s = [visit.time.start_s for _, visit in visits if visit.time]
     are_recorded = len(starts_s) == len(visits)
     placed = list(

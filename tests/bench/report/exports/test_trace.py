@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.names import RequestError
 from bench.records import store
 from bench.records.record import BackToBack, CellRecord, RunRecord, Visit, VisitTime
 from bench.report.exports import EXPORTS, trace
@@ -255,6 +256,16 @@ def test_each_machine_has_its_own_load() -> None:
     assert machines == {0: "machine host0", 1: "machine host1"}
     load = [event["pid"] for event in content["traceEvents"] if event["ph"] == "C"]
     assert load == [0] * runs.ROUNDS + [1] * runs.ROUNDS
+
+
+def test_a_run_whose_rounds_are_all_void_is_drawn_and_one_without_visits_is_refused() -> None:
+    run = recorded()
+    visits = tuple(replace(visit, voided=True) for visit in run.cells[1].visits)
+    voided = replace(run, cells=(replace(run.cells[1], visits=visits),), controls=())
+    assert len(slices(exported(voided), "visit")) == len(visits)
+    empty = replace(run, cells=(CellRecord(cell=runs.EAGER),), controls=(), status="interrupted")
+    with pytest.raises(RequestError, match="no visits, and its status is interrupted"):
+        exported(empty)
 
 
 def test_a_visit_without_a_judged_round_is_drawn() -> None:
