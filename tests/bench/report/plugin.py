@@ -1,11 +1,14 @@
 """A plugin for tests: a section and a format."""
 
+import json
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from bench import stats
 from bench.records.record import RunRecord
 from bench.report.blocks import Block, Prose, Sentences, Table
+from bench.report.exports.export import Export, measured
 from bench.report.formats.format import Format
 from bench.report.section import DataTable, Document, Rows, Section, Source
 from bench.tables import Column
@@ -32,6 +35,10 @@ def _outline(document: Document) -> Mapping[str, str]:
     return {FILE: "\n".join(lines)}
 
 
+def _seconds(run: RunRecord) -> str:
+    return json.dumps({each.cell.id: stats.latency(each).estimate for each in measured(run)})
+
+
 SLOWEST = Section(
     name="slowest",
     title="The slowest sample of all",
@@ -39,4 +46,5 @@ SLOWEST = Section(
     tables={"slowest": DataTable(compute=_slowest)},
     is_printed=True,
 )
+SECONDS = Export(name="seconds", what="latencies in seconds", render=_seconds)
 OUTLINE = Format(name="outline", render=_outline, paths=lambda: [FILE])

@@ -1,5 +1,6 @@
 """A section and a format that are added in one new file are in every report."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import registry
+from bench import registry, stats
 from bench.records import store
 from tests.bench import runs
 from tests.bench.report import plugin
@@ -60,6 +61,13 @@ def test_the_section_is_in_the_page_and_its_list_of_sections(run_file: Path) -> 
     section = page[page.index('<section id="slowest"') :]
     assert "&lt;b&gt;longest&lt;/b&gt; &amp; more" in section
     assert f"{SLOWEST_S:.4f}" in section
+
+
+def test_the_export_is_printed(run_file: Path) -> None:
+    latencies_s = json.loads(bench("report", str(run_file), "--export", "seconds"))
+    latency_s = stats.latency(runs.measured(runs.EAGER)).estimate
+    assert latencies_s[runs.EAGER.id] == pytest.approx(latency_s)
+    assert "seconds (latencies in seconds)" in " ".join(bench("report", "--help").split())
 
 
 def test_the_section_is_printed(printed: str) -> None:
