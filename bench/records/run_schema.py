@@ -18,17 +18,23 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bench import atomic
-from bench.cells import cell
+from bench.archs import source
+from bench.cells import cell, plan
 from bench.cells.cell import Cell
-from bench.machine import card
+from bench.cells.plan import Plan
+from bench.machine import card, facts
+from bench.machine.facts import Environment
 from bench.records import code, record, reported
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, BackToBack, Failure, Fit, Round
 from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.stored_plan import StoredPlan
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE = "#/$defs/{name}"
 Version = Literal[3]
+_MODULES = (source, plan, cell, facts, card, code, record, reported, sys.modules[__name__])
+"""Where the classes are described."""
 
 
 class Places(Struct, kw_only=True):
@@ -116,13 +122,6 @@ class Rounds(Struct, kw_only=True):
     """All rounds, as one list for each field of ``Round``."""
 
 
-class PlanFields(Struct, kw_only=True):
-    """The fields of the plan, except its cells."""
-
-    precision: float
-    """Requested half-width of every ratio's 95 % interval, as a share; 1: any width will do."""
-
-
 class Run(Struct, kw_only=True):
     """The run: everything that does not belong to one benchmark."""
 
@@ -130,15 +129,17 @@ class Run(Struct, kw_only=True):
     run_id: str
     """Unique id, which a run keeps if it is resumed; empty in files of earlier versions."""
     code: Code | None
-    """Null in a gate, which measures two versions, and in files of earlier versions."""
+    """In a gate, head's; null in files of earlier versions."""
+    base_code: Code | UnsetType = UNSET
+    """The code of a gate's base."""
     hosts: list[str]
     """Names of the machines that measured; an empty name in files of earlier versions."""
     status: Literal["complete", "over_budget", "interrupted", "stopped_early"]
     """``stopped_early``: all rounds of a set were voided."""
-    plan: PlanFields
-    environment: dict[str, Any]
+    plan: StoredPlan
+    environment: Environment
     """The environment of the workers."""
-    base_environment: dict[str, Any] | None
+    base_environment: Environment | None
     """The environment of a gate's base; null in other runs."""
     fits: list[Fit] | UnsetType = UNSET
     """The searches for the largest batches, if any."""
@@ -261,7 +262,7 @@ def _without_title(definition: Mapping[str, Any]) -> dict[str, Any]:
 def _field_docstrings() -> dict[str, dict[str, str]]:
     """Return the docstrings below fields, by class and field. A subclass has those of its bases."""
     docstrings: dict[str, dict[str, str]] = {}
-    for module in (cell, card, code, record, reported, sys.modules[__name__]):
+    for module in _MODULES:
         for definition in _classes(module):
             own: dict[str, str] = {}
             for base in definition.bases:
@@ -274,7 +275,7 @@ def _field_docstrings() -> dict[str, dict[str, str]]:
                     ):
                         own[name] = inspect.cleandoc(docstring).replace("\n", " ")
             docstrings[definition.name] = own
-    return docstrings
+    return {**docstrings, StoredPlan.__name__: docstrings[Plan.__name__]}
 
 
 def _classes(module: ModuleType) -> Iterator[ast.ClassDef]:

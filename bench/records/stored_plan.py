@@ -4,9 +4,12 @@ Every field may be missing, because files of earlier versions have fewer; fields
 are ignored.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from bench.archs.source import Accuracy
 from bench.cells.plan import Plan
 
 
@@ -38,6 +41,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     energy: bool | None = None
     allow_shared: bool | None = None
     fit: bool | None = None
+    accuracies: Mapping[str, Accuracy] | None = None
     profile: str | None = None
     command: str | None = None
 

@@ -37,8 +37,8 @@ def _entry(record: CellRecord, run: RunRecord) -> dict[str, Any]:
         counted(latency.sets, "set"),
         counted(len(record.host_s), "sample"),
     ]
-    if "torch" in run.environment:
-        facts.append(f"torch {run.environment['torch']}")
+    if run.environment.torch:
+        facts.append(f"torch {run.environment.torch}")
     return {**entry, "extra": "\n".join(facts)}
 
 

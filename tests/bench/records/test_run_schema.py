@@ -74,6 +74,7 @@ def with_everything() -> RunRecord:
         base_environment=run.environment,
         gate={"head": "work", "base": "main"},
         code=Code(commit="0123", digest="abcd"),
+        base_code=Code(commit=None, digest="dcba"),
         run_id="1",
     )
 
@@ -114,7 +115,9 @@ def test_the_run_with_everything_has_every_described_field() -> None:
         (("benchmarks", 0, "extra_info", "schema_version"), 2, "2 is not one of [3]"),
         (("machine_info", store.RUN_KEY, "status"), "fine", "'fine' is not one of"),
         (("machine_info", store.RUN_KEY, "rounds", "wall_s"), 1.0, "is not of type 'array'"),
-        (("machine_info", store.RUN_KEY, "plan"), {}, "'precision' is a required property"),
+        (("machine_info", store.RUN_KEY, "plan"), None, "None is not of type 'object'"),
+        (("machine_info", store.RUN_KEY, "plan", "sets"), "3", "'3' is not valid under any"),
+        (("machine_info", store.RUN_KEY, "environment"), [], "[] is not of type 'object'"),
     ],
 )
 def test_wrong_values_are_invalid(names: tuple[Any, ...], value: Any, message: str) -> None:
