@@ -1,6 +1,6 @@
 """The request for a gate, which compares head with a base instead of measuring head alone.
 
-The settings of the judged tree supply what the options do not (bench/gate/settings.py).
+The settings of the judged tree supply what the options do not (bench/api/project.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,17 +10,17 @@ from itertools import product
 from pathlib import Path
 
 from bench import archs, git
-from bench.api import planning
+from bench.api import planning, project
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import flag
 from bench.api.profiles import PROFILES
+from bench.api.project import GateTable
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.gate import group_sequential, settings
+from bench.gate import exceptions, group_sequential
 from bench.gate.group_sequential import Settings
-from bench.gate.settings import GateTable
 from bench.names import RequestError
 
 BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
@@ -54,16 +54,18 @@ def make_request(
             raise RequestError(
                 f"{flag(name)} cannot be combined with a gate, which decides this itself"
             )
-    table = settings.read(git.top(folder))
+    table = project.read(git.top(folder)).for_gate
     chosen = Settings(
         delta=table.delta if options.delta is None else options.delta,
         alpha=table.alpha,
         most_sets=table.most_sets if options.most_sets is None else options.most_sets,
     )
     group_sequential.check(chosen)
-    plan = planning.make_plan(request, _defaults(request, table), command=command)
-    exceptions = _exceptions(table, plan.cells)
-    deltas = {name: max(delta, chosen.delta) for name, delta in exceptions.items()}
+    profile = planning.profile_defaults(request, PROFILE)
+    defaults = replace(profile, sets=group_sequential.FIRST_LOOK, extra_s=table.budget or BUDGET_S)
+    plan = planning.make_plan(project.fill(request, table), defaults, command=command)
+    excepted = _excepted(table, plan.cells)
+    deltas = {name: max(delta, chosen.delta) for name, delta in excepted.items()}
     budget_s = table.budget if plan.budget_s is None else plan.budget_s
     return GateRequest(
         plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
@@ -74,29 +76,13 @@ def make_request(
     )
 
 
-def _defaults(request: MeasureRequest, table: GateTable) -> planning.Defaults:
-    """Return the profile's defaults; without a profile, the settings take precedence."""
-    profile = planning.profile_defaults(request, PROFILE)
-    configured = GateTable() if request.profile else table
-    return replace(
-        profile,
-        archs=configured.archs or profile.archs,
-        modes=configured.modes or profile.modes,
-        dtypes=configured.dtypes or profile.dtypes,
-        batch_sizes=configured.batch_sizes or profile.batch_sizes,
-        tasks=configured.tasks or profile.tasks,
-        sets=group_sequential.FIRST_LOOK,
-        extra_s=table.budget or BUDGET_S,
-    )
-
-
-def _exceptions(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
+def _excepted(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
     """Return the least effects of the excepted cells, by cell id.
 
     Raises ``RequestError`` unless the exceptions are valid with the settings alone.
     """
     configured = tuple(_configured_cells(table, cells[0].device))
-    deltas = settings.deltas(table.exceptions, cells, configured, datetime.now(UTC).date())
+    deltas = exceptions.deltas(table.exceptions, cells, configured, datetime.now(UTC).date())
     group_sequential.check(Settings(delta=table.delta, deltas=deltas))
     return deltas
 
@@ -104,8 +90,9 @@ def _exceptions(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
 def _configured_cells(table: GateTable, device: str) -> Iterator[Cell]:
     """Yield the cells that the settings select, on every device, because settings name none."""
     quick = PROFILES[PROFILE]
+    shape = project.fill(MeasureRequest(), table).input_shape
     for arch, mode, dtype, batch_size, task, each_device in product(
-        archs.expand(table.archs or quick.archs),
+        archs.expand(table.archs or quick.archs, shape),
         map(modes.canonical, table.modes or quick.modes),
         table.dtypes or ("fp32",),
         table.batch_sizes or quick.batch_sizes(device),

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench import git, names
+from bench import names
+from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, flag, read_parsed
 from bench.api.profiles import PROFILES
@@ -24,7 +25,7 @@ from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.counts import baseline, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
-from bench.gate import settings
+from bench.gate.exceptions import FILE
 from bench.names import RequestError
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 from bench.units import counted
@@ -32,6 +33,7 @@ from bench.units import counted
 DIFFERS = 1
 DEVICE = "cpu"  # counts are made on a CPU, even if the machine has a GPU
 COUNT = scaled(1, 0)
+DEFAULT_PATH = f"baseline of [{project.TABLE}] in {FILE}, or else {baseline.PATH}"
 PROFILE = PROFILES["quick"]
 DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
@@ -51,13 +53,15 @@ RUNS_ON_CPU: Mapping[str, Callable[[str], bool]] = MappingProxyType(
 
 
 class Selection(NamedTuple):
-    """The cells whose counts are made."""
+    """The cells whose counts are made, and the file that has or gets them."""
 
     cells: tuple[Cell, ...]
     image_size: int
     """Height and width of the images in pixels."""
     left_out: str
     """A sentence on the settings' modes and dtypes that are not counted; empty if all are."""
+    path: Path
+    """The baseline."""
 
 
 def add(commands: Commands) -> None:
@@ -72,9 +76,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--output",
         type=Path,
-        default=baseline.PATH,
         metavar="FILE",
-        help=f"file to write, relative to the current directory ({baseline.PATH})",
+        help=f"file to write, relative to the current directory ({DEFAULT_PATH})",
     )
     add_cell_options(parser)
 
@@ -82,8 +85,9 @@ def add(commands: Commands) -> None:
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that select cells, as in the suite."""
     parser.epilog = (
-        f"Cells are by default those of [{'.'.join(settings.TABLE)}] in {settings.FILE}, or else "
-        f"those of the profile quick; images have {IMAGE_SIZE} pixels per side."
+        f"Cells are by default those of [{project.TABLE}] in {FILE} (in its table {project.GATE}, "
+        "if that has others), or else those of the profile quick; images have by default "
+        f"{IMAGE_SIZE} pixels per side."
     )
     add_to_parser(parser, MeasureRequest, only=(*DEFAULTS, "image_size", "input_shape"))
 
@@ -93,20 +97,19 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         type=Path,
-        default=baseline.PATH,
         metavar="FILE",
-        help=f"baseline to compare with, relative to the current directory ({baseline.PATH})",
+        help=f"baseline to compare with, relative to the current directory ({DEFAULT_PATH})",
     )
     add_cell_options(parser)
 
 
 def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
-    cells, image_size, left_out = _select(options)
-    stored = baseline.read(options.baseline)
-    baseline.check_same_counter(stored, options.baseline)
+    cells, image_size, left_out, path = _select(options, options.baseline)
+    stored = baseline.read(path)
+    baseline.check_same_counter(stored, path)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(stored, ids, image_size, options.baseline)
+    baseline.check_same_cells(stored, ids, image_size, path)
     differences: tuple[CountDifference, ...] = ()
     with count_client.counter(cells, image_size) as counter:
         for current in counter.steps():
@@ -115,22 +118,20 @@ def static(options: argparse.Namespace) -> Output:
                 break
     text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
     if options.format in PROSE:
-        summary = _summary(
-            stored, current, differences, options.baseline, left_out, _command(options)
-        )
+        summary = _summary(stored, current, differences, path, left_out, _command(options))
         text = f"{text}\n\n{summary}" if differences else summary
     return Output(text, exit_code=DIFFERS if differences else 0)
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells, image_size, left_out = _select(options)
-    baseline.check_replaceable(options.output)
+    cells, image_size, left_out, path = _select(options, options.output)
+    baseline.check_replaceable(path)
     with count_client.counter(cells, image_size) as counter:
         counts = counter.everything()
     try:
-        baseline.write(counts, options.output)
+        baseline.write(counts, path)
     except OSError as error:
-        raise RequestError(f"cannot write {options.output}: {error.strerror}") from error
+        raise RequestError(f"cannot write {path}: {error.strerror}") from error
     rows = _count_rows(counts.cells)
     if options.format in PROSE:
         rows["is_lower_bound"] = rows["cell"].isin(baseline.lower_bounds(counts))
@@ -140,20 +141,19 @@ def _baseline(options: argparse.Namespace) -> Output:
     ):
         lines += ["", notes]
     if options.format == "rich":
-        lines.append(f"wrote {options.output}")
+        lines.append(f"wrote {path}")
     return Output("\n".join(lines))
 
 
-def _select(options: argparse.Namespace) -> Selection:
-    """Select cells by the options, or else the project's settings, or else the quick profile."""
-    request = read_parsed(MeasureRequest, options)
-    table = settings.read(_root())
-    selected = {
-        name: getattr(request, name) or getattr(table, name) or default
-        for name, default in DEFAULTS.items()
-    }
+def _select(options: argparse.Namespace, path: Path | None) -> Selection:
+    """Select cells and ``path`` by the options, the project's settings, or the quick profile."""
+    given = read_parsed(MeasureRequest, options)
+    root = project.root(Path.cwd())
+    settings = project.read(root)
+    request = project.fill(given, settings.for_gate)
+    selected = {name: getattr(request, name) or default for name, default in DEFAULTS.items()}
     left_out: list[str] = []
-    for name in (name for name in RUNS_ON_CPU if not getattr(request, name)):
+    for name in (name for name in RUNS_ON_CPU if not getattr(given, name)):
         selected[name], not_run = _split_by_cpu(name, selected[name])
         left_out += not_run
     cells = plan.cells(
@@ -168,8 +168,12 @@ def _select(options: argparse.Namespace) -> Selection:
     sentence = (
         f"Not counted, because a CPU does not run them: {', '.join(left_out)}." if left_out else ""
     )
-    image_size = IMAGE_SIZE if request.image_size is None else request.image_size
-    return Selection(cells=cells, image_size=image_size, left_out=sentence)
+    return Selection(
+        cells=cells,
+        image_size=IMAGE_SIZE if request.image_size is None else request.image_size,
+        left_out=sentence,
+        path=path or project.baseline_path(settings, root) or baseline.PATH,
+    )
 
 
 def _split_by_cpu(name: str, configured: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -181,15 +185,6 @@ def _split_by_cpu(name: str, configured: Sequence[str]) -> tuple[tuple[str, ...]
             f"({', '.join(configured)}): select others with --{name}"
         )
     return on_cpu, tuple(value for value in configured if value not in on_cpu)
-
-
-def _root() -> Path:
-    """Return the folder of the settings: the checkout's root, or without git the current folder."""
-    folder = Path.cwd()
-    try:
-        return git.top(folder)
-    except RequestError:
-        return folder
 
 
 COUNT_COLUMNS = (
@@ -235,7 +230,7 @@ def _command(options: argparse.Namespace) -> str:
         if getattr(options, name) is not None
     }
     words = [f"{flag(name)}={value}" for name, value in given.items()]
-    if options.baseline != baseline.PATH:
+    if options.baseline is not None:
         words.append(f"--output={options.baseline}")
     return shlex.join(["googlenet-bench", "baseline", *words])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import gate_request, planning
+from bench.api import gate_request, planning, project
 from bench.api.gate_options import GateOptions
 from bench.api.gate_request import GateRequest
 from bench.api.measure_request import MeasureRequest
@@ -49,6 +49,8 @@ def make_request(config: pytest.Config) -> SessionRequest:
         root=config.rootpath,
         is_gate=gate is not None,
     )
+    if gate is None:
+        measure = project.fill(measure, project.read(project.root(invoked.dir)))
     plan = gate.plan if gate else planning.make_plan(measure, command=repeat)
     folder.check()
     return SessionRequest(measure=measure, plan=plan, gate=gate, folder=folder)

@@ -151,6 +151,29 @@ def test_settings_are_read_from_the_root_of_the_checkout(
     assert fake_counter.cells == [CELL]
 
 
+def test_the_project_s_table_names_the_cells_the_size_and_the_file_of_counts(
+    fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)  # noqa: S607
+    (tmp_path / "pyproject.toml").write_text(
+        f"""[tool.googlenet-bench]\narchs = ["{ARCH}"]\nmodes = ["eager"]\nimage-size = 64\n"""
+        """baseline = "counts.json"\n[tool.googlenet-bench.gate]\nbatch-sizes = [2]\n"""
+    )
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    cell = f"{ARCH}/eager/fp32/b2/infer/cpu"
+    fake_counter.counts = {cell: fake_counter.counts[CELL]}
+    assert main(["baseline"]) == 0
+    assert fake_counter.cells == [cell]
+    assert fake_counter.image_size == 64
+    assert capsys.readouterr().out.endswith("wrote ../counts.json\n")
+    assert (tmp_path / "counts.json").exists()
+    assert main(["gate", "--static"]) == 0
+    assert "Nothing differs from ../counts.json" in capsys.readouterr().out
+    assert "image_size" in refused(capsys, "gate", "--static", "--image-size", "32")
+    assert "no baseline" in refused(capsys, "gate", "--static", "--baseline", "none.json")
+
+
 def test_modes_and_dtypes_that_a_cpu_does_not_run_are_left_out_and_reported(
     fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -53,6 +53,22 @@ def test_a_network_of_ones_own_is_measured_in_any_folder(tmp_path: Path) -> None
     assert record.cells[0].cost.macs_per_image == 3 * 8 * 8 * 10
 
 
+def test_the_project_s_table_says_what_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        """[tool.googlenet-bench]\narchs = ["mynet:build"]\nmodes = ["eager"]\n"""
+        """input-shape = [1, 8, 8]\n[tool.googlenet-bench.gate]\nmodes = ["compile"]\n"""
+    )
+    ended = run(tmp_path, "--device=cpu", "--batch-sizes=2", "--collect-only", "-q")
+    assert "[mynet:build@1x8x8/eager/fp32/b2/infer/cpu]" in ended.stdout
+    assert "1 test collected" in ended.stdout
+    ended = run(tmp_path, "--device=cpu", "--profile=quick", "--collect-only", "-q")
+    assert "6 tests collected" in ended.stdout
+    (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench]\nimage_size = 8\n")
+    ended = run(tmp_path)
+    assert ended.returncode == 2
+    assert "[tool.googlenet-bench]: Object contains unknown field `image_size`" in ended.stderr
+
+
 @pytest.mark.workers
 def test_a_cell_that_fails_is_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "mynet.py").write_text(NET.replace("8 * 8, 10", "9 * 9, 10"), encoding="utf-8")

@@ -1,37 +1,18 @@
-"""The gate's settings: ``[tool.googlenet-bench.gate]`` in pyproject.toml of head's tree.
-
-For example::
-
-    [tool.googlenet-bench.gate]
-    archs = ["googlenet", "torchvision:resnet18"]
-    delta = 0.05
-
-    [[tool.googlenet-bench.gate.exceptions]]
-    cells = "googlenet/compile/*"
-    delta = 0.10
-    reason = "the new pooling costs 7 % until it is fused"
-    expires = 2027-03-31
-"""
+"""Exceptions of a gate: cells that may become slower by more, for a reason and until a date."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from bench import pyproject
+from bench.pyproject import FILE
 from bench.cells.cell import Cell
-from bench.gate import group_sequential
 from bench.names import RequestError
 from bench.units import counted
 
-FILE = pyproject.FILE
-TABLE = "gate"
 
-_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-_Numbers = Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,35 +25,6 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Annotated[str, msgspec.Meta(min_length=1)]
     expires: date
     """Last day on which the exception is valid."""
-
-
-class GateTable(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
-):
-    """The settings in the file; None if the file does not set an option."""
-
-    archs: _Names | None = None
-    modes: _Names | None = None
-    dtypes: _Names | None = None
-    batch_sizes: _Numbers | None = None
-    tasks: _Names | None = None
-    delta: float = group_sequential.LEAST_EFFECT
-    alpha: float = group_sequential.ALPHA
-    most_sets: int = group_sequential.MOST_SETS
-    budget: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Time after which no new round begins, in seconds, as ``--budget``."""
-    exceptions: tuple[Waiver, ...] = ()
-
-
-def read(root: Path) -> GateTable:
-    """Return the settings of the tree at ``root``, with defaults if its file has none.
-
-    Raises ``RequestError`` for a damaged file, an unknown name or a wrong type.
-    """
-    try:
-        return msgspec.convert(pyproject.table(root, TABLE), GateTable)
-    except msgspec.ValidationError as error:
-        raise RequestError(f"{root / FILE}, {pyproject.heading(TABLE)}: {error}") from error
 
 
 def deltas(

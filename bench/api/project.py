@@ -1,0 +1,156 @@
+"""The project's settings: ``[tool.googlenet-bench]`` in the ``pyproject.toml`` of its root.
+
+For example::
+
+    [tool.googlenet-bench]
+    archs = ["nets/small.py:build", "torchvision:resnet18"]
+    modes = ["eager", "compile"]
+    input-shape = "1x28x28"
+
+    [tool.googlenet-bench.gate]
+    modes = ["eager"]
+    delta = 0.05
+
+    [[tool.googlenet-bench.gate.exceptions]]
+    cells = "nets/small.py:build*/compile/*"
+    delta = 0.10
+    reason = "the new pooling costs 7 % until it is fused"
+    expires = 2027-03-31
+"""
+
+import os
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from bench import git
+from bench.api import values
+from bench.api.measure_request import MeasureRequest
+from bench.gate import group_sequential
+from bench.gate.exceptions import FILE, Waiver
+from bench.names import RequestError
+
+TABLE = "tool.googlenet-bench"
+GATE = "gate"
+
+_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Selection(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
+):
+    """What is measured, in options' words; None if the file does not say it."""
+
+    archs: _Names | None = None
+    modes: _Names | None = None
+    dtypes: _Names | None = None
+    batch_sizes: Annotated[tuple[_Positive, ...], msgspec.Meta(min_length=1)] | None = None
+    tasks: _Names | None = None
+    image_size: _Positive | None = None
+    """Height and width of the images in pixels."""
+    input_shape: str | tuple[int, int, int] | None = None
+    """Channels, height and width, as ``CxHxW`` or as three numbers."""
+    foreign_cpus: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``RequestError`` for a shape that is none; msgspec adds the table to it."""
+        if self.input_shape is not None:
+            values.shape(self.input_shape, "input-shape")
+
+
+class GateTable(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """The settings of gates, which override those of the project."""
+
+    delta: float = group_sequential.LEAST_EFFECT
+    alpha: float = group_sequential.ALPHA
+    most_sets: int = group_sequential.MOST_SETS
+    budget: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Time after which no new round begins, in seconds, as ``--budget``."""
+    exceptions: tuple[Waiver, ...] = ()
+
+
+class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """The settings of a project."""
+
+    baseline: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    """File of the exact counts, relative to the project's root."""
+    gate: GateTable = GateTable()
+    accuracy: dict[str, Any] = {}
+    """Settings of accuracy; this module does not read them."""
+
+    @property
+    def for_gate(self) -> GateTable:
+        """The gate's settings, with the project's selection where they have none."""
+        inherited = {
+            name: getattr(self, name)
+            for name in Selection.__struct_fields__
+            if getattr(self.gate, name) is None
+        }
+        return msgspec.structs.replace(self.gate, **inherited)
+
+
+def root(folder: Path) -> Path:
+    """Return the root of the project of a folder: its checkout's, or without git the folder."""
+    try:
+        return git.top(folder)
+    except RequestError:
+        return folder
+
+
+def read(root: Path) -> Project:
+    """Return the settings of the project at ``root``, with defaults if its file has none.
+
+    Raises ``RequestError``, with the file, the table and the key, for an unknown key or an invalid
+    value.
+    """
+    path = root / FILE
+    try:
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Project()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RequestError(f"cannot read {path}: {error}") from error
+    for name in TABLE.split("."):
+        table = table.get(name, {}) if isinstance(table, dict) else table
+    try:
+        return msgspec.convert(table, Project)
+    except msgspec.ValidationError as error:
+        raise RequestError(f"{path}, {_explained(str(error))}") from error
+
+
+def _explained(error: str) -> str:
+    """Return an error of msgspec with the table and the key instead of its path.
+
+    TOML has no null.
+    """
+    message, _, place = error.replace(" | null", "").partition(" - at `$")
+    first, _, rest = place.strip(".`").partition(".")
+    table, key = (f"{TABLE}.{GATE}", rest) if first == GATE else (TABLE, place.strip(".`"))
+    return f"[{table}]{f', {key}' if key else ''}: {message}"
+
+
+def fill(request: MeasureRequest, table: Selection) -> MeasureRequest:
+    """Return a request with the project's values for the options that are not given.
+
+    If the request names a profile, that says what is measured, and not the project.
+    """
+    ignored = set(Selection.__struct_fields__) - {"foreign_cpus"} if request.profile else set()
+    if request.image_size is not None:
+        ignored.add("input_shape")  # the shape would take precedence over the given size
+    found = {
+        name: getattr(table, name)
+        for name in Selection.__struct_fields__
+        if name not in ignored and getattr(request, name) is None
+    }
+    if found.get("input_shape") is not None:
+        found["input_shape"] = values.shape(found["input_shape"], "input-shape")
+    return replace(request, **found)
+
+
+def baseline_path(table: Project, root: Path) -> Path | None:
+    """Return the file of the counts, relative to the current folder; None if none is set."""
+    return None if table.baseline is None else Path(os.path.relpath(root / table.baseline))
