@@ -42,14 +42,21 @@ class GateOptions:
         parse=values.at_least(1),
         group=GATE,
     )
+    allow_inconclusive: bool = option(
+        "end with exit code 0 instead of 3 if no cell is slower but some are inconclusive; the "
+        "report still says so",
+        parse=values.switch,
+        default=False,
+        group=GATE,
+    )
 
     @property
     def asks_for_gate(self) -> bool:
         """Whether there is a base; raises ``RequestError`` for the other options without one."""
         if self.base is not None or self.base_python is not None:
             return True
-        for name in declared(GateOptions):
-            if getattr(self, name) is not None:
+        for name, each in declared(GateOptions).items():
+            if getattr(self, name) != each.default:
                 raise RequestError(
                     f"{flag(name)} applies only to a gate: name the base with --base or "
                     f"--base-python, or omit {flag(name)} to measure without a gate"

@@ -40,6 +40,8 @@ class GateRequest:
     """A git revision; None to run head's code with another interpreter."""
     base_python: str | None
     """Path of the base's interpreter; None for the current one."""
+    allow_inconclusive: bool
+    """Whether the exit code of an inconclusive gate is 0."""
 
 
 def make_request(
@@ -73,6 +75,7 @@ def make_request(
         folder=folder,
         base=options.base,
         base_python=options.base_python,
+        allow_inconclusive=options.allow_inconclusive,
     )
 
 

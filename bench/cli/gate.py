@@ -9,8 +9,9 @@ from bench.names import RequestError
 BASES = frozenset({"--base", "--base-python"})
 OPTIONS = """\
 Without --static, options are those of the gate (--base REV, --base-python PATH, --delta,
---most-sets), of the suite (--archs, --modes, --batch-sizes, --budget, --report-dir, …) and of
-pytest (-k, --junitxml, …); `pytest bench/suite --help` lists them. With --static:
+--most-sets, --allow-inconclusive), of the suite (--archs, --modes, --batch-sizes, --budget,
+--report-dir, …) and of pytest (-k, --junitxml, …); `googlenet-bench run --help` lists those of the
+suite. With --static:
 
 """
 

@@ -127,10 +127,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Set the exit code for an interrupted run, a gate's verdicts or a run without figures."""
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
+    request = session.config.stash[REQUEST].gate
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    elif gate is not None and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = gate.exit_code
+    elif gate and request and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = gating.exit_code(request, gate)
     elif session.exitstatus == pytest.ExitCode.OK and _is_undecided(session.config):
         session.exitstatus = Exit.UNDECIDED
 

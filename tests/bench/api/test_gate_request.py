@@ -75,3 +75,5 @@ def test_options_of_a_gate_need_a_base() -> None:
     assert not GateOptions().asks_for_gate
     with pytest.raises(RequestError, match=r"--most-sets applies only to a gate: name the base"):
         assert GateOptions(most_sets=9).asks_for_gate
+    with pytest.raises(RequestError, match=r"--allow-inconclusive applies only to a gate"):
+        assert GateOptions(allow_inconclusive=True).asks_for_gate

@@ -149,13 +149,18 @@ def test_an_additional_parameter_is_reported_with_the_verdict(repository: Path) 
     assert "params 4,000 → 4,004 (+0.1%)" in (repository.parent / "report/gate.md").read_text()
 
 
-def test_a_base_whose_network_cannot_be_imported_is_inconclusive(repository: Path) -> None:
+@pytest.mark.parametrize(("options", "code"), [((), 3), (("--allow-inconclusive",), 0)])
+def test_a_base_whose_network_cannot_be_imported_is_inconclusive(
+    repository: Path, options: tuple[str, ...], code: int
+) -> None:
     (repository / "nets.py").write_text("import nothing_like_it\n")
     git(repository, "commit", "--all", "--quiet", "--message", "broken")
     write_net(repository)
-    ended = run_gate(repository, "--base=HEAD")
+    ended = run_gate(repository, "--base=HEAD", *options)
     output = " ".join((ended.stdout + ended.stderr).split())
-    assert ended.returncode == 3, output
+    assert ended.returncode == code, output
+    report = json.loads((repository.parent / "report/gate.json").read_text())
+    assert report["exit_code"] == 3
     assert f"{CELL}/base while preparing: cannot import 'sleeper' from 'nets'" in output
     assert "nothing_like_it" in output
     assert "Traceback" not in output
@@ -233,5 +238,6 @@ def test_an_interrupt_leaves_a_partial_report_and_no_worktree(repository: Path) 
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
-    assert verdicts(repository) == {CELL: "inconclusive"}
+    report = json.loads((repository.parent / "report/gate.json").read_text())
+    assert report["exit_code"] == 3
     assert no_worktree_is_left(repository)
