@@ -76,12 +76,12 @@ def _module_sources(name: str, roots: Sequence[Path]) -> Iterator[Path]:
 
     The search path is that of the workers.
     """
-    python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    folders = [*map(str, (*roots, ROOT)), *filter(None, python_path), *sys.path]
     if source_file.is_path(name):
-        if path := source_file.find(name, folders):  # a worker reports a missing one
+        if path := source_file.find(name, roots):  # a worker reports a missing one
             yield from path.parent.glob("*.py")
         return
+    python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [*map(str, (*roots, ROOT)), *filter(None, python_path), *sys.path]
     try:
         spec = PathFinder.find_spec(name, folders) or importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+SUITE = __name__.partition(".")[0]
+
 
 def _find(name: str) -> Arch:
     module, _, factory = name.partition(":")
@@ -44,6 +46,8 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
         raise
     except (ImportError, AttributeError, TypeError) as error:
         check_plugins()  # one of them may define a source with this prefix
+        if error_of_own_name := _error_of_own_name(module_name, factory_name):
+            raise error_of_own_name from error
         raise RequestError(
             f"cannot import {factory_name!r} from {module_name!r}: {error}"
         ) from error
@@ -52,6 +56,17 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
     if not callable(factory):
         raise RequestError(f"{module_name}:{factory_name} is {factory!r}, which cannot be called")
     return factory  # type: ignore[no-any-return]
+
+
+def _error_of_own_name(module_name: str, factory_name: str) -> RequestError | None:
+    """Return the error for a module of the user's package that has the name of the suite's."""
+    if module_name.partition(".")[0] != SUITE:
+        return None
+    file = f"{module_name.replace('.', '/')}{source_file.SUFFIX}"
+    return RequestError(
+        f"cannot import {factory_name!r} from {module_name!r}: here, {SUITE} is the package of "
+        f"googlenet-bench; name the file of your own package: {file}:{factory_name}"
+    )
 
 
 def _module(name: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,8 @@ from types import ModuleType
 from bench.names import RequestError
 
 SUFFIX = ".py"
+VARIABLE = "GOOGLENET_BENCH_ROOTS"
+"""Environment variable of a gate's workers: the folders in which relative files are looked up."""
 
 
 def is_path(name: str) -> bool:
@@ -17,23 +20,31 @@ def is_path(name: str) -> bool:
     return name.endswith(SUFFIX)
 
 
-def find(name: str, folders: Iterable[str]) -> Path | None:
+def roots() -> tuple[Path, ...]:
+    """Return the folders in which this process looks relative files up.
+
+    They are the current folder, or in a gate head's for head and the base's for the base. Python's
+    path is not searched: it has this project's files, and those of libraries.
+    """
+    return tuple(Path(root or ".") for root in os.environ.get(VARIABLE, "").split(os.pathsep))
+
+
+def find(name: str, folders: Iterable[Path]) -> Path | None:
     """Return the absolute path of a file; a relative name is looked up in ``folders``, in order."""
-    candidates = (Path(folder or ".", name).absolute() for folder in folders)
+    candidates = ((folder / name).absolute() for folder in folders)
     return next((path for path in candidates if path.is_file()), None)
 
 
 def load(name: str) -> ModuleType:
     """Import a file, once per process, and return its module.
 
-    A relative name is looked up in the folders of ``sys.path``, like a module: in a gate, these are
-    head's for head and the base's for the base. The file's own folder is then searched first for
-    what it imports, as with ``python FILE``. Raises ``RequestError`` if there is no such file;
-    errors of its code pass through.
+    The file's own folder is then searched first for what it imports, as with ``python FILE``.
+    Raises ``RequestError`` if there is no such file; errors of its code pass through.
     """
-    path = find(name, sys.path)
+    path = find(name, roots())
     if path is None:
-        raise RequestError(f"there is no file {name} in the current folder or in Python's path")
+        searched = os.environ.get(VARIABLE, "").replace(os.pathsep, " or ")
+        raise RequestError(f"there is no file {name} in {searched or 'the current folder'}")
     # Two files may have the same name in different folders.
     module_name = f"{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     if module_name in sys.modules:

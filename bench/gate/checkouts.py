@@ -5,17 +5,17 @@ The ``bench`` of this process measures both.
 
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.archs import source_file
 from bench.gate import tree
 from bench.gate.tree import Tree
-from bench.launch.launchers import ROOT, Launcher, launcher
+from bench.launch.launchers import Launcher, launcher
 from bench.names import RequestError
-from bench.worker.origin import VARIABLE
+from bench.worker import origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +60,26 @@ def launchers(
 ) -> Iterator[tuple[Launcher, ...]]:
     """Start a launcher of workers per side; all of them can import at the same time."""
     with ExitStack() as closing:
-        own = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-bench-")))
-        # A tree may have a bench of its own; only its networks are used.
-        (own / "bench").symlink_to(ROOT / "bench")
         safe = {**variables, "PYTHONSAFEPATH": "1"}  # no imports from the current folder
         started = []
         for side in sides:
             other_roots = [other.tree.root for other in sides if other.tree.root != side.tree.root]
-            forbidden = {VARIABLE: str(other_roots[0])} if other_roots else {}
-            roots = _roots(own, side.tree)
+            forbidden = {origin.VARIABLE: str(other_roots[0])} if other_roots else {}
+            roots = _roots(side.tree)
+            files = {source_file.VARIABLE: os.pathsep.join(map(str, roots))}
             manager = launcher(
-                {**safe, **forbidden}, imports, cpus, python=side.python, roots=roots
+                {**safe, **forbidden, **files}, imports, cpus, python=side.python, roots=roots
             )
             started.append(closing.enter_context(manager))
         yield tuple(started)
 
 
-def _roots(own: Path, tree: Tree) -> tuple[Path, ...]:
-    """Return the import paths: this project's bench, then the tree, with a flat or src layout."""
-    return (own, tree.root, *(folder for folder in (tree.root / "src",) if folder.is_dir()))
+def _roots(tree: Tree) -> tuple[Path, ...]:
+    """Return the import paths of the tree, with a flat or src layout.
+
+    A tree may have a bench of its own; only its networks are used (bench/launch/start.py).
+    """
+    return (tree.root, *(folder for folder in (tree.root / "src",) if folder.is_dir()))
 
 
 def _interpreter(name: str) -> str:

@@ -10,11 +10,11 @@ without it, while workers with the same network agreed. So each set has its own 
 The server must never run an operator or use CUDA itself: threads and CUDA contexts do not survive a
 fork.
 
-``python -m bench.launch.forkserver FD LIBRARY…`` imports the libraries and serves the Unix socket
-FD. ``FORK`` arrives with three file descriptors, which become the worker's standard streams; the
-reply is the worker's process id. ``WAIT`` is followed by a process id; the reply is the exit status
-of that process, once it has ended. Numbers are eight bytes. Closing the socket ends the server, and
-the end of the server ends its workers.
+``python start.py bench.launch.forkserver FD LIBRARY…`` imports the libraries and serves the Unix
+socket FD. ``FORK`` arrives with three file descriptors, which become the worker's standard streams;
+the reply is the worker's process id. ``WAIT`` is followed by a process id; the reply is the exit
+status of that process, once it has ended. Numbers are eight bytes. Closing the socket ends the
+server, and the end of the server ends its workers.
 """
 
 import contextlib

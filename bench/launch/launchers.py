@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.launch import start
 from bench.launch.process import Streams, WorkerProcess, no_interpreter
 from bench.launch.server import Server
 from bench.machine import driver
@@ -102,7 +103,7 @@ class Spawner(Launcher):
         streams = Streams()
         try:
             process = subprocess.Popen(
-                [self._python, "-m", self._module],
+                [self._python, start.FILE, self._module],
                 stdin=streams.for_worker[0],
                 stdout=streams.for_worker[1],
                 stderr=streams.for_worker[2],

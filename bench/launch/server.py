@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
+from bench.launch import start
 from bench.launch.process import (
     GRACE_S,
     Streams,
@@ -41,7 +42,7 @@ class Server:
                 self._process = subprocess.Popen(
                     [
                         python,
-                        "-m",
+                        start.FILE,
                         "bench.launch.forkserver",
                         str(server_socket.fileno()),
                         *imports,

@@ -1,5 +1,6 @@
 """Networks named by reference: files, arguments, patterns, shapes, and libraries of networks."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from googlenet.variants import VARIANTS
 
 FACTORIES = "tests.bench.factories"
 FILE = "tests/bench/tiny.py"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def _classes(name: str) -> int:
@@ -128,17 +130,37 @@ def test_two_files_of_one_name_are_two_modules_that_find_their_neighbours(tmp_pa
     assert isinstance(archs.find(f"{part_of_two}:net").build(False), nn.Identity)
 
 
-def test_a_relative_file_is_looked_up_like_a_module(
+def test_a_relative_file_is_looked_up_in_the_current_folder_or_the_tree_s_roots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, head = (_file(tmp_path / side, f"side = '{side}'\n") for side in ("base", "head"))
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "none"), str(base.parent), str(head.parent)])
-    module = source_file.load("nets.py")
-    assert module.side == "base"
-    assert source_file.load("nets.py") is module
-    monkeypatch.setattr(sys, "path", [""])
+    monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.chdir(head.parent)
-    assert source_file.load("nets.py").side == "head"
+    module = source_file.load("nets.py")
+    assert module.side == "head"
+    assert source_file.load("nets.py") is module
+    monkeypatch.setenv(source_file.VARIABLE, f"{tmp_path}/none{os.pathsep}{base.parent}")
+    assert source_file.load("nets.py").side == "base"
+
+
+def test_a_relative_file_is_not_found_in_python_s_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (ROOT / "bench" / "stats.py").is_file()
+    assert str(ROOT) in sys.path
+    with pytest.raises(RequestError, match=r"no file bench/stats\.py in the current folder"):
+        archs.find("bench/stats.py:mean").build(False)
+    monkeypatch.setenv(source_file.VARIABLE, f"/one{os.pathsep}/two")
+    with pytest.raises(RequestError, match=r"no file bench/stats\.py in /one or /two"):
+        archs.find("bench/stats.py:mean").build(False)
+
+
+@pytest.mark.parametrize("name", ["bench.nets.small:build", "bench:build", "bench.stats:build"])
+def test_a_module_of_another_bench_is_refused_with_the_name_of_its_file(name: str) -> None:
+    file = name.replace(".", "/").replace(":", ".py:")
+    with pytest.raises(RequestError, match=f"package of googlenet-bench; .*: {file}$"):
+        archs.find(name).build(False)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A fork server whose workers are real processes that do no work and log their answers.
 
-``python worker.py -m bench.launch.forkserver FD`` stands for launchers.py's interpreter.
+``python worker.py start.py bench.launch.forkserver FD`` stands for launchers.py's interpreter.
 """
 
 import json
