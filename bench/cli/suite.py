@@ -25,6 +25,14 @@ def run(options: Sequence[str]) -> int:
     import pytest
 
     from bench import suite
+    from bench.suite import runner
+
+    class Checks:
+        """A pytest plugin that refuses what cannot be combined with the suite."""
+
+        def pytest_configure(self, config: pytest.Config) -> None:
+            """Check the other plugins."""
+            runner.check(config)
 
     internal_errors = _InternalErrors()
     status = pytest.main(
@@ -34,7 +42,7 @@ def run(options: Sequence[str]) -> int:
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
             *options,
         ],
-        plugins=[internal_errors],
+        plugins=[internal_errors, Checks()],
     )
     wrong_request = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
     return (

@@ -64,9 +64,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         )
 
 
-def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
-    """Leave out the host's name: run files are published, and the name explains no figure."""
-    machine_info.pop("node", None)
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, object]
+) -> None:
+    """Leave out the host's name, except in the file of a project's own benchmarks."""
+    if not config.stash[REQUEST].is_beside_tests:
+        machine_info.pop("node", None)
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +160,7 @@ def _with_facts(config: pytest.Config, run: RunRecord) -> RunRecord:
         config=config
     )
     config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=machine_info)
+    machine_info.pop("node", None)  # run files are published, and the name explains no figure
     commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
     return replace(run, machine_info=machine_info, commit_info=commit_info)
 

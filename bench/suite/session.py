@@ -14,6 +14,8 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
+from bench.gate.exceptions import FILE
+from bench.names import RequestError
 
 _OUTPUT_OPTIONS = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")
 
@@ -28,6 +30,8 @@ class SessionRequest:
     gate: GateRequest | None
     """None if the session measures without judging."""
     folder: ReportFolder
+    is_beside_tests: bool = False
+    """Whether the cells are measured in a session with a project's own tests."""
 
 
 REQUEST = pytest.StashKey[SessionRequest]()
@@ -54,6 +58,30 @@ def make_request(config: pytest.Config) -> SessionRequest:
     plan = gate.plan if gate else planning.make_plan(measure, command=repeat)
     folder.check()
     return SessionRequest(measure=measure, plan=plan, gate=gate, folder=folder)
+
+
+def project_request(config: pytest.Config) -> SessionRequest:
+    """Return the request that the project's settings describe, whatever the options are.
+
+    Raises ``RequestError`` if they are invalid, or name no archs.
+    """
+    invoked = config.invocation_params
+    root = project.root(invoked.dir)
+    settings = project.read(root)
+    if settings.archs is None:
+        raise RequestError(
+            f"--googlenet-bench measures the archs of [{project.TABLE}] in {root / FILE}, which "
+            "names none"
+        )
+    measure = project.fill(MeasureRequest(), settings)
+    repeat = command([str(argument) for argument in invoked.args])
+    return SessionRequest(
+        measure=measure,
+        plan=planning.make_plan(measure, command=repeat),
+        gate=None,
+        folder=ReportFolder(chosen=None, root=config.rootpath),
+        is_beside_tests=True,
+    )
 
 
 def command(arguments: list[str]) -> str:

@@ -1,0 +1,142 @@
+"""``pytest --googlenet-bench``, in a project with tests of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = ROOT / "tests" / "sample"
+PLUGIN = ("-p", "pytest_googlenet_bench", "-p", "no:cacheprovider")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what a wheel installs; beside it there is no conftest.py, as in this checkout."""
+    folder = tmp_path_factory.mktemp("installed")
+    ignored = shutil.ignore_patterns("__pycache__", "studies")
+    for name in ("bench", "googlenet"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "pytest_googlenet_bench.py", folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Copy the sample project."""
+    return Path(shutil.copytree(SAMPLE, tmp_path / "sample"))
+
+
+def run(
+    installed: Path, project: Path, *options: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a project, as the command ``pytest`` does after an installation."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", *PLUGIN, *options],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(installed), **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_cells_are_collected_beside_the_project_s_tests(installed: Path, project: Path) -> None:
+    ended = run(
+        installed, project, "--googlenet-bench", "--collect-only", "-q", "checks/test_own.py"
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "checks/test_own.py::test_sum" in ended.stdout
+    for name in ("small", "wide"):
+        cell = f"bench/nets.py:{name}@1x28x28/eager/fp32/b1/infer/cpu"
+        assert f"::test_cell[{cell}]" in ended.stdout
+    assert "3 tests collected" in ended.stdout
+
+
+def test_a_selection_may_leave_no_cell(installed: Path, project: Path) -> None:
+    ended = run(installed, project, "--googlenet-bench", "-k", "test_sum", "checks/test_own.py")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed, 2 deselected" in ended.stdout
+
+
+def test_without_the_option_the_plugin_imports_nothing_and_adds_no_other_option(
+    installed: Path, project: Path
+) -> None:
+    """A test of the project asserts that bench is its own package, and torch not imported."""
+    ended = run(installed, project, PYTHONPATH=f"{project}{os.pathsep}{installed}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 passed" in ended.stdout
+    listed = run(installed, project, "--help").stdout
+    assert "--googlenet-bench" in listed
+    assert "--archs" not in listed
+
+
+@pytest.mark.parametrize("options", [("-n", "2"), ("--dist", "load", "--tx", "2*popen")])
+def test_xdist_is_refused_in_a_sentence(
+    installed: Path, project: Path, options: tuple[str, ...]
+) -> None:
+    ended = run(installed, project, "--googlenet-bench", *options)
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pytest-xdist is enabled (-n or --dist)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+CODSPEED = """
+def pytest_addoption(parser):
+    parser.addoption("--codspeed", action="store_true")
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"), [(("--codspeed",), {}), ((), {"CODSPEED_ENV": "runner"})]
+)
+def test_codspeed_is_refused_in_a_sentence(
+    installed: Path, project: Path, options: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    """Its plugin is a stand-in with the same option."""
+    (project / "conftest.py").write_text(CODSPEED)
+    ended = run(installed, project, "--googlenet-bench", *options, **variables)
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pytest-codspeed is enabled (--codspeed or CODSPEED_ENV)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_session_without_pytest_benchmark_is_refused(installed: Path, project: Path) -> None:
+    ended = run(installed, project, "--googlenet-bench", "-p", "no:benchmark")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pytest-benchmark is disabled or replaced" in ended.stderr
+
+
+def test_a_project_without_archs_is_refused(installed: Path, project: Path) -> None:
+    (project / "pyproject.toml").write_text("")
+    ended = run(installed, project, "--googlenet-bench")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"in {project / 'pyproject.toml'}, which names none" in ended.stderr
+
+
+def test_another_bench_that_is_already_imported_is_refused(installed: Path, project: Path) -> None:
+    (project / "conftest.py").write_text("import bench\n")
+    ended = run(
+        installed, project, "--googlenet-bench", PYTHONPATH=f"{project}{os.pathsep}{installed}"
+    )
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"because {project / 'bench' / '__init__.py'} has the name" in ended.stderr
+
+
+def test_a_run_refuses_xdist_too(installed: Path, project: Path) -> None:
+    main = "import sys; from bench.__main__ import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", main, "run", "-n", "2"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 2
+    assert "pytest-xdist is enabled" in ended.stderr
