@@ -40,6 +40,8 @@ def run(options: Sequence[str]) -> int:
             str(Path(suite.__file__).parent),
             *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
+            # The plugin of the wheel makes pytest rewrite this package, which is imported already.
+            *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
             *options,
         ],
         plugins=[internal_errors, Checks()],

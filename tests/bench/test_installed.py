@@ -61,6 +61,9 @@ def test_a_project_of_others_is_measured_counted_and_gated(scripts: Path, tmp_pa
         tests, "--googlenet-bench", "--collect-only", "-q", "checks/test_own.py", cwd=project
     )
     assert "3 tests collected" in collected
+    collected = _run(program, "run", "--collect-only", "-q", cwd=project)
+    assert "2 tests collected" in collected
+    assert "warning" not in collected
     _run(program, "baseline", cwd=project)
     assert "Nothing differs" in _run(program, "gate", "--static", cwd=project)
 
