@@ -10,8 +10,10 @@ FILE = "pyproject.toml"
 TOOL = ("tool", "googlenet-bench")
 
 
-def table(folder: Path, name: str) -> Any:
-    """Return the table ``[tool.googlenet-bench.NAME]`` of a folder's file; empty if it has none.
+def table(folder: Path, *names: str) -> Any:
+    """Return ``[tool.googlenet-bench]`` of a folder's file, or the table below it with these names.
+
+    It is empty if the file does not exist or has no such table.
 
     Raises ``RequestError`` if the file cannot be read.
     """
@@ -22,11 +24,11 @@ def table(folder: Path, name: str) -> Any:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RequestError(f"cannot read {path}: {error}") from error
-    for key in (*TOOL, name):
+    for key in (*TOOL, *names):
         result = result.get(key, {}) if isinstance(result, dict) else result
     return result
 
 
-def heading(name: str) -> str:
+def heading(*names: str) -> str:
     """Return the name of a table as the file has it, for messages."""
-    return f"[{'.'.join((*TOOL, name))}]"
+    return f"[{'.'.join((*TOOL, *names))}]"

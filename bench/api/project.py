@@ -19,21 +19,20 @@ For example::
 """
 
 import os
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from bench import git
+from bench import git, pyproject
 from bench.api import values
 from bench.api.measure_request import MeasureRequest
 from bench.gate import group_sequential
-from bench.gate.exceptions import FILE, Waiver
+from bench.gate.exceptions import Waiver
 from bench.names import RequestError
+from bench.pyproject import FILE
 
-TABLE = "tool.googlenet-bench"
 GATE = "gate"
 
 _Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -107,19 +106,10 @@ def read(root: Path) -> Project:
     Raises ``RequestError``, with the file, the table and the key, for an unknown key or an invalid
     value.
     """
-    path = root / FILE
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Project()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RequestError(f"cannot read {path}: {error}") from error
-    for name in TABLE.split("."):
-        table = table.get(name, {}) if isinstance(table, dict) else table
-    try:
-        return msgspec.convert(table, Project)
+        return msgspec.convert(pyproject.table(root), Project)
     except msgspec.ValidationError as error:
-        raise RequestError(f"{path}, {_explained(str(error))}") from error
+        raise RequestError(f"{root / FILE}, {_explained(str(error))}") from error
 
 
 def _explained(error: str) -> str:
@@ -129,8 +119,8 @@ def _explained(error: str) -> str:
     """
     message, _, place = error.replace(" | null", "").partition(" - at `$")
     first, _, rest = place.strip(".`").partition(".")
-    table, key = (f"{TABLE}.{GATE}", rest) if first == GATE else (TABLE, place.strip(".`"))
-    return f"[{table}]{f', {key}' if key else ''}: {message}"
+    names, key = ((GATE,), rest) if first == GATE else ((), place.strip(".`"))
+    return f"{pyproject.heading(*names)}{f', {key}' if key else ''}: {message}"
 
 
 def fill(request: MeasureRequest, table: Selection) -> MeasureRequest:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench import names
+from bench import names, pyproject
 from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, flag, read_parsed
@@ -25,15 +25,15 @@ from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.counts import baseline, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
-from bench.gate.exceptions import FILE
 from bench.names import RequestError
+from bench.pyproject import FILE
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 from bench.units import counted
 
 DIFFERS = 1
 DEVICE = "cpu"  # counts are made on a CPU, even if the machine has a GPU
 COUNT = scaled(1, 0)
-DEFAULT_PATH = f"baseline of [{project.TABLE}] in {FILE}, or else {baseline.PATH}"
+DEFAULT_PATH = f"baseline of {pyproject.heading()} in {FILE}, or else {baseline.PATH}"
 PROFILE = PROFILES["quick"]
 DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
@@ -85,9 +85,9 @@ def add(commands: Commands) -> None:
 def add_cell_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that select cells, as in the suite."""
     parser.epilog = (
-        f"Cells are by default those of [{project.TABLE}] in {FILE} (in its table {project.GATE}, "
-        "if that has others), or else those of the profile quick; images have by default "
-        f"{IMAGE_SIZE} pixels per side."
+        f"Cells are by default those of {pyproject.heading()} in {FILE} (in its table "
+        f"{project.GATE}, if that has others), or else those of the profile quick; images have by "
+        f"default {IMAGE_SIZE} pixels per side."
     )
     add_to_parser(parser, MeasureRequest, only=(*DEFAULTS, "image_size", "input_shape"))
 

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from bench.pyproject import FILE
 from bench.cells.cell import Cell
 from bench.names import RequestError
+from bench.pyproject import FILE
 from bench.units import counted
-
-
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import pyproject
 from bench.api import gate_request, planning, project
 from bench.api.gate_options import GateOptions
 from bench.api.gate_request import GateRequest
@@ -14,8 +15,8 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
-from bench.gate.exceptions import FILE
 from bench.names import RequestError
+from bench.pyproject import FILE
 
 _OUTPUT_OPTIONS = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")
 
@@ -70,8 +71,8 @@ def project_request(config: pytest.Config) -> SessionRequest:
     settings = project.read(root)
     if settings.archs is None:
         raise RequestError(
-            f"--googlenet-bench measures the archs of [{project.TABLE}] in {root / FILE}, which "
-            "names none"
+            f"--googlenet-bench measures the archs of {pyproject.heading()} in {root / FILE}, "
+            "which names none"
         )
     measure = project.fill(MeasureRequest(), settings)
     repeat = command([str(argument) for argument in invoked.args])

@@ -10,8 +10,9 @@ from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.project import GateTable, Project
 from bench.gate import group_sequential
-from bench.gate.exceptions import FILE, Waiver
+from bench.gate.exceptions import Waiver
 from bench.names import RequestError
+from bench.pyproject import FILE
 
 EXAMPLE = """
 [tool.googlenet-bench]
