@@ -29,6 +29,15 @@ def listed(text: str, option: str) -> tuple[str, ...]:
     return parts
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Return whether a name matches a pattern, in which only ``*`` is special: it is any text.
+
+    Names of networks may contain the other special characters of shells, ``?`` and ``[``.
+    """
+    parts = map(re.escape, pattern.split("*"))
+    return re.fullmatch(".*".join(parts), name, re.DOTALL) is not None
+
+
 def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """Return the entry called ``name``.
 

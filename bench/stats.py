@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import median
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ ANY_PRECISION = 1.0  # a requested half-width of 100 % or more means that any pr
 # noisy.
 MIN_ROUNDS_SHARE = 0.5
 
+Value = TypeVar("Value")
 ByVisit: TypeAlias = Mapping[tuple[int, int, int], float]
 """One number per visit of a cell, by (set, wave, round)."""
 
@@ -192,34 +193,20 @@ def set_log_throughputs(cell: CellRecord) -> Mapping[int, float]:
 
 def set_log_ratios(cell: CellRecord, other: CellRecord) -> Mapping[int, float]:
     """Return the log speedup of ``cell`` over ``other`` in each set; computed once per pair."""
-    # The key contains the other record, so that its id stays its own.
-    return _derived(
+    _, ratios_of_sets = _derived(
         cell,
-        ("log ratios", _Identity(other)),
-        lambda: medians_by_set(log_ratios(log_latencies(cell), log_latencies(other))),
+        ("log ratios", id(other)),
+        # With the other record, so that no later one gets its id.
+        lambda: (other, medians_by_set(log_ratios(log_latencies(cell), log_latencies(other)))),
     )
+    return ratios_of_sets
 
 
-def _derived(
-    cell: CellRecord, key: object, compute: Callable[[], Mapping[int, float]]
-) -> Mapping[int, float]:
+def _derived(cell: CellRecord, key: object, compute: Callable[[], Value]) -> Value:
     if key not in cell.derived:
         cell.derived[key] = compute()
-    values: Mapping[int, float] = cell.derived[key]
-    return values
-
-
-class _Identity:
-    """A key that is equal only to keys of the same object, which it keeps alive."""
-
-    def __init__(self, content: object) -> None:
-        self._content = content
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and self._content is other._content
-
-    def __hash__(self) -> int:
-        return id(self._content)
+    value: Value = cell.derived[key]
+    return value
 
 
 def log_ratios(cell: ByVisit, other: ByVisit) -> ByVisit:

@@ -9,6 +9,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
+from bench.exits import Exit
 from bench.gate import tree
 from bench.gate.checkouts import check_out, launchers
 from bench.gate.decision import Gate, SideNames, UntilDecided
@@ -18,6 +19,17 @@ HEAD_CHANGED = (
     "Head was changed while it was measured: its sets may have measured different code, so the "
     "verdicts do not apply to a single version of it."
 )
+
+
+def exit_code(gate: Gate, *, allow_inconclusive: bool) -> int:
+    """Return the exit code of a gate; ``allow_inconclusive``: 0 instead of 3.
+
+    It is 2 if the gate was interrupted, or if head was changed while it was measured.
+    """
+    if gate.run.status == "interrupted" or HEAD_CHANGED in gate.run.notes:
+        return Exit.WRONG_REQUEST
+    is_neutral = allow_inconclusive and gate.exit_code == Exit.UNDECIDED
+    return Exit.FINE if is_neutral else gate.exit_code
 
 
 def judge(

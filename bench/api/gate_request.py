@@ -93,9 +93,8 @@ def _excepted(table: GateTable, cells: Sequence[Cell]) -> Mapping[str, float]:
 def _configured_cells(table: GateTable, device: str) -> Iterator[Cell]:
     """Yield the cells that the settings select, on every device, because settings name none."""
     quick = PROFILES[PROFILE]
-    shape = project.fill(MeasureRequest(), table).input_shape
     for arch, mode, dtype, batch_size, task, each_device in product(
-        archs.expand(table.archs or quick.archs, shape),
+        archs.expand(table.archs or quick.archs),
         map(modes.canonical, table.modes or quick.modes),
         table.dtypes or ("fp32",),
         table.batch_sizes or quick.batch_sizes(device),

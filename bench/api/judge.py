@@ -21,7 +21,6 @@ from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.measured_run import MeasuredRun
 from bench.api.option import read
-from bench.exits import Exit
 from bench.gate.decision import Gate
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
@@ -38,15 +37,18 @@ class JudgeCall(MeasureCall, GateOptions):
 class JudgedRun(MeasuredRun):
     """The result of ``judge``; printing it shows the table of its verdicts."""
 
+    allow_inconclusive: bool = False
+    """Whether an inconclusive gate has exit code 0."""
+
     @property
     def exit_code(self) -> int:
         """The exit code of the command ``gate``: 0 if no cell is slower.
 
-        1 if a cell regressed or failed only on head, 3 if a cell is undecided, and 2 if head was
-        changed while it was measured.
+        1 if a cell regressed or failed only on head, 3 if a cell is undecided (0 with
+        ``allow_inconclusive``), and 2 if head was changed while it was measured, or if Ctrl-C ended
+        the gate.
         """
-        changed = gates.HEAD_CHANGED in self.record.notes
-        return Exit.WRONG_REQUEST if changed else self._judged.exit_code
+        return gates.exit_code(self._judged, allow_inconclusive=self.allow_inconclusive)
 
     @property
     def verdicts(self) -> Mapping[str, str]:
@@ -89,4 +91,8 @@ def judge(call: JudgeCall) -> JudgedRun:
         plan = runnable(wanted.plan, progress)
         judged = gates.judge(request, wanted, plan, progress, folder)
         record = replace(judged, run=with_facts(judged.run)).run_with_settings
-    return JudgedRun(record=record, journal_file=journal_file(folder, record))
+    return JudgedRun(
+        record=record,
+        journal_file=journal_file(folder, record),
+        allow_inconclusive=options.allow_inconclusive,
+    )

@@ -71,9 +71,8 @@ class MeasureRequest:
         group=WHAT,
     )
     input_shape: Shape | None = option(
-        "channels, height and width of the images of your own networks (module:factory or "
-        "file.py:factory) whose names do not say it; a network that has image_size or "
-        "example_inputs needs none (docs/networks.md)",
+        "channels, height and width of the images of networks that do not say what they take: your "
+        "own without image_size and example_inputs (docs/networks.md)",
         metavar="CxHxW",
         parse=values.shape,
         group=WHAT,

@@ -101,8 +101,8 @@ def percentage(value: Any, option: str) -> float:
 
 def shape(value: Any, option: str) -> Shape:
     """Return the shape of an image, from ``CxHxW`` or from three whole numbers."""
-    parts = tuple(value.split("x") if isinstance(value, str) else value)
-    if len(parts) != 3:
+    parts = value.split("x") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 3:
         raise RequestError(
             f"{option} takes channels, height and width, such as 1x28x28, not {value!r}"
         )

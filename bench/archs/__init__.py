@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 
+from bench import optional
 from bench.archs import arguments
 from bench.archs.source import RGB, Arch, Shape, Source
-from bench.names import RequestError, unknown
+from bench.names import RequestError, matches, unknown
 from bench.registry import Registry
 
 SOURCES = Registry(Source, __name__)
@@ -44,24 +44,13 @@ def find(name: str) -> Arch:
     return replace(_with_arguments(plain), name=name, requested_shape=shape)
 
 
-def expand(names: Iterable[str], input_shape: Shape | None = None) -> tuple[str, ...]:
+def expand(names: Iterable[str]) -> tuple[str, ...]:
     """Return names with patterns replaced by what they match.
 
     In a pattern, such as ``torchvision:resnet*``, an asterisk stands for any text. Arguments and a
-    shape after it are those of every match. ``input_shape`` is added to the networks of the user's
-    own whose names have no shape. Raises ``RequestError`` for a pattern without a match.
+    shape after it are those of every match. Raises ``RequestError`` for a pattern without a match.
     """
-    expanded = tuple(name for each in names for name in _matches(each))
-    if input_shape is None:
-        return expanded
-    suffix = "@" + "x".join(map(str, input_shape))
-    return tuple(f"{name}{suffix}" if _lacks_shape(name) else name for name in expanded)
-
-
-def _lacks_shape(name: str) -> bool:
-    prefix, separator, _ = name.partition(":")
-    is_own = bool(separator) and _source(prefix).prefix is None
-    return is_own and _split_shape(name)[1] is None
+    return tuple(name for each in names for name in _matches(each))
 
 
 def _split_shape(name: str) -> tuple[str, Shape | None]:
@@ -82,15 +71,13 @@ def _matches(name: str) -> Iterator[str]:
         yield name
         return
     prefix, separator, inner = pattern.rpartition(":")
-    known = _source(prefix).names() if _has(prefix) else ()
-    found = [each for each in known if fnmatchcase(each, inner.replace("[", "[[]"))]
+    source = _source(prefix) if _has(prefix) else None
+    known = source.names() if source else ()
+    found = [each for each in known if matches(inner, each)]
     if not found:
-        why = (
-            f"none of the {len(known)} names matches"
-            if known
-            else f"the names of {prefix} cannot be listed"
-        )
-        raise RequestError(f"no arch matches {name!r}: {why}")
+        lacking = optional.missing(f"{name!r}", source.requires, source.extra) if source else ""
+        why = f"none of the {len(known):,} names matches" if known else "there is no list of names"
+        raise RequestError(lacking or f"no arch matches {name!r}: {why}")
     yield from (f"{prefix}{separator}{each}{rest}" for each in found)
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.archs import source_file
-from bench.archs.source import IMAGE_SIZE, Arch, Source
+from bench.archs.source import Arch, Source
 from bench.errors import one_line
 from bench.names import RequestError
 from bench.registry import check_plugins
@@ -73,9 +73,9 @@ def _module(name: str) -> ModuleType:
     return source_file.load(name) if source_file.is_path(name) else importlib.import_module(name)
 
 
-def _image_size(module_name: str, factory_name: str) -> int:
-    size = getattr(_callable(module_name, factory_name), "image_size", IMAGE_SIZE)
-    if not isinstance(size, int) or size < 1:
+def _image_size(module_name: str, factory_name: str) -> int | None:
+    size = getattr(_callable(module_name, factory_name), "image_size", None)
+    if size is not None and (not isinstance(size, int) or size < 1):
         raise RequestError(
             f"{module_name}:{factory_name}.image_size is {size!r}, not a whole number of pixels"
         )

@@ -52,9 +52,9 @@ class Arch:
     build: "Callable[..., nn.Module]"
     """Build it with random weights. The only positional argument says whether to add auxiliary
     heads; keyword arguments are those of the name, as in ``NAME?width=2``."""
-    image_size: Callable[[], int] = _usual_size
-    """Function that returns the height and width of the images that it is made for, in pixels. It
-    may import what building imports."""
+    image_size: Callable[[], int | None] = _usual_size
+    """Function that returns the height and width of the images that it is made for, in pixels, or
+    None if it does not say. It may import what building imports."""
     requested_shape: Shape | None = None
     """The shape of images that ``NAME@PIXELS`` or ``NAME@CxHxW`` asks for; None without it."""
     accuracy: Callable[[], Accuracy | None] = _unpublished
@@ -97,6 +97,10 @@ class Source:
     find: Callable[[str], Arch]
     """Return the arch with this name, without its prefix; raise ``RequestError`` if there is none.
     """
+    requires: tuple[str, ...] = ()
+    """Libraries that it needs and that may not be installed."""
+    extra: str = ""
+    """The extra of this package that installs them; empty for none."""
     names: Callable[[], Sequence[str]] = _no_names
     """The names that ``find`` takes; empty if they cannot be listed. They are looked through when a
     name is unknown, so listing them should import no torch."""

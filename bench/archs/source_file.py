@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from types import ModuleType
 
@@ -38,8 +38,9 @@ def find(name: str, folders: Iterable[Path]) -> Path | None:
 def load(name: str) -> ModuleType:
     """Import a file, once per process, and return its module.
 
-    The file's own folder is then searched first for what it imports, as with ``python FILE``.
-    Raises ``RequestError`` if there is no such file; errors of its code pass through.
+    The file's own folder is then searched first for what it imports, as with ``python FILE``; two
+    files may import different modules of one name from their folders. Raises ``RequestError`` if
+    there is no such file; errors of its code pass through.
     """
     path = find(name, roots())
     if path is None:
@@ -55,9 +56,34 @@ def load(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses and torch look a class's module up there
     sys.path.insert(0, str(path.parent))
+    _forget_neighbours(path.parent)
+    before = set(sys.modules)
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[module_name]
         raise
+    finally:
+        _neighbours.setdefault(path.parent, set()).update(_new_in(path.parent, before))
     return module
+
+
+_neighbours: dict[Path, set[str]] = {}
+"""The modules that files imported from their own folder, by folder."""
+
+
+def _new_in(folder: Path, before: Set[str]) -> set[str]:
+    """Return the modules of a folder that were imported since then."""
+    new = (name for name in sys.modules if name.partition(".")[0] not in before)
+    files = {name: getattr(sys.modules[name], "__file__", None) for name in new}
+    return {name for name, file in files.items() if file and Path(file).is_relative_to(folder)}
+
+
+def _forget_neighbours(folder: Path) -> None:
+    """Let imports find the modules of ``folder`` instead of others with the same names.
+
+    Files that imported the others still have them.
+    """
+    for other in _neighbours.keys() - {folder}:
+        for name in _neighbours.pop(other):
+            sys.modules.pop(name, None)

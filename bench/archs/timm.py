@@ -67,4 +67,12 @@ def _build(name: str, arguments: Mapping[str, Any]) -> "nn.Module":
     return model
 
 
-TIMM = Source(name="timm", form="timm:NAME", prefix=PREFIX, find=_find, names=_names)
+TIMM = Source(
+    name="timm",
+    form="timm:NAME",
+    prefix=PREFIX,
+    requires=(PREFIX,),
+    extra=PREFIX,
+    find=_find,
+    names=_names,
+)

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bench.archs.source import RGB, Arch, Inputs, Shape
+from bench.archs.source import IMAGE_SIZE, RGB, Arch, Inputs, Shape
 from bench.names import RequestError
 
 Draw: TypeAlias = Callable[[int], Inputs]
@@ -42,13 +42,16 @@ class Batch(NamedTuple):
 class Drawing:
     """Draws what an arch takes."""
 
-    def __init__(self, arch: Arch, image_size: int | None) -> None:
+    def __init__(
+        self, arch: Arch, image_size: int | None = None, input_shape: Shape | None = None
+    ) -> None:
         """Images have as many pixels per side as the arch's name says, or else ``image_size``.
 
         If both are unknown, they have what the network is made for.
         """
         self._arch = arch
         self._image_size = image_size
+        self._input_shape = input_shape
 
     @cached_property
     def shape(self) -> Shape | None:
@@ -66,6 +69,9 @@ class Drawing:
         if requested:
             return requested
         size = self._image_size or self._arch.image_size()
+        if size is None and self._input_shape:
+            return self._input_shape
+        size = size or IMAGE_SIZE
         return RGB, size, size
 
     @property

@@ -61,6 +61,8 @@ class Plan:
     """Memory limit of all live workers together; None for all free memory."""
     image_size: int | None = None
     """Height and width of the images in pixels; None for what each network is made for."""
+    input_shape: Shape | None = None
+    """Channels, height and width of the images of networks that do not say what they take."""
     l2: str = "warm"
     """State of a GPU's L2 cache before an iteration: a name in ``L2``."""
     reference_arch: str = ""
@@ -160,15 +162,13 @@ def cells(
     batch_sizes: Sequence[int],
     task_names: Sequence[str],
     device: str,
-    input_shape: Shape | None = None,
 ) -> tuple[Cell, ...]:
     """Return every combination as a cell with canonical names, without duplicates.
 
-    Patterns of archs, such as ``torchvision:resnet*``, stand for all that match, and
-    ``input_shape`` is that of archs of the user's own whose names have none. Raises
+    Patterns of archs, such as ``torchvision:resnet*``, stand for all that match. Raises
     ``RequestError`` for an unknown name, or if the device does not support a combination.
     """
-    arch_names = archs.expand(arch_names, input_shape)
+    arch_names = archs.expand(arch_names)
     for name in arch_names:
         archs.find(name)
     for name in task_names:

@@ -18,7 +18,7 @@ from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, flag, read_parsed
 from bench.api.profiles import PROFILES
-from bench.archs.source import IMAGE_SIZE
+from bench.archs.source import IMAGE_SIZE, Shape
 from bench.cells import modes, plan
 from bench.cells.cell import Cell, arch_of
 from bench.cells.dtypes import DTYPES
@@ -56,8 +56,10 @@ class Selection(NamedTuple):
     """The cells whose counts are made, and the file that has or gets them."""
 
     cells: tuple[Cell, ...]
-    image_size: int
-    """Height and width of the images in pixels."""
+    image_size: int | None
+    """Height and width of the images in pixels; None for what each network is made for."""
+    input_shape: Shape | None
+    """Channels, height and width of the images of networks that do not say what they take."""
     left_out: str
     """A sentence on the settings' modes and dtypes that are not counted; empty if all are."""
     path: Path
@@ -105,13 +107,13 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
 
 def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
-    cells, image_size, left_out, path = _select(options, options.baseline)
+    cells, image_size, input_shape, left_out, path = _select(options, options.baseline)
     stored = baseline.read(path)
     baseline.check_same_counter(stored, path)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(stored, ids, image_size, path)
+    baseline.check_same_cells(stored, ids, image_size, path, input_shape)
     differences: tuple[CountDifference, ...] = ()
-    with count_client.counter(cells, image_size) as counter:
+    with count_client.counter(cells, image_size, input_shape) as counter:
         for current in counter.steps():
             differences = baseline.compare(stored, current)
             if differences:
@@ -124,9 +126,9 @@ def static(options: argparse.Namespace) -> Output:
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells, image_size, left_out, path = _select(options, options.output)
+    cells, image_size, input_shape, left_out, path = _select(options, options.output)
     baseline.check_replaceable(path)
-    with count_client.counter(cells, image_size) as counter:
+    with count_client.counter(cells, image_size, input_shape) as counter:
         counts = counter.everything()
     try:
         baseline.write(counts, path)
@@ -163,14 +165,15 @@ def _select(options: argparse.Namespace, path: Path | None) -> Selection:
         batch_sizes=selected["batch_sizes"],
         task_names=selected["tasks"],
         device=DEVICE,
-        input_shape=request.input_shape,
     )
     sentence = (
         f"Not counted, because a CPU does not run them: {', '.join(left_out)}." if left_out else ""
     )
+    is_by_default = request.image_size is None and request.input_shape is None
     return Selection(
         cells=cells,
-        image_size=IMAGE_SIZE if request.image_size is None else request.image_size,
+        image_size=IMAGE_SIZE if is_by_default else request.image_size,
+        input_shape=request.input_shape,
         left_out=sentence,
         path=path or project.baseline_path(settings, root) or baseline.PATH,
     )

@@ -122,9 +122,9 @@ def _cost(options: argparse.Namespace) -> Output:
         raise RequestError(f"--batch-size must be at least 1, not {options.batch_size}")
     request = read_parsed(MeasureRequest, options)
     counted, errors = [], []
-    for arch in map(archs.find, archs.expand(options.arch, request.input_shape)):
+    for arch in map(archs.find, archs.expand(options.arch)):
         try:
-            counted.append(_count(arch, request.image_size, options.batch_size))
+            counted.append(_count(arch, request, options.batch_size))
         except RequestError as error:  # the other archs are still counted
             errors.append(str(error))
     if not counted:
@@ -194,7 +194,7 @@ def _table1(options: argparse.Namespace) -> Output:
     arch = archs.find(options.arch)
     if arch.requested_shape:
         raise RequestError(f"Table 1 is for images of {IMAGE_SIZE} pixels, not {options.arch}")
-    counted = _count(arch, IMAGE_SIZE, 1)
+    counted = _count(arch, MeasureRequest(image_size=IMAGE_SIZE), 1)
     try:
         compared = table1.compare(
             weights={stage.name: stage.weights for stage in counted.stages},
@@ -218,16 +218,17 @@ def _table1(options: argparse.Namespace) -> Output:
     return Output(FORMATS[options.format](TABLE1_COLUMNS, pd.DataFrame(rows)))
 
 
-def _count(arch: Arch, requested_size: int | None, batch_size: int) -> "Cost":
+def _count(arch: Arch, request: MeasureRequest, batch_size: int) -> "Cost":
     from bench.cells.inputs import Drawing
     from bench.worker import cost, failure
 
     at = ""
+    size, shape = request.image_size, request.input_shape
     try:
         with stdout_to_stderr():  # a network may print, which would make the JSON invalid
-            if shape := Drawing(arch, requested_size).shape:
-                at = f" at {'×'.join(map(str, shape[1:]))}"
-            return cost.count(arch, image_size=requested_size, batch_size=batch_size)
+            if drawn := Drawing(arch, size, shape).shape:
+                at = f" at {'×'.join(map(str, drawn[1:]))}"
+            return cost.count(arch, image_size=size, input_shape=shape, batch_size=batch_size)
     except (RequestError, ModuleNotFoundError):
         raise
     except Exception as error:  # a network may fail in any way

@@ -67,7 +67,6 @@ def _stages(options: argparse.Namespace) -> Output:
         batch_sizes=(options.batch_size,),
         task_names=("infer",),
         device=plan.device(given.device),
-        input_shape=given.input_shape,
     )
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api.progress import TerminalProgress
@@ -79,7 +78,13 @@ def _stages(options: argparse.Namespace) -> Output:
     report_dir = None if given.report_dir is None else Path(given.report_dir)
     if report_dir is not None:
         check_writable(report_dir)
-    request = Request(cells=cells, image_size=given.image_size, sets=options.sets, seed=SEED)
+    request = Request(
+        cells=cells,
+        image_size=given.image_size,
+        input_shape=given.input_shape,
+        sets=options.sets,
+        seed=SEED,
+    )
     launcher = Spawner(
         environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
     )

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from bench.archs.source import Shape
 from bench.atomic import write_text
 from bench.names import RequestError
 from bench.records.counted import not_counted
@@ -119,13 +120,15 @@ Also has ``uncounted aten::foo`` for each operator that makes the cell's MACs a 
 class Baseline:
     """Counts of cells, and the versions that they were taken with."""
 
-    image_size: int
-    """Height and width, in pixels."""
+    image_size: int | None
+    """Height and width, in pixels; None for what each network is made for."""
     versions: Mapping[str, str]
     """Versions of Python and ``LIBRARIES``, without build tags (2.11.0 for 2.11.0+cpu), and the
     ``counter`` of MACs."""
     cells: Mapping[str, Counts]
     """Counts by cell id."""
+    input_shape: Shape | None = None
+    """Channels, height and width of the images of networks that do not say what they take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +202,21 @@ def check_replaceable(path: Path) -> None:
 
 
 def check_same_cells(
-    baseline: Baseline, requested: Iterable[str], image_size: int, path: Path
+    baseline: Baseline,
+    requested: Iterable[str],
+    image_size: int | None,
+    path: Path,
+    input_shape: Shape | None = None,
 ) -> None:
     """Raise ``RequestError`` if the baseline has other cells or images than requested."""
     if baseline.image_size != image_size:
         raise RequestError(
             f"{path}: image_size is {baseline.image_size}, but {image_size} is requested; "
+            f"{_how_to_write(path)}"
+        )
+    if baseline.input_shape != input_shape:
+        raise RequestError(
+            f"{path}: input_shape is {baseline.input_shape}, but {input_shape} is requested; "
             f"{_how_to_write(path)}"
         )
     names, cells = list(requested), baseline.cells

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import archs
+from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.counts.baseline import Baseline, Counts, versions_here
 from bench.counts.protocol import CountGraphs, CountNetworks
@@ -22,7 +23,8 @@ class CountClient:
     """Counts cells in another process, which imports torch."""
 
     cells: Sequence[Cell]
-    image_size: int
+    image_size: int | None
+    input_shape: Shape | None
     versions: Mapping[str, str]
     process: WorkerProcess
 
@@ -41,7 +43,9 @@ class CountClient:
             (CountGraphs, self.cells),
         ):
             if cells:
-                request = step(cells=tuple(cells), image_size=self.image_size)
+                request = step(
+                    cells=tuple(cells), image_size=self.image_size, input_shape=self.input_shape
+                )
                 for name, counts in self._counts(request).items():
                     counted[name] = {**counted.get(name, {}), **counts}
                 yield self._baseline(counted)
@@ -61,16 +65,20 @@ class CountClient:
         in_order = [cell.id for cell in self.cells if cell.id in counted]
         return Baseline(
             image_size=self.image_size,
+            input_shape=self.input_shape,
             versions=self.versions,
             cells={name: counted[name] for name in in_order},
         )
 
 
 @contextmanager
-def counter(cells: Sequence[Cell], image_size: int) -> Iterator[CountClient]:
+def counter(
+    cells: Sequence[Cell], image_size: int | None, input_shape: Shape | None = None
+) -> Iterator[CountClient]:
     """Start a counting process and yield its client; stop the process afterwards.
 
-    ``image_size`` is the height and width in pixels. Raises ``ModuleNotFoundError`` if torch is not
+    ``image_size`` is the height and width in pixels; None for what each network is made for, or
+    ``input_shape`` if it does not say that. Raises ``ModuleNotFoundError`` if torch is not
     installed.
     """
     versions = versions_here()
@@ -78,7 +86,11 @@ def counter(cells: Sequence[Cell], image_size: int) -> Iterator[CountClient]:
         process = spawner.launch()
         try:
             yield CountClient(
-                cells=cells, image_size=image_size, versions=versions, process=process
+                cells=cells,
+                image_size=image_size,
+                input_shape=input_shape,
+                versions=versions,
+                process=process,
             )
         finally:
             process.kill()  # it has nothing to clean up

@@ -20,6 +20,7 @@ from itertools import chain
 from torch import nn
 
 from bench import archs
+from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.counts import counting
 from bench.counts.baseline import Counts
@@ -48,22 +49,24 @@ class CountWorker(Worker):
         with _before_forking():
             for library in dict.fromkeys(libraries):
                 importlib.import_module(library)
-        count = partial(_count_arch, counting.count_networks, request.image_size)
+        count = partial(_count_arch, counting.count_networks, request)
         return _by_arch(count, request.cells)
 
     def count_graphs(self, request: CountGraphs) -> dict[str, Counts]:
         """Return graphs and graph breaks of the cells' networks, by cell id."""
         with _before_forking():
             counting.dynamo_only(nn.Identity())
-        count = partial(_count_arch, counting.count_graphs, request.image_size)
+        count = partial(_count_arch, counting.count_graphs, request)
         return _by_arch(count, request.cells)
 
 
 def _count_arch(
-    count: Callable[[list[Cell], int], dict[str, Counts]], image_size: int, cells: list[Cell]
+    count: Callable[[list[Cell], int | None, Shape | None], dict[str, Counts]],
+    request: CountNetworks | CountGraphs,
+    cells: list[Cell],
 ) -> dict[str, Counts]:
     try:
-        return count(cells, image_size)
+        return count(cells, request.image_size, request.input_shape)
     # A network may raise any exception, and a child cannot send every exception to its parent.
     except Exception as error:  # noqa: BLE001
         raise RequestError(f"cannot count {cells[0].arch}: {sentence(error)}") from None

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from bench import archs
-from bench.archs.source import IMAGE_SIZE, Arch
+from bench.archs.source import IMAGE_SIZE, Arch, Shape
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.tasks import TASKS, Task
@@ -41,20 +41,26 @@ ITERATIONS = 2  # an optimizer has its momenta after the first one
 GRAPH_COUNTS = ("graphs", "graph_breaks", "recompiled_graphs")
 
 
-def count_networks(cells: Sequence[Cell], image_size: int = IMAGE_SIZE) -> dict[str, Counts]:
+def count_networks(
+    cells: Sequence[Cell], image_size: int | None = IMAGE_SIZE, input_shape: Shape | None = None
+) -> dict[str, Counts]:
     """Return parameters, operations and bytes of cells that share an arch, by cell id.
 
     Does not catch exceptions from building and running the network.
     """
-    cost_counts = _cost(archs.find(cells[0].arch), image_size)
-    eager = {cell: _bytes(cell, image_size) for cell in dict.fromkeys(map(in_eager, cells))}
+    cost_counts = _cost(archs.find(cells[0].arch), image_size, input_shape)
+    eager = {
+        cell: _bytes(cell, image_size, input_shape) for cell in dict.fromkeys(map(in_eager, cells))
+    }
     return {cell.id: {**cost_counts, **eager[in_eager(cell)]} for cell in cells}
 
 
-def count_graphs(cells: Sequence[Cell], image_size: int = IMAGE_SIZE) -> dict[str, Counts]:
+def count_graphs(
+    cells: Sequence[Cell], image_size: int | None = IMAGE_SIZE, input_shape: Shape | None = None
+) -> dict[str, Counts]:
     """Return graphs and graph breaks of cells, by cell id. Resets Dynamo before each cell."""
     return {
-        cell.id: _graphs(cell, image_size)
+        cell.id: _graphs(cell, image_size, input_shape)
         if modes.parse(cell.mode).executor.captures
         else dict.fromkeys(GRAPH_COUNTS, 0)
         for cell in cells
@@ -108,8 +114,8 @@ class LiveBytes(Watch):
         self._bytes -= size
 
 
-def _cost(arch: Arch, image_size: int) -> Counts:
-    counted = cost.count(arch, image_size=image_size, seed=SEED)
+def _cost(arch: Arch, image_size: int | None, input_shape: Shape | None) -> Counts:
+    counted = cost.count(arch, image_size=image_size, input_shape=input_shape, seed=SEED)
     return {
         "params": counted.params,
         "params_with_aux": counted.params_with_aux,
@@ -120,9 +126,9 @@ def _cost(arch: Arch, image_size: int) -> Counts:
     }
 
 
-def _bytes(cell: Cell, image_size: int) -> Counts:
+def _bytes(cell: Cell, image_size: int | None, input_shape: Shape | None) -> Counts:
     """Return the bytes of a cell's network in eager."""
-    task = _task(cell, image_size)
+    task = _task(cell, image_size, input_shape)
     live = LiveBytes()
     live.see((*task.batch.inputs, *task.model.parameters(), *task.model.buffers()))
     # Not the task's inference_mode, because there a composite operator is seen as one operator.
@@ -132,13 +138,13 @@ def _bytes(cell: Cell, image_size: int) -> Counts:
     return {"weights_bytes": memory.weights_bytes(task.model), "peak_bytes": live.peak_bytes}
 
 
-def _graphs(cell: Cell, image_size: int) -> Counts:
+def _graphs(cell: Cell, image_size: int | None, input_shape: Shape | None) -> Counts:
     """Return the graphs of a first iteration, and those that a second one of its shape adds."""
     from torch._dynamo.utils import counters
 
     torch._dynamo.reset()  # this also clears the reasons for breaks
     counters.clear()
-    task = _task(cell, image_size)
+    task = _task(cell, image_size, input_shape)
     with task.context():
         task.step()
         graphs, breaks = subject.compiled_graphs()
@@ -147,10 +153,10 @@ def _graphs(cell: Cell, image_size: int) -> Counts:
     return dict(zip(GRAPH_COUNTS, (graphs, breaks, recompiled), strict=True))
 
 
-def _task(cell: Cell, image_size: int) -> Task:
+def _task(cell: Cell, image_size: int | None, input_shape: Shape | None) -> Task:
     """Return a cell's task as the suite builds it, with ``dynamo_only`` instead of compilation."""
     torch.manual_seed(SEED)
-    draw = assembly.drawing(cell, image_size)
+    draw = assembly.drawing(cell, image_size, input_shape)
     model = assembly.build(cell, draw)
     example = draw(cell.batch_size)
     targets = TASKS[cell.task].targets(model, example)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.names import RequestError
+from bench.names import RequestError, matches
 from bench.pyproject import FILE
 from bench.units import counted
 
@@ -17,7 +16,7 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """An exception: cells with a larger least effect, for a reason, until a date."""
 
     cells: str
-    """Pattern of cell ids, with ``*``, ``?`` and ``[…]``."""
+    """Pattern of cell ids, in which ``*`` stands for any text."""
     delta: float
     """Least effect of these cells, as a share."""
     reason: Annotated[str, msgspec.Meta(min_length=1)]
@@ -53,4 +52,4 @@ def deltas(
 
 
 def _matched(waiver: Waiver, cells: Sequence[Cell]) -> Iterator[str]:
-    return (cell.id for cell in cells if fnmatchcase(cell.id, waiver.cells))
+    return (cell.id for cell in cells if matches(waiver.cells, cell.id))

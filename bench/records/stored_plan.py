@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from bench.archs.source import Accuracy
+from bench.archs.source import Accuracy, Shape
 from bench.cells.plan import Plan
 
 
@@ -32,6 +32,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_foreign_cpus: float | UnsetType | None = UNSET
     memory_bytes: int | UnsetType | None = UNSET
     image_size: int | UnsetType | None = UNSET
+    input_shape: Shape | UnsetType | None = UNSET
     l2: str | None = None
     reference_arch: str | None = None
     reference_mode: str | None = None

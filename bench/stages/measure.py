@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from bench.archs.source import Shape
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.engine.local.visit_policy import BLOCKS
@@ -40,6 +41,8 @@ class Request:
     cells: tuple[Cell, ...]
     image_size: int | None
     """Height and width of the images in pixels; None for what each network is made for."""
+    input_shape: Shape | None = None
+    """Channels, height and width of the images of networks that do not say what they take."""
     sets: int
     seed: int
 
@@ -134,7 +137,12 @@ class _Set:
 
     def _prepare(self, cell: Cell) -> None:
         request = self._request
-        prepare = Prepare(cell=cell, image_size=request.image_size, seed=request.seed)
+        prepare = Prepare(
+            cell=cell,
+            image_size=request.image_size,
+            input_shape=request.input_shape,
+            seed=request.seed,
+        )
         self._request_to(cell, prepare, timeouts.PREPARE_S)
         warmed_up = self._request_to(cell, WarmUp(), timeouts.WARM_UP_S)
         self._latency_s[cell] = min(warmed_up.durations_s)
@@ -166,7 +174,10 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
         for cell in request.cells:
             with _request_errors(cell, request.image_size):
                 count = CountStages(
-                    arch=cell.arch, image_size=request.image_size, seed=request.seed
+                    arch=cell.arch,
+                    image_size=request.image_size,
+                    input_shape=request.input_shape,
+                    seed=request.seed,
                 )
                 reply = worker.request(count, limit_s=timeouts.SHORT_S)
             parts = {(part.stage, part.branch): part.macs for part in reply.parts}

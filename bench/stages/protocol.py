@@ -1,5 +1,6 @@
 """Requests and replies of a worker that counts and times parts of its network. Needs no torch."""
 
+from bench.archs.source import Shape
 from bench.worker.protocol import Reply, Request
 
 
@@ -44,6 +45,8 @@ class CountStages(Request[StageMacs], frozen=True, kw_only=True, tag="stage_macs
     arch: str
     image_size: int | None
     """Height and width of the image in pixels; None for what the network is made for."""
+    input_shape: Shape | None = None
+    """Channels, height and width of the image of a network that does not say what it takes."""
     seed: int
 
 

@@ -42,7 +42,7 @@ class StagedWorker(Worker):
         """
         torch.manual_seed(request.seed)
         arch = archs.find(request.arch)
-        draw = Drawing(arch, request.image_size)
+        draw = Drawing(arch, request.image_size, request.input_shape)
         model = to_eval(network.build(arch, aux=False, draw=draw))
         image = draw(1)
         parts = partition.split(model)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import signals
 from bench.api import recording
-from bench.api.gate import judge
+from bench.api.gate import exit_code, judge
 from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
 from bench.cells.cell import Cell
@@ -134,7 +134,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif gate and request and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = gating.exit_code(request, gate)
+        session.exitstatus = exit_code(gate, allow_inconclusive=request.allow_inconclusive)
     elif session.exitstatus == pytest.ExitCode.OK and _is_undecided(session.config):
         session.exitstatus = Exit.UNDECIDED
 

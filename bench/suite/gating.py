@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from bench.api.gate import HEAD_CHANGED
-from bench.api.gate_request import GateRequest
-from bench.exits import Exit
 from bench.gate import files, report
 from bench.gate.decision import Gate
 from bench.suite import reports
@@ -25,12 +23,6 @@ def write(session: SessionRequest, gate: Gate) -> tuple[Path, ...]:
     if HEAD_CHANGED in gate.run.notes:
         pytest.exit(HEAD_CHANGED, returncode=2)
     return written
-
-
-def exit_code(request: GateRequest, gate: Gate) -> int:
-    """Return the exit code of the verdicts; an inconclusive gate's may be 0 on request."""
-    is_neutral = request.allow_inconclusive and gate.exit_code == Exit.UNDECIDED
-    return Exit.FINE if is_neutral else gate.exit_code
 
 
 def _report_to_github(gate: Gate) -> None:

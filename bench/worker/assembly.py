@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import archs
-from bench.archs.source import Inputs
+from bench.archs.source import Inputs, Shape
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -19,9 +19,9 @@ from bench.names import RequestError
 from bench.worker import network
 
 
-def drawing(cell: Cell, image_size: int | None) -> Drawing:
+def drawing(cell: Cell, image_size: int | None = None, input_shape: Shape | None = None) -> Drawing:
     """Return what draws batches for a cell's network."""
-    return Drawing(archs.find(cell.arch), image_size)
+    return Drawing(archs.find(cell.arch), image_size, input_shape)
 
 
 def build(cell: Cell, draw: Draw) -> nn.Module:

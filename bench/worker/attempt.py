@@ -6,7 +6,7 @@ may not leave room for that.
 
 import torch
 
-from bench.archs.source import Inputs
+from bench.archs.source import Inputs, Shape
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -17,11 +17,13 @@ from bench.worker import assembly
 ITERATIONS = 3  # the optimiser's state exists after the first; the heap is steady from the second
 
 
-def iterate(cell: Cell, *, image_size: int | None, seed: int) -> None:
+def iterate(
+    cell: Cell, *, image_size: int | None, input_shape: Shape | None = None, seed: int
+) -> None:
     """Build a cell's network and iterate it. Errors of the network pass through."""
     torch.manual_seed(seed)
     device, dtype, is_training = torch.device(cell.device), DTYPES[cell.dtype], cell.task == "train"
-    draw = assembly.drawing(cell, image_size)
+    draw = assembly.drawing(cell, image_size, input_shape)
     model = assembly.build(cell, draw).to(device)
     # On the device and in the dtype of the cell: temporary copies would need more memory than the
     # batch. A rewrite may run the network, which is in fp32 until then.

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from bench.archs.source import Arch, Inputs
+from bench.archs.source import Arch, Inputs, Shape
 from bench.cells import inputs
 from bench.cells.inputs import Drawing
 from bench.cells.module import to_eval
@@ -118,16 +118,23 @@ class Cost:
         )
 
 
-def count(arch: Arch, *, image_size: int | None = None, batch_size: int = 1, seed: int = 0) -> Cost:
+def count(
+    arch: Arch,
+    *,
+    image_size: int | None = None,
+    input_shape: Shape | None = None,
+    batch_size: int = 1,
+    seed: int = 0,
+) -> Cost:
     """Count a new, uncompiled copy of ``arch`` on random inputs.
 
     ``image_size`` is the height and width of images in pixels; None for what the network is made
-    for. Weights and inputs are drawn from ``seed``, as in a worker. The first call is not counted,
-    because the network may create values in it that later calls reuse. Errors of the network pass
-    through.
+    for, or ``input_shape`` if it does not say that. Weights and inputs are drawn from ``seed``, as
+    in a worker. The first call is not counted, because the network may create values in it that
+    later calls reuse. Errors of the network pass through.
     """
     torch.manual_seed(seed)
-    draw = Drawing(arch, image_size)
+    draw = Drawing(arch, image_size, input_shape)
     model = to_eval(network.build(arch, aux=False, draw=draw))
     example, other = (draw(batch_size) for _ in range(2))
     with torch.no_grad():

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
+from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.machine.facts import Environment
 from bench.records.record import BackToBack
@@ -141,6 +142,8 @@ class CountCost(Request[ArchCost], frozen=True, kw_only=True, tag="cost"):
     arch: str
     image_size: int | None
     """Height and width of the image in pixels; None for what the network is made for."""
+    input_shape: Shape | None = None
+    """Channels, height and width of the image of a network that does not say what it takes."""
     seed: int
 
 
@@ -156,6 +159,7 @@ class TryBatch(Request[Attempted], frozen=True, kw_only=True, tag="attempt"):
 
     cell: Cell
     image_size: int | None
+    input_shape: Shape | None = None
     seed: int
 
 
@@ -164,6 +168,7 @@ class Prepare(Request[Prepared], frozen=True, kw_only=True, tag="prepare"):
 
     cell: Cell
     image_size: int | None
+    input_shape: Shape | None = None
     seed: int
     threads: int | None = None
     """Threads for the preparation; by default, those of iterations."""

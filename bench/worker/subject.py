@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 
+from bench.archs.source import Shape
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.inputs import Draw
@@ -79,6 +80,7 @@ def prepare(
     cell: Cell,
     *,
     image_size: int | None,
+    input_shape: Shape | None = None,
     seed: int,
     threads: int | None = None,
     l2: str = "warm",
@@ -87,9 +89,10 @@ def prepare(
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
     ``image_size`` is the height and width of images in pixels; None for what the network is made
-    for. Everything except compilation runs in ``threads`` threads, so that several workers can
-    prepare at once. ``l2`` is the state of a GPU's L2 cache before each iteration
-    (bench/cells/inputs.py). ``was_compiled``: whether the same cell was compiled before.
+    for, or ``input_shape`` if it does not say that. Everything except compilation runs in
+    ``threads`` threads, so that several workers can prepare at once. ``l2`` is the state of a GPU's
+    L2 cache before each iteration (bench/cells/inputs.py). ``was_compiled``: whether the same cell
+    was compiled before.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
@@ -102,7 +105,7 @@ def prepare(
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
     start = time.perf_counter()
-    draw = assembly.drawing(cell, image_size)
+    draw = assembly.drawing(cell, image_size, input_shape)
     model = assembly.build(cell, draw).to(device)
     example = inputs.to(draw(cell.batch_size), device)
     network.draw_zeros(model)

@@ -94,7 +94,9 @@ class Worker:
     def cost(self, request: CountCost) -> ArchCost:
         """Return the cost of an arch."""
         arch = archs.find(request.arch)
-        result = cost.count(arch, image_size=request.image_size, seed=request.seed)
+        result = cost.count(
+            arch, image_size=request.image_size, input_shape=request.input_shape, seed=request.seed
+        )
         origin.check()
         return _with_accuracy(result.per_image(), arch, result.image_size)
 
@@ -107,7 +109,12 @@ class Worker:
         """Iterate a cell without checks; return the peak memory of its device or process."""
         self._use(request.cell.device)
         before_bytes = resident.now_bytes()
-        attempt.iterate(request.cell, image_size=request.image_size, seed=request.seed)
+        attempt.iterate(
+            request.cell,
+            image_size=request.image_size,
+            input_shape=request.input_shape,
+            seed=request.seed,
+        )
         footprint = memory.footprint(before_bytes, self.device)
         return Attempted(held_bytes=footprint.device_bytes or footprint.host_bytes)
 
@@ -117,6 +124,7 @@ class Worker:
         self.subject = subject.prepare(
             request.cell,
             image_size=request.image_size,
+            input_shape=request.input_shape,
             seed=request.seed,
             threads=request.threads,
             l2=request.l2,

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.names import RequestError, choose
+from bench.names import RequestError, choose, matches
 
 TABLE = {"googlenet": 1, "torchvision": 2}
 
@@ -26,3 +26,18 @@ def test_a_name_that_resembles_no_known_name_gets_no_hint() -> None:
 
 def test_request_error_is_a_value_error() -> None:
     assert issubclass(RequestError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("googlenet/*", "googlenet/eager", True),
+        ("*/eager", "googlenet/compile", False),
+        ("nets.py:f?layers=[2,2]/*", "nets.py:f?layers=[2,2]/eager", True),
+        ("nets.py:f?layers=[2,2]/*", "nets.py:f?layers=2/eager", False),
+        ("a?", "ab", False),
+        ("a*", "a\nb", True),
+    ],
+)
+def test_only_an_asterisk_is_special_in_a_pattern(pattern: str, name: str, expected: bool) -> None:
+    assert matches(pattern, name) is expected

@@ -27,6 +27,7 @@ def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:
         request = TryBatch(
             cell=replace(cell, batch_size=batch_size, device=context.plan.device_of(0)),
             image_size=context.plan.image_size,
+            input_shape=context.plan.input_shape,
             seed=context.plan.seed,
         )
         attempted = worker.request(request, limit_s=timeouts.PREPARE_S)

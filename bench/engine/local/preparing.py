@@ -106,6 +106,7 @@ class Preparation:
             Prepare(
                 cell=replace(cell, device=self._device),
                 image_size=plan.image_size,
+                input_shape=plan.input_shape,
                 l2=plan.l2,
                 seed=plan.seed,
                 threads=threads,

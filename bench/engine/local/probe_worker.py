@@ -72,7 +72,12 @@ class ProbeWorker:
     def _count(self, arch: str) -> ArchCost:
         try:
             plan = self._plan
-            request = CountCost(arch=arch, image_size=plan.image_size, seed=plan.seed)
+            request = CountCost(
+                arch=arch,
+                image_size=plan.image_size,
+                input_shape=plan.input_shape,
+                seed=plan.seed,
+            )
             return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
             if error.kind == "request" and not self._is_base:

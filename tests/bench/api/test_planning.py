@@ -278,9 +278,10 @@ def test_a_plan_of_many_cells_says_how_long_it_takes() -> None:
     assert many.startswith("20 cells of 5 networks: 3 sets take roughly 4 minutes if an iteration")
 
 
-def test_an_input_shape_is_asked_for_in_the_names_of_own_networks() -> None:
+def test_an_input_shape_is_a_part_of_the_plan() -> None:
     made = plan(archs="a.b:c,googlenet", modes="eager", batch_sizes="1", input_shape="1x28x28")
-    assert [cell.arch for cell in made.cells] == ["a.b:c@1x28x28", "googlenet"]
+    assert [cell.arch for cell in made.cells] == ["a.b:c", "googlenet"]
+    assert made.input_shape == (1, 28, 28)
     for wrong in ("28", "1x28", "1x28x28x1"):
         with pytest.raises(RequestError, match="--input-shape takes channels, height and width"):
             plan(input_shape=wrong)

@@ -115,19 +115,21 @@ def _file(folder: Path, code: str, name: str = "nets.py") -> Path:
     return path
 
 
-def test_two_files_of_one_name_are_two_modules_that_find_their_neighbours(tmp_path: Path) -> None:
-    code = "from {0}_parts import part\n\ndef net(width=1):\n    return part(width)\n"
-    part = "from torch import nn\n\ndef part(width):\n    return nn.{0}(width, 2)\n"
+def test_two_files_of_one_name_are_two_modules_that_find_their_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
     for folder, layer in (("one", "Linear"), ("two", "Bilinear")):
-        _file(tmp_path / folder, part.format(layer), f"{folder}_parts.py")
-        _file(tmp_path / folder, code.format(folder))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "path", sys.path.copy())
-        one = archs.find(f"{tmp_path}/one/nets.py:net?width=3").build(False)
-        assert isinstance(one, nn.Linear)
-        assert one.in_features == 3
-    part_of_two = _file(tmp_path / "two", "from torch import nn\nnet = nn.Identity\n")
-    assert isinstance(archs.find(f"{part_of_two}:net").build(False), nn.Identity)
+        _file(tmp_path / folder, f"from torch.nn import {layer} as Layer\n", "parts_of_net.py")
+        _file(tmp_path / folder, "import parts_of_net\n\nnet = parts_of_net.Layer\n")
+    one, two = (f"{tmp_path}/{folder}/nets.py:net" for folder in ("one", "two"))
+    linear = archs.find(f"{one}?in_features=3&out_features=2").build(False)
+    assert isinstance(linear, nn.Linear)
+    assert linear.in_features == 3
+    bilinear = archs.find(f"{two}?in1_features=3&in2_features=3&out_features=2").build(False)
+    assert isinstance(bilinear, nn.Bilinear)
+    again = archs.find(f"{one}?in_features=4&out_features=2").build(False)
+    assert isinstance(again, nn.Linear)
 
 
 def test_a_relative_file_is_looked_up_in_the_current_folder_or_the_tree_s_roots(
@@ -209,7 +211,7 @@ def test_patterns_stand_for_all_that_match() -> None:
     [
         ("torchvision:goggle*", r"matches 'torchvision:goggle\*': none of the \d+ names matches"),
         ("gogglenet*", "none of the"),
-        ("tests.bench.tiny:*", "the names of tests.bench.tiny cannot be listed"),
+        ("tests.bench.tiny:*", r"matches 'tests.bench.tiny:\*': there is no list of names"),
     ],
 )
 def test_a_pattern_without_a_match_is_refused(pattern: str, sentence: str) -> None:
@@ -241,16 +243,24 @@ def test_a_name_may_ask_for_another_shape() -> None:
         archs.find("googlenet@3x0x64")
 
 
-def test_an_input_shape_is_that_of_own_networks_without_one() -> None:
-    given = ("googlenet", "torchvision:resnet18", "a.b:c", "a.b:c?d=1", "e.py:f@3x8x8", "g:h@9")
-    assert archs.expand(given, (1, 28, 28)) == (
-        "googlenet",
-        "torchvision:resnet18",
-        "a.b:c@1x28x28",
-        "a.b:c?d=1@1x28x28",
-        "e.py:f@3x8x8",
-        "g:h@9",
-    )
+@pytest.mark.parametrize(
+    ("name", "image_size", "shape"),
+    [
+        ("tests.bench.tiny:net", None, (1, 28, 24)),
+        ("tests.bench.tiny:net", 32, (3, 32, 32)),
+        ("tests.bench.tiny:net@3x8x8", None, (3, 8, 8)),
+        ("tests.bench.tiny:for_images_of_48", None, (3, 48, 48)),
+        ("tests.bench.own_inputs:grey", None, None),
+        ("torchvision:resnet18", None, (3, 224, 224)),
+        ("googlenet", None, (3, 224, 224)),
+    ],
+)
+def test_an_input_shape_is_that_of_networks_that_do_not_say_theirs(
+    name: str, image_size: int | None, shape: tuple[int, int, int] | None
+) -> None:
+    assert Drawing(archs.find(name), image_size, (1, 28, 24)).shape == shape
+    assert archs.find("tests.bench.tiny:net").image_size() is None
+    assert Drawing(archs.find("tests.bench.tiny:net")).shape == (3, 224, 224)
 
 
 def test_the_names_of_timm_are_read_without_importing_it() -> None:
@@ -312,6 +322,15 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RequestError) as caught:
         archs.find(cell.arch).build(False)
     assert str(caught.value) == sentence
+
+
+def test_a_pattern_of_a_library_that_is_not_installed_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.archs.library_names.find_spec", lambda _library: None)
+    monkeypatch.setattr("bench.optional._is_installed", lambda module: module != "timm")
+    with pytest.raises(RequestError, match=r"needs timm, which is not installed: pip install"):
+        archs.expand(["timm:mobilenetv4*"])
 
 
 def test_a_library_that_is_not_installed_has_no_names() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.cli import baseline as command
 from bench.cli import main
@@ -35,13 +36,17 @@ class FakeCounter:
         self.counts = {cell: dict.fromkeys(RULES, VALUE) for cell in (CELL, COMPILED)}
         self.versions = baseline.versions_here()
         self.cells: list[str] = []
-        self.image_size = 0
+        self.image_size: int | None = 0
+        self.input_shape: Shape | None = None
         self.calls: list[str] = []
 
     @contextmanager
-    def counter(self, cells: Sequence[Cell], image_size: int) -> Iterator["FakeCounter"]:
+    def counter(
+        self, cells: Sequence[Cell], image_size: int | None, input_shape: Shape | None
+    ) -> Iterator["FakeCounter"]:
         self.cells = [cell.id for cell in cells]
         self.image_size = image_size
+        self.input_shape = input_shape
         yield self
 
     def steps(self) -> Iterator[Baseline]:
@@ -55,6 +60,7 @@ class FakeCounter:
     def _of(self, fields: set[str]) -> Baseline:
         return Baseline(
             image_size=self.image_size,
+            input_shape=self.input_shape,
             versions=self.versions,
             cells={
                 cell: {name: counts[name] for name in RULES if name in fields}
@@ -174,6 +180,21 @@ def test_the_project_s_table_names_the_cells_the_size_and_the_file_of_counts(
     assert "no baseline" in refused(capsys, "gate", "--static", "--baseline", "none.json")
 
 
+def test_the_shape_must_match_the_baseline(
+    fake_counter: FakeCounter, tmp_path: Path, capsys: Capture
+) -> None:
+    path, shape = str(tmp_path / "baseline.json"), ("--input-shape", "1x28x28")
+    assert main(["baseline", "--output", path, *CELLS, *shape]) == 0
+    assert (fake_counter.image_size, fake_counter.input_shape) == (None, (1, 28, 28))
+    assert main(["gate", "--static", "--baseline", path, *CELLS, *shape]) == 0
+    capsys.readouterr()
+    line = refused(capsys, "gate", "--static", "--baseline", path, *CELLS)
+    assert "image_size is None, but 224 is requested" in line
+    other = ("--input-shape", "1x32x32")
+    line = refused(capsys, "gate", "--static", "--baseline", path, *CELLS, *other)
+    assert "input_shape is (1, 28, 28), but (1, 32, 32) is requested" in line
+
+
 def test_modes_and_dtypes_that_a_cpu_does_not_run_are_left_out_and_reported(
     fake_counter: FakeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -210,7 +231,9 @@ def test_invalid_settings_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench.gate]\narchs = 3\n")
-    assert "Expected `array | null`, got `int`" in refused(capsys, "gate", "--static")
+    assert "[tool.googlenet-bench.gate], archs: Expected `array`, got `int`" in refused(
+        capsys, "gate", "--static"
+    )
 
 
 def test_options_select_cells_as_in_the_suite(fake_counter: FakeCounter, tmp_path: Path) -> None:

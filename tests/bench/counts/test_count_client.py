@@ -17,7 +17,7 @@ class Process:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, list[str]]] = []
-        self.image_sizes: set[int] = set()
+        self.image_sizes: set[int | None] = set()
 
     def request(self, request: CountNetworks | CountGraphs, *, limit_s: float) -> dict[str, Counts]:
         assert limit_s > 0
@@ -45,6 +45,7 @@ def counter(requested: list[Cell], process: object) -> count_client.CountClient:
     return count_client.CountClient(
         cells=requested,
         image_size=192,
+        input_shape=None,
         versions={"torch": "2.15.0"},
         process=cast(WorkerProcess, process),
     )

@@ -46,7 +46,11 @@ def test_its_operations_count_like_the_functions_of_counts() -> None:
 
 
 def test_the_error_names_the_network_that_fails() -> None:
-    count = partial(count_worker._count_arch, counting.count_networks, 32)
+    count = partial(
+        count_worker._count_arch,
+        counting.count_networks,
+        CountNetworks(cells=(), image_size=32),
+    )
     with pytest.raises(RequestError, match="RuntimeError: no such weights") as raised:
         count([cell("tests.bench.broken:raises_when_built")])
     assert str(raised.value).startswith("cannot count tests.bench.broken:raises_when_built: ")

@@ -7,6 +7,7 @@ import pytest
 
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
+from bench.machine.facts import Environment
 from bench.records.reported import ArchCost, PeakRates
 from bench.stages.protocol import CountStages, StageMacs, StageSeconds, TimeStages
 from bench.worker.protocol import (
@@ -39,14 +40,19 @@ CELL = {
     "control": False,
     "base": False,
 }
-IMAGES = {"image_size": 224, "seed": 7}
+IMAGES: dict[str, Any] = {"image_size": 224, "input_shape": (1, 28, 28), "seed": 7}
+SENT = {**IMAGES, "input_shape": [1, 28, 28]}
 
 
 @pytest.mark.parametrize(
     ("request_", "line", "reply"),
     [
-        (Describe(device="cpu"), {"op": "describe", "device": "cpu"}, dict[str, Any]),
-        (CountCost(arch="a", **IMAGES), {"op": "cost", "arch": "a", **IMAGES}, ArchCost),
+        (
+            Describe(device="cpu", libraries=("timm",)),
+            {"op": "describe", "device": "cpu", "libraries": ["timm"]},
+            Environment,
+        ),
+        (CountCost(arch="a", **IMAGES), {"op": "cost", "arch": "a", **SENT}, ArchCost),
         (
             MeasurePeak(dtype="fp32", device="cpu"),
             {"op": "ceiling", "dtype": "fp32", "device": "cpu"},
@@ -54,15 +60,15 @@ IMAGES = {"image_size": 224, "seed": 7}
         ),
         (
             TryBatch(cell=runs.EAGER, **IMAGES),
-            {"op": "attempt", "cell": CELL, **IMAGES},
+            {"op": "attempt", "cell": CELL, **SENT},
             Attempted,
         ),
         (
-            Prepare(cell=runs.EAGER, image_size=224, seed=7, threads=2, is_cached=True),
+            Prepare(cell=runs.EAGER, **IMAGES, threads=2, is_cached=True),
             {
                 "op": "prepare",
                 "cell": CELL,
-                **IMAGES,
+                **SENT,
                 "threads": 2,
                 "l2": "warm",
                 "is_cached": True,
@@ -79,15 +85,15 @@ IMAGES = {"image_size": 224, "seed": 7}
         (Finish(), {"op": "finish"}, Finished),
         (
             CountNetworks(cells=(runs.EAGER,), image_size=224),
-            {"op": "count_networks", "cells": [CELL], "image_size": 224},
+            {"op": "count_networks", "cells": [CELL], "image_size": 224, "input_shape": None},
             dict[str, Counts],
         ),
         (
             CountGraphs(cells=(), image_size=224),
-            {"op": "count_graphs", "cells": [], "image_size": 224},
+            {"op": "count_graphs", "cells": [], "image_size": 224, "input_shape": None},
             dict[str, Counts],
         ),
-        (CountStages(arch="a", **IMAGES), {"op": "stage_macs", "arch": "a", **IMAGES}, StageMacs),
+        (CountStages(arch="a", **IMAGES), {"op": "stage_macs", "arch": "a", **SENT}, StageMacs),
         (
             TimeStages(iterations=3, seed=7),
             {"op": "stages", "iterations": 3, "seed": 7},
@@ -105,7 +111,7 @@ def test_each_request_has_its_form_and_the_type_of_its_reply(
 
 
 def test_missing_fields_have_defaults_and_unknown_ones_are_refused() -> None:
-    line = {"op": "prepare", "cell": CELL, **IMAGES}
-    assert msgspec.convert(line, Prepare) == Prepare(cell=runs.EAGER, image_size=224, seed=7)
+    line = {"op": "prepare", "cell": CELL, **SENT}
+    assert msgspec.convert(line, Prepare) == Prepare(cell=runs.EAGER, **IMAGES)
     with pytest.raises(msgspec.ValidationError, match="unknown field `thread`"):
         msgspec.convert({**line, "thread": 1}, Prepare)
