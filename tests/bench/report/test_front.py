@@ -1,8 +1,11 @@
 """The front of accuracy and speed, of made-up cells whose order is known."""
 
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -77,6 +80,39 @@ def test_a_cell_is_dominated_only_if_the_interval_of_the_ratio_shows_it(
 ) -> None:
     other = measured("drifting", 70.0, (10, 20, 40)) if "drifting" in verdict else FAST
     assert verdicts(other, measured("cell", 69.0, set_ms))["cell"] == verdict
+
+
+def noisy(arch: str, rng: random.Random, sets: int) -> CellRecord:
+    """Return a cell of 10 ms, in processes that differ by 3 %."""
+    return measured(arch, 70.0, [10 * math.exp(rng.gauss(0, 0.03)) for _ in range(sets)])
+
+
+@pytest.mark.parametrize("sets", [3, 10])
+def test_of_many_identical_networks_at_most_one_in_twenty_is_called_dominated(sets: int) -> None:
+    networks, runs_of_networks = 20, 20
+    shares = []
+    for seed in range(runs_of_networks):
+        rng = random.Random(seed)
+        records = [noisy(f"network{index}", rng, sets) for index in range(networks)]
+        found = [front.standing(record, records, records[0]).front for record in records]
+        assert found.count(front.ON_FRONT) == 1  # the fastest by the estimates
+        shares.append(found.count(front.DOMINATED) / networks)
+    assert fmean(shares) <= 0.05
+
+
+def test_each_cell_of_at_least_its_accuracy_makes_the_intervals_wider() -> None:
+    # The t of the log ratios to FAST is 5.2. With 2 degrees of freedom, one comparison needs 4.3
+    # (95 %) and each of two needs 6.2 (97.5 %).
+    cell = measured("cell", 69.0, (10.5, 11.0, 10.7))
+    assert verdicts(FAST, cell)["cell"] == "no: fast"
+    assert verdicts(FAST, cell, POOR)["cell"] == "no: fast"
+    assert verdicts(FAST, cell, SLOW)["cell"] == "unclear"
+
+
+def test_two_sets_that_differ_much_show_nothing_however_many_cells_there_are() -> None:
+    cell = measured("cell", 69.0, (20, 2000))
+    accurate = [measured(f"accurate{index}", 70.0, (10, 10)) for index in range(200)]
+    assert front.standing(cell, accurate, None).front == "unclear"
 
 
 def test_one_set_shows_nothing() -> None:
