@@ -1,5 +1,6 @@
 """The front of accuracy and speed, of made-up cells whose order is known."""
 
+import html
 import math
 import random
 from collections.abc import Sequence
@@ -289,6 +290,16 @@ def test_names_of_a_run_are_escaped_in_the_section() -> None:
     hostile = fronts.of(measured(HOSTILE, 71.0, (5, 5, 5)), SLOW, POOR)
     assert "<img src=x" not in page(hostile)
     assert "<img src=x" not in markdown(hostile)
+
+
+def test_names_with_the_characters_of_code_and_addresses_are_whole_in_the_section() -> None:
+    run = fronts.of_code()
+    text = " ".join(section(run).split())
+    assert f"front, from the fastest cell to the most accurate: {fronts.CODE_NAMES[-1]} in" in text
+    as_html = page(run)
+    for name in fronts.CODE_NAMES:
+        assert f"• {name}: the accuracy of weights of {name} on ImageNet-1K." in text
+        assert html.escape(name) in as_html
 
 
 def test_the_table_is_a_file_and_a_run_without_a_front_removes_it(tmp_path: Path) -> None:
