@@ -152,10 +152,18 @@ def correlation_level(x: Mapping[int, float], y: Mapping[int, float], *, least: 
 
 
 def exponential(logs: Interval) -> Interval:
-    """Return the exponential of an interval of logarithms."""
+    """Return the exponential of an interval of logarithms; infinity if it is too large a number."""
     return replace(
         logs,
-        estimate=math.exp(logs.estimate),
-        low=math.exp(logs.low),
-        high=math.exp(logs.high),
+        estimate=_exp(logs.estimate),
+        low=_exp(logs.low),
+        high=_exp(logs.high),
     )
+
+
+def _exp(log: float) -> float:
+    try:
+        return math.exp(log)
+    except OverflowError:
+        # Two sets have one degree of freedom: at a high confidence, their interval is huge.
+        return math.inf

@@ -52,6 +52,12 @@ def test_one_set_has_no_interval() -> None:
     assert math.isnan(interval.half_width)
 
 
+def test_the_interval_of_a_ratio_may_be_unlimited() -> None:
+    wide = means.exponential(means.interval([0.0, 3.0], 0.9999))
+    assert (wide.low, wide.high) == (0.0, math.inf)
+    assert wide.estimate == pytest.approx(math.exp(1.5))
+
+
 def test_with_an_outlier_the_interval_is_that_of_a_trimmed_mean() -> None:
     # One of eight values is trimmed at each end, which leaves six. For the winsorized variance, the
     # two trimmed values are replaced by their neighbours.

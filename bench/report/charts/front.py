@@ -1,5 +1,6 @@
 """Chart of accuracy and speed: every cell of known accuracy, and the front as a line."""
 
+import math
 from collections.abc import Iterator
 
 import altair as alt
@@ -17,7 +18,7 @@ CAPTION = (
     "or to their left. The networks on the front are named. The accuracy is published, not "
     "measured."
 )
-_HEIGHT = 320  # pixels
+_HEIGHT = 320  # pixels, without the names that move up
 _MARGIN = 0.06  # of the span of accuracies, below and above
 _LEAST_SPAN = 1.0  # percentage points
 _ABOVE, _LINE = 9, 14  # pixels from a symbol to its name, and from a name to the next
@@ -63,8 +64,8 @@ def _rows(group: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=_labels(rows))
 
 
-def _domain(rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the ends of the axis of accuracies."""
+def _accuracies(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the axis of accuracies without the room for names: ``_HEIGHT`` pixels."""
     low, high = float(rows["accuracy"].min()), float(rows["accuracy"].max())
     margin = max(high - low, _LEAST_SPAN) * _MARGIN
     return low - margin, high + margin
@@ -76,14 +77,32 @@ def _labels(rows: pd.DataFrame) -> "pd.Series[float]":
     A name ends at its symbol, above and to the left, where there is no other cell. Names of close
     accuracies move up, so that none overlaps another at any width of the chart.
     """
-    low, high = _domain(rows)
-    per_pixel = (high - low) / _HEIGHT
+    low, _ = _accuracies(rows)
+    per_pixel = _per_pixel(rows)
     heights = rows["accuracy"] + _ABOVE * per_pixel
     lowest = low
     for index in rows[rows["is_front"]].sort_values(["accuracy", "ms"]).index:
         heights[index] = max(heights[index], lowest)
         lowest = heights[index] + _LINE * per_pixel
     return heights
+
+
+def _per_pixel(rows: pd.DataFrame) -> float:
+    low, high = _accuracies(rows)
+    return (high - low) / _HEIGHT
+
+
+def _domain(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the axis of accuracies; the highest name is below the upper end."""
+    low, high = _accuracies(rows)
+    highest = float(rows.loc[rows["is_front"], "label"].max())
+    return low, max(high, highest + _LINE / 2 * _per_pixel(rows))
+
+
+def _height(rows: pd.DataFrame) -> int:
+    """Return the height in pixels: names above ``_HEIGHT`` add to it, so none is closer."""
+    low, high = _domain(rows)
+    return math.ceil((high - low) / _per_pixel(rows))
 
 
 def _plot(rows: pd.DataFrame, x_title: str) -> alt.TopLevelMixin:
@@ -138,7 +157,7 @@ def _plot(rows: pd.DataFrame, x_title: str) -> alt.TopLevelMixin:
     )
     return (
         alt.layer(steps, leaders, intervals, symbols, names)
-        .properties(width=style.WIDTH, height=_HEIGHT)
+        .properties(width=style.WIDTH, height=_height(rows))
         .add_params(_SEARCH)
     )
 

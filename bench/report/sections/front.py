@@ -20,9 +20,13 @@ evaluation, so it does not show what a dtype or a mode changes. It is compared a
 an interval. Networks without a published accuracy are not in the comparison.
 
 "Front" compares a cell with all cells of the group. Yes: no other cell is at least as accurate and
-faster, by the estimates. No: another cell has at least its accuracy, and the whole 95 % interval of
+faster, by the estimates. No: another cell has at least its accuracy, and the whole interval of
 their ratio says that it is faster. Unclear: another cell is better by the estimates, but the
 interval contains 1, so that may be chance. "Front of its mode" compares only cells of one mode.
+
+A cell is compared with each cell of at least its accuracy. With n such cells, the confidence of
+each interval is 100 − 5/n %, so "dominated" is wrong for a cell in at most 5 of 100 cases.
+Dominated cells are not worth choosing; unclear ones may be.
 """
 
 

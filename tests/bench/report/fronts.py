@@ -72,3 +72,29 @@ def many(count: int = 40) -> RunRecord:
         for index in range(count)
     }
     return several(networks)
+
+
+def close(count: int = 12) -> RunRecord:
+    """Return a run whose front has this many networks of close accuracies at the top."""
+    networks: dict[str, tuple[float | None, float]] = {
+        f"torchvision:network_{index:02}": (80 + 0.02 * index, 1.1**index) for index in range(count)
+    }
+    return several({"poor": (60.0, 1.0), **networks})
+
+
+CODE_NAMES = (
+    "nets/a.py:f?width=2&x=[1,2]@1x28x28",
+    "nets/a.py:f?width=1&x=[1,2]@1x28x28",
+    "nets/a.py:f?width=2&x=[3,4]@3x32x32",
+)
+"""Networks in a user's files, with arguments and an input; from the most accurate to the least."""
+
+
+def of_code() -> RunRecord:
+    """Return a run of the networks ``CODE_NAMES``, all of which are on the front."""
+    return of(
+        *(
+            measured(name, 80.0 - index, (20.0 - 5 * index,) * 3)
+            for index, name in enumerate(CODE_NAMES)
+        )
+    )

@@ -1,8 +1,12 @@
 """The front of accuracy and speed, of made-up cells whose order is known."""
 
+import html
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -77,6 +81,39 @@ def test_a_cell_is_dominated_only_if_the_interval_of_the_ratio_shows_it(
 ) -> None:
     other = measured("drifting", 70.0, (10, 20, 40)) if "drifting" in verdict else FAST
     assert verdicts(other, measured("cell", 69.0, set_ms))["cell"] == verdict
+
+
+def noisy(arch: str, rng: random.Random, sets: int) -> CellRecord:
+    """Return a cell of 10 ms, in processes that differ by 3 %."""
+    return measured(arch, 70.0, [10 * math.exp(rng.gauss(0, 0.03)) for _ in range(sets)])
+
+
+@pytest.mark.parametrize("sets", [3, 10])
+def test_of_many_identical_networks_at_most_one_in_twenty_is_called_dominated(sets: int) -> None:
+    networks, runs_of_networks = 20, 20
+    shares = []
+    for seed in range(runs_of_networks):
+        rng = random.Random(seed)
+        records = [noisy(f"network{index}", rng, sets) for index in range(networks)]
+        found = [front.standing(record, records, records[0]).front for record in records]
+        assert found.count(front.ON_FRONT) == 1  # the fastest by the estimates
+        shares.append(found.count(front.DOMINATED) / networks)
+    assert fmean(shares) <= 0.05
+
+
+def test_each_cell_of_at_least_its_accuracy_makes_the_intervals_wider() -> None:
+    # The t of the log ratios to FAST is 5.2. With 2 degrees of freedom, one comparison needs 4.3
+    # (95 %) and each of two needs 6.2 (97.5 %).
+    cell = measured("cell", 69.0, (10.5, 11.0, 10.7))
+    assert verdicts(FAST, cell)["cell"] == "no: fast"
+    assert verdicts(FAST, cell, POOR)["cell"] == "no: fast"
+    assert verdicts(FAST, cell, SLOW)["cell"] == "unclear"
+
+
+def test_two_sets_that_differ_much_show_nothing_however_many_cells_there_are() -> None:
+    cell = measured("cell", 69.0, (20, 2000))
+    accurate = [measured(f"accurate{index}", 70.0, (10, 10)) for index in range(200)]
+    assert front.standing(cell, accurate, None).front == "unclear"
 
 
 def test_one_set_shows_nothing() -> None:
@@ -253,6 +290,16 @@ def test_names_of_a_run_are_escaped_in_the_section() -> None:
     hostile = fronts.of(measured(HOSTILE, 71.0, (5, 5, 5)), SLOW, POOR)
     assert "<img src=x" not in page(hostile)
     assert "<img src=x" not in markdown(hostile)
+
+
+def test_names_with_the_characters_of_code_and_addresses_are_whole_in_the_section() -> None:
+    run = fronts.of_code()
+    text = " ".join(section(run).split())
+    assert f"front, from the fastest cell to the most accurate: {fronts.CODE_NAMES[-1]} in" in text
+    as_html = page(run)
+    for name in fronts.CODE_NAMES:
+        assert f"• {name}: the accuracy of weights of {name} on ImageNet-1K." in text
+        assert html.escape(name) in as_html
 
 
 def test_the_table_is_a_file_and_a_run_without_a_front_removes_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.bench import runs
 from tests.bench.report import fronts
 from tests.bench.report.fronts import measured
 
-HEIGHT = 320  # of the plot, in pixels
+HEIGHT = 320  # of a plot without names above it, in pixels
 LINE = 12  # least distance of two names, in pixels; their font is 10 high
 NAME = "front-fp32-batch-1-infer-cpu"
 
@@ -50,15 +50,26 @@ def test_a_run_without_a_front_has_no_chart() -> None:
     assert not [chart for chart in charts.build(runs.small()) if chart.name.startswith("front-")]
 
 
-@pytest.mark.parametrize("run", [fronts.several(), fronts.many()], ids=["several", "many"])
+@pytest.mark.parametrize(
+    "run", [fronts.several(), fronts.many(), fronts.close()], ids=["several", "many", "close"]
+)
 def test_names_stand_above_their_symbols_and_apart_from_each_other(run: RunRecord) -> None:
     chart = drawn(run)
     low, high = chart.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
-    pixels = HEIGHT / (high - low)
+    pixels = chart.spec["height"] / (high - low)
     named = sorted((row["accuracy"], row["label"]) for row in rows(chart) if row["is_front"])
     assert len(named) > 3
     assert all((label - accuracy) * pixels > LINE / 2 for accuracy, label in named)
     assert all((after - before) * pixels >= LINE for (_, before), (_, after) in pairwise(named))
+    assert all(label <= high for _, label in named)
+
+
+def test_the_plot_is_higher_only_if_names_would_be_above_it() -> None:
+    assert drawn(fronts.several()).spec["height"] == HEIGHT
+    chart = drawn(fronts.close())
+    assert chart.spec["height"] > HEIGHT
+    _, high = chart.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert high > max(row["label"] for row in rows(chart)) > 80.2
 
 
 def test_the_svg_names_the_front_and_only_the_front() -> None:
@@ -72,6 +83,13 @@ def test_the_svg_names_the_front_and_only_the_front() -> None:
         "torchvision:squeezenet1_1",
     ]
     assert {"yes", "unclear", "no, dominated", "eager", "compile"} <= set(texts)
+
+
+def test_the_svg_has_names_with_the_characters_of_code_and_addresses() -> None:
+    chart = drawn(fronts.of_code())
+    assert chart.names == tuple(fronts.CODE_NAMES)
+    texts = set(ElementTree.fromstring(style.svg(chart)).itertext())  # noqa: S314 - our own
+    assert set(fronts.CODE_NAMES) <= texts
 
 
 def test_all_networks_can_be_searched_for() -> None:

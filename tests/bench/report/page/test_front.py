@@ -26,6 +26,13 @@ names => names.flatMap((one, index) => names.slice(index + 1).filter(other => {
   return a.left < b.right && b.left < a.right && a.top < b.bottom - 1 && b.top < a.bottom - 1;
 }).map(other => `${one.textContent} ${other.textContent}`))
 """
+# Names above the background of the plot, which has the height of its axes.
+ABOVE = """
+names => names.filter(name => {
+  const plot = name.closest("svg").querySelector(".mark-group.role-frame .background");
+  return name.getBoundingClientRect().top < plot.getBoundingClientRect().top - 1;
+}).map(name => name.textContent)
+"""
 SYMBOLS = ".mark-symbol.role-mark path"
 NAMES = ".mark-text.role-mark text"
 SHOWN, DIM = "0.95", "0.1"
@@ -92,13 +99,15 @@ def test_without_javascript_there_is_no_field(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("run", [fronts.many(), fronts.close()], ids=["many", "close"])
 def test_the_names_of_many_networks_are_inside_the_chart_and_apart(
-    opened: Open, width: int
+    opened: Open, run: RunRecord, width: int
 ) -> None:
-    found = figure(opened(html(fronts.many()), viewport={"width": width, "height": 900}))
-    assert found.locator(SYMBOLS).count() == 80
+    found = figure(opened(html(run), viewport={"width": width, "height": 900}))
+    assert found.locator(SYMBOLS).count() == len(run.cells)
     names = found.locator(NAMES)
     assert names.count() > 10
+    assert names.evaluate_all(ABOVE) == []
     assert names.evaluate_all(OVERLAPS) == []
     assert found.locator(".plot svg").evaluate(OUTSIDE) == []
 
@@ -113,3 +122,20 @@ def test_a_hostile_name_can_be_searched_for(opened: Open) -> None:
     found.get_by_label("Highlight networks").fill("{{ 7*7 }}")
     expect(found.get_by_role("status")).to_have_text("1 of 3 networks")
     expect(found.locator(f'{SYMBOLS}[opacity="{SHOWN}"]')).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("?width=2&x", 2), ("&x=[1,2]@", 2), ("@3x32x32", 1), ("nets/A.py:f?", 3), ("&amp;", 0)],
+)
+def test_characters_of_code_and_addresses_can_be_searched_for(
+    opened: Open, text: str, count: int
+) -> None:
+    found = figure(opened(html(fronts.of_code())))
+    assert sorted(found.locator(NAMES).all_text_contents()) == sorted(fronts.CODE_NAMES)
+    options = found.locator("datalist option").all()
+    assert {option.get_attribute("value") for option in options} == set(fronts.CODE_NAMES)
+    found.get_by_label("Highlight networks").fill(text)
+    expect(found.get_by_role("status")).to_have_text(f"{count} of 3 networks")
+    expect(found.locator(f'{SYMBOLS}[opacity="{SHOWN}"]')).to_have_count(count)
+    expect(found.locator(f'{NAMES}[opacity="1"]')).to_have_count(count)
