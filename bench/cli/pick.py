@@ -30,7 +30,8 @@ examples:
       --modes eager,channels_last --accuracy accuracies.csv --report-dir report
 
 exit codes: 0 a network is picked; 1 none keeps to the limits; 2 the request is wrong, or the
-measurement was interrupted; 3 too little could be measured
+measurement was interrupted; 3 too little was measured of a network that could be the choice, also
+if a less accurate one is picked
 """
 
 
@@ -128,9 +129,9 @@ def _text(result: "Result", form: str, written: tuple[Path, ...]) -> str:
 def _exit_code(result: "Result") -> Exit:
     if result.is_interrupted:
         return Exit.WRONG_REQUEST
-    if result.choice.picked is not None:
-        return Exit.FINE
-    return Exit.FAILED if result.choice.is_decided else Exit.UNDECIDED
+    if not result.choice.is_decided:
+        return Exit.UNDECIDED
+    return Exit.FAILED if result.choice.picked is None else Exit.FINE
 
 
 def _command(options: argparse.Namespace) -> str:

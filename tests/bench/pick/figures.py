@@ -16,9 +16,14 @@ SET_DRIFT, ROUND_DRIFT = 0.01, 0.002
 
 
 def candidate(
-    arch: str, percent: float | None = None, *, mode: str = "eager", batch_size: int = 1
+    arch: str,
+    percent: float | None = None,
+    *,
+    mode: str = "eager",
+    batch_size: int = 1,
+    source: str = "a paper",
 ) -> Candidate:
-    accuracy = None if percent is None else Accuracy(percent=percent, source="a paper")
+    accuracy = None if percent is None else Accuracy(percent=percent, source=source)
     return Candidate(cell=cell(arch, mode, batch_size=batch_size), accuracy=accuracy)
 
 
