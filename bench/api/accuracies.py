@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import git, pyproject
-from bench.archs.source import RGB, Accuracy, Arch
+from bench.archs.source import Accuracy
 from bench.names import RequestError
 
 TABLE = "accuracy"
@@ -67,20 +67,6 @@ def read_csv(path: Path) -> Mapping[str, Accuracy]:
         percent = _percent(row["accuracy"], arch, str(path))
         accuracies[arch] = Accuracy(percent=percent, source=row.get("source") or path.name)
     return accuracies
-
-
-def published(arch: Arch, image_size: int | None = None) -> Accuracy | None:
-    """Return the published accuracy of an arch, if its images are those that it was published for.
-
-    ``image_size``: the size of all networks whose names do not say it; None for what each network
-    is made for.
-    """
-    shape = arch.requested_shape
-    if shape is None and image_size is None:
-        return arch.accuracy()
-    size = arch.image_size()
-    is_usual = image_size == size if shape is None else shape == (RGB, size, size)
-    return arch.accuracy() if is_usual else None
 
 
 def _places(folder: Path) -> Iterator[Path]:

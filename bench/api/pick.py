@@ -20,6 +20,7 @@ from bench.cells import plan as plans
 from bench.cells.plan import Plan
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.progress import Progress
+from bench.launch.process import WorkerError
 from bench.pick import choice, filters, halving
 from bench.pick.candidate import Candidate, Cause, Limits, remaining
 from bench.pick.choice import Choice
@@ -124,11 +125,14 @@ def _accuracy(name: str, plan: Plan) -> Accuracy | None:
     arch = find(name)
     if name in plan.accuracies or arch.missing:
         return plan.accuracies.get(name)
-    return accuracies.published(arch, plan.image_size)
+    return arch.accuracy_on(plan.image_size)
 
 
 def _count(race: _Race) -> None:
-    """Count the remaining candidates and measure the peak rate, and drop those over a limit."""
+    """Count the remaining candidates and measure the peak rate.
+
+    Those over a limit are dropped, and those that cannot be built.
+    """
     plan, progress = _plan_of(race, race.candidates), race.progress
     archs = list(dict.fromkeys(cell.arch for cell in plan.cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in plan.cells))
@@ -141,8 +145,15 @@ def _count(race: _Race) -> None:
     with recording.start(plan) as started, ProbeWorker(started, plan) as probe:
         probe.describe()
         for arch in archs:
-            race.known.append(events.Counted(arch=arch, cost=probe.count(arch)))
+            try:
+                race.known.append(events.Counted(arch=arch, cost=probe.count(arch)))
+            except WorkerError as error:
+                if error.kind != "request":
+                    raise
+                race.candidates = filters.failed(race.candidates, arch, str(error))
             progress.advance(arch)
+        if not remaining(race.candidates):
+            return
         started.wait()
         for dtype in dtypes:
             peak = events.PeakMeasured(dtype=dtype, facts=probe.measure_peak(dtype))

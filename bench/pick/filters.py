@@ -26,6 +26,16 @@ def _by_accuracy(candidate: Candidate, least: float | None) -> Candidate:
     return candidate.drop(STEP, Cause.ACCURACY, why)
 
 
+def failed(candidates: list[Candidate], arch: str, why: str) -> list[Candidate]:
+    """Drop the candidates of an arch that cannot be built."""
+    return [
+        each
+        if each.dropped or each.cell.arch != arch
+        else each.drop(STEP, Cause.FAILED, f"it failed: {why}")
+        for each in candidates
+    ]
+
+
 def by_counts(
     candidates: list[Candidate],
     costs: Mapping[str, ArchCost],

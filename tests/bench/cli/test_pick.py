@@ -21,6 +21,7 @@ Capture = pytest.CaptureFixture[str]
 
 TINY, OTHER = "tests.bench.tiny:net", "tests.bench.tiny:of_ten_classes"
 INEXACT = "tests.bench.factories:tiny"
+BROKEN = "tests.bench.broken:raises_when_built"
 NAMES = (TINY, OTHER, INEXACT)
 FEW = ("--image-size=32", "--device=cpu", "--foreign-cpus=100", "--sets=2", "--precision=1")
 SLOW = "10s"  # a limit that every network keeps to
@@ -110,6 +111,25 @@ def test_nothing_fits_a_limit_that_is_too_low(
     assert "more than 1.25 times 0.020 ms" in " ".join(out.split())
     assert [row["verdict"][:19] for row in read(folder)] == ["dropped in step 2: "] * 2
     assert (folder / files.RUN_FILE).exists()
+
+
+@pytest.mark.workers
+def test_a_candidate_that_cannot_be_built_does_not_end_the_choice(
+    tmp_path: Path, plans: list[RunRecord], capsys: Capture
+) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("raise ValueError('no licence')\n")
+    arguments = ["--from", f"{BROKEN},{file}:net,{TINY}", "--max-latency", SLOW, *FEW]
+    assert main(["pick", *arguments, "--report-dir", str(tmp_path / "report")]) == 0
+    assert f"Picked: {TINY} in eager" in capsys.readouterr().out
+    verdicts = {row["arch"]: row["verdict"] for row in read(tmp_path / "report")}
+    start = "dropped in step 1: it failed: "
+    assert verdicts == {
+        TINY: "picked",
+        BROKEN: f"{start}{BROKEN}() raised RuntimeError: no such weights",
+        f"{file}:net": f"{start}importing {file} raised ValueError: no licence",
+    }
+    assert {cell.cell.arch for cell in plans[-1].cells} == {TINY}
 
 
 @pytest.mark.workers

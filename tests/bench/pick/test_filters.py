@@ -46,6 +46,15 @@ def test_what_is_dropped_stays_as_it_is() -> None:
     assert filters.by_counts(of, {}, {}, LIMITS) == of
 
 
+def test_an_arch_that_cannot_be_built_is_dropped_in_all_modes() -> None:
+    of = [candidate("a"), candidate("a", mode="channels_last"), candidate("b")]
+    found = filters.failed(of, "a", "its factory raised")
+    assert [each.cell.arch for each in remaining(found)] == ["b"]
+    assert found[1].dropped == Dropped(
+        step=1, cause=Cause.FAILED, why="it failed: its factory raised"
+    )
+
+
 def test_too_many_parameters_are_dropped() -> None:
     assert counted(cost(params=30_000_000)).dropped is None
     assert counted(cost(params=30_100_000)).dropped == Dropped(
