@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bench import stats
 from bench.means import Interval
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
-from bench.pick.halving import over_memory
+from bench.pick.halving import lacks_interval, over_memory
 from bench.records.record import RunRecord
 from bench.report.phrases import interval_text, ratio_text, shortened_list
 from bench.tables import milliseconds
@@ -78,13 +78,9 @@ def favourite(candidates: list[Candidate], limits: Limits) -> Candidate:
     return min(candidates, key=lambda each: each.least_s or math.inf)
 
 
-def _lacks_interval(candidate: Candidate) -> bool:
-    return candidate.latency is None or math.isnan(candidate.latency.high)
-
-
 def _is_open(candidate: Candidate, picked: Candidate | None, limits: Limits) -> bool:
     """Whether a candidate that was measured too little could replace the pick."""
-    if not _lacks_interval(candidate) or over_memory(candidate, limits):
+    if not lacks_interval(candidate) or over_memory(candidate, limits):
         return False
     return picked is None or _known_percent(candidate) > _known_percent(picked)
 
@@ -118,7 +114,7 @@ def _with_verdict(
         text = f"dropped in step {candidate.dropped.step}: {candidate.dropped.why}"
     elif over := over_memory(candidate, limits):
         text = f"over the limit: {over}"
-    elif _lacks_interval(candidate):
+    elif lacks_interval(candidate):
         text = f"not decided: {'measuring ended early' if unfinished else 'too few valid sets'}"
     elif not _fits(candidate, limits):
         text = f"over the limit: its interval ends at {milliseconds(_latency(candidate).high)} ms"
