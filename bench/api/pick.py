@@ -12,7 +12,7 @@ from bench import signals
 from bench.api import accuracies, planning, recording
 from bench.api.measure_request import MeasureRequest
 from bench.api.pick_request import PickRequest
-from bench.api.planning import CELL_S, Defaults
+from bench.api.planning import Defaults
 from bench.api.profiles import PROFILES
 from bench.archs import find
 from bench.archs.source import Accuracy
@@ -87,7 +87,10 @@ def pick(
     limits, measured = request.limits(), request.measured(shared)
     plan = planning.make_plan(measured, DEFAULTS, command=command)
     if request.accuracy is not None:
-        plan = planning.with_accuracies(plan, accuracies.read_csv(request.accuracy))
+        own = accuracies.read_csv(request.accuracy)
+        plan = planning.with_accuracies(plan, own)
+        if note := accuracies.unmatched(own, dict.fromkeys(cell.arch for cell in plan.cells)):
+            progress.note(f"--accuracy {request.accuracy}: {note}")
     race = _Race(
         request=measured,
         plan=plan,
@@ -139,7 +142,7 @@ def _count(race: _Race) -> None:
     total = counted(len(race.candidates), "candidate")
     progress.note(
         f"{total}, of which {len(plan.cells)} may fit; counting them takes roughly "
-        f"{_duration(len(archs) * COUNT_S)}"
+        f"{planning.duration(len(archs) * COUNT_S)}"
     )
     progress.phase("step 1: counting", len(archs) + len(dtypes))
     with recording.start(plan) as started, ProbeWorker(started, plan) as probe:
@@ -194,13 +197,8 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
     Interrupts have their usual effect again when it returns: a run ignores them at its end.
     """
     race.step += 1
-    sentence = counted(len(plan.cells), "candidate")
-    seconds = plan.sets * CELL_S * (len(plan.cells) + len(plan.groups))
-    sets = counted(plan.sets, "set")
-    race.progress.note(
-        f"step {race.step}: {sentence}, {sets}, roughly {_duration(seconds)} if an iteration takes "
-        "30 ms"
-    )
+    candidates = counted(len(plan.cells), "candidate")
+    announcement = f"step {race.step}: {candidates}: {planning.estimate(plan)}"
     archs, dtypes = ({getattr(c, name) for c in plan.cells} for name in ("arch", "dtype"))
     known = [
         each
@@ -208,7 +206,9 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
         if (each.arch in archs if isinstance(each, events.Counted) else each.dtype in dtypes)
     ]
     with signals.single_interrupt():
-        run = recording.measure(race.request, plan, race.progress, None, known)
+        run = recording.measure(
+            race.request, plan, race.progress, None, known, announcement=announcement
+        )
     race.candidates = halving.measured(race.candidates, run, race.step)
     race.run = run
     return run
@@ -232,12 +232,4 @@ def _plan_of(race: _Race, candidates: list[Candidate]) -> Plan:
 
 def _ended(race: _Race, run: RunRecord) -> Result:
     """Return the choice after a run that is not complete, with its own sentence on that if any."""
-    if run.status == "stopped_early":
-        return race.choose(run.notes[-1])
-    return race.interrupted()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return counted(max(1, round(seconds)), "second")
-    return counted(round(seconds / 60), "minute")
+    return race.choose(run.why_ended) if run.why_ended else race.interrupted()

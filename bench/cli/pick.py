@@ -4,6 +4,7 @@ import argparse
 import shlex
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,8 @@ def _pick(options: argparse.Namespace) -> Output:
         except WorkerError as error:
             raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
         signals.ignore_interrupts()
+        if folder is not None:
+            result = _with_note_on_earlier(result, folder)
         written = () if folder is None else _written(result, folder)
     text = _text(result, options.format, written)
     return Output(text, exit_code=_exit_code(result))
@@ -89,6 +92,21 @@ def _check(folder: Path) -> None:
     check_writable(folder)
     names = files.names() | {report.CSV, report.MARKDOWN}
     files.check_replaceable(folder, names, {**files.marks(), report.MARKDOWN: report.TITLE})
+
+
+def _with_note_on_earlier(result: "Result", folder: Path) -> "Result":
+    """Add a sentence if nothing was measured, and the folder has the reports of an earlier run."""
+    from bench.report import files
+
+    is_empty = result.run is None or result.run.is_empty
+    if not is_empty or not (folder / files.RUN_FILE).exists():
+        return result
+    sentence = (
+        f"Nothing was measured: {files.RUN_FILE} and the reports beside it are those of an "
+        "earlier run."
+    )
+    sentences = (*result.choice.sentences, sentence)
+    return replace(result, choice=replace(result.choice, sentences=sentences))
 
 
 def _written(result: "Result", folder: Path) -> tuple[Path, ...]:

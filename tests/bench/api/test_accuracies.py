@@ -119,6 +119,15 @@ def test_a_plan_has_the_accuracies_of_its_own_archs(
     assert plan.accuracies == {TINY: OWN}
 
 
+def test_a_name_of_no_candidate_is_said_with_the_nearest_one() -> None:
+    own = dict.fromkeys(("far", "my:nett", "a:b"), OWN)
+    assert accuracies.unmatched(own, ["my:net", "a:b"]) == (
+        "no candidate is called: my:nett, did you mean my:net?; far"
+    )
+    assert accuracies.unmatched(own, ["a:b"]) == ""
+    assert accuracies.unmatched({"a:b": OWN}, ["a:b", "c:d"]) == ""
+
+
 @pytest.mark.workers
 def test_every_report_of_a_run_has_the_user_s_own_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

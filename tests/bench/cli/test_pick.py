@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.api import recording
+from bench.api import recording, values
 from bench.cli import main
 from bench.pick import halving, report
 from bench.records import store
 from bench.records.record import RunRecord
 from bench.report import files
+from tests.bench import runs
 
 Capture = pytest.CaptureFixture[str]
 
@@ -42,8 +43,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
     measured: list[RunRecord] = []
     measure = recording.measure
 
-    def short(request: Any, plan: Any, *others: Any) -> RunRecord:
-        measured.append(measure(request, replace(plan, rounds=2), *others))
+    def short(request: Any, plan: Any, *others: Any, **named: Any) -> RunRecord:
+        measured.append(measure(request, replace(plan, rounds=2), *others, **named))
         return measured[-1]
 
     monkeypatch.setattr(recording, "measure", short)
@@ -62,6 +63,10 @@ def refused(capsys: Capture, *arguments: str) -> str:
 
 def read(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / report.CSV).read_text().splitlines()))
+
+
+def test_the_least_accuracy_may_be_0() -> None:
+    assert values.percentage("0", "--min-accuracy") == 0
 
 
 @pytest.mark.workers
@@ -138,10 +143,10 @@ def test_ctrl_c_in_the_final_run_reports_what_was_measured(
 ) -> None:
     measure = recording.measure
 
-    def interrupted(*arguments: Any) -> RunRecord:
+    def interrupted(*arguments: Any, **named: Any) -> RunRecord:
         if plans:
             os.kill(os.getpid(), signal.SIGINT)
-        return measure(*arguments)
+        return measure(*arguments, **named)
 
     monkeypatch.setattr(recording, "measure", interrupted)
     arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW, "--format", "markdown"]
@@ -163,6 +168,30 @@ def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsy
     ]
 
 
+def test_reports_of_an_earlier_run_are_called_so_if_nothing_was_measured(
+    tmp_path: Path, accuracies: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "report"
+    arguments = ["--from", f"{OTHER},{INEXACT}", "--max-latency", SLOW, "--min-accuracy", "75"]
+    arguments += ["--accuracy", str(accuracies), "--report-dir", str(folder), *FEW]
+    sentence = "Nothing was measured: run.json and the reports beside it are those of an earlier"
+    assert main(["pick", *arguments]) == 1
+    assert sentence not in " ".join(capsys.readouterr().out.split())
+    store.write(runs.small(), folder / files.RUN_FILE)
+    assert main(["pick", *arguments]) == 1
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    assert sentence in (folder / report.MARKDOWN).read_text()
+
+
+def test_a_misspelt_name_in_the_file_of_accuracies_is_said(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"arch,accuracy\n{TINY}s,70\n")
+    arguments = ["--from", TINY, "--max-latency", SLOW, "--min-accuracy", "75", *FEW]
+    assert main(["pick", *arguments, "--accuracy", str(path)]) == 1
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"no candidate is called: {TINY}s, did you mean {TINY}?" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -174,6 +203,9 @@ def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsy
         (("--from", "torchvision:x*", "--max-latency", "1s"), "no arch matches"),
         (("--from", TINY, "--max-latency", "1s", "--max-params", "x"), "such as 30M, not 'x'"),
         (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "101"), "at most 100"),
+        (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "-1"), "from 0 to at most 100"),
+        (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "x"), "a number, not 'x'"),
+        (("--from", TINY, "--max-latency", "1s", "--accuracy="), "is empty: name a file"),
         (("--from", TINY, "--max-latency", "1s", "--accuracy", "none.csv"), "cannot read none.csv"),
         (("--from", TINY, "--max-latency", "1s", "--device", "tpu"), "no device is called 'tpu'"),
     ],
