@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bench import stats
+from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
 from bench.pick.halving import lacks_interval, over_memory
 from bench.records.record import RunRecord
+from bench.report import front
 from bench.report.phrases import interval_text, ratio_text, shortened_list
 from bench.tables import milliseconds
 
@@ -39,6 +41,8 @@ def choose(
     ``run`` is the final run, or the last one that was measured; None if nothing was. ``unfinished``
     says why there is no complete final run; empty if there is one.
     """
+    if run is not None and not unfinished:
+        candidates = _with_front(candidates, run)
     fitting = [each for each in remaining(candidates) if _fits(each, limits)]
     picked = min(fitting, key=_order, default=None)
     judged = [_with_verdict(each, picked, limits, unfinished) for each in candidates]
@@ -61,6 +65,20 @@ def choose(
         sentences=tuple(sentences),
         is_decided=not undecided,
     )
+
+
+def _with_front(candidates: list[Candidate], run: RunRecord) -> list[Candidate]:
+    """Return the candidates, those that were not dropped with their place in the final run."""
+    standings: dict[Cell, str] = {}
+    for group, measured in run.measured.items():
+        known = [record for record in measured if record.cost.accuracy is not None]
+        for record in known:
+            place = front.standing(record, known, run.reference(group))
+            standings[record.cell] = place.front
+    return [
+        each if each.dropped else replace(each, front=standings.get(each.cell))
+        for each in candidates
+    ]
 
 
 def favourite(candidates: list[Candidate], limits: Limits) -> Candidate:

@@ -134,6 +134,30 @@ def test_a_more_accurate_network_without_an_interval_leaves_the_choice_open() ->
     assert known.is_decided
 
 
+def test_the_table_says_which_are_on_the_front_of_the_final_run() -> None:
+    figures = (("good", 80.0, 0.015), ("fast", 70.0, 0.005), ("behind", 75.0, 0.018))
+    of = [candidate(name, percent) for name, percent, _ in figures]
+    unknown, early = candidate("unknown"), candidate("early").drop(1, Cause.ACCURACY, "unknown")
+    final = run(
+        *(
+            record(each.cell, latency_s, SETS, percent=percent)
+            for each, (_, percent, latency_s) in zip(of, figures, strict=True)
+        ),
+        record(unknown.cell, 0.019, SETS),
+    )
+    candidates = halving.measured([*of, unknown, early], final, 3)
+    rows = report.frame(choice.choose(candidates, final, LIMITS)).set_index("arch")
+    assert rows["front"].to_dict() == {
+        "good": "yes",
+        "fast": "yes",
+        "behind": "no",
+        "unknown": None,
+        "early": None,
+    }
+    unfinished = choice.choose(candidates, final, LIMITS, "Interrupted.")
+    assert {each.front for each in unfinished.candidates} == {None}
+
+
 def test_the_nearest_miss_is_named_if_none_fits() -> None:
     found = chosen((candidate("a", 80.0), 0.022), (candidate("b", 70.0), 0.021))
     assert found.picked is None
