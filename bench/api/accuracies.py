@@ -11,13 +11,15 @@ name that they are stated for, and replace what is published. The suite measures
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from bench import git, pyproject
-from bench.archs.source import RGB, Accuracy, Arch
+from bench.archs.source import Accuracy
 from bench.names import RequestError
+from bench.report.phrases import shortened_list
 
 TABLE = "accuracy"
 SOURCE = f"{pyproject.heading(TABLE)} of {pyproject.FILE}"
@@ -69,18 +71,20 @@ def read_csv(path: Path) -> Mapping[str, Accuracy]:
     return accuracies
 
 
-def published(arch: Arch, image_size: int | None = None) -> Accuracy | None:
-    """Return the published accuracy of an arch, if its images are those that it was published for.
+def unmatched(own: Mapping[str, Accuracy], archs: Collection[str]) -> str:
+    """Say which names of ``own`` are none of the archs, with the nearest arch that has no accuracy.
 
-    ``image_size``: the size of all networks whose names do not say it; None for what each network
-    is made for.
+    Empty if every arch has one: a file may also have those of other networks.
     """
-    shape = arch.requested_shape
-    if shape is None and image_size is None:
-        return arch.accuracy()
-    size = arch.image_size()
-    is_usual = image_size == size if shape is None else shape == (RGB, size, size)
-    return arch.accuracy() if is_usual else None
+    without = [arch for arch in archs if arch not in own]
+    others = [name for name in own if name not in archs]
+    if not without or not others:
+        return ""
+    found = ((name, get_close_matches(name, without, n=1)) for name in others)
+    hints = [f"{name}, did you mean {nearest[0]}?" if nearest else name for name, nearest in found]
+    # Those with a nearest name first, because only four are shown.
+    hints.sort(key=lambda hint: not hint.endswith("?"))
+    return f"no candidate is called: {shortened_list(hints, separator='; ')}"
 
 
 def _places(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from bench import signals
 from bench.api import accuracies, planning, recording
 from bench.api.measure_request import MeasureRequest
 from bench.api.pick_request import PickRequest
-from bench.api.planning import CELL_S, Defaults
+from bench.api.planning import Defaults
 from bench.api.profiles import PROFILES
 from bench.archs import find
 from bench.archs.source import Accuracy
@@ -20,6 +20,7 @@ from bench.cells import plan as plans
 from bench.cells.plan import Plan
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.progress import Progress
+from bench.launch.process import WorkerError
 from bench.pick import choice, filters, halving
 from bench.pick.candidate import Candidate, Cause, Limits, remaining
 from bench.pick.choice import Choice
@@ -86,7 +87,10 @@ def pick(
     limits, measured = request.limits(), request.measured(shared)
     plan = planning.make_plan(measured, DEFAULTS, command=command)
     if request.accuracy is not None:
-        plan = planning.with_accuracies(plan, accuracies.read_csv(request.accuracy))
+        own = accuracies.read_csv(request.accuracy)
+        plan = planning.with_accuracies(plan, own)
+        if note := accuracies.unmatched(own, dict.fromkeys(cell.arch for cell in plan.cells)):
+            progress.note(f"--accuracy {request.accuracy}: {note}")
     race = _Race(
         request=measured,
         plan=plan,
@@ -124,25 +128,35 @@ def _accuracy(name: str, plan: Plan) -> Accuracy | None:
     arch = find(name)
     if name in plan.accuracies or arch.missing:
         return plan.accuracies.get(name)
-    return accuracies.published(arch, plan.image_size)
+    return arch.accuracy_on(plan.image_size)
 
 
 def _count(race: _Race) -> None:
-    """Count the remaining candidates and measure the peak rate, and drop those over a limit."""
+    """Count the remaining candidates and measure the peak rate.
+
+    Those over a limit are dropped, and those that cannot be built.
+    """
     plan, progress = _plan_of(race, race.candidates), race.progress
     archs = list(dict.fromkeys(cell.arch for cell in plan.cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in plan.cells))
     total = counted(len(race.candidates), "candidate")
     progress.note(
         f"{total}, of which {len(plan.cells)} may fit; counting them takes roughly "
-        f"{_duration(len(archs) * COUNT_S)}"
+        f"{planning.duration(len(archs) * COUNT_S)}"
     )
     progress.phase("step 1: counting", len(archs) + len(dtypes))
     with recording.start(plan) as started, ProbeWorker(started, plan) as probe:
         probe.describe()
         for arch in archs:
-            race.known.append(events.Counted(arch=arch, cost=probe.count(arch)))
+            try:
+                race.known.append(events.Counted(arch=arch, cost=probe.count(arch)))
+            except WorkerError as error:
+                if error.kind != "request":
+                    raise
+                race.candidates = filters.failed(race.candidates, arch, str(error))
             progress.advance(arch)
+        if not remaining(race.candidates):
+            return
         started.wait()
         for dtype in dtypes:
             peak = events.PeakMeasured(dtype=dtype, facts=probe.measure_peak(dtype))
@@ -183,13 +197,8 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
     Interrupts have their usual effect again when it returns: a run ignores them at its end.
     """
     race.step += 1
-    sentence = counted(len(plan.cells), "candidate")
-    seconds = plan.sets * CELL_S * (len(plan.cells) + len(plan.groups))
-    sets = counted(plan.sets, "set")
-    race.progress.note(
-        f"step {race.step}: {sentence}, {sets}, roughly {_duration(seconds)} if an iteration takes "
-        "30 ms"
-    )
+    candidates = counted(len(plan.cells), "candidate")
+    announcement = f"step {race.step}: {candidates}: {planning.estimate(plan)}"
     archs, dtypes = ({getattr(c, name) for c in plan.cells} for name in ("arch", "dtype"))
     known = [
         each
@@ -197,7 +206,9 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
         if (each.arch in archs if isinstance(each, events.Counted) else each.dtype in dtypes)
     ]
     with signals.single_interrupt():
-        run = recording.measure(race.request, plan, race.progress, None, known)
+        run = recording.measure(
+            race.request, plan, race.progress, None, known, announcement=announcement
+        )
     race.candidates = halving.measured(race.candidates, run, race.step)
     race.run = run
     return run
@@ -221,12 +232,4 @@ def _plan_of(race: _Race, candidates: list[Candidate]) -> Plan:
 
 def _ended(race: _Race, run: RunRecord) -> Result:
     """Return the choice after a run that is not complete, with its own sentence on that if any."""
-    if run.status == "stopped_early":
-        return race.choose(run.notes[-1])
-    return race.interrupted()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return counted(max(1, round(seconds)), "second")
-    return counted(round(seconds / 60), "minute")
+    return race.choose(run.why_ended) if run.why_ended else race.interrupted()

@@ -47,7 +47,7 @@ class PickRequest:
         "CSV file with the columns arch, accuracy (in percent) and, if wanted, source; it replaces "
         "published accuracies and those in [tool.googlenet-bench.accuracy] of pyproject.toml",
         metavar="FILE.csv",
-        parse=values.folder,
+        parse=values.file,
         group=CANDIDATES,
     )
     max_latency: float | None = option(

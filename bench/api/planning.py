@@ -118,13 +118,25 @@ def announcement(made: plan.Plan) -> str:
     """Return a sentence on how long a plan of many cells takes; empty for one of few."""
     if len(made.cells) < MANY_CELLS:
         return ""
-    seconds = made.sets * CELL_S * (len(made.cells) + len(made.groups))
     names = len({cell.arch for cell in made.cells})
+    return f"{counted(len(made.cells), 'cell')} of {counted(names, 'network')}: {estimate(made)}"
+
+
+def estimate(made: plan.Plan) -> str:
+    """Return how long the sets of a plan take, as a sentence without its full stop."""
+    seconds = made.sets * CELL_S * (len(made.cells) + len(made.groups))
     return (
-        f"{counted(len(made.cells), 'cell')} of {counted(names, 'network')}: {made.sets} sets take "
-        f"roughly {counted(max(1, round(seconds / 60)), 'minute')} if an iteration takes 30 ms, "
-        "and longer for slower networks and with an empty compilation cache"
+        f"{counted(made.sets, 'set')} {'takes' if made.sets == 1 else 'take'} roughly "
+        f"{duration(seconds)} if an iteration takes 30 ms, and longer for slower networks and with "
+        "an empty compilation cache"
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a rough duration: ``40 seconds`` or ``4 minutes``."""
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    return counted(round(seconds / 60), "minute")
 
 
 def _or(chosen: Value | None, default: Value) -> Value:

@@ -46,16 +46,18 @@ def measure(
     progress: Progress,
     folder: ReportFolder | None,
     known: Sequence[events.Counted | events.PeakMeasured] = (),
+    announcement: str | None = None,
 ) -> RunRecord:
     """Measure a plan and return the run; keep a journal in the report folder, if there is one.
 
-    Counts and peak rates that are ``known`` are not determined again.
+    Counts and peak rates that are ``known`` are not determined again. ``announcement`` is shown
+    first; None for the one of a plan of many cells.
 
     Raises ``RequestError`` or ``WorkerError`` if nothing can be measured, and ``KeyboardInterrupt``
     if the run is interrupted before anything was measured.
     """
-    if announcement := planning.announcement(plan):
-        progress.note(announcement)
+    if note := planning.announcement(plan) if announcement is None else announcement:
+        progress.note(note)
     with start(plan) as started:
         return record(request, plan, progress, folder, started, known=known)
 

@@ -93,9 +93,12 @@ def size(value: Any, option: str) -> float:
 
 def percentage(value: Any, option: str) -> float:
     """Return a percentage, from 0 to 100."""
-    number = positive()(value, option)
-    if number > 100:
-        raise RequestError(f"{option} is a percentage, so at most 100, not {number:g}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise RequestError(f"{option} takes a number, not {value!r}") from None
+    if not 0 <= number <= 100:
+        raise RequestError(f"{option} is a percentage, so from 0 to at most 100, not {value}")
     return number
 
 
@@ -147,6 +150,11 @@ def not_empty(what: str, otherwise: str) -> Parser[str]:
         return str(value)
 
     return parse
+
+
+def file(value: Any, option: str) -> Path:
+    """Return a file; refuse an empty name."""
+    return Path(not_empty("a file", "")(value, option))
 
 
 def folder(value: Any, option: str) -> Path:

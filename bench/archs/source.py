@@ -74,6 +74,20 @@ class Arch:
     """Top-level modules whose files are the network's own code; a change of one makes another run.
     Libraries are not among them: their versions are in the environment."""
 
+    def accuracy_on(self, image_size: int | None) -> Accuracy | None:
+        """Return the published accuracy, if its images are those that it was published for.
+
+        ``image_size``: the size of all networks whose names do not say it; None for what each
+        network is made for. Only a network with a published accuracy is asked for its own size,
+        because that may run the user's code.
+        """
+        published, shape = self.accuracy(), self.requested_shape
+        if published is None or (shape is None and image_size is None):
+            return published
+        size = self.image_size()
+        is_usual = image_size == size if shape is None else shape == (RGB, size, size)
+        return published if is_usual else None
+
     @property
     def missing(self) -> str:
         """Sentence on what is not installed and how to install it; empty if nothing is missing."""

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ examples:
       --modes eager,channels_last --accuracy accuracies.csv --report-dir report
 
 exit codes: 0 a network is picked; 1 none keeps to the limits; 2 the request is wrong, or the
-measurement was interrupted; 3 too little could be measured
+measurement was interrupted; 3 too little was measured of a network that could be the choice, also
+if a less accurate one is picked
 """
 
 
@@ -75,6 +77,8 @@ def _pick(options: argparse.Namespace) -> Output:
         except WorkerError as error:
             raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
         signals.ignore_interrupts()
+        if folder is not None:
+            result = _with_note_on_earlier(result, folder)
         written = () if folder is None else _written(result, folder)
     text = _text(result, options.format, written)
     return Output(text, exit_code=_exit_code(result))
@@ -88,6 +92,21 @@ def _check(folder: Path) -> None:
     check_writable(folder)
     names = files.names() | {report.CSV, report.MARKDOWN}
     files.check_replaceable(folder, names, {**files.marks(), report.MARKDOWN: report.TITLE})
+
+
+def _with_note_on_earlier(result: "Result", folder: Path) -> "Result":
+    """Add a sentence if nothing was measured, and the folder has the reports of an earlier run."""
+    from bench.report import files
+
+    is_empty = result.run is None or result.run.is_empty
+    if not is_empty or not (folder / files.RUN_FILE).exists():
+        return result
+    sentence = (
+        f"Nothing was measured: {files.RUN_FILE} and the reports beside it are those of an "
+        "earlier run."
+    )
+    sentences = (*result.choice.sentences, sentence)
+    return replace(result, choice=replace(result.choice, sentences=sentences))
 
 
 def _written(result: "Result", folder: Path) -> tuple[Path, ...]:
@@ -128,9 +147,9 @@ def _text(result: "Result", form: str, written: tuple[Path, ...]) -> str:
 def _exit_code(result: "Result") -> Exit:
     if result.is_interrupted:
         return Exit.WRONG_REQUEST
-    if result.choice.picked is not None:
-        return Exit.FINE
-    return Exit.FAILED if result.choice.is_decided else Exit.UNDECIDED
+    if not result.choice.is_decided:
+        return Exit.UNDECIDED
+    return Exit.FAILED if result.choice.picked is None else Exit.FINE
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -25,7 +25,7 @@ from bench.machine.facts import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
-from bench.records.record import SCHEMA_VERSION
+from bench.records.record import NO_WORKER, SCHEMA_VERSION
 
 
 class EventSink(Protocol):
@@ -100,7 +100,7 @@ class Run:
             if not self.outcome.measured_anything:
                 raise
             self.outcome.status = "interrupted"
-            self._emit(events.Noted(sentence=f"The run stopped early: {error}."))
+            self._emit(events.Noted(sentence=f"{NO_WORKER}{error}."))
             self._progress.note(f"stopping, because no worker can be started: {error}")
         return self.outcome
 

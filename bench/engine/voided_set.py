@@ -6,7 +6,7 @@ from statistics import fmean
 
 from bench.machine import voiding
 from bench.machine.busiest import Busiest
-from bench.records.record import Round
+from bench.records.record import ENDED_EARLY, Round
 from bench.units import counted
 
 MARGIN = 1.1  # chosen: --foreign-cpus this many times what was seen, rounded up to a tenth
@@ -52,7 +52,7 @@ def sentence(
             0,
             f"Wait until they end, or accept less certain figures with --foreign-cpus {enough:g}.",
         )
-    return f"The run ended early, because {what}: {'; '.join(whys)}. {' '.join(advice)}"
+    return f"{ENDED_EARLY}{what}: {'; '.join(whys)}. {' '.join(advice)}"
 
 
 def _reasons(rounds: Sequence[Round]) -> tuple[str, ...]:

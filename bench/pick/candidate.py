@@ -8,6 +8,13 @@ from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.records.reported import ArchCost
 
+MEASURED_ONCE = 1.25
+"""Margin, as a factor of latency, for what was measured only once.
+
+Processes of one network differ by 5 to 8 % for their whole life, and a machine drifts by up to
+20 %: this is beyond both.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -56,13 +63,17 @@ class Candidate:
     cost: ArchCost | None = None
     """None if it was dropped before it was counted."""
     least_s: float | None = None
-    """Latency of a batch at the machine's peak rate, in seconds: it cannot be less."""
+    """Estimate of the least latency of a batch, at the machine's peak rate, in seconds."""
     latency: Interval | None = None
-    """Latency in seconds, from the most recent step that measured it."""
+    """Latency in seconds, from the most recent step that measured it; from an earlier one if only
+    that has an interval."""
     paired_s: float | None = None
     """Latency in seconds, computed from its ratio to the reference within each round. It serves to
     compare candidates, because the machine's drift cancels."""
     memory_bytes: float | None = None
+    front: str | None = None
+    """Whether it is on the front of accuracy and speed of the final run (bench/report/front.py);
+    None if its accuracy is unknown, or if it is not in a complete final run."""
     dropped: Dropped | None = None
     verdict: str = ""
 

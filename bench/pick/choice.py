@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bench import stats
+from bench.cells.cell import Cell
 from bench.means import Interval
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
-from bench.pick.halving import over_memory
+from bench.pick.halving import lacks_interval, over_memory
 from bench.records.record import RunRecord
+from bench.report import front
 from bench.report.phrases import interval_text, ratio_text, shortened_list
 from bench.tables import milliseconds
 
-# Two accuracies p that were measured independently on n images differ by chance by up to
-# 1.96 √(2p(1 − p)/n): 0.54 points at 75 % on the 50,000 images of ImageNet's validation set.
-SAME_ACCURACY = 0.5
+# Two accuracies p on n images differ by chance by up to 1.96 √(2p(1 − p)/n), and by less if both
+# networks fail on the same images: 0.54 points at 75 % on ImageNet's 50,000 validation images.
+SAME_ACCURACY = 0.5  # points
+IMAGENET = "ImageNet-1K"  # in the source of an accuracy on these images
 # A candidate that was dropped for the first of these came nearest to the limits.
 _NEAREST = (Cause.LATENCY, Cause.MEMORY, Cause.PEAK, Cause.PARAMS, Cause.ACCURACY)
 
@@ -27,7 +30,7 @@ class Choice:
     picked: Candidate | None
     sentences: tuple[str, ...]
     is_decided: bool = True
-    """Whether every candidate was dropped or measured to the end."""
+    """Whether no candidate that was measured too little could be the choice."""
 
 
 def choose(
@@ -38,16 +41,19 @@ def choose(
     ``run`` is the final run, or the last one that was measured; None if nothing was. ``unfinished``
     says why there is no complete final run; empty if there is one.
     """
+    if run is not None and not unfinished:
+        candidates = _with_front(candidates, run)
     fitting = [each for each in remaining(candidates) if _fits(each, limits)]
     picked = min(fitting, key=_order, default=None)
     judged = [_with_verdict(each, picked, limits, unfinished) for each in candidates]
-    undecided = [each for each in remaining(candidates) if _is_open(each)]
+    undecided = [each for each in remaining(judged) if _is_open(each, picked, limits)]
     picked = next((each for each in judged if picked and each.cell == picked.cell), None)
     sentences = [unfinished] if unfinished else []
     if picked is not None:
         sentences.append(_pick_sentence(picked))
         if run is not None:
-            sentences += _faster(picked, judged, run)
+            sentences += _faster(picked, judged, run, limits)
+        sentences += [f"{each.name} is more accurate and is {each.verdict}." for each in undecided]
     elif undecided:
         names = shortened_list([each.name for each in undecided])
         sentences.append(f"No network is picked: too little was measured of {names}.")
@@ -59,6 +65,20 @@ def choose(
         sentences=tuple(sentences),
         is_decided=not undecided,
     )
+
+
+def _with_front(candidates: list[Candidate], run: RunRecord) -> list[Candidate]:
+    """Return the candidates, those that were not dropped with their place in the final run."""
+    standings: dict[Cell, str] = {}
+    for group, measured in run.measured.items():
+        known = [record for record in measured if record.cost.accuracy is not None]
+        for record in known:
+            place = front.standing(record, known, run.reference(group))
+            standings[record.cell] = place.front
+    return [
+        each if each.dropped else replace(each, front=standings.get(each.cell))
+        for each in candidates
+    ]
 
 
 def favourite(candidates: list[Candidate], limits: Limits) -> Candidate:
@@ -76,9 +96,16 @@ def favourite(candidates: list[Candidate], limits: Limits) -> Candidate:
     return min(candidates, key=lambda each: each.least_s or math.inf)
 
 
-def _is_open(candidate: Candidate) -> bool:
-    """Whether a candidate that was not dropped has no interval of its latency."""
-    return candidate.latency is None or math.isnan(candidate.latency.high)
+def _is_open(candidate: Candidate, picked: Candidate | None, limits: Limits) -> bool:
+    """Whether a candidate that was measured too little could replace the pick."""
+    if not lacks_interval(candidate) or over_memory(candidate, limits):
+        return False
+    return picked is None or _known_percent(candidate) > _known_percent(picked)
+
+
+def _known_percent(candidate: Candidate) -> float:
+    """Return the accuracy in percent, where an unknown one is less than any other."""
+    return -math.inf if candidate.percent is None else candidate.percent
 
 
 def _fits(candidate: Candidate, limits: Limits) -> bool:
@@ -88,8 +115,8 @@ def _fits(candidate: Candidate, limits: Limits) -> bool:
 
 def _order(candidate: Candidate) -> tuple[float, float]:
     """Order candidates by accuracy, an unknown one last, and then by latency per image."""
-    percent = -math.inf if candidate.percent is None else candidate.percent
-    return -percent, _latency(candidate).estimate / candidate.cell.batch_size
+    per_image_s = _latency(candidate).estimate / candidate.cell.batch_size
+    return -_known_percent(candidate), per_image_s
 
 
 def _latency(candidate: Candidate) -> Interval:
@@ -103,10 +130,10 @@ def _with_verdict(
 ) -> Candidate:
     if candidate.dropped is not None:
         text = f"dropped in step {candidate.dropped.step}: {candidate.dropped.why}"
-    elif _is_open(candidate):
-        text = f"not decided: {'measuring ended early' if unfinished else 'too few valid sets'}"
     elif over := over_memory(candidate, limits):
         text = f"over the limit: {over}"
+    elif lacks_interval(candidate):
+        text = f"not decided: {'measuring ended early' if unfinished else 'too few valid sets'}"
     elif not _fits(candidate, limits):
         text = f"over the limit: its interval ends at {milliseconds(_latency(candidate).high)} ms"
     elif picked is not None and candidate.cell == picked.cell:
@@ -133,36 +160,51 @@ def _pick_sentence(picked: Candidate) -> str:
     )
 
 
-def _faster(picked: Candidate, judged: list[Candidate], run: RunRecord) -> Iterator[str]:
-    """Yield a sentence on the fastest network that is not shown to be less accurate."""
+def _faster(
+    picked: Candidate, judged: list[Candidate], run: RunRecord, limits: Limits
+) -> Iterator[str]:
+    """Yield a sentence on the fastest network within the limits that is nearly as accurate."""
     records = {record.cell: record for record in run.cells if record.has_figures}
-    if picked.percent is None or picked.cell not in records:
+    if picked.cell not in records:
         return
     found = []
     for each in remaining(judged):
-        is_close = each.percent is not None and picked.percent - each.percent < SAME_ACCURACY
         is_comparable = each.cell in records and each.cell.group == picked.cell.group
-        if each.cell == picked.cell or not is_close or not is_comparable:
+        if each.cell == picked.cell or not is_comparable or not _fits(each, limits):
+            continue
+        if not (difference := _difference(picked, each)):
             continue
         reference = run.reference(each.cell.group)
         ratio = stats.speedup(records[each.cell], records[picked.cell], reference=reference)
         if ratio.low > 1:
-            found.append((ratio.estimate, each, ratio))
-    if not found:
-        return
-    _, each, ratio = max(found, key=lambda pair: pair[0])
-    yield (
-        f"{each.name} is {ratio_text(ratio)} times as fast and not shown to be less accurate: its "
-        f"{each.percent:.1f} % differ from {picked.percent:.1f} % by less than {SAME_ACCURACY} "
-        "points, which chance explains on 50,000 images."
-    )
+            found.append((ratio.estimate, f"{each.name} is {ratio_text(ratio)}", difference))
+    if found:
+        _, start, difference = max(found, key=lambda each: each[0])
+        yield f"{start} times as fast: its {difference}."
+
+
+def _difference(picked: Candidate, other: Candidate) -> str:
+    """Say how little two accuracies differ; empty if it is too much, or unknown."""
+    if picked.accuracy is None or other.accuracy is None:
+        return ""
+    first, second = picked.accuracy, other.accuracy
+    points = abs(first.percent - second.percent)
+    if points >= SAME_ACCURACY:
+        return ""
+    pair = f"{second.percent:.1f} % differ from {first.percent:.1f} % by"
+    if all(IMAGENET.lower() in each.source.lower() for each in (first, second)):
+        return (
+            f"{pair} less than {SAME_ACCURACY} points, which is within what chance can explain for "
+            "ImageNet's 50,000 validation images"
+        )
+    return f"{pair} {points:.2f} points"
 
 
 def _nearest_miss(judged: list[Candidate]) -> str:
     """Name the candidate that came nearest to the limits."""
     over = [each for each in judged if each.dropped is None]
     if over:
-        nearest = min(over, key=lambda each: _latency(each).estimate)
+        nearest = min(over, key=lambda each: each.latency.estimate if each.latency else math.inf)
         return f"The nearest is {nearest.name}: {nearest.verdict}."
     dropped = [(each, each.dropped) for each in judged if each.dropped]
     for cause in _NEAREST:

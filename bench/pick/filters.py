@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bench.metrics import roofline
-from bench.pick.candidate import Candidate, Cause, Limits
+from bench.pick.candidate import MEASURED_ONCE, Candidate, Cause, Limits
 from bench.records.reported import ArchCost, PeakRates
 from bench.tables import milliseconds
 
@@ -26,17 +26,27 @@ def _by_accuracy(candidate: Candidate, least: float | None) -> Candidate:
     return candidate.drop(STEP, Cause.ACCURACY, why)
 
 
+def failed(candidates: list[Candidate], arch: str, why: str) -> list[Candidate]:
+    """Drop the candidates of an arch that cannot be built."""
+    return [
+        each
+        if each.dropped or each.cell.arch != arch
+        else each.drop(STEP, Cause.FAILED, f"it failed: {why}")
+        for each in candidates
+    ]
+
+
 def by_counts(
     candidates: list[Candidate],
     costs: Mapping[str, ArchCost],
     peaks: Mapping[str, PeakRates],
     limits: Limits,
 ) -> list[Candidate]:
-    """Drop candidates with too many parameters, or too slow even at the machine's peak rate.
+    """Drop candidates with too many parameters, or far too slow even at the machine's peak rate.
 
-    The peak rate, the best of several large products and convolutions, needs no margin: networks
-    reach a part of it. ``costs`` are by arch, and ``peaks`` by dtype. A candidate whose counts are
-    unknown stays.
+    The peak rate is the best of several large products and convolutions, and networks reach a part
+    of it. It is measured once, hence the margin. ``costs`` are by arch, and ``peaks`` by dtype. A
+    candidate whose counts are unknown stays.
     """
     return [
         each if each.dropped else _by_counts(_counted(each, costs, peaks), limits)
@@ -60,7 +70,11 @@ def _by_counts(candidate: Candidate, limits: Limits) -> Candidate:
     if limits.params is not None and params is not None and params > limits.params:
         why = f"it has {params:,} parameters, more than {limits.params:,.0f}"
         return candidate.drop(STEP, Cause.PARAMS, why)
-    if candidate.least_s is not None and candidate.least_s > limits.latency_s:
-        why = f"at least {milliseconds(candidate.least_s)} ms at this machine's peak"
+    if candidate.least_s is not None and candidate.least_s > limits.latency_s * MEASURED_ONCE:
+        why = (
+            f"the estimate of its least latency, at this machine's peak rate, is "
+            f"{milliseconds(candidate.least_s)} ms, more than {MEASURED_ONCE:g} times "
+            f"{milliseconds(limits.latency_s)} ms"
+        )
         return candidate.drop(STEP, Cause.PEAK, why)
     return candidate

@@ -8,12 +8,13 @@ Two processes of the same network differ by several percent, so a single set dec
 margin, a factor of latency. It shrinks when there are more sets.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import median_low
 
 from bench import stats
-from bench.pick.candidate import Candidate, Cause, Limits, remaining
+from bench.pick.candidate import MEASURED_ONCE, Candidate, Cause, Limits, remaining
 from bench.records.record import CellRecord, RunRecord
 from bench.tables import milliseconds
 from bench.units import in_mib
@@ -31,9 +32,8 @@ class Stage:
     """Only a candidate that is slower by more than this factor is dropped."""
 
 
-# Processes of one network differ by 5 to 8 % for their whole life, and a machine drifts by up to
-# 20 %: 1.25 is beyond both. Two sets and the ratios within rounds allow less.
-STAGES = (Stage(sets=1, margin=1.25), Stage(sets=2, margin=1.15))
+# Two sets and the ratios within rounds allow a smaller margin than one set.
+STAGES = (Stage(sets=1, margin=MEASURED_ONCE), Stage(sets=2, margin=1.15))
 
 
 def is_worthwhile(index: int, candidates: list[Candidate]) -> bool:
@@ -70,13 +70,22 @@ def _with_figures(candidate: Candidate, record: CellRecord, run: RunRecord, step
         if ratio.sets:
             paired_s = stats.latency(reference).estimate / ratio.estimate
     sizes = [each.peak_memory_bytes for each in record.setups if each.peak_memory_bytes is not None]
-    return replace(
+    found = replace(
         candidate,
         cost=record.cost,
         latency=latency,
         paired_s=paired_s,
-        memory_bytes=median_low(sizes) if sizes else None,
+        memory_bytes=median_low(sizes) if sizes else candidate.memory_bytes,
     )
+    if lacks_interval(candidate) or not lacks_interval(found):
+        return found
+    # A run that ended in its first set is less certain than an earlier step of two sets.
+    return replace(found, latency=candidate.latency, paired_s=candidate.paired_s)
+
+
+def lacks_interval(candidate: Candidate) -> bool:
+    """Return whether a candidate's latency is unknown, or known without an interval."""
+    return candidate.latency is None or math.isnan(candidate.latency.high)
 
 
 def drop(candidates: list[Candidate], limits: Limits, stage: Stage, step: int) -> list[Candidate]:

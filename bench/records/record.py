@@ -214,6 +214,11 @@ class Fit:
         return next((attempt for attempt in self.attempts if attempt.is_error), None)
 
 
+ENDED_EARLY, NO_WORKER = "The run ended early, because ", "The run stopped early: "
+"""How the notes begin that say why a run ended by itself: all rounds of a set were voided, or no
+worker could be started."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """A whole run: every cell and the circumstances."""
@@ -278,6 +283,12 @@ class RunRecord:
     def derived(self) -> dict[str, Any]:
         """Values derived from the run (bench/records/run_cache.py); not part of the record."""
         return {}
+
+    @property
+    def why_ended(self) -> str:
+        """The note on why the run ended by itself before it was complete; empty if it did not."""
+        found = [note for note in self.notes if note.startswith((ENDED_EARLY, NO_WORKER))]
+        return found[-1] if found and self.can_be_resumed else ""
 
     @property
     def can_be_resumed(self) -> bool:

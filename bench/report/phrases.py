@@ -37,7 +37,7 @@ def cell_name(record: CellRecord) -> str:
     return f"{record.cell.arch} in {record.cell.mode}"
 
 
-def shortened_list(names: Sequence[str]) -> str:
+def shortened_list(names: Sequence[str], separator: str = ", ") -> str:
     """Return the first four names and the number of the others."""
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"{', '.join(names[:4])}{more}"
+    return f"{separator.join(names[:4])}{more}"

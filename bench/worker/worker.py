@@ -24,7 +24,7 @@ import msgspec
 import torch
 
 from bench import archs
-from bench.archs.source import Arch
+from bench.archs.source import Accuracy
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
@@ -98,7 +98,7 @@ class Worker:
             arch, image_size=request.image_size, input_shape=request.input_shape, seed=request.seed
         )
         origin.check()
-        return _with_accuracy(result.per_image(), arch, result.image_size)
+        return _with_accuracy(result.per_image(), arch.accuracy_on(request.image_size))
 
     def ceiling(self, request: MeasurePeak) -> PeakRates:
         """Return the device's peak rates in a dtype."""
@@ -274,10 +274,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"a reply cannot contain a {type(value).__name__}")
 
 
-def _with_accuracy(count: ArchCost, arch: Arch, image_size: int | None) -> ArchCost:
-    """Return a count with the arch's published accuracy, if these are the images that it is for."""
-    has_its_own = image_size is None and arch.requested_shape is None
-    published = arch.accuracy() if has_its_own or image_size == arch.image_size() else None
+def _with_accuracy(count: ArchCost, published: Accuracy | None) -> ArchCost:
     if published is None:
         return count
     return msgspec.structs.replace(

@@ -98,8 +98,16 @@ def test_a_wrong_csv_file_is_refused(tmp_path: Path, text: str | None, message: 
 def test_a_published_accuracy_is_of_the_images_that_it_was_published_for(
     name: str, image_size: int | None, percent: float | None
 ) -> None:
-    found = accuracies.published(archs.find(name), image_size)
+    found = archs.find(name).accuracy_on(image_size)
     assert (found and found.percent) == percent
+
+
+@pytest.mark.parametrize("name", ["nowhere/file.py:net", "nowhere/file.py:net@64"])
+def test_a_network_without_a_published_accuracy_is_not_asked_for_its_size(name: str) -> None:
+    arch = archs.find(name)
+    with pytest.raises(RequestError):
+        arch.image_size()
+    assert arch.accuracy_on(64) is None
 
 
 def test_a_plan_has_the_accuracies_of_its_own_archs(
@@ -109,6 +117,15 @@ def test_a_plan_has_the_accuracies_of_its_own_archs(
     monkeypatch.chdir(tmp_path)
     plan = planning.make_plan(MeasureRequest(archs=[TINY], device="cpu"))
     assert plan.accuracies == {TINY: OWN}
+
+
+def test_a_name_of_no_candidate_is_said_with_the_nearest_one() -> None:
+    own = dict.fromkeys(("far", "my:nett", "a:b"), OWN)
+    assert accuracies.unmatched(own, ["my:net", "a:b"]) == (
+        "no candidate is called: my:nett, did you mean my:net?; far"
+    )
+    assert accuracies.unmatched(own, ["a:b"]) == ""
+    assert accuracies.unmatched({"a:b": OWN}, ["a:b", "c:d"]) == ""
 
 
 @pytest.mark.workers

@@ -276,6 +276,8 @@ def test_a_plan_of_many_cells_says_how_long_it_takes() -> None:
         plan(archs="torchvision:resnet*", modes="eager,compile", batch_sizes="1,8", sets="3")
     )
     assert many.startswith("20 cells of 5 networks: 3 sets take roughly 4 minutes if an iteration")
+    one = planning.estimate(plan(archs="googlenet", modes="eager", batch_sizes="1", sets="1"))
+    assert one.startswith("1 set takes roughly 8 seconds if an iteration takes 30 ms, and longer")
 
 
 def test_an_input_shape_is_a_part_of_the_plan() -> None:

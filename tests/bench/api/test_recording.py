@@ -1,6 +1,7 @@
 import errno
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -86,3 +87,18 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="began with that of commit 111111111111"):
         recording.record(request, requested, Watcher(), folder, launcher)
     assert list(journal.read(tmp_path / journal.FILE)) == [began]
+
+
+@pytest.mark.parametrize(
+    ("announcement", "expected"),
+    [(None, "20 cells of 1 network: 2 sets take"), ("step 2: 20 cells", "step 2: 20 cells")],
+)
+def test_a_run_is_announced_once(
+    monkeypatch: pytest.MonkeyPatch, announcement: str | None, expected: str
+) -> None:
+    monkeypatch.setattr(recording, "start", lambda _plan: nullcontext())
+    monkeypatch.setattr(recording, "record", lambda *_arguments, **_named: None)
+    of = [replace(cell("works"), batch_size=size) for size in range(1, 21)]
+    watcher, requested = Watcher(), replace(plan(*of), sets=2)
+    recording.measure(MeasureRequest(), requested, watcher, None, announcement=announcement)
+    assert [note[: len(expected)] for note in watcher.notes] == [expected]

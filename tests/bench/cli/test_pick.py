@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from bench.api import recording
+from bench.api import recording, values
 from bench.cli import main
 from bench.pick import halving, report
 from bench.records import store
 from bench.records.record import RunRecord
 from bench.report import files
+from tests.bench import runs
 
 Capture = pytest.CaptureFixture[str]
 
 TINY, OTHER = "tests.bench.tiny:net", "tests.bench.tiny:of_ten_classes"
 INEXACT = "tests.bench.factories:tiny"
+BROKEN = "tests.bench.broken:raises_when_built"
 NAMES = (TINY, OTHER, INEXACT)
 FEW = ("--image-size=32", "--device=cpu", "--foreign-cpus=100", "--sets=2", "--precision=1")
 SLOW = "10s"  # a limit that every network keeps to
@@ -41,8 +43,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
     measured: list[RunRecord] = []
     measure = recording.measure
 
-    def short(request: Any, plan: Any, *others: Any) -> RunRecord:
-        measured.append(measure(request, replace(plan, rounds=2), *others))
+    def short(request: Any, plan: Any, *others: Any, **named: Any) -> RunRecord:
+        measured.append(measure(request, replace(plan, rounds=2), *others, **named))
         return measured[-1]
 
     monkeypatch.setattr(recording, "measure", short)
@@ -61,6 +63,10 @@ def refused(capsys: Capture, *arguments: str) -> str:
 
 def read(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / report.CSV).read_text().splitlines()))
+
+
+def test_the_least_accuracy_may_be_0() -> None:
+    assert values.percentage("0", "--min-accuracy") == 0
 
 
 @pytest.mark.workers
@@ -113,15 +119,34 @@ def test_nothing_fits_a_limit_that_is_too_low(
 
 
 @pytest.mark.workers
+def test_a_candidate_that_cannot_be_built_does_not_end_the_choice(
+    tmp_path: Path, plans: list[RunRecord], capsys: Capture
+) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("raise ValueError('no licence')\n")
+    arguments = ["--from", f"{BROKEN},{file}:net,{TINY}", "--max-latency", SLOW, *FEW]
+    assert main(["pick", *arguments, "--report-dir", str(tmp_path / "report")]) == 0
+    assert f"Picked: {TINY} in eager" in capsys.readouterr().out
+    verdicts = {row["arch"]: row["verdict"] for row in read(tmp_path / "report")}
+    start = "dropped in step 1: it failed: "
+    assert verdicts == {
+        TINY: "picked",
+        BROKEN: f"{start}{BROKEN}() raised RuntimeError: no such weights",
+        f"{file}:net": f"{start}importing {file} raised ValueError: no licence",
+    }
+    assert {cell.cell.arch for cell in plans[-1].cells} == {TINY}
+
+
+@pytest.mark.workers
 def test_ctrl_c_in_the_final_run_reports_what_was_measured(
     accuracies: Path, monkeypatch: pytest.MonkeyPatch, plans: list[RunRecord], capsys: Capture
 ) -> None:
     measure = recording.measure
 
-    def interrupted(*arguments: Any) -> RunRecord:
+    def interrupted(*arguments: Any, **named: Any) -> RunRecord:
         if plans:
             os.kill(os.getpid(), signal.SIGINT)
-        return measure(*arguments)
+        return measure(*arguments, **named)
 
     monkeypatch.setattr(recording, "measure", interrupted)
     arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW, "--format", "markdown"]
@@ -143,6 +168,30 @@ def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsy
     ]
 
 
+def test_reports_of_an_earlier_run_are_called_so_if_nothing_was_measured(
+    tmp_path: Path, accuracies: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "report"
+    arguments = ["--from", f"{OTHER},{INEXACT}", "--max-latency", SLOW, "--min-accuracy", "75"]
+    arguments += ["--accuracy", str(accuracies), "--report-dir", str(folder), *FEW]
+    sentence = "Nothing was measured: run.json and the reports beside it are those of an earlier"
+    assert main(["pick", *arguments]) == 1
+    assert sentence not in " ".join(capsys.readouterr().out.split())
+    store.write(runs.small(), folder / files.RUN_FILE)
+    assert main(["pick", *arguments]) == 1
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    assert sentence in (folder / report.MARKDOWN).read_text()
+
+
+def test_a_misspelt_name_in_the_file_of_accuracies_is_said(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"arch,accuracy\n{TINY}s,70\n")
+    arguments = ["--from", TINY, "--max-latency", SLOW, "--min-accuracy", "75", *FEW]
+    assert main(["pick", *arguments, "--accuracy", str(path)]) == 1
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"no candidate is called: {TINY}s, did you mean {TINY}?" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -154,6 +203,9 @@ def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsy
         (("--from", "torchvision:x*", "--max-latency", "1s"), "no arch matches"),
         (("--from", TINY, "--max-latency", "1s", "--max-params", "x"), "such as 30M, not 'x'"),
         (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "101"), "at most 100"),
+        (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "-1"), "from 0 to at most 100"),
+        (("--from", TINY, "--max-latency", "1s", "--min-accuracy", "x"), "a number, not 'x'"),
+        (("--from", TINY, "--max-latency", "1s", "--accuracy="), "is empty: name a file"),
         (("--from", TINY, "--max-latency", "1s", "--accuracy", "none.csv"), "cannot read none.csv"),
         (("--from", TINY, "--max-latency", "1s", "--device", "tpu"), "no device is called 'tpu'"),
     ],

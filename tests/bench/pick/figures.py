@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from bench.archs.source import Accuracy
 from bench.cells.cell import Cell
 from bench.pick.candidate import Candidate
@@ -16,9 +18,14 @@ SET_DRIFT, ROUND_DRIFT = 0.01, 0.002
 
 
 def candidate(
-    arch: str, percent: float | None = None, *, mode: str = "eager", batch_size: int = 1
+    arch: str,
+    percent: float | None = None,
+    *,
+    mode: str = "eager",
+    batch_size: int = 1,
+    source: str = "a paper",
 ) -> Candidate:
-    accuracy = None if percent is None else Accuracy(percent=percent, source="a paper")
+    accuracy = None if percent is None else Accuracy(percent=percent, source=source)
     return Candidate(cell=cell(arch, mode, batch_size=batch_size), accuracy=accuracy)
 
 
@@ -26,7 +33,13 @@ def cost(params: int = 5_000_000, macs: int = 1_000_000_000) -> ArchCost:
     return ArchCost(params=params, macs_per_image=macs)
 
 
-def record(of: Cell, latency_s: float, sets: int, memory_bytes: int | None = None) -> CellRecord:
+def record(
+    of: Cell,
+    latency_s: float,
+    sets: int,
+    memory_bytes: int | None = None,
+    percent: float | None = None,
+) -> CellRecord:
     """Return a cell whose latency differs by a few percent between sets."""
     return CellRecord(
         cell=of,
@@ -40,7 +53,7 @@ def record(of: Cell, latency_s: float, sets: int, memory_bytes: int | None = Non
             for round_index in range(ROUNDS)
         ),
         setups=tuple(Setup(peak_memory_bytes=memory_bytes) for _ in range(sets)),
-        cost=cost(),
+        cost=msgspec.structs.replace(cost(), accuracy=percent),
     )
 
 

@@ -6,11 +6,12 @@ from bench.pick import choice, halving, report
 from bench.pick.candidate import Candidate, Cause, Limits
 from bench.pick.choice import Choice
 from bench.records.reported import ArchCost
+from bench.units import MIB
 from tests.bench.pick.figures import candidate, cost, record, run
 
 LIMITS = Limits(latency_s=0.020)
 SETS = 3
-SPREAD = "which chance explains on 50,000 images."
+IMAGENET = "weights on ImageNet-1K"
 
 
 def chosen(*latencies: tuple[Candidate, float], sets: int = SETS, unfinished: str = "") -> Choice:
@@ -73,16 +74,88 @@ def test_a_larger_batch_is_faster_per_image() -> None:
 
 def test_a_faster_network_of_nearly_the_same_accuracy_is_named() -> None:
     found = chosen(
-        (candidate("good", 80.0), 0.015),
-        (candidate("near", 79.6), 0.010),
-        (candidate("nearer", 79.8), 0.012),
-        (candidate("worse", 79.4), 0.001),
-        (candidate("slow", 79.9), 0.016),
+        (candidate("good", 80.0, source=IMAGENET), 0.015),
+        (candidate("near", 79.6, source=IMAGENET), 0.010),
+        (candidate("nearer", 79.8, source=IMAGENET), 0.012),
+        (candidate("worse", 79.4, source=IMAGENET), 0.001),
+        (candidate("slow", 79.9, source=IMAGENET), 0.016),
     )
     assert found.sentences[1:] == (
-        "near in eager is 1.50 (1.50–1.50) times as fast and not shown to be less accurate: its "
-        f"79.6 % differ from 80.0 % by less than 0.5 points, {SPREAD}",
+        "near in eager is 1.50 (1.50–1.50) times as fast: its 79.6 % differ from 80.0 % by less "
+        "than 0.5 points, which is within what chance can explain for ImageNet's 50,000 "
+        "validation images.",
     )
+
+
+def test_what_chance_explains_is_said_only_for_accuracies_on_imagenet() -> None:
+    found = chosen(
+        (candidate("good", 80.0, source=IMAGENET), 0.015),
+        (candidate("near", 79.6, source="our images"), 0.010),
+    )
+    assert found.sentences[1:] == (
+        "near in eager is 1.50 (1.50–1.50) times as fast: its 79.6 % differ from 80.0 % by 0.40 "
+        "points.",
+    )
+
+
+def test_a_faster_network_over_a_limit_is_not_named() -> None:
+    good, large, accurate = candidate("good", 80.0), candidate("large", 79.8), candidate("b", 80.2)
+    limits = replace(LIMITS, memory_bytes=100 * MIB)
+    final = run(
+        record(good.cell, 0.015, SETS, 90 * MIB),
+        record(large.cell, 0.010, SETS, 120 * MIB),
+        record(accurate.cell, 0.011, SETS, 120 * MIB),
+    )
+    candidates = halving.measured([good, large, accurate], final, 3)
+    found = choice.choose(candidates, final, limits)
+    assert found.picked is not None
+    assert found.picked.cell.arch == "good"
+    assert len(found.sentences) == 1
+    assert verdicts(found)["large"] == (
+        "over the limit: it needs 120 MiB of memory, more than 100 MiB"
+    )
+
+
+def test_a_more_accurate_network_without_an_interval_leaves_the_choice_open() -> None:
+    good, better, worse = candidate("good", 80.0), candidate("better", 85.0), candidate("c", 70.0)
+    final = run(
+        record(good.cell, 0.015, SETS),
+        record(better.cell, 0.010, 1),
+        record(worse.cell, 0.001, 1),
+    )
+    found = choice.choose(halving.measured([good, better, worse], final, 3), final, LIMITS)
+    assert found.picked is not None
+    assert found.picked.cell.arch == "good"
+    assert found.sentences[1:] == (
+        "better in eager is more accurate and is not decided: too few valid sets.",
+    )
+    assert not found.is_decided
+    known = choice.choose(halving.measured([good, worse], final, 3), final, LIMITS)
+    assert known.is_decided
+
+
+def test_the_table_says_which_are_on_the_front_of_the_final_run() -> None:
+    figures = (("good", 80.0, 0.015), ("fast", 70.0, 0.005), ("behind", 75.0, 0.018))
+    of = [candidate(name, percent) for name, percent, _ in figures]
+    unknown, early = candidate("unknown"), candidate("early").drop(1, Cause.ACCURACY, "unknown")
+    final = run(
+        *(
+            record(each.cell, latency_s, SETS, percent=percent)
+            for each, (_, percent, latency_s) in zip(of, figures, strict=True)
+        ),
+        record(unknown.cell, 0.019, SETS),
+    )
+    candidates = halving.measured([*of, unknown, early], final, 3)
+    rows = report.frame(choice.choose(candidates, final, LIMITS)).set_index("arch")
+    assert rows["front"].to_dict() == {
+        "good": "yes",
+        "fast": "yes",
+        "behind": "no",
+        "unknown": None,
+        "early": None,
+    }
+    unfinished = choice.choose(candidates, final, LIMITS, "Interrupted.")
+    assert {each.front for each in unfinished.candidates} == {None}
 
 
 def test_the_nearest_miss_is_named_if_none_fits() -> None:

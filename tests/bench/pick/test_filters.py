@@ -46,6 +46,15 @@ def test_what_is_dropped_stays_as_it_is() -> None:
     assert filters.by_counts(of, {}, {}, LIMITS) == of
 
 
+def test_an_arch_that_cannot_be_built_is_dropped_in_all_modes() -> None:
+    of = [candidate("a"), candidate("a", mode="channels_last"), candidate("b")]
+    found = filters.failed(of, "a", "its factory raised")
+    assert [each.cell.arch for each in remaining(found)] == ["b"]
+    assert found[1].dropped == Dropped(
+        step=1, cause=Cause.FAILED, why="it failed: its factory raised"
+    )
+
+
 def test_too_many_parameters_are_dropped() -> None:
     assert counted(cost(params=30_000_000)).dropped is None
     assert counted(cost(params=30_100_000)).dropped == Dropped(
@@ -59,11 +68,18 @@ def test_a_batch_that_the_peak_rate_cannot_do_in_time_is_dropped(
 ) -> None:
     found = counted(cost(macs=1_000_000_000), batch_size)
     assert found.least_s == pytest.approx(batch_size * 0.010)
-    assert found.dropped == (
-        Dropped(step=1, cause=Cause.PEAK, why="at least 30.0 ms at this machine's peak")
-        if is_dropped
-        else None
+    why = (
+        "the estimate of its least latency, at this machine's peak rate, is 30.0 ms, more than "
+        "1.25 times 20.0 ms"
     )
+    assert found.dropped == (Dropped(step=1, cause=Cause.PEAK, why=why) if is_dropped else None)
+
+
+@pytest.mark.parametrize(("macs", "is_dropped"), [(2_480_000_000, False), (2_520_000_000, True)])
+def test_the_peak_rate_is_measured_once_so_it_drops_with_a_margin(
+    macs: int, is_dropped: bool
+) -> None:
+    assert (counted(cost(macs=macs)).dropped is not None) is is_dropped
 
 
 def test_what_is_unknown_drops_nothing() -> None:

@@ -38,6 +38,17 @@ def test_figures_are_those_of_the_run() -> None:
     assert (first.memory_bytes, first.cost and first.cost.params) == (3 * MIB, 5_000_000)
 
 
+def test_a_single_set_does_not_replace_an_interval() -> None:
+    of = candidate("a", 80.0)
+    (two_sets,) = halving.measured([of], run(record(of.cell, 0.010, 2)), STEP)
+    (interrupted,) = halving.measured([two_sets], run(record(of.cell, 0.013, 1)), STEP + 1)
+    assert interrupted.latency == two_sets.latency
+    assert interrupted.paired_s == two_sets.paired_s
+    (final,) = halving.measured([two_sets], run(record(of.cell, 0.013, 2)), STEP + 1)
+    assert final.latency is not None
+    assert final.latency.estimate == pytest.approx(0.013, rel=0.02)
+
+
 def test_only_what_is_far_over_the_limit_is_dropped() -> None:
     assert dropped((candidate("a", 90.0), 0.0249), (candidate("b", 80.0), 0.0240)) == {}
     assert dropped((candidate("a", 90.0), 0.0260), (candidate("b", 80.0), 0.0240)) == {

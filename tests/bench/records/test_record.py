@@ -1,4 +1,6 @@
-from bench.records.record import CellRecord, Visit
+from dataclasses import replace
+
+from bench.records.record import ENDED_EARLY, NO_WORKER, CellRecord, Visit
 from bench.records.reported import Setup
 from tests.bench import runs
 
@@ -22,6 +24,16 @@ def test_reference_of_a_group_is_the_cell_with_a_control() -> None:
     assert runs.small().references() == {
         cell.group: cell for cell in (runs.REFERENCE_EAGER, runs.REFERENCE_BATCH)
     }
+
+
+def test_why_a_run_ended_is_its_own_note_on_that() -> None:
+    stop = f"{ENDED_EARLY}all 5 rounds of set 1 were voided: load. Wait."
+    notes = ("A caveat.", stop, "The code was changed.")
+    assert replace(runs.small("stopped_early"), notes=notes).why_ended == stop
+    lost = f"{NO_WORKER}no memory."
+    assert replace(runs.small("interrupted"), notes=(lost, "Other.")).why_ended == lost
+    assert replace(runs.small("interrupted"), notes=("Other.",)).why_ended == ""
+    assert replace(runs.small("complete"), notes=notes).why_ended == ""
 
 
 def test_voided_visits_do_not_count() -> None:
