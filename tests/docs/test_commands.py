@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ RUN_FILES = (
     "A.json",
     "B.json",
     "RUN.json",
+    "run.json",
     "before.json",
     "after.json",
     "reports/MACHINE/run.json",
@@ -25,9 +27,13 @@ FAST = {"archs", "modes", "cost", "table1", "report", "compare", "completion"}
 
 
 def of_program(*start: str) -> list[list[str]]:
-    """Return the arguments of the commands that begin with these words, without duplicates."""
+    """Return the arguments of the commands that begin with these words, without duplicates.
+
+    A redirection to a file is the shell's, not the command's.
+    """
     found = [words[len(start) :] for _, words in commands() if tuple(words[: len(start)]) == start]
-    return [list(words) for words in dict.fromkeys(map(tuple, found))]
+    typed = (tuple(takewhile(lambda word: word != ">", words)) for words in found)
+    return [list(words) for words in dict.fromkeys(typed)]
 
 
 def without_separator(words: list[str]) -> list[str]:
