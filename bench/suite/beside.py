@@ -3,7 +3,7 @@
 import pytest
 
 from bench.names import RequestError
-from bench.suite import conftest, runner, test_cells
+from bench.suite import conftest, test_cells
 from bench.suite.session import REQUEST, project_request
 
 
@@ -40,10 +40,8 @@ class _Cells:
 def add(config: pytest.Config) -> None:
     """Add the cells of the project to what pytest collects.
 
-    Raises ``UsageError`` if its settings are invalid, or if they cannot be measured in this
-    session.
+    Raises ``UsageError`` if its settings are invalid.
     """
-    runner.check(config)
     try:
         config.stash[REQUEST] = project_request(config)
     except RequestError as error:

@@ -162,7 +162,26 @@ def test_xdist_is_refused_in_a_sentence(
 ) -> None:
     ended = run(installed, project, "--googlenet-bench", *options)
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "pytest-xdist is enabled (-n or --dist)" in ended.stderr
+    assert "pytest-xdist is enabled (-n, or --dist with --tx)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_dist_without_processes_is_accepted(installed: Path, project: Path) -> None:
+    """pytest-benchmark warns of it, which is an error in this project."""
+    options = ("--dist", "load", "--collect-only", "-q", "-W", "default")
+    ended = run(installed, project, "--googlenet-bench", *options)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("library", ["pytest_benchmark", "torch"])
+def test_a_library_that_is_not_installed_is_named_with_a_way_to_install_it(
+    installed: Path, project: Path, library: str
+) -> None:
+    (project / "conftest.py").write_text(f"import sys\nsys.modules['{library}'] = None\n")
+    ended = run(installed, project, "--googlenet-bench", "-p", "no:benchmark")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    how = 'pip install "googlenet-bench[measure]"'
+    assert f"measuring needs {library}, which is not installed: {how}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
