@@ -210,7 +210,7 @@ def test_invalid_settings_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench.gate]\narchs = 3\n")
-    assert "Expected `array | null`, got `int`" in refused(capsys, "gate", "--static")
+    assert "archs: Expected `array`, got `int`" in refused(capsys, "gate", "--static")
 
 
 def test_options_select_cells_as_in_the_suite(fake_counter: FakeCounter, tmp_path: Path) -> None:
