@@ -39,7 +39,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
     Beside a project's tests, this is also called for its files, and ``beside`` adds the items.
     """
-    if collection_path.parent != FOLDER:
+    if collection_path.resolve().parent != FOLDER:
         return None
     if REQUEST not in config.stash:
         pytest.exit(
@@ -56,7 +56,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create one item for each cell of the plan."""
-    if metafunc.definition.path.parent == FOLDER and "cell" in metafunc.fixturenames:
+    if "cell" in metafunc.fixturenames and metafunc.definition.path.resolve().parent == FOLDER:
         cells = metafunc.config.stash[REQUEST].plan.cells
         # The first item measures all cells.
         has_timeouts = metafunc.config.pluginmanager.hasplugin("timeout")
@@ -68,9 +68,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Exit with an error if no cell is selected, for example because ``-k`` matches no id."""
-    request = session.config.stash[REQUEST]
-    if not session.items and not session.testsfailed and not request.is_beside_tests:
-        cells = request.plan.cells
+    asked = session.config.stash.get(REQUEST, None)
+    if asked is None or asked.is_beside_tests:
+        return
+    if not session.items and not session.testsfailed:
+        cells = asked.plan.cells
         pytest.exit(
             f"nothing to measure: none of the {counted(len(cells), 'cell')} is selected; "
             f"cell ids look like {cells[0].id}",
@@ -87,8 +89,11 @@ def pytest_benchmark_update_machine_info(
 
 
 @pytest.fixture(scope="session")
-def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
-    """Measure every selected cell and write the run file and the reports."""
+def googlenet_bench_records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
+    """Measure every selected cell and write the run file and the reports.
+
+    A conftest.py of a project may have a fixture with a shorter name, which would replace this one.
+    """
     config = request.config
     session = config.stash[REQUEST]
     with _measuring(config) as console:
@@ -147,11 +152,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     Beside a project's tests the exit code is pytest's.
     """
-    if session.config.stash[REQUEST].is_beside_tests:
+    asked = session.config.stash.get(REQUEST, None)
+    if asked is None or asked.is_beside_tests:
         return
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
-    request = session.config.stash[REQUEST].gate
+    request = asked.gate
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif gate and request and session.exitstatus == pytest.ExitCode.OK:

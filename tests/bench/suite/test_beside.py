@@ -76,7 +76,7 @@ def test_cells_are_collected_from_a_virtual_environment_in_the_project(
     assert "3 tests collected" in ended.stdout
 
 
-TESTS_BESIDE = """
+CONFTEST = """
 import pytest
 
 @pytest.fixture
@@ -86,8 +86,9 @@ def cell():
 @pytest.fixture
 def records():
     return "own records"
-
-def test_own_fixtures(cell, records, request):
+"""
+TESTS_BESIDE = """
+def test_own_fixtures(cell, records):
     assert (cell, records) == ("own cell", "own records")
 
 def test_of_the_name_that_a_gate_has():
@@ -108,6 +109,7 @@ def _write_networks(project: Path, arch: str, more: str = "") -> None:
     """Replace the sample's networks by one of these, with a test that has names of the suite's."""
     (project / "nets.py").write_text(NETWORK)
     shutil.rmtree(project / "checks")
+    (project / "conftest.py").write_text(CONFTEST)
     (project / "test_verdicts.py").write_text(TESTS_BESIDE)
     (project / "pyproject.toml").write_text(
         f'[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n{more}\n'
