@@ -1,9 +1,10 @@
-"""Tables of the user's pyproject.toml, below ``[tool.googlenet-bench]``."""
+"""The user's pyproject.toml, and its tables below ``[tool.googlenet-bench]``."""
 
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from bench import git
 from bench.names import RequestError
 
 FILE = "pyproject.toml"
@@ -27,6 +28,24 @@ def table(folder: Path, *names: str) -> Any:
     for key in (*TOOL, *names):
         result = result.get(key, {}) if isinstance(result, dict) else result
     return result
+
+
+def root(folder: Path) -> Path:
+    """Return the root of the project of a folder, whose file is read by all commands.
+
+    It is the nearest folder whose file has ``[tool.googlenet-bench]``, from ``folder`` up to the
+    top of its checkout, or else that top. Without a checkout it is ``folder``.
+
+    Raises ``RequestError`` if a file on the way cannot be read.
+    """
+    try:
+        top = git.top(folder)
+    except RequestError:  # no checkout, or no git
+        return folder
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if place == top or table(place):
+            return place
+    return top
 
 
 def heading(*names: str) -> str:

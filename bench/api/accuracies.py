@@ -11,12 +11,12 @@ name that they are stated for, and replace what is published. The suite measures
 """
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from bench import git, pyproject
+from bench import pyproject
 from bench.archs.source import Accuracy
 from bench.names import RequestError
 from bench.report.phrases import shortened_list
@@ -27,21 +27,19 @@ COLUMNS = ("arch", "accuracy")
 
 
 def configured(folder: Path) -> Mapping[str, Accuracy]:
-    """Return the accuracies in the pyproject.toml of a folder, or else of its repository, by arch.
+    """Return the accuracies in the pyproject.toml of the project of a folder, by arch.
 
     Raises ``RequestError`` if the file cannot be read or an accuracy is not a percentage.
     """
-    for place in _places(folder):
-        path, table = place / pyproject.FILE, pyproject.table(place, TABLE)
-        if not isinstance(table, dict):
-            raise RequestError(f"{path}, {pyproject.heading(TABLE)}: expected NAME = PERCENT")
-        if table:
-            where = f"{path}, {pyproject.heading(TABLE)}"
-            return {
-                name: Accuracy(percent=_percent(value, name, where), source=SOURCE)
-                for name, value in table.items()
-            }
-    return {}
+    root = pyproject.root(folder)
+    table = pyproject.table(root, TABLE)
+    where = f"{root / pyproject.FILE}, {pyproject.heading(TABLE)}"
+    if not isinstance(table, dict):
+        raise RequestError(f"{where}: expected NAME = PERCENT")
+    return {
+        name: Accuracy(percent=_percent(value, name, where), source=SOURCE)
+        for name, value in table.items()
+    }
 
 
 def read_csv(path: Path) -> Mapping[str, Accuracy]:
@@ -85,17 +83,6 @@ def unmatched(own: Mapping[str, Accuracy], archs: Collection[str]) -> str:
     # Those with a nearest name first, because only four are shown.
     hints.sort(key=lambda hint: not hint.endswith("?"))
     return f"no candidate is called: {shortened_list(hints, separator='; ')}"
-
-
-def _places(folder: Path) -> Iterator[Path]:
-    """Yield the folder, and then the root of its repository if it has another."""
-    yield folder
-    try:
-        root = git.top(folder)
-    except RequestError:  # no checkout, or no git
-        return
-    if root != folder.resolve():
-        yield root
 
 
 def _percent(value: Any, arch: str, where: str) -> float:

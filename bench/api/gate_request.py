@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import archs, git
+from bench import archs, pyproject
 from bench.api import planning, project
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
@@ -56,7 +56,7 @@ def make_request(
             raise RequestError(
                 f"{flag(name)} cannot be combined with a gate, which decides this itself"
             )
-    table = project.read(git.top(folder)).for_gate
+    table = project.read(pyproject.root(folder)).for_gate
     chosen = Settings(
         delta=table.delta if options.delta is None else options.delta,
         alpha=table.alpha,

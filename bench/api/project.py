@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bench import git, pyproject
+from bench import pyproject
 from bench.api import values
 from bench.api.measure_request import MeasureRequest
 from bench.gate import group_sequential
@@ -34,6 +34,8 @@ from bench.names import RequestError
 from bench.pyproject import FILE
 
 GATE = "gate"
+SIZES = frozenset({"image_size", "input_shape"})
+"""Fields of which a table has one at most: the shape takes precedence over the size."""
 
 _Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -56,9 +58,15 @@ class Selection(
     foreign_cpus: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ``RequestError`` for a shape that is none; msgspec adds the table to it."""
-        if self.input_shape is not None:
-            values.shape(self.input_shape, "input-shape")
+        """Raise ``RequestError`` for an invalid shape, or a size beside it.
+
+        msgspec adds the table to the message.
+        """
+        if self.input_shape is None:
+            return
+        values.shape(self.input_shape, "input-shape")
+        if self.image_size is not None:
+            raise RequestError("image-size and input-shape cannot be combined: remove one")
 
 
 class GateTable(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -83,21 +91,17 @@ class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     @property
     def for_gate(self) -> GateTable:
-        """The gate's settings, with the project's selection where they have none."""
+        """The gate's settings, with the project's selection where they have none.
+
+        A size or shape of the gate replaces both of the project.
+        """
+        own = {name for name in Selection.__struct_fields__ if getattr(self.gate, name) is not None}
+        if own & SIZES:
+            own |= SIZES
         inherited = {
-            name: getattr(self, name)
-            for name in Selection.__struct_fields__
-            if getattr(self.gate, name) is None
+            name: getattr(self, name) for name in Selection.__struct_fields__ if name not in own
         }
         return msgspec.structs.replace(self.gate, **inherited)
-
-
-def root(folder: Path) -> Path:
-    """Return the root of the project of a folder: its checkout's, or without git the folder."""
-    try:
-        return git.top(folder)
-    except RequestError:
-        return folder
 
 
 def read(root: Path) -> Project:

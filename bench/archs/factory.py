@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-SUITE = __name__.partition(".")[0]
-
 
 def _find(name: str) -> Arch:
     module, _, factory = name.partition(":")
@@ -60,12 +58,12 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
 
 def _error_of_own_name(module_name: str, factory_name: str) -> RequestError | None:
     """Return the error for a module of the user's package that has the name of the suite's."""
-    if module_name.partition(".")[0] != SUITE:
+    if module_name.partition(".")[0] != source_file.SUITE:
         return None
     file = f"{module_name.replace('.', '/')}{source_file.SUFFIX}"
     return RequestError(
-        f"cannot import {factory_name!r} from {module_name!r}: here, {SUITE} is the package of "
-        f"googlenet-bench; name the file of your own package: {file}:{factory_name}"
+        f"cannot import {factory_name!r} from {module_name!r}: here, {source_file.SUITE} is the "
+        f"package of googlenet-bench; name the file of your own package: {file}:{factory_name}"
     )
 
 

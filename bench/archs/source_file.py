@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterable, Set
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from bench.names import RequestError
 
 SUFFIX = ".py"
+SUITE = __name__.partition(".")[0]
+"""The name of this package, which a package of the user may have too."""
 VARIABLE = "GOOGLENET_BENCH_ROOTS"
 """Environment variable of a gate's workers: the folders in which relative files are looked up."""
 
@@ -39,15 +42,16 @@ def load(name: str) -> ModuleType:
     """Import a file, once per process, and return its module.
 
     The file's own folder is then searched first for what it imports, as with ``python FILE``; two
-    files may import different modules of one name from their folders. Raises ``RequestError`` if
-    there is no such file; errors of its code pass through.
+    files may import different modules of one name from their folders. In a package, relative
+    imports work too; the package's own ``__init__.py`` is not run for this file. Raises
+    ``RequestError`` if there is no such file, or if it imports a module of a package of its own
+    called bench by its absolute name; other errors of its code pass through.
     """
     path = find(name, roots())
     if path is None:
         searched = os.environ.get(VARIABLE, "").replace(os.pathsep, " or ")
         raise RequestError(f"there is no file {name} in {searched or 'the current folder'}")
-    # Two files may have the same name in different folders.
-    module_name = f"{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    module_name = _module_name(path)
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -60,8 +64,13 @@ def load(name: str) -> ModuleType:
     before = set(sys.modules)
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[module_name]
+        if _is_of_own_bench(error, path):
+            raise RequestError(
+                f"{path} cannot import from {error.name!r}, because here {SUITE} is the package of "
+                "googlenet-bench: import relatively, as in `from .module import NAME`"
+            ) from error
         raise
     finally:
         _neighbours.setdefault(path.parent, set()).update(_new_in(path.parent, before))
@@ -87,3 +96,41 @@ def _forget_neighbours(folder: Path) -> None:
     for other in _neighbours.keys() - {folder}:
         for name in _neighbours.pop(other):
             sys.modules.pop(name, None)
+
+
+def _packages(path: Path) -> tuple[Path, ...]:
+    """Return the folders of the packages that a file is in, the outermost first."""
+    folders: list[Path] = []
+    for folder in path.parents:
+        if not (folder / "__init__.py").is_file():
+            break
+        folders.insert(0, folder)
+    return tuple(folders)
+
+
+def _module_name(path: Path) -> str:
+    """Return the name of a file's module; add modules for its packages, without their code.
+
+    The outermost name is unique, because two files or packages may have the same name in different
+    folders, and an imported package may have that of the user's.
+    """
+    packages = _packages(path)
+    outermost = packages[0] if packages else path
+    unique = f"{outermost.stem}_{hashlib.sha256(bytes(outermost)).hexdigest()[:8]}"
+    if not packages:
+        return unique
+    name = unique
+    for folder in packages:
+        name = unique if folder == outermost else f"{name}.{folder.name}"
+        if name not in sys.modules:
+            package = ModuleType(name)
+            package.__path__ = [str(folder)]
+            sys.modules[name] = package
+    return f"{name}.{path.stem}"
+
+
+def _is_of_own_bench(error: BaseException, path: Path) -> TypeGuard[ImportError]:
+    """Whether a file of a package called bench could not import a module of that package."""
+    if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] != SUITE:
+        return False
+    return any(folder.name == SUITE for folder in _packages(path))

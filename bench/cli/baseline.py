@@ -150,7 +150,7 @@ def _baseline(options: argparse.Namespace) -> Output:
 def _select(options: argparse.Namespace, path: Path | None) -> Selection:
     """Select cells and ``path`` by the options, the project's settings, or the quick profile."""
     given = read_parsed(MeasureRequest, options)
-    root = project.root(Path.cwd())
+    root = pyproject.root(Path.cwd())
     settings = project.read(root)
     request = project.fill(given, settings.for_gate)
     selected = {name: getattr(request, name) or default for name, default in DEFAULTS.items()}

@@ -58,7 +58,13 @@ def launchers(
     imports: Sequence[str],
     cpus: Collection[int] | None,
 ) -> Iterator[tuple[Launcher, ...]]:
-    """Start a launcher of workers per side; all of them can import at the same time."""
+    """Start a launcher of workers per side; all of them can import at the same time.
+
+    Relative files of networks are looked up where the current folder is in each tree, and then
+    where modules are.
+    """
+    current, top = Path.cwd(), sides[0].tree.root
+    below = current.relative_to(top) if current.is_relative_to(top) else Path()
     with ExitStack() as closing:
         safe = {**variables, "PYTHONSAFEPATH": "1"}  # no imports from the current folder
         started = []
@@ -66,7 +72,8 @@ def launchers(
             other_roots = [other.tree.root for other in sides if other.tree.root != side.tree.root]
             forbidden = {origin.VARIABLE: str(other_roots[0])} if other_roots else {}
             roots = _roots(side.tree)
-            files = {source_file.VARIABLE: os.pathsep.join(map(str, roots))}
+            file_roots = dict.fromkeys((side.tree.root / below, *roots))
+            files = {source_file.VARIABLE: os.pathsep.join(map(str, file_roots))}
             manager = launcher(
                 {**safe, **forbidden, **files}, imports, cpus, python=side.python, roots=roots
             )

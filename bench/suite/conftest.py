@@ -27,36 +27,52 @@ from bench.suite.session import REQUEST
 from bench.tables import terminal_console
 from bench.units import counted
 
+FOLDER = Path(__file__).resolve().parent
+
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
 WRITTEN = pytest.StashKey[tuple[Path, ...]]()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect the items that measure, or with a gate's options those that judge."""
+    """Collect the items that measure, or with a gate's options those that judge.
+
+    Beside a project's tests, this is also called for its files, and ``beside`` adds the items.
+    """
+    if collection_path.resolve().parent != FOLDER:
+        return None
     if REQUEST not in config.stash:
         pytest.exit(
             "the suite's options are not loaded: add -p bench.suite.plugin to pytest's options, or "
             "use googlenet-bench run",
             returncode=Exit.WRONG_REQUEST,
         )
-    other = "test_cells.py" if config.stash[REQUEST].gate else "test_verdicts.py"
+    session = config.stash[REQUEST]
+    if session.is_beside_tests:
+        return True
+    other = "test_cells.py" if session.gate else "test_verdicts.py"
     return True if collection_path.name == other else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create one item for each cell of the plan."""
-    if "cell" in metafunc.fixturenames:
+    if "cell" in metafunc.fixturenames and metafunc.definition.path.resolve().parent == FOLDER:
         cells = metafunc.config.stash[REQUEST].plan.cells
+        # The first item measures all cells.
+        has_timeouts = metafunc.config.pluginmanager.hasplugin("timeout")
+        marks = (pytest.mark.timeout(0),) if has_timeouts else ()
         metafunc.parametrize(
-            "cell", [_item(cell) for cell in cells], ids=[cell.id for cell in cells]
+            "cell", [_item(cell, *marks) for cell in cells], ids=[cell.id for cell in cells]
         )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Exit with an error if no cell is selected, for example because ``-k`` matches no id."""
+    asked = session.config.stash.get(REQUEST, None)
+    if asked is None or asked.is_beside_tests:
+        return
     if not session.items and not session.testsfailed:
-        cells = session.config.stash[REQUEST].plan.cells
+        cells = asked.plan.cells
         pytest.exit(
             f"nothing to measure: none of the {counted(len(cells), 'cell')} is selected; "
             f"cell ids look like {cells[0].id}",
@@ -73,8 +89,11 @@ def pytest_benchmark_update_machine_info(
 
 
 @pytest.fixture(scope="session")
-def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
-    """Measure every selected cell and write the run file and the reports."""
+def googlenet_bench_records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
+    """Measure every selected cell and write the run file and the reports.
+
+    A conftest.py of a project may have a fixture with a shorter name, which would replace this one.
+    """
     config = request.config
     session = config.stash[REQUEST]
     with _measuring(config) as console:
@@ -86,6 +105,8 @@ def records(request: pytest.FixtureRequest) -> Mapping[Cell, CellRecord]:
                 session.folder, run, lambda folder: files.write_all(run, folder)
             )
     config.stash[RUN] = run
+    if session.is_beside_tests and run.status == "interrupted":
+        raise KeyboardInterrupt  # pytest ends the session, with its own exit code
     return {record.cell: record for record in run.cells}
 
 
@@ -127,10 +148,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Set the exit code for an interrupted run, a gate's verdicts or a run without figures."""
+    """Set the exit code for an interrupted run, a gate's verdicts or a run without figures.
+
+    Beside a project's tests the exit code is pytest's.
+    """
+    asked = session.config.stash.get(REQUEST, None)
+    if asked is None or asked.is_beside_tests:
+        return
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
-    request = session.config.stash[REQUEST].gate
+    request = asked.gate
     if run is not None and run.status == "interrupted":
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif gate and request and session.exitstatus == pytest.ExitCode.OK:
@@ -174,10 +201,11 @@ def _cells(items: Iterable[pytest.Item]) -> Iterator[Cell]:
             yield cell
 
 
-def _item(cell: Cell) -> ParameterSet:
+def _item(cell: Cell, *marks: pytest.MarkDecorator) -> ParameterSet:
     """A cell as the parameter of its item, which is skipped if a library is not installed."""
-    lacking = missing(cell)
-    return pytest.param(cell, marks=pytest.mark.skip(reason=lacking) if lacking else ())
+    if lacking := missing(cell):
+        marks = (*marks, pytest.mark.skip(reason=lacking))
+    return pytest.param(cell, marks=marks)
 
 
 @contextmanager
@@ -185,13 +213,15 @@ def _measuring(config: pytest.Config) -> Iterator[Console]:
     """Yield a console on the real terminal, which pytest captures while items run.
 
     An error after which there is nothing to show ends the session with exit code 2 and a message.
+    Beside a project's tests it fails the cells, and the session goes on.
     """
-    # Open until the session ends, so that Ctrl-C does not interrupt the terminal summary either.
+    is_beside_tests = config.stash[REQUEST].is_beside_tests
     signal_handlers = ExitStack()
-    config.add_cleanup(signal_handlers.close)
     signal_handlers.enter_context(signals.single_interrupt())
+    if not is_beside_tests:  # so that Ctrl-C does not interrupt the terminal summary either
+        config.add_cleanup(signal_handlers.pop_all().close)
     capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
+    with signal_handlers, capture.global_and_fixture_disabled():
         console = terminal_console(stderr=True)
         console.print()
         try:
@@ -201,7 +231,15 @@ def _measuring(config: pytest.Config) -> Iterator[Console]:
         except WorkerError as error:
             message = "\n".join(filter(None, [str(error), error.stderr]))
         except KeyboardInterrupt:
+            if is_beside_tests:
+                raise
             message = "interrupted before any result was available"
+        except pytest.exit.Exception as error:
+            if not is_beside_tests:
+                raise
+            message = error.msg
         else:
             return
+    if is_beside_tests:
+        pytest.fail(message, pytrace=False)
     pytest.exit(message, returncode=Exit.WRONG_REQUEST)

@@ -4,16 +4,27 @@ import os
 
 import pytest
 
+from bench import optional
+
 CODSPEED = "CODSPEED_ENV"
 """Environment variable with which pytest-codspeed is enabled, as by its option."""
 
 
 def check(config: pytest.Config) -> None:
-    """Raise ``UsageError`` beside plugins that run, replace or distribute what is measured."""
-    if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
+    """Raise ``UsageError`` if a library is missing, or another plugin disturbs the measurements.
+
+    Such plugins run, replace or distribute the items.
+    """
+    lacking = optional.missing("measuring", ("pytest_benchmark", "torch", "torchvision"), "measure")
+    if lacking:
+        raise pytest.UsageError(lacking)
+    # Either of --dist and --tx alone has no effect; -n sets both.
+    is_distributed = config.getoption("dist", "no") != "no" and config.getoption("tx", None)
+    if config.getoption("numprocesses", None) or is_distributed:
         raise pytest.UsageError(
-            "pytest-xdist is enabled (-n or --dist), but its processes would disturb each other's "
-            "measurements, which all cells make together: use -n 0, or measure in a run of its own"
+            "pytest-xdist is enabled (-n, or --dist with --tx), but its processes would disturb "
+            "the measurements of each other, which all cells make together: use -n 0, or measure "
+            "in a run of its own"
         )
     has_codspeed = config.getoption("codspeed", None) is not None
     if has_codspeed and (config.getoption("codspeed") or CODSPEED in os.environ):

@@ -55,7 +55,7 @@ def make_request(config: pytest.Config) -> SessionRequest:
         is_gate=gate is not None,
     )
     if gate is None:
-        measure = project.fill(measure, project.read(project.root(invoked.dir)))
+        measure = project.fill(measure, project.read(pyproject.root(invoked.dir)))
     plan = gate.plan if gate else planning.make_plan(measure, command=repeat)
     folder.check()
     return SessionRequest(measure=measure, plan=plan, gate=gate, folder=folder)
@@ -67,7 +67,7 @@ def project_request(config: pytest.Config) -> SessionRequest:
     Raises ``RequestError`` if they are invalid, or name no archs.
     """
     invoked = config.invocation_params
-    root = project.root(invoked.dir)
+    root = pyproject.root(invoked.dir)
     settings = project.read(root)
     if settings.archs is None:
         raise RequestError(

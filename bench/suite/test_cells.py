@@ -15,9 +15,13 @@ from bench.suite.replay import replay_clock
 # The tests turn warnings into errors; here a library's warning would discard minutes of measuring.
 # The ignored warning is raised for a cell that failed.
 @pytest.mark.filterwarnings("default", "ignore:Benchmark fixture was not used")
-def test_cell(cell: Cell, records: Mapping[Cell, CellRecord], benchmark: BenchmarkFixture) -> None:
+def test_cell(
+    cell: Cell,
+    googlenet_bench_records: Mapping[Cell, CellRecord],
+    benchmark: BenchmarkFixture,
+) -> None:
     """Pass a cell's samples to pytest-benchmark, or report why there are none."""
-    record = records[cell]
+    record = googlenet_bench_records[cell]
     if record.failure is not None:
         failure = record.failure
         pytest.fail(f"{failure.phase}: {failure.message}\n{failure.stderr}", pytrace=False)

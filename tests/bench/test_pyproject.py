@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,18 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / pyproject.FILE).write_text("[tool")
     with pytest.raises(RequestError, match=r"cannot read .*pyproject\.toml"):
         pyproject.table(tmp_path, "gate")
+
+
+def test_the_root_has_the_nearest_file_with_the_table(tmp_path: Path) -> None:
+    """A file without the table, and one above the checkout, are not the project's."""
+    top = tmp_path / "checkout"
+    project, inside = top / "project", top / "project" / "a" / "b"
+    inside.mkdir(parents=True)
+    (tmp_path / pyproject.FILE).write_text("[tool.googlenet-bench]\nmodes = ['eager']")
+    assert pyproject.root(inside) == inside  # no checkout
+    subprocess.run(["git", "init", "--quiet"], cwd=top, check=True)  # noqa: S607
+    assert pyproject.root(inside) == top
+    (project / pyproject.FILE).write_text("[tool.googlenet-bench.accuracy]\nnet = 1")
+    (inside / pyproject.FILE).write_text("[tool.other]\nx = 1")
+    assert pyproject.root(inside) == project
+    assert pyproject.root(top) == top

@@ -1,6 +1,5 @@
 """The settings of a project: read from pyproject.toml, and filled into requests."""
 
-import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -40,6 +39,7 @@ delta = 0.10
 reason = "fused later"
 expires = 2027-03-31
 """
+OWN, GATE = "[tool.googlenet-bench]", "[tool.googlenet-bench.gate]"
 
 
 def read(folder: Path, text: str) -> Project:
@@ -76,6 +76,21 @@ def test_a_gate_has_the_project_s_settings_where_it_has_none_of_its_own(tmp_path
     assert (gate.delta, gate.most_sets) == (0.05, 9)
 
 
+@pytest.mark.parametrize(
+    ("own", "gate", "expected"),
+    [
+        ('input-shape = "1x28x28"', "image-size = 64", (64, None)),
+        ("image-size = 64", 'input-shape = "1x28x28"', (None, "1x28x28")),
+        ("image-size = 64", "", (64, None)),
+    ],
+)
+def test_a_size_or_shape_of_the_gate_replaces_both_of_the_project(
+    tmp_path: Path, own: str, gate: str, expected: tuple[int | None, str | None]
+) -> None:
+    table = read(tmp_path, f"{OWN}\n{own}\n{GATE}\n{gate}").for_gate
+    assert (table.image_size, table.input_shape) == expected
+
+
 @pytest.mark.parametrize("text", [None, "", "[tool.other]\ndelta = 9"])
 def test_without_a_table_the_defaults_apply(tmp_path: Path, text: str | None) -> None:
     if text is not None:
@@ -88,9 +103,6 @@ def test_without_a_table_the_defaults_apply(tmp_path: Path, text: str | None) ->
         group_sequential.ALPHA,
         group_sequential.MOST_SETS,
     )
-
-
-OWN, GATE = "[tool.googlenet-bench]", "[tool.googlenet-bench.gate]"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +118,10 @@ OWN, GATE = "[tool.googlenet-bench]", "[tool.googlenet-bench.gate]"
         (f"{OWN}\ninput-shape = '28x28'", f"{OWN}: input-shape takes channels, height and width"),
         (f"{OWN}\ninput-shape = [1, 28, 0]", f"{OWN}: input-shape must be at least 1, not 0"),
         (f"{GATE}\ninput-shape = 'a'", f"{GATE}: input-shape takes channels, height and width"),
+        (
+            f"{GATE}\nimage-size = 64\ninput-shape = '1x28x28'",
+            f"{GATE}: image-size and input-shape cannot be combined: remove one",
+        ),
         (f"{GATE}\ndleta = 1", f"{GATE}: Object contains unknown field `dleta`"),
         (f"{GATE}\ndelta = 'much'", f"{GATE}, delta: Expected `float`, got `str`"),
         (f"{OWN}\ngate = 3", f"{GATE}: Expected `object`, got `int`"),
@@ -152,11 +168,3 @@ def test_a_profile_says_what_is_measured_and_the_table_does_not(tmp_path: Path) 
     settings = read(tmp_path, EXAMPLE)
     request = project.fill(MeasureRequest(profile="quick"), settings)
     assert request == MeasureRequest(profile="quick", foreign_cpus=0.5)
-
-
-def test_the_root_is_that_of_the_checkout_or_else_the_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "checkout" / "folder"
-    folder.mkdir(parents=True)
-    subprocess.run(["git", "init", "--quiet"], cwd=folder.parent, check=True)  # noqa: S607
-    assert project.root(folder) == folder.parent
-    assert project.root(tmp_path) == tmp_path

@@ -132,6 +132,35 @@ def test_two_files_of_one_name_are_two_modules_that_find_their_neighbours(
     assert isinstance(again, nn.Linear)
 
 
+@pytest.mark.parametrize("package", ["bench", "nets"])
+def test_a_file_in_a_package_imports_its_siblings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    """Also from packages around it, and from one with the name of the suite's."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    inner = tmp_path / package / "inner"
+    for folder in (inner.parent, inner):
+        _file(folder, "raise RuntimeError('not run')\n", "__init__.py")
+    _file(inner.parent, "from torch import nn\nLAYER = nn.Identity\n", "outer_blocks.py")
+    _file(inner, "from ..outer_blocks import LAYER\n", "blocks.py")
+    path = _file(inner, "from .blocks import LAYER as net\nfrom . import blocks\n")
+    assert isinstance(archs.find(f"{path}:net").build(False), nn.Identity)
+    assert source_file.load(str(path)) is source_file.load(str(path))
+
+
+@pytest.mark.parametrize("module", ["bench.blocks", "bench.stats"])
+def test_a_file_that_imports_its_own_bench_absolutely_is_told_to_do_it_relatively(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    _file(tmp_path / "bench", "", "__init__.py")
+    path = _file(tmp_path / "bench", f"from {module} import block\n")
+    sentence = f"cannot import from '{module}', because here bench is the package of googlenet-"
+    for _ in range(2):
+        with pytest.raises(RequestError, match=sentence):
+            archs.find(f"{path}:net").build(False)
+
+
 def test_a_relative_file_is_looked_up_in_the_current_folder_or_the_tree_s_roots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

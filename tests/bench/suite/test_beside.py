@@ -57,6 +57,89 @@ def test_cells_are_collected_beside_the_project_s_tests(installed: Path, project
     assert "3 tests collected" in ended.stdout
 
 
+def test_cells_are_collected_from_a_virtual_environment_in_the_project(
+    installed: Path, project: Path
+) -> None:
+    """Neither arguments nor testpaths, and settings that collect no function of the suite."""
+    packages = project / ".venv" / "lib" / "python3" / "site-packages"
+    shutil.copytree(installed, packages)
+    (project / ".venv" / "pyvenv.cfg").touch()
+    settings = project / "pyproject.toml"
+    settings.write_text(
+        settings.read_text().replace(
+            'testpaths = ["checks"]',
+            'python_files = ["test_own.py"]\npython_functions = ["test_s*"]',
+        )
+    )
+    ended = run(packages, project, "--googlenet-bench", "--collect-only", "-q")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 tests collected" in ended.stdout
+
+
+CONFTEST = """
+import pytest
+
+@pytest.fixture
+def cell():
+    return "own cell"
+
+@pytest.fixture
+def records():
+    return "own records"
+"""
+TESTS_BESIDE = """
+def test_own_fixtures(cell, records):
+    assert (cell, records) == ("own cell", "own records")
+
+def test_of_the_name_that_a_gate_has():
+    pass
+"""
+NETWORK = """
+import torch
+
+def tiny():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+
+def slow_to_fail():
+    raise OSError("no weights")
+"""
+
+
+def _write_networks(project: Path, arch: str, more: str = "") -> None:
+    """Replace the sample's networks by one of these, with a test that has names of the suite's."""
+    (project / "nets.py").write_text(NETWORK)
+    shutil.rmtree(project / "checks")
+    (project / "conftest.py").write_text(CONFTEST)
+    (project / "test_verdicts.py").write_text(TESTS_BESIDE)
+    (project / "pyproject.toml").write_text(
+        f'[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n{more}\n'
+        f'[tool.googlenet-bench]\narchs = ["nets.py:{arch}"]\nmodes = ["eager"]\n'
+        'batch-sizes = [1]\ninput-shape = "1x28x28"\nforeign-cpus = 100\n'
+    )
+
+
+@pytest.mark.workers
+def test_cells_are_measured_beside_tests(installed: Path, project: Path) -> None:
+    """A timeout for tests does not apply: the first item measures all cells."""
+    _write_networks(project, "tiny", "timeout = 2")
+    ended = run(installed, project, "--googlenet-bench")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 passed" in ended.stdout
+    (folder,) = (project / "reports").iterdir()
+    assert {"run.json", "report.md"} <= {path.name for path in folder.iterdir()}
+    assert f"wrote {folder / 'run.json'}" in ended.stdout
+
+
+@pytest.mark.workers
+def test_an_error_fails_the_cells_and_not_the_session(installed: Path, project: Path) -> None:
+    _write_networks(project, "slow_to_fail")
+    (project / "test_later.py").write_text("def test_later():\n    pass\n")
+    ended = run(installed, project, "--googlenet-bench")
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert "no weights" in ended.stdout
+    assert "3 passed, 1 " in ended.stdout
+
+
 def test_a_selection_may_leave_no_cell(installed: Path, project: Path) -> None:
     ended = run(installed, project, "--googlenet-bench", "-k", "test_sum", "checks/test_own.py")
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -81,7 +164,26 @@ def test_xdist_is_refused_in_a_sentence(
 ) -> None:
     ended = run(installed, project, "--googlenet-bench", *options)
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "pytest-xdist is enabled (-n or --dist)" in ended.stderr
+    assert "pytest-xdist is enabled (-n, or --dist with --tx)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_dist_without_processes_is_accepted(installed: Path, project: Path) -> None:
+    """pytest-benchmark warns of it, which is an error in this project."""
+    options = ("--dist", "load", "--collect-only", "-q", "-W", "default")
+    ended = run(installed, project, "--googlenet-bench", *options)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("library", ["pytest_benchmark", "torch"])
+def test_a_library_that_is_not_installed_is_named_with_a_way_to_install_it(
+    installed: Path, project: Path, library: str
+) -> None:
+    (project / "conftest.py").write_text(f"import sys\nsys.modules['{library}'] = None\n")
+    ended = run(installed, project, "--googlenet-bench", "-p", "no:benchmark")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    how = 'pip install "googlenet-bench[measure]"'
+    assert f"measuring needs {library}, which is not installed: {how}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -176,6 +176,31 @@ def test_a_head_whose_network_cannot_be_imported_fails(repository: Path) -> None
     assert "Traceback" not in output
 
 
+def test_a_project_in_a_folder_of_its_repository_is_gated_from_there(repository: Path) -> None:
+    """Its file of settings and its network are found in that folder of both trees."""
+    project = repository / "projects" / "one"
+    project.mkdir(parents=True)
+    (repository / "nets.py").rename(project / "own.py")
+    (project / "pyproject.toml").write_text(
+        '[tool.googlenet-bench]\narchs = ["own.py:sleeper"]\nmodes = ["eager"]\n'
+    )
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "in a folder")
+    options = ("--base=HEAD", "--rounds=3", "--foreign-cpus=100", f"--delta={DELTA}")
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench", "gate", *options],
+        cwd=project,
+        env=variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "own.py:sleeper" in ended.stdout
+    assert [*project.glob("reports/*/gate/gate.md")]
+
+
 def test_head_s_code_is_not_run_as_the_base(repository: Path) -> None:
     git(repository, "rm", "--cached", "--quiet", "nets.py")
     git(repository, "commit", "--allow-empty", "--quiet", "--message", "without the network")
