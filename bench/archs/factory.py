@@ -44,10 +44,9 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
         raise
     except (ImportError, AttributeError, TypeError) as error:
         check_plugins()  # one of them may define a source with this prefix
-        if error_of_own_name := _error_of_own_name(module_name, factory_name):
-            raise error_of_own_name from error
+        hint = _hint_at_file(module_name, factory_name)
         raise RequestError(
-            f"cannot import {factory_name!r} from {module_name!r}: {error}"
+            f"cannot import {factory_name!r} from {module_name!r}: {error}{hint}"
         ) from error
     except Exception as error:
         raise RequestError(f"importing {module_name} raised {one_line(error)}") from error
@@ -56,14 +55,18 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
     return factory  # type: ignore[no-any-return]
 
 
-def _error_of_own_name(module_name: str, factory_name: str) -> RequestError | None:
-    """Return the error for a module of the user's package that has the name of the suite's."""
-    if module_name.partition(".")[0] != source_file.SUITE:
-        return None
+def _hint_at_file(module_name: str, factory_name: str) -> str:
+    """Return how to name a function of the user's package if it has the name of the suite's.
+
+    Empty for other modules. The hint continues the sentence of the error.
+    """
+    is_suite = module_name.partition(".")[0] == source_file.SUITE
+    if not is_suite:
+        return ""
     file = f"{module_name.replace('.', '/')}{source_file.SUFFIX}"
-    return RequestError(
-        f"cannot import {factory_name!r} from {module_name!r}: here, {source_file.SUITE} is the "
-        f"package of googlenet-bench; name the file of your own package: {file}:{factory_name}"
+    return (
+        f"; here, {source_file.SUITE} is the package of googlenet-bench: name the file of your own "
+        f"package, {file}:{factory_name}"
     )
 
 

@@ -59,7 +59,7 @@ def test_the_project_s_table_says_what_is_measured(tmp_path: Path) -> None:
         """input-shape = [1, 8, 8]\n[tool.googlenet-bench.gate]\nmodes = ["compile"]\n"""
     )
     ended = run(tmp_path, "--device=cpu", "--batch-sizes=2", "--collect-only", "-q")
-    assert "[mynet:build@1x8x8/eager/fp32/b2/infer/cpu]" in ended.stdout
+    assert "[mynet:build/eager/fp32/b2/infer/cpu]" in ended.stdout
     assert "1 test collected" in ended.stdout
     ended = run(tmp_path, "--device=cpu", "--profile=quick", "--collect-only", "-q")
     assert "6 tests collected" in ended.stdout
