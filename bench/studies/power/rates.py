@@ -82,6 +82,16 @@ class Power:
         count = sum(judgement.overall is verdict for judgement in self.judgements)
         return Rate(count=count, total=len(self.judgements))
 
+    def coverage(self, sets: int) -> Rate:
+        """Return how often a report's 95 % interval over so many sets contains a ratio of 1.
+
+        The groups of sets are disjoint. In A/A sets, 95 in 100 intervals should contain it.
+        """
+        values = self._finite
+        groups = [values[i : i + sets] for i in range(0, len(values) - sets + 1, sets)]
+        intervals = map(means.interval, groups)
+        return Rate(count=sum(each.low <= 0 <= each.high for each in intervals), total=len(groups))
+
     @property
     def _finite(self) -> list[float]:
         return [value for value in self.history.medians if math.isfinite(value)]

@@ -23,6 +23,7 @@ FILE = "gate-power.md"
 SETS_FILE = "gate-power-sets.csv"
 GATES_FILE = "gate-power-gates.csv"
 
+INTERVAL_SETS = (3, 8)  # of the quick profile, and of the committed run
 PERCENT = scaled(100, 1)
 INJECTED = {
     "none": "nothing",
@@ -131,6 +132,12 @@ def findings(results: Iterable[Power], gates: Iterable[GateRow], delta: float) -
                 f"A/A, {series.load}: {regressed} of the verdicts on a cell were `regressed`, and "
                 f"{undecided} were `inconclusive`."
             )
+        sentences += [
+            f"A/A, {series.load}: the 95 % interval of a ratio over {sets} sets, as reports show "
+            f"it, contained 1 in {rate(covered)}."
+            for sets in INTERVAL_SETS
+            if (covered := _sum(power.coverage(sets) for power in same)).total
+        ]
         slowed = [power for power in in_series if power.judgements and not power.case.is_same]
         sentences += map(partial(_detection, delta=delta), sorted(slowed, key=_size))
     return sentences + [

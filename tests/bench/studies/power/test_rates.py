@@ -48,6 +48,14 @@ def test_each_gate_takes_as_many_sets_as_it_needs() -> None:
     assert [judgement.sets for judgement in judgements] == [3, 6, 3]
 
 
+def test_coverage_counts_the_intervals_of_disjoint_groups_that_contain_1() -> None:
+    apart = [0.010, 0.011, 0.012]  # an interval of three values with this spread excludes 0
+    (power,) = powers([row(value) for value in (*SAME, *apart, math.nan, *SAME, 0.0)], Settings())
+    assert power.coverage(3) == Rate(count=2, total=3)
+    assert power.coverage(10) == Rate(count=1, total=1)
+    assert power.coverage(11) == Rate(count=0, total=0)
+
+
 def test_remaining_sets_are_not_judged() -> None:
     assert list(gates(history(SLOWER), Settings())) == []
 
