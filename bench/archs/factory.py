@@ -2,7 +2,8 @@
 
 If the callable has an attribute ``image_size``, the network is made for images of this height and
 width, in pixels. If it has an attribute ``example_inputs``, a function of the batch size, the
-network takes what that returns: a tensor, or several tensors as positional arguments.
+network takes what that returns: a tensor, several tensors as positional arguments, or a dict of
+tensors as keyword arguments.
 
 Such code is run: in the workers, and by commands that build networks. Listing, and reading reports,
 runs none.

@@ -62,8 +62,9 @@ class Arch:
     import what building imports."""
     inputs: Callable[[int], object] = _images
     """Function that returns a batch of this size, if the network takes something else than RGB
-    images: a tensor, or a sequence of tensors for several positional arguments, each with the batch
-    as its first dimension. None if it takes images."""
+    images: a tensor, a sequence of tensors for several positional arguments, or a mapping of
+    tensors for keyword arguments, each with the batch as its first dimension. None if it takes
+    images."""
     requires: tuple[str, ...] = ()
     """Libraries that it needs and that may not be installed; its cells are then skipped."""
     extra: str = ""

@@ -12,7 +12,7 @@ A CPU uses one batch. Between two uses of an image (0.6 MB), weights and activat
 at batch 1) pass through its caches; between two visits, those of other live workers do too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -54,10 +54,20 @@ class Drawing:
         self._input_shape = input_shape
 
     @cached_property
+    def _own(self) -> object:
+        """A batch of one element of the arch's own inputs; None if it takes images."""
+        with torch.random.fork_rng(devices=()):
+            return self._arch.inputs(1)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs if the network takes them as keyword arguments; else empty."""
+        return tuple(self._own) if isinstance(self._own, Mapping) else ()
+
+    @cached_property
     def shape(self) -> Shape | None:
         """Channels, height and width of the images; None if the arch has inputs of its own."""
-        with torch.random.fork_rng(devices=()):
-            has_own = self._arch.inputs(1) is not None
+        has_own = self._own is not None
         requested = self._arch.requested_shape
         if has_own and requested:
             raise RequestError(
@@ -87,7 +97,31 @@ class Drawing:
         if self.shape:
             channels, height, width = self.shape
             return (random_images(batch_size, height, width, channels),)
-        return _checked(self._arch.name, self._arch.inputs(batch_size), batch_size)
+        own = self._arch.inputs(batch_size)
+        if isinstance(own, Mapping):
+            if tuple(own) != self.names:
+                raise RequestError(
+                    f"the example inputs of {self._arch.name} have other names for a batch of "
+                    f"{batch_size}: {', '.join(map(str, own))}, not {', '.join(self.names)}"
+                )
+            own = tuple(own.values())
+        return _checked(self._arch.name, own, batch_size)
+
+    def positional(self, model: nn.Module) -> nn.Module:
+        """Return a network that takes what this draws as positional arguments."""
+        return _ByName(model, self.names) if self.names else model
+
+
+class _ByName(nn.Module):
+    """A network whose inputs have names; it takes them as positional arguments."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self._names = tuple(names)
+
+    def forward(self, *example: Tensor) -> object:
+        return self.network(**dict(zip(self._names, example, strict=True)))
 
 
 def _checked(name: str, own: object, batch_size: int) -> Inputs:
@@ -95,11 +129,12 @@ def _checked(name: str, own: object, batch_size: int) -> Inputs:
     tensors = own if isinstance(own, tuple | list) else (own,)
     subject = f"the example inputs of {name}"
     if not tensors:
-        raise RequestError(f"{subject} are empty: return a tensor or a tuple of tensors")
+        raise RequestError(f"{subject} are empty: return a tensor, or a tuple or dict of tensors")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise RequestError(
-                f"{subject} must be a tensor or a tuple of tensors, without {type(tensor).__name__}"
+                f"{subject} must be a tensor, or a tuple or dict of tensors, without "
+                f"{type(tensor).__name__}"
             )
         if tensor.shape[:1] != (batch_size,):
             raise RequestError(

@@ -12,7 +12,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from bench.archs.source import Arch, Inputs
 from bench.cells import inputs, modes, module
 from bench.cells.cell import Cell
-from bench.cells.inputs import Draw
+from bench.cells.inputs import Draw, Drawing
 from bench.errors import first_line
 from bench.names import RequestError
 
@@ -31,6 +31,8 @@ def build(arch: Arch, *, aux: bool, draw: Draw) -> nn.Module:
     """
     model = arch.build(aux)
     _refuse_compiled(arch, model)
+    if isinstance(draw, Drawing):
+        model = draw.positional(model)
     model._apply(_as_fp32)
     _materialise(arch, model, draw)
     return model

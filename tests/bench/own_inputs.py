@@ -43,6 +43,10 @@ def reads() -> nn.Module:
     return Reads()
 
 
+def reads_named() -> nn.Module:
+    return Reads()
+
+
 def grey_inputs(batch_size: int) -> Tensor:
     return torch.randn(batch_size, 1, 28, 28, dtype=torch.float64)
 
@@ -132,3 +136,18 @@ number.example_inputs = lambda n: (torch.randn(n, 1, 28, 28), 3)  # type: ignore
 nothing.example_inputs = lambda _: ()  # type: ignore[attr-defined]
 infinite.example_inputs = lambda n: torch.randn(n, 1, 28, 28) / 0  # type: ignore[attr-defined]
 shared.example_inputs = lambda n: (torch.randn(n, 3, 8, 8), torch.arange(7))  # type: ignore[attr-defined]
+
+
+def named_inputs(batch_size: int) -> dict[str, Tensor]:
+    images, words, scale = reads_inputs(batch_size)
+    return {"words": words, "scale": scale, "images": images}
+
+
+def changes_names() -> nn.Module:
+    return Reads()
+
+
+reads_named.example_inputs = named_inputs  # type: ignore[attr-defined]
+changes_names.example_inputs = lambda batch_size: {  # type: ignore[attr-defined]
+    f"input_{batch_size}": torch.zeros(batch_size)
+}

@@ -18,11 +18,13 @@ SHAPES = {
     "grey": ("1×28×28",),
     "reads": ("3×20×12", "7 int64", "1"),
     "positions": ("7 int64", "7"),
+    "reads_named": ("7 int64", "1", "3×20×12"),
 }
 MACS = {
     "grey": 28 * 28 * 4 * 9 + 4 * 10,
     "reads": 9 * 5 * 8 * 3 * 9 + 8 * 10,
     "positions": 7 * 8 * 10,
+    "reads_named": 9 * 5 * 8 * 3 * 9 + 8 * 10,
 }
 
 
@@ -70,7 +72,8 @@ def test_a_larger_batch_is_tried(name: str) -> None:
     calls: list[tuple[torch.Tensor, ...]] = []
 
     def record(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-        if type(module).__module__ == own_inputs.__name__:  # the whole network
+        # The whole network, or what gives its inputs their names.
+        if given and type(module).__module__ in {own_inputs.__name__, inputs.__name__}:
             calls.append(given)
 
     with register_module_forward_pre_hook(record):
@@ -104,8 +107,8 @@ def test_a_compiled_network_takes_several_inputs(monkeypatch: pytest.MonkeyPatch
         ("same", "same at every call, so that a cached output could not be noticed"),
         ("changes", "change their shape from one call to the next"),
         ("raises", r"example_inputs\(\d\) raised IndexError: list index out of range"),
-        ("text", "must be a tensor or a tuple of tensors, without str"),
-        ("number", "must be a tensor or a tuple of tensors, without int"),
+        ("text", "must be a tensor, or a tuple or dict of tensors, without str"),
+        ("number", "must be a tensor, or a tuple or dict of tensors, without int"),
         ("nothing", "are empty: return a tensor"),
         ("infinite", "have values that are not finite"),
         ("shared", r"of shape \(7,\) for a batch of 3: the first dimension of each"),
@@ -119,3 +122,17 @@ def test_a_compiled_network_takes_several_inputs(monkeypatch: pytest.MonkeyPatch
 def test_wrong_example_inputs_are_refused_with_a_sentence(name: str, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         prepare(cell(name))
+
+
+def test_names_that_change_with_the_batch_are_refused() -> None:
+    with pytest.raises(RequestError, match="other names for a batch of 3: input_3, not input_1"):
+        Drawing(archs.find("tests.bench.own_inputs:changes_names"))(3)
+
+
+def test_inputs_by_name_reach_the_network_whatever_their_order() -> None:
+    ready = prepare(cell("reads_named"))
+    words, scale, images = ready.task.batch.inputs
+    (network,) = ready.task.model.children()
+    with torch.inference_mode():
+        expected = network(images, words, scale)
+        assert torch.equal(ready.task.model(words, scale, images), expected)
