@@ -98,7 +98,7 @@ def percentage(value: Any, option: str) -> float:
     except (TypeError, ValueError):
         raise RequestError(f"{option} takes a number, not {value!r}") from None
     if not 0 <= number <= 100:
-        raise RequestError(f"{option} is a percentage, so from 0 to at most 100, not {value}")
+        raise RequestError(f"{option} is a percentage, so from 0 to 100, not {value}")
     return number
 
 

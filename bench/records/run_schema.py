@@ -256,7 +256,9 @@ def _without_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_title(definition: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in definition.items() if key != "title"}
+    description = {"description": inspect.cleandoc(definition.get("description", ""))}
+    given = {key: value for key, value in definition.items() if key != "title"}
+    return given | description if "description" in given else given
 
 
 def _field_docstrings() -> dict[str, dict[str, str]]:

@@ -46,6 +46,6 @@ class _MeasuredCells:
         metafunc.parametrize("cell", self._records, ids=[cell.id for cell in self._records])
 
     @pytest.fixture(scope="session")
-    def records(self) -> Mapping[Cell, CellRecord]:
+    def googlenet_bench_records(self) -> Mapping[Cell, CellRecord]:
         """Return the record of every cell."""
         return self._records

@@ -123,7 +123,7 @@ def test_a_value_with_a_unit_is_read(parse: values.Parser[float], text: str, val
         (values.duration, "1.2.3s", "not '1.2.3s'"),
         (values.large_number, "many", "such as 30M, not 'many'"),
         (values.size, "1", "(KiB, MiB, GiB, kB, MB, GB), such as 1GiB, not '1'"),
-        (values.percentage, "175", "--x is a percentage, so at most 100, not 175"),
+        (values.percentage, "175", "--x is a percentage, so from 0 to 100, not 175"),
         (values.percentage, "much", "--x takes a number, not 'much'"),
     ],
 )

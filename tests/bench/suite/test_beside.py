@@ -52,7 +52,7 @@ def test_cells_are_collected_beside_the_project_s_tests(installed: Path, project
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "checks/test_own.py::test_sum" in ended.stdout
     for name in ("small", "wide"):
-        cell = f"bench/nets.py:{name}@1x28x28/eager/fp32/b1/infer/cpu"
+        cell = f"bench/nets.py:{name}/eager/fp32/b1/infer/cpu"
         assert f"::test_cell[{cell}]" in ended.stdout
     assert "3 tests collected" in ended.stdout
 
