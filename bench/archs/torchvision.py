@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PREFIX = "torchvision"
+# Vision transformers are built for images of one size: vit_h_14's newest weights are for 518.
+_OF_ONE_SIZE = "vit_"
 _WITH_AUXILIARY_HEADS = frozenset({"googlenet", "inception_v3"})
 
 
@@ -64,6 +66,8 @@ def _build(name: str, aux: bool, arguments: Mapping[str, Any]) -> "nn.Module":
     chosen: dict[str, Any] = {"name": name, "weights": None}
     if name in _WITH_AUXILIARY_HEADS:  # their default initialisation takes seconds
         chosen |= {"aux_logits": aux, "init_weights": False}
+    if name.startswith(_OF_ONE_SIZE):
+        chosen["image_size"] = _image_size(name)
     model: nn.Module = call(models.get_model, arguments, **chosen)
     return model
 

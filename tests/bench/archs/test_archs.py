@@ -53,6 +53,16 @@ def test_torchvision_classifier_builds() -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == 11_689_512
 
 
+@pytest.mark.parametrize(("name", "pixels"), [("vit_b_16", 224), ("vit_h_14", 518)])
+def test_a_vision_transformer_is_built_for_the_images_of_its_weights(
+    name: str, pixels: int
+) -> None:
+    arch = archs.find(f"torchvision:{name}")
+    with torch.device("meta"):
+        model = arch.build(False)
+    assert model.image_size == arch.image_size() == pixels
+
+
 @pytest.mark.parametrize(("aux", "params"), [(False, 6_624_904), (True, 13_004_888)])
 def test_torchvision_googlenet_builds_with_heads_on_request(aux: bool, params: int) -> None:
     with torch.device("meta"):
