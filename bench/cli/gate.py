@@ -48,7 +48,7 @@ def _gate(options: argparse.Namespace) -> Output:
             "name what to compare with: --base REV, --base-python PATH, or --static for the "
             "committed counts"
         )
-    return Output("", exit_code=suite.run(options.unknown))
+    return Output("", exit_code=suite.run("gate", options.unknown))
 
 
 def _static_parser() -> argparse.ArgumentParser:

@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> Output:
             f"--format {options.format} does not apply to a run; measure first, then use "
             f"googlenet-bench report RUN --format {options.format}"
         )
-    return Output("", exit_code=suite.run([*_given(options), *options.unknown]))
+    return Output("", exit_code=suite.run("run", [*_given(options), *options.unknown]))
 
 
 def _given(options: argparse.Namespace) -> Iterator[str]:

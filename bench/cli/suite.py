@@ -17,22 +17,25 @@ class _InternalErrors:
         self.occurred = True
 
 
-def run(options: Sequence[str]) -> int:
-    """Run the suite with options of the suite and of pytest.
+def run(name: str, options: Sequence[str]) -> int:
+    """Run the suite with options of the suite and of pytest, for the command ``name``.
 
     Returns pytest's exit code, translated to that of commands.
     """
     import pytest
 
     from bench import suite
-    from bench.suite import runner
+    from bench.suite import runner, session
 
     class Checks:
         """A pytest plugin that refuses what cannot be combined with the suite."""
 
+        @pytest.hookimpl(tryfirst=True)
         def pytest_configure(self, config: pytest.Config) -> None:
-            """Check the other plugins."""
+            """Check the other plugins, and say which command repeats the run."""
             runner.check(config)
+            typed = session.command(options, program=("googlenet-bench", name))
+            config.stash[session.COMMAND] = typed
 
     internal_errors = _InternalErrors()
     status = pytest.main(

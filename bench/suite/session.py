@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,14 @@ class SessionRequest:
 
 
 REQUEST = pytest.StashKey[SessionRequest]()
+COMMAND = pytest.StashKey[str]()
+"""The command that repeats the run, if it was not typed as pytest's."""
 
 
 def make_request(config: pytest.Config) -> SessionRequest:
     """Return the request that the options describe; raise ``RequestError`` if it is invalid."""
     invoked = config.invocation_params
-    repeat = command([str(argument) for argument in invoked.args])
+    repeat = config.stash.get(COMMAND, None) or command(list(map(str, invoked.args)))
     measure = read(MeasureRequest, config.getoption)
     options = read(GateOptions, config.getoption)
     gate = (
@@ -85,9 +88,9 @@ def project_request(config: pytest.Config) -> SessionRequest:
     )
 
 
-def command(arguments: list[str]) -> str:
+def command(arguments: Sequence[str], program: Sequence[str] = ("pytest",)) -> str:
     """Return the command that repeats the run, without options that name output files."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(*_OUTPUT_OPTIONS)
-    _, remaining = parser.parse_known_args(arguments)
-    return shlex.join(["pytest", *remaining])
+    _, remaining = parser.parse_known_args(list(arguments))
+    return shlex.join([*program, *remaining])

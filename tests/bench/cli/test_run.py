@@ -50,6 +50,9 @@ def test_a_network_of_ones_own_is_measured_in_any_folder(tmp_path: Path) -> None
     record = store.read(run_file)
     assert {cell.cell.arch for cell in record.cells} == {"mynet:build"}
     assert record.ceilings == {}  # --no-ceiling was passed on
+    assert record.plan.command is not None
+    assert record.plan.command.startswith("googlenet-bench run --archs=mynet:build ")
+    assert str(tmp_path) not in record.plan.command
     assert record.cells[0].cost.macs_per_image == 3 * 8 * 8 * 10
 
 
