@@ -80,7 +80,7 @@ def _text(form: str, parts: Sequence[Block]) -> str:
 
 
 def _about(foreign: ForeignFile) -> str:
-    """Return when and where a file was measured, as far as it says so."""
+    """Return when and where a file was measured; facts that it does not have are left out."""
     machine = foreign.machine_info
     cpu = machine.get("cpu")
     brand = cpu.get("brand_raw") or cpu.get("brand") if isinstance(cpu, dict) else None

@@ -84,7 +84,7 @@ def _with_front(candidates: list[Candidate], run: RunRecord) -> list[Candidate]:
 def favourite(candidates: list[Candidate], limits: Limits) -> Candidate:
     """Return the candidate that the choice would fall on now, judged by estimates.
 
-    Without latencies, it is the one with the fewest multiply-accumulates.
+    If no latency is known yet, the candidate with the least estimated latency is returned.
     """
     within = [
         each
