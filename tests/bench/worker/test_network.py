@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench import archs
 from bench.archs.source import Arch, Inputs
 from bench.cells import inputs
 from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
+from bench.cells.inputs import Drawing
 from bench.names import RequestError
 from bench.worker import network
 from tests.bench import tiny
@@ -59,6 +62,22 @@ def test_calibration_uses_the_statistics_of_the_whole_batch() -> None:
         out = model.eval()[:2](batch)
     assert out.mean(dim=(0, 2, 3)).abs().max() < 1e-5
     assert out.var(dim=(0, 2, 3)).sub(1).abs().max() < 1e-2
+
+
+def test_a_calibrated_deep_network_hardly_amplifies_a_rounding_error() -> None:
+    """Otherwise correct answers in another mode or dtype would fail their check.
+
+    With images of more different contrast and brightness, this answer changed by 0.02.
+    """
+    torch.manual_seed(2)
+    arch = archs.find("torchvision:efficientnet_b2")
+    draw = Drawing(arch)
+    model = network.build(arch, aux=False, draw=draw)
+    (image,) = draw(1)
+    network.calibrate(model, draw, (image,))
+    with torch.inference_mode():
+        answer, changed = model(image), model(image * (1 + 1e-6 * torch.randn_like(image)))
+    assert 0 < (changed - answer).norm() / answer.norm() < DTYPES["fp32"].error_bound / 2
 
 
 def test_a_network_without_batch_norm_needs_no_calibration() -> None:
