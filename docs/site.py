@@ -26,7 +26,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     while pending:
         source, text = pending.pop()
         for target in {match[1] for match in _LINK.finditer(text)}:
-            file = (source.parent / target).resolve()
+            file = _shown(source.parent / target)
             uri = _uri(file)
             if not file.is_file() or files.get_file_from_path(uri):
                 continue
@@ -43,12 +43,22 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     depth = page.file.src_uri.count("/")
 
     def site(match: re.Match[str]) -> str:
-        file = (source.parent / match[1]).resolve()
+        file = _shown(source.parent / match[1])
         if not file.is_file():  # mkdocs warns about it
             return match[0]
         return f"]({'../' * depth}{_uri(file)}{match[2] or ''})"
 
     return _LINK.sub(site, markdown)
+
+
+def _shown(target: Path) -> Path:
+    """Return the file that the site shows for a link: of a report, the interactive page.
+
+    GitHub shows report.md instead. Both in the site would have the same address.
+    """
+    file = target.resolve()
+    page = file.with_suffix(".html")
+    return page if file.suffix == ".md" and page.is_file() else file
 
 
 def _uri(file: Path) -> str:
