@@ -8,6 +8,7 @@ from bench.pick.choice import Choice
 from bench.records.reported import ArchCost
 from bench.units import MIB
 from tests.bench.pick.figures import candidate, cost, record, run
+from tests.bench.report.fronts import measured
 
 LIMITS = Limits(latency_s=0.020)
 SETS = 3
@@ -81,10 +82,31 @@ def test_a_faster_network_of_nearly_the_same_accuracy_is_named() -> None:
         (candidate("slow", 79.9, source=IMAGENET), 0.016),
     )
     assert found.sentences[1:] == (
-        "near in eager is 1.50 (1.50–1.50) times as fast: its 79.6 % differ from 80.0 % by less "
+        "near in eager is 1.50 (1.50–1.50) times as fast (the interval has a confidence of 98.3 %, "
+        "because the fastest of 3 such networks is named): its 79.6 % differ from 80.0 % by less "
         "than 0.5 points, which is within what chance can explain for ImageNet's 50,000 "
         "validation images.",
     )
+
+
+def test_a_faster_network_is_named_only_if_that_holds_for_all_comparisons() -> None:
+    good, near, other = candidate("good", 80.0), candidate("near", 79.6), candidate("other", 79.7)
+
+    def faster(*compared: Candidate) -> tuple[str, ...]:
+        # The log ratios of "near" to "good" have a t of 5.2. With 2 degrees of freedom, 95 % need
+        # 4.3, and 97.5 % need 6.2.
+        set_ms = {good: (10.5, 11.0, 10.7), near: (10.0,) * 3, other: (11.0,) * 3}
+        records = [
+            replace(measured(each.cell.arch, each.percent, set_ms[each]), cell=each.cell)
+            for each in compared
+        ]
+        final = run(*records)
+        candidates = halving.measured(list(compared), final, 3)
+        return choice.choose(candidates, final, LIMITS).sentences[1:]
+
+    (sentence,) = faster(good, near)
+    assert sentence.startswith("near in eager is 1.07 ")
+    assert faster(good, near, other) == ()
 
 
 def test_what_chance_explains_is_said_only_for_accuracies_on_imagenet() -> None:
