@@ -4,6 +4,7 @@ The maximum would grow with the number of sets.
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from statistics import median_low
 
@@ -29,13 +30,17 @@ def _peak_ratio(
     *,
     reference: CellRecord | None,  # noqa: ARG001  # peaks of different waves are comparable
 ) -> Interval:
-    """Return how many times less memory a cell needs than another, over the sets of both."""
-    sizes = (
+    """Return how many times less memory a cell needs than another, by the medians over sets.
+
+    The interval is that of the ratio in the sets of both.
+    """
+    less, more = (
         [setup.peak_memory_bytes for setup in record.setups if setup.peak_memory_bytes]
         for record in (cell, other)
     )
-    pairs = enumerate(zip(*sizes, strict=False))
-    return stats.over({index: math.log(more / less) for index, (less, more) in pairs}, confidence)
+    pairs = enumerate(zip(less, more, strict=False))
+    ratio = stats.over({index: math.log(b / a) for index, (a, b) in pairs}, confidence)
+    return replace(ratio, estimate=median_low(more) / median_low(less)) if ratio.sets else ratio
 
 
 RESERVED = Metric(

@@ -231,8 +231,12 @@ def test_macs_that_are_a_lower_bound_dominate_nothing() -> None:
 def test_memory_is_compared_by_the_interval_over_sets() -> None:
     less, more = of_memory(SLOW, 100, 101, 99), of_memory(FAST, 200, 202, 198)
     assert verdicts(less, more, axis="memory") == {"slow": "yes", "fast": "no: slow"}
-    like = of_memory(FAST, 90, 130, 100)
+    # The medians are 100 and 110, and the interval of the ratio contains 1.
+    like = of_memory(FAST, 90, 130, 110)
     assert verdicts(less, like, axis="memory") == {"slow": "yes", "fast": "unclear"}
+    # The figure in the table, the median, decides what is on the front, not the mean of the ratio.
+    once = of_memory(FAST, 101, 101, 10)
+    assert verdicts(less, once, axis="memory")["slow"] == "yes"
 
 
 def test_throughput_is_compared_by_back_to_back_blocks_where_more_is_better() -> None:
