@@ -51,7 +51,7 @@ def choose(
     picked = next((each for each in judged if picked and each.cell == picked.cell), None)
     sentences = [unfinished] if unfinished else []
     if picked is not None:
-        sentences.append(_pick_sentence(picked))
+        sentences += [_pick_sentence(picked), *_changed_answers(picked)]
         if run is not None:
             sentences += _faster(picked, judged, run, limits)
         sentences += [f"{each.name} is more accurate and is {each.verdict}." for each in undecided]
@@ -159,6 +159,15 @@ def _pick_sentence(picked: Candidate) -> str:
         f"Picked: {picked.name}, the most accurate within the limits: {picked.percent:.1f} % "
         f"({picked.accuracy.source}), {latency} at batch {picked.cell.batch_size}."
     )
+
+
+def _changed_answers(picked: Candidate) -> Iterator[str]:
+    """Say how far the mode's answers are from those that the accuracy is for, if they differ."""
+    if picked.output_error:
+        yield (
+            f"Its answers differ from those in fp32 eager by {picked.output_error:.1e} (relative "
+            "L2 distance), which the accuracy does not include."
+        )
 
 
 def _faster(
