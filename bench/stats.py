@@ -81,6 +81,25 @@ def ratios(group: Sequence[CellRecord]) -> Iterator[tuple[CellRecord, CellRecord
                     yield record, by_id[other]
 
 
+def rate(
+    cell: CellRecord,
+    other: CellRecord,
+    confidence: float = CONFIDENCE,
+    *,
+    reference: CellRecord | None = None,
+) -> Interval:
+    """Return how many times the throughput of another cell a cell has, at the same batch size.
+
+    It is compared like the latency in ``speedup``, but with the times of back-to-back blocks if
+    there are any.
+    """
+    if not cell.has_blocks or not other.has_blocks:
+        return speedup(cell, other, confidence, reference=reference)
+    cells = (cell, other, cell if reference is None else reference)
+    times = ({visit: -log for visit, log in log_throughputs(each).items()} for each in cells)
+    return over(log_speedups(*times), confidence)
+
+
 def is_precise(widest: float, precision: float) -> bool:
     """Return whether the largest half-width of the ratios is at most the requested precision.
 

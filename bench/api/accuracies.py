@@ -69,20 +69,21 @@ def read_csv(path: Path) -> Mapping[str, Accuracy]:
     return accuracies
 
 
-def unmatched(own: Mapping[str, Accuracy], archs: Collection[str]) -> str:
-    """Say which names of ``own`` are none of the archs, with the nearest arch that has no accuracy.
+def unused(own: Mapping[str, Accuracy], archs: Collection[str], where: str) -> str:
+    """Say which names of ``own``, which are stated ``where``, are none of the archs.
 
-    Empty if every arch has one: a file may also have those of other networks.
+    Each has the nearest arch that has no accuracy there. Empty if every name is an arch.
     """
     without = [arch for arch in archs if arch not in own]
     others = [name for name in own if name not in archs]
-    if not without or not others:
+    if not others:
         return ""
     found = ((name, get_close_matches(name, without, n=1)) for name in others)
-    hints = [f"{name}, did you mean {nearest[0]}?" if nearest else name for name, nearest in found]
+    hints = [f"{name} (did you mean {near[0]}?)" if near else name for name, near in found]
     # Those with a nearest name first, because only four are shown.
-    hints.sort(key=lambda hint: not hint.endswith("?"))
-    return f"no candidate is called: {shortened_list(hints, separator='; ')}"
+    hints.sort(key=lambda hint: not hint.endswith("?)"))
+    names = shortened_list(hints)
+    return f"{where} has accuracies that are not used, because no candidate has the name: {names}."
 
 
 def _percent(value: Any, arch: str, where: str) -> float:

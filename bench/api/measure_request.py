@@ -179,6 +179,13 @@ class MeasureRequest:
         parse=values.folder,
         group=REPORT,
     )
+    front: Sequence[str] | None = option(
+        "what to set against accuracy in the reports: latency, throughput, macs, params or memory; "
+        "separated by commas (default: latency)",
+        metavar=_LIST,
+        parse=_NAMES,
+        group=REPORT,
+    )
     resume: bool = option(
         "continue the interrupted run from its journal in the report folder",
         parse=values.switch,

@@ -4,27 +4,31 @@ Every step that measures is a run of the suite's engine (``recording.measure``) 
 own, so fresh processes, rounds in random order and voiding are those of any run. The last one is an
 ordinary run, whose report is that of the choice. The reference of a step is one of its candidates,
 because the reference is measured in every round. What step 1 counted is not counted again.
+
+Every step follows from the ones before it. So an interrupted choice is resumed by going through its
+steps again, each from its journal (bench/api/step_journals.py).
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from bench import signals
-from bench.api import accuracies, planning, recording
+from bench.api import accuracies, pick_counts, planning, recording
 from bench.api.measure_request import MeasureRequest
+from bench.api.pick_counts import Counts
 from bench.api.pick_request import PickRequest
 from bench.api.planning import Defaults
 from bench.api.profiles import PROFILES
+from bench.api.step_journals import StepJournals
 from bench.archs import find
 from bench.archs.source import Accuracy
 from bench.cells import plan as plans
 from bench.cells.plan import Plan
-from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.progress import Progress
-from bench.launch.process import WorkerError
 from bench.pick import choice, filters, halving
 from bench.pick.candidate import Candidate, Cause, Limits, remaining
 from bench.pick.choice import Choice
-from bench.records import events
 from bench.records.record import RunRecord
 from bench.stats import ANY_PRECISION
 from bench.units import counted
@@ -38,7 +42,6 @@ DEFAULTS = Defaults(
     extra_s=PROFILES["quick"].extra_s,
     ceiling=True,
 )
-COUNT_S = 1.5  # to count one of torchvision's networks, on two cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,17 @@ class Result:
     run: RunRecord | None
     """The final run, or the last one that was measured; None if nothing was."""
     is_interrupted: bool = False
+    journals: StepJournals
+    """The journals of its steps, to be deleted once the result is written."""
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether the journals let the choice continue where it ended."""
+        return bool(self.journals.files) and self._ended_early
+
+    @property
+    def _ended_early(self) -> bool:
+        return self.is_interrupted or (self.run is not None and self.run.can_be_resumed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,19 +73,34 @@ class _Race:
     plan: Plan
     limits: Limits
     progress: Progress
+    journals: StepJournals
     candidates: list[Candidate]
-    known: list[events.Counted | events.PeakMeasured] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    """Sentences on the request."""
+    counts: Counts = field(default_factory=Counts)
     run: RunRecord | None = None
     step: int = filters.STEP
 
     def choose(self, unfinished: str = "", *, is_interrupted: bool = False) -> Result:
         """Return the choice with what is known now; ``unfinished`` says why that is not all."""
         chosen = choice.choose(self.candidates, self.run, self.limits, unfinished)
-        return Result(choice=chosen, run=self.run, is_interrupted=is_interrupted)
+        return Result(
+            choice=replace(chosen, sentences=(*chosen.sentences, *self.notes)),
+            run=self.run,
+            is_interrupted=is_interrupted,
+            journals=self.journals,
+        )
 
     def interrupted(self) -> Result:
         """Return the choice after an interrupt in this step."""
-        sentence = f"Interrupted in step {self.step}: the choice is made from what was measured."
+        how = (
+            "--resume with the same options continues it"
+            if self.journals.files
+            else "only with --report-dir can --resume continue it"
+        )
+        sentence = (
+            f"Interrupted in step {self.step}: the choice is made from what was measured; {how}."
+        )
         return self.choose(sentence, is_interrupted=True)
 
 
@@ -81,35 +110,51 @@ def pick(
     """Choose a network; ``command`` is what repeats the choice.
 
     After an interrupt, the choice is made from what was measured. Raises ``RequestError`` if the
-    request is invalid, ``WorkerError`` if no worker can be started, and ``KeyboardInterrupt`` if
-    the interrupt came before anything was measured.
+    request is invalid or the choice cannot be resumed, ``WorkerError`` if no worker can be started,
+    and ``KeyboardInterrupt`` if the interrupt came before anything was measured.
     """
     limits, measured = request.limits(), request.measured(shared)
     plan = planning.make_plan(measured, DEFAULTS, command=command)
-    if request.accuracy is not None:
-        own = accuracies.read_csv(request.accuracy)
-        plan = planning.with_accuracies(plan, own)
-        if note := accuracies.unmatched(own, dict.fromkeys(cell.arch for cell in plan.cells)):
-            progress.note(f"--accuracy {request.accuracy}: {note}")
+    plan, notes = _with_accuracies(plan, request.accuracy)
+    for note in notes:
+        progress.note(note)
     race = _Race(
         request=measured,
         plan=plan,
         limits=limits,
         progress=progress,
+        journals=StepJournals(report_dir=request.report_dir, resume=shared.resume),
         candidates=_candidates(plan),
+        notes=notes,
     )
+    race.journals.begin(filters.STEP, progress)
     race.candidates = filters.by_accuracy(race.candidates, limits)
     if not remaining(race.candidates):
         return race.choose()
-    _count(race)
-    if not remaining(race.candidates):
-        return race.choose()
-    try:
-        return _measure(race)
-    except KeyboardInterrupt:
-        if race.run is None:
-            raise
-        return race.interrupted()
+    begun = race.journals.read(filters.STEP)
+    if begun is not None and measured.seed is None:
+        race.plan = replace(race.plan, seed=begun.plan.seed)
+    with ExitStack() as exits:
+        _count(race, exits)
+        if not remaining(race.candidates):
+            return race.choose()
+        try:
+            return _measure(race)
+        except KeyboardInterrupt:
+            if race.run is None:
+                raise
+            return race.interrupted()
+
+
+def _with_accuracies(plan: Plan, file: Path | None) -> tuple[Plan, tuple[str, ...]]:
+    """Return a plan with the accuracies of a CSV file, and notes on all that are not used."""
+    archs = tuple(dict.fromkeys(cell.arch for cell in plan.cells))
+    stated = {accuracies.SOURCE: accuracies.configured(Path.cwd())}
+    if file is not None:
+        own = accuracies.read_csv(file)
+        plan, stated[str(file)] = planning.with_accuracies(plan, own), own
+    notes = (accuracies.unused(own, archs, where) for where, own in stated.items())
+    return plan, tuple(filter(None, notes))
 
 
 def _candidates(plan: Plan) -> list[Candidate]:
@@ -131,42 +176,17 @@ def _accuracy(name: str, plan: Plan) -> Accuracy | None:
     return arch.accuracy_on(plan.image_size)
 
 
-def _count(race: _Race) -> None:
-    """Count the remaining candidates and measure the peak rate.
-
-    Those over a limit are dropped, and those that cannot be built.
-    """
-    plan, progress = _plan_of(race, race.candidates), race.progress
-    archs = list(dict.fromkeys(cell.arch for cell in plan.cells))
-    dtypes = list(dict.fromkeys(cell.dtype for cell in plan.cells))
+def _count(race: _Race, exits: ExitStack) -> None:
+    """Count the remaining candidates, and drop those over a limit or that cannot be built."""
+    plan = _plan_of(race, race.candidates)
     total = counted(len(race.candidates), "candidate")
-    progress.note(
-        f"{total}, of which {len(plan.cells)} may fit; counting them takes roughly "
-        f"{planning.duration(len(archs) * COUNT_S)}"
+    race.progress.note(f"{total}, of which {len(plan.cells)} may fit")
+    race.counts = pick_counts.count(race.request, plan, race.progress, race.journals, exits)
+    for arch, why in race.counts.failed.items():
+        race.candidates = filters.failed(race.candidates, arch, why)
+    race.candidates = filters.by_counts(
+        race.candidates, race.counts.costs, race.counts.peaks, race.limits
     )
-    progress.phase("step 1: counting", len(archs) + len(dtypes))
-    with recording.start(plan) as started, ProbeWorker(started, plan) as probe:
-        probe.describe()
-        for arch in archs:
-            try:
-                race.known.append(events.Counted(arch=arch, cost=probe.count(arch)))
-            except WorkerError as error:
-                if error.kind != "request":
-                    raise
-                race.candidates = filters.failed(race.candidates, arch, str(error))
-            progress.advance(arch)
-        if not remaining(race.candidates):
-            return
-        started.wait()
-        for dtype in dtypes:
-            peak = events.PeakMeasured(dtype=dtype, facts=probe.measure_peak(dtype))
-            race.known.append(peak)
-            progress.advance(f"peak rate in {dtype}")
-            if peak.caveat:
-                progress.note(peak.caveat)
-    costs = {each.arch: each.cost for each in race.known if isinstance(each, events.Counted)}
-    peaks = {each.dtype: each.facts for each in race.known if isinstance(each, events.PeakMeasured)}
-    race.candidates = filters.by_counts(race.candidates, costs, peaks, race.limits)
 
 
 def _measure(race: _Race) -> Result:
@@ -197,17 +217,16 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
     Interrupts have their usual effect again when it returns: a run ignores them at its end.
     """
     race.step += 1
-    candidates = counted(len(plan.cells), "candidate")
-    announcement = f"step {race.step}: {candidates}: {planning.estimate(plan)}"
-    archs, dtypes = ({getattr(c, name) for c in plan.cells} for name in ("arch", "dtype"))
-    known = [
-        each
-        for each in race.known
-        if (each.arch in archs if isinstance(each, events.Counted) else each.dtype in dtypes)
-    ]
+    is_resumed = race.journals.has(race.step)
+    takes = "continued from its journal" if is_resumed else planning.estimate(plan)
     with signals.single_interrupt():
         run = recording.measure(
-            race.request, plan, race.progress, None, known, announcement=announcement
+            replace(race.request, resume=is_resumed),
+            plan,
+            race.progress,
+            race.journals.folder(race.step),
+            race.counts.events_of(plan),
+            announcement=f"step {race.step}: {counted(len(plan.cells), 'candidate')}: {takes}",
         )
     race.candidates = halving.measured(race.candidates, run, race.step)
     race.run = run

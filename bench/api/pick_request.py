@@ -28,6 +28,8 @@ SHARED = (
     "memory",
     "foreign_cpus",
     "allow_shared",
+    "resume",
+    "front",
 )
 """Options of a run that mean the same for a choice. ``dtypes`` and ``tasks`` are not among them:
 the accuracies are those of inference in fp32."""
@@ -76,8 +78,8 @@ class PickRequest:
         group=LIMITS,
     )
     report_dir: Path | None = option(
-        "folder for pick.csv, pick.md and the reports of the final run (default: nothing is "
-        "written)",
+        "folder for pick.csv, pick.md and the reports of the final run, and until then for the "
+        "journals that --resume needs (default: nothing is written)",
         metavar="DIR",
         parse=values.folder,
         group=REPORT,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from bench import metrics
 from bench.api import accuracies
 from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
@@ -97,6 +98,7 @@ def make_plan(
         profile=fallback.profile,
         command=command,
         fit=request.fit,
+        front=metrics.chosen_axes(_or(request.front, plan.FRONT)),
         seed=_or(request.seed, random.SystemRandom().randrange(2**31)),
     )
     if result.fit and not result.is_on_gpu:

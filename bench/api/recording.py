@@ -83,7 +83,7 @@ def record(
         def begin(about: Environment) -> Journal | None:
             if folder is None:
                 return None
-            journal_file = exits.enter_context(_journal(request, about, progress, folder))
+            journal_file = exits.enter_context(open_journal(request, about, progress, folder))
             exits.callback(_delete_if_empty, run, journal_file.path)
             return journal_file
 
@@ -123,7 +123,7 @@ def _cards(plan: Plan, progress: Progress) -> cards.Cards:
     return result
 
 
-def _journal(
+def open_journal(
     request: MeasureRequest, about: Environment, progress: Progress, folder: ReportFolder
 ) -> Journal:
     """Open the journal in the report folder of the machine that ``about`` describes."""

@@ -21,6 +21,7 @@ L2 = {
     "windows are not interrupted, so they may find weights in it",
     "warm": "iterations repeat one batch, and the cache is not emptied",
 }
+FRONT = ("latency",)  # what reports set against accuracy
 # A quiet machine shows 0.02; one with a competing process shows 0.6 or more.
 FOREIGN_CPUS = 0.15
 # A cell on a GPU needs a core to launch kernels, and some for the driver and PyTorch's own threads.
@@ -80,6 +81,8 @@ class Plan:
     """Whether processes that were on the CUDA device before the run may stay on it."""
     fit: bool = False
     """Whether to find the largest batch of each arch, mode, dtype and task first."""
+    front: tuple[str, ...] = FRONT
+    """Names of what reports set against accuracy: axes of metrics (bench/metrics/metric.py)."""
     accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
     """The user's own accuracies of the archs, which replace the published ones."""
     profile: str = ""

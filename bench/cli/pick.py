@@ -21,6 +21,7 @@ from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 if TYPE_CHECKING:
     from bench.api.pick import Result
 
+_UNREPEATED = ("report_dir", "resume")  # not a part of the command that repeats a choice
 HELP_WIDTH = 80  # characters; the examples keep their lines, so argparse wraps nothing
 EXAMPLES = """\
 examples:
@@ -73,15 +74,27 @@ def _pick(options: argparse.Namespace) -> Output:
             with TerminalProgress(terminal_console(stderr=True)) as progress:
                 result = pick.pick(request, shared, progress, command=_command(options))
         except KeyboardInterrupt:
-            raise RequestError("interrupted before any result was available") from None
+            raise RequestError(_interrupted(folder)) from None
         except WorkerError as error:
             raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
         signals.ignore_interrupts()
         if folder is not None:
             result = _with_note_on_earlier(result, folder)
         written = () if folder is None else _written(result, folder)
+        if not result.can_be_resumed:
+            result.journals.delete()
     text = _text(result, options.format, written)
     return Output(text, exit_code=_exit_code(result))
+
+
+def _interrupted(folder: Path | None) -> str:
+    """Say what is left of a choice that was interrupted before any network was measured."""
+    kept = (
+        "nothing is kept without --report-dir"
+        if folder is None
+        else f"the counts until then are in {folder}, and --resume with the same options continues"
+    )
+    return f"interrupted before any result was available: {kept}"
 
 
 def _check(folder: Path) -> None:
@@ -161,7 +174,7 @@ def _typed(options: argparse.Namespace) -> Iterator[str]:
     requests = {**declared(PickRequest), **{n: declared(MeasureRequest)[n] for n in SHARED}}
     for name, each in requests.items():
         value = getattr(options, flag(name).removeprefix("--").replace("-", "_"))
-        if name == "report_dir" or value == each.default:
+        if name in _UNREPEATED or value == each.default:
             continue
         yield flag(name)
         if value is not True:

@@ -2,9 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
+from bench import metrics
 from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_text
@@ -65,6 +69,12 @@ def add(commands: Commands) -> None:
         "--table", metavar="NAME", help=f"print only one table: {', '.join(tables())}"
     )
     report.add_argument(
+        "--front",
+        metavar="A,B,…",
+        help="what to set against accuracy: latency, throughput, macs, params or memory; separated "
+        "by commas (default: that of the run)",
+    )
+    report.add_argument(
         "--export",
         metavar="NAME",
         help="print only the run in the format of another program: "
@@ -93,7 +103,9 @@ def _report(options: argparse.Namespace) -> Output:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
         choose("table", options.table, tables())
-        texts = (_table(options.table, options.format, read(path)) for path in options.run)
+        texts = (
+            _table(options.table, options.format, _read(path, options)) for path in options.run
+        )
         return Output("\n".join(texts))
     return Output("\n".join(line for path in options.run for line in _write_again(path, options)))
 
@@ -106,8 +118,17 @@ def _table(name: str, form: str, run: RunRecord) -> str:
     return FORMATS[form](columns, rows)
 
 
+def _read(path: Path, options: argparse.Namespace) -> RunRecord:
+    """Return the run of a file, with the axes of its fronts that are asked for."""
+    run = read(path)
+    if options.front is None:
+        return run
+    front = metrics.chosen_axes(listed(options.front, "--front"))
+    return replace(run, plan=msgspec.structs.replace(run.plan, front=front))
+
+
 def _export(options: argparse.Namespace) -> Output:
-    for option in ("table", "labels", "report_dir"):
+    for option in ("table", "labels", "report_dir", "front"):
         if getattr(options, option) is not None:
             raise RequestError(
                 f"--export prints a run in another format and writes no files: omit "
@@ -134,7 +155,7 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
             )
         yield foreign_report.render(options.format, path, foreign)
         return
-    run = read(path)
+    run = _read(path, options)
     folder = options.report_dir or path.parent
     is_rich = options.format == "rich"
     gate = None if run.gate is None else Gate.from_run(run)
@@ -174,6 +195,8 @@ def _side_by_side(options: argparse.Namespace) -> Output:
             "--table prints a table of a single run, and --labels puts runs side by side: use only "
             "one of them"
         )
+    if options.front is not None:
+        raise RequestError("--front is for the reports of a single run: omit --front or --labels")
     if len(labels) != len(options.run) or len(labels) < 2:
         raise RequestError(
             "--labels needs at least two runs and one name for each, separated by commas: "

@@ -1,6 +1,6 @@
 """Counts of an arch: parameters and multiply-accumulates."""
 
-from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place
+from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place
 from bench.records.counted import not_counted
 from bench.tables import IN_FULL, scaled
 
@@ -16,6 +16,13 @@ PARAMS = Metric(
     compute=lambda cell: cell.record.cost.params,
     write=scaled(1e-6, 3),
     better=Better.LESS,
+    axis=Axis(
+        name="params",
+        title="parameters, M",
+        scale=1e-6,
+        after=" M parameters",
+        comparative="has fewer parameters",
+    ),
     is_count=True,
     places={Place.SUMMARY, Place.COMPARISON, Place.GATE},
     rank=IN_FULL,
@@ -39,6 +46,13 @@ MACS = Metric(
     explanation="Multiply-accumulates of convolutions, linear layers and other matrix products in "
     "a forward pass; FLOPs = 2 × MACs.",
     better=Better.LESS,
+    axis=Axis(
+        name="macs",
+        title="MACs per image, G",
+        scale=1e-9,
+        after=" GMACs/image",
+        comparative="has fewer MACs",
+    ),
     is_count=True,
     at_least="macs_is_lower_bound",
     places={Place.SUMMARY, Place.COMPARISON, Place.GATE},

@@ -3,7 +3,7 @@
 from functools import partial
 
 from bench import means, stats
-from bench.metrics.metric import Better, MeasuredCell, Metric, Place, always
+from bench.metrics.metric import Axis, Better, MeasuredCell, Metric, Place, always
 from bench.tables import IN_FULL, milliseconds
 
 
@@ -39,6 +39,15 @@ LATENCY = Metric(
     "and the geometric mean over the sets. It contains the machine's drift, so it is less certain "
     "than a ratio. Compilation is not part of it.",
     better=Better.LESS,
+    axis=Axis(
+        name="latency",
+        title="latency, ms",
+        scale=1e3,
+        preposition="in",
+        after=" ms",
+        comparative="is faster",
+        advantage=stats.speedup,
+    ),
     bounded=always,
     places={Place.SUMMARY, Place.COMPARISON, Place.SIDE_BY_SIDE},
     rank=0,

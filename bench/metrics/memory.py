@@ -3,10 +3,15 @@
 The maximum would grow with the number of sets.
 """
 
+import math
+from dataclasses import replace
 from functools import partial
 from statistics import median_low
 
-from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place
+from bench import stats
+from bench.means import Interval
+from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place
+from bench.records.record import CellRecord
 from bench.tables import IN_FULL, scaled
 from bench.units import MIB
 
@@ -16,6 +21,26 @@ _MIB = scaled(1 / MIB, 0)
 def _median(cell: MeasuredCell, name: str) -> int | None:
     values = cell.setup_values(name)
     return median_low(values) if values else None
+
+
+def _peak_ratio(
+    cell: CellRecord,
+    other: CellRecord,
+    confidence: float,
+    *,
+    reference: CellRecord | None,  # noqa: ARG001  # peaks of different waves are comparable
+) -> Interval:
+    """Return how many times less memory a cell needs than another, by the medians over sets.
+
+    The interval is that of the ratio in the sets of both.
+    """
+    less, more = (
+        [setup.peak_memory_bytes for setup in record.setups if setup.peak_memory_bytes]
+        for record in (cell, other)
+    )
+    pairs = enumerate(zip(less, more, strict=False))
+    ratio = stats.over({index: math.log(b / a) for index, (a, b) in pairs}, confidence)
+    return replace(ratio, estimate=median_low(more) / median_low(less)) if ratio.sets else ratio
 
 
 RESERVED = Metric(
@@ -45,6 +70,14 @@ MEMORY = Metric(
     "memory. It is blank if the system cannot reset the peak. The complete resident set is in "
     "summary.csv.",
     better=Better.LESS,
+    axis=Axis(
+        name="memory",
+        title="peak memory, MiB",
+        scale=1 / MIB,
+        after=" MiB",
+        comparative="needs less memory",
+        advantage=_peak_ratio,
+    ),
     places={Place.SUMMARY, Place.COMPARISON, Place.GATE},
     rank=3,
     order=510,

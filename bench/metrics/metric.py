@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 
@@ -100,6 +100,41 @@ def never(_: RunRecord) -> bool:
     return False
 
 
+class Advantage(Protocol):
+    """How many times better a cell is than another, over their common sets."""
+
+    def __call__(
+        self,
+        cell: CellRecord,
+        other: CellRecord,
+        confidence: float,
+        *,
+        reference: CellRecord | None,
+    ) -> Interval:
+        """Return the ratio with its interval; above 1, ``cell`` is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """How a metric, which must be positive, is set against accuracy on a front."""
+
+    name: str
+    """Name in ``--front``."""
+    title: str
+    """Title of the chart's axis, with the unit shown there."""
+    scale: float
+    """Factor from the values in files to the unit that is shown."""
+    preposition: str = "with"
+    """What stands before a value in a sentence."""
+    after: str
+    """What follows a written value in a sentence: the unit, with a space before it."""
+    comparative: str
+    """What is said of a better cell, such as ``has fewer parameters``."""
+    advantage: Advantage | None = None
+    """Function that compares two cells; None if the figure is exact."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A figure of a cell: how it is computed, shown and read."""
@@ -119,6 +154,8 @@ class Metric:
     explanation: str = ""
     """Sentences that tell a reader what it is; empty if those of another metric include it."""
     better: Better | None = None
+    axis: Axis | None = None
+    """How it is set against accuracy; None if it is no axis of a front. Needs ``better``."""
     neutral: float | None = None
     """The value that means no difference: 1 for ratios. None for all others."""
     is_text: bool = False

@@ -6,7 +6,7 @@ iterations with no wait between them. Cells on a CPU have no such blocks.
 
 from bench import means, stats
 from bench.means import Interval
-from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric, Place, always
+from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place, always
 from bench.records.record import BackToBack, RunRecord
 from bench.tables import IN_FULL, milliseconds, scaled
 
@@ -53,6 +53,15 @@ IMAGES = Metric(
     explanation="The batch size divided by the time of an iteration: in back-to-back blocks, if "
     "there are any, else by the latency.",
     better=Better.MORE,
+    axis=Axis(
+        name="throughput",
+        title="throughput, images/s",
+        scale=1,
+        preposition="at",
+        after=" images/s",
+        comparative="has a higher throughput",
+        advantage=stats.rate,
+    ),
     bounded=_has_blocks,
     places={Place.SUMMARY, Place.SIDE_BY_SIDE},
     rank=2,

@@ -71,6 +71,8 @@ class Candidate:
     """Latency in seconds, computed from its ratio to the reference within each round. It serves to
     compare candidates, because the machine's drift cancels."""
     memory_bytes: float | None = None
+    output_error: float | None = None
+    """Largest relative L2 distance of its answers to those of fp32 eager; None if unknown."""
     front: str | None = None
     """Whether it is on the front of accuracy and speed of the final run (bench/report/front.py);
     None if its accuracy is unknown, or if it is not in a complete final run."""

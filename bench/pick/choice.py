@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from bench import stats
 from bench.cells.cell import Cell
 from bench.means import Interval
+from bench.metrics.latency import LATENCY
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
 from bench.pick.halving import lacks_interval, over_memory
 from bench.records.record import RunRecord
@@ -50,7 +51,7 @@ def choose(
     picked = next((each for each in judged if picked and each.cell == picked.cell), None)
     sentences = [unfinished] if unfinished else []
     if picked is not None:
-        sentences.append(_pick_sentence(picked))
+        sentences += [_pick_sentence(picked), *_changed_answers(picked)]
         if run is not None:
             sentences += _faster(picked, judged, run, limits)
         sentences += [f"{each.name} is more accurate and is {each.verdict}." for each in undecided]
@@ -70,11 +71,11 @@ def choose(
 def _with_front(candidates: list[Candidate], run: RunRecord) -> list[Candidate]:
     """Return the candidates, those that were not dropped with their place in the final run."""
     standings: dict[Cell, str] = {}
-    for group, measured in run.measured.items():
-        known = [record for record in measured if record.cost.accuracy is not None]
+    for group in run.measured:
+        comparison = front.Comparison(metric=LATENCY, run=run)
+        known = front.compared(run, group, comparison)
         for record in known:
-            place = front.standing(record, known, run.reference(group))
-            standings[record.cell] = place.front
+            standings[record.cell] = front.standing(record, known, comparison).front
     return [
         each if each.dropped else replace(each, front=standings.get(each.cell))
         for each in candidates
@@ -160,27 +161,54 @@ def _pick_sentence(picked: Candidate) -> str:
     )
 
 
+def _changed_answers(picked: Candidate) -> Iterator[str]:
+    """Say how far the mode's answers are from those that the accuracy is for, if they differ."""
+    if picked.output_error:
+        yield (
+            f"Its answers differ from those in fp32 eager by {picked.output_error:.1e} (relative "
+            "L2 distance), which the accuracy does not include."
+        )
+
+
 def _faster(
     picked: Candidate, judged: list[Candidate], run: RunRecord, limits: Limits
 ) -> Iterator[str]:
-    """Yield a sentence on the fastest network within the limits that is nearly as accurate."""
+    """Yield a sentence on the fastest network within the limits that is nearly as accurate.
+
+    One wrong comparison is enough for a wrong sentence, so all intervals together have 95 %.
+    """
     records = {record.cell: record for record in run.cells if record.has_figures}
     if picked.cell not in records:
         return
+    near = [
+        (each, difference)
+        for each in remaining(judged)
+        if each.cell != picked.cell and each.cell in records
+        if each.cell.group == picked.cell.group and _fits(each, limits)
+        if (difference := _difference(picked, each))
+    ]
+    confidence = front.confidence(len(near))
     found = []
-    for each in remaining(judged):
-        is_comparable = each.cell in records and each.cell.group == picked.cell.group
-        if each.cell == picked.cell or not is_comparable or not _fits(each, limits):
-            continue
-        if not (difference := _difference(picked, each)):
-            continue
+    for each, difference in near:
         reference = run.reference(each.cell.group)
-        ratio = stats.speedup(records[each.cell], records[picked.cell], reference=reference)
+        ratio = stats.speedup(
+            records[each.cell], records[picked.cell], confidence, reference=reference
+        )
         if ratio.low > 1:
             found.append((ratio.estimate, f"{each.name} is {ratio_text(ratio)}", difference))
     if found:
         _, start, difference = max(found, key=lambda each: each[0])
-        yield f"{start} times as fast: its {difference}."
+        yield f"{start} times as fast{_widened(confidence, len(near))}: its {difference}."
+
+
+def _widened(confidence: float, compared: int) -> str:
+    """Say why an interval is wider than one of 95 %; empty if it is not."""
+    if compared < 2:
+        return ""
+    return (
+        f" (the interval has a confidence of {100 * confidence:.3g} %, because the fastest of "
+        f"{compared} such networks is named)"
+    )
 
 
 def _difference(picked: Candidate, other: Candidate) -> str:

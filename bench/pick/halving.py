@@ -69,6 +69,7 @@ def _with_figures(candidate: Candidate, record: CellRecord, run: RunRecord, step
         ratio = stats.speedup(record, reference)
         if ratio.sets:
             paired_s = stats.latency(reference).estimate / ratio.estimate
+    errors = [each.output_error for each in record.setups if each.output_error is not None]
     sizes = [each.peak_memory_bytes for each in record.setups if each.peak_memory_bytes is not None]
     found = replace(
         candidate,
@@ -76,6 +77,7 @@ def _with_figures(candidate: Candidate, record: CellRecord, run: RunRecord, step
         latency=latency,
         paired_s=paired_s,
         memory_bytes=median_low(sizes) if sizes else candidate.memory_bytes,
+        output_error=max(errors, default=candidate.output_error),
     )
     if lacks_interval(candidate) or not lacks_interval(found):
         return found

@@ -28,6 +28,7 @@ COLUMNS = (
         rank=3,
     ),
     Column(name="peak_memory_bytes", heading="memory MiB", write=scaled(1 / MIB, 0), rank=IN_FULL),
+    Column(name="output_error", heading="output error", write="{:.1e}".format, rank=IN_FULL),
     Column(name="front", heading="front", is_text=True, rank=5),
     Column(name="verdict", heading="verdict", is_text=True, wraps=True),
 )
@@ -67,6 +68,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "gmacs": None if macs is None else macs / 1e9,
         "params": cost.params if cost else None,
         "peak_memory_bytes": candidate.memory_bytes,
+        "output_error": candidate.output_error,
         "front": candidate.front,
         "verdict": candidate.verdict,
     }

@@ -23,7 +23,7 @@ from bench.units import counted
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
 _CHANGEABLE = frozenset(
-    {"budget_s", "extra_s", "command", "profile", "ceiling", "fit", "default_foreign_cpus"}
+    {"budget_s", "extra_s", "command", "profile", "ceiling", "fit", "default_foreign_cpus", "front"}
 )
 
 

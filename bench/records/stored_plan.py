@@ -42,6 +42,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     energy: bool | None = None
     allow_shared: bool | None = None
     fit: bool | None = None
+    front: tuple[str, ...] | None = None
     accuracies: Mapping[str, Accuracy] | None = None
     profile: str | None = None
     command: str | None = None

@@ -1,4 +1,4 @@
-"""Chart of accuracy and speed: every cell of known accuracy, and the front as a line."""
+"""Chart of accuracy and an axis: every cell of known accuracy, and the front as a line."""
 
 import math
 from collections.abc import Iterator
@@ -6,17 +6,25 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
+from bench.cells.plan import FRONT
+from bench.metrics.metric import Axis, Better, Metric
 from bench.records.record import RunRecord
 from bench.report import front, summary
 from bench.report.chart import Chart
 from bench.report.charts import style
 
 CAPTION = (
-    "Each symbol is a cell: up is more accurate, left is faster. The horizontal line through it is "
-    "the 95 % interval of its latency, which contains the machine's drift; the verdicts come from "
-    "ratios, in which drift cancels. The grey steps are the front: no measured cell is above them "
-    "or to their left. The networks on the front are named. The accuracy is published, not "
-    "measured."
+    "Each symbol is a cell: up is more accurate, left is {better}.{intervals} The grey steps are "
+    "the front: no measured cell is above them or to their left. The networks on the front are "
+    "named. The accuracy is published, not measured."
+)
+_OF_LATENCY = (
+    " The horizontal line through it is the 95 % interval of its latency, which contains the "
+    "machine's drift; the verdicts come from ratios, in which drift cancels."
+)
+_OF_MEASURED = (
+    " The horizontal line through it is the 95 % interval, if there is one; the verdicts come from "
+    "ratios."
 )
 _HEIGHT = 320  # pixels, without the names that move up
 _MARGIN = 0.06  # of the span of accuracies, below and above
@@ -33,35 +41,50 @@ _IS_FOUND = "indexof(lower(datum.arch), search) >= 0"
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
-    """Yield a chart for each group with a front."""
-    for title, group in summary.grouped(front.frame(run)):
-        yield style.to_chart(
-            f"front-{summary.slug(title)}",
-            f"Accuracy and speed: {title}",
-            CAPTION,
-            _plot(_rows(group), f"{'host ' if run.has_blocks else ''}latency, ms (log scale)"),
-            names=tuple(dict.fromkeys(group["arch"])),
-        )
+    """Yield a chart for each group with a front, and for each axis."""
+    rows = front.frame(run)
+    for metric in front.axes(run):
+        axis = front.Comparison(metric=metric, run=run).axis
+        for title, group in summary.grouped(rows[rows["axis"] == axis.name]):
+            host = "host " if run.has_blocks and axis.name in FRONT else ""
+            yield style.to_chart(
+                front.chart_name(title, axis),
+                f"{front.title(axis)}: {title}",
+                _caption(axis),
+                _plot(_rows(group, metric, axis), metric, f"{host}{axis.title} (log scale)"),
+                names=tuple(dict.fromkeys(group["arch"])),
+            )
 
 
-def _rows(group: pd.DataFrame) -> pd.DataFrame:
+def _caption(axis: Axis) -> str:
+    if axis.name in FRONT:
+        return CAPTION.format(better="faster", intervals=_OF_LATENCY)
+    intervals = "" if axis.advantage is None else _OF_MEASURED
+    return CAPTION.format(better="better", intervals=intervals)
+
+
+def _rows(group: pd.DataFrame, metric: Metric, axis: Axis) -> pd.DataFrame:
     """Return a row for each cell; ``label`` is the accuracy at whose height its name stands."""
-    latency_ms = group["latency_s"] * 1e3
+    figures = group[metric.name].astype(float) * axis.scale
+    # Counts have no interval, and one set has none.
+    low, high = (
+        (group[name].astype(float) * axis.scale).fillna(figures) if name in group else figures
+        for name in (f"{metric.name}_low", f"{metric.name}_high")
+    )
     rows = pd.DataFrame(
         {
             "arch": group["arch"],
             "mode": group["mode"],
             "accuracy": group["accuracy"],
-            "ms": latency_ms,
-            # One set has no interval.
-            "low": (group["latency_s_low"] * 1e3).fillna(latency_ms),
-            "high": (group["latency_s_high"] * 1e3).fillna(latency_ms),
+            "figure": figures,
+            "low": low,
+            "high": high,
             "front": [_VERDICTS[verdict][0] for verdict in group["front"]],
             "dominated_by": group["dominated_by"].fillna(""),
             "is_front": group["front"] == front.ON_FRONT,
         }
     )
-    return rows.assign(label=_labels(rows))
+    return rows.assign(label=_labels(rows, is_more=metric.better is Better.MORE))
 
 
 def _accuracies(rows: pd.DataFrame) -> tuple[float, float]:
@@ -71,7 +94,7 @@ def _accuracies(rows: pd.DataFrame) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _labels(rows: pd.DataFrame) -> "pd.Series[float]":
+def _labels(rows: pd.DataFrame, *, is_more: bool) -> "pd.Series[float]":
     """Return the heights of the names of the front, in units of accuracy.
 
     A name ends at its symbol, above and to the left, where there is no other cell. Names of close
@@ -81,7 +104,10 @@ def _labels(rows: pd.DataFrame) -> "pd.Series[float]":
     per_pixel = _per_pixel(rows)
     heights = rows["accuracy"] + _ABOVE * per_pixel
     lowest = low
-    for index in rows[rows["is_front"]].sort_values(["accuracy", "ms"]).index:
+    on_front = rows[rows["is_front"]].sort_values(
+        ["accuracy", "figure"], ascending=[True, not is_more]
+    )
+    for index in on_front.index:
         heights[index] = max(heights[index], lowest)
         lowest = heights[index] + _LINE * per_pixel
     return heights
@@ -105,15 +131,17 @@ def _height(rows: pd.DataFrame) -> int:
     return math.ceil((high - low) / _per_pixel(rows))
 
 
-def _plot(rows: pd.DataFrame, x_title: str) -> alt.TopLevelMixin:
+def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin:
     modes = list(dict.fromkeys(rows["mode"]))
     colours = style.colour("mode", "mode", modes)
     verdicts = [each for each in _VERDICTS.values() if each[0] in set(rows["front"])]
     shapes = alt.Scale(domain=[text for text, _ in verdicts], range=[name for _, name in verdicts])
+    is_more = metric.better is Better.MORE
     x = alt.X(
-        "ms:Q",
+        "figure:Q",
         title=x_title,
-        scale=alt.Scale(type="log", nice=False, padding=12),
+        # The better side is on the left.
+        scale=alt.Scale(type="log", nice=False, padding=12, reverse=is_more or alt.Undefined),
         axis=style.log_axis(rows[["low", "high"]].to_numpy(dtype=float), grid=True),
     )
     # The axis is on the right, so that the names have room on the left.
@@ -127,17 +155,18 @@ def _plot(rows: pd.DataFrame, x_title: str) -> alt.TopLevelMixin:
         alt.Tooltip("arch:N"),
         alt.Tooltip("mode:N"),
         alt.Tooltip("accuracy:Q", title="accuracy %", format=".2f"),
-        alt.Tooltip("ms:Q", format=".4~r"),
-        alt.Tooltip("low:Q", title="from ms", format=".4~r"),
-        alt.Tooltip("high:Q", title="to ms", format=".4~r"),
+        alt.Tooltip("figure:Q", title=x_title.removesuffix(" (log scale)"), format=".4~r"),
+        alt.Tooltip("low:Q", title="from", format=".4~r"),
+        alt.Tooltip("high:Q", title="to", format=".4~r"),
         alt.Tooltip("front:N", title="front"),
         alt.Tooltip("dominated_by:N", title="dominated by"),
     ]
     base = alt.Chart(rows)
     of_front = base.transform_filter("datum.is_front")
-    steps = of_front.mark_line(interpolate="step-after", strokeWidth=2, color=style.GREY).encode(
-        x=x, y=y
-    )
+    # A line is drawn in the order of x: from the least accurate cell, or towards it.
+    steps = of_front.mark_line(
+        interpolate="step-before" if is_more else "step-after", strokeWidth=2, color=style.GREY
+    ).encode(x=x, y=y)
     leaders = of_front.mark_rule(strokeWidth=0.75, color=style.GREY, opacity=0.6).encode(
         x=x, y=y, y2="label:Q"
     )

@@ -30,6 +30,9 @@ _FORMAT = ".6~r"
 _GAP = 10  # pixels between networks
 # Placeholder for hundreds of rows: Altair would inspect each value several times per layer.
 ROWS = alt.NamedData("rows")
+# Vega-Lite writes titles and sorted values into expressions. In Vega's expressions a text cannot
+# contain these two characters, as in JavaScript before ES2019.
+_LINE_SEPARATORS = str.maketrans({"\u2028": " ", "\u2029": " "})
 # Used without a theme, as in Markdown: a grey that is legible on both white and black.
 GREY = "#767676"
 # vl-convert measures text in Liberation Sans, which is as wide as Arial. A viewer may draw it in a
@@ -75,7 +78,8 @@ def to_chart(
 ) -> Chart:
     """Return the chart of an Altair plot. ``rows`` replaces ``ROWS``; no value may be missing.
 
-    ``names`` can be searched for in the page (``Chart.names``).
+    ``names`` can be searched for in the page (``Chart.names``). Unicode's line separators in texts
+    become spaces.
 
     The plot is not validated here, because that took a tenth of the report's time for a run of a
     hundred groups. The tests validate it against Vega-Lite's schema.
@@ -83,7 +87,16 @@ def to_chart(
     spec = plot.to_dict(validate=False)
     if rows is not None:
         spec["datasets"] = {ROWS.name: rows.to_dict("records")}
-    return Chart(name=name, title=title, caption=caption, spec=spec, names=names)
+    shown = tuple(each.translate(_LINE_SEPARATORS) for each in names)
+    return Chart(name=name, title=title, caption=caption, spec=_on_one_line(spec), names=shown)
+
+
+def _on_one_line(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a specification whose texts, which may be names from a run, have no line separator."""
+    text = json.dumps(spec, ensure_ascii=False)
+    on_one_line = text.translate(_LINE_SEPARATORS)
+    replaced: dict[str, Any] = spec if on_one_line == text else json.loads(on_one_line)
+    return replaced
 
 
 def colour(field: str, title: str, domain: list[str]) -> alt.Color:

@@ -119,13 +119,13 @@ def test_a_plan_has_the_accuracies_of_its_own_archs(
     assert plan.accuracies == {TINY: OWN}
 
 
-def test_a_name_of_no_candidate_is_said_with_the_nearest_one() -> None:
+def test_names_of_no_candidate_are_said_with_the_nearest_one() -> None:
     own = dict.fromkeys(("far", "my:nett", "a:b"), OWN)
-    assert accuracies.unmatched(own, ["my:net", "a:b"]) == (
-        "no candidate is called: my:nett, did you mean my:net?; far"
-    )
-    assert accuracies.unmatched(own, ["a:b"]) == ""
-    assert accuracies.unmatched({"a:b": OWN}, ["a:b", "c:d"]) == ""
+    start = "own.csv has accuracies that are not used, because no candidate has the name: "
+    nearest = "my:nett (did you mean my:net?), far."
+    assert accuracies.unused(own, ["my:net", "a:b"], "own.csv") == start + nearest
+    assert accuracies.unused(own, ["a:b"], "own.csv") == f"{start}far, my:nett."
+    assert accuracies.unused({"a:b": OWN}, ["a:b", "c:d"], "own.csv") == ""
 
 
 @pytest.mark.workers

@@ -66,7 +66,7 @@ def test_a_file_system_without_locks_is_noted(
     folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     progress = Watcher()
     about = Environment(device="cpu", device_name="any", physical_cores=1)
-    with recording._journal(MeasureRequest(), about, progress, folder):
+    with recording.open_journal(MeasureRequest(), about, progress, folder):
         expected = [] if locks else [True]
         assert [str(tmp_path) in note for note in progress.notes] == expected
 

@@ -17,7 +17,7 @@ from bench.records import store
 from googlenet.variants import VARIANTS
 from tests.bench import cases, factories, runs
 from tests.bench.gate import gates
-from tests.bench.report import rungs
+from tests.bench.report import fronts, rungs
 
 TINY = "tests.bench.factories:tiny"
 # tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and 1000 classes.
@@ -312,6 +312,20 @@ def test_a_single_table_is_printed_without_writing_files(capsys: Capture, run_fi
         str(Path(run_file).parent),
     )
     assert "omit --report-dir" in refused(capsys, *arguments)
+
+
+def test_a_report_is_written_again_with_other_fronts(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    store.write(fronts.several(), path)
+    table = ("report", str(path), "--table", "front", "--format", "csv")
+    assert {row["axis"] for row in from_csv(printed(capsys, *table))} == {"latency"}
+    rows = from_csv(printed(capsys, *table, "--front", "params,memory"))
+    assert {row["axis"] for row in rows} == {"params", "memory"}
+    assert "did you mean 'params'? known: latency" in refused(capsys, *table, "--front", "param")
+    labels = ("report", str(path), str(path), "--labels", "a,b", "--front", "params")
+    assert "omit --front or --labels" in refused(capsys, *labels)
+    export = ("report", str(path), "--export", "bmf", "--front", "params")
+    assert "omit --front" in refused(capsys, *export)
 
 
 @pytest.mark.parametrize("command", ["report run.json", "stages googlenet"])

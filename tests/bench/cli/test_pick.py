@@ -12,9 +12,11 @@ import pytest
 
 from bench.api import recording, values
 from bench.cli import main
+from bench.engine.local.probe_worker import ProbeWorker
 from bench.pick import halving, report
 from bench.records import store
 from bench.records.record import RunRecord
+from bench.records.reported import ArchCost
 from bench.report import files
 from tests.bench import runs
 
@@ -53,12 +55,18 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
 
 def refused(capsys: Capture, *arguments: str) -> str:
     """Run an invalid request, which measures nothing, and return its single line on stderr."""
+    (line,) = ended(capsys, *arguments)
+    return line
+
+
+def ended(capsys: Capture, *arguments: str) -> list[str]:
+    """Run a request that has no result, and return the lines on stderr; the last says why."""
     assert main(["pick", *arguments]) == 2
     out, err = capsys.readouterr()
+    lines = err.splitlines()
     assert out == ""
-    assert err.startswith("googlenet-bench: ")
-    assert err.count("\n") == 1
-    return err
+    assert lines[-1].startswith("googlenet-bench: ")
+    return lines
 
 
 def read(folder: Path) -> list[dict[str, str]]:
@@ -138,30 +146,86 @@ def test_a_candidate_that_cannot_be_built_does_not_end_the_choice(
 
 
 @pytest.mark.workers
-def test_ctrl_c_in_the_final_run_reports_what_was_measured(
-    accuracies: Path, monkeypatch: pytest.MonkeyPatch, plans: list[RunRecord], capsys: Capture
+def test_ctrl_c_in_the_final_run_reports_what_was_measured_and_resume_continues(
+    tmp_path: Path,
+    accuracies: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plans: list[RunRecord],
+    capsys: Capture,
 ) -> None:
-    measure = recording.measure
+    measure, folder = recording.measure, tmp_path / "report"
+    arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW]
+    arguments += ["--accuracy", str(accuracies), "--report-dir", str(folder)]
 
-    def interrupted(*arguments: Any, **named: Any) -> RunRecord:
+    def interrupted(*of: Any, **named: Any) -> RunRecord:
         if plans:
             os.kill(os.getpid(), signal.SIGINT)
-        return measure(*arguments, **named)
+        return measure(*of, **named)
 
-    monkeypatch.setattr(recording, "measure", interrupted)
-    arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW, "--format", "markdown"]
-    assert main(["pick", *arguments, "--accuracy", str(accuracies)]) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "measure", interrupted)
+        assert main(["pick", *arguments, "--format", "markdown"]) == 2
     out, _ = capsys.readouterr()
-    assert out.startswith("Interrupted in step 3: the choice is made from what was measured")
+    assert out.startswith(
+        "Interrupted in step 3: the choice is made from what was measured; --resume with the same "
+        "options continues it."
+    )
     assert "not decided: measuring ended early" in out
     assert len(plans) == 1
+    journals = [path.parent.name for path in sorted(folder.glob("journals/*/journal.jsonl"))]
+    assert journals == ["step-1", "step-2"]
+
+    assert main(["pick", *arguments, "--resume", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["verdict"] == "picked"
+    assert "step 2: 2 candidates: continued from its journal" in err
+    # Nothing of the first step was measured again, and of the second step only what was missing.
+    first, again, final = plans
+    assert [each.visits for each in again.cells] == [each.visits for each in first.cells]
+    assert final.ceilings == first.ceilings
+    assert final.plan.command is not None
+    assert "--resume" not in final.plan.command
+    assert not (folder / "journals").exists()
+
+
+@pytest.mark.workers
+def test_what_was_counted_before_ctrl_c_is_not_counted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plans: list[RunRecord], capsys: Capture
+) -> None:
+    folder, asked = tmp_path / "report", []
+    arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW]
+    arguments += ["--report-dir", str(folder), "--format", "json"]
+    count = ProbeWorker.count
+
+    def noted(self: ProbeWorker, arch: str) -> ArchCost:
+        asked.append(arch)
+        return count(self, arch)
+
+    def interrupted(self: ProbeWorker, arch: str) -> ArchCost:
+        if arch == OTHER:
+            os.kill(os.getpid(), signal.SIGINT)
+        return noted(self, arch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProbeWorker, "count", interrupted)
+        *_, line = ended(capsys, *arguments)
+    assert f"the counts until then are in {folder}, and --resume with the same options" in line
+    assert asked == [TINY]
+    # Another plan cannot be resumed.
+    *_, line = ended(capsys, *arguments, "--resume", "--batch-sizes", "1,2")
+    assert "cannot resume: the plan has 4 cells" in line
+    monkeypatch.setattr(ProbeWorker, "count", noted)
+    assert main(["pick", *arguments, "--resume"]) == 0
+    assert asked == [TINY, OTHER]
+    assert len(plans) == 2
 
 
 def test_what_is_not_accurate_enough_is_not_even_counted(accuracies: Path, capsys: Capture) -> None:
     arguments = ["--from", f"{OTHER},{INEXACT}", "--max-latency", SLOW, "--min-accuracy", "75"]
     code = main(["pick", *arguments, "--accuracy", str(accuracies), "--format", "json", *FEW])
     out, err = capsys.readouterr()
-    assert (code, err) == (1, "")
+    assert code == 1
+    assert "counting" not in err
     assert [(row["arch"], row["accuracy"], row["gmacs"]) for row in json.loads(out)] == [
         (OTHER, 65.0, None),
         (INEXACT, 60.0, None),
@@ -183,18 +247,32 @@ def test_reports_of_an_earlier_run_are_called_so_if_nothing_was_measured(
     assert sentence in (folder / report.MARKDOWN).read_text()
 
 
-def test_a_misspelt_name_in_the_file_of_accuracies_is_said(tmp_path: Path, capsys: Capture) -> None:
-    path = tmp_path / "own.csv"
-    path.write_text(f"arch,accuracy\n{TINY}s,70\n")
+def test_accuracies_of_no_candidate_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").write_text(f"arch,accuracy\n{TINY}s,70\n")
+    Path("pyproject.toml").write_text('[tool.googlenet-bench.accuracy]\n"my:other" = 70\n')
     arguments = ["--from", TINY, "--max-latency", SLOW, "--min-accuracy", "75", *FEW]
-    assert main(["pick", *arguments, "--accuracy", str(path)]) == 1
-    err = " ".join(capsys.readouterr().err.split())
-    assert f"no candidate is called: {TINY}s, did you mean {TINY}?" in err
+    arguments += ["--accuracy", "own.csv", "--report-dir", "report"]
+    assert main(["pick", *arguments]) == 1
+    out, err = (" ".join(text.split()) for text in capsys.readouterr())
+    not_used = "has accuracies that are not used, because no candidate has the name:"
+    for sentence in (
+        f"[tool.googlenet-bench.accuracy] of pyproject.toml {not_used} my:other.",
+        f"own.csv {not_used} {TINY}s (did you mean {TINY}?).",
+    ):
+        assert sentence in err
+        assert sentence in out
+        assert sentence.partition(":")[2] in Path("report", report.MARKDOWN).read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (("--from", TINY, "--max-latency", "1s", "--resume"), "--resume needs --report-dir, the"),
+        (("--from", TINY, "--max-latency", "1s", "--resume", "--report-dir", "no"), "nothing to"),
         (("--max-latency", "20ms"), "--from is missing: name the networks to choose from"),
         (("--from", TINY), "--max-latency is missing: say how fast"),
         (("--from", TINY, "--max-latency", "20"), "with a unit (s, ms, us, µs), such as 20ms"),

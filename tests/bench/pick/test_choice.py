@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pandas as pd
 
 from bench.pick import choice, halving, report
@@ -8,6 +9,7 @@ from bench.pick.choice import Choice
 from bench.records.reported import ArchCost
 from bench.units import MIB
 from tests.bench.pick.figures import candidate, cost, record, run
+from tests.bench.report.fronts import measured
 
 LIMITS = Limits(latency_s=0.020)
 SETS = 3
@@ -66,6 +68,26 @@ def test_the_fastest_is_picked_if_no_accuracy_is_known() -> None:
     )
 
 
+def test_a_mode_that_changes_answers_says_by_how_much() -> None:
+    exact, other = candidate("a", 80.0), candidate("a", 80.0, mode="compile")
+
+    def found(error: float) -> Choice:
+        fast = record(other.cell, 0.010, SETS)
+        setups = tuple(
+            msgspec.structs.replace(setup, output_error=error / (index + 1))
+            for index, setup in enumerate(fast.setups)
+        )
+        final = run(record(exact.cell, 0.015, SETS), replace(fast, setups=setups))
+        return choice.choose(halving.measured([exact, other], final, 3), final, LIMITS)
+
+    assert found(2e-6).sentences[1] == (
+        "Its answers differ from those in fp32 eager by 2.0e-06 (relative L2 distance), which the "
+        "accuracy does not include."
+    )
+    assert report.frame(found(2e-6))["output_error"].tolist() == [2e-6, None]
+    assert len(found(0.0).sentences) == 1
+
+
 def test_a_larger_batch_is_faster_per_image() -> None:
     found = chosen((candidate("a", 80.0), 0.010), (candidate("a", 80.0, batch_size=4), 0.019))
     assert found.picked is not None
@@ -81,10 +103,32 @@ def test_a_faster_network_of_nearly_the_same_accuracy_is_named() -> None:
         (candidate("slow", 79.9, source=IMAGENET), 0.016),
     )
     assert found.sentences[1:] == (
-        "near in eager is 1.50 (1.50–1.50) times as fast: its 79.6 % differ from 80.0 % by less "
+        "near in eager is 1.50 (1.50–1.50) times as fast (the interval has a confidence of 98.3 %, "
+        "because the fastest of 3 such networks is named): its 79.6 % differ from 80.0 % by less "
         "than 0.5 points, which is within what chance can explain for ImageNet's 50,000 "
         "validation images.",
     )
+
+
+def test_a_faster_network_is_named_only_if_that_holds_for_all_comparisons() -> None:
+    good, near, other = candidate("good", 80.0), candidate("near", 79.6), candidate("other", 79.7)
+
+    def faster(*compared: Candidate) -> tuple[str, ...]:
+        # The log ratios of "near" to "good" have a t of 5.2. With 2 degrees of freedom, 95 % need
+        # 4.3, and 97.5 % need 6.2.
+        set_ms = {good: (10.5, 11.0, 10.7), near: (10.0,) * 3, other: (11.0,) * 3}
+        records = [
+            replace(measured(each.cell.arch, each.percent, set_ms[each]), cell=each.cell)
+            for each in compared
+        ]
+        final = run(*records)
+        candidates = halving.measured(list(compared), final, 3)
+        sentences = choice.choose(candidates, final, LIMITS).sentences
+        return tuple(sentence for sentence in sentences if "times as fast" in sentence)
+
+    (sentence,) = faster(good, near)
+    assert sentence.startswith("near in eager is 1.07 ")
+    assert faster(good, near, other) == ()
 
 
 def test_what_chance_explains_is_said_only_for_accuracies_on_imagenet() -> None:

@@ -9,19 +9,26 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
-from bench.records.record import CellRecord, RunRecord
-from bench.report import files, front, sections
+from bench import metrics
+from bench.metrics.metric import Better
+from bench.records import store
+from bench.records.record import BackToBack, CellRecord, RunRecord
+from bench.report import charts, files, front, sections
 from bench.report.formats.terminal import captured
 from bench.report.section import Source, build
 from bench.report.sections.front import FRONT
+from bench.units import MIB
 from tests.bench import runs
 from tests.bench.report import fronts
+from tests.bench.report.charts.test_charts import SCHEMA
 from tests.bench.report.fronts import measured
 from tests.bench.report.page.pages import HOSTILE
 from tests.bench.report.rendered import markdown, page
+from tests.bench.report.test_golden import GOLDEN
 
 SLOW = measured("slow", 70.0, (20, 20, 20))
 FAST = measured("fast", 70.0, (10, 10, 10))
@@ -29,11 +36,16 @@ ACCURATE = measured("accurate", 80.0, (30, 30, 30))
 POOR = measured("poor", 60.0, (15, 15, 15))
 
 
-def verdicts(*records: CellRecord) -> dict[str, str]:
+def compared(*records: CellRecord, axis: str = "latency") -> front.Comparison:
+    """Return the comparison in a run of these cells, the first of which is the reference."""
+    return front.Comparison(metric=metrics.axes()[axis], run=fronts.of(*records))
+
+
+def verdicts(*records: CellRecord, axis: str = "latency") -> dict[str, str]:
     """Return the verdict on each cell, with the cell that dominates it."""
     result = {}
     for record in records:
-        found = front.standing(record, records, records[0])
+        found = front.standing(record, records, compared(*records, axis=axis))
         by = found.dominated_by
         result[record.cell.arch] = found.front if by is None else f"{found.front}: {by.cell.arch}"
     return result
@@ -95,7 +107,8 @@ def test_of_many_identical_networks_at_most_one_in_twenty_is_called_dominated(se
     for seed in range(runs_of_networks):
         rng = random.Random(seed)
         records = [noisy(f"network{index}", rng, sets) for index in range(networks)]
-        found = [front.standing(record, records, records[0]).front for record in records]
+        comparison = compared(*records)
+        found = [front.standing(record, records, comparison).front for record in records]
         assert found.count(front.ON_FRONT) == 1  # the fastest by the estimates
         shares.append(found.count(front.DOMINATED) / networks)
     assert fmean(shares) <= 0.05
@@ -113,7 +126,7 @@ def test_each_cell_of_at_least_its_accuracy_makes_the_intervals_wider() -> None:
 def test_two_sets_that_differ_much_show_nothing_however_many_cells_there_are() -> None:
     cell = measured("cell", 69.0, (20, 2000))
     accurate = [measured(f"accurate{index}", 70.0, (10, 10)) for index in range(200)]
-    assert front.standing(cell, accurate, None).front == "unclear"
+    assert front.standing(cell, accurate, compared(cell, *accurate)).front == "unclear"
 
 
 def test_one_set_shows_nothing() -> None:
@@ -160,8 +173,137 @@ def test_cells_without_a_common_set_are_compared_by_latency_which_shows_nothing(
         return replace(record, visits=tuple(v for v in record.visits if v.set_index == index))
 
     records = (in_set(SLOW, 0), in_set(FAST, 1))
-    assert front.standing(records[0], records, None) == front.Standing(front="unclear")
-    assert front.standing(records[1], records, None) == front.Standing(front="yes")
+    comparison = compared(*records)
+    assert front.standing(records[0], records, comparison) == front.Standing(front="unclear")
+    assert front.standing(records[1], records, comparison) == front.Standing(front="yes")
+
+
+def counted(record: CellRecord, **counts: Any) -> CellRecord:
+    return replace(record, cost=msgspec.structs.replace(record.cost, **counts))
+
+
+def of_memory(record: CellRecord, *set_mib: int) -> CellRecord:
+    """Return a cell with a peak of memory in each set."""
+    setups = tuple(
+        msgspec.structs.replace(runs.setup(0), peak_memory_bytes=n * MIB) for n in set_mib
+    )
+    return replace(record, setups=setups)
+
+
+def with_blocks(record: CellRecord, *set_ms: float) -> CellRecord:
+    """Return a cell with a back-to-back block in each visit, of this time per iteration."""
+    visits = tuple(
+        replace(
+            visit,
+            back_to_back=BackToBack(
+                iterations=10,
+                host_s=set_ms[visit.set_index] / 100,
+                enqueue_s=0.001,
+                device_s=0.001,
+                busy_s=0.001,
+            ),
+        )
+        for visit in record.visits
+    )
+    return replace(record, visits=visits)
+
+
+def test_counts_are_compared_by_the_figure_alone() -> None:
+    few, twin = counted(SLOW, params=5), counted(measured("twin", 70.0, (1, 1, 1)), params=5)
+    many = counted(FAST, params=6)
+    assert verdicts(few, twin, many, axis="params") == {
+        "slow": "yes",
+        "twin": "yes",
+        "fast": "no: slow",
+    }
+    # A more accurate network with as many parameters is better, which needs no interval.
+    assert verdicts(few, counted(ACCURATE, params=5), axis="params")["slow"] == "no: accurate"
+    assert verdicts(few, counted(POOR, params=1), axis="params") == {"slow": "yes", "poor": "yes"}
+
+
+def test_macs_that_are_a_lower_bound_dominate_nothing() -> None:
+    few, many = counted(FAST, macs_per_image=5), counted(SLOW, macs_per_image=6)
+    assert verdicts(few, many, axis="macs") == {"fast": "yes", "slow": "no: fast"}
+    bound = counted(few, uncounted={"aten::own": 1})
+    assert verdicts(bound, many, axis="macs") == {"fast": "yes", "slow": "unclear"}
+
+
+def test_memory_is_compared_by_the_interval_over_sets() -> None:
+    less, more = of_memory(SLOW, 100, 101, 99), of_memory(FAST, 200, 202, 198)
+    assert verdicts(less, more, axis="memory") == {"slow": "yes", "fast": "no: slow"}
+    # The medians are 100 and 110, and the interval of the ratio contains 1.
+    like = of_memory(FAST, 90, 130, 110)
+    assert verdicts(less, like, axis="memory") == {"slow": "yes", "fast": "unclear"}
+    # The figure in the table, the median, decides what is on the front, not the mean of the ratio.
+    once = of_memory(FAST, 101, 101, 10)
+    assert verdicts(less, once, axis="memory")["slow"] == "yes"
+
+
+def test_throughput_is_compared_by_back_to_back_blocks_where_more_is_better() -> None:
+    # FAST has half the latency, and twice the time of an iteration.
+    slow, fast = with_blocks(SLOW, 5, 5.1, 5), with_blocks(FAST, 10, 10, 10.1)
+    assert verdicts(slow, fast, axis="throughput") == {"slow": "yes", "fast": "no: slow"}
+    assert verdicts(slow, fast) == {"slow": "no: fast", "fast": "yes"}
+    # Without blocks, the throughput is that of the latency.
+    assert verdicts(SLOW, FAST, axis="throughput") == {"slow": "no: fast", "fast": "yes"}
+
+
+def on_axes(run: RunRecord, *axes: str) -> RunRecord:
+    return replace(run, plan=msgspec.structs.replace(run.plan, front=axes))
+
+
+AXES = fronts.of(
+    counted(SLOW, params=5_000_000),
+    counted(FAST, params=9_000_000),
+    counted(ACCURATE, params=7_000_000),
+    counted(measured("uncounted", 75.0, (15, 15, 15)), params=None),
+)
+
+
+def test_a_run_may_have_several_fronts() -> None:
+    run = on_axes(AXES, "latency", "params")
+    found = front.frame(run).set_index(["axis", "arch"])["front"].to_dict()
+    assert found == {
+        ("latency", "accurate"): "yes",
+        ("latency", "uncounted"): "yes",
+        ("latency", "fast"): "yes",
+        ("latency", "slow"): "no",
+        ("params", "accurate"): "yes",
+        ("params", "slow"): "yes",
+        ("params", "fast"): "no",
+    }
+    names = [chart.name for chart in charts.build(run) if chart.name.startswith("front-")]
+    assert names == ["front-fp32-batch-1-infer-cpu", "front-params-fp32-batch-1-infer-cpu"]
+    text = " ".join(captured(build(FRONT, Source(run=run)).blocks).split())
+    assert (
+        "The front, from the least accurate cell to the most accurate: slow in eager, 70.00 % with "
+        "5.000 M parameters; accurate in eager, 80.00 % with 7.000 M parameters."
+    ) in text
+    assert "Not compared, because the accuracy or the figure is unknown: uncounted." in text
+    assert "MACs and parameters are exact" in text
+
+
+def test_an_axis_that_is_not_installed_is_left_out() -> None:
+    assert set(front.frame(on_axes(AXES, "sparkle"))["axis"]) == {"latency"}
+    assert set(front.frame(on_axes(AXES, "sparkle", "params"))["axis"]) == {"params"}
+
+
+@pytest.mark.parametrize("name", metrics.axes())
+def test_every_axis_has_a_table_and_a_chart_whose_better_side_is_left(name: str) -> None:
+    run = on_axes(store.read(GOLDEN / "accuracy" / "run.json"), name)
+    metric = metrics.axes()[name]
+    columns, found = sections.tables()["front"].compute(run)
+    assert set(found["axis"]) <= {name}
+    assert metric.name in {column.name for column in columns}
+    for chart in charts.build(run):
+        if chart.name.startswith("front-"):
+            (x,) = {
+                layer["encoding"]["x"].get("scale", {}).get("reverse", False)
+                for layer in chart.spec["layer"]
+                if layer["encoding"]["x"].get("scale")
+            }
+            assert x is (metric.better is Better.MORE)
+            assert SCHEMA.is_valid(chart.spec)
 
 
 def rows(run: RunRecord) -> dict[tuple[str, str], dict[str, Any]]:

@@ -33,7 +33,7 @@ def test_each_cell_of_known_accuracy_has_a_symbol_and_its_interval() -> None:
     values = {(row["arch"], row["mode"]): row for row in rows(drawn(fronts.several()))}
     assert len(values) == 14
     row = values["torchvision:mobilenet_v2", "compile"]
-    assert row["low"] < row["ms"] < row["high"]
+    assert row["low"] < row["figure"] < row["high"]
     assert (row["front"], row["is_front"]) == ("unclear", False)
     assert values["torchvision", "eager"]["front"] == "no, dominated"
     by = values["torchvision", "eager"]["dominated_by"]
@@ -42,7 +42,9 @@ def test_each_cell_of_known_accuracy_has_a_symbol_and_its_interval() -> None:
 
 def test_a_run_of_one_set_has_a_chart_without_intervals() -> None:
     records = [measured(name, 60.0 + index, (10 + index,)) for index, name in enumerate("abc")]
-    assert all(row["low"] == row["ms"] == row["high"] for row in rows(drawn(fronts.of(*records))))
+    assert all(
+        row["low"] == row["figure"] == row["high"] for row in rows(drawn(fronts.of(*records)))
+    )
     assert {row["is_front"] for row in rows(drawn(fronts.of(*records)))} == {True}
 
 

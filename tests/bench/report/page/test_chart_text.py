@@ -21,6 +21,7 @@ from tests.bench.report.test_golden import GOLDEN
 WIDE = "DejaVu Sans"  # 14 % wider than Arial; 20 % in bold
 LONG_ARCH, LONG_MODE = "torchvision:mobilenet_v3_large", "compile+channels_last"
 CUT_OFF = "…"
+SEPARATED = "one\u2028two\u2029three"
 COST = ArchCost(
     params=7_000_000,
     macs_per_image=1_500_000_000,
@@ -58,6 +59,20 @@ def with_long_names() -> RunRecord:
     return replace(ladder, cells=tuple(cells), ceilings=runs.CEILINGS)
 
 
+def with_line_separators() -> RunRecord:
+    """Return a run with Unicode's line separators in the name of its reference and in a mode."""
+    ladder = rungs.ladder(modes=("eager", SEPARATED))
+    own = rungs.cell(SEPARATED, SEPARATED)
+    records = [*ladder.cells, rungs.measured(own, 1.0)]
+    cells = [
+        replace(record, cost=COST, cell=replace(record.cell, batch_size=size))
+        for record in records
+        for size in (1, 8, 32)
+    ]
+    controls = [rungs.measured(replace(own, batch_size=size, control=True), 1.0) for size in (1, 8)]
+    return replace(ladder, cells=tuple(cells), controls=tuple(controls), ceilings=runs.CEILINGS)
+
+
 def with_long_reference() -> RunRecord:
     """Return a run whose reference has a long name."""
     reference = rungs.cell(LONG_ARCH, LONG_MODE)
@@ -77,6 +92,15 @@ def outside(shown: Page) -> list[str]:
         for svg in shown.locator(".chart svg, .plot svg").all()
         for text in svg.evaluate(OUTSIDE)
     ]
+
+
+def drawn_plots(shown: Page) -> int:
+    """Draw every chart of a page, also those in folded parts, and return their number."""
+    shown.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
+    for plot in shown.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot).to_have_attribute("data-drawn", re.compile("."))
+    return shown.locator(".plot svg").count()
 
 
 def test_the_run_has_every_kind_of_chart() -> None:
@@ -103,9 +127,16 @@ def test_no_text_of_a_chart_in_the_page_is_cut_off(
     drawn = charts.build(run, INSIDE)
     html = page.render(sections.document(Source(run=run, charts=drawn, inside=INSIDE)))
     shown = opened(html, viewport={"width": width, "height": 800}).page
-    shown.locator("details").evaluate_all("all => all.forEach(each => { each.open = true })")
-    for plot in shown.locator(".plot").all():
-        plot.scroll_into_view_if_needed()
-        expect(plot).to_have_attribute("data-drawn", re.compile("."))
-    assert shown.locator(".plot svg").count() == len(drawn)
+    assert drawn_plots(shown) == len(drawn)
     assert outside(shown) == []
+
+
+def test_every_chart_of_names_with_line_separators_is_drawn(opened: Open) -> None:
+    run = with_line_separators()
+    drawn = charts.build(run)
+    kinds = {kind for chart in drawn for kind in charts.PREFIXES if chart.name.startswith(kind)}
+    assert kinds == set(charts.PREFIXES) - {"stages-"}
+    # A chart that Vega cannot parse is left as the still picture, and writes to the console.
+    shown = opened(page.render(sections.document(Source(run=run, charts=drawn)))).page
+    assert drawn_plots(shown) == len(drawn)
+    assert "one two three" in shown.locator(".plot svg text").all_text_contents()
