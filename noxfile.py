@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import nox
 from nox.command import CommandFailed
@@ -99,10 +100,14 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check format and style."""
+    """Check format and style, and the files of GitHub Actions."""
     session.install(*group("lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+    # The schemas are part of the package, so this works without a network.
+    workflows = map(str, Path(".github/workflows").iterdir())
+    for kind, files in {"actions": ["action.yml"], "workflows": workflows}.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-{kind}", *files)
 
 
 @nox.session

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import archs, git, registry
 from bench.archs import source_file
 from bench.cells.plan import Plan
+from bench.gate.checkouts import file_roots
 from bench.gate.tree import Tree
 from bench.launch.launchers import ROOT
 from bench.names import RequestError
@@ -29,12 +30,15 @@ def current(plan: Plan) -> Code:
 
     Files beside those modules are included; modules that they import from elsewhere are not.
     """
-    return Code(commit=_commit(), digest=_digest(_sources(plan, (Path.cwd(),), ROOT)))
+    return Code(commit=_commit(), digest=_digest(_sources(plan, source_file.roots(), ROOT)))
 
 
-def of_side(plan: Plan, tree: Tree) -> Code:
-    """Return the code of one side of a gate: this project's ``bench``, and the tree's networks."""
-    roots = (tree.root, tree.root / "src")
+def of_side(plan: Plan, tree: Tree, below: Path) -> Code:
+    """Return the code of one side of a gate: this project's ``bench``, and the tree's networks.
+
+    Relative files are looked up in the folder ``below`` the tree's root first.
+    """
+    roots = file_roots(tree, below)
     networks = next((root for root in roots if (root / NETWORKS).is_dir()), ROOT)
     return Code(commit=tree.commit, digest=_digest(_sources(plan, roots, networks)))
 

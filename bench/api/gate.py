@@ -56,9 +56,14 @@ def judge(
             head,
             base,
         ),
-        launchers((head, base), variables, plan.imports, cpus) as (head_launcher, base_launcher),
+        launchers((head, base), variables, plan.imports, cpus, request.below) as (
+            head_launcher,
+            base_launcher,
+        ),
     ):
-        head_code, base_code = (code.of_side(plan, side.tree) for side in (head, base))
+        head_code, base_code = (
+            code.of_side(plan, side.tree, request.below) for side in (head, base)
+        )
         run = recording.record(
             measure,
             plan,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-from bench import archs, pyproject
+from bench import archs, git, pyproject
 from bench.api import planning, project
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
@@ -35,13 +35,18 @@ class GateRequest:
     plan: Plan
     settings: Settings
     folder: Path
-    """The folder whose tree is head."""
+    """The folder whose tree is head; relative files of networks are looked up in it first."""
     base: str | None
     """A git revision; None to run head's code with another interpreter."""
     base_python: str | None
     """Path of the base's interpreter; None for the current one."""
     allow_inconclusive: bool
     """Whether the exit code of an inconclusive gate is 0."""
+
+    @property
+    def below(self) -> Path:
+        """The folder, relative to the root of its tree."""
+        return self.folder.resolve().relative_to(git.top(self.folder))
 
 
 def make_request(
@@ -56,7 +61,8 @@ def make_request(
             raise RequestError(
                 f"{flag(name)} cannot be combined with a gate, which decides this itself"
             )
-    table = project.read(pyproject.root(folder)).for_gate
+    root = pyproject.root(folder)
+    table = project.read(root).for_gate
     chosen = Settings(
         delta=table.delta if options.delta is None else options.delta,
         alpha=table.alpha,
@@ -72,7 +78,7 @@ def make_request(
     return GateRequest(
         plan=replace(plan, against_base=True, ceiling=False, energy=False, budget_s=budget_s),
         settings=replace(chosen, deltas=deltas),
-        folder=folder,
+        folder=project.folder_of_files(request, table, root=root, current=folder),
         base=options.base,
         base_python=options.base_python,
         allow_inconclusive=options.allow_inconclusive,

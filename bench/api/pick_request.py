@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.api import values
 from bench.api.measure_request import REPORT, MeasureRequest
 from bench.api.option import option
+from bench.api.project import ARCHS_OF_PROJECT
 from bench.archs import HOW_TO_NAME
 from bench.names import RequestError
 from bench.pick.candidate import Limits
@@ -40,7 +41,8 @@ class PickRequest:
     """Which networks to choose from, and what the chosen one must keep to."""
 
     from_: Sequence[str] | None = option(
-        f"the networks to choose from: {HOW_TO_NAME}; separated by commas",
+        f"the networks to choose from: {HOW_TO_NAME}; separated by commas (default: "
+        f"{ARCHS_OF_PROJECT})",
         metavar="A,B,…",
         parse=values.listed(values.text),
         group=CANDIDATES,
@@ -99,14 +101,15 @@ class PickRequest:
     def measured(self, shared: MeasureRequest) -> MeasureRequest:
         """Return the request for the final run of all candidates.
 
-        ``shared`` has the options that both requests have. Raises ``RequestError`` if no network is
-        named, or for fewer sets than an interval needs.
+        ``shared`` has the options that both requests have, and the archs of the project's settings.
+        Raises ``RequestError`` if no network is named, or for fewer sets than an interval needs.
         """
-        if self.from_ is None:
+        archs = shared.archs if self.from_ is None else self.from_
+        if archs is None:
             raise RequestError(
                 "--from is missing: name the networks to choose from, such as "
-                "--from 'torchvision:resnet*'"
+                f"--from 'torchvision:resnet*', or set {ARCHS_OF_PROJECT}"
             )
         if shared.sets == 1:
             raise RequestError("--sets must be at least 2: the interval of a latency is over sets")
-        return replace(shared, archs=self.from_, sets=SETS if shared.sets is None else shared.sets)
+        return replace(shared, archs=archs, sets=SETS if shared.sets is None else shared.sets)

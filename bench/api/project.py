@@ -19,7 +19,8 @@ For example::
 """
 
 import os
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ from bench.names import RequestError
 from bench.pyproject import FILE
 
 GATE = "gate"
+ARCHS_OF_PROJECT = f"archs of {pyproject.heading()} in {FILE}"
 SIZES = frozenset({"image_size", "input_shape"})
 """Fields of which a table has one at most: the shape takes precedence over the size."""
 
@@ -69,6 +71,9 @@ class Selection(
             raise RequestError("image-size and input-shape cannot be combined: remove one")
 
 
+FIELDS = Selection.__struct_fields__
+
+
 class GateTable(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     """The settings of gates, which override those of the project."""
 
@@ -95,12 +100,10 @@ class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
         A size or shape of the gate replaces both of the project.
         """
-        own = {name for name in Selection.__struct_fields__ if getattr(self.gate, name) is not None}
+        own = {name for name in FIELDS if getattr(self.gate, name) is not None}
         if own & SIZES:
             own |= SIZES
-        inherited = {
-            name: getattr(self, name) for name in Selection.__struct_fields__ if name not in own
-        }
+        inherited = {name: getattr(self, name) for name in FIELDS if name not in own}
         return msgspec.structs.replace(self.gate, **inherited)
 
 
@@ -127,17 +130,53 @@ def _explained(error: str) -> str:
     return f"{pyproject.heading(*names)}{f', {key}' if key else ''}: {message}"
 
 
-def fill(request: MeasureRequest, table: Selection) -> MeasureRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A request with the project's values for the options that are not given."""
+
+    request: MeasureRequest
+    folder: Path
+    """The folder in which relative files and modules of networks are looked up."""
+
+
+def complete(request: MeasureRequest, current: Path, only: Collection[str] = FIELDS) -> Completed:
+    """Complete a request with the settings of the project of the folder ``current``.
+
+    ``only``: the fields that the command has. Raises ``RequestError`` if the settings are invalid.
+    """
+    root = pyproject.root(current)
+    table = read(root)
+    return Completed(
+        request=fill(request, table, only),
+        folder=folder_of_files(request, table, root=root, current=current),
+    )
+
+
+def folder_of_files(
+    request: MeasureRequest, table: Selection, *, root: Path, current: Path
+) -> Path:
+    """Return the folder in which relative files and modules of networks are looked up.
+
+    It is the project's root for networks of its settings, and otherwise the folder ``current``.
+    """
+    is_of_table = request.archs is None and not request.profile and table.archs is not None
+    return root if is_of_table else current
+
+
+def fill(
+    request: MeasureRequest, table: Selection, only: Collection[str] = FIELDS
+) -> MeasureRequest:
     """Return a request with the project's values for the options that are not given.
 
-    If the request names a profile, that says what is measured, and not the project.
+    If the request names a profile, that says what is measured, and not the project. ``only``: the
+    fields that may be filled.
     """
-    ignored = set(Selection.__struct_fields__) - {"foreign_cpus"} if request.profile else set()
+    ignored = set(FIELDS) - ({"foreign_cpus"} if request.profile else set(only))
     if request.image_size is not None:
         ignored.add("input_shape")  # the shape would take precedence over the given size
     found = {
         name: getattr(table, name)
-        for name in Selection.__struct_fields__
+        for name in FIELDS
         if name not in ignored and getattr(request, name) is None
     }
     if found.get("input_shape") is not None:

@@ -57,10 +57,14 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
 
 
 def _hint_at_file(module_name: str, factory_name: str) -> str:
-    """Return how to name a function of the user's package if it has the name of the suite's.
+    """Return how to name a function by its file, if its package cannot be imported by its name.
 
-    Empty for other modules. The hint continues the sentence of the error.
+    This is a package in ``src``, or one with the name of the suite's. Empty for other modules. The
+    hint continues the sentence of the error.
     """
+    in_src = f"src/{module_name.replace('.', '/')}{source_file.SUFFIX}"
+    if source_file.find(in_src, source_file.roots()):
+        return f"; install your project, or name the file, {in_src}:{factory_name}"
     is_suite = module_name.partition(".")[0] == source_file.SUITE
     if not is_suite:
         return ""

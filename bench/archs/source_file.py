@@ -4,7 +4,8 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard
@@ -15,7 +16,7 @@ SUFFIX = ".py"
 SUITE = __name__.partition(".")[0]
 """The name of this package, which a package of the user may have too."""
 VARIABLE = "GOOGLENET_BENCH_ROOTS"
-"""Environment variable of a gate's workers: the folders in which relative files are looked up."""
+"""Environment variable with the folders in which workers look relative files up."""
 
 
 def is_path(name: str) -> bool:
@@ -26,10 +27,33 @@ def is_path(name: str) -> bool:
 def roots() -> tuple[Path, ...]:
     """Return the folders in which this process looks relative files up.
 
-    They are the current folder, or in a gate head's for head and the base's for the base. Python's
-    path is not searched: it has this project's files, and those of libraries.
+    They are the current folder, or the project's for networks that its settings name, or in a gate
+    head's for head and the base's for the base. Python's path is not searched: it has this
+    project's files, and those of libraries.
     """
-    return tuple(Path(root or ".") for root in os.environ.get(VARIABLE, "").split(os.pathsep))
+    listed = os.environ.get(VARIABLE, "").split(os.pathsep)
+    return tuple(Path(root or ".").absolute() for root in listed)
+
+
+@contextmanager
+def looked_up_in(folder: Path) -> Iterator[None]:
+    """Look relative files and modules up in ``folder`` instead of the current one, meanwhile.
+
+    This holds for this process, and for the workers that it starts.
+    """
+    if folder.resolve() == Path.cwd():
+        yield
+        return
+    before, root = os.environ.get(VARIABLE), str(folder.absolute())
+    os.environ[VARIABLE] = root
+    sys.path.insert(0, root)
+    try:
+        yield
+    finally:
+        sys.path.remove(root)
+        del os.environ[VARIABLE]
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def find(name: str, folders: Iterable[Path]) -> Path | None:

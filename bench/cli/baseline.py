@@ -18,6 +18,7 @@ from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, flag, read_parsed
 from bench.api.profiles import PROFILES
+from bench.archs import source_file
 from bench.archs.source import IMAGE_SIZE, Shape
 from bench.cells import modes, plan
 from bench.cells.cell import Cell, arch_of
@@ -64,6 +65,8 @@ class Selection(NamedTuple):
     """A sentence on the settings' modes and dtypes that are not counted; empty if all are."""
     path: Path
     """The baseline."""
+    folder: Path
+    """The folder in which relative files and modules of networks are looked up."""
 
 
 def add(commands: Commands) -> None:
@@ -107,13 +110,16 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
 
 def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
-    cells, image_size, input_shape, left_out, path = _select(options, options.baseline)
+    cells, image_size, input_shape, left_out, path, folder = _select(options, options.baseline)
     stored = baseline.read(path)
     baseline.check_same_counter(stored, path)
     ids = [cell.id for cell in cells]
     baseline.check_same_cells(stored, ids, image_size, path, input_shape)
     differences: tuple[CountDifference, ...] = ()
-    with count_client.counter(cells, image_size, input_shape) as counter:
+    with (
+        source_file.looked_up_in(folder),
+        count_client.counter(cells, image_size, input_shape) as counter,
+    ):
         for current in counter.steps():
             differences = baseline.compare(stored, current)
             if differences:
@@ -126,9 +132,12 @@ def static(options: argparse.Namespace) -> Output:
 
 
 def _baseline(options: argparse.Namespace) -> Output:
-    cells, image_size, input_shape, left_out, path = _select(options, options.output)
+    cells, image_size, input_shape, left_out, path, folder = _select(options, options.output)
     baseline.check_replaceable(path)
-    with count_client.counter(cells, image_size, input_shape) as counter:
+    with (
+        source_file.looked_up_in(folder),
+        count_client.counter(cells, image_size, input_shape) as counter,
+    ):
         counts = counter.everything()
     try:
         baseline.write(counts, path)
@@ -152,7 +161,8 @@ def _select(options: argparse.Namespace, path: Path | None) -> Selection:
     given = read_parsed(MeasureRequest, options)
     root = pyproject.root(Path.cwd())
     settings = project.read(root)
-    request = project.fill(given, settings.for_gate)
+    current, table = Path.cwd(), settings.for_gate
+    request = project.fill(given, table)
     selected = {name: getattr(request, name) or default for name, default in DEFAULTS.items()}
     left_out: list[str] = []
     for name in (name for name in RUNS_ON_CPU if not getattr(given, name)):
@@ -176,6 +186,7 @@ def _select(options: argparse.Namespace, path: Path | None) -> Selection:
         input_shape=request.input_shape,
         left_out=sentence,
         path=path or project.baseline_path(settings, root) or baseline.PATH,
+        folder=project.folder_of_files(given, table, root=root, current=current),
     )
 
 

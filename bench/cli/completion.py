@@ -71,6 +71,27 @@ BASH_LIST = """\
   compgen -P "$earlier" -W "{words}" -- "${{1##*,}}"
 }}
 """
+# bash splits words at = and : too. This joins them again, and offers only what follows the colon.
+BASH_WORDS = """
+_googlenet_bench() {
+  local words=() word before=
+  for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+    if [[ $word == "=" && $before == --* ]]; then
+      words+=("")
+    elif [[ $word == [:=] || $before == [:=] ]]; then
+      words[${#words[@]}-1]+=$word
+    else
+      words+=("$word")
+    fi
+    before=$word
+  done
+  local COMP_WORDS=("${words[@]}") COMP_CWORD=$((${#words[@]} - 1))
+  _shtab_googlenet_bench
+  word=${words[COMP_CWORD]}
+  [[ $word != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+}
+complete -o bashdefault -F _googlenet_bench googlenet-bench
+"""
 FISH_LIST = """\
 function {function}
   printf '%s\\n' {words}
@@ -100,7 +121,8 @@ def _completion(
     for command in commands.subparsers.choices.values():
         for action in command._actions:
             _complete(action)
-    return Output(shtab.complete(parser, options.shell))
+    script = shtab.complete(parser, options.shell)
+    return Output(script + BASH_WORDS if options.shell == "bash" else script)
 
 
 def add_gate_options(gate: argparse.ArgumentParser) -> None:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from bench import archs
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add_to_parser, read_parsed
-from bench.archs import HOW_TO_NAME
+from bench.api.option import add_to_parser
+from bench.archs import source_file
 from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
+from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
 from bench.errors import first_line, one_line
 from bench.exits import Exit
@@ -39,18 +40,13 @@ def add(commands: Commands) -> None:
     cost = commands.add(
         "cost", _cost, "count parameters, MACs, FLOPs and activations", Purpose.COUNT
     )
-    cost.add_argument(
-        "arch",
-        nargs="+",
-        metavar="ARCH",
-        help=HOW_TO_NAME,
-    )
+    project_archs.add(cost)
     cost.add_argument("--batch-size", type=int, default=1, metavar="N", help="images (1)")
     cost.add_argument(
         "--stages", action="store_true", help="print one row per stage, instead of one per arch"
     )
 
-    add_to_parser(cost, MeasureRequest, only=("image_size", "input_shape"))
+    add_to_parser(cost, MeasureRequest, only=project_archs.SHARED)
 
     table1 = commands.add(
         "table1", _table1, "compare a network's counts with the paper's Table 1", Purpose.COUNT
@@ -120,13 +116,15 @@ COST_COLUMNS = (
 def _cost(options: argparse.Namespace) -> Output:
     if options.batch_size < 1:
         raise RequestError(f"--batch-size must be at least 1, not {options.batch_size}")
-    request = read_parsed(MeasureRequest, options)
+    completed = project_archs.read(options)
+    request = completed.request
     counted, errors = [], []
-    for arch in map(archs.find, archs.expand(options.arch)):
-        try:
-            counted.append(_count(arch, request, options.batch_size))
-        except RequestError as error:  # the other archs are still counted
-            errors.append(str(error))
+    with source_file.looked_up_in(completed.folder):
+        for arch in map(archs.find, archs.expand(request.archs or ())):
+            try:
+                counted.append(_count(arch, request, options.batch_size))
+            except RequestError as error:  # the other archs are still counted
+                errors.append(str(error))
     if not counted:
         raise RequestError("; ".join(errors))
     rows = [

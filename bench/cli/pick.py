@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import signals
+from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, flag, read_parsed
 from bench.api.pick_request import SHARED, PickRequest
+from bench.archs import source_file
 from bench.cli.command import Commands, Output, Purpose
 from bench.exits import Exit
 from bench.folders import check_writable
@@ -61,6 +63,8 @@ def _pick(options: argparse.Namespace) -> Output:
     shared = read_parsed(
         MeasureRequest, argparse.Namespace(**{name: given[name] for name in SHARED})
     )
+    named = replace(shared, archs=request.from_)
+    completed = project.complete(named, Path.cwd(), only=("archs", *SHARED))
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api import pick
     from bench.api.progress import TerminalProgress
@@ -71,8 +75,11 @@ def _pick(options: argparse.Namespace) -> Output:
         _check(folder)
     with signals.single_interrupt():
         try:
-            with TerminalProgress(terminal_console(stderr=True)) as progress:
-                result = pick.pick(request, shared, progress, command=_command(options))
+            with (
+                source_file.looked_up_in(completed.folder),
+                TerminalProgress(terminal_console(stderr=True)) as progress,
+            ):
+                result = pick.pick(request, completed.request, progress, command=_command(options))
         except KeyboardInterrupt:
             raise RequestError(_interrupted(folder)) from None
         except WorkerError as error:

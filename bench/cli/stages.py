@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add_to_parser, read_parsed
-from bench.archs import HOW_TO_NAME
+from bench.api.option import add_to_parser
+from bench.archs import source_file
 from bench.cells import modes, plan
+from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
 from bench.folders import check_writable
 from bench.machine import environment
@@ -36,12 +37,7 @@ def add(commands: Commands) -> None:
         "measure where the time goes inside networks, by stage and branch",
         Purpose.MEASURE,
     )
-    stages.add_argument(
-        "arch",
-        nargs="+",
-        metavar="ARCH",
-        help=HOW_TO_NAME,
-    )
+    project_archs.add(stages)
     stages.add_argument(
         "--mode", default="eager", metavar="MODE", help="tokens joined by + (eager)"
     )
@@ -50,18 +46,17 @@ def add(commands: Commands) -> None:
     stages.add_argument(
         "--sets", type=int, default=SETS, metavar="N", help=f"sets of fresh processes ({SETS})"
     )
-    add_to_parser(
-        stages, MeasureRequest, only=("image_size", "input_shape", "device", "report_dir")
-    )
+    add_to_parser(stages, MeasureRequest, only=(*project_archs.SHARED, "device", "report_dir"))
 
 
 def _stages(options: argparse.Namespace) -> Output:
     check_mode(options.mode)
     if options.sets < 1:
         raise RequestError(f"--sets must be at least 1, not {options.sets}")
-    given = read_parsed(MeasureRequest, options)
+    completed = project_archs.read(options)
+    given = completed.request
     cells = plan.cells(
-        arch_names=options.arch,
+        arch_names=given.archs or (),
         mode_names=(options.mode,),
         dtype_names=(options.dtype,),
         batch_sizes=(options.batch_size,),
@@ -85,11 +80,16 @@ def _stages(options: argparse.Namespace) -> Output:
         sets=options.sets,
         seed=SEED,
     )
-    launcher = Spawner(
-        environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
-    )
     try:
-        with TerminalProgress(terminal_console(stderr=True)) as progress, launcher:
+        with (
+            source_file.looked_up_in(completed.folder),
+            TerminalProgress(terminal_console(stderr=True)) as progress,
+            Spawner(
+                environment.for_workers(os.environ),
+                cpus=environment.cpus_for_workers(),
+                module=WORKER,
+            ) as launcher,
+        ):
             measured = measure(request, launcher, SystemMeter(), progress)
     except KeyboardInterrupt:
         raise RequestError("interrupted before any result was available") from None

@@ -38,11 +38,14 @@ def run(name: str, options: Sequence[str]) -> int:
             config.stash[session.COMMAND] = typed
 
     internal_errors = _InternalErrors()
+    folder = Path(suite.__file__).parent
     status = pytest.main(
         [
-            str(Path(suite.__file__).parent),
+            str(folder),
             *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
+            # A virtual environment may be inside a project, whose conftest.py is not ours to run.
+            f"--confcutdir={folder}",
             # The plugin of the wheel makes pytest rewrite this package, which is imported already.
             *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
             *options,

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import archs
+from bench.archs import source_file
 from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.counts.baseline import Baseline, Counts, versions_here
@@ -108,10 +108,10 @@ def _environment(base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the counting process.
 
     It has one thread, because archs are counted in parallel, and no GPU. Python would put the
-    current directory first on the import path; here it comes last, because it may have folders with
-    the same names as this project's.
+    current directory first on the import path; here the networks' folder comes last, because it may
+    have folders with the same names as this project's.
     """
-    path = os.pathsep.join(filter(None, [base.get("PYTHONPATH"), str(Path.cwd())]))
+    path = os.pathsep.join(filter(None, [base.get("PYTHONPATH"), *map(str, source_file.roots())]))
     return {
         **base,
         "OMP_NUM_THREADS": "1",

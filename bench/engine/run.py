@@ -134,6 +134,7 @@ class Run:
                 fitting=tuple(outcome.fitting_waves.intersection(outcome.waves[group])),
                 ended=outcome.ended_waves(group, set_index),
                 rounds=outcome.allotted.get(group),
+                is_over_memory=group in outcome.over_memory,
                 budget_left_s=self._schedule.budget_left_s,
             )
             self._store(self._host.measure_set(task))

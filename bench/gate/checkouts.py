@@ -57,28 +57,34 @@ def launchers(
     variables: Mapping[str, str],
     imports: Sequence[str],
     cpus: Collection[int] | None,
+    below: Path,
 ) -> Iterator[tuple[Launcher, ...]]:
     """Start a launcher of workers per side; all of them can import at the same time.
 
-    Relative files of networks are looked up where the current folder is in each tree, and then
-    where modules are.
+    Relative files of networks are looked up in the folder ``below`` each tree's root first.
     """
-    current, top = Path.cwd(), sides[0].tree.root
-    below = current.relative_to(top) if current.is_relative_to(top) else Path()
     with ExitStack() as closing:
         safe = {**variables, "PYTHONSAFEPATH": "1"}  # no imports from the current folder
         started = []
         for side in sides:
             other_roots = [other.tree.root for other in sides if other.tree.root != side.tree.root]
             forbidden = {origin.VARIABLE: str(other_roots[0])} if other_roots else {}
-            roots = _roots(side.tree)
-            file_roots = dict.fromkeys((side.tree.root / below, *roots))
-            files = {source_file.VARIABLE: os.pathsep.join(map(str, file_roots))}
+            roots = os.pathsep.join(map(str, file_roots(side.tree, below)))
+            files = {source_file.VARIABLE: roots}
             manager = launcher(
-                {**safe, **forbidden, **files}, imports, cpus, python=side.python, roots=roots
+                {**safe, **forbidden, **files},
+                imports,
+                cpus,
+                python=side.python,
+                roots=_roots(side.tree),
             )
             started.append(closing.enter_context(manager))
         yield tuple(started)
+
+
+def file_roots(tree: Tree, below: Path) -> tuple[Path, ...]:
+    """Return the folders in which relative files of networks are looked up: ``below`` first."""
+    return tuple(dict.fromkeys((tree.root / below, *_roots(tree))))
 
 
 def _roots(tree: Tree) -> tuple[Path, ...]:

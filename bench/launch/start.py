@@ -1,7 +1,8 @@
 """Runs a module of this ``bench``, even if the current folder has another package of that name.
 
 ``python start.py MODULE ARGUMENT…`` is ``python -m MODULE ARGUMENT…``, except that ``bench`` is the
-package that contains this file, and no other that comes first in the search path.
+package that contains this file, and no other that comes first in the search path. Networks of the
+project's settings are imported from its folder instead of the current one.
 """
 
 import runpy
@@ -13,12 +14,11 @@ FILE = Path(__file__).resolve()
 
 def main() -> None:
     """Import this ``bench``, and run the module that the first argument names."""
-    if not sys.flags.safe_path:
-        sys.path[0] = str(Path.cwd())  # instead of this file's folder
-    sys.path.insert(0, str(FILE.parents[2]))
-    import bench  # noqa: F401 - later imports take its modules from where it is
+    first = 0 if sys.flags.safe_path else 1  # without it, Python inserts this file's folder
+    sys.path[:first] = [str(FILE.parents[2])]
+    from bench.archs import source_file  # later imports take modules of bench from where it is
 
-    del sys.path[0]
+    sys.path[:1] = [str(root) for root in source_file.roots()[:first]]
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

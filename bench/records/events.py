@@ -179,6 +179,8 @@ class Noted(_Event, frozen=True, kw_only=True):
     """A caveat about how the run was measured, as a sentence."""
 
     sentence: str
+    over_memory: str = ""
+    """The group whose workers held more memory than the limit; empty for other caveats."""
 
 
 class PhaseTimed(_Event, frozen=True, kw_only=True, tag="Spent"):

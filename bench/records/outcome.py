@@ -72,6 +72,8 @@ class Outcome:
         self.allotted: dict[str, int] = {}
         """Number of valid rounds in each set, by group."""
         self.notes: list[str] = []
+        self.over_memory: set[str] = set()
+        """The groups of which a note says that their workers held more memory than the limit."""
         self.measured_anything = False
         """Whether there are any samples."""
         self.last_set: dict[str, int] = {}
@@ -173,6 +175,8 @@ class Outcome:
     @apply.register
     def _(self, event: events.Noted) -> None:
         self.notes.append(event.sentence)
+        if event.over_memory:
+            self.over_memory.add(event.over_memory)
 
     @apply.register
     def _(self, event: events.Shared) -> None:

@@ -8,6 +8,7 @@ versions and reads the earlier ones.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -220,9 +221,14 @@ def _cell_fields(info: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, Any
     return {
         "id": cell.id,
         "cell": asdict(cell),
-        "visits": [
+        "visits": _in_order(
             *flat.read_visits(info, hosts, voided=False),
             *flat.read_visits(info["voided"], hosts, voided=True),
-        ],
+        ),
         **{name: info[name] for name in ("setups", "cost", "compile_cold_s", "failure")},
     }
+
+
+def _in_order(*visits: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of a cell's visits in the order measured, which the file does not have."""
+    return sorted(visits, key=itemgetter("set_index", "wave_index", "round_index"))

@@ -14,6 +14,7 @@ from bench.api import recording
 from bench.api.gate import exit_code, judge
 from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
+from bench.archs import source_file
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan, missing
 from bench.exits import Exit
@@ -96,7 +97,7 @@ def googlenet_bench_records(request: pytest.FixtureRequest) -> Mapping[Cell, Cel
     """
     config = request.config
     session = config.stash[REQUEST]
-    with _measuring(config) as console:
+    with _measuring(config) as console, source_file.looked_up_in(session.files):
         with TerminalProgress(console) as progress:
             run = recording.measure(session.measure, _plan(request), progress, session.folder)
         run = _with_facts(config, run)

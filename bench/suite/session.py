@@ -31,6 +31,8 @@ class SessionRequest:
     """The plan, before pytest deselects any cell."""
     gate: GateRequest | None
     """None if the session measures without judging."""
+    files: Path
+    """The folder in which relative files and modules of networks are looked up; not of a gate."""
     folder: ReportFolder
     is_beside_tests: bool = False
     """Whether the cells are measured in a session with a project's own tests."""
@@ -57,11 +59,13 @@ def make_request(config: pytest.Config) -> SessionRequest:
         root=config.rootpath,
         is_gate=gate is not None,
     )
+    files = invoked.dir
     if gate is None:
-        measure = project.fill(measure, project.read(pyproject.root(invoked.dir)))
+        completed = project.complete(measure, invoked.dir)
+        measure, files = completed.request, completed.folder
     plan = gate.plan if gate else planning.make_plan(measure, command=repeat)
     folder.check()
-    return SessionRequest(measure=measure, plan=plan, gate=gate, folder=folder)
+    return SessionRequest(measure=measure, plan=plan, gate=gate, files=files, folder=folder)
 
 
 def project_request(config: pytest.Config) -> SessionRequest:
@@ -83,6 +87,7 @@ def project_request(config: pytest.Config) -> SessionRequest:
         measure=measure,
         plan=planning.make_plan(measure, command=repeat),
         gate=None,
+        files=root,
         folder=ReportFolder(chosen=None, root=config.rootpath),
         is_beside_tests=True,
     )

@@ -54,6 +54,8 @@ class SetTask(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int | None = None
     """Valid rounds in each wave; None if neither the plan nor an earlier set decided. Then the host
     does, and yields ``Allotted``."""
+    is_over_memory: bool = False
+    """Whether a note says already that the group's workers held more memory than the limit."""
     budget_left_s: float | None = None
     """No round begins later than this after the task; None for no limit."""
 

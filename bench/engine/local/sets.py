@@ -66,8 +66,9 @@ class LocalSet:
         context, task = self._context, self._task
         start_s = context.now()
         live = yield from self._prepare(wave_index)
-        if note := context.memory_budget.excess(task.group, live.held_bytes):
-            context.emit(events.Noted(sentence=note))
+        note = context.memory_budget.excess(task.group, live.held_bytes)
+        if note and not task.is_over_memory:
+            context.emit(events.Noted(sentence=note, over_memory=task.group))
             context.progress.note(note)
         with context.timed("warming up"):
             yield from live.warm_up()

@@ -3,10 +3,11 @@
 https://ui.perfetto.dev opens it, and https://perfetto.dev/docs/getting-started/other-formats has a
 link to the format. Each wave of a set is a process of the trace, and each of its workers a thread,
 with a slice for each visit and slices for its iterations inside. The first thread of a wave has the
-rounds. Foreign load is a counter of the machine.
+rounds. Foreign load and the number of voided rounds so far are counters of the machine.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -189,23 +190,30 @@ def _round_events(
     pids: Mapping[_WaveKey, int],
     hosts: Sequence[str],
 ) -> Iterator[Event]:
-    """Yield each round from its first visit to its last, and the foreign load in it."""
+    """Yield each round from its first visit to its last, and the counters of its machine.
+
+    The foreign load is that of the round, so its value counts from the start; a round is voided at
+    its end.
+    """
+    voided: Counter[int] = Counter()
     together: dict[tuple[_WaveKey, int], list[_Placed]] = {}
     for each in in_order:
         together.setdefault((each.wave, each.visit.round_index), []).append(each)
+    drawn = []
     for each_round in rounds:
         wave = (each_round.group, each_round.set_index, each_round.wave_index)
-        visits = together.get((wave, each_round.round_index))
-        if not visits:
-            continue
-        start_s = visits[0].start_s
+        if visits := together.get((wave, each_round.round_index)):
+            drawn.append((each_round, wave, visits))
+    for each_round, wave, visits in sorted(drawn, key=lambda each: each[2][0].start_s):
+        start_s, end_s = visits[0].start_s, max(visit.end_s for visit in visits)
+        pid = hosts.index(visits[0].visit.host)
         void = " (voided)" if each_round.voided else ""
         yield {
             "ph": "X",
             "cat": "round",
             "name": f"round {each_round.round_index}{void}",
             "start_s": start_s,
-            "end_s": max(visit.end_s for visit in visits),
+            "end_s": end_s,
             "pid": pids[wave],
             "tid": 0,
             **({"cname": _VOIDED} if each_round.voided else {}),
@@ -220,9 +228,24 @@ def _round_events(
             "ph": "C",
             "name": "CPUs used by others",
             "start_s": start_s,
-            "pid": hosts.index(visits[0].visit.host),
+            "pid": pid,
             "args": {"foreign_cpus": each_round.foreign_cpus},
         }
+        if pid not in voided:
+            yield _voided_so_far(pid, start_s, 0)
+        voided[pid] += each_round.voided
+        if each_round.voided:
+            yield _voided_so_far(pid, end_s, voided[pid])
+
+
+def _voided_so_far(pid: int, start_s: float, count: int) -> Event:
+    return {
+        "ph": "C",
+        "name": "voided rounds",
+        "start_s": start_s,
+        "pid": pid,
+        "args": {"voided": count},
+    }
 
 
 def _named(what: str, pid: int, tid: int, name: str) -> Event:

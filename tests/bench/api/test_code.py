@@ -88,12 +88,12 @@ def test_sides_with_the_same_files_have_the_same_digest_wherever_they_are(tmp_pa
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         trees.append(Tree(root=tmp_path / name, commit=name * 40))
-    before, base = (code.of_side(requested, tree) for tree in trees)
+    before, base = (code.of_side(requested, tree, Path()) for tree in trees)
     assert (before.commit, base.commit) == ("z" * 40, "a" * 40)
     assert before.digest == base.digest
     for changed in ("googlenet/own.py", "packed_nets/__init__.py"):
         (tmp_path / "z" / changed).write_text("2")
-        after = code.of_side(requested, trees[0])
+        after = code.of_side(requested, trees[0], Path())
         assert after.digest != before.digest
         before = after
-    assert code.of_side(requested, trees[1]) == base
+    assert code.of_side(requested, trees[1], Path()) == base

@@ -160,6 +160,7 @@ def test_the_parameters_are_the_options() -> None:
     assert {name: each.default for name, each in parameters.items()} == {
         **expected,
         "progress": None,
+        "project": False,
     }
     documentation = inspect.getdoc(measure) or ""
     assert all(f"\n{name}" in documentation for name in parameters)

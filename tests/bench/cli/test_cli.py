@@ -195,6 +195,43 @@ def test_an_unknown_arch_exits_with_one_line(capsys: Capture) -> None:
     assert "did you mean 'torchvision:resnet18'?" in refused(capsys, "cost", "resnet18")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (("baseline", "--archs=resnet18"), "torchvision:resnet18"),
+        (("gate", "--static", "--archs=resnet18"), "torchvision:resnet18"),
+        (("pick", "--from=resnet18", "--max-latency=1s"), "torchvision:resnet18"),
+        (("pick", "--from=googlenet", "--max-latency=1s", "--modes=eagr"), "eager"),
+        (("report", "RUN", "--table=sumary"), "summary"),
+        (("report", "RUN", "--export=coment"), "comment"),
+        (("compare", "RUN", "RUN", "--across=tourch"), "torch"),
+        (("compare", "RUN", "RUN", "--fail-on=regresed"), "regressed"),
+    ],
+)
+def test_the_nearest_name_is_hinted_at(
+    capsys: Capture, run_file: str, arguments: tuple[str, ...], nearest: str
+) -> None:
+    typed = (run_file if argument == "RUN" else argument for argument in arguments)
+    assert f"did you mean {nearest!r}?" in refused(capsys, *typed)
+
+
+def test_a_module_in_src_is_hinted_at(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "src" / "own_package"
+    package.mkdir(parents=True)
+    (package / "blocks.py").write_text("from torch import nn\n")
+    (package / "nets.py").write_text(
+        "from .blocks import nn\n\n\ndef net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))\n"
+    )
+    (package / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    message = refused(capsys, "cost", "own_package.nets:net")
+    assert "install your project, or name the file, src/own_package/nets.py:net" in message
+    assert "nets.py:net" in printed(capsys, "cost", "src/own_package/nets.py:net@8")
+
+
 def test_images_of_another_size_are_hinted_at(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +275,7 @@ def test_a_size_below_one_exits_with_one_line(capsys: Capture, option: str) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["no-such-command"], ["archs", "--format", "xml"], ["cost"]]
+    "arguments", [[], ["no-such-command"], ["archs", "--format", "xml"], ["report"]]
 )
 def test_errors_of_argparse_have_exit_code_2(capsys: Capture, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.api.profiles import PROFILES
 from bench.cells import modes
 from bench.cli import main, parser
 from bench.cli.completion import FILES, FOLDERS, LISTS, SHELLS, SINGLE, add_gate_options
@@ -18,7 +19,7 @@ source "$1"
 shift
 COMP_WORDS=(googlenet-bench "$@")
 COMP_CWORD=$#
-_shtab_googlenet_bench
+$(complete -p googlenet-bench | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 NUMBERS = {
@@ -62,6 +63,14 @@ def stdout_of(*command: str, folder: Path) -> str:
         (["gate", "--base", "main", "--most"], ["--most-sets"]),
         (["gate", "--static", "--baseline", "run"], ["run.json"]),
         (["completion", ""], list(SHELLS)),
+        # bash splits words at = and at :.
+        (["run", "--archs", "=", "torch"], ["torchvision"]),
+        (["run", "--profile", "="], list(PROFILES)),
+        (["run", "--archs", "a", ":", "b?c", "=", "2,torch"], ["b?c=2,torchvision"]),
+        (["run", "--report-dir", "=", "rep"], ["reports"]),
+        (["run", "--archs", "torchvision", ":", "alexnet,torch"], ["alexnet,torchvision"]),
+        (["run", "--archs", "=", "torchvision", ":", "a,torch"], ["a,torchvision"]),
+        (["run", "--archs", "my_nets", ":", "net", "--prof"], ["--profile"]),
     ],
 )
 def test_bash_completes(

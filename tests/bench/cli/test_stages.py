@@ -75,6 +75,7 @@ def test_compiled_modes_are_refused_with_the_reason(capsys: Capture, mode: str) 
     ("arguments", "part"),
     [
         (("googlnet",), "did you mean 'googlenet'?"),
+        (("resnet18",), "did you mean 'torchvision:resnet18'?"),
         (("googlenet", "--mode", "eagr"), "did you mean 'eager'?"),
         (("googlenet", "--dtype", "fp31"), "did you mean 'fp32'?"),
         (("googlenet", "--dtype", "fp16", "--device", "cpu"), "'fp16' does not run on cpu"),
@@ -106,3 +107,13 @@ def test_too_small_images_are_refused_with_their_size(capsys: Capture) -> None:
     assert out == ""
     assert err.splitlines()[-1].startswith("googlenet-bench: googlenet at 30×30: ")
     assert "at least 31×31 pixels" in err
+
+
+def test_the_size_and_the_nearest_name_are_hinted_at(capsys: Capture) -> None:
+    made_for_48 = "tests.bench.tiny:for_images_of_48"
+    assert main(["stages", made_for_48, *SMALL]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert main(["stages", "torchvision:resnet81", *SMALL]) == 2
+    assert "did you mean 'resnet" in capsys.readouterr().err.splitlines()[-1]
+    assert f"{made_for_48} at 32×32: " in last
+    assert "select it with --image-size or NAME@PIXELS" in last

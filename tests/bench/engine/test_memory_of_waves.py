@@ -4,6 +4,8 @@ import pytest
 
 from bench.launch.launchers import Launcher
 from bench.machine.memory_budget import MemoryBudget
+from bench.records import events
+from bench.records.outcome import Outcome
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run, visited
 
 
@@ -21,6 +23,15 @@ def test_the_memory_limit_bounds_the_number_of_live_workers(fork_server: Launche
     assert any("measured in 3 waves" in note for note in watcher.notes)
     assert outcome.notes == watcher.notes
     assert sum("is more than the 0 MiB of --memory" in note for note in outcome.notes) == 1
+
+
+def test_a_resumed_run_does_not_repeat_the_note(fork_server: Launcher) -> None:
+    request, journal = plan(cell("works"), sets=2, rounds=1, memory_bytes=1), list[events.Event]()
+    run(request, fork_server, begin=lambda _: journal).measure()
+    (_, second) = (i for i, event in enumerate(journal) if isinstance(event, events.WaveBegan))
+    interrupted = Outcome.from_events(journal[: second + 1])
+    outcome = run(request, fork_server, resumed=interrupted).measure()
+    assert sum("more than the 0 MiB of --memory" in note for note in outcome.notes) == 1
 
 
 def test_sufficient_memory_adds_no_note(fork_server: Launcher) -> None:

@@ -16,6 +16,7 @@ from bench.records import store
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, CellRecord, Visit, VisitTime
 from bench.records.reported import PeakRates
+from bench.report.frame import samples
 from tests.bench import runs
 
 FIGURES = [record.cell for record in runs.small().cells if record.cell in runs.BASE_S]
@@ -41,6 +42,20 @@ def test_run_is_read_as_written(path: Path) -> None:
     run = runs.small()
     store.write(run, path)
     assert store.read(path) == run
+
+
+def test_voided_visits_keep_their_place_among_the_others(path: Path) -> None:
+    """The file has valid and voided visits in two lists; ``samples.csv`` has them in one order."""
+    places = [(set_index, wave, each) for set_index in (0, 1) for wave in (0, 1) for each in (0, 1)]
+    visits = tuple(
+        Visit(set_index=set_index, wave_index=wave, round_index=each, host_s=(0.5,), voided=voided)
+        for voided, (set_index, wave, each) in zip(4 * [True, False], places, strict=True)
+    )
+    run = replace(runs.small(), cells=(CellRecord(cell=runs.EAGER, visits=visits),))
+    store.write(run, path)
+    again = store.read(path)
+    assert again == run
+    assert samples(again).equals(samples(run))
 
 
 def test_device_samples_are_read_as_written(path: Path) -> None:
@@ -120,8 +135,7 @@ def test_blocks_keep_their_visit(path: Path) -> None:
     run = runs.gpu()
     first, second, *rest = run.cells[0].visits
     visits = (replace(first, voided=True), replace(second, back_to_back=None), *rest)
-    in_order = tuple(sorted(visits, key=lambda visit: visit.voided))
-    run = replace(run, cells=(replace(run.cells[0], visits=in_order),))
+    run = replace(run, cells=(replace(run.cells[0], visits=visits),))
     store.write(run, path)
     assert store.read(path) == run
 

@@ -229,16 +229,60 @@ def test_another_bench_that_is_already_imported_is_refused(installed: Path, proj
     assert f"because {project / 'bench' / '__init__.py'} has the name" in ended.stderr
 
 
-def test_a_run_refuses_xdist_too(installed: Path, project: Path) -> None:
+def run_command(
+    installed: Path, project: Path, *options: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``googlenet-bench run`` in a project, as after an installation."""
     main = "import sys; from bench.__main__ import main; sys.exit(main())"
-    ended = subprocess.run(
-        [sys.executable, "-P", "-c", main, "run", "-n", "2"],
+    return subprocess.run(
+        [sys.executable, "-P", "-c", main, "run", *options],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        env={**os.environ, "PYTHONPATH": str(installed), **more},
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"), [(("-n", "2"), {}), ((), {"PYTEST_ADDOPTS": "-n 2"})]
+)
+def test_a_run_refuses_xdist_too(
+    installed: Path, project: Path, options: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    ended = run_command(installed, project, *options, **variables)
     assert ended.returncode == 2
     assert "pytest-xdist is enabled" in ended.stderr
+
+
+def test_a_run_says_that_the_user_s_variable_disables_pytest_benchmark(
+    installed: Path, project: Path
+) -> None:
+    ended = run_command(installed, project, PYTEST_ADDOPTS="-p no:benchmark")
+    assert ended.returncode == 2
+    assert "pytest-benchmark is disabled or replaced" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("conftest.py", "raise ImportError('no database')\n"),
+        ("conftest.py", "def pytest_addoption(parser):\n    parser.addoption('--archs')\n"),
+        ("pytest.ini", "[pytest]\naddopts = -n auto\n"),
+        ("pytest.ini", "[pytest]\naddopts = -p no:benchmark --strict-markers -k nothing\n"),
+        ("pytest.ini", "[pytest]\nfilterwarnings = error\npython_functions = no_*\n"),
+        ("tox.ini", "[pytest]\naddopts = --no-such-option\n"),
+    ],
+)
+def test_a_run_does_not_read_the_project_s_settings_of_pytest(
+    installed: Path, project: Path, name: str, text: str
+) -> None:
+    """The virtual environment is in the project, so that its folders are above the suite's."""
+    packages = project / ".venv" / "lib" / "python3" / "site-packages"
+    shutil.copytree(installed, packages)
+    (project / ".venv" / "pyvenv.cfg").touch()
+    (project / name).write_text(text)
+    ended = run_command(packages, project, "--device=cpu", "--collect-only", "-q")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 tests collected" in ended.stdout

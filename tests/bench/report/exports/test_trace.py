@@ -67,6 +67,12 @@ def slices(content: Any, category: str) -> list[Any]:
     return sorted(found, key=lambda event: event["ts"])
 
 
+def counter(content: Any, name: str) -> list[Any]:
+    return [
+        event for event in content["traceEvents"] if event["ph"] == "C" and event["name"] == name
+    ]
+
+
 def names(content: Any, what: str) -> dict[tuple[int, int], str]:
     return {
         (event["pid"], event["tid"]): event["args"]["name"]
@@ -198,13 +204,24 @@ def test_voided_rounds_are_marked_with_the_reason_and_the_load() -> None:
     of_round = [event for event in slices(content, "visit") if event["args"]["round"] == 1]
     assert {event["name"] for event in of_round} == {"visit 1 (voided)"}
     assert all(event["args"]["voided"] for event in of_round)
-    load = [event for event in content["traceEvents"] if event["ph"] == "C"]
+    load = counter(content, "CPUs used by others")
     assert [event["args"]["foreign_cpus"] for event in load] == runs.SETS * [
         runs.FOREIGN_CPUS,
         0.5,
         runs.FOREIGN_CPUS,
     ]
     assert [event["ts"] for event in load] == [event["ts"] for event in rounds]
+
+
+def test_voided_rounds_are_counted_from_their_ends() -> None:
+    content = exported(recorded())
+    rounds = slices(content, "round")
+    counted = counter(content, "voided rounds")
+    assert [event["args"]["voided"] for event in counted] == [0, *range(1, runs.SETS + 1)]
+    ends = [end(event) for event in rounds if event["args"]["voided"]]
+    assert [event["ts"] for event in counted] == [rounds[0]["ts"], *ends]
+    without = exported(runs.small())
+    assert [event["args"] for event in counter(without, "voided rounds")] == [{"voided": 0}]
 
 
 def test_a_round_lasts_from_its_first_visit_to_its_last() -> None:
@@ -254,8 +271,12 @@ def test_each_machine_has_its_own_load() -> None:
         if name.startswith("machine")
     }
     assert machines == {0: "machine host0", 1: "machine host1"}
-    load = [event["pid"] for event in content["traceEvents"] if event["ph"] == "C"]
+    load = [event["pid"] for event in counter(content, "CPUs used by others")]
     assert load == [0] * runs.ROUNDS + [1] * runs.ROUNDS
+    voided = [
+        (event["pid"], event["args"]["voided"]) for event in counter(content, "voided rounds")
+    ]
+    assert voided == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_a_run_whose_rounds_are_all_void_is_drawn_and_one_without_visits_is_refused() -> None:
