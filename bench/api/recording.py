@@ -92,7 +92,9 @@ def record(
             plan = replace(plan, seed=resumed.plan.seed)
         # A gate checks its own trees for changes.
         code_before = None if plan.against_base else code.current(plan)
-        host = LocalHost(plan, started, progress, base_launcher=base, cards=_cards(plan, progress))
+        host = LocalHost(
+            plan, started, progress, base_launcher=base, cards=cards_of(plan, progress)
+        )
         run = Run(
             plan,
             host,
@@ -112,7 +114,7 @@ def record(
         return outcome.run_record()
 
 
-def _cards(plan: Plan, progress: Progress) -> cards.Cards:
+def cards_of(plan: Plan, progress: Progress) -> cards.Cards:
     """Return the cards of a plan's devices; note those that are shared or unknown."""
     devices = plan.devices or (plan.cells[0].device,)
     result = cards.find(devices, allow_shared=plan.allow_shared)
