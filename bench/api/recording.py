@@ -16,6 +16,7 @@ from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
 from bench.launch.launchers import Launcher, launcher
+from bench.launch.server import WORKER
 from bench.machine import cards, environment
 from bench.machine.facts import Environment
 from bench.names import RequestError
@@ -33,11 +34,12 @@ CODE_CHANGED = (
 )
 
 
-def start(plan: Plan) -> Launcher:
-    """Return the launcher of a plan's workers, to be closed."""
+def start(plan: Plan, module: str = WORKER) -> Launcher:
+    """Return the launcher of a plan's workers, to be closed; ``module`` is that of the worker."""
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
-    return launcher(variables, plan.imports, cpus, ahead=min(AHEAD, plan.sets))
+    ahead = min(AHEAD, plan.sets)
+    return launcher(variables, plan.imports, cpus, ahead=ahead, module=module)
 
 
 def measure(

@@ -1,7 +1,6 @@
 """The command ``stages``: it measures where the time goes inside networks."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from bench.cells import modes, plan
 from bench.cli.command import Commands, Output, Purpose
 from bench.exits import Exit
 from bench.folders import check_writable
-from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
 
@@ -63,7 +61,6 @@ def _stages(options: argparse.Namespace) -> Output:
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api import planning, recording
     from bench.api.progress import TerminalProgress
-    from bench.launch.launchers import Spawner
     from bench.launch.process import WorkerError
     from bench.stages import measure, store, table
 
@@ -83,12 +80,12 @@ def _stages(options: argparse.Namespace) -> Output:
     report_dir = None if given.report_dir is None else Path(given.report_dir)
     if report_dir is not None:
         check_writable(report_dir)
-    launcher = Spawner(
-        environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=WORKER
-    )
     with signals.single_interrupt():
         try:
-            with TerminalProgress(terminal_console(stderr=True)) as progress, launcher:
+            with (
+                TerminalProgress(terminal_console(stderr=True)) as progress,
+                recording.start(to_measure, WORKER) as launcher,
+            ):
                 cards = recording.cards_of(to_measure, progress)
                 measured = measure.measure(to_measure, launcher, progress, cards=cards)
         except KeyboardInterrupt:

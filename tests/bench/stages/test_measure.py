@@ -9,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from bench.cells.plan import Plan
-from bench.launch.launchers import Launcher, Spawner
+from bench.launch.launchers import ForkServer, Launcher
 from bench.machine import cpu, environment
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.names import RequestError
@@ -32,24 +31,9 @@ SETS, ROUNDS = 2, 2
 
 
 @pytest.fixture(scope="module")
-def spawner() -> Launcher:
-    return Spawner(environment.for_workers(os.environ), module="bench.stages.worker")
-
-
-@pytest.fixture(autouse=True)
-def _no_worker_is_left() -> Iterator[None]:
-    yield
-    remaining = [
-        process for process in psutil.Process().children() if "stages" in _command(process)
-    ]
-    assert remaining == []
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
+def launcher() -> Iterator[Launcher]:
+    with ForkServer(environment.for_workers(os.environ), module="bench.stages.worker") as server:
+        yield server
 
 
 def plan(*factories: str, sets: int = SETS, **overrides: Any) -> Plan:
@@ -66,9 +50,9 @@ def measured(
 
 
 @pytest.fixture(scope="module")
-def run(spawner: Launcher) -> StagesRun:
+def run(launcher: Launcher) -> StagesRun:
     names = ("plain", "sleeps", "uncalled", "rewritten")
-    return measured(spawner, plan(*(f"stages.nets:{name}" for name in names), "broken:is_killed"))[
+    return measured(launcher, plan(*(f"stages.nets:{name}" for name in names), "broken:is_killed"))[
         0
     ]
 
@@ -117,14 +101,14 @@ def test_networks_without_figures_are_named_with_the_reason(run: StagesRun) -> N
     ],
 )
 def test_networks_that_cannot_be_counted_are_refused_with_the_reason(
-    spawner: Launcher, factory: str, part: str
+    launcher: Launcher, factory: str, part: str
 ) -> None:
     with pytest.raises(RequestError, match=rf"tests\.bench\.{factory}.*{part}"):
-        measured(spawner, plan(factory))
+        measured(launcher, plan(factory))
 
 
-def test_voided_rounds_are_repeated_and_told(spawner: Launcher) -> None:
-    run, watcher = measured(spawner, plan("stages.nets:plain", sets=1), meter=Busy([True, False]))
+def test_voided_rounds_are_repeated_and_told(launcher: Launcher) -> None:
+    run, watcher = measured(launcher, plan("stages.nets:plain", sets=1), meter=Busy([True, False]))
     assert len(of(run, "plain").sets) == 1
     assert run.errors == ()
     (first, last) = watcher.judgements
@@ -133,10 +117,10 @@ def test_voided_rounds_are_repeated_and_told(spawner: Launcher) -> None:
     assert last == (ROUNDS, 2 * ROUNDS, "")
 
 
-def test_a_busy_process_ends_the_run_after_a_set(spawner: Launcher) -> None:
+def test_a_busy_process_ends_the_run_after_a_set(launcher: Launcher) -> None:
     """The rounds of this network take a second, so that the load is judged reliably."""
     with busy_process():
-        run, watcher = measured(spawner, plan("stages.nets:sleeps", sets=3), meter=SystemMeter())
+        run, watcher = measured(launcher, plan("stages.nets:sleeps", sets=3), meter=SystemMeter())
     assert run.networks == ()
     no_round, ended = run.errors
     assert "nets:sleeps at 32×32: no round of it is valid" in no_round
@@ -156,9 +140,9 @@ def busy_process() -> Iterator[None]:
 
 
 def test_networks_with_inputs_of_their_own_have_no_image_size(
-    spawner: Launcher, tmp_path: Path
+    launcher: Launcher, tmp_path: Path
 ) -> None:
-    run, _ = measured(spawner, plan("own_inputs:grey", sets=1, image_size=None))
+    run, _ = measured(launcher, plan("own_inputs:grey", sets=1, image_size=None))
     grey = of(run, "grey")
     assert grey.macs.image_size is None
     assert grey.macs.whole == 28 * 28 * 4 * 9 + 4 * 10
