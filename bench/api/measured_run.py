@@ -20,7 +20,7 @@ from bench.names import RequestError, choose
 from bench.records import journal, store
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, RunRecord
-from bench.report import files, frame, summary
+from bench.report import files, frame, opening, summary
 from bench.report.formats import terminal
 from bench.tables import IN_FULL, Column, as_html, filled, fitted, terminal_console
 from bench.trust import assessment
@@ -102,13 +102,25 @@ class MeasuredRun:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Return the tables as HTML, for a notebook."""
+        """Return the run as HTML, for a notebook: its opening, the ratios and its tables."""
         shown = [
             as_html(tuple(each for each in columns if each.rank < IN_FULL), rows, title)
             for title, columns, rows in tables(self.record, self.gate)
         ]
         sentences = (f"<p>{html.escape(sentence)}</p>" for sentence in self._sentences())
-        return "\n".join([*shown, *sentences])
+        return "\n".join([*self._opening(), *shown, *sentences])
+
+    def _opening(self) -> Iterator[str]:
+        """Yield the opening and the ratios of the report as HTML; a gate has neither."""
+        if self.gate is not None:
+            return
+        from bench.report.charts import ratios  # altair takes a while to import
+        from bench.report.page import still
+
+        yield f"<h3>{html.escape(opening.title(self.record))}</h3>"
+        for sentence in opening.lead(self.record):
+            yield f"<p>{html.escape(sentence)}</p>"
+        yield from map(still.image, ratios.charts(self.record))
 
     def _sentences(self) -> Iterator[str]:
         yield from warnings(self.record, self.gate)

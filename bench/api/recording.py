@@ -16,6 +16,7 @@ from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
 from bench.launch.launchers import Launcher, launcher
+from bench.launch.server import WORKER
 from bench.machine import cards, environment
 from bench.machine.facts import Environment
 from bench.names import RequestError
@@ -33,11 +34,12 @@ CODE_CHANGED = (
 )
 
 
-def start(plan: Plan) -> Launcher:
-    """Return the launcher of a plan's workers, to be closed."""
+def start(plan: Plan, module: str = WORKER) -> Launcher:
+    """Return the launcher of a plan's workers, to be closed; ``module`` is that of the worker."""
     variables = environment.for_workers(os.environ, plan.environment)
     cpus = environment.cpus_for_workers(plan.environment)
-    return launcher(variables, plan.imports, cpus, ahead=min(AHEAD, plan.sets))
+    ahead = min(AHEAD, plan.sets)
+    return launcher(variables, plan.imports, cpus, ahead=ahead, module=module)
 
 
 def measure(
@@ -92,7 +94,9 @@ def record(
             plan = replace(plan, seed=resumed.plan.seed)
         # A gate checks its own trees for changes.
         code_before = None if plan.against_base else code.current(plan)
-        host = LocalHost(plan, started, progress, base_launcher=base, cards=_cards(plan, progress))
+        host = LocalHost(
+            plan, started, progress, base_launcher=base, cards=cards_of(plan, progress)
+        )
         run = Run(
             plan,
             host,
@@ -112,7 +116,7 @@ def record(
         return outcome.run_record()
 
 
-def _cards(plan: Plan, progress: Progress) -> cards.Cards:
+def cards_of(plan: Plan, progress: Progress) -> cards.Cards:
     """Return the cards of a plan's devices; note those that are shared or unknown."""
     devices = plan.devices or (plan.cells[0].device,)
     result = cards.find(devices, allow_shared=plan.allow_shared)

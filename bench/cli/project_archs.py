@@ -22,13 +22,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(options: argparse.Namespace) -> Completed:
+def read(options: argparse.Namespace, *, also: tuple[str, ...] = ()) -> Completed:
     """Return the request that the options and the project's settings describe, with archs.
 
-    Raises ``RequestError`` if neither names one.
+    ``also`` names further options that the settings supply. Raises ``RequestError`` if neither
+    names an arch.
     """
     given = replace(read_parsed(MeasureRequest, options), archs=tuple(options.arch) or None)
-    completed = project.complete(given, Path.cwd(), only=("archs", *SHARED))
+    completed = project.complete(given, Path.cwd(), only=("archs", *SHARED, *also))
     if completed.request.archs is None:
         raise RequestError(f"no network is named: name one, or set {ARCHS_OF_PROJECT}")
     return completed

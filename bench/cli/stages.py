@@ -1,22 +1,24 @@
 """The command ``stages``: it measures where the time goes inside networks."""
 
 import argparse
-import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from bench import signals
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
 from bench.archs import source_file
 from bench.cells import modes, plan
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
+from bench.exits import Exit
 from bench.folders import check_writable
-from bench.machine import environment
 from bench.names import RequestError
 from bench.tables import terminal_console
 
+SHARED = (*project_archs.SHARED, "device", "foreign_cpus", "allow_shared", "report_dir")
 SETS = 3  # fewer give a 95 % interval that is too wide to use
 SEED = 0  # of the weights, the images and the random orders
 WORKER = "bench.stages.worker"
@@ -46,62 +48,65 @@ def add(commands: Commands) -> None:
     stages.add_argument(
         "--sets", type=int, default=SETS, metavar="N", help=f"sets of fresh processes ({SETS})"
     )
-    add_to_parser(stages, MeasureRequest, only=(*project_archs.SHARED, "device", "report_dir"))
+    add_to_parser(stages, MeasureRequest, only=SHARED)
 
 
 def _stages(options: argparse.Namespace) -> Output:
     check_mode(options.mode)
-    if options.sets < 1:
-        raise RequestError(f"--sets must be at least 1, not {options.sets}")
-    completed = project_archs.read(options)
-    given = completed.request
-    cells = plan.cells(
-        arch_names=given.archs or (),
-        mode_names=(options.mode,),
-        dtype_names=(options.dtype,),
-        batch_sizes=(options.batch_size,),
-        task_names=("infer",),
-        device=plan.device(given.device),
-    )
-    # Imported here because other commands must run without these modules' dependencies.
-    from bench.api.progress import TerminalProgress
-    from bench.launch.launchers import Spawner
-    from bench.machine.load import SystemMeter
-    from bench.stages import store, table
-    from bench.stages.measure import Request, measure
+    completed = project_archs.read(options, also=("foreign_cpus",))
+    with source_file.looked_up_in(completed.folder):
+        return _measured(options, completed.request)
 
+
+def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
+    # Imported here because other commands must run without these modules' dependencies.
+    from bench.api import planning, recording
+    from bench.api.progress import TerminalProgress
+    from bench.launch.process import WorkerError
+    from bench.stages import measure, store, table
+
+    request = replace(
+        given,
+        modes=(options.mode,),
+        dtypes=(options.dtype,),
+        batch_sizes=(options.batch_size,),
+        device=plan.device(given.device),
+        rounds=measure.ROUNDS,
+        seed=SEED,
+        ceiling=False,
+        energy=False,
+    )
+    to_measure = planning.make_plan(request)
     report_dir = None if given.report_dir is None else Path(given.report_dir)
     if report_dir is not None:
         check_writable(report_dir)
-    request = Request(
-        cells=cells,
-        image_size=given.image_size,
-        input_shape=given.input_shape,
-        sets=options.sets,
-        seed=SEED,
-    )
-    try:
-        with (
-            source_file.looked_up_in(completed.folder),
-            TerminalProgress(terminal_console(stderr=True)) as progress,
-            Spawner(
-                environment.for_workers(os.environ),
-                cpus=environment.cpus_for_workers(),
-                module=WORKER,
-            ) as launcher,
-        ):
-            measured = measure(request, launcher, SystemMeter(), progress)
-    except KeyboardInterrupt:
-        raise RequestError("interrupted before any result was available") from None
-    rows = table.frame(measured)
-    text = table.render(options.format, rows)
-    if report_dir is None:
-        return Output(text)
-    try:
-        written = store.write(rows, report_dir)
-    except OSError as error:
-        raise RequestError(f"cannot write to {report_dir}: {error.strerror}") from error
-    return Output(f"{text}\n\nwrote {written}" if options.format == "rich" else text)
+    with signals.single_interrupt():
+        try:
+            with (
+                TerminalProgress(terminal_console(stderr=True)) as progress,
+                recording.start(to_measure, WORKER) as launcher,
+            ):
+                cards = recording.cards_of(to_measure, progress)
+                measured = measure.measure(to_measure, launcher, progress, cards=cards)
+        except KeyboardInterrupt:
+            raise RequestError("interrupted before any result was available") from None
+        except WorkerError as error:
+            raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
+        signals.ignore_interrupts()
+        exit_code = Exit.FAILED if measured.errors else Exit.FINE
+        if not measured.networks:
+            return Output("", exit_code, measured.errors)
+        rows = table.frame(measured.networks)
+        text = table.render(options.format, rows)
+        if report_dir is None:
+            return Output(text, exit_code, measured.errors)
+        try:
+            written = store.write(rows, report_dir)
+        except OSError as error:
+            raise RequestError(f"cannot write to {report_dir}: {error.strerror}") from error
+    if options.format == "rich":
+        text = f"{text}\n\nwrote {written}"
+    return Output(text, exit_code, measured.errors)
 
 
 def check_mode(mode: str) -> None:

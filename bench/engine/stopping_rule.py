@@ -32,6 +32,14 @@ class UntilPrecise:
         return wave.group if has_failed else (*wave.group, waves.control(wave.reference))
 
 
+class PlannedSets:
+    """Measures the sets of the plan, without controls: for figures that are not ratios."""
+
+    def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        """Return the cells of a group in the sets of the plan."""
+        return outcome.waves[group][0].group if set_index < outcome.plan.sets else ()
+
+
 def _is_enough(outcome: Outcome, group: str) -> bool:
     """Return whether every ratio is precise, or failures leave no ratio to make precise."""
     records = outcome.group_records(group)

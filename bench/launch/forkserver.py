@@ -10,11 +10,12 @@ without it, while workers with the same network agreed. So each set has its own 
 The server must never run an operator or use CUDA itself: threads and CUDA contexts do not survive a
 fork.
 
-``python start.py bench.launch.forkserver FD LIBRARY…`` imports the libraries and serves the Unix
-socket FD. ``FORK`` arrives with three file descriptors, which become the worker's standard streams;
-the reply is the worker's process id. ``WAIT`` is followed by a process id; the reply is the exit
-status of that process, once it has ended. Numbers are eight bytes. Closing the socket ends the
-server, and the end of the server ends its workers.
+``python start.py bench.launch.forkserver FD MODULE LIBRARY…`` imports the libraries, and the module
+whose ``run`` makes a process a worker, and serves the Unix socket FD. ``FORK`` arrives with three
+file descriptors, which become the worker's standard streams; the reply is the worker's process id.
+``WAIT`` is followed by a process id; the reply is the exit status of that process, once it has
+ended. Numbers are eight bytes. Closing the socket ends the server, and the end of the server ends
+its workers.
 """
 
 import contextlib
@@ -24,22 +25,22 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.launch.server import FORK, NUMBER_BYTES, WAIT
-from bench.worker import worker
 from bench.worker.parent_death import die_with_parent
 
 STREAMS = 3
 
 
-def serve(connection: socket.socket) -> None:
-    """Answer requests until the other end closes the socket."""
+def serve(connection: socket.socket, run: Callable[[], object]) -> None:
+    """Answer requests until the other end closes the socket; workers call ``run``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         request, streams, _, _ = socket.recv_fds(connection, 1, STREAMS)
         if request == FORK:
-            reply = _fork(connection, streams)
+            reply = _fork(connection, streams, run)
         elif request == WAIT:
             pid = int.from_bytes(connection.recv(NUMBER_BYTES), "big")
             reply = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -48,20 +49,20 @@ def serve(connection: socket.socket) -> None:
         connection.sendall(reply.to_bytes(NUMBER_BYTES, "big", signed=True))
 
 
-def _fork(connection: socket.socket, streams: list[int]) -> int:
+def _fork(connection: socket.socket, streams: list[int], run: Callable[[], object]) -> int:
     """Fork a worker that uses ``streams``; in the server, return its process id."""
     server = os.getpid()
     pid = os.fork()
     if pid == 0:
         connection.close()
-        _become_worker(streams, server)
+        _become_worker(streams, server, run)
     os.setpgid(pid, pid)  # so that it can be killed together with its own child processes
     for stream in streams:
         os.close(stream)
     return pid
 
 
-def _become_worker(streams: list[int], server: int) -> None:
+def _become_worker(streams: list[int], server: int, run: Callable[[], object]) -> None:
     """Run the worker and exit; never returns, because a worker must not run the server's exit."""
     status = 1
     try:
@@ -70,7 +71,7 @@ def _become_worker(streams: list[int], server: int) -> None:
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
-        worker.run()
+        run()
         status = 0
     except BaseException:  # noqa: BLE001 - the process ends here
         sys.excepthook(*sys.exc_info())
@@ -86,7 +87,6 @@ def _prefer_oom_kill() -> None:
 
 
 if __name__ == "__main__":
-    for library in sys.argv[2:]:
-        importlib.import_module(library)
+    worker, *_ = [importlib.import_module(name) for name in sys.argv[2:]]
     gc.freeze()  # a worker's garbage collection must not visit, and so copy, the shared pages
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), worker.run)

@@ -14,7 +14,7 @@ from typing import Self
 
 from bench.launch import start
 from bench.launch.process import Streams, WorkerProcess, no_interpreter
-from bench.launch.server import Server
+from bench.launch.server import WORKER, Server
 from bench.machine import driver
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ class Spawner(Launcher):
         python: str = sys.executable,
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
-        module: str = "bench.worker",
+        module: str = WORKER,
     ) -> None:
         """``module`` is the module that the interpreter runs: the worker or an extension of it."""
         super().__init__(environment, python, cpus, roots)
@@ -129,14 +129,18 @@ class ForkServer(Launcher):
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
         ahead: int = 1,
+        module: str = WORKER,
     ) -> None:
         """Start ``ahead`` servers: the first is used now, each ``renew`` switches to the next.
+
+        ``module`` is that of the worker or of an extension of it.
 
         Importing keeps one core busy, so on two cores two servers take hardly longer than one.
         """
         super().__init__(environment, python, cpus, roots)
         self._imports = tuple(imports)
         self._ahead = ahead
+        self._module = module
         self._servers: deque[Server] = deque()
         self._start()
 
@@ -146,7 +150,7 @@ class ForkServer(Launcher):
         Raises ``WorkerError`` if the interpreter cannot be run.
         """
         for _ in range(self._ahead):
-            server = Server(self._environment, self._imports, self._python)
+            server = Server(self._environment, self._imports, self._python, self._module)
             self._servers.append(server)
             self._restrict(server.pid)
 
@@ -197,6 +201,7 @@ def launcher(
     python: str = sys.executable,
     roots: Sequence[Path] = (ROOT,),
     ahead: int = 1,
+    module: str = WORKER,
 ) -> Launcher:
     """Return the fastest launcher that is safe on this system.
 
@@ -205,13 +210,14 @@ def launcher(
     them unless NVML did the counting.
 
     ``imports`` names modules that the workers need besides torch, so that they are imported once.
-    ``ahead`` is the number of fork servers that are started at a time.
+    ``ahead`` is the number of fork servers that are started at a time. ``module`` is that of the
+    worker or of an extension of it.
     """
     _allow_many_files()
     may_fork = not driver.devices() or driver.can_count_without_cuda(environment)
     if platform.system() == "Linux" and may_fork:
-        return ForkServer(environment, imports, python, cpus, roots, ahead)
-    return Spawner(environment, python, cpus, roots)
+        return ForkServer(environment, imports, python, cpus, roots, ahead, module)
+    return Spawner(environment, python, cpus, roots, module)
 
 
 def _allow_many_files() -> None:

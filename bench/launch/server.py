@@ -21,6 +21,7 @@ from bench.launch.process import (
 )
 from bench.signals import ending
 
+WORKER = "bench.worker.worker"  # the module of a worker, unless another extends it
 FORK, WAIT = b"F", b"W"  # requests
 NUMBER_BYTES = 8
 
@@ -30,7 +31,13 @@ START_LIMIT_S = 300.0  # importing torch takes 3 to 10 s, and minutes from a col
 class Server:
     """A fork server process; closing it also ends its remaining workers."""
 
-    def __init__(self, environment: Mapping[str, str], imports: Sequence[str], python: str) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        imports: Sequence[str],
+        python: str,
+        module: str = WORKER,
+    ) -> None:
         """Start the server without waiting for its imports.
 
         Raises ``WorkerError`` if the interpreter cannot be run.
@@ -45,6 +52,7 @@ class Server:
                         start.FILE,
                         "bench.launch.forkserver",
                         str(server_socket.fileno()),
+                        module,
                         *imports,
                     ],
                     stdin=subprocess.DEVNULL,

@@ -1,185 +1,157 @@
-"""Measurement: sets of fresh workers of all networks, alive together and visited in rounds.
+"""Measurement of stages: sets of all networks, with the waves, the rounds and the rules of a run.
 
 Imports no torch.
 """
 
-import random
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from bench.archs.source import Shape
-from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.engine.local.visit_policy import BLOCKS
+from bench.cells.plan import Plan
+from bench.engine.hosts.local import LocalHost
+from bench.engine.local.measurement import VisitTask
+from bench.engine.local.visit_policy import BLOCKS, VisitPolicy
 from bench.engine.progress import Progress
+from bench.engine.run import Run
+from bench.engine.stopping_rule import PlannedSets
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.machine.environment import allowed_cores, physical_cores
-from bench.machine.load import LoadMeter, foreign_cpus
+from bench.machine.cards import Cards
+from bench.machine.load import LoadMeter
 from bench.names import RequestError
+from bench.records import events
+from bench.records.record import CellRecord
+from bench.records.reported import ArchCost
 from bench.stages import figures
 from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures, StageVisit
 from bench.stages.protocol import CountStages, TimeStages
-from bench.worker import protocol
-from bench.worker.protocol import Describe, Prepare, ReplyT, WarmUp
-
-Reply = TypeVar("Reply")
+from bench.units import counted
+from bench.worker.protocol import Measured
 
 ROUNDS = 5  # per set; sets are few, so the median of each must be stable
+ENDED = {
+    "interrupted": "the run was interrupted",
+    "stopped_early": "every round of a set was voided",
+}
 PASSES = 3  # forward passes per iteration: without hooks, with hooks on stages, on branches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The networks to measure; the cells differ only in their archs."""
+class StagesRun:
+    """What was measured, and what was not."""
 
-    cells: tuple[Cell, ...]
-    image_size: int | None
-    """Height and width of the images in pixels; None for what each network is made for."""
-    input_shape: Shape | None = None
-    """Channels, height and width of the images of networks that do not say what they take."""
-    sets: int
-    seed: int
+    networks: tuple[NetworkFigures, ...]
+    errors: tuple[str, ...]
+    """Sentences on networks and sets without figures; empty if everything was measured."""
 
 
-def measure(
-    request: Request, launcher: Launcher, meter: LoadMeter, progress: Progress
-) -> tuple[NetworkFigures, ...]:
-    """Measure every cell and return its figures.
+class StageTiming:
+    """Times the stages in each visit, and keeps their times."""
 
-    ``launcher`` starts workers of bench/stages/worker.py. Raises ``RequestError`` with the reason
-    if a network cannot be counted or run.
-    """
-    progress.phase("counting", len(request.cells))
-    macs = _count(request, launcher, progress)
-    sets: dict[Cell, list[SetFigures]] = {cell: [] for cell in request.cells}
-    circumstances = []
-    for set_index in range(request.sets):
-        progress.phase(f"set {set_index + 1} of {request.sets}", ROUNDS * len(request.cells))
-        with _Set(request, launcher, progress) as live:
-            circumstances.append(live.describe())
-            visits = live.visit_in_rounds(meter, seed=request.seed + set_index)
-        for cell, of_cell in visits.items():
-            sets[cell].append(figures.summarize(of_cell))
-    for cell in request.cells:
-        _check_called(cell, macs[cell], sets[cell])
-    return tuple(
-        NetworkFigures(
-            cell=cell,
-            circumstances=circumstances[0],  # of the first set
-            macs=macs[cell],
-            sets=tuple(sets[cell]),
-        )
-        for cell in request.cells
-    )
+    def __init__(self) -> None:
+        self._visits: dict[tuple[Cell, tuple[int, int, int]], StageVisit] = {}
 
+    def policy(self, _plan: Plan, _device: str) -> VisitPolicy:
+        """Return the policy of long visits, because rounds are few."""
+        return replace(BLOCKS, passes=PASSES)
 
-class _Set:
-    """The live workers of a set, one for each network."""
-
-    def __init__(self, request: Request, launcher: Launcher, progress: Progress) -> None:
-        self._request = request
-        self._launcher = launcher
-        self._progress = progress
-        self._live: dict[Cell, WorkerProcess] = {}
-        self._latency_s: dict[Cell, float] = {}
-        self._closing = ExitStack()
-
-    def __enter__(self) -> "_Set":
-        with self._closing:  # if one worker fails, all are ended
-            for cell in self._request.cells:  # they import torch in parallel, and prepare in turn
-                self._live[cell] = worker = _launch(self._launcher)
-                self._closing.callback(worker.kill)
-            for cell in self._request.cells:
-                self._prepare(cell)
-            self._closing = self._closing.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
-    def describe(self) -> Circumstances:
-        """Return the device and the PyTorch of the workers, and the current time."""
-        cell = self._request.cells[0]
-        description = self._request_to(cell, Describe(device=cell.device), timeouts.SHORT_S)
-        return Circumstances(
-            device_name=str(description.device_name),
-            torch=str(description.torch),
-            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
-    def visit_in_rounds(
-        self, meter: LoadMeter, *, seed: int
-    ) -> Mapping[Cell, Sequence[StageVisit]]:
-        """Visit the workers in rounds, each in a random order, and return all visits."""
-        visits: dict[Cell, list[StageVisit]] = {cell: [] for cell in self._live}
-        pids = [*self._launcher.pids, *(worker.pid for worker in self._live.values())]
-        rng, order = random.Random(seed), list(self._live)
-        before = meter.read(pids)
-        for _ in range(ROUNDS):
-            rng.shuffle(order)
-            for cell in order:
-                visits[cell].append(self._visit(cell, seed=rng.getrandbits(32)))
-                self._progress.advance(cell.id)
-        foreign = foreign_cpus(before, meter.read(pids))
-        device = self._request.cells[0].device
-        if foreign > plan.foreign_cpus(device, cores=physical_cores(), allowed=allowed_cores()):
-            self._progress.note(
-                f"other processes kept {foreign:.2f} CPUs busy during this set: its latencies are "
-                "less reliable"
-            )
-        return visits
-
-    def _prepare(self, cell: Cell) -> None:
-        request = self._request
-        prepare = Prepare(
-            cell=cell,
-            image_size=request.image_size,
-            input_shape=request.input_shape,
-            seed=request.seed,
-        )
-        self._request_to(cell, prepare, timeouts.PREPARE_S)
-        warmed_up = self._request_to(cell, WarmUp(), timeouts.WARM_UP_S)
-        self._latency_s[cell] = min(warmed_up.durations_s)
-
-    def _visit(self, cell: Cell, *, seed: int) -> StageVisit:
-        latency_s = self._latency_s[cell]
-        dropped = BLOCKS.dropped(latency_s)
-        iterations = dropped + BLOCKS.timed(latency_s)
-        limit_s = timeouts.visit_timeout_s(PASSES * BLOCKS.expected_s(latency_s, dropped=dropped))
-        time.sleep(BLOCKS.pause_s)
-        reply = self._request_to(cell, TimeStages(iterations=iterations, seed=seed), limit_s)
-        return StageVisit(
+    def visit(self, worker: WorkerProcess, task: VisitTask) -> Measured:
+        """Time the stages of a network; return the forward passes without hooks."""
+        dropped = task.dropped
+        request = TimeStages(iterations=dropped + task.timed, seed=task.seed)
+        reply = worker.request(request, limit_s=task.limit_s)
+        visit = StageVisit(
             whole_s=reply.whole_s[dropped:],
             hooked_s=reply.hooked_s[dropped:],
             pair_s=reply.pair_s,
             parts_s={(part.stage, part.branch): part.seconds[dropped:] for part in reply.parts},
         )
+        self._visits[task.cell, task.key] = visit
+        return Measured(
+            dropped_s=reply.whole_s[:dropped],
+            host_s=visit.whole_s,
+            device_s=(),
+            disturbed_s=None,
+            back_to_back=None,
+        )
 
-    def _request_to(self, cell: Cell, request: protocol.Request[ReplyT], limit_s: float) -> ReplyT:
-        with _request_errors(cell, self._request.image_size):
-            return self._live[cell].request(request, limit_s=limit_s)
+    def sets(self, record: CellRecord) -> tuple[SetFigures, ...]:
+        """Return the figures of each set of a cell that has valid visits."""
+        valid: dict[int, list[StageVisit]] = {}
+        for visit in record.visits:
+            if not visit.voided:
+                valid.setdefault(visit.set_index, []).append(self._visits[record.cell, visit.key])
+        return tuple(map(figures.summarize, valid.values()))
 
 
-def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[Cell, Macs]:
+def measure(
+    plan: Plan,
+    launcher: Launcher,
+    progress: Progress,
+    *,
+    cards: Cards | None = None,
+    meter: LoadMeter | None = None,
+) -> StagesRun:
+    """Measure the stages of a plan's networks; its cells differ only in their archs.
+
+    ``launcher`` starts workers of bench/stages/worker.py. The run voids rounds, and ends, like any
+    other; the plan says how many sets and rounds it has. ``cards`` are those of the plan. Raises
+    ``RequestError`` with the reason if a network cannot be counted, ``WorkerError`` if no worker
+    can be started, and ``KeyboardInterrupt`` if nothing was measured before an interrupt.
+    """
+    progress.phase("counting", len(plan.cells))
+    macs = _count(plan, launcher, progress)
+    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    timing = StageTiming()
+    host = LocalHost(plan, launcher, progress, cards=cards, meter=meter, measurement=timing)
+    counted_archs = [
+        events.Counted(arch=cell.arch, cost=ArchCost(macs_per_image=macs[cell].whole))
+        for cell in plan.cells
+    ]
+    outcome = Run(plan, host, progress, rule=PlannedSets(), known=counted_archs).measure()
+    run = outcome.run_record()
+    circumstances = Circumstances(
+        device_name=run.environment.device_name or "",
+        torch=run.environment.torch or "",
+        measured_at=measured_at,
+    )
+    networks, errors = list[NetworkFigures](), list[str]()
+    for record in run.cells:
+        network = NetworkFigures(
+            cell=record.cell,
+            circumstances=circumstances,
+            macs=macs[record.cell],
+            sets=timing.sets(record),
+        )
+        if reason := _why_not(record, network):
+            errors.append(f"{_named(plan, record.cell)}: {reason}")
+        else:
+            networks.append(network)
+    if why := ENDED.get(run.status):
+        sets = max((len(network.sets) for network in networks), default=0)
+        errors.append(f"{why}; the figures are from {sets} of {counted(plan.sets, 'set')}")
+    return StagesRun(networks=tuple(networks), errors=tuple(errors))
+
+
+def _count(plan: Plan, launcher: Launcher, progress: Progress) -> Mapping[Cell, Macs]:
     """Count every network in a separate process, because tracing leaves much behind."""
     macs: dict[Cell, Macs] = {}
-    worker = _launch(launcher)
+    worker = launcher.launch()
     try:
-        for cell in request.cells:
-            with _request_errors(cell, request.image_size):
-                count = CountStages(
-                    arch=cell.arch,
-                    image_size=request.image_size,
-                    input_shape=request.input_shape,
-                    seed=request.seed,
-                )
+        for cell in plan.cells:
+            count = CountStages(
+                arch=cell.arch,
+                image_size=plan.image_size,
+                input_shape=plan.input_shape,
+                seed=plan.seed,
+            )
+            try:
                 reply = worker.request(count, limit_s=timeouts.SHORT_S)
+            except WorkerError as error:
+                reason = _reason(error.kind, str(error), error.stderr)
+                raise RequestError(f"{_named(plan, cell)}: {reason}") from error
             parts = {(part.stage, part.branch): part.macs for part in reply.parts}
             macs[cell] = Macs(whole=reply.whole, parts=parts, image_size=reply.image_size)
             progress.advance(cell.arch)
@@ -188,38 +160,32 @@ def _count(request: Request, launcher: Launcher, progress: Progress) -> Mapping[
     return macs
 
 
-def _launch(launcher: Launcher) -> WorkerProcess:
-    try:
-        return launcher.launch()
-    except WorkerError as error:
-        raise RequestError(f"no worker can be started: {error}") from error
-
-
-@contextmanager
-def _request_errors(cell: Cell, image_size: int | None) -> Iterator[None]:
-    """Turn a worker's failure into a ``RequestError`` with the network, image size and reason."""
-    try:
-        yield
-    except WorkerError as error:
-        reason = str(error)
-        if error.kind in {"died", "timeout"}:
-            last_line = next(reversed(error.stderr.splitlines()), "")
-            reason = f"{reason}; {last_line}".rstrip("; ")
-        at = f" at {image_size}×{image_size}" if image_size else ""
-        raise RequestError(f"{cell.arch}{at}: {reason}") from error
-
-
-def _check_called(cell: Cell, macs: Macs, sets: Sequence[SetFigures]) -> None:
-    """Raise ``RequestError`` if a network runs without calling the modules of its stages."""
-    timed = {key for set_figures in sets for key in set_figures.parts_s}
+def _why_not(record: CellRecord, network: NetworkFigures) -> str:
+    """Return why a network has no figures; empty if it has."""
+    if failure := record.failure:
+        return f"{failure.phase}: {_reason(failure.kind, failure.message, failure.stderr)}"
+    if not network.sets:
+        return "no round of it is valid"
+    timed = {key for of_set in network.sets for key in of_set.parts_s}
     not_called = [
         stage
-        for (stage, branch), count in macs.parts.items()
+        for (stage, branch), count in network.macs.parts.items()
         if count and not branch and (stage, branch) not in timed
     ]
-    if not_called or not timed:
-        names = ", ".join(not_called) or "any of its children"
-        raise RequestError(
-            f"{cell.arch} in {cell.mode} does not call {names} as a module, so the time of its "
-            "stages cannot be measured"
-        )
+    if timed and not not_called:
+        return ""
+    return (
+        f"{record.cell.mode} does not call {', '.join(not_called) or 'any of its children'} as a "
+        "module, so the time of its stages cannot be measured"
+    )
+
+
+def _reason(kind: str, message: str, stderr: str) -> str:
+    """Return why a worker failed; with its last words, if it ended without a message."""
+    last_line = next(reversed(stderr.splitlines()), "") if kind in {"died", "timeout"} else ""
+    return f"{message}; {last_line}".rstrip("; ")
+
+
+def _named(plan: Plan, cell: Cell) -> str:
+    """Return the name of a network, with the image size if the request has one."""
+    return f"{cell.arch} at {plan.image_size}×{plan.image_size}" if plan.image_size else cell.arch

@@ -21,11 +21,11 @@ from bench.stages.protocol import (
     TimeStages,
 )
 from bench.stages.vocabulary import Key, StagePart
-from bench.worker import clock, network
+from bench.worker import clock, network, worker
 from bench.worker.attribution import attributed
 from bench.worker.mac_counter import MacCounter
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operations, Worker, run
+from bench.worker.worker import Operations, Worker
 
 
 class StagedWorker(Worker):
@@ -104,6 +104,11 @@ def _passes(parts: Sequence[StagePart]) -> dict[str, list[StagePart]]:
     return passes
 
 
+def run() -> None:
+    """Serve requests, as a worker does."""
+    worker.run(StagedWorker())
+
+
 if __name__ == "__main__":
     die_with_parent(os.getppid())
-    run(StagedWorker())
+    run()

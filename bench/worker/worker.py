@@ -5,8 +5,8 @@ standard output: ``{"ok": …}`` or ``{"error": {"kind": …, "message": …}}``
 network's own prints, and the frames in which it raised, go to standard error. The worker ends when
 its input ends.
 
-``python -m bench.worker`` starts a worker in a fresh interpreter; bench/launch/forkserver.py forks
-workers.
+``python -m bench.worker.worker`` starts a worker in a fresh interpreter;
+bench/launch/forkserver.py forks workers.
 """
 
 import faulthandler
@@ -45,6 +45,7 @@ from bench.worker import (
     sustain,
     tracebacks,
 )
+from bench.worker.parent_death import die_with_parent
 from bench.worker.protocol import (
     Attempted,
     CountCost,
@@ -303,3 +304,8 @@ def run(worker: Worker | None = None) -> None:
     with Path(os.devnull).open() as null:
         os.dup2(null.fileno(), 0)  # processes that a network starts must not read requests
     serve(worker or Worker(), requests, replies)
+
+
+if __name__ == "__main__":
+    die_with_parent(os.getppid())
+    run()

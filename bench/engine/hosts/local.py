@@ -10,6 +10,7 @@ from bench.cells.plan import Plan
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
 from bench.engine.local import preflight
 from bench.engine.local.context import Context, Steps
+from bench.engine.local.measurement import Iterations, Measurement
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.local.sets import LocalSet
 from bench.engine.progress import Progress
@@ -37,9 +38,13 @@ class LocalHost(Host):
         base_launcher: Launcher | None = None,
         cards: Cards | None = None,
         meter: LoadMeter | None = None,
+        measurement: Measurement | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``launcher`` and ``base_launcher`` remain open; ``cards`` are those of the plan."""
+        """``launcher`` and ``base_launcher`` remain open; ``cards`` are those of the plan.
+
+        By default, the ``measurement`` times iterations.
+        """
         self._cards = cards or Cards()
         self._context = Context(
             plan=plan,
@@ -48,6 +53,7 @@ class LocalHost(Host):
             progress=progress,
             meter=meter or SystemMeter(),
             memory_budget=MemoryBudget(limit_bytes=plan.memory_bytes, on_gpu=plan.is_on_gpu),
+            measurement=measurement or Iterations(),
             cards=self._cards.known,
             now=now,
         )

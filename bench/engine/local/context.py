@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.engine.local.measurement import Iterations, Measurement
 from bench.engine.progress import Progress
 from bench.launch.launchers import Launcher
 from bench.machine.card import Card
@@ -32,6 +33,7 @@ class Context:
     progress: Progress
     meter: LoadMeter
     memory_budget: MemoryBudget
+    measurement: Measurement = field(default_factory=Iterations)
     cards: Mapping[str, Card] = field(default_factory=dict)
     """CUDA devices whose state can be read, by device name."""
     now: Callable[[], float] = time.monotonic

@@ -26,6 +26,8 @@ class VisitPolicy:
     """Target for the total time of a visit's timed iterations, in seconds."""
     drop_below_s: float
     """Latency of the fastest worker, in seconds, below which visits drop their first iteration."""
+    passes: int = 1
+    """Runs of the network in an iteration."""
     effort: float = 1.0
     """Seconds of measuring per second of starting a set (rounds_per_set.py)."""
 
@@ -42,7 +44,7 @@ class VisitPolicy:
 
     def expected_s(self, latency_s: float, *, dropped: int) -> float:
         """Return the expected time of a visit without its pause, in seconds."""
-        return (dropped + self.timed(latency_s)) * latency_s
+        return (dropped + self.timed(latency_s)) * self.passes * latency_s
 
 
 # The machine's noise is the same at every time scale from 0.02 to 3 s, so precision comes from the

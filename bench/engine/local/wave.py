@@ -12,6 +12,7 @@ from bench.cells.cell import Cell
 from bench.cells.waves import Wave
 from bench.engine.local import visit_policy
 from bench.engine.local.context import Context, Steps
+from bench.engine.local.measurement import VisitTask
 from bench.engine.local.pool import Pool
 from bench.engine.local.preparing import Preparation
 from bench.launch import timeouts
@@ -22,7 +23,7 @@ from bench.records import events
 from bench.records.record import Failure
 from bench.records.reported import Setup
 from bench.units import counted
-from bench.worker.protocol import Finish, Finished, Measure, Sustain, Sustained, WarmUp
+from bench.worker.protocol import Finish, Finished, Sustain, Sustained, WarmUp
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
 MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
@@ -58,9 +59,7 @@ class LiveWave:
         self._preparation = Preparation(context, wave, self._live, order, device)
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}  # median of the second half of the warm-up
-        self._visiting = visit_policy.choose(
-            device, context.plan.environment, versions=context.plan.compares_versions
-        )
+        self._visiting = context.measurement.policy(context.plan, device)
 
     @property
     def out_of_memory(self) -> Mapping[Cell, Failure]:
@@ -285,14 +284,16 @@ class LiveWave:
         if dropped and chance.random() < visit_policy.EXTRA_DROP_PROBABILITY:
             dropped += 1
         context.sleep(self._visiting.pause_s)
-        request = Measure(
-            iterations=timed,
+        task = VisitTask(
+            cell=cell,
+            key=(self._set, self._live.indices["wave_index"], round_index),
+            timed=timed,
             dropped=dropped,
-            back_to_back=max(visit_policy.MIN_BACK_TO_BACK, timed),
+            seed=chance.getrandbits(32),
+            limit_s=timeouts.visit_timeout_s(self._visit_s(cell)),
         )
-        limit_s = timeouts.visit_timeout_s(self._visit_s(cell))
         start_s, asked_s = context.unix_time(), context.now()
-        reply = self._live[cell].request(request, limit_s=limit_s)
+        reply = context.measurement.visit(self._live[cell], task)
         wall_s = context.now() - asked_s
         context.emit(
             events.Visited(

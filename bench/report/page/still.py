@@ -1,5 +1,7 @@
-"""The still picture of a chart: SVG inside the page, for print and browsers without JavaScript."""
+"""The still picture of a chart as HTML: inside the page, or as an image on its own."""
 
+import base64
+import html
 import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
@@ -12,6 +14,19 @@ CLASS = "still"
 # The page's style has the font, and the element around the picture has its role and description.
 _LEFT_OUT = re.compile("aria-.*|role|class|font-family|pointer-events|version")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
+
+
+def image(chart: Chart) -> str:
+    """Return the chart's SVG as an image with its title and its caption, for any HTML.
+
+    Unlike elements of SVG, an image shares no ids with the charts of other runs beside it.
+    """
+    data = base64.b64encode(style.svg(chart).encode()).decode()
+    title, caption = html.escape(chart.title), html.escape(chart.caption)
+    return (
+        f"<figure><figcaption><strong>{title}</strong><br>{caption}</figcaption>"
+        f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}"></figure>'
+    )
 
 
 def inline(chart: Chart) -> str:

@@ -108,7 +108,7 @@ def check(device: str, sets: int, parts: Collection[str], console: Console) -> I
             for biases in _biases(device, progress):
                 yield (result := replace(result, biases=biases))
         if "startup" in parts:
-            ways = {"fresh interpreters": lambda: _spawner("bench.worker")}
+            ways = {"fresh interpreters": lambda: _spawner(WORKER)}
             if may_fork:
                 ways["forked"] = _fastest_launcher
             startups = tuple(startup.measure(ways, same, sets, progress))

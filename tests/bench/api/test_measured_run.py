@@ -1,6 +1,9 @@
 """Runs that show themselves, on runs written by hand."""
 
+import base64
+import html
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +15,9 @@ from rich.console import Console
 from bench import MeasuredRun, RequestError, load, stats
 from bench.gate import files as gate_files
 from bench.records import journal, store
-from bench.report import files, frame, summary
+from bench.report import files, frame, opening, summary
+from bench.report.charts import ratios, style
+from bench.trust import assessment
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -56,6 +61,18 @@ def test_a_notebook_shows_escaped_tables() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert "<script" not in shown
     assert "<p>Partial: the run is over budget.</p>" in shown
+
+
+def test_a_notebook_shows_the_opening_and_the_ratios_as_images(run: MeasuredRun) -> None:
+    shown = run._repr_html_()
+    assert f"<h3>{opening.title(run.record)}</h3>" in shown
+    assert html.escape(assessment.verdict(run.record)) in shown
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
+    charts = list(ratios.charts(run.record))
+    assert charts
+    assert [base64.b64decode(each).decode() for each in pictures] == list(map(style.svg, charts))
+    for chart in charts:
+        assert html.escape(chart.title) in shown
 
 
 def test_pandas_gets_a_copy_of_the_summary(run: MeasuredRun) -> None:

@@ -50,6 +50,7 @@ def test_an_unknown_device_is_refused(capsys: Capture) -> None:
     assert "no device is called 'tpu'" in capsys.readouterr().err
 
 
+@pytest.mark.workers
 def test_every_gpu_is_examined() -> None:
     """There are two simulated GPUs, and another process uses the second."""
     ended = subprocess.run(

@@ -88,7 +88,9 @@ def test_networks_are_measured(repository: Path) -> None:
     assert f"[{ARCH}/eager/fp32/b1/infer/cpu]" in run(
         repository, "run", "--device=cpu", "-v", *SHORT
     )
-    stages = run(repository, "stages", ARCH, "--image-size=8", "--sets=2", "--device=cpu")
+    stages = run(
+        repository, "stages", ARCH, "--image-size=8", "--sets=2", "--device=cpu", "--foreign-cpus=9"
+    )
     assert "fc" in stages
 
 

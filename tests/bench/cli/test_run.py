@@ -1,5 +1,6 @@
 """The command ``run``, in a folder that is no checkout."""
 
+import multiprocessing
 import os
 import shlex
 import subprocess
@@ -25,6 +26,9 @@ def build():
 
 build.image_size = 8
 """
+# Importing pytest and pandas takes seconds; a forked process has them.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.bench.cli.test_run", "bench.suite.conftest"])
 SHORT = ("--sets=2", "--rounds=2", "--precision=1", "--no-ceiling", "--foreign-cpus=100")
 
 
@@ -38,6 +42,24 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=300,
     )
+
+
+def run_forked(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that has pytest and pandas already."""
+    out, err = folder.parent / f"{folder.name}-out", folder.parent / f"{folder.name}-err"
+    process = PROCESSES.Process(target=_main, args=(folder, options, out, err))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return subprocess.CompletedProcess((), process.exitcode, out.read_text(), err.read_text())
+
+
+def _main(folder: Path, options: tuple[str, ...], out: Path, err: Path) -> None:
+    for descriptor, path in ((1, out), (2, err)):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), descriptor)
+    os.chdir(folder)
+    sys.exit(main(["run", *options]))
 
 
 @pytest.mark.workers
@@ -61,13 +83,13 @@ def test_the_project_s_table_says_what_is_measured(tmp_path: Path) -> None:
         """[tool.googlenet-bench]\narchs = ["mynet:build"]\nmodes = ["eager"]\n"""
         """input-shape = [1, 8, 8]\n[tool.googlenet-bench.gate]\nmodes = ["compile"]\n"""
     )
-    ended = run(tmp_path, "--device=cpu", "--batch-sizes=2", "--collect-only", "-q")
+    ended = run_forked(tmp_path, "--device=cpu", "--batch-sizes=2", "--collect-only", "-q")
     assert "[mynet:build/eager/fp32/b2/infer/cpu]" in ended.stdout
     assert "1 test collected" in ended.stdout
-    ended = run(tmp_path, "--device=cpu", "--profile=quick", "--collect-only", "-q")
+    ended = run_forked(tmp_path, "--device=cpu", "--profile=quick", "--collect-only", "-q")
     assert "6 tests collected" in ended.stdout
     (tmp_path / "pyproject.toml").write_text("[tool.googlenet-bench]\nimage_size = 8\n")
-    ended = run(tmp_path)
+    ended = run_forked(tmp_path)
     assert ended.returncode == 2
     assert "[tool.googlenet-bench]: Object contains unknown field `image_size`" in ended.stderr
 
@@ -92,7 +114,7 @@ def test_a_cell_that_fails_is_exit_code_1(tmp_path: Path) -> None:
 def test_a_wrong_request_is_exit_code_2(
     tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
-    ended = run(tmp_path, *options)
+    ended = run_forked(tmp_path, *options)
     assert ended.returncode == 2
     assert message in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr

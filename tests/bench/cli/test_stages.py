@@ -1,9 +1,14 @@
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bench import signals
 from bench.cli import main
 from bench.stages import measure, store
 from tests.bench.stages import nets
@@ -14,7 +19,8 @@ Capture = pytest.CaptureFixture[str]
 
 PLAIN = "tests.bench.stages.nets:plain"
 SIZE = 32
-SMALL = ("--image-size", str(SIZE), "--sets", "2", "--device", "cpu")
+# No round is voided, even if the test machine is busy.
+SMALL = ("--image-size", str(SIZE), "--sets", "2", "--device", "cpu", "--foreign-cpus", "100")
 ROWS = ["conv", "middle", "fc", "(gap)", "(whole)"]
 
 
@@ -117,3 +123,31 @@ def test_the_size_and_the_nearest_name_are_hinted_at(capsys: Capture) -> None:
     assert "did you mean 'resnet" in capsys.readouterr().err.splitlines()[-1]
     assert f"{made_for_48} at 32×32: " in last
     assert "select it with --image-size or NAME@PIXELS" in last
+
+
+def test_ctrl_c_keeps_the_sets_until_then() -> None:
+    command = (sys.executable, "-m", "bench", "stages", PLAIN, *SMALL, "--sets=99", "--format=csv")
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        preexec_fn=signals.restore_interrupts,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "set 2: compiling" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert [row["sets"] for row in csv.DictReader(out.splitlines())] == ["1"] * len(ROWS)
+    assert "the run was interrupted; the figures are from 1 of 99 sets" in err
+
+
+def test_a_network_that_fails_leaves_the_others(capsys: Capture) -> None:
+    assert main(["stages", PLAIN, "tests.bench.broken:is_killed", *SMALL, "--format=json"]) == 1
+    out, err = capsys.readouterr()
+    assert [row["stage"] for row in json.loads(out)] == ROWS
+    assert "broken:is_killed at 32×32: measuring: the worker was killed by SIGKILL" in err

@@ -4,7 +4,7 @@ import pytest
 
 from bench.cells import waves
 from bench.cells.cell import Cell
-from bench.engine.stopping_rule import UntilPrecise
+from bench.engine.stopping_rule import PlannedSets, UntilPrecise
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
@@ -50,3 +50,11 @@ def test_the_control_alone_is_enough_to_add_sets() -> None:
 @pytest.mark.parametrize("set_index", [0, 1])
 def test_the_control_is_not_measured_if_the_reference_failed(set_index: int) -> None:
     assert CONTROL not in cells_to_measure(set_index, REFERENCE)
+
+
+@pytest.mark.parametrize(("set_index", "cells"), [(0, PLAN.cells), (1, PLAN.cells), (2, ())])
+def test_planned_sets_have_no_control_and_no_set_more(
+    set_index: int, cells: tuple[Cell, ...]
+) -> None:
+    rule = PlannedSets()
+    assert set(rule.cells_to_measure(Outcome(PLAN), REFERENCE.group, set_index)) == set(cells)

@@ -52,6 +52,7 @@ def _idle(
     cpus: Collection[int] | None,
     *,
     ahead: int,
+    module: str,
 ) -> Launcher:
-    del imports, cpus
+    del imports, cpus, module
     return ForkServer(environment, python=os.environ["KILLS_PYTHON"], ahead=ahead)

@@ -1,6 +1,7 @@
 """A fork server whose workers are real processes that do no work and log their answers.
 
-``python worker.py start.py bench.launch.forkserver FD`` stands for launchers.py's interpreter.
+``python worker.py start.py bench.launch.forkserver FD MODULE`` stands for the interpreter of
+launchers.py.
 """
 
 import json
@@ -118,5 +119,5 @@ if __name__ == "__main__":
     module = types.ModuleType("bench.worker.worker")
     module.run = run  # type: ignore[attr-defined]
     sys.modules["bench.worker.worker"] = module
-    sys.argv = ["bench.launch.forkserver", sys.argv[3]]
+    sys.argv = ["bench.launch.forkserver", *sys.argv[3:5]]
     runpy.run_module("bench.launch.forkserver", run_name="__main__")

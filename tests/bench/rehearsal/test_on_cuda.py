@@ -131,6 +131,7 @@ def test_training_steps_run(tmp_path: Path) -> None:
 def test_stage_times_include_the_device_s_work(tmp_path: Path) -> None:
     ended = rehearse(
         *("-m", "bench", "stages", "googlenet", "--device=cuda", f"--report-dir={tmp_path}"),
+        "--foreign-cpus=100",
         speed=0.25,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -106,7 +106,7 @@ def has_worker(pid: int) -> bool:
     """Return whether a process has started a worker; its libraries start other children too."""
     for child in psutil.Process(pid).children():
         with suppress(psutil.Error):
-            if "bench.worker" in child.cmdline():
+            if "bench.worker.worker" in child.cmdline():
                 return True
     return False
 
