@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import pytest
 import torch
 from torch import nn
 
@@ -58,7 +59,8 @@ def test_settings_are_read_back_from_the_session() -> None:
     assert program(spins=True).settings()["session.intra_op.allow_spinning"] == "1"
 
 
-def test_it_sends_no_usage_data() -> None:
+def test_it_sends_no_usage_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     program()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
