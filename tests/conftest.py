@@ -8,13 +8,14 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Restore what child processes inherit: the default handling of SIGINT, and no traces of xdist.
+    """Set what child processes inherit: the default handling of SIGINT, and no traces of xdist.
 
     A shell without job control starts background processes with SIGINT ignored. pytest-benchmark
     does not work in a session that considers itself a part of a distributed one.
     """
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests that import onnxruntime send no usage data
     os.environ.pop("COLUMNS", None)  # the width of the developer's terminal, or pytest-xdist's
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

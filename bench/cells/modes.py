@@ -6,6 +6,7 @@ imports no torch.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 
 from bench.executors import EXECUTORS
@@ -78,7 +79,8 @@ def kind(token: Rewrite | Executor) -> str:
 def parse(mode: str) -> Mode:
     """Return what a mode stands for.
 
-    Raises ``RequestError`` for an unknown or repeated token, two executors or two memory formats.
+    Raises ``RequestError`` for an unknown or repeated token, two executors, two memory formats, or
+    a memory format for an executor that chooses its own.
     """
     found = [choose_registered("mode token", name.strip(), tokens()) for name in mode.split("+")]
     executors = [token for token in found if isinstance(token, Executor)]
@@ -89,6 +91,12 @@ def parse(mode: str) -> Mode:
             names = ", ".join(token.name for token in same)
             raise RequestError(
                 f"mode {mode!r} has {len(same)} {what}s ({names}); at most one is allowed"
+            )
+    for executor, rewrite in product(executors, formats):
+        if executor.has_own_layout:
+            raise RequestError(
+                f"mode {mode!r} has no effect: {executor.name} chooses memory formats itself; "
+                f"leave out {rewrite.name}"
             )
     for rewrite in rewrites:
         if rewrites.count(rewrite) > 1:
@@ -122,7 +130,7 @@ def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str
     if executor.dtypes is not None and (unsupported := sorted(set(dtypes) - executor.dtypes)):
         raise RequestError(
             f"executor {executor.name!r} supports {', '.join(sorted(executor.dtypes))}, not "
-            f"{', '.join(unsupported)}"
+            f"{', '.join(unsupported)}{executor.limits and f': {executor.limits}'}"
         )
 
 

@@ -79,7 +79,8 @@ class Executor:
     what: str
     """One line for ``googlenet-bench modes``."""
     prepare: "Callable[[nn.Module, ExecutorRequest], Program]"
-    """Make a network ready. For training it must return a ``ModuleProgram``."""
+    """Make a network ready. For training it must return a ``ModuleProgram``. For inference it may
+    free the network's weights, if their shapes stay: nothing else will run the network."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""
@@ -89,9 +90,17 @@ class Executor:
     devices: frozenset[str] = EVERY_DEVICE
     tasks: frozenset[str] = EVERY_TASK
     limits: str = ""
-    """Why it does not run every task, and what does; added to the error."""
+    """Why it does not run every task or dtype, and what does; added to the error."""
     dtypes: frozenset[str] | None = None
     """Names of dtypes that it runs; None for every one that its device runs."""
+    converts: bool = False
+    """Whether it converts the network to the dtype itself, and so gets it and the inputs in
+    fp32."""
+    has_own_layout: bool = False
+    """Whether it chooses the memory formats itself, so that a mode that names one is refused."""
+    keeps_memory: bool = False
+    """Whether it keeps working memory outside PyTorch between calls: it is measured at the first
+    call, because later ones do not let the process grow."""
     compiles: bool = False
     """Whether making a network ready takes seconds, so that its workers should start first."""
     captures: bool = False

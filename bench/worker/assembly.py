@@ -57,7 +57,9 @@ def assemble(
     for rewrite in mode.rewrites:
         example = tuple(map(rewrite.arrange, example))
         model = task.set_mode(rewrite.apply(model, example))  # it may have added modules
-    model, example = task.convert(model, example, dtype)
+    executor = executor or mode.executor
+    if not executor.converts:
+        model, example = task.convert(model, example, dtype)
     request = ExecutorRequest(
         example=example,
         dtype=dtype.torch_dtype,
@@ -65,7 +67,6 @@ def assemble(
         threads=threads or torch.get_num_threads(),
         was_compiled=was_compiled,
     )
-    executor = executor or mode.executor
     program = executor.prepare(model, request)
     if cell.task == "train" and not isinstance(program, ModuleProgram):
         raise RequestError(

@@ -26,9 +26,13 @@ def iterate(
     draw = assembly.drawing(cell, image_size, input_shape)
     model = assembly.build(cell, draw).to(device)
     # On the device and in the dtype of the cell: temporary copies would need more memory than the
-    # batch. A rewrite may run the network, which is in fp32 until then.
-    runs_in_fp32 = is_training or any(
-        not rewrite.is_memory_format for rewrite in modes.parse(cell.mode).rewrites
+    # batch. A rewrite may run the network, which is in fp32 until then, and so does an executor
+    # that converts it.
+    mode = modes.parse(cell.mode)
+    runs_in_fp32 = (
+        is_training
+        or mode.executor.converts
+        or any(not rewrite.is_memory_format for rewrite in mode.rewrites)
     )
     drawn_dtype = torch.float32 if runs_in_fp32 else dtype.torch_dtype
     example = _example(draw, cell.batch_size, device, drawn_dtype)

@@ -56,19 +56,24 @@ def in_use(device: torch.device) -> DeviceMemory:
     return DeviceMemory(torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device))
 
 
+def trim() -> None:
+    """Return unused memory to the system."""
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # only in glibc
+        libc.malloc_trim(0)
+
+
 def reset_peak(device: torch.device) -> int | None:
     """Reset the peaks, mainly because of compilation, and return the resident set now, in bytes.
 
     Returns None if the system does not allow a reset of the resident set's peak. Unused memory is
     returned to the system first: an allocator that kept it would carry an old peak over.
     """
-    gc.collect()
+    trim()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # only in glibc
-        libc.malloc_trim(0)
     return resident.now_bytes() if resident.reset_peak() else None
 
 

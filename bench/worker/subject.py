@@ -12,8 +12,9 @@ from bench.archs.source import Shape
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.inputs import Draw
-from bench.cells.tasks import TASKS, Task
+from bench.cells.tasks import TASKS, Answer, Task
 from bench.executors.cudagraphs import forget_workspaces
+from bench.executors.executor import Executor
 from bench.machine import resident
 from bench.worker import assembly, memory, network
 from bench.worker.checks import Checks
@@ -74,6 +75,8 @@ class Subject:
     """Empties the GPU's cache before an iteration; None if the cache is not emptied."""
     apparatus: memory.DeviceMemory = memory.NO_MEMORY
     """Device memory that only the measurement uses."""
+    kept_bytes: int = 0
+    """Working memory that the program keeps between calls outside PyTorch."""
 
 
 def prepare(
@@ -125,7 +128,7 @@ def prepare(
     )
     shapes = () if draw.image_size else inputs.shapes(example)
     del example  # a rewrite may have copied them
-    first_answer = checks.first_call(task)
+    first_answer, kept_bytes = _first_call(task, checks, mode.executor)
     first_call_s = time.perf_counter() - start
     output_error, gradient_error = checks.before_rounds(task, first_answer)
     torch.set_num_threads(own_threads)
@@ -136,6 +139,7 @@ def prepare(
         checks=checks,
         flush=flush,
         apparatus=apparatus,
+        kept_bytes=kept_bytes,
         setup=SubjectFacts(
             build_s=build_s,
             first_call_s=first_call_s,
@@ -160,6 +164,16 @@ def prepare(
             executor_settings={name: str(value) for name, value in task.program.settings().items()},
         ),
     )
+
+
+def _first_call(task: Task, checks: Checks, executor: Executor) -> tuple[Answer, int]:
+    """Return the answer of the first call, and the bytes that the executor keeps after it."""
+    if not executor.keeps_memory:
+        return checks.first_call(task), 0
+    memory.trim()  # memory that was free before would hide the growth
+    before_bytes = resident.now_bytes()
+    answer = checks.first_call(task)
+    return answer, max(0, resident.now_bytes() - before_bytes)
 
 
 def _set_up_cache(

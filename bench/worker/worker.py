@@ -186,11 +186,13 @@ class Worker:
         uses_reserved = self.replays and peaks.reserved_bytes is not None
         # On a GPU the allocator counts exactly the network's memory. On a CPU it is the weights
         # plus the growth of the resident set since it was reset, which excludes the interpreter
-        # and compilation. A CUDA graph keeps its working memory reserved, but no tensor owns it, so
-        # the reserved peak is used for replayed cells.
+        # and compilation, plus what another runtime has kept since its first call. A CUDA graph
+        # keeps its working memory reserved, but no tensor owns it, so the reserved peak is used for
+        # replayed cells.
         memory_bytes = peaks.reserved_bytes if uses_reserved else peaks.allocated_bytes
         if memory_bytes is None and resting is not None:
-            memory_bytes = setup.weights_bytes + peaks.resident_bytes - resting
+            growth_bytes = peaks.resident_bytes - resting
+            memory_bytes = setup.weights_bytes + ready.kept_bytes + growth_bytes
         return Finished(
             peak_resident_bytes=peaks.resident_bytes,
             peak_allocated_bytes=peaks.allocated_bytes,

@@ -68,9 +68,13 @@ def test_empty_token_raises_request_error(mode: str) -> None:
             "channels_last+channels_last",
             r"has 2 memory formats \(channels_last, channels_last\); at most one is allowed",
         ),
+        (
+            "onnxruntime+channels_last",
+            r"has no effect: onnxruntime chooses memory formats itself; leave out channels_last",
+        ),
     ],
 )
-def test_two_tokens_of_one_kind_raise_request_error(mode: str, message: str) -> None:
+def test_tokens_that_exclude_each_other_raise_request_error(mode: str, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         modes.parse(mode)
 
@@ -135,6 +139,12 @@ def test_check_refuses_training_with_cudagraphs() -> None:
     with pytest.raises(RequestError, match=r"'cudagraphs' supports infer, not train: it captures"):
         modes.check("cudagraphs", "cuda", ["infer", "train"])
     modes.check("reduce-overhead", "cuda", ["infer", "train"])
+
+
+def test_check_refuses_a_dtype_that_an_executor_lacks_and_says_why() -> None:
+    modes.check("openvino", "cpu", ["infer"], ["fp32", "bf16"])
+    with pytest.raises(RequestError, match="supports fp32, not bf16: its CPU kernels compute in"):
+        modes.check("onnxruntime", "cpu", ["infer"], ["bf16"])
 
 
 def test_a_rewrite_and_an_executor_of_one_name_are_refused(

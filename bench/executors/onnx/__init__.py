@@ -1,0 +1,1 @@
+"""ONNX, the form in which other runtimes get a network."""

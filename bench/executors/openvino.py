@@ -1,0 +1,135 @@
+"""OpenVINO, on the CPU."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.capabilities import CPU, INFERENCE
+from bench.executors.executor import Executor, ExecutorRequest, Program
+from bench.names import RequestError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from bench.archs.source import Inputs
+    from bench.executors.onnx.model import Structure
+
+_DEVICE = "CPU"
+_PRECISION, _THREADS = "INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS"
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoProgram(Program):
+    """A compiled model with one infer request, whose inputs share the memory of tensors."""
+
+    def __init__(self, compiled: Any, opset: int, structure: "Structure") -> None:
+        """``compiled``: an ``openvino.CompiledModel``."""
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+        self._opset = opset
+        self._structure = structure
+
+    def load(self, example: "Inputs") -> list[Any]:
+        """Return OpenVINO's tensors; they share the memory of contiguous ones."""
+        from openvino import Tensor
+
+        return [Tensor(tensor.contiguous().numpy(), shared_memory=True) for tensor in example]
+
+    def run(self, inputs: list[Any]) -> Any:
+        """Infer; the next call overwrites the output."""
+        return self._request.infer(inputs, share_inputs=True, share_outputs=True)
+
+    def unload(self, output: Any) -> Any:
+        """Return the tensors in the structure of the network's own output."""
+        import torch
+
+        return self._structure.nest(map(torch.from_numpy, output.to_tuple()))
+
+    def settings(self) -> Mapping[str, str]:
+        """Return the version, and the properties that OpenVINO reads back."""
+        import openvino
+
+        names = (*_properties(1, _PRECISIONS["float32"]), "SCHEDULING_CORE_TYPE")
+        return {
+            "openvino": openvino.__version__,
+            "opset": str(self._opset),
+            **{name: read_back(self._compiled, name) for name in names},
+        }
+
+
+def read_back(compiled: Any, name: str) -> str:
+    """Return a property of a compiled model, in the spelling in which it is set."""
+    value = compiled.get_property(name)
+    if name == _PRECISION:
+        return str(value.to_string())
+    return str(getattr(value, "name", value))
+
+
+def _properties(threads: int, precision: str) -> dict[str, Any]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        _THREADS: threads,
+        # Otherwise OpenVINO takes bf16 by itself where the CPU has it.
+        _PRECISION: precision,
+        # As in the pinned environment, threads may move between cores, and hyper-threads are used
+        # if so many threads were asked for.
+        "ENABLE_CPU_PINNING": False,
+        "ENABLE_HYPER_THREADING": True,
+    }
+
+
+def _prepare(module: "nn.Module", request: ExecutorRequest) -> Program:
+    from openvino import Core
+
+    from bench.executors.onnx.model import exported
+
+    core = Core()
+    precision = _precision(core, request.dtype)
+    properties = _properties(request.threads, precision)
+    with exported(module, request, "openvino") as model:
+        # openvino.convert_model would send usage data, unless the user has opted out.
+        compiled = core.compile_model(core.read_model(model.path), _DEVICE, properties)
+    _refuse_other(compiled, {name: properties[name] for name in (_PRECISION, _THREADS)})
+    return OpenVinoProgram(compiled, model.opset, model.structure)
+
+
+def _refuse_other(compiled: Any, properties: Mapping[str, Any]) -> None:
+    """Raise ``RequestError`` if a compiled model does not have these properties."""
+    for name, value in properties.items():
+        if (actual := read_back(compiled, name)) != str(value):
+            raise RequestError(
+                f"openvino was asked for {name}={value} but took {actual}, so its figures would "
+                "not be comparable; choose another mode"
+            )
+
+
+def _precision(core: Any, dtype: "torch.dtype") -> str:
+    """Return OpenVINO's name of a dtype. Raises ``RequestError`` if this CPU does not have it."""
+    precision = _PRECISIONS[str(dtype).removeprefix("torch.")]
+    offered = core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    if precision == "bf16" and "BF16" not in offered:
+        raise RequestError(
+            "openvino does not compute in bf16 on this CPU, only in "
+            f"{', '.join(name for name in offered if name.startswith(('FP', 'INT')))}; choose "
+            "the dtype fp32"
+        )
+    return precision
+
+
+OPENVINO = Executor(
+    name="openvino",
+    what="OpenVINO, on the CPU, with the network exported to ONNX",
+    prepare=_prepare,
+    requires=("onnx", "onnxscript", "openvino"),
+    extra="openvino",
+    imports=("onnxscript", "openvino"),
+    devices=CPU,
+    tasks=INFERENCE,
+    dtypes=frozenset({"bf16", "fp32"}),
+    limits="it runs inference in fp32, and in bf16 where the CPU has it",
+    compiles=True,
+    converts=True,
+    has_own_layout=True,
+    keeps_memory=True,
+)
