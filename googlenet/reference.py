@@ -6,11 +6,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torchvision.models import GoogLeNet as _TorchvisionGoogLeNet
+from torchvision.models.googlenet import Inception as _TorchvisionInception
 
 from googlenet.heads import GoogLeNetOutput
 from googlenet.images import check_images
 
 torch.fx.wrap("check_images")  # keeps the check as one call: torch.fx traces without shapes
+
+TorchvisionInception = _TorchvisionInception
+"""torchvision's Inception block."""
 
 MIN_IMAGE_SIZE = 15  # pixels; GoogLeNet_Weights.IMAGENET1K_V1.meta["min_size"]
 

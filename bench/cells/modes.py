@@ -43,7 +43,7 @@ class Mode:
     @property
     def imports(self) -> tuple[str, ...]:
         """Modules besides torch that making a network ready imports, safe before a fork."""
-        return self.executor.imports
+        return tuple(dict.fromkeys(name for token in self.tokens for name in token.imports))
 
     @property
     def error_budget(self) -> float:
@@ -127,6 +127,13 @@ def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str
                 f"{', '.join(unsupported)}{token.limits and f': {token.limits}'}"
             )
     executor = parsed.executor
+    runs_torch = executor.keeps_modules or executor.captures
+    for rewrite in parsed.rewrites:
+        if rewrite.needs_torch and not runs_torch:
+            raise RequestError(
+                f"mode token {rewrite.name!r} uses operators that only PyTorch runs, so it does "
+                f"not work with {executor.name}: combine it with eager or compile"
+            )
     if executor.dtypes is not None and (unsupported := sorted(set(dtypes) - executor.dtypes)):
         raise RequestError(
             f"executor {executor.name!r} supports {', '.join(sorted(executor.dtypes))}, not "
@@ -150,9 +157,9 @@ def _missing(mode: Mode) -> Iterator[str]:
             yield token.missing
 
 
-def order(rewrite: Rewrite) -> tuple[bool, int, str]:
+def order(rewrite: Rewrite) -> tuple[bool, bool, int, str]:
     """The key that rewrites are sorted by before they apply."""
-    return rewrite.is_memory_format, rewrite.order, rewrite.name
+    return rewrite.after_cast, rewrite.is_memory_format, rewrite.order, rewrite.name
 
 
 def _kind(device: str) -> str:

@@ -111,11 +111,10 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
 
 def check_mode(mode: str) -> None:
     """Raise ``RequestError``, with the reason, for a mode whose stages cannot be timed."""
-    executor = modes.parse(mode).executor
-    if not executor.keeps_modules:
-        why = UNSUPPORTED.get(
-            executor.name, f"it does not run a network's own modules ({executor.what})"
-        )
+    fuses = [token for token in modes.parse(mode).tokens if not token.keeps_modules]
+    if fuses:
+        token = fuses[-1]  # the executor, if it is one of them
+        why = UNSUPPORTED.get(token.name, f"it does not run a network's own modules ({token.what})")
         raise RequestError(
             f"the time of mode {mode!r} cannot be divided among stages: {why}; use eager or "
             "channels_last"

@@ -26,22 +26,33 @@ class Rewrite:
     """One line for ``googlenet-bench modes``."""
     apply: "Callable[[nn.Module, Inputs], nn.Module]"
     """Function that rewrites a network, in place or not, and returns it. Its second argument is
-    the tuple of positional arguments of a forward pass, usually one batch of images, in fp32 and in
-    the memory format that the network will get. The network is in ``eval()``, unless it will be
-    trained."""
+    the tuple of positional arguments of a forward pass, usually one batch of images, in the memory
+    format that the network will get. Both are in fp32, unless ``after_cast``. The network is in
+    ``eval()``, unless it will be trained. Raises ``RequestError`` for a network that it does not
+    fit."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
     """Function that returns an input in the memory format that the rewritten network needs."""
     error_budget: float = 0.0
     """Relative L2 distance of outputs that it may add to the bound of the dtype; 0 if it does not
     change rounding."""
     is_memory_format: bool = False
-    """Whether it is a memory format: a mode has at most one, and it is applied last."""
+    """Whether it is a memory format: a mode has at most one, and it is applied last in fp32."""
+    after_cast: bool = False
+    """Whether it applies after the network and the inputs have the dtype of the cell, and so after
+    memory formats."""
     order: int = 0
     """Rewrites apply in this order, and in that of their names if it is the same."""
+    needs_torch: bool = False
+    """Whether it uses operators that only PyTorch runs, so that executors of other runtimes are
+    refused."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""
     """The extra of this package that installs them."""
+    imports: tuple[str, ...] = ()
+    """Modules besides torch that ``apply`` imports and that are safe to import before a fork."""
+    keeps_modules: bool = True
+    """Whether the network still calls its own modules, so that stages can be timed."""
     devices: frozenset[str] = EVERY_DEVICE
     tasks: frozenset[str] = INFERENCE
     """A rewrite that supports training must keep the modules and the names of their parameters."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import nn
 
+from bench.cells import module
 from bench.stages.vocabulary import BRANCHES, GOOGLENET, StagePart, is_googlenet
 
 
@@ -37,6 +38,8 @@ def _googlenet_parts(children: Mapping[str, nn.Module]) -> Iterator[StagePart]:
 
 
 def _inception_parts(stage: str, name: str, block: nn.Module) -> Iterator[StagePart]:
+    if module.kind(block) == "FusedInception":
+        return  # its branches share a convolution
     for child, branch in block.named_children():
         if child in BRANCHES:
             branch_name = _branch_name(BRANCHES[child], branch)

@@ -1,8 +1,10 @@
-"""Assembly of a cell's task: build, set to a mode, rewrite, convert, execute.
+"""Assembly of a cell's task: build, set to a mode, rewrite and convert, execute.
 
 The suite, ``--fit``, ``stages`` and the static gate use it alike. Parameters and MACs are those of
 the network as it was built, before any rewrite (bench/worker/cost.py).
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from bench.cells.inputs import Draw, Drawing
 from bench.cells.tasks import TASKS, Task
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 from bench.names import RequestError
+from bench.rewrites.rewrite import Rewrite
 from bench.worker import network
 
 
@@ -54,12 +57,13 @@ def assemble(
     mode, dtype, task = modes.parse(cell.mode), DTYPES[cell.dtype], TASKS[cell.task]
     dtype.pin_precision()
     model = task.set_mode(model)
-    for rewrite in mode.rewrites:
-        example = tuple(map(rewrite.arrange, example))
-        model = task.set_mode(rewrite.apply(model, example))  # it may have added modules
+    in_fp32 = [rewrite for rewrite in mode.rewrites if not rewrite.after_cast]
+    model, example = _rewrite(in_fp32, task, model, example)
     executor = executor or mode.executor
     if not executor.converts:
         model, example = task.convert(model, example, dtype)
+    after_cast = [rewrite for rewrite in mode.rewrites if rewrite.after_cast]
+    model, example = _rewrite(after_cast, task, model, example)
     request = ExecutorRequest(
         example=example,
         dtype=dtype.torch_dtype,
@@ -74,3 +78,13 @@ def assemble(
             "declare tasks=INFERENCE"
         )
     return task(program, model, example, targets, dtype)
+
+
+def _rewrite(
+    rewrites: Sequence[Rewrite], task: type[Task], model: nn.Module, example: Inputs
+) -> tuple[nn.Module, Inputs]:
+    """Return a network after rewrites, and inputs in the memory format that it needs."""
+    for rewrite in rewrites:
+        example = tuple(map(rewrite.arrange, example))
+        model = task.set_mode(rewrite.apply(model, example))  # it may have added modules
+    return model, example

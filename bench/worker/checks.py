@@ -30,16 +30,18 @@ class Checks:
 
     def __init__(self, cell: Cell, model: nn.Module) -> None:
         self._cell = cell
-        self._model = model
         self.dtype = DTYPES[cell.dtype].allowing(modes.parse(cell.mode).error_budget)
         """The cell's dtype, with the bounds that its rewrites allow."""
-        self._state = network.state(model) if cell.task == "train" else None
+        # Only of a network that is trained: a rewrite may have copied another, which is then freed.
+        self._trained = (model, network.state(model)) if cell.task == "train" else None
         self._expected: list[Expected] = []
         """Expected answers, in the order of the checks; the last is for the timed inputs."""
         self._digest = b""
         """Digest of the timed inputs; a copy of them would take memory during the rounds."""
 
-    def compute_expected(self, example: Inputs, targets: Tensor, draw: Draw) -> None:
+    def compute_expected(
+        self, model: nn.Module, example: Inputs, targets: Tensor, draw: Draw
+    ) -> None:
         """Compute fp32 eager's answer to a batch on the device.
 
         For inference, also compute its answer to a second batch that ``draw`` returns. Raises
@@ -48,7 +50,7 @@ class Checks:
         """
         before = tuple(tensor.to("cpu", copy=True) for tensor in example)
         eager = replace(self._cell, mode="eager", dtype="fp32")
-        task = assembly.assemble(eager, self._model, example, targets)
+        task = assembly.assemble(eager, model, example, targets)
         self._expected = [Expected(before, self._answer(task))]
         self._refuse_writing(example, before)
         if self._cell.task == "infer":
@@ -109,15 +111,15 @@ class Checks:
         if _digest(task.batch.inputs) != self._digest:
             raise WrongAnswerError(self._writing_message())
         expected = self._expected[-1].answer
-        if self._state is not None:
+        if self._trained is not None:
             with task.context():
                 correctness.check_finite(task.answer(), expected)
         self._check(self._answer(task), expected)
 
     def _answer(self, task: Task, batch: Batch | None = None) -> Answer:
         """Return a task's answer with the initial weights."""
-        if self._state is not None:
-            network.restore(self._model, self._state)
+        if self._trained is not None:
+            network.restore(*self._trained)
         with task.context():
             return task.answer(batch)
 

@@ -115,7 +115,7 @@ def prepare(
     network.calibrate(model, draw, example)
     targets = TASKS[cell.task].targets(model, example)
     checks = Checks(cell, model)
-    checks.compute_expected(example, targets, draw)
+    checks.compute_expected(model, example, targets, draw)
     build_s = time.perf_counter() - start
     if device.type == "cuda":
         forget_workspaces()
@@ -127,7 +127,7 @@ def prepare(
         cell, model, example, targets, threads=own_threads, was_compiled=was_compiled
     )
     shapes = () if draw.image_size else inputs.shapes(example)
-    del example  # a rewrite may have copied them
+    del model, example  # a rewrite may have copied them
     first_answer, kept_bytes = _first_call(task, checks, mode.executor)
     first_call_s = time.perf_counter() - start
     output_error, gradient_error = checks.before_rounds(task, first_answer)

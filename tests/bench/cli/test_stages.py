@@ -77,6 +77,11 @@ def test_compiled_modes_are_refused_with_the_reason(capsys: Capture, mode: str) 
     assert "use eager" in line
 
 
+def test_a_rewrite_that_keeps_no_modules_is_refused(capsys: Capture) -> None:
+    line = refused(capsys, "googlenet", "--mode", "fold+packed")
+    assert "cannot be divided among stages: it does not run a network's own modules" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

@@ -85,6 +85,25 @@ class Recorder:
         return ModuleProgram(module)
 
 
+def test_a_rewrite_after_the_cast_gets_the_dtype_of_the_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = Recorder()
+    rewrites = [
+        Rewrite(name="late", what="", apply=recorder.rewrite, after_cast=True),
+        Rewrite(name="z", what="", apply=recorder.rewrite, is_memory_format=True),
+    ]
+    ordered = tuple(sorted(rewrites, key=modes.order))
+    assert [rewrite.name for rewrite in ordered] == ["z", "late"]
+    mode = Mode(rewrites=ordered, executor=EXECUTORS["eager"])
+    monkeypatch.setattr(modes, "parse", lambda _: mode)
+    task(linear(), IMAGES, dtype="bf16")
+    assert recorder.calls == [
+        ("rewrite", False, torch.float32, torch.float32),
+        ("rewrite", False, torch.bfloat16, torch.bfloat16),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "is_training", "converted"),
     [("infer", False, torch.bfloat16), ("train", True, torch.float32)],
@@ -152,7 +171,8 @@ def test_an_executor_is_told_the_threads_of_iterations(monkeypatch: pytest.Monke
     ],
 )
 def test_each_token_that_does_not_compile_answers_as_eager_does(name: str) -> None:
-    made = subject.prepare(replace(TINY, mode=name), image_size=32, seed=0)
+    arch = "googlenet" if name == "fuse" else TINY.arch  # fuse fits only GoogLeNet
+    made = subject.prepare(replace(TINY, arch=arch, mode=name), image_size=32, seed=0)
     assert made.setup.output_error <= made.setup.error_bound
     assert made.checks.after_rounds(made.task) is None
 
