@@ -25,6 +25,8 @@ class ExecutorRequest:
     device: "torch.device"
     threads: int
     """CPU threads that iterations may use."""
+    options: frozenset[str] = frozenset()
+    """Names of the options of the mode, all of which the executor takes."""
     was_compiled: bool = False
     """Whether the same cell was compiled before; a cache on disk, if any, has its code."""
 
@@ -92,6 +94,8 @@ class Executor:
     """Why it does not run every task, and what does; added to the error."""
     dtypes: frozenset[str] | None = None
     """Names of dtypes that it runs; None for every one that its device runs."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that it takes (bench/executors/option.py)."""
     compiles: bool = False
     """Whether making a network ready takes seconds, so that its workers should start first."""
     captures: bool = False
