@@ -69,7 +69,8 @@ def tokens() -> Mapping[str, Token]:
     Raises ``RequestError`` if two tokens of different kinds have the same name.
     """
     found: dict[str, Token] = {DEFAULT: EXECUTORS[DEFAULT]}
-    for token in (*EXECUTORS.values(), *OPTIONS.values(), *REWRITES.values()):
+    every: tuple[Token, ...] = (*EXECUTORS.values(), *OPTIONS.values(), *REWRITES.values())
+    for token in every:
         if (other := found.setdefault(token.name, token)) is not token:
             raise RequestError(
                 f"{_a(kind(other))} and {_a(kind(token))} are both called {token.name!r}: "
@@ -104,8 +105,8 @@ def parse(mode: str) -> Mode:
             raise RequestError(
                 f"mode {mode!r} has {len(same)} {what}s ({names}); at most one is allowed"
             )
-    for token in (*options, *rewrites):
-        if found.count(token) > 1:
+    for token in found:
+        if not isinstance(token, Executor) and found.count(token) > 1:
             raise RequestError(f"mode {mode!r} has the {kind(token)} {token.name} twice")
     executor = executors[0] if executors else EXECUTORS[DEFAULT]
     for option in options:

@@ -98,16 +98,14 @@ def test_a_mode_has_all_options_that_pytorch_gives_it(name: str) -> None:
 def test_the_cpp_wrapper_is_the_code_that_runs(task: str) -> None:
     from torch._inductor.utils import run_and_get_code
 
-    model = tiny.net()
-    made = assembled.task(
-        model, *images(), torch.tensor([1, 2]), name=task, mode="compile+cpp_wrapper"
-    )
+    model, (batch,), targets = tiny.net(), images(), torch.tensor([1, 2])
+    made = assembled.task(model, batch, targets, name=task, mode="compile+cpp_wrapper")
     with made.context():
         answer, codes = run_and_get_code(made.answer)
     assert len(codes) == (1 if task == "infer" else 2)
     for code in codes:
         assert "inductor_entry_impl" in code
-    eager = assembled.task(model, *images(), torch.tensor([1, 2]), name=task)
+    eager = assembled.task(model, batch, targets, name=task)
     with eager.context():
         expected = eager.answer()
     for name, output in expected.outputs.items():
