@@ -1,16 +1,16 @@
 """Modes: how a network is executed, as tokens joined by ``+``.
 
-A token is a rewrite (bench/rewrites) or an executor (bench/executors). Naming and checking a mode
-imports no torch.
+A token is a rewrite (bench/rewrites), or an executor or an option of one (bench/executors). Naming
+and checking a mode imports no torch.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 
-from bench.executors import EXECUTORS
+from bench.executors import EXECUTORS, OPTIONS
 from bench.executors.executor import Executor
+from bench.executors.option import Option
 from bench.names import RequestError
 from bench.registry import choose_registered
 from bench.rewrites import REWRITES
@@ -18,32 +18,37 @@ from bench.rewrites.rewrite import Rewrite
 
 DEFAULT = "eager"
 """The executor of a mode that names none."""
+Token = Executor | Option | Rewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """The rewrites and the executor of a mode."""
+    """The rewrites, the executor and its options of a mode."""
 
     rewrites: tuple[Rewrite, ...]
     """In the order in which they apply, whatever the order typed."""
     executor: Executor
+    options: tuple[Option, ...] = ()
+    """Options that the executor takes, in the order of their names."""
 
     @property
     def name(self) -> str:
-        """The canonical spelling: executor first, ``eager`` only if it is alone."""
+        """The canonical spelling: executor first, then its options; ``eager`` only if alone."""
         executor = () if self.executor.name == DEFAULT else (self.executor.name,)
+        options = [option.name for option in self.options]
         rewrites = reversed([rewrite.name for rewrite in self.rewrites])
-        return "+".join([*executor, *rewrites]) or DEFAULT
+        return "+".join([*executor, *options, *rewrites]) or DEFAULT
 
     @property
-    def tokens(self) -> tuple[Rewrite | Executor, ...]:
-        """The rewrites, then the executor."""
-        return (*self.rewrites, self.executor)
+    def tokens(self) -> tuple[Token, ...]:
+        """The rewrites, the executor, then its options."""
+        return (*self.rewrites, self.executor, *self.options)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """Modules besides torch that making a network ready imports, safe before a fork."""
-        return tuple(dict.fromkeys(name for token in self.tokens for name in token.imports))
+        tokens = (*self.rewrites, self.executor)
+        return tuple(dict.fromkeys(name for token in tokens for name in token.imports))
 
     @property
     def error_budget(self) -> float:
@@ -59,31 +64,40 @@ class Mode:
         return Mode(rewrites=self.rewrites, executor=EXECUTORS[DEFAULT])
 
 
-def tokens() -> Mapping[str, Rewrite | Executor]:
-    """Return every token by its name: executors, the default one first, then rewrites.
+def tokens() -> Mapping[str, Token]:
+    """Return every token by its name: executors, the default one first, then options, rewrites.
 
-    Raises ``RequestError`` if an executor and a rewrite have the same name.
+    Raises ``RequestError`` if two tokens of different kinds have the same name.
     """
-    if twice := sorted(EXECUTORS.keys() & REWRITES.keys()):
-        raise RequestError(f"an executor and a rewrite are both called {twice[0]!r}: rename one")
-    return MappingProxyType({DEFAULT: EXECUTORS[DEFAULT], **EXECUTORS, **REWRITES})
+    found: dict[str, Token] = {DEFAULT: EXECUTORS[DEFAULT]}
+    every: tuple[Token, ...] = (*EXECUTORS.values(), *OPTIONS.values(), *REWRITES.values())
+    for token in every:
+        if (other := found.setdefault(token.name, token)) is not token:
+            raise RequestError(
+                f"{_a(kind(other))} and {_a(kind(token))} are both called {token.name!r}: "
+                "rename one"
+            )
+    return MappingProxyType(found)
 
 
-def kind(token: Rewrite | Executor) -> str:
-    """Return what a token is: ``executor``, ``memory_format`` or ``rewrite``."""
+def kind(token: Token) -> str:
+    """Return what a token is: ``executor``, ``option``, ``memory_format`` or ``rewrite``."""
     if isinstance(token, Executor):
         return "executor"
+    if isinstance(token, Option):
+        return "option"
     return "memory_format" if token.is_memory_format else "rewrite"
 
 
 def parse(mode: str) -> Mode:
     """Return what a mode stands for.
 
-    Raises ``RequestError`` for an unknown or repeated token, two executors, two memory formats, or
-    a memory format for an executor that chooses its own.
+    Raises ``RequestError`` for an unknown or repeated token, two executors, two memory formats, an
+    option that the executor does not take, or a memory format for one that chooses its own.
     """
     found = [choose_registered("mode token", name.strip(), tokens()) for name in mode.split("+")]
     executors = [token for token in found if isinstance(token, Executor)]
+    options = [token for token in found if isinstance(token, Option)]
     rewrites = [token for token in found if isinstance(token, Rewrite)]
     formats = [rewrite for rewrite in rewrites if rewrite.is_memory_format]
     for what, same in (("executor", executors), ("memory format", formats)):
@@ -92,23 +106,35 @@ def parse(mode: str) -> Mode:
             raise RequestError(
                 f"mode {mode!r} has {len(same)} {what}s ({names}); at most one is allowed"
             )
-    for executor, rewrite in product(executors, formats):
-        if executor.has_own_layout:
-            raise RequestError(
-                f"mode {mode!r} has no effect: {executor.name} chooses memory formats itself; "
-                f"leave out {rewrite.name}"
-            )
-    for rewrite in rewrites:
-        if rewrites.count(rewrite) > 1:
-            raise RequestError(f"mode {mode!r} has the rewrite {rewrite.name} twice")
+    executor = executors[0] if executors else EXECUTORS[DEFAULT]
+    if executor.has_own_layout and formats:
+        raise RequestError(
+            f"mode {mode!r} has no effect: {executor.name} chooses memory formats itself; "
+            f"leave out {formats[0].name}"
+        )
+    for token in found:
+        if not isinstance(token, Executor) and found.count(token) > 1:
+            raise RequestError(f"mode {mode!r} has the {kind(token)} {token.name} twice")
+    for option in options:
+        _check_option(mode, executor, option)
     return Mode(
         rewrites=tuple(sorted(rewrites, key=order)),
-        executor=executors[0] if executors else EXECUTORS[DEFAULT],
+        executor=executor,
+        options=tuple(sorted(options, key=lambda option: option.name)),
     )
 
 
+def _check_option(mode: str, executor: Executor, option: Option) -> None:
+    if option.name not in executor.options:
+        takers = [other.name for other in EXECUTORS.values() if option.name in other.options]
+        raise RequestError(
+            f"mode {mode!r} has the option {option.name}, which the executor {executor.name} does "
+            f"not take; executors that take it: {', '.join(takers)}"
+        )
+
+
 def canonical(mode: str) -> str:
-    """Return the canonical spelling of a mode: executor first, ``eager`` only if it is alone."""
+    """Return the canonical spelling of a mode (``Mode.name``)."""
     return parse(mode).name
 
 
@@ -160,6 +186,11 @@ def _missing(mode: Mode) -> Iterator[str]:
 def order(rewrite: Rewrite) -> tuple[bool, bool, int, str]:
     """The key that rewrites are sorted by before they apply."""
     return rewrite.after_cast, rewrite.is_memory_format, rewrite.order, rewrite.name
+
+
+def _a(kind_of_token: str) -> str:
+    article = "an" if kind_of_token[0] in "aeiou" else "a"
+    return f"{article} {kind_of_token.replace('_', ' ')}"
 
 
 def _kind(device: str) -> str:

@@ -77,7 +77,7 @@ def _modes(options: argparse.Namespace) -> Output:
         }
         for token in modes.tokens().values()
     ]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).fillna("")
     columns = tuple(
         Column(name=str(name), heading=str(name), is_text=True, wraps=name in {"what", "missing"})
         for name in frame.columns

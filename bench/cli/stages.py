@@ -111,7 +111,8 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
 
 def check_mode(mode: str) -> None:
     """Raise ``RequestError``, with the reason, for a mode whose stages cannot be timed."""
-    fuses = [token for token in modes.parse(mode).tokens if not token.keeps_modules]
+    parsed = modes.parse(mode)
+    fuses = [token for token in (*parsed.rewrites, parsed.executor) if not token.keeps_modules]
     if fuses:
         token = fuses[-1]  # the executor, if it is one of them
         why = UNSUPPORTED.get(token.name, f"it does not run a network's own modules ({token.what})")

@@ -1,18 +1,23 @@
 """``torch.compile`` with Inductor, in its three modes."""
 
+import os
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, EVERY_DEVICE
+from bench.executors.cpp_wrapper import CPP_WRAPPER
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
 
 if TYPE_CHECKING:
     from torch import nn
 
-_PRELOAD = ("bench.worker.preload",)
+PRELOAD = ("bench.worker.preload",)
 # Inductor's CUDA graphs: the first call runs kernels one by one, the second records, the third
 # replays (torch/_inductor/cudagraph_trees.py).
 _UNTIL_REPLAYED = 3
+_CONV_BACKENDS = "max_autotune_conv_backends"
+_CONV_BACKENDS_VARIABLE = "TORCHINDUCTOR_MAX_AUTOTUNE_CONV_BACKENDS"
 
 
 class CompiledProgram(ModuleProgram):
@@ -27,14 +32,47 @@ class CompiledProgram(ModuleProgram):
         misses = inductor["fxgraph_cache_miss"] + inductor["fxgraph_cache_bypass"]
         return hits > 0 and misses == 0
 
+    def settings(self) -> Mapping[str, str]:
+        """Return what differs from Inductor's defaults, read back from the compiled module."""
+        compiled: Any = self.module
+        config = compiled.get_compiler_config() or {}
+        shown = {name: "on" for name in ("freezing", "cpp_wrapper") if config.get(name)}
+        if config.get("max_autotune"):
+            shown[_CONV_BACKENDS] = config[_CONV_BACKENDS]
+        if (threads := config.get("cpp.threads", -1)) > 0:
+            shown["threads"] = str(threads)
+        return shown
 
-def _prepare(mode: str | None, module: "nn.Module", request: ExecutorRequest) -> CompiledProgram:
+
+def compiled(module: "nn.Module", request: ExecutorRequest, mode: str | None = None) -> "nn.Module":
+    """Return a network that Inductor compiles at its first call.
+
+    ``mode`` is one of ``torch.compile``; None for its default.
+    """
     import torch
 
     if request.was_compiled:
         _compile_in_this_process()
     # Each worker has one input shape: a second one would recompile, and that fails the cell.
-    return CompiledProgram(torch.compile(module, dynamic=False, mode=mode))  # type: ignore[arg-type]
+    options = _inductor_options(mode, request.options) or None
+    return torch.compile(module, dynamic=False, options=options)  # type: ignore[return-value]
+
+
+def _inductor_options(mode: str | None, options: frozenset[str]) -> dict[str, Any]:
+    """Return what a mode and options change in Inductor's configuration.
+
+    ``torch.compile`` takes a mode or options, not both; a mode is a name for options.
+    """
+    from torch._inductor import list_mode_options
+
+    changed = dict(list_mode_options(mode)) if mode else {}
+    # Inductor's own convolutions give wrong results on CUDA for kernels other than 1×1
+    # (https://github.com/pytorch/pytorch/issues/173068).
+    if changed.get("max_autotune") and _CONV_BACKENDS_VARIABLE not in os.environ:
+        changed[_CONV_BACKENDS] = "ATEN"
+    if CPP_WRAPPER.name in options:
+        changed["cpp_wrapper"] = True
+    return changed
 
 
 def _compile_in_this_process() -> None:
@@ -49,12 +87,17 @@ def _compile_in_this_process() -> None:
     config.compile_threads = 1
 
 
+def _prepare(mode: str | None, module: "nn.Module", request: ExecutorRequest) -> CompiledProgram:
+    return CompiledProgram(compiled(module, request, mode))
+
+
 def _executor(
     name: str,
     what: str,
     *,
     mode: str | None,
     devices: frozenset[str] = EVERY_DEVICE,
+    options: frozenset[str] = frozenset(),
     is_exclusive: bool = False,
     replays: bool = False,
 ) -> Executor:
@@ -62,8 +105,9 @@ def _executor(
         name=name,
         what=what,
         prepare=partial(_prepare, mode),
-        imports=_PRELOAD,
+        imports=PRELOAD,
         devices=devices,
+        options=options,
         compiles=True,
         captures=True,
         has_disk_cache=True,
@@ -74,7 +118,12 @@ def _executor(
     )
 
 
-COMPILE = _executor("compile", "torch.compile with Inductor's default mode", mode=None)
+COMPILE = _executor(
+    "compile",
+    "torch.compile with Inductor's default mode",
+    mode=None,
+    options=frozenset({CPP_WRAPPER.name}),
+)
 REDUCE_OVERHEAD = _executor(
     "reduce-overhead",
     "torch.compile's mode of this name: compiled, and replayed as CUDA graphs",
@@ -87,6 +136,7 @@ MAX_AUTOTUNE = _executor(
     "torch.compile's mode of this name: benchmarks kernels first, which takes minutes; on CUDA "
     "replayed as CUDA graphs",
     mode="max-autotune",
+    options=frozenset({CPP_WRAPPER.name}),
     is_exclusive=True,
     replays=True,
 )

@@ -25,6 +25,8 @@ class ExecutorRequest:
     device: "torch.device"
     threads: int
     """CPU threads that iterations may use."""
+    options: frozenset[str] = frozenset()
+    """Names of the options of the mode, all of which the executor takes."""
     was_compiled: bool = False
     """Whether the same cell was compiled before; a cache on disk, if any, has its code."""
 
@@ -101,6 +103,8 @@ class Executor:
     keeps_memory: bool = False
     """Whether it keeps working memory outside PyTorch between calls: it is measured at the first
     call, because later ones do not let the process grow."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that it takes (bench/executors/option.py)."""
     compiles: bool = False
     """Whether making a network ready takes seconds, so that its workers should start first."""
     captures: bool = False

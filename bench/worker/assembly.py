@@ -69,6 +69,7 @@ def assemble(
         dtype=dtype.torch_dtype,
         device=example[0].device,
         threads=threads or torch.get_num_threads(),
+        options=frozenset(option.name for option in mode.options),
         was_compiled=was_compiled,
     )
     program = executor.prepare(model, request)

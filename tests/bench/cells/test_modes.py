@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bench.cells import modes
+from bench.executors import EXECUTORS, OPTIONS
 from bench.names import RequestError
 from bench.rewrites import REWRITES
 
@@ -16,6 +17,7 @@ from bench.rewrites import REWRITES
         ("compile+channels_last", "compile+channels_last"),
         ("channels_last+compile", "compile+channels_last"),
         ("eager+channels_last", "channels_last"),
+        ("channels_last+cpp_wrapper+freeze", "freeze+cpp_wrapper+channels_last"),
         ("channels_last+eager", "channels_last"),
         (" channels_last + compile ", "compile+channels_last"),
     ],
@@ -25,9 +27,42 @@ def test_canonical_is_the_same_for_every_spelling(typed: str, canonical: str) ->
     assert modes.canonical(canonical) == canonical
 
 
-@pytest.mark.parametrize("typed", ["compile+channels_last", "channels_last+compile"])
+@pytest.mark.parametrize(
+    "typed", ["compile+cpp_wrapper+channels_last", "channels_last+cpp_wrapper+compile"]
+)
 def test_tokens_apply_in_a_fixed_order(typed: str) -> None:
-    assert [token.name for token in modes.parse(typed).tokens] == ["channels_last", "compile"]
+    names = [token.name for token in modes.parse(typed).tokens]
+    assert names == ["channels_last", "compile", "cpp_wrapper"]
+
+
+def test_options_have_a_fixed_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = replace(OPTIONS["cpp_wrapper"], name="zzz")
+    taker = replace(EXECUTORS["compile"], options=frozenset({"cpp_wrapper", "zzz"}))
+    monkeypatch.setattr(modes, "OPTIONS", {**OPTIONS, "zzz": last})
+    monkeypatch.setattr(modes, "EXECUTORS", {**EXECUTORS, "compile": taker})
+    assert modes.canonical("zzz+compile+cpp_wrapper") == "compile+cpp_wrapper+zzz"
+    assert modes.parse("zzz+compile").without_executor().name == "eager"
+
+
+@pytest.mark.parametrize(
+    ("mode", "executor"),
+    [
+        ("cpp_wrapper", "eager"),
+        ("eager+cpp_wrapper", "eager"),
+        ("cpp_wrapper+channels_last", "eager"),
+        ("aot+cpp_wrapper", "aot"),
+        ("reduce-overhead+cpp_wrapper", "reduce-overhead"),
+    ],
+)
+def test_an_option_that_the_executor_does_not_take_is_refused(mode: str, executor: str) -> None:
+    takers = [name for name, other in EXECUTORS.items() if "cpp_wrapper" in other.options]
+    with pytest.raises(RequestError) as raised:
+        modes.parse(mode)
+    assert str(raised.value) == (
+        f"mode {mode!r} has the option cpp_wrapper, which the executor {executor} does not take; "
+        f"executors that take it: {', '.join(takers)}"
+    )
+    assert {"compile", "freeze", "max-autotune"} <= set(takers)
 
 
 def test_rewrites_apply_in_their_order_and_memory_formats_last() -> None:
@@ -72,6 +107,7 @@ def test_empty_token_raises_request_error(mode: str) -> None:
             "onnxruntime+channels_last",
             r"has no effect: onnxruntime chooses memory formats itself; leave out channels_last",
         ),
+        ("cpp_wrapper+compile+cpp_wrapper", r"has the option cpp_wrapper twice"),
     ],
 )
 def test_tokens_that_exclude_each_other_raise_request_error(mode: str, message: str) -> None:
@@ -89,6 +125,7 @@ def test_tokens_that_exclude_each_other_raise_request_error(mode: str, message: 
         ("reduce-overhead", [], True, False, True),
         ("max-autotune", [], True, True, True),
         ("channels_last+max-autotune", ["channels_last"], True, True, True),
+        ("freeze+cpp_wrapper", [], True, False, False),
         ("cudagraphs", [], False, False, True),
         ("cudagraphs+channels_last", ["channels_last"], False, False, True),
     ],
@@ -124,8 +161,8 @@ def test_check_accepts_modes_that_run_on_every_device(mode: str, device: str) ->
     modes.check(mode, device, ["infer", "train"])
 
 
-@pytest.mark.parametrize("name", ["cudagraphs", "reduce-overhead"])
-def test_check_refuses_cuda_graphs_on_a_cpu_and_lists_available_tokens(name: str) -> None:
+@pytest.mark.parametrize("name", ["cudagraphs", "reduce-overhead", "tensorrt"])
+def test_check_refuses_tokens_for_cuda_on_a_cpu_and_lists_available_tokens(name: str) -> None:
     with pytest.raises(RequestError) as raised:
         modes.check(f"{name}+channels_last", "cpu", ["infer"])
     on_cpu = [name for name, token in modes.tokens().items() if "cpu" in token.devices]
@@ -135,10 +172,23 @@ def test_check_refuses_cuda_graphs_on_a_cpu_and_lists_available_tokens(name: str
     modes.check(f"{name}+channels_last", "cuda:1", ["infer"])
 
 
-def test_check_refuses_training_with_cudagraphs() -> None:
-    with pytest.raises(RequestError, match=r"'cudagraphs' supports infer, not train: it captures"):
-        modes.check("cudagraphs", "cuda", ["infer", "train"])
-    modes.check("reduce-overhead", "cuda", ["infer", "train"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("cudagraphs", "it captures only a forward pass; to train .*, use reduce-overhead"),
+        ("freeze", "weights become constants; to train, use compile"),
+        ("aot", "the package has only a forward pass; to train, use compile"),
+        ("tensorrt", "an engine has only a forward pass; to train, use compile"),
+    ],
+)
+def test_check_refuses_training_and_says_what_to_use(name: str, why: str) -> None:
+    with pytest.raises(RequestError, match=f"'{name}' supports infer, not train: {why}"):
+        modes.check(name, "cuda", ["infer", "train"])
+
+
+@pytest.mark.parametrize("mode", ["compile+cpp_wrapper", "max-autotune", "reduce-overhead"])
+def test_check_accepts_training_with_torch_compile(mode: str) -> None:
+    modes.check(mode, "cuda", ["infer", "train"])
 
 
 def test_check_refuses_a_dtype_that_an_executor_lacks_and_says_why() -> None:
@@ -153,5 +203,7 @@ def test_a_rewrite_and_an_executor_of_one_name_are_refused(
     monkeypatch.setattr(
         modes, "REWRITES", {"compile": replace(REWRITES["channels_last"], name="compile")}
     )
-    with pytest.raises(RequestError, match="an executor and a rewrite are both called 'compile'"):
+    with pytest.raises(
+        RequestError, match="an executor and a memory format are both called 'compile'"
+    ):
         modes.parse("eager")

@@ -184,7 +184,11 @@ def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
         "compile": ("executor", "cpu, cuda"),
         "reduce-overhead": ("executor", "cuda"),
         "max-autotune": ("executor", "cpu, cuda"),
+        "freeze": ("executor", "cpu, cuda"),
+        "aot": ("executor", "cpu, cuda"),
+        "tensorrt": ("executor", "cuda"),
         "cudagraphs": ("executor", "cuda"),
+        "cpp_wrapper": ("option", "cpu, cuda"),
         "channels_last": ("memory_format", "cpu, cuda"),
     }
 

@@ -202,7 +202,7 @@ may_warn = pytest.mark.filterwarnings("default")
     [
         ("googlenet" if name == "reduce-overhead" else CELL.arch, name)
         for name, executor in EXECUTORS.items()
-        if executor.compiles
+        if executor.compiles and not executor.missing
     ],
 )
 def test_each_compiled_mode_gives_right_answers_on_a_gpu(arch: str, mode: str) -> None:
@@ -210,7 +210,7 @@ def test_each_compiled_mode_gives_right_answers_on_a_gpu(arch: str, mode: str) -
     ready = subject.prepare(cell, image_size=224, seed=0, l2="cold")
     assert ready.setup.output_error < ready.setup.error_bound
     assert ready.setup.cudagraph_skips == 0
-    assert ready.setup.graphs >= 1
+    assert (ready.setup.graphs >= 1) == EXECUTORS[mode].captures
     graphs = subject.compiled_graphs()
     with ready.task.context():
         for _ in range(ready.setup.batches + 1):
