@@ -42,13 +42,17 @@ class Mode:
     @property
     def tokens(self) -> tuple[Token, ...]:
         """The rewrites, the executor, then its options."""
-        return (*self.rewrites, self.executor, *self.options)
+        return (*self.steps, *self.options)
+
+    @property
+    def steps(self) -> tuple[Rewrite | Executor, ...]:
+        """What is done to a network, in this order: the rewrites, then the executor."""
+        return (*self.rewrites, self.executor)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """Modules besides torch that making a network ready imports, safe before a fork."""
-        tokens = (*self.rewrites, self.executor)
-        return tuple(dict.fromkeys(name for token in tokens for name in token.imports))
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.imports))
 
     @property
     def error_budget(self) -> float:

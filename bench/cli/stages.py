@@ -111,11 +111,10 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
 
 def check_mode(mode: str) -> None:
     """Raise ``RequestError``, with the reason, for a mode whose stages cannot be timed."""
-    parsed = modes.parse(mode)
-    fuses = [token for token in (*parsed.rewrites, parsed.executor) if not token.keeps_modules]
+    fuses = [step for step in modes.parse(mode).steps if not step.keeps_modules]
     if fuses:
-        token = fuses[-1]  # the executor, if it is one of them
-        why = UNSUPPORTED.get(token.name, f"it does not run a network's own modules ({token.what})")
+        step = fuses[-1]  # the executor, if it is one of them
+        why = UNSUPPORTED.get(step.name, f"it does not run a network's own modules ({step.what})")
         raise RequestError(
             f"the time of mode {mode!r} cannot be divided among stages: {why}; use eager or "
             "channels_last"
