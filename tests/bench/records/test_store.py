@@ -43,6 +43,12 @@ def test_run_is_read_as_written(path: Path) -> None:
     assert store.read(path) == run
 
 
+def test_cells_that_are_compared_across_dtypes_are_read_as_written(path: Path) -> None:
+    run = runs.across_dtypes()
+    store.write(run, path)
+    assert store.read(path) == run
+
+
 def test_device_samples_are_read_as_written(path: Path) -> None:
     run = runs.small()
     visits = tuple(
