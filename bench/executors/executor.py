@@ -80,6 +80,11 @@ class Executor:
     """One line for ``googlenet-bench modes``."""
     prepare: "Callable[[nn.Module, ExecutorRequest], Program]"
     """Make a network ready. For training it must return a ``ModuleProgram``."""
+    code: str = ""
+    """The lines of Python that a user writes to run a network this way, with their imports; empty
+    if they are not known. They read ``torch``, ``model``, a network in ``eval()`` and in its dtype,
+    and ``example``, the tuple of its inputs. They define ``run``, which takes such inputs, under
+    ``torch.inference_mode()``. ``torch.get_num_threads()`` are the threads to use."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

@@ -29,6 +29,10 @@ class Rewrite:
     the tuple of positional arguments of a forward pass, usually one batch of images, in fp32 and in
     the memory format that the network will get. The network is in ``eval()``, unless it will be
     trained."""
+    code: str = ""
+    """The lines of Python that a user writes to rewrite a network for inference, with their
+    imports; empty if they are not known. They read ``torch``, and ``model`` and ``example`` as
+    ``apply`` and ``arrange`` get them, and assign both names anew if they change."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
     """Function that returns an input in the memory format that the rewritten network needs."""
     error_budget: float = 0.0
