@@ -1,6 +1,6 @@
 """The fastest way to run a network: a tournament of modes and dtypes.
 
-Every step is a run of the suite's engine (``recording.measure``) with a plan of its own. In each,
+Every step is a run of the suite's engine (``recording.record``) with a plan of its own. In each,
 all candidates of a batch size, of whatever dtype, are one group, and the reference is the network
 in eager and fp32. The last step is an ordinary run of the finalists, and it alone decides.
 """
@@ -41,7 +41,7 @@ DEFAULTS = Defaults(
     extra_s=PROFILES["quick"].extra_s,
 )
 EXPLORING_SHARE = 0.5  # of the budget, before the final run
-STARTING_S = 8.0  # to import PyTorch and to end the workers, on two cores; not in a run's budget
+ENDING_S = 3.0  # to check the answers again and to end the workers; not in a run's budget
 TRYING_OUT_S = 60.0  # least time for a mode that tries kernels out, which takes minutes
 
 
@@ -85,7 +85,7 @@ class _State:
         """Return the time that is left of a share of the budget; None without a budget."""
         if self.budget_s is None:
             return None
-        return self.start_s + share * self.budget_s - self.now() - STARTING_S
+        return self.start_s + share * self.budget_s - self.now() - ENDING_S
 
     def add(self, cells: Iterator[Cell] | tuple[Cell, ...]) -> bool:
         """Add candidates that are not there yet; return whether one of them can be measured."""
@@ -256,9 +256,9 @@ def _narrow(state: _State, step: Step) -> bool:
             sets=step.sets,
             rounds=narrowing.ROUNDS,
             precision=ANY_PRECISION,
-            budget_s=left_s,
             extra_s=0.0,
         ),
+        EXPLORING_SHARE,
     )
     if run.status == "interrupted" or run.why_ended:
         return False
@@ -290,8 +290,8 @@ def _final(state: _State) -> Tournament:
         return _ended(state, is_final=False)
     plan = _plan_of(state)
     if left_s is not None:
-        plan = replace(plan, budget_s=left_s, extra_s=left_s)
-    run = _run(state, plan)
+        plan = replace(plan, extra_s=left_s)
+    run = _run(state, plan, 1.0)
     if run.status == "interrupted" or run.why_ended:
         return _stopped(state)
     if run.status == "over_budget":
@@ -312,17 +312,20 @@ def _plan_of(state: _State) -> Plan:
     )
 
 
-def _run(state: _State, plan: Plan) -> RunRecord:
-    """Measure a plan, and add its figures to the candidates.
+def _run(state: _State, plan: Plan, share: float) -> RunRecord:
+    """Measure a plan in the time that is left of a share of the budget; add its figures.
 
     Interrupts have their usual effect again when it returns: a run ignores them at its end.
     """
     state.step += 1
     candidates = counted(len(plan.cells), "candidate")
     announcement = f"step {state.step}: {candidates}: {planning.estimate(plan)}"
-    with signals.single_interrupt():
-        run = recording.measure(
-            state.request, plan, state.progress, None, state.known, announcement=announcement
+    state.progress.note(announcement)
+    with signals.single_interrupt(), recording.start(plan) as started:
+        started.wait()  # importing PyTorch may take long, and a run's budget begins after it
+        plan = replace(plan, budget_s=state.left_s(share))
+        run = recording.record(
+            state.request, plan, state.progress, None, started, known=state.known
         )
     state.last = run
     if run.measured or any(record.failure for record in run.cells):

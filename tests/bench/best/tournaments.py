@@ -1,6 +1,7 @@
 """Tournaments without workers: runs whose latencies are known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ NOISE = 0.002  # of a set's ratio
 
 @dataclass
 class Machine:
-    """Takes the place of ``recording.measure``: each cell takes its time, with a little noise."""
+    """Takes the place of ``recording.record``: each cell takes its time, with a little noise."""
 
     speed: Callable[[Cell], float]
     """How many times as fast as eager in fp32 a cell is; raises ``ValueError`` if it fails."""
@@ -29,6 +30,14 @@ class Machine:
     sets: Mapping[int, int] = field(default_factory=dict)
     """Sets that a run completes, by its number; others complete those of the plan."""
     plans: list[Plan] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """Take the place of a launcher's ``wait``."""
+
+    @contextmanager
+    def start(self, _plan: Plan) -> Iterator["Machine"]:
+        """Take the place of ``recording.start``."""
+        yield self
 
     def measure(self, _request: Any, plan: Plan, *_others: Any, **_named: Any) -> RunRecord:
         self.plans.append(plan)

@@ -39,7 +39,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Machine], Machine]:
     """Return a function that makes a machine measure all runs."""
 
     def use(machine: Machine) -> Machine:
-        monkeypatch.setattr(recording, "measure", machine.measure)
+        monkeypatch.setattr(recording, "start", machine.start)
+        monkeypatch.setattr(recording, "record", machine.measure)
         return machine
 
     return use
