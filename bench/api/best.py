@@ -236,7 +236,7 @@ def _try_out(state: _State, names: list[str]) -> bool:
             "not measured: it tries kernels out, which takes minutes, and too little of --budget "
             "was left"
         )
-        state.candidates = narrowing.unmeasured(state.candidates, state.step, why)
+        state.candidates = narrowing.unmeasured(state.candidates, 0, why)
         return True
     return _narrow(state, narrowing.EXPLORING)
 

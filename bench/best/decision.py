@@ -19,6 +19,7 @@ from bench.means import CONFIDENCE, Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.report.phrases import ratio_text, shortened_list
 
+BEST, MOST_LIKELY = "best", "most likely, but not decided"
 SAME = 1.05
 """Candidates whose speed differs by less than this factor are equally good: the simplest wins."""
 
@@ -56,8 +57,12 @@ def decide(
     for batch_size in dict.fromkeys(each.cell.batch_size for each in candidates):
         own = [each for each in remaining(candidates) if each.cell.batch_size == batch_size]
         decisions.append(_decide(own, run, batch_size, is_final=is_final))
-    winners = [each.winner.cell for each in decisions if each.winner]
-    judged = [replace(each, verdict=_verdict(each, each.cell in winners)) for each in candidates]
+    winners = {
+        each.winner.cell: BEST if each.is_decided else MOST_LIKELY
+        for each in decisions
+        if each.winner
+    }
+    judged = [replace(each, verdict=_verdict(each, winners.get(each.cell))) for each in candidates]
     return Result(candidates=judged, decisions=tuple(decisions), notes=notes)
 
 
@@ -134,9 +139,8 @@ def _sentences(
     if not is_final:
         yield f"Not decided {batch}, without a final run: the fastest so far is {winner.name}."
         return
-    start = "Best" if not open_ else "Not decided, the most likely is"
-    over = _over_eager(winner, comparison)
-    yield f"{start} {batch}: {winner.name}{over}."
+    start = f"Not decided {batch}, most likely" if open_ else f"Best {batch}"
+    yield f"{start}: {winner.name}{_over_eager(winner, comparison)}."
     others = comparison.others(winner)
     if not others:
         return
@@ -163,12 +167,12 @@ def _over_eager(winner: Candidate, comparison: _Comparison) -> str:
     return f", {ratio_text(comparison.ratio(winner, eager))} times as fast as {eager.name}"
 
 
-def _verdict(candidate: Candidate, is_winner: bool) -> str:
+def _verdict(candidate: Candidate, as_winner: str | None) -> str:
     if candidate.dropped is not None:
         step = f" in step {candidate.dropped.step}" if candidate.dropped.step else ""
         return f"dropped{step}: {candidate.dropped.why}"
-    if is_winner:
-        return "best"
+    if as_winner is not None:
+        return as_winner
     if candidate.speedup is None or math.isnan(candidate.speedup.estimate):
         return "not measured"
     return "the reference" if candidate.is_reference else "finalist"

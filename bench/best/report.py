@@ -9,7 +9,7 @@ import pandas as pd
 from bench import tables
 from bench.atomic import write_text
 from bench.best.candidate import Candidate
-from bench.best.decision import Result
+from bench.best.decision import BEST, MOST_LIKELY, Result
 from bench.report.formats.markdown import fenced
 from bench.tables import Column, bounded, filled, milliseconds, scaled
 
@@ -41,7 +41,7 @@ def _order(candidate: Candidate) -> tuple[int, bool, int, bool, float]:
         candidate.cell.batch_size,
         candidate.dropped is not None,
         -step,
-        candidate.verdict != "best",
+        candidate.verdict not in {BEST, MOST_LIKELY},
         -candidate.estimate,
     )
 

@@ -4,17 +4,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from bench import archs
 from bench.best import program
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.records.reported import Setup
+from tests.bench.tiny import NUM_CLASSES
 from tests.docs.pages import ROOT
 
 TINY = "tests.bench.tiny:net"
@@ -171,3 +174,16 @@ class _Token:
 
 class _Mode:
     tokens = (_Token,)
+
+
+def test_a_network_whose_source_has_no_lines_is_built_with_this_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arch = replace(archs.find(TINY), lines=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(archs, "find", lambda _: arch)
+        text = program.lines(cell(), IMAGES)
+    assert f"model = archs.find('{TINY}').build(False)" in text
+    names: dict[str, Any] = {}
+    exec(text, names)  # noqa: S102 - in this process, which has imported torch
+    assert names["output"].shape == (2, NUM_CLASSES)
