@@ -1,7 +1,7 @@
 """Options: each is declared once, as a field of a request, for pytest, argparse and Python."""
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,6 +103,17 @@ def add_to_parser(
 def read_parsed(request: "type[Request]", options: argparse.Namespace) -> "Request":
     """Return a request with the options that argparse parsed; others have their defaults."""
     return read(request, lambda name: getattr(options, _as_typed(name), None))
+
+
+def typed(options: argparse.Namespace, declared_options: Mapping[str, Option]) -> Iterator[str]:
+    """Yield the options that differ from their defaults as they are typed, without the reports'."""
+    for name, each in declared_options.items():
+        value = getattr(options, _as_typed(name))
+        if name == "report_dir" or value == each.default:
+            continue
+        yield flag(name)
+        if value is not True:
+            yield str(value)
 
 
 def read(request: "type[Request]", value_of: Callable[[str], Any]) -> "Request":

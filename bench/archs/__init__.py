@@ -87,7 +87,9 @@ def _with_arguments(name: str) -> Arch:
     if not given:
         return arch
     # What is published holds for the network without arguments.
-    return replace(arch, name=name, build=partial(arch.build, **given), accuracy=lambda: None)
+    lines = None if arch.lines is None else partial(arch.lines, **given)
+    build = partial(arch.build, **given)
+    return replace(arch, name=name, build=build, lines=lines, accuracy=lambda: None)
 
 
 def _find(name: str) -> Arch:

@@ -50,6 +50,12 @@ def call(function: Callable[..., Result], arguments: Mapping[str, Any], /, **cho
         raise RequestError(f"with the arguments {written}: {one_line(error)}") from error
 
 
+def as_code(function: str, *positional: object, **named: object) -> str:
+    """Return a call as a user writes it, from the name of the function and its arguments."""
+    written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in named.items())]
+    return f"{function}({', '.join(written)})"
+
+
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)

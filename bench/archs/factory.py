@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.archs import source_file
+from bench.archs.arguments import as_code
 from bench.archs.source import Arch, Source
 from bench.errors import one_line
 from bench.names import RequestError
@@ -32,6 +33,7 @@ def _find(name: str) -> Arch:
         what="a user-defined factory",
         source=name,
         build=lambda _aux, /, **arguments: _build(module, factory, arguments),
+        lines=lambda **arguments: _lines(module, factory, arguments),
         image_size=lambda: _image_size(module, factory),
         inputs=lambda batch_size: _inputs(module, factory, batch_size),
         code=(module if source_file.is_path(module) else module.partition(".")[0],),
@@ -107,7 +109,7 @@ def _build(module_name: str, factory_name: str, arguments: "Mapping[str, Any]") 
     from torch import nn
 
     factory = _callable(module_name, factory_name)
-    call = f"{module_name}:{factory_name}({_written(arguments)})"
+    call = as_code(f"{module_name}:{factory_name}", **arguments)
     try:
         model = factory(**arguments)
     except MemoryError:  # not a wrong request: fewer live networks may help
@@ -119,8 +121,13 @@ def _build(module_name: str, factory_name: str, arguments: "Mapping[str, Any]") 
     return model
 
 
-def _written(arguments: "Mapping[str, Any]") -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+def _lines(module: str, factory: str, arguments: "Mapping[str, Any]") -> str:
+    """Return lines that import a file from the folder of its outermost package, or its own."""
+    found = ""
+    if source_file.is_path(module):
+        folder, module = source_file.importable(module)
+        found = f"import sys\n\nsys.path.insert(0, {str(folder)!r})\n"
+    return f"{found}from {module} import {factory}\n\nmodel = {as_code(factory, **arguments)}\n"
 
 
 FACTORY = Source(

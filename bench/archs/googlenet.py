@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.archs import torchvision
-from bench.archs.arguments import call
+from bench.archs.arguments import as_code, call
 from bench.archs.source import Arch, Source
 from bench.names import choose
 from googlenet.variants import VARIANTS
@@ -28,6 +28,9 @@ def _find(name: str) -> Arch:
         what=variant.factor + neighbour,
         source=variant.source,
         build=lambda aux, /, **arguments: _build(name, aux, arguments),
+        lines=lambda **arguments: (
+            f"import googlenet\n\nmodel = {as_code('googlenet.build', name, **arguments)}\n"
+        ),
         **(_OF_TORCHVISION if variant.config is None else {}),
     )
 

@@ -71,6 +71,10 @@ class Arch:
     """The extra of this package that installs them; empty for none."""
     imports: tuple[str, ...] = ()
     """Modules besides torch that building imports and that are safe to import before a fork."""
+    lines: Callable[..., str] | None = None
+    """Function that returns the lines of Python, with their imports, that build it as ``model``
+    without this package; its keyword arguments are those of the name. None if they are not known:
+    then it is built with this package."""
     code: tuple[str, ...] = ()
     """Top-level modules whose files are the network's own code; a change of one makes another run.
     Libraries are not among them: their versions are in the environment."""

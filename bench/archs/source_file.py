@@ -153,6 +153,17 @@ def _module_name(path: Path) -> str:
     return f"{name}.{path.stem}"
 
 
+def importable(name: str) -> tuple[Path, str]:
+    """Return the folder from which Python imports a file, and the name of its module there.
+
+    The folder is that of the outermost package that the file is in, or that of the file.
+    """
+    path = find(name, roots()) or Path(name).absolute()
+    packages = _packages(path)
+    folder = packages[0].parent if packages else path.parent
+    return folder, ".".join(path.relative_to(folder).with_suffix("").parts)
+
+
 def _is_of_own_bench(error: BaseException, path: Path) -> TypeGuard[ImportError]:
     """Whether a file of a package called bench could not import a module of that package."""
     if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] != SUITE:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench import optional
-from bench.archs.arguments import call
+from bench.archs.arguments import as_code, call
 from bench.archs.library_names import registered_functions
 from bench.archs.source import IMAGE_SIZE, Arch, Source
 from bench.names import RequestError, unknown
@@ -21,6 +21,7 @@ def _find(name: str) -> Arch:
         what=f"timm's {name}",
         source="timm.models",
         build=lambda _aux, /, **arguments: _build(name, arguments),
+        lines=lambda **arguments: _lines(name, arguments),
         image_size=lambda: _image_size(name),
         imports=(PREFIX,),
         requires=(PREFIX,),
@@ -65,6 +66,11 @@ def _build(name: str, arguments: Mapping[str, Any]) -> "nn.Module":
 
     model: nn.Module = call(timm.create_model, arguments, model_name=name, pretrained=False)
     return model
+
+
+def _lines(name: str, arguments: Mapping[str, Any]) -> str:
+    call_of_timm = as_code("timm.create_model", name, pretrained=False, **arguments)
+    return f"import timm\n\nmodel = {call_of_timm}\n"
 
 
 TIMM = Source(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.archs.arguments import call
+from bench.archs.arguments import as_code, call
 from bench.archs.library_names import registered_functions
 from bench.archs.source import Accuracy, Arch, Source
 from bench.names import choose
@@ -23,6 +23,7 @@ def _find(name: str) -> Arch:
         what=f"torchvision's {name}",
         source="torchvision.models",
         build=lambda aux, /, **arguments: _build(name, aux, arguments),
+        lines=lambda **arguments: _lines(name, arguments),
         image_size=lambda: _image_size(name),
         accuracy=lambda: accuracy(name),
         imports=("torchvision",),
@@ -63,13 +64,23 @@ def _build(name: str, aux: bool, arguments: Mapping[str, Any]) -> "nn.Module":
     from torchvision import models
 
     choose("torchvision classifier", name, _classifiers())
-    chosen: dict[str, Any] = {"name": name, "weights": None}
+    model: nn.Module = call(models.get_model, arguments, name=name, **_chosen(name, aux=aux))
+    return model
+
+
+def _chosen(name: str, *, aux: bool) -> dict[str, Any]:
+    """Return the arguments that the suite chooses."""
+    chosen: dict[str, Any] = {"weights": None}
     if name in _WITH_AUXILIARY_HEADS:  # their default initialisation takes seconds
         chosen |= {"aux_logits": aux, "init_weights": False}
     if name.startswith(_OF_ONE_SIZE):
         chosen["image_size"] = _image_size(name)
-    model: nn.Module = call(models.get_model, arguments, **chosen)
-    return model
+    return chosen
+
+
+def _lines(name: str, arguments: Mapping[str, Any]) -> str:
+    call_of_models = as_code(f"models.{name}", **_chosen(name, aux=False), **arguments)
+    return f"from torchvision import models\n\nmodel = {call_of_models}\n"
 
 
 TORCHVISION = Source(

@@ -17,17 +17,33 @@ class Cell:
     """Whether it is the control: the reference's second copy, whose ratio to it should be 1."""
     base: bool = False
     """Whether it is measured with the code or interpreter of a gate's base."""
+    across_dtypes: bool = False
+    """Whether it is compared with cells of other dtypes, so that its group is of no dtype."""
 
     @property
     def id(self) -> str:
         """The id, for example ``googlenet/compile+channels_last/fp32/b1/infer/cpu``."""
         role = f"{'/control' if self.control else ''}{'/base' if self.base else ''}"
-        return f"{self.arch}/{self.mode}/{self.group}{role}"
+        return f"{self.arch}/{self.mode}/{self.dtype}/{self._conditions}{role}"
 
     @property
     def group(self) -> str:
         """What compared cells have in common, for example ``fp32/b1/infer/cpu``."""
-        return f"{self.dtype}/b{self.batch_size}/{self.task}/{self.device}"
+        return self._conditions if self.across_dtypes else f"{self.dtype}/{self._conditions}"
+
+    @property
+    def label(self) -> str:
+        """The mode, with the dtype if the group has several: ``compile`` or ``compile (bf16)``."""
+        return f"{self.mode} ({self.dtype})" if self.across_dtypes else self.mode
+
+    @property
+    def name(self) -> str:
+        """Its name within its group, for sentences: ``googlenet in compile``."""
+        return f"{self.arch} in {self.label}"
+
+    @property
+    def _conditions(self) -> str:
+        return f"b{self.batch_size}/{self.task}/{self.device}"
 
 
 def arch_of(cell_id: str) -> str:

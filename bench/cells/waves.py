@@ -11,7 +11,10 @@ from bench.cells.cell import Cell
 
 
 def reference(group: Sequence[Cell], arch: str, mode: str) -> Cell:
-    """Return a group's reference: of this arch and mode if possible, else of the arch only."""
+    """Return a group's reference: of this arch and mode if possible, else of the arch only.
+
+    If there are several, as in a group with several dtypes, it is the first of them.
+    """
     return min(group, key=lambda cell: (cell.arch != arch, cell.mode != mode))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import __version__
 from bench.cli import (
     baseline,
+    best,
     compare,
     completion,
     doctor,
@@ -96,6 +97,7 @@ def parser() -> _Parser:
     run.add(commands)
     networks.add(commands)
     pick.add(commands)
+    best.add(commands)
     stages.add(commands)
     report.add(commands)
     compare.add(commands)

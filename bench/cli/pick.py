@@ -3,7 +3,6 @@
 import argparse
 import shlex
 import textwrap
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench import signals
 from bench.api import project
 from bench.api.measure_request import MeasureRequest
-from bench.api.option import add_to_parser, declared, flag, read_parsed
+from bench.api.option import add_to_parser, declared, read_parsed, typed
 from bench.api.pick_request import SHARED, PickRequest
 from bench.archs import source_file
 from bench.cli.command import Commands, Output, Purpose
@@ -174,15 +173,5 @@ def _exit_code(result: "Result") -> Exit:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that repeats the choice, without the folder of its reports."""
-    return shlex.join(["googlenet-bench", "pick", *_typed(options)])
-
-
-def _typed(options: argparse.Namespace) -> Iterator[str]:
     requests = {**declared(PickRequest), **{n: declared(MeasureRequest)[n] for n in SHARED}}
-    for name, each in requests.items():
-        value = getattr(options, flag(name).removeprefix("--").replace("-", "_"))
-        if name in _UNREPEATED or value == each.default:
-            continue
-        yield flag(name)
-        if value is not True:
-            yield str(value)
+    return shlex.join(["googlenet-bench", "pick", *typed(options, requests)])

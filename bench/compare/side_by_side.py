@@ -143,5 +143,5 @@ def _circumstances(run: RunRecord) -> dict[str, Any]:
 
 
 def _references(run: RunRecord) -> list[str]:
-    names = (f"{cell.arch} in {cell.mode}" for cell in run.references().values())
+    names = (cell.name for cell in run.references().values())
     return list(dict.fromkeys(names))

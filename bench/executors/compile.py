@@ -101,11 +101,13 @@ def _executor(
     is_exclusive: bool = False,
     replays: bool = False,
 ) -> Executor:
+    of_mode = "" if mode is None else f', mode="{mode}"'
     return Executor(
         name=name,
         what=what,
         prepare=partial(_prepare, mode),
         imports=PRELOAD,
+        code=f"run = torch.compile(model, dynamic=False{of_mode})\n",
         devices=devices,
         options=options,
         compiles=True,

@@ -9,4 +9,5 @@ from bench.executors.option import Option
 CPP_WRAPPER = Option(
     name="cpp_wrapper",
     what="Inductor's code that calls the kernels, in C++ instead of Python",
+    code="from torch._inductor import config\n\nconfig.cpp_wrapper = True\n",
 )

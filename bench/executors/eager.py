@@ -17,5 +17,6 @@ EAGER = Executor(
     name="eager",
     what="plain PyTorch, one operator after the other",
     prepare=_prepare,
+    code="run = model\n",
     keeps_modules=True,
 )

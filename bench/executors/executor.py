@@ -83,6 +83,11 @@ class Executor:
     prepare: "Callable[[nn.Module, ExecutorRequest], Program]"
     """Make a network ready. For training it must return a ``ModuleProgram``. For inference it may
     free the network's weights, if their shapes stay: nothing else will run the network."""
+    code: str = ""
+    """The lines of Python that a user writes to run a network this way, with their imports; empty
+    if they are not known. They read ``torch``, ``model``, a network in ``eval()`` and in its dtype,
+    and ``example``, the tuple of its inputs. They define ``run``, which takes such inputs, under
+    ``torch.inference_mode()``. ``torch.get_num_threads()`` are the threads to use."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

@@ -59,6 +59,8 @@ FREEZE = Executor(
     name="freeze",
     what="torch.compile with freezing: weights become constants, packed for the CPU",
     prepare=_prepare,
+    code="from torch._inductor import config\n\nconfig.freezing = True\n"
+    "run = torch.compile(model, dynamic=False)\n",
     imports=PRELOAD,
     tasks=INFERENCE,
     limits="weights become constants; to train, use compile",

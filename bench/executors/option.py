@@ -13,6 +13,9 @@ class Option:
     name: str
     what: str
     """One line for ``googlenet-bench modes``."""
+    code: str = ""
+    """The lines of Python that a user writes before those of the executor; empty if they are not
+    known."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

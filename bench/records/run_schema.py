@@ -28,6 +28,7 @@ from bench.records import code, record, reported
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, BackToBack, Failure, Fit, Round
 from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.store import ADDED_TO_CELL
 from bench.records.stored_plan import StoredPlan
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -183,7 +184,7 @@ class Benchmark(Struct, kw_only=True):
     """A cell with figures, as pytest-benchmark writes a benchmark."""
 
     group: str
-    """What compared cells have in common: dtype, batch size, task and device."""
+    """What compared cells have in common: batch size, task, device, and usually the dtype."""
     name: str
     fullname: str
     params: dict[str, str]
@@ -234,9 +235,10 @@ def text() -> str:
 
 
 def _add_fields(definition: dict[str, Any], stored: Mapping[str, Any]) -> None:
-    """Add all fields of a class; the run file has also those that have a default."""
+    """Add all fields of a class; the run file also has those with a default, except later ones."""
     definition["properties"] = {**_without_defaults(stored), **definition["properties"]}
-    definition["required"] = [*stored["properties"], *definition["required"]]
+    always = [name for name in stored["properties"] if name not in ADDED_TO_CELL]
+    definition["required"] = [*always, *definition["required"]]
 
 
 def _add_columns(definition: dict[str, Any], stored: Mapping[str, Any]) -> None:

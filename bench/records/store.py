@@ -23,6 +23,8 @@ from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 RUN_KEY = "googlenet_bench"
 TEST_NAME = "test_cell"
 TEST_FILE = "bench/suite/test_cells.py"
+ADDED_TO_CELL = frozenset({"across_dtypes"})
+"""Fields of cells that were added during version 3; the file has them only if they are set."""
 _PLAIN_FIELDS = (
     "run_id",
     "code",
@@ -201,7 +203,7 @@ def _info(record: CellRecord, hosts: Sequence[str]) -> dict[str, Any]:
     """Return a cell's fields, with samples in the flat form of bench/records/flat.py."""
     return {
         "schema_version": SCHEMA_VERSION,
-        **asdict(record.cell),
+        **_stored(record.cell),
         **flat.flatten_visits(list(record.valid), hosts),
         "voided": flat.flatten_visits([visit for visit in record.visits if visit.voided], hosts),
         "setups": msgspec.to_builtins(record.setups),
@@ -211,13 +213,21 @@ def _info(record: CellRecord, hosts: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _stored(cell: Cell) -> dict[str, Any]:
+    """Return the fields of a cell, without those of ``ADDED_TO_CELL`` that are not set."""
+    return {
+        name: value for name, value in asdict(cell).items() if value or name not in ADDED_TO_CELL
+    }
+
+
 def _with_samples(benchmark: Mapping[str, Any]) -> dict[str, Any]:
     return {**benchmark["extra_info"], "host_s": benchmark["stats"]["data"]}
 
 
 def _cell_fields(info: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a ``CellRecord``, and its cell's id."""
-    cell = msgspec.convert({field.name: info[field.name] for field in fields(Cell)}, Cell)
+    names = {each.name for each in fields(Cell)} - (ADDED_TO_CELL - info.keys())
+    cell = msgspec.convert({name: info[name] for name in names}, Cell)
     return {
         "id": cell.id,
         "cell": asdict(cell),

@@ -22,7 +22,7 @@ def sentences(records: Sequence[CellRecord]) -> Iterator[str]:
             continue
         busy = stats.busy_share(record)
         share = "unknown" if busy.sets == 0 else f"{busy.estimate * 100:.0f} %"
-        cells_by_kind[classify(busy)].append(f"{record.cell.arch} in {record.cell.mode} ({share})")
+        cells_by_kind[classify(busy)].append(f"{record.cell.name} ({share})")
     for kind, cells in cells_by_kind.items():
         if cells:
             yield f"{_DESCRIPTIONS[kind]}: {', '.join(cells)}."

@@ -57,7 +57,7 @@ def plan(run: RunRecord) -> dict[str, object]:
         for name, value in run.plan.known.items()
         if name not in _NOT_IN_PLAN and value not in ("", ())
     }
-    names = dict.fromkeys(f"{cell.arch} {cell.mode}" for cell in run.references().values())
+    names = dict.fromkeys(f"{cell.arch} {cell.label}" for cell in run.references().values())
     return {**settings, **({"reference": ", ".join(names)} if names else {})}
 
 

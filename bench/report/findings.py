@@ -74,7 +74,9 @@ def find(run: RunRecord) -> tuple[Findings, ...]:
 def title(record: CellRecord) -> str:
     """Return the title of a cell's group."""
     cell = record.cell
-    return summary.title(cell.dtype, cell.batch_size, cell.task, cell.device)
+    return summary.title(
+        "" if cell.across_dtypes else cell.dtype, cell.batch_size, cell.task, cell.device
+    )
 
 
 def _shown(sentences: Iterable[str]) -> Iterator[_Finding]:

@@ -15,6 +15,8 @@ from bench.records.run_cache import cached_per_run
 from bench.tables import Column
 from bench.trust import card
 
+LABEL = "label"
+"""Column with the mode and the dtype of cells that are compared across dtypes."""
 FAILURE_COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="phase", heading="phase", is_text=True),
@@ -38,6 +40,7 @@ def summary(run: RunRecord) -> pd.DataFrame:
                 "batch_size": cell.batch_size,
                 "task": cell.task,
                 "device": cell.device,
+                **({LABEL: cell.label} if cell.across_dtypes else {}),
                 "status": _status(record),
                 **{
                     name: value

@@ -34,7 +34,7 @@ def interval_text(interval: Interval, write: Callable[[float], str], unit: str =
 
 def cell_name(record: CellRecord) -> str:
     """Return the name of a cell within its group."""
-    return f"{record.cell.arch} in {record.cell.mode}"
+    return record.cell.name
 
 
 def shortened_list(names: Sequence[str], separator: str = ", ") -> str:

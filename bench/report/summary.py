@@ -9,6 +9,7 @@ from bench import metrics
 from bench.cells.cell import Cell
 from bench.metrics.metric import Place
 from bench.records.record import RunRecord
+from bench.report.frame import LABEL
 from bench.tables import Column, filled, most_important
 
 MOST_COLUMNS = 7  # that fit beside each other on GitHub
@@ -37,14 +38,21 @@ def groups(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def grouped(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield a title and the rows of each dtype, batch size, task and device."""
-    for (dtype, batch_size, task, device), group in rows.groupby(GROUPED_BY, sort=False):
-        yield title(dtype, batch_size, task, device), group
+    """Yield a title and the rows of each dtype, batch size, task and device.
+
+    Cells that are compared across dtypes are not divided by dtype; it is then part of the mode.
+    """
+    if LABEL not in rows:
+        for factors, group in rows.groupby(GROUPED_BY, sort=False):
+            yield title(*factors), group
+        return
+    for factors, group in rows.groupby(GROUPED_BY[1:], sort=False):
+        yield title("", *factors), group.assign(mode=group[LABEL])
 
 
 def title(dtype: object, batch_size: object, task: object, device: object) -> str:
-    """Return the title of a group of cells."""
-    return f"{dtype}, batch {batch_size}, {task}, {device}"
+    """Return the title of a group of cells; ``dtype`` is empty if the group has several."""
+    return ", ".join(filter(None, (str(dtype), f"batch {batch_size}", str(task), str(device))))
 
 
 def slug(title: str) -> str:
@@ -55,7 +63,8 @@ def slug(title: str) -> str:
 def group_of(rows: pd.DataFrame) -> str:
     """Return the group that these rows belong to, as ``Cell.group`` writes it."""
     first = rows.iloc[0]
-    return f"{first['dtype']}/b{first['batch_size']}/{first['task']}/{first['device']}"
+    dtype = "" if LABEL in rows else f"{first['dtype']}/"
+    return f"{dtype}b{first['batch_size']}/{first['task']}/{first['device']}"
 
 
 def reference(run: RunRecord, rows: pd.DataFrame) -> Cell | None:
@@ -66,7 +75,7 @@ def reference(run: RunRecord, rows: pd.DataFrame) -> Cell | None:
 def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
     """Return the columns that are not empty in these rows."""
     cell = reference(run, rows)
-    name = f"{cell.arch}\n{cell.mode}" if cell else "reference"
+    name = f"{cell.arch}\n{cell.label}" if cell else "reference"
     return filled(columns(run, name), rows)
 
 

@@ -26,10 +26,18 @@ def _arrange(tensor: "Tensor") -> "Tensor":
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
+_CODE = """\
+model = model.to(memory_format=torch.channels_last)
+example = tuple(  # and so every input later on
+    each.contiguous(memory_format=torch.channels_last) if each.ndim == 4 else each
+    for each in example
+)
+"""
 CHANNELS_LAST = Rewrite(
     name="channels_last",
     what="weights and input stored N H W C",
     apply=_apply,
+    code=_CODE,
     arrange=_arrange,
     is_memory_format=True,
     tasks=EVERY_TASK,

@@ -30,6 +30,10 @@ class Rewrite:
     format that the network will get. Both are in fp32, unless ``after_cast``. The network is in
     ``eval()``, unless it will be trained. Raises ``RequestError`` for a network that it does not
     fit."""
+    code: str = ""
+    """The lines of Python that a user writes to rewrite a network for inference, with their
+    imports; empty if they are not known. They read ``torch``, and ``model`` and ``example`` as
+    ``apply`` and ``arrange`` get them, and assign both names anew if they change."""
     arrange: "Callable[[Tensor], Tensor]" = _unchanged
     """Function that returns an input in the memory format that the rewritten network needs."""
     error_budget: float = 0.0

@@ -256,7 +256,7 @@ def _assess_group(
         speedup = stats.speedup(control, reference, stats.CONTROL_CONFIDENCE)
     return Trust(
         group=control.cell.group,
-        reference=f"{reference_cell.arch} {reference_cell.mode}",
+        reference=f"{reference_cell.arch} {reference_cell.label}",
         control=speedup,
         control_contains_1=None if speedup.sets < 2 else speedup.contains(1.0),
         why_no_control=_why_no_control(control),

@@ -292,3 +292,37 @@ def fitted() -> RunRecord:
             ),
         ),
     )
+
+
+def across_dtypes() -> RunRecord:
+    """Return a run of one network in two modes and two dtypes, which are compared in one group.
+
+    bf16 is twice as fast as fp32.
+    """
+    run = small("complete")
+    modes = (REFERENCE_EAGER, UNVISITED)
+    records = [
+        _scaled(
+            replace(measured(REFERENCE_EAGER), cell=replace(mode, dtype=dtype, across_dtypes=True)),
+            factor,
+        )
+        for mode, of_mode in zip(modes, (1.0, 0.5), strict=True)
+        for dtype, factor in (("fp32", of_mode), ("bf16", of_mode / 2))
+    ]
+    reference = records[0]
+    return replace(
+        run,
+        cells=tuple(records),
+        controls=(replace(reference, cell=replace(reference.cell, control=True)),),
+        rounds=rounds(reference.cell),
+        allotted={reference.cell.group: ROUNDS},
+    )
+
+
+def _scaled(record: CellRecord, factor: float) -> CellRecord:
+    """Return a record with all its latencies multiplied by a factor."""
+    visits_ = (
+        replace(visit, host_s=tuple(factor * sample for sample in visit.host_s))
+        for visit in record.visits
+    )
+    return replace(record, visits=tuple(visits_))

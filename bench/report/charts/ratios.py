@@ -29,7 +29,7 @@ def charts(run: RunRecord) -> Iterator[Chart]:
         yield style.to_chart(
             f"ratios-{summary.slug(title)}",
             f"Speed relative to the reference: {title}",
-            CAPTION.format(reference=f"{reference.arch} in {reference.mode}"),
+            CAPTION.format(reference=reference.name),
             _plot(_rows(compared, reference), reference),
         )
 
@@ -39,7 +39,7 @@ def _rows(compared: pd.DataFrame, reference: Cell) -> pd.DataFrame:
     ratio, low, high = (
         compared[f"speedup_over_reference{end}"].astype(float) for end in ("", "_low", "_high")
     )
-    is_reference = (compared["arch"] == reference.arch) & (compared["mode"] == reference.mode)
+    is_reference = (compared["arch"] == reference.arch) & (compared["mode"] == reference.label)
     rows = compared[["arch", "mode"]].assign(
         ratio=ratio, low=low, high=high, is_sure=is_reference | (low > 1) | (high < 1)
     )
@@ -58,7 +58,7 @@ def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
     ]
     x = alt.X(
         "low:Q",
-        title=[f"× as fast as {reference.arch}", f"in {reference.mode} (log scale)"],
+        title=[f"× as fast as {reference.arch}", f"in {reference.label} (log scale)"],
         scale=alt.Scale(type="log", nice=False, padding=8),
         axis=style.log_axis(
             rows[["ratio", "low", "high"]].to_numpy(dtype=float),

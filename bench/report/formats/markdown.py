@@ -112,10 +112,10 @@ def _picture(chart: Chart) -> str:
     return f"![{escaped(chart.title)}](charts/{chart.name}.svg)\n\n*{escaped(chart.caption)}*"
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
     """Return ``text`` in a code fence that the text cannot close."""
     fence = _backticks(text, least=3)
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _code(text: str) -> str:

@@ -86,7 +86,7 @@ class PageTable:
 
 def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
     """Return the columns of the Markdown tables, plus the factors by which those are split."""
-    references = {f"{to.arch} {to.mode}" for to in run.references().values()}
+    references = {f"{to.arch} {to.label}" for to in run.references().values()}
     reference = references.pop() if len(references) == 1 else "reference"
     arch, mode, *figures = tables.filled(summary.columns(run, reference), cells)
     return (

@@ -24,7 +24,19 @@ def test_group_is_the_id_without_arch_and_mode() -> None:
     assert CELL.id == f"{CELL.arch}/{CELL.mode}/{CELL.group}"
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Cell)])
+def test_a_cell_that_is_compared_across_dtypes_has_the_same_id_and_a_group_without_dtype() -> None:
+    across = replace(CELL, across_dtypes=True)
+    assert across.id == CELL.id
+    assert across.group == "b1/infer/cpu"
+    assert across.group == replace(across, dtype="bf16").group
+    assert across.id != replace(across, dtype="bf16").id
+    assert (CELL.label, across.label) == (CELL.mode, f"{CELL.mode} (fp32)")
+    assert across.name == f"{CELL.arch} in {CELL.mode} (fp32)"
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in fields(Cell) if field.name != "across_dtypes"]
+)
 def test_every_field_is_in_the_id(name: str) -> None:
     changed: Any = {name: 3 if name == "batch_size" else "other"}
     other = replace(CELL, **changed)

@@ -63,7 +63,7 @@ def with_everything() -> RunRecord:
     return replace(
         run,
         cells=(record, CellRecord(cell=runs.FAILED, failure=runs.FAILURE)),
-        bases=(replace(record, cell=replace(record.cell, base=True)),),
+        bases=(replace(record, cell=replace(record.cell, base=True, across_dtypes=True)),),
         rounds=tuple(
             replace(each, reasons=("thermal",), card=Around(before=reading, after=reading))
             for each in run.rounds

@@ -58,6 +58,12 @@ def test_voided_visits_keep_their_place_among_the_others(path: Path) -> None:
     assert samples(again).equals(samples(run))
 
 
+def test_cells_that_are_compared_across_dtypes_are_read_as_written(path: Path) -> None:
+    run = runs.across_dtypes()
+    store.write(run, path)
+    assert store.read(path) == run
+
+
 def test_device_samples_are_read_as_written(path: Path) -> None:
     run = runs.small()
     visits = tuple(

@@ -10,8 +10,11 @@ import pytest
 from bench.cells.cell import Cell
 from bench.records.record import CellRecord, Visit
 from bench.report import frame, roofline
+from bench.report import summary as in_groups
+from bench.report.charts import ratios
 from bench.units import MIB
 from tests.bench import runs
+from tests.bench.report.rendered import markdown
 
 COLUMNS = [
     *("arch", "mode", "dtype", "batch_size", "task", "device", "status"),
@@ -32,6 +35,33 @@ COLUMNS = [
     *("graph_breaks", "late_graph_breaks", "recompiled_graphs"),
     *("output_error", "error_bound", "gradient_error", "sets", "samples", "reason"),
 ]
+
+
+def test_cells_of_several_dtypes_are_in_one_group_and_have_ratios_to_one_reference() -> None:
+    run = runs.across_dtypes()
+    ((title, rows),) = in_groups.groups(frame.summary(run))
+    assert title == "batch 1, infer, cpu"
+    labels = ["eager (fp32)", "eager (bf16)", "compile (fp32)", "compile (bf16)"]
+    assert list(rows["mode"]) == labels
+    assert list(rows["dtype"]) == ["fp32", "bf16"] * 2
+    reference = in_groups.reference(run, rows)
+    assert reference == run.cells[0].cell
+    over = dict(zip(labels, rows["speedup_over_reference"], strict=True))
+    expected = dict(zip(labels, (1.0, 2.0, 2.0, 4.0), strict=True))
+    assert over == pytest.approx(expected)
+    in_mode = dict(zip(labels, rows["speedup_over_reference_same_mode"], strict=True))
+    expected = dict(zip(labels, (1.0, 2.0, 1.0, 2.0), strict=True))
+    assert in_mode == pytest.approx(expected)
+
+
+def test_a_report_names_the_dtype_beside_the_mode_if_a_group_has_several() -> None:
+    text = markdown(runs.across_dtypes())
+    for shown in ("batch 1, infer, cpu", "torchvision in compile (bf16)", "4.00"):
+        assert shown in text
+    (chart,) = ratios.charts(runs.across_dtypes())
+    assert "torchvision in eager (fp32)" in chart.caption
+    modes = {row["mode"] for data in chart.spec["datasets"].values() for row in data}
+    assert {"eager (fp32)", "compile (bf16)"} <= modes
 
 
 @pytest.fixture
