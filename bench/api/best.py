@@ -26,6 +26,7 @@ from bench.cells import plan as plans
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
+from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records import events
 from bench.records.record import RunRecord
@@ -147,6 +148,11 @@ def best(
         if state.run is None:
             raise
         return _interrupted(state)
+    except WorkerError as error:
+        if state.run is None:
+            raise
+        state.notes.append(f"No worker could be started in step {state.step}: {error}.")
+        return _ended(state, is_final=False)
 
 
 def _hold(state: _State, chosen: tuple[str, ...] | None) -> Tournament:
@@ -213,6 +219,7 @@ def _helping(state: _State, batch_size: int) -> frozenset[str]:
         if each.cell.batch_size == batch_size
         and each.tokens == 1
         and each.estimate * narrowing.EXPLORING.margin >= 1
+        and not narrowing.is_inexact(each, state.max_error)
         for name in combinations.changes(each.cell)
     )
 
@@ -221,13 +228,11 @@ def _try_out(state: _State, names: list[str]) -> bool:
     """Measure the modes that try kernels out, alone and with the rewrites of the fastest."""
     cells = []
     for reference in state.references:
-        leader = narrowing.fastest(state.candidates, reference.batch_size)
-        for name in names:
-            cells.append(replace(reference, mode=name))
-            if leader:
-                rewrites = [each.name for each in modes.parse(leader[0].cell.mode).rewrites]
+        for leader in narrowing.fastest(state.candidates, reference.batch_size)[:1]:
+            rewrites = [each.name for each in modes.parse(leader.cell.mode).rewrites]
+            for name in names:
                 mode = modes.canonical("+".join([name, *rewrites]))
-                cells.append(replace(leader[0].cell, mode=mode))
+                cells += [replace(reference, mode=name), replace(leader.cell, mode=mode)]
     if not state.add(tuple(each for each in cells if combinations.is_possible(each))):
         return True
     left_s = state.left_s(EXPLORING_SHARE)

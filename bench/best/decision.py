@@ -143,6 +143,7 @@ def _sentences(
     yield f"{start}: {winner.name}{_over_eager(winner, comparison)}."
     others = comparison.others(winner)
     if not others:
+        yield "No other candidate was left for the final run."
         return
     second = others[0]
     ratio = comparison.ratio(winner, second)

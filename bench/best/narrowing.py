@@ -60,10 +60,15 @@ def inexact(candidates: list[Candidate], most: float | None, step: int) -> list[
     """Drop candidates with a larger relative error than is allowed."""
     return [
         each
-        if most is None or each.dropped or each.error is None or each.error <= most
+        if each.dropped or not is_inexact(each, most)
         else each.drop(step, f"its error is {each.error:.2g}, more than --max-error {most:g}")
         for each in candidates
     ]
+
+
+def is_inexact(candidate: Candidate, most: float | None) -> bool:
+    """Return whether a candidate has a larger relative error than is allowed."""
+    return most is not None and candidate.error is not None and candidate.error > most
 
 
 def without_reference(candidates: list[Candidate], step: int) -> list[Candidate]:

@@ -32,8 +32,9 @@ def lines(
         f"# The network, with random weights: load yours here.\n{_building(arch)}model.eval()\n",
         _example(arch, setup, cell.batch_size, input_shape),
         *_on_device(cell.device),
-        *(f"# {rewrite.name}\n{rewrite.code}" for rewrite in mode.rewrites),
-        *_in_dtype(dtype, cell.device),
+        *(f"# {each.name}\n{each.code}" for each in mode.rewrites if not each.after_cast),
+        *_in_dtype(dtype, cell.device, converts=mode.executor.converts),
+        *(f"# {each.name}\n{each.code}" for each in mode.rewrites if each.after_cast),
         *(f"# {option.name}\n{option.code}" for option in mode.options),
         f"# {mode.executor.name}\n{mode.executor.code}",
         "with torch.inference_mode():\n    output = run(*example)\n",
@@ -75,8 +76,11 @@ def _on_device(device: str) -> Iterator[str]:
         )
 
 
-def _in_dtype(dtype: Dtype, device: str) -> Iterator[str]:
-    """Yield the lines that convert the network and its inputs, and set TF32 on a CUDA device."""
+def _in_dtype(dtype: Dtype, device: str, *, converts: bool) -> Iterator[str]:
+    """Yield the lines that convert the network and its inputs, and set TF32 on a CUDA device.
+
+    ``converts``: whether the executor converts them itself; ``dtype`` then names the format.
+    """
     if device != "cpu":
         precision = "high" if dtype.tf32 else "highest"
         yield (
@@ -84,8 +88,10 @@ def _in_dtype(dtype: Dtype, device: str) -> Iterator[str]:
             f"torch.backends.cudnn.allow_tf32 = {dtype.tf32}\n"
             f'torch.set_float32_matmul_precision("{precision}")\n'
         )
-    if dtype.torch_name != FP32.torch_name:
-        name = f"torch.{dtype.torch_name}"
+    name = f"torch.{dtype.torch_name}"
+    if converts:
+        yield f"dtype = {name}\n"
+    elif dtype.torch_name != FP32.torch_name:
         yield (
             f"# {dtype.name}\n"
             f"model = model.to({name})\n"

@@ -95,10 +95,19 @@ def _temporary_files_in(folder: str) -> Iterator[None]:
             os.environ["TMPDIR"] = before
 
 
+_LINES = """\
+from torch._inductor import aoti_compile_and_package, aoti_load_package
+
+with torch.no_grad():
+    package = aoti_compile_and_package(torch.export.export(model, example))
+run = aoti_load_package(package)
+"""
+
 AOT = Executor(
     name=NAME,
     what="torch.export and AOTInductor: compiled ahead of time to a package, run without Python",
     prepare=_prepare,
+    code=_LINES,
     imports=PRELOAD,
     tasks=INFERENCE,
     limits="the package has only a forward pass; to train, use compile",

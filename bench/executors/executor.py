@@ -87,7 +87,8 @@ class Executor:
     """The lines of Python that a user writes to run a network this way, with their imports; empty
     if they are not known. They read ``torch``, ``model``, a network in ``eval()`` and in its dtype,
     and ``example``, the tuple of its inputs. They define ``run``, which takes such inputs, under
-    ``torch.inference_mode()``. ``torch.get_num_threads()`` are the threads to use."""
+    ``torch.inference_mode()``. ``torch.get_num_threads()`` are the threads to use. If it
+    ``converts``, ``model`` and ``example`` are in fp32, and ``dtype`` is what to compute in."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

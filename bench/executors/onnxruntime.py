@@ -87,10 +87,27 @@ def prepare(module: "nn.Module", request: ExecutorRequest, *, spins: bool = Fals
         return OnnxRuntimeProgram(session, model)
 
 
+_LINES = f"""\
+import onnxruntime
+
+exported = torch.onnx.export(model, example, dynamo=True).model_proto.SerializeToString()
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = torch.get_num_threads()
+session = onnxruntime.InferenceSession(exported, options, providers=["{_PROVIDER}"])
+names = [each.name for each in session.get_inputs()]
+
+
+def run(*inputs):
+    outputs = session.run(None, dict(zip(names, (each.numpy() for each in inputs))))
+    outputs = [torch.from_numpy(each) for each in outputs]
+    return outputs if outputs[1:] else outputs[0]
+"""
+
 ONNXRUNTIME = Executor(
     name="onnxruntime",
     what="ONNX Runtime, on the CPU, with the network exported to ONNX",
     prepare=prepare,
+    code=_LINES,
     requires=("onnx", "onnxruntime", "onnxscript"),
     extra="onnxruntime",
     imports=("onnxscript",),

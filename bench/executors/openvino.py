@@ -117,10 +117,30 @@ def _precision(core: Any, dtype: "torch.dtype") -> str:
     return precision
 
 
+_LINES = f"""\
+import openvino
+
+exported = torch.onnx.export(model, example, dynamo=True).model_proto.SerializeToString()
+properties = {{
+    "PERFORMANCE_HINT": "LATENCY",
+    "{_THREADS}": torch.get_num_threads(),
+    "{_PRECISION}": {{torch.float32: "f32", torch.bfloat16: "bf16"}}[dtype],
+}}
+core = openvino.Core()
+compiled = core.compile_model(core.read_model(model=exported), "{_DEVICE}", properties)
+
+
+def run(*inputs):
+    outputs = compiled([each.contiguous().numpy() for each in inputs]).to_tuple()
+    outputs = [torch.from_numpy(each) for each in outputs]
+    return outputs if outputs[1:] else outputs[0]
+"""
+
 OPENVINO = Executor(
     name="openvino",
     what="OpenVINO, on the CPU, with the network exported to ONNX",
     prepare=_prepare,
+    code=_LINES,
     requires=("onnx", "onnxscript", "openvino"),
     extra="openvino",
     imports=("onnxscript", "openvino"),

@@ -78,10 +78,23 @@ def _prepare(module: "nn.Module", request: ExecutorRequest) -> TensorRtProgram:
     return TensorRtProgram(built)
 
 
+_LINES = """\
+import torch_tensorrt
+
+with torch.no_grad():
+    run = torch_tensorrt.compile(
+        torch.export.export(model, example),
+        ir="dynamo",
+        arg_inputs=example,
+        disable_tf32=not torch.backends.cudnn.allow_tf32,
+    )
+"""
+
 TENSORRT = Executor(
     name=NAME,
     what="TensorRT engines, through Torch-TensorRT: tries kernels first, which takes minutes",
     prepare=_prepare,
+    code=_LINES,
     requires=("torch_tensorrt",),
     extra="tensorrt",
     devices=CUDA,

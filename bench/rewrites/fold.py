@@ -136,6 +136,7 @@ FOLD = Rewrite(
     name="fold",
     what="batch norms folded into the convolutions and linear layers before them",
     apply=_apply,
+    code="from bench.rewrites.fold import FOLD\n\nmodel = FOLD.apply(model, example)\n",
     # Rounds weights instead of outputs. Ten times the largest error measured in fp32, on all
     # variants of GoogLeNet and nine other networks with random batch norms: 9e-7.
     error_budget=1e-5,

@@ -120,6 +120,9 @@ PACKED = Rewrite(
     what="convolutions with weights reordered once for oneDNN, and ReLU inside; activations in "
     "channels_last",
     apply=_apply,
+    code="from bench.rewrites.packed import PACKED\n\n"
+    "example = tuple(map(PACKED.arrange, example))\n"
+    "model = PACKED.apply(model, example)\n",
     arrange=CHANNELS_LAST.arrange,
     after_cast=True,
     needs_torch=True,

@@ -64,7 +64,20 @@ def of_eager(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return answer(tmp_path_factory.mktemp("eager"), program.lines(of_cell, IMAGES, threads=1))
 
 
-@pytest.mark.parametrize("mode", [*runnable(), "compile+channels_last", "compile+cpp_wrapper"])
+def test_every_token_says_how_it_is_written() -> None:
+    assert [name for name, token in modes.tokens().items() if not token.code] == []
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *sorted(set(runnable()) - {"fuse"}),
+        "compile+channels_last",
+        "compile+cpp_wrapper",
+        "freeze+cpp_wrapper+fold",
+        "packed+channels_last+fold",
+    ],
+)
 def test_the_program_of_a_token_gives_the_answer_of_eager(
     tmp_path: Path, mode: str, of_eager: Any
 ) -> None:
@@ -75,8 +88,19 @@ def test_the_program_of_a_token_gives_the_answer_of_eager(
     assert torch.linalg.vector_norm(found - of_eager) <= budget * torch.linalg.vector_norm(of_eager)
 
 
-def test_the_program_converts_to_the_dtype(tmp_path: Path, of_eager: Any) -> None:
-    text = program.lines(cell(mode="channels_last", dtype="bf16", device=DEVICE), IMAGES)
+def test_the_program_of_fuse_gives_the_answer_of_eager(tmp_path: Path) -> None:
+    """It fits only GoogLeNets."""
+    googlenet, images = "googlenet-3x3?num_classes=10", Setup(image_size=64)
+    of_eager = answer(tmp_path, program.lines(cell(googlenet), images, threads=1))
+    found = answer(tmp_path, program.lines(cell(googlenet, "fuse"), images, threads=1))
+    assert torch.linalg.vector_norm(found - of_eager) <= 1e-3 * torch.linalg.vector_norm(of_eager)
+
+
+@pytest.mark.parametrize("mode", ["channels_last", "packed", "openvino"])
+def test_the_program_converts_to_the_dtype(tmp_path: Path, mode: str, of_eager: Any) -> None:
+    if mode not in runnable():
+        pytest.skip(f"{mode} does not run here")
+    text = program.lines(cell(mode=mode, dtype="bf16", device=DEVICE), IMAGES)
     assert "bfloat16" in text
     distance = torch.linalg.vector_norm(answer(tmp_path, text) - of_eager)
     assert 0 < distance <= DTYPES["bf16"].error_bound * torch.linalg.vector_norm(of_eager)

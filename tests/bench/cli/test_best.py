@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from bench.best import combinations, narrowing, report
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cli import main
+from bench.launch.process import WorkerError
 from bench.records import store
+from bench.records.record import RunRecord
 from bench.report import files
 from tests.bench.best.tournaments import Machine, modes_of
 
@@ -162,6 +165,47 @@ def test_without_eager_nothing_wins(on: Use, capsys: Capture) -> None:
     code, out = run(capsys, MODES)
     assert code == 1
     assert "At batch 1 nothing wins: every candidate failed." in out
+
+
+@pytest.mark.parametrize("options", [(), ("--batch-sizes=1,4",)])
+def test_a_batch_size_at_which_eager_fails_has_no_winner(
+    on: Use, capsys: Capture, options: tuple[str, ...]
+) -> None:
+    def speed(cell: Cell) -> float:
+        if cell.mode == "eager" and cell.batch_size == 1:
+            raise ValueError("no such kernel")
+        return 1.0
+
+    machine = on(Machine(speed))
+    code, out = run(capsys, *options)
+    assert code == 1
+    assert "At batch 1 nothing wins: every candidate failed." in out
+    assert ("Best at batch 4: eager" in out) is bool(options)
+    later = {cell.batch_size for made in machine.plans[1:] for cell in made.cells}
+    assert later == ({4} if options else set())
+
+
+def test_a_dtype_whose_error_is_too_large_is_not_combined(on: Use, capsys: Capture) -> None:
+    machine = on(Machine(product({"compile": 2.0, "bf16": 1.5}), errors={"bf16": 0.01}))
+    assert run(capsys, "--dtypes=bf16", "--max-error=0.001")[0] == 0
+    assert {cell.dtype for made in machine.plans[1:] for cell in made.cells} == {"fp32"}
+
+
+def test_without_workers_the_earlier_steps_are_reported(
+    on: Use, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = on(Machine(product({"compile": 2.0})))
+
+    def refuse_the_second(*arguments: Any, **named: Any) -> RunRecord:
+        if machine.plans:
+            raise WorkerError("died", "no memory")
+        return machine.measure(*arguments, **named)
+
+    monkeypatch.setattr(recording, "record", refuse_the_second)
+    code, out = run(capsys, MODES)
+    assert code == 3
+    assert "No worker could be started in step 2: no memory." in out
+    assert "the fastest so far is compile." in out
 
 
 def test_a_mode_whose_library_is_not_installed_is_dropped_with_how_to_install_it(
