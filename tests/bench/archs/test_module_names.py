@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         *("flat_net:small", "flat_net:wide", "flat_net:nn", "flat_net:path", "flat_net.py:small"),
         *("own_nets:small", "own_nets.deep:small", "src/own_nets/deep.py:small?width=2@1x8x8"),
         *("torchvision:resnet18?num_classes=10", "torchvision:resnet18@96", "googlenet"),
-        *("timm:resnet18", "timm:resnet18.a1_in1k", "__main__:net"),
+        *("timm:resnet18", "timm:resnet18.a1_in1k"),
     ],
 )
 @pytest.mark.parametrize("current", [".", "below"])
@@ -65,7 +65,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest(name: str, sentence: str) -
     "text",
     [
         *("from torch.nn import *", "def __getattr__(name): ...", "globals()['small'] = 1"),
-        *("exec('small = 1')", "this is not Python", "x = '\\0'\0"),
+        *("exec('small = 1')", "def small(:", "x = '\\0'\0"),
     ],
 )
 def test_a_file_that_may_define_any_name_is_not_judged(folder: Path, text: str) -> None:

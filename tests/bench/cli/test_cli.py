@@ -193,7 +193,9 @@ def test_an_unknown_arch_exits_with_one_line(capsys: Capture) -> None:
     assert "did you mean 'torchvision'?" in refused(capsys, "cost", "tochvision")
     assert "did you mean 'resnet" in refused(capsys, "cost", "torchvision:resnet81")
     assert "did you mean 'torchvision:resnet18'?" in refused(capsys, "cost", "resnet18")
-    assert "; did you mean 'tests.bench.tiny:net'?" in refused(capsys, "cost", "tests.bench.tiny:nt")
+    assert "; did you mean 'tests.bench.tiny:net'?" in refused(
+        capsys, "cost", "tests.bench.tiny:nt"
+    )
     assert "(googlenet@192), or channels, height" in refused(capsys, "cost", "googlenet@abc")
 
 

@@ -145,7 +145,7 @@ def test_files_that_a_measurement_creates_do_not_change_the_digest(repository: P
 
 
 def test_a_folder_outside_a_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="is not in a git repository.*: run it in the clone"):
+    with pytest.raises(RequestError, match=r"is not in a git repository.*: run it in the clone"):
         tree.here(tmp_path)
 
 
