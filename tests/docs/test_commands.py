@@ -175,7 +175,7 @@ def test_stages_are_measured_of_a_tiny_network(words: Words, capsys: Capture) ->
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", named("pick"), ids=" ".join)
 def test_a_tiny_network_is_picked(words: Words, capsys: Capture) -> None:
-    options = ("--device=cpu", "--foreign-cpus=100", "--precision=1", "--format=csv")
+    options = ("--device=cpu", "--foreign-cpus=100", "--precision=1", "--sets=1", "--format=csv")
     assert cli.main([*instead(words[1:]), *options]) in {Exit.FINE, Exit.UNDECIDED}
     assert TINY in capsys.readouterr().out
 
