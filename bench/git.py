@@ -7,6 +7,10 @@ from pathlib import Path
 from bench.names import RequestError
 
 
+class NoRepositoryError(RequestError):
+    """Raised if a folder is not in a git repository."""
+
+
 def output(folder: Path, *arguments: str) -> bytes:
     """Return git's output as bytes; raise ``RequestError`` with git's reason if it fails."""
     try:
@@ -14,6 +18,7 @@ def output(folder: Path, *arguments: str) -> bytes:
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - found on the user's PATH
             capture_output=True,
             check=True,
+            env={**os.environ, "LANGUAGE": "en"},  # the messages are read below
         )
     except FileNotFoundError as error:
         raise RequestError(
@@ -22,6 +27,8 @@ def output(folder: Path, *arguments: str) -> bytes:
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         last = next(iter(lines[-1:]), f"exit status {error.returncode}")
+        if "not a git repository" in last:
+            raise NoRepositoryError(f"{folder} is not in a git repository") from error
         raise RequestError(f"git: {last}") from error
     return process.stdout
 

@@ -48,6 +48,15 @@ def choose(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
     raise unknown(what, name, table)
 
 
+def hint(name: str, known: Mapping[str, str]) -> str:
+    """Return a question with the nearest of the known names, or an empty text.
+
+    ``known`` has each name with how it is written in full.
+    """
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {known[nearest[0]]!r}?" if nearest else ""
+
+
 def unknown(
     what: str, name: str, known: Collection[str], elsewhere: Mapping[str, str] = NOWHERE
 ) -> RequestError:
@@ -56,7 +65,7 @@ def unknown(
     ``elsewhere`` has further names, which are not listed, each with how it is written in full.
     """
     in_full = {**elsewhere, **{each: each for each in known}}
-    nearest = get_close_matches(name, in_full, n=1, cutoff=0.5)
-    hint = f"did you mean {in_full[nearest[0]]!r}? " if nearest else ""
+    nearest = hint(name, in_full)
+    meant = f"{nearest} " if nearest else ""
     listed = ", ".join(known) if len(known) <= MOST_LISTED else f"{len(known):,} names"
-    return RequestError(f"no {what} is called {name!r}; {hint}known: {listed}")
+    return RequestError(f"no {what} is called {name!r}; {meant}known: {listed}")

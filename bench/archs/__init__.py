@@ -54,13 +54,21 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _split_shape(name: str) -> tuple[str, Shape | None]:
-    """Return a name without the shape at its end, and the shape; None if it has none."""
+    """Return a name without the shape at its end, and the shape; None if it has none.
+
+    Raises ``RequestError`` if what follows the last ``@`` is not a shape.
+    """
     plain, _, text = name.rpartition("@")
     if plain and (size := re.fullmatch("[0-9]{1,5}", text)):
         return plain, (RGB, int(size[0]), int(size[0]))
     if plain and (shape := re.fullmatch("([0-9]{1,5})x([0-9]{1,5})x([0-9]{1,5})", text)):
         channels, height, width = map(int, shape.groups())
         return plain, (channels, height, width)
+    if plain and not re.search("[:/=]", text):  # those are of a file's path or of an argument
+        raise RequestError(
+            f"{name!r} is not an arch: {text!r} is not a shape of images: expected a height and "
+            f"width in pixels ({plain}@192), or channels, height and width ({plain}@1x28x28)"
+        )
     return name, None
 
 

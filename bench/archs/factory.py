@@ -10,14 +10,15 @@ runs none.
 """
 
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench.archs import source_file
+from bench.archs import module_names, source_file
 from bench.archs.arguments import as_code
 from bench.archs.source import Arch, Source
 from bench.errors import one_line
-from bench.names import RequestError
+from bench.names import RequestError, hint
 from bench.registry import check_plugins
 
 if TYPE_CHECKING:
@@ -36,8 +37,30 @@ def _find(name: str) -> Arch:
         lines=lambda **arguments: _lines(module, factory, arguments),
         image_size=lambda: _image_size(module, factory),
         inputs=lambda batch_size: _inputs(module, factory, batch_size),
+        check=lambda: _check(module, factory),
         code=(module if source_file.is_path(module) else module.partition(".")[0],),
     )
+
+
+def _check(module: str, factory: str) -> None:
+    """Raise ``RequestError`` if there is no such module or file, or no such name in it."""
+    if module_names.is_nowhere(module):
+        check_plugins()  # one of them may define a source with this prefix
+        kind = "file" if source_file.is_path(module) else "module"
+        raise RequestError(f"cannot import {factory!r} from {module!r}: there is no such {kind}")
+    files = module_names.files(module)
+    names = [module_names.defined(file) for file in files]
+    if names and all(each is not None and factory not in each for each in names):
+        raise RequestError(
+            f"cannot import {factory!r} from {module!r}: {files[0]} defines no such name"
+            + _nearest(module, factory, module_names.callables(files[0]))
+        )
+
+
+def _nearest(module: str, factory: str, known: Iterable[str]) -> str:
+    """Return the nearest of the names in a module, as the end of a sentence; empty if none is."""
+    nearest = hint(factory, {name: f"{module}:{name}" for name in known})
+    return f"; {nearest}" if nearest else ""
 
 
 def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
@@ -47,9 +70,12 @@ def _callable(module_name: str, factory_name: str) -> "Callable[..., object]":
         raise
     except (ImportError, AttributeError, TypeError) as error:
         check_plugins()  # one of them may define a source with this prefix
-        hint = _hint_at_file(module_name, factory_name)
+        known = module_names.files(module_name) if isinstance(error, AttributeError) else []
+        hints = _hint_at_file(module_name, factory_name) or "".join(
+            _nearest(module_name, factory_name, module_names.callables(file)) for file in known[:1]
+        )
         raise RequestError(
-            f"cannot import {factory_name!r} from {module_name!r}: {error}{hint}"
+            f"cannot import {factory_name!r} from {module_name!r}: {error}{hints}"
         ) from error
     except Exception as error:
         raise RequestError(f"importing {module_name} raised {one_line(error)}") from error

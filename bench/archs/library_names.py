@@ -1,6 +1,7 @@
 """Names of the networks that a library registers, read in its files without importing it."""
 
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,5 +18,10 @@ def registered_functions(library: str) -> tuple[str, ...]:
     spec = find_spec(library)
     if spec is None or spec.origin is None:
         return ()
-    files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
+    return _in_folder(Path(spec.origin).parent / "models")
+
+
+@cache
+def _in_folder(folder: Path) -> tuple[str, ...]:
+    files = sorted(folder.glob("*.py"))
     return tuple(name for file in files for name in _REGISTERED.findall(file.read_text("utf-8")))

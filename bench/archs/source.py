@@ -36,6 +36,10 @@ def _unpublished() -> None:
     return None
 
 
+def _unchecked() -> None:
+    return None
+
+
 def _images(_batch_size: int) -> None:
     return None
 
@@ -65,6 +69,9 @@ class Arch:
     images: a tensor, a sequence of tensors for several positional arguments, or a mapping of
     tensors for keyword arguments, each with the batch as its first dimension. None if it takes
     images."""
+    check: Callable[[], None] = _unchecked
+    """Function that raises ``RequestError`` if there is evidently no such network. It is called
+    before workers are started, and may read files but run no code of the user."""
     requires: tuple[str, ...] = ()
     """Libraries that it needs and that may not be installed; its cells are then skipped."""
     extra: str = ""

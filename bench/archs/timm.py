@@ -23,6 +23,7 @@ def _find(name: str) -> Arch:
         build=lambda _aux, /, **arguments: _build(name, arguments),
         lines=lambda **arguments: _lines(name, arguments),
         image_size=lambda: _image_size(name),
+        check=lambda: _check_quickly(name),
         imports=(PREFIX,),
         requires=(PREFIX,),
         extra=PREFIX,
@@ -31,6 +32,13 @@ def _find(name: str) -> Arch:
 
 def _names() -> Sequence[str]:
     return registered_functions(PREFIX)
+
+
+def _check_quickly(name: str) -> None:
+    """Check as ``_check`` does if timm is installed; import it only for names it may not have."""
+    known = _names()
+    if known and name.partition(".")[0] not in known:
+        _check(name)
 
 
 def _check(name: str) -> None:

@@ -26,12 +26,19 @@ def _find(name: str) -> Arch:
         lines=lambda **arguments: _lines(name, arguments),
         image_size=lambda: _image_size(name),
         accuracy=lambda: accuracy(name),
+        check=lambda: _check(name),
         imports=("torchvision",),
     )
 
 
 def _names() -> Sequence[str]:
     return registered_functions(PREFIX)
+
+
+def _check(name: str) -> None:
+    """Raise ``RequestError`` if torchvision is installed and has no classifier of this name."""
+    if known := _names():
+        choose("torchvision classifier", name, dict.fromkeys(known))
 
 
 def _classifiers() -> Mapping[str, None]:

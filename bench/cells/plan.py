@@ -173,7 +173,7 @@ def cells(
     """
     arch_names = archs.expand(arch_names)
     for name in arch_names:
-        archs.find(name)
+        archs.find(name).check()
     for name in task_names:
         choose("task", name, TASK_NAMES)
     for name in dtype_names:

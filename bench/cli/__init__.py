@@ -1,6 +1,5 @@
 """The command line ``googlenet-bench``; only this package and the pytest front print."""
 
-import argparse
 import sys
 import warnings
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from bench.cli import (
     run,
     stages,
 )
-from bench.cli.command import Commands, Output
+from bench.cli.command import PROGRAM, Commands, Output, Parser, unrecognized
 from bench.exits import Exit
 from bench.names import RequestError
 
@@ -46,24 +45,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, unknown = reader.parse_known_args(arguments)
     options.unknown = unknown
     if unknown and not options.passes_unknown:
-        reader.error(f"unrecognized arguments: {' '.join(unknown)}")
+        options.parser.error(unrecognized(unknown))
     sys.path.insert(0, str(Path.cwd()))  # search path of package.module:factory, as with -m
     # torchvision uses the deprecated decorator at import; users cannot change that.
     warnings.filterwarnings("ignore", "`torch.jit.script.*` is deprecated")
     try:
         output: Output = options.command(options)
     except RequestError as error:
-        print(f"googlenet-bench: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return Exit.WRONG_REQUEST
     except ModuleNotFoundError as error:
         print(
-            f"googlenet-bench: this command needs {error.name}, which is not installed; "
+            f"{PROGRAM}: this command needs {error.name}, which is not installed; "
             "install it with: pip install 'googlenet-bench[measure]'",
             file=sys.stderr,
         )
         return Exit.WRONG_REQUEST
     for sentence in output.errors:
-        print(f"googlenet-bench: {sentence}", file=sys.stderr)
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
     try:
         if output.text:
             print(output.text, flush=True)
@@ -72,17 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return output.exit_code
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """The parser of all commands; its help lists them by purpose, which argparse cannot."""
 
     @cached_property
     def commands(self) -> Commands:
-        """The commands; they are parsed by argparse's own class."""
-        return Commands(
-            self.add_subparsers(
-                metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
-            )
-        )
+        """The commands; their own help is argparse's."""
+        return Commands(self.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser))
 
     def format_help(self) -> str:
         """Return the help, without argparse's single list of all commands."""
@@ -91,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> _Parser:
     """Return the parser of all commands."""
-    result = _Parser(prog="googlenet-bench")
+    result = _Parser(prog=PROGRAM)
     result.add_argument("--version", action="version", version=__version__)
     commands = result.commands
     run.add(commands)

@@ -111,10 +111,11 @@ def add_static_options(parser: argparse.ArgumentParser) -> None:
 def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
     cells, image_size, input_shape, left_out, path, folder = _select(options, options.baseline)
-    stored = baseline.read(path)
-    baseline.check_same_counter(stored, path)
+    command = _command(options)
+    stored = baseline.read(path, command)
+    baseline.check_same_counter(stored, path, command)
     ids = [cell.id for cell in cells]
-    baseline.check_same_cells(stored, ids, image_size, path, input_shape)
+    baseline.check_same_cells(stored, ids, image_size, path, input_shape, command)
     differences: tuple[CountDifference, ...] = ()
     with (
         source_file.looked_up_in(folder),
@@ -126,7 +127,7 @@ def static(options: argparse.Namespace) -> Output:
                 break
     text = FORMATS[options.format](DIFFERENCE_COLUMNS, _difference_rows(differences))
     if options.format in PROSE:
-        summary = _summary(stored, current, differences, path, left_out, _command(options))
+        summary = _summary(stored, current, differences, path, left_out, command)
         text = f"{text}\n\n{summary}" if differences else summary
     return Output(text, exit_code=DIFFERS if differences else 0)
 

@@ -1,11 +1,14 @@
 """The building blocks of commands: their output, their options and their registration."""
 
 import argparse
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
+from bench.exits import Exit
 from bench.tables import FORMATS
 
 
@@ -21,6 +24,28 @@ class Output:
 
 
 Command = Callable[[argparse.Namespace], Output]
+PROGRAM = "googlenet-bench"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors have the program's name before them, like those of commands."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage of the command and the error, and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(Exit.WRONG_REQUEST, f"{PROGRAM}: {message}\n")
+
+
+def unrecognized(arguments: Sequence[str]) -> str:
+    """Return the error for arguments that a command does not take."""
+    return f"unrecognized {'argument' if len(arguments) == 1 else 'arguments'}: " + shlex.join(
+        arguments
+    )
+
+
+def add_format(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option ``--format``, with this help text."""
+    parser.add_argument("--format", choices=tuple(FORMATS), default="rich", help=text)
 
 
 class Purpose(StrEnum):
@@ -53,8 +78,9 @@ class Commands:
         *,
         details: str = "",
         passes_unknown: bool = False,
+        has_tables: bool = True,
     ) -> argparse.ArgumentParser:
-        """Add a command that prints tables in the format of ``--format``.
+        """Add a command; if it has tables, it prints them in the format of ``--format``.
 
         ``line`` says in a few words what it does, and ``details`` are further sentences for its
         own ``--help``. Unknown arguments are an error, unless ``passes_unknown``: then the command
@@ -67,10 +93,9 @@ class Commands:
             description=f"{line[0].upper()}{line[1:]}. {details}".strip(),
             allow_abbrev=not passes_unknown,
         )
-        parser.add_argument(
-            "--format", choices=tuple(FORMATS), default="rich", help="how tables are printed (rich)"
-        )
-        parser.set_defaults(command=command, passes_unknown=passes_unknown)
+        if has_tables:
+            add_format(parser, "how tables are printed (rich)")
+        parser.set_defaults(command=command, passes_unknown=passes_unknown, parser=parser)
         return parser
 
     def listing(self) -> str:

@@ -106,6 +106,7 @@ def add(commands: Commands, parser: argparse.ArgumentParser) -> None:
         partial(_completion, commands, parser),
         "print the script that completes commands in bash, zsh or fish",
         Purpose.SHELL,
+        has_tables=False,
     )
     completion.formatter_class = argparse.RawDescriptionHelpFormatter
     completion.epilog = INSTALL

@@ -3,7 +3,7 @@
 import argparse
 
 from bench.cli import baseline, suite
-from bench.cli.command import Commands, Output, Purpose
+from bench.cli.command import Commands, Output, Parser, Purpose, unrecognized
 from bench.names import RequestError
 
 BASES = frozenset({"--base", "--base-python"})
@@ -37,7 +37,9 @@ def add(commands: Commands) -> None:
 
 def _gate(options: argparse.Namespace) -> Output:
     if options.static:
-        parsed = _static_parser().parse_args(options.unknown, namespace=options)
+        parsed, unknown = _static_parser().parse_known_args(options.unknown, namespace=options)
+        if unknown:
+            raise RequestError(f"{unrecognized(unknown)} (with --static)")
         return baseline.static(parsed)
     if options.format != "rich":
         raise RequestError(
@@ -52,7 +54,7 @@ def _gate(options: argparse.Namespace) -> Output:
 
 
 def _static_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="googlenet-bench gate --static",
         add_help=False,
         usage=argparse.SUPPRESS,

@@ -1,6 +1,7 @@
 """Commands that describe networks without timing: ``archs``, ``modes``, ``cost``, ``table1``."""
 
 import argparse
+import re
 import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
 from bench.errors import first_line, one_line
 from bench.exits import Exit
-from bench.names import RequestError
+from bench.names import RequestError, choose
 from bench.records.counted import not_counted, notes_on
 from bench.registry import check_plugins
 from bench.standard_output import stdout_to_stderr
@@ -189,6 +190,9 @@ TABLE1_COLUMNS = (
 def _table1(options: argparse.Namespace) -> Output:
     from googlenet import table1
 
+    if ":" not in options.arch:  # a name without a source; others may have the stages too
+        plain = re.split("[?@]", options.arch)[0]
+        choose("registered arch", plain, {each.name: each for each in archs.registered()})
     arch = archs.find(options.arch)
     if arch.requested_shape:
         raise RequestError(f"Table 1 is for images of {IMAGE_SIZE} pixels, not {options.arch}")

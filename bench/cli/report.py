@@ -18,7 +18,7 @@ from bench.compare import side_by_side
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
-from bench.names import RequestError, choose, listed
+from bench.names import RequestError, choose, listed, unknown
 from bench.records import foreign as foreign_files
 from bench.records import journal
 from bench.records.record import RunRecord
@@ -41,6 +41,16 @@ def tables() -> Mapping[str, Callable[[RunRecord], Rows]]:
         name: table.compute for name, table in sections.tables().items() if table.is_shown
     }
     return {**of_sections, "verdicts": _verdicts}
+
+
+def _tables_by_section() -> Mapping[str, str]:
+    """Return the first table of each section, by the name and title of the section."""
+    return {
+        called: shown[0]
+        for section in sections.ordered()
+        if (shown := [name for name in section.tables if name in tables()])
+        for called in (section.name, section.title.lower())
+    }
 
 
 def add(commands: Commands) -> None:
@@ -102,7 +112,8 @@ def _report(options: argparse.Namespace) -> Output:
     if options.table is not None and options.report_dir is not None:
         raise RequestError("--table prints a table and writes no files: omit --report-dir")
     if options.table is not None:
-        choose("table", options.table, tables())
+        if options.table not in tables():
+            raise unknown("table", options.table, tables(), _tables_by_section())
         texts = (
             _table(options.table, options.format, _read(path, options)) for path in options.run
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, flag
 from bench.cli import suite
-from bench.cli.command import Commands, Output, Purpose
+from bench.cli.command import Commands, Output, Purpose, add_format
 from bench.names import RequestError
 
 EXAMPLES = """\
@@ -34,7 +34,9 @@ def add(commands: Commands) -> None:
         "measure networks, and write the reports",
         Purpose.MEASURE,
         passes_unknown=True,
+        has_tables=False,
     )
+    add_format(run, argparse.SUPPRESS)  # only to say which command has it
     run.formatter_class = argparse.RawDescriptionHelpFormatter
     run.epilog = EXAMPLES
     add_to_parser(run, MeasureRequest)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.exits import Exit
+from bench.names import RequestError
 
 
 class _InternalErrors:
@@ -20,12 +21,14 @@ class _InternalErrors:
 def run(name: str, options: Sequence[str]) -> int:
     """Run the suite with options of the suite and of pytest, for the command ``name``.
 
-    Returns pytest's exit code, translated to that of commands.
+    Returns pytest's exit code, translated to that of commands. Raises ``RequestError`` if pytest or
+    the suite refuses the request, also after the session has begun.
     """
     import pytest
 
     from bench import suite
     from bench.suite import runner, session
+    from bench.suite.refusals import Refusals
 
     class Checks:
         """A pytest plugin that refuses what cannot be combined with the suite."""
@@ -37,12 +40,12 @@ def run(name: str, options: Sequence[str]) -> int:
             typed = session.command(options, program=("googlenet-bench", name))
             config.stash[session.COMMAND] = typed
 
-    internal_errors = _InternalErrors()
-    folder = Path(suite.__file__).parent
+    folder = str(Path(suite.__file__).parent)
+    internal_errors, refusals = _InternalErrors(), Refusals(folder)
     status = pytest.main(
         [
-            str(folder),
-            *("-ra", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
+            folder,
+            *("-ra", "--no-header", "-p", "bench.suite.plugin", "-p", "no:cacheprovider"),
             *("-c", os.devnull, f"--rootdir={Path.cwd()}"),
             # A virtual environment may be inside a project, whose conftest.py is not ours to run.
             f"--confcutdir={folder}",
@@ -50,8 +53,10 @@ def run(name: str, options: Sequence[str]) -> int:
             *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
             *options,
         ],
-        plugins=[internal_errors, Checks()],
+        plugins=[internal_errors, refusals, Checks()],
     )
+    if refusals.message:
+        raise RequestError(refusals.message)
     wrong_request = {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
     return (
         Exit.WRONG_REQUEST if internal_errors.occurred or status in wrong_request else int(status)

@@ -22,8 +22,8 @@ from bench.tables import FORMATS, IN_FULL, Column, filled, scaled
 from bench.trust import assessment
 
 _TOGETHER = (
-    "measure both sides in the same sets: nox -s gate -- --base REV, or --base-python PATH for "
-    "another torch."
+    "measure both sides in the same sets: googlenet-bench gate --base REV, or --base-python PATH "
+    "for another torch."
 )
 NOT_TOGETHER = (
     "Not measured together: this is advice, because a machine changes from one run to the next. "

@@ -24,6 +24,7 @@ import msgspec
 
 from bench.archs.source import Shape
 from bench.atomic import write_text
+from bench.errors import json_fault
 from bench.names import RequestError
 from bench.records.counted import not_counted
 from bench.units import counted
@@ -166,27 +167,33 @@ def write(baseline: Baseline, path: Path) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def read(path: Path) -> Baseline:
-    """Read a baseline; raise ``RequestError`` if the file is not a valid one."""
-    content = _content(path)
+def read(path: Path, command: str = "") -> Baseline:
+    """Read a baseline; raise ``RequestError`` if the file is not a valid one.
+
+    ``command`` writes the baseline anew; the errors name it. Empty for the one that has only the
+    path.
+    """
+    content = _content(path, command)
     if content.get("schema_version") != SCHEMA_VERSION:
         raise RequestError(
             f"{path}: schema_version is {content.get('schema_version')!r}, but this "
-            f"googlenet-bench reads {SCHEMA_VERSION}; {_how_to_write(path)}"
+            f"googlenet-bench reads {SCHEMA_VERSION}; {_how_to_write(path, command)}"
         )
     try:
         baseline = msgspec.convert(content, Baseline)
     except msgspec.ValidationError as error:
-        raise RequestError(f"{path} is damaged: {error}; {_how_to_write(path)}") from error
+        raise RequestError(f"{path} is damaged: {error}; {_how_to_write(path, command)}") from error
     for cell, counts in baseline.cells.items():
         names = {name for name in counts if not name.startswith(UNCOUNTED)}
         if wrong := sorted(names ^ RULES.keys()):
             has = "has no" if wrong[0] in RULES else "has an unknown"
-            raise RequestError(f"{path} is damaged: {cell} {has} {wrong[0]}; {_how_to_write(path)}")
+            raise RequestError(
+                f"{path} is damaged: {cell} {has} {wrong[0]}; {_how_to_write(path, command)}"
+            )
         if null := {name for name, count in counts.items() if count is None} - {FVCORE}:
             first = min(null)
             raise RequestError(
-                f"{path} is damaged: {first} of {cell} is null; {_how_to_write(path)}"
+                f"{path} is damaged: {first} of {cell} is null; {_how_to_write(path, command)}"
             )
     return baseline
 
@@ -207,17 +214,18 @@ def check_same_cells(
     image_size: int | None,
     path: Path,
     input_shape: Shape | None = None,
+    command: str = "",
 ) -> None:
     """Raise ``RequestError`` if the baseline has other cells or images than requested."""
     if baseline.image_size != image_size:
         raise RequestError(
             f"{path}: image_size is {baseline.image_size}, but {image_size} is requested; "
-            f"{_how_to_write(path)}"
+            f"{_how_to_write(path, command)}"
         )
     if baseline.input_shape != input_shape:
         raise RequestError(
             f"{path}: input_shape is {baseline.input_shape}, but {input_shape} is requested; "
-            f"{_how_to_write(path)}"
+            f"{_how_to_write(path, command)}"
         )
     names, cells = list(requested), baseline.cells
     missing = [name for name in names if name not in cells]
@@ -226,17 +234,17 @@ def check_same_cells(
         first = f"it lacks {missing[0]}" if missing else f"{extra[0]} is not requested"
         raise RequestError(
             f"{path} has {counted(len(cells), 'cell')}, and the request has {len(names)}: {first}; "
-            f"request the same cells, or {_how_to_write(path)}"
+            f"request the same cells, or {_how_to_write(path, command)}"
         )
 
 
-def check_same_counter(baseline: Baseline, path: Path) -> None:
+def check_same_counter(baseline: Baseline, path: Path, command: str = "") -> None:
     """Raise ``RequestError`` if another counter counted the baseline's multiply-accumulates."""
     counter = baseline.versions.get("counter")
     if counter != COUNTER:
         raise RequestError(
             f"{path}: its MACs were counted by {counter!r}, but this googlenet-bench counts with "
-            f"{COUNTER!r}; {_how_to_write(path)}"
+            f"{COUNTER!r}; {_how_to_write(path, command)}"
         )
 
 
@@ -315,16 +323,18 @@ def _as_text(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, command: str = "") -> dict[str, Any]:
     """Return the JSON of a baseline, of any schema version."""
     try:
         content = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError as error:
-        raise RequestError(f"there is no baseline {path}; {_how_to_write(path)}") from error
+        raise RequestError(
+            f"there is no baseline {path}; {_how_to_write(path, command)}"
+        ) from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is damaged: it is not JSON: {error}") from error
+        raise RequestError(f"{path} is damaged: it is not JSON: {json_fault(error)}") from error
     format_name = content.get("format") if isinstance(content, dict) else None
     if format_name != FORMAT:
         raise RequestError(
@@ -334,6 +344,6 @@ def _content(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _how_to_write(path: Path) -> str:
+def _how_to_write(path: Path, command: str) -> str:
     output = "" if path == PATH else f" --output {shlex.quote(str(path))}"
-    return f"write one and commit it: googlenet-bench baseline{output}"
+    return f"write one and commit it: {command or f'googlenet-bench baseline{output}'}"

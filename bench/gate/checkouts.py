@@ -32,6 +32,15 @@ class Side:
         return f"{self.tree.name}{interpreter}"
 
 
+def check(folder: Path, *, base: str | None, base_python: str | None) -> None:
+    """Raise the errors of ``check_out``, without checking anything out."""
+    root = tree.here(folder).root
+    if base_python is not None:
+        _interpreter(base_python)
+    if base is not None:
+        tree.commit_of(base, root)
+
+
 @contextmanager
 def check_out(
     folder: Path, *, base: str | None, base_python: str | None

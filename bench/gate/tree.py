@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from bench import git
-from bench.names import RequestError
+from bench.names import RequestError, hint
 
 PREFIX = "googlenet-bench-base-"  # the owner's process id follows
 
@@ -44,7 +44,13 @@ def here(folder: Path) -> Tree:
 
     Raises ``RequestError`` if it is not a git checkout with at least one commit.
     """
-    root = git.top(folder)
+    try:
+        root = git.top(folder)
+    except git.NoRepositoryError as error:
+        raise RequestError(
+            f"{error}, and a gate, also with --base-python, judges the code of a repository: run "
+            "it in the clone of your project; `googlenet-bench run` measures in any folder"
+        ) from error
     commit = git.text(root, "rev-parse", "--verify", "HEAD^{commit}")
     return Tree(
         root=root,
@@ -80,20 +86,29 @@ def _digest(root: Path, commit: str) -> str:
     return digest.hexdigest()
 
 
+def commit_of(revision: str, root: Path) -> str:
+    """Return the id of a revision's commit in the repository at ``root``.
+
+    Raises ``RequestError``, with the nearest branch or tag, if git does not know the revision.
+    """
+    try:
+        return git.text(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except RequestError as error:
+        named = git.text(root, "for-each-ref", "--format=%(refname:short)").splitlines()
+        nearest = hint(revision, dict(zip(named, named, strict=True)))
+        raise RequestError(
+            f"git does not know revision {revision!r}; {nearest or 'name a branch, tag or commit'}"
+            f"{'' if nearest else ';'} in a shallow clone, fetch it first"
+        ) from error
+
+
 @contextmanager
 def checkout(revision: str, root: Path) -> Iterator[Tree]:
     """Check out a revision of the repository at ``root``; remove the checkout afterwards.
 
     Raises ``RequestError`` if git does not know the revision.
     """
-    try:
-        commit = git.text(
-            root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"
-        )
-    except RequestError as error:
-        raise RequestError(
-            f"git does not know revision {revision!r}: {error}; in a shallow clone, fetch it first"
-        ) from error
+    commit = commit_of(revision, root)
     _remove_abandoned(root)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:

@@ -16,6 +16,7 @@ import msgspec
 
 from bench import atomic
 from bench.cells.cell import Cell
+from bench.errors import json_fault
 from bench.names import RequestError
 from bench.records import earlier_schemas, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
@@ -68,7 +69,7 @@ def decode(path: Path) -> Any:
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is not JSON: {error}") from error
+        raise RequestError(f"{path} is not JSON: {json_fault(error)}") from error
 
 
 def is_foreign(content: Any) -> bool:

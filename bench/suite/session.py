@@ -16,6 +16,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
+from bench.gate import checkouts
 from bench.names import RequestError
 from bench.pyproject import FILE
 
@@ -54,6 +55,8 @@ def make_request(config: pytest.Config) -> SessionRequest:
         if options.asks_for_gate
         else None
     )
+    if gate is not None:  # before the session starts
+        checkouts.check(gate.folder, base=gate.base, base_python=gate.base_python)
     folder = ReportFolder(
         chosen=None if measure.report_dir is None else Path(measure.report_dir),
         root=config.rootpath,

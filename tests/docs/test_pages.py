@@ -1,12 +1,11 @@
-"""README and docs: their size, their links and their code."""
+"""README and docs: their size and their links."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, blocks
+from tests.docs.pages import PAGES, ROOT
 
 
 def test_readme_is_one_screen_and_a_bit() -> None:
@@ -32,12 +31,6 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub and mkdocs make them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_of_a_page_is_python(page: Path) -> None:
-    for block in blocks(page, "python"):
-        ast.parse(block)
 
 
 def test_every_page_is_linked_from_the_readme() -> None:

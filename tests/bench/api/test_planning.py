@@ -281,8 +281,13 @@ def test_a_plan_of_many_cells_says_how_long_it_takes() -> None:
 
 
 def test_an_input_shape_is_a_part_of_the_plan() -> None:
-    made = plan(archs="a.b:c,googlenet", modes="eager", batch_sizes="1", input_shape="1x28x28")
-    assert [cell.arch for cell in made.cells] == ["a.b:c", "googlenet"]
+    made = plan(
+        archs="tests.bench.tiny:net,googlenet",
+        modes="eager",
+        batch_sizes="1",
+        input_shape="1x28x28",
+    )
+    assert [cell.arch for cell in made.cells] == ["tests.bench.tiny:net", "googlenet"]
     assert made.input_shape == (1, 28, 28)
     for wrong in ("28", "1x28", "1x28x28x1"):
         with pytest.raises(RequestError, match="--input-shape takes channels, height and width"):

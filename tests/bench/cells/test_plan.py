@@ -118,7 +118,7 @@ def test_modes_are_canonical_and_without_duplicates() -> None:
 
 
 def test_archs_from_other_sources_are_accepted() -> None:
-    names = ["torchvision:resnet18", "package.module:factory"]
+    names = ["torchvision:resnet18", "tests.bench.tiny:net", "tests/bench/tiny.py:net"]
     assert [cell.arch for cell in cells(arch_names=names)] == names
 
 

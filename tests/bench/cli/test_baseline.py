@@ -341,6 +341,21 @@ def test_another_version_is_reported_even_if_nothing_differs(
     assert f"graph_breaks is {VALUE + 1:,} but the baseline has {VALUE:,}" in line
 
 
+@pytest.mark.usefixtures("fake_counter")
+def test_the_advice_without_a_usable_baseline_repeats_the_options(
+    path: Path, capsys: Capture
+) -> None:
+    missing = path.with_name("missing.json")
+    older = path.with_name("older.json")
+    older.write_text(json.dumps({"format": baseline.FORMAT, "schema_version": 1}))
+    for unusable, more in ((missing, ()), (older, ()), (path, ("--image-size", "192"))):
+        static = ("gate", "--static", "--baseline", str(unusable), *CELLS, *more)
+        advice = refused(capsys, *static).partition("write one and commit it: googlenet-bench ")[2]
+        assert main(shlex.split(advice)) == 0
+        assert main(static) == 0
+        capsys.readouterr()
+
+
 def test_an_unusable_baseline_exits_with_one_line_before_counting(
     path: Path, fake_counter: FakeCounter, capsys: Capture
 ) -> None:

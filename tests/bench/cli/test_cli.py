@@ -197,6 +197,15 @@ def test_an_unknown_arch_exits_with_one_line(capsys: Capture) -> None:
     assert "did you mean 'torchvision'?" in refused(capsys, "cost", "tochvision")
     assert "did you mean 'resnet" in refused(capsys, "cost", "torchvision:resnet81")
     assert "did you mean 'torchvision:resnet18'?" in refused(capsys, "cost", "resnet18")
+    assert "; did you mean 'tests.bench.tiny:net'?" in refused(
+        capsys, "cost", "tests.bench.tiny:nt"
+    )
+    assert "(googlenet@192), or channels, height" in refused(capsys, "cost", "googlenet@abc")
+
+
+def test_table1_proposes_only_networks_that_it_takes(capsys: Capture) -> None:
+    assert "did you mean 'googlenet'?" in refused(capsys, "table1", "nonet")
+    assert "did you mean 'torchvision'?" in refused(capsys, "table1", "torchvison?width=2")
 
 
 @pytest.mark.parametrize(
@@ -279,13 +288,21 @@ def test_a_size_below_one_exits_with_one_line(capsys: Capture, option: str) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["no-such-command"], ["archs", "--format", "xml"], ["report"]]
+    "arguments",
+    [
+        *([], ["no-such-command"], ["archs", "--format", "xml"], ["report"]),
+        *(["archs", "--bogus"], ["modes", "x"], ["completion", "bash", "extra"]),
+        *(["completion", "bash", "--format", "csv"], ["report", "run.json", "--bogus"]),
+    ],
 )
 def test_errors_of_argparse_have_exit_code_2(capsys: Capture, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: googlenet-bench" in capsys.readouterr().err
+    usage, *_, error = capsys.readouterr().err.splitlines()
+    command = arguments[0] if arguments and arguments[0] != "no-such-command" else "[-h]"
+    assert usage.startswith(f"usage: googlenet-bench {command} ")
+    assert error.startswith("googlenet-bench: ")
 
 
 def test_table1_of_the_default_network(capsys: Capture) -> None:
@@ -321,6 +338,13 @@ def test_report_of_a_missing_file_exits_with_one_line(capsys: Capture, tmp_path:
     assert "no-such-run.json" in refused(capsys, "report", str(tmp_path / "no-such-run.json"))
 
 
+def test_report_of_a_file_that_is_not_json_says_so_once(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text("figures: 1")
+    sentence = refused(capsys, "report", str(path))
+    assert f"{path} is not JSON: invalid character (byte 5)" in sentence
+
+
 def test_report_of_an_invalid_journal_exits_with_one_line(capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
     path.write_text('{"some": "thing"}\n')
@@ -341,6 +365,8 @@ def test_a_single_table_is_printed_without_writing_files(capsys: Capture, run_fi
     assert "summary, front, ladder, interactions" in refused(
         capsys, "report", run_file, "--table", "x"
     )
+    for title in ("cells", "All cells"):
+        assert "did you mean 'summary'?" in refused(capsys, "report", run_file, "--table", title)
     for_people = printed(capsys, "report", run_file, "--table", "ladder", "--format", "markdown")
     assert "same network" in for_people
     assert "same network" not in text

@@ -79,6 +79,7 @@ def test_a_network_of_ones_own_is_measured_in_any_folder(tmp_path: Path) -> None
 
 
 def test_the_project_s_table_says_what_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "mynet.py").write_text(NET, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(
         """[tool.googlenet-bench]\narchs = ["mynet:build"]\nmodes = ["eager"]\n"""
         """input-shape = [1, 8, 8]\n[tool.googlenet-bench.gate]\nmodes = ["compile"]\n"""
@@ -108,16 +109,35 @@ def test_a_cell_that_fails_is_exit_code_1(tmp_path: Path) -> None:
     [
         (("--archs=gogglenet",), "did you mean 'googlenet'?"),
         (("--sets=0",), "--sets must be at least 1, not 0"),
-        (("--no-such-option",), "unrecognized arguments: --no-such-option"),
+        (("--no-such-option",), "unrecognized argument: --no-such-option"),
+        (("-k",), "argument -k: expected one argument"),
+        (("bogus",), "unrecognized argument: bogus; --archs, --modes and -k select what is"),
+        (("-n2", "-k", "eager"), "pytest-xdist is enabled"),
+        (("--archs=mynet:bild",), "mynet.py defines no such name; did you mean 'mynet:build'?"),
+        (("--archs=mynot:build",), "cannot import 'build' from 'mynot': there is no such module"),
     ],
 )
-def test_a_wrong_request_is_exit_code_2(
+def test_a_wrong_request_is_one_sentence_before_the_session(
     tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
+    (tmp_path / "mynet.py").write_text(NET, encoding="utf-8")
     ended = run_forked(tmp_path, *options)
     assert ended.returncode == 2
-    assert message in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stdout + ended.stderr
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("googlenet-bench: ")
+    assert ended.stderr.count("\n") == 1
+    assert message in ended.stderr
+
+
+@pytest.mark.workers
+def test_a_refusal_by_a_worker_is_a_sentence_without_the_lines_of_pytest(tmp_path: Path) -> None:
+    (tmp_path / "mynet.py").write_text("weights = {}['weights']\ndef build(): ...\n")
+    ended = run(tmp_path, "--archs=mynet:build", "--modes=eager", "--device=cpu", *SHORT)
+    assert ended.returncode == 2
+    assert "\ngooglenet-bench: importing mynet raised KeyError: 'weights'\n" in ended.stderr
+    for line in ("Exit", "no tests ran", "configfile", "benchmark: "):
+        assert line not in ended.stdout + ended.stderr
+    assert ended.stdout.endswith("\n")
 
 
 def test_a_format_is_refused_with_the_command_that_has_it(

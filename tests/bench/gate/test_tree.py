@@ -85,6 +85,13 @@ def test_the_checkout_of_a_killed_owner_is_removed_by_the_next_call(repository: 
     assert worktrees(repository) == 1
 
 
+def test_an_unknown_revision_is_refused_with_the_nearest_branch(repository: Path) -> None:
+    git(repository, "branch", "stable")
+    with pytest.raises(RequestError, match=r"revision 'stabel'; did you mean 'stable'\? in a sh"):
+        tree.commit_of("stabel", repository)
+    assert tree.commit_of("stable", repository) == git(repository, "rev-parse", "HEAD")
+
+
 @pytest.mark.parametrize("revision", ["nonsense", "--help", "HEAD~5", ""])
 def test_an_unknown_revision_is_refused(repository: Path, revision: str) -> None:
     with (
@@ -138,7 +145,7 @@ def test_files_that_a_measurement_creates_do_not_change_the_digest(repository: P
 
 
 def test_a_folder_outside_a_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="not a git repository"):
+    with pytest.raises(RequestError, match=r"is not in a git repository.*: run it in the clone"):
         tree.here(tmp_path)
 
 

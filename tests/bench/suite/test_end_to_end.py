@@ -158,6 +158,7 @@ def test_the_run_file_has_the_complete_run(folder: Path) -> None:
     ("options", "words"),
     [
         (["--archs", "googlnet"], "no arch is called 'googlnet'; did you mean 'googlenet'?"),
+        (["--archs", "tests.bench.broken:work"], "did you mean 'tests.bench.broken:works'?"),
         (["--modes", "compile+eager+x"], "no mode token is called 'x'"),
         (["--batch-sizes", "0"], "at least one image, not 0"),
         (["--delta", "0.1"], "--delta applies only to a gate: name the base with --base"),
@@ -232,9 +233,9 @@ def test_an_interpreter_that_cannot_run_gives_a_message(tmp_path: Path) -> None:
 
 
 def test_a_request_that_only_a_worker_can_refuse_exits_with_a_message(tmp_path: Path) -> None:
-    refused = run("--archs=tests.bench.broken:nothing", f"--report-dir={tmp_path}")
+    refused = run("--archs=tests.bench.broken:needs_an_argument", f"--report-dir={tmp_path}")
     assert refused.returncode == 2
-    assert "cannot import 'nothing' from 'tests.bench.broken'" in refused.stdout
+    assert "needs_an_argument() raised TypeError" in refused.stdout
     assert "Traceback" not in refused.stderr + refused.stdout
     assert list(tmp_path.iterdir()) == []
 
