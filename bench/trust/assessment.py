@@ -25,7 +25,9 @@ DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=sca
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
     Column(name="reference", heading="reference", is_text=True),
-    Column(name="control", heading="control × (99 %)", write=scaled(1, 3), bounded=True),
+    Column(
+        name="control", heading="control × (99 %)", write=scaled(1, 3), bounded=True, neutral=1.0
+    ),
     Column(name="contains_1", heading="1 in it", is_text=True),
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="precise enough", is_text=True, rank=2),
