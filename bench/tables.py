@@ -4,7 +4,7 @@ import html
 import json
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import IO, Any, TypeAlias
 
@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.means import Interval
+from bench.units import between, with_minus
 
 BLANK = "–"
 EMPTY = "The table has no rows."
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # characters; wider than any table
 WRAPPED = 24  # minimum width of a line of prose, in characters
+MOST_DECIMALS = 6
 IN_FULL = 9  # rank of columns that few users need; files have them all
 
 
@@ -37,6 +39,9 @@ class Column:
     """Name of a column that is True if the value is a lower bound, shown as ``≥ value``."""
     bounded: bool = False
     """Whether ``NAME_low`` and ``NAME_high`` are an interval to show with the value."""
+    neutral: float | None = None
+    """The value that means no difference, if there is one. If an interval does not contain it, its
+    ends get as many decimals as they need to look different from it."""
     rank: int = 0
     """Where space is short, the columns with the highest rank are left out first."""
 
@@ -45,9 +50,47 @@ Form: TypeAlias = Callable[[tuple[Column, ...], pd.DataFrame], str]
 """A format of tables: the function that returns a frame as text."""
 
 
-def scaled(factor: float, decimals: int) -> Callable[[Any], str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decimals:
+    """A format of a number times ``factor``, with thousands separators."""
+
+    factor: float
+    decimals: int
+    is_signed: bool = False
+    """Whether positive numbers have a sign, too."""
+
+    def __call__(self, value: Any) -> str:
+        """Return a number as text."""
+        sign = "+" if self.is_signed else ""
+        return with_minus(f"{value * self.factor:{sign},.{self.decimals}f}")
+
+
+def scaled(factor: float, decimals: int) -> Decimals:
     """Return a format for a number times ``factor``, with thousands separators."""
-    return lambda value: f"{value * factor:,.{decimals}f}"
+    return Decimals(factor=factor, decimals=decimals)
+
+
+def signed(factor: float, decimals: int) -> Decimals:
+    """Return a format for a difference times ``factor``, with its sign."""
+    return Decimals(factor=factor, decimals=decimals, is_signed=True)
+
+
+def telling_apart(
+    write: Callable[[Any], str], low: float, high: float, neutral: float | None
+) -> Callable[[Any], str]:
+    """Return a format in which no end of an interval looks equal to ``neutral``.
+
+    An interval that contains ``neutral`` is written as it is. Only ``Decimals`` can be refined.
+    """
+    if neutral is None or not (low > neutral or high < neutral):
+        return write
+    while (
+        isinstance(write, Decimals)
+        and write.decimals < MOST_DECIMALS
+        and write(neutral) in {write(low), write(high)}
+    ):
+        write = replace(write, decimals=write.decimals + 1)
+    return write
 
 
 def milliseconds(seconds: float) -> str:
@@ -91,8 +134,10 @@ def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
     if row.get(column.at_least) is True:
         return f"≥ {column.write(value)}", ""
     if not column.bounded or pd.isna(low) or pd.isna(high):
-        return column.write(value), ""
-    return column.write(value), f"({column.write(low)}–{column.write(high)})"
+        text = column.write(value)
+        return text if column.is_text else with_minus(text), ""
+    write = telling_apart(column.write, low, high, column.neutral)
+    return with_minus(write(value)), f"({between(write(low), write(high))})"
 
 
 def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:

@@ -164,6 +164,7 @@ def _columns(group: Sequence[Comparison], runs: Sequence[RunRecord]) -> tuple[Co
         heading=f"B/A, ratio to\n{reference}",
         write=scaled(1, 3),
         bounded=True,
+        neutral=1.0,
     )
     latency = replace(ratio, name="latency_b_over_a", heading="B/A,\nlatency")
     first, second = (ratio, latency) if _is_based_on_ratio(group) else (latency, ratio)

@@ -7,7 +7,7 @@ from bench import stats
 from bench.gate import group_sequential
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import Verdict
-from bench.units import counted
+from bench.units import counted, with_minus
 
 _ENDED = {
     "over_budget": "its time (--budget) was up",
@@ -25,9 +25,9 @@ def why_inconclusive(gate: Gate, pair: Pair) -> str:
     known = [ratio for ratio in ratios if math.isfinite(ratio)]
     lost = len(ratios) - len(known)
     if group_sequential.is_scattered(known[: judgement.sets]):
-        low, high = (math.expm1(edge) for edge in (min(known), max(known)))
+        low, high = (with_minus(f"{math.expm1(edge):+.0%}") for edge in (min(known), max(known)))
         return (
-            f"its sets are too far apart, from {low:+.0%} to {high:+.0%}, to show a change: the "
+            f"its sets are too far apart, from {low} to {high}, to show a change: the "
             "machine or the code behaves differently from one set to the next"
         )
     if lost and (

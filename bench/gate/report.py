@@ -21,7 +21,7 @@ from bench.report.formats import markdown
 from bench.report.sections import circumstances
 from bench.tables import Column, escaped, filled, milliseconds, scaled
 from bench.trust import assessment, card
-from bench.units import counted
+from bench.units import counted, with_minus
 
 SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
@@ -36,8 +36,8 @@ _MARKS = {
 COLUMNS = (
     Column(name="cell", heading="cell", is_text=True),
     Column(name="verdict", heading="verdict", is_text=True),
-    Column(name="ratio", heading="head / base", write=scaled(1, 3), bounded=True),
-    Column(name="tail", heading="slowest fifth", write=scaled(1, 2), bounded=True),
+    Column(name="ratio", heading="head / base", write=scaled(1, 3), bounded=True, neutral=1.0),
+    Column(name="tail", heading="slowest fifth", write=scaled(1, 2), bounded=True, neutral=1.0),
     Column(name="base_s", heading="base ms", write=milliseconds),
     Column(name="head_s", heading="head ms", write=milliseconds),
     Column(name="sets", heading="sets"),
@@ -218,7 +218,7 @@ def _changes(gate: Gate, pair: Pair) -> Iterator[str]:
         if not metric.is_count or pd.isna(before) or pd.isna(after):
             continue
         if before != after:
-            share = f" ({after / before - 1:+.1%})" if before else ""
+            share = f" ({with_minus(f'{after / before - 1:+.1%}')})" if before else ""
             yield f"{metric.name.replace('_', ' ')} {before:,} → {after:,}{share}"
 
 

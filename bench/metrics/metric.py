@@ -189,6 +189,7 @@ class Metric:
             is_text=self.is_text,
             at_least=self.at_least,
             bounded=self.bounded(run),
+            neutral=self.neutral,
             rank=self.rank,
         )
 

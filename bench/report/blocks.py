@@ -77,6 +77,9 @@ class CellTable:
 
     run: RunRecord
     charts: Sequence[Chart]
+    """Charts to show before the table."""
+    further: Sequence[Chart] = ()
+    """Charts to show after the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

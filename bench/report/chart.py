@@ -16,6 +16,8 @@ class Chart:
     """What the chart shows and how to read it, in one or two sentences; also its alt text."""
     spec: Mapping[str, Any]
     """Vega-Lite specification with its data; colours of background and text come from the theme."""
+    is_caption_repeated: bool = False
+    """Whether an earlier chart of the report has the same caption, so that it need not be shown."""
     names: Sequence[str] = ()
     """Names to search for in the page. A chart with names has a parameter ``search``: a part of a
     name in lower case; empty if nothing is searched for."""

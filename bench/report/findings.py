@@ -21,7 +21,7 @@ from bench.report.phrases import (
     ratio_text,
     shortened_list,
 )
-from bench.tables import milliseconds
+from bench.tables import milliseconds, signed
 from googlenet.variants import VARIANTS
 
 
@@ -187,9 +187,9 @@ def _counts(step: "pd.Series[Any]") -> str:
     params, macs = step["params_delta"], step["macs_per_image_delta"]
     changes = []
     if pd.notna(params) and params:
-        changes.append(f"{params:+,.0f} parameters")
+        changes.append(f"{signed(1, 0)(params)} parameters")
     if pd.notna(macs) and macs:
-        changes.append(f"{macs / 1e6:+,.1f} million MACs")
+        changes.append(f"{signed(1e-6, 1)(macs)} million MACs")
     return "; " + ", ".join(changes) if changes else ""
 
 

@@ -17,7 +17,7 @@ from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.report.summary import GROUPED_BY
-from bench.tables import Column, bounded, scaled
+from bench.tables import Column, bounded, scaled, signed
 from googlenet.config import GoogLeNetConfig
 from googlenet.variants import VARIANTS
 
@@ -37,19 +37,27 @@ STEP_COLUMNS = (
     Column(name="before", heading="from", is_text=True),
     Column(name="after", heading="to", is_text=True),
     Column(name="factor", heading="factor", is_text=True, wraps=True),
-    Column(name="params_delta", heading="Δ params", write="{:+,.0f}".format, rank=5),
+    Column(name="params_delta", heading="Δ params", write=signed(1, 0), rank=5),
+    Column(name="macs_per_image_delta", heading="Δ MMACs", write=signed(1e-6, 1), rank=5),
     Column(
-        name="macs_per_image_delta", heading="Δ MMACs", write=lambda n: f"{n / 1e6:+,.1f}", rank=5
+        name="latency_ratio", heading="latency ×", write=scaled(1, 3), bounded=True, neutral=1.0
     ),
-    Column(name="latency_ratio", heading="latency ×", write=scaled(1, 3), bounded=True),
     Column(
         name="latency_delta_s",
         heading="Δ ms",
-        write=lambda s: f"{s * 1e3:+.1f}",
+        write=signed(1e3, 1),
         bounded=True,
+        neutral=0.0,
         rank=3,
     ),
-    Column(name="throughput_ratio", heading="images/s ×", write=scaled(1, 3), bounded=True, rank=4),
+    Column(
+        name="throughput_ratio",
+        heading="images/s ×",
+        write=scaled(1, 3),
+        bounded=True,
+        neutral=1.0,
+        rank=4,
+    ),
     Column(name="shown", heading="shown", is_text=True),
 )
 INTERACTION_COLUMNS = (
@@ -59,8 +67,14 @@ INTERACTION_COLUMNS = (
     Column(name="second", heading="second factor", is_text=True),
     Column(name="first_ratio", heading="latency × of first", write=scaled(1, 3), rank=3),
     Column(name="second_ratio", heading="of second", write=scaled(1, 3), rank=3),
-    Column(name="both_ratio", heading="of both", write=scaled(1, 3), rank=3),
-    Column(name="interaction", heading="both / product", write=scaled(1, 3), bounded=True),
+    Column(name="both_ratio", heading="of both", write=scaled(1, 3), rank=4),
+    Column(
+        name="interaction",
+        heading="both / product",
+        write=scaled(1, 3),
+        bounded=True,
+        neutral=1.0,
+    ),
     Column(name="shown", heading="shown", is_text=True),
 )
 _STEP_FIELDS = (

@@ -6,13 +6,13 @@ from bench.cells.cell import Cell
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.records.record import CellRecord, RunRecord
 from bench.report import fastest
-from bench.report.phrases import cell_name, ratio_text
+from bench.report.phrases import cell_name
 from bench.report.summary import GROUPED_BY
-from bench.tables import milliseconds
+from bench.tables import milliseconds, scaled, telling_apart
 from bench.trust import assessment
 from bench.units import counted
 
-_NAMED = 2  # groups; more would not be read at a glance
+NAMED = 2  # groups; more would not be read at a glance
 
 
 def title(run: RunRecord) -> str:
@@ -41,19 +41,17 @@ def about(run: RunRecord) -> Iterator[str]:
 
 
 def lead(run: RunRecord) -> Iterator[str]:
-    """Yield the fastest cell of each group in one sentence, and whether the run can be trusted."""
+    """Yield the fastest cell of each group in a sentence, and whether the run can be trusted."""
     if not run.measured:
         return
     names = _names([records[0].cell for records in run.measured.values()])
-    parts = [
-        f"{names[group]}: {_fastest(records, run.reference(group))}"
-        for group, records in list(run.measured.items())[:_NAMED]
-    ]
-    more = len(run.measured) - len(parts)
-    parts += [f" and {counted(more, 'more group')}"] if more else []
-    are_compared = any(len(records) > 1 for records in run.measured.values())
-    yield f"{'Lowest latency' if are_compared else 'Latency'}{';'.join(parts)}."
-    yield assessment.verdict(run)
+    for group, records in list(run.measured.items())[:NAMED]:
+        what = "Lowest latency" if len(records) > 1 else "Latency"
+        of_group = f" with {names[group]}" if names[group] else ""
+        yield f"{what}{of_group}: {_fastest(records, run.reference(group))}."
+    if (more := len(run.measured) - NAMED) > 0:
+        yield f"The table below has {counted(more, 'more group')}."
+    yield assessment.verdict(run, names)
 
 
 def _where(run: RunRecord) -> str:
@@ -71,9 +69,9 @@ def _where(run: RunRecord) -> str:
 
 
 def _names(cells: list[Cell]) -> Mapping[str, str]:
-    """Return what distinguishes each group from the others: `` with batch 8``; empty for one."""
+    """Return what distinguishes each group from the others: ``batch 8``; empty for one."""
     varying = [name for name in GROUPED_BY if len({getattr(cell, name) for cell in cells}) > 1]
-    return {cell.group: " with " * bool(varying) + _factors(cell, varying) for cell in cells}
+    return {cell.group: _factors(cell, varying) for cell in cells}
 
 
 def _factors(cell: Cell, names: list[str]) -> str:
@@ -84,11 +82,13 @@ def _factors(cell: Cell, names: list[str]) -> str:
 
 
 def _fastest(records: tuple[CellRecord, ...], reference: CellRecord | None) -> str:
-    """Return the fastest cell of a group, its latency, its speedup and the number of ties."""
+    """Return the fastest cell of a group, its latency, its speedup if shown, and its ties."""
     best = fastest.find(records, reference)
     text = f"{cell_name(best.record)}, {milliseconds(best.latency.estimate)} ms"
-    if best.over_reference is not None:
-        text += f", {ratio_text(best.over_reference)} times as fast as {best.reference}"
+    ratio = best.over_reference
+    if ratio is not None and ratio.low > 1:
+        write = telling_apart(scaled(1, 2), ratio.low, ratio.high, 1.0)
+        text += f", {write(ratio.estimate)} times as fast as {best.reference}"
     if best.close:
-        text += f" (not shown to be faster than {counted(len(best.close), 'other cell')})"
+        text += f"; {counted(len(best.close), 'other')} may be as fast"
     return text

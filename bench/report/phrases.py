@@ -5,31 +5,33 @@ from collections.abc import Callable, Sequence
 
 from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.units import counted
+from bench.tables import scaled, telling_apart
+from bench.units import between, counted, with_minus
 
 
 def percent_change(ratio: Interval, what: str = "latency") -> str:
     """Return a change in percent with its interval: ``2.1 % (0.5–3.8) more latency``."""
     is_less = ratio.estimate < 1
     ends = (ratio.low, ratio.high) if not is_less else (ratio.high, ratio.low)
-    sign = -1 if is_less else 1
-    low, high = (f"{sign * (end - 1) * 100:.1f}" for end in ends)
+    low, high = (end - 1 for end in ends)
+    write = telling_apart(scaled(-100 if is_less else 100, 1), min(low, high), max(low, high), 0.0)
     return (
-        f"{abs(ratio.estimate - 1) * 100:.1f} % ({low}–{high}) "
+        f"{write(ratio.estimate - 1)} % ({between(write(low), write(high))}) "
         f"{'less' if is_less else 'more'} {what}"
     )
 
 
 def ratio_text(ratio: Interval) -> str:
-    """Return a ratio with its interval, with two decimals."""
-    return interval_text(ratio, "{:.2f}".format)
+    """Return a ratio with its interval, with two decimals, or more if an end looks equal to 1."""
+    return interval_text(ratio, telling_apart(scaled(1, 2), ratio.low, ratio.high, 1.0))
 
 
 def interval_text(interval: Interval, write: Callable[[float], str], unit: str = "") -> str:
     """Return an estimate with its interval, or with the number of sets if there is no interval."""
     if math.isnan(interval.low) or math.isnan(interval.high):
         return f"{write(interval.estimate)}{unit} ({counted(interval.sets, 'set')})"
-    return f"{write(interval.estimate)} ({write(interval.low)}–{write(interval.high)}){unit}"
+    ends = between(write(interval.low), write(interval.high))
+    return f"{with_minus(write(interval.estimate))} ({ends}){unit}"
 
 
 def cell_name(record: CellRecord) -> str:

@@ -1,14 +1,15 @@
 """What a section of a report declares, and the document that all sections make."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report.blocks import Block, CellTable, Folded, Notice, Picture, is_empty
+from bench.report import summary
+from bench.report.blocks import Block, CellTable, Folded, Notice, Picture, Table, is_empty
 from bench.report.chart import Chart
 from bench.tables import Column
 
@@ -104,7 +105,7 @@ class Document:
             if isinstance(block, Picture):
                 charts.append(block.chart)
             elif isinstance(block, CellTable):
-                charts += block.charts
+                charts += (*block.charts, *block.further)
         return tuple(charts)
 
     @property
@@ -120,6 +121,22 @@ def build(section: Section, source: Source) -> BuiltSection:
         label=section.label or section.title,
         blocks=tuple(block for block in section.build(source) if not is_empty(block)),
     )
+
+
+def brief(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks; a table that is too wide has its main columns, and is folded with all."""
+    for block in blocks:
+        if isinstance(block, Folded):
+            yield replace(block, blocks=tuple(brief(block.blocks)))
+            continue
+        if isinstance(block, Table):
+            main = summary.main_columns(block.columns, block.rows)
+            if main != block.columns:
+                yield replace(block, columns=main)
+                whole = replace(block, title=f"{block.title}, all columns")
+                yield Folded(summary="All columns", blocks=(whole,))
+                continue
+        yield block
 
 
 def flat(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.report.findings import Findings
 from bench.stages.table import networks
 from bench.stages.vocabulary import GAP, INCEPTION_BLOCKS, WHOLE
+from bench.units import between
 
 _POOLS = ("pool1", "pool2", "pool3", "pool4", "pool")  # pools between stages, and pooling branches
 _SHARES = ("macs_share", "latency_share", "latency_share_low", "latency_share_high")
@@ -52,7 +53,7 @@ def _latency_share(row: Mapping[Hashable, Any]) -> str:
     share, low, high = (row[f"latency_share{end}"] for end in ("", "_low", "_high"))
     if math.isnan(low) or math.isnan(high):
         return _percent(share)
-    return f"{_percent(share)} ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{_percent(share)} ({between(f'{100 * low:.1f}', f'{100 * high:.1f}')})"
 
 
 def _percent(share: float) -> str:

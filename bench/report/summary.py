@@ -79,6 +79,16 @@ def shown_columns(run: RunRecord, rows: pd.DataFrame) -> tuple[Column, ...]:
     return filled(columns(run, name), rows)
 
 
-def main_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """Return the columns to show first; a reader has to ask for the others."""
-    return most_important(columns, MOST_COLUMNS)
+def main_columns(columns: tuple[Column, ...], rows: pd.DataFrame) -> tuple[Column, ...]:
+    """Return the columns to show first; a reader has to ask for the others.
+
+    If there are too many, those of a group that have the same value in all rows are left out first.
+    """
+    if len(columns) <= MOST_COLUMNS:
+        return columns
+    varying = (
+        column
+        for column in columns
+        if column.name not in GROUPED_BY or rows[column.name].nunique() > 1
+    )
+    return most_important(tuple(varying), MOST_COLUMNS)

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import pandas as pd
@@ -19,13 +20,18 @@ from bench.units import counted
 
 # Share of the rounds. Above it, the machine is too busy to rely on the remaining rounds.
 VOIDED_LIMIT = 0.25
+# Share of the iterations. They do not count, but above it few others may be left.
+DISTURBED_LIMIT = 0.25
+_NAMED = 2  # groups; more are counted
 _CONTAINS_1 = {True: "yes", False: "NO", None: "too few sets"}
 # Only if Linux's scheduler accounts were read; older files do not have them.
 DISTURBED = Column(name="disturbed", heading="iterations disturbed %", write=scaled(100, 1))
 COLUMNS = (
     Column(name="group", heading="cells", is_text=True),
-    Column(name="reference", heading="reference", is_text=True),
-    Column(name="control", heading="control × (99 %)", write=scaled(1, 3), bounded=True),
+    Column(name="reference", heading="reference", is_text=True, rank=5),
+    Column(
+        name="control", heading="control × (99 %)", write=scaled(1, 3), bounded=True, neutral=1.0
+    ),
     Column(name="contains_1", heading="1 in it", is_text=True),
     Column(name="widest", heading="widest ratio ± %", write=scaled(100, 1)),
     Column(name="is_precise", heading="precise enough", is_text=True, rank=2),
@@ -36,9 +42,9 @@ COLUMNS = (
 )
 # Only if a card's state is known: numbers of rounds by reason. A round may have several reasons.
 _CARD_COLUMNS = (
-    Column(name="voided_foreign_cpus", heading="voided for CPU load"),
-    Column(name="voided_thermal", heading="voided for heat"),
-    Column(name="voided_foreign_device", heading="voided for card use"),
+    Column(name="voided_foreign_cpus", heading="voided for CPU load", rank=3),
+    Column(name="voided_thermal", heading="voided for heat", rank=3),
+    Column(name="voided_foreign_device", heading="voided for card use", rank=3),
 )
 Item = TypeVar("Item")
 
@@ -121,6 +127,16 @@ class Trust:
         return stats.is_precise(self.widest, self.precision)
 
 
+_LIMITS: Mapping[str, Callable[[Trust], bool]] = MappingProxyType(
+    {
+        "less precise than requested": lambda group: (
+            group.asks_for_precision and not group.is_precise
+        ),
+        "often disturbed by other processes": lambda group: group.disturbed_share > DISTURBED_LIMIT,
+    }
+)
+
+
 @cached_per_run
 def assess(run: RunRecord) -> tuple[Trust, ...]:
     """Return the trust of each group of a run that has a control."""
@@ -186,8 +202,11 @@ def warnings(run: RunRecord) -> Iterator[str]:
             )
 
 
-def verdict(run: RunRecord) -> str:
-    """Return whether the figures of a run can be trusted, in one sentence."""
+def verdict(run: RunRecord, names: Mapping[str, str]) -> str:
+    """Return whether the figures of a run can be trusted, in one sentence, with what limits that.
+
+    ``names`` has the name of each group in the sentence; it is empty if there is only one group.
+    """
     if (warning := next(warnings(run), None)) is not None:
         return warning
     controlled = sum(trust.group in run.measured for trust in assess(run))
@@ -199,7 +218,24 @@ def verdict(run: RunRecord) -> str:
             "whether the others can be trusted."
         )
     agree = "The control agrees" if controlled == 1 else "The controls agree"
-    return f"{agree}: this run can be trusted."
+    limits = ", and ".join(_limits(assess(run), names))
+    return f"{agree}: this run can be trusted{', but ' * bool(limits)}{limits}."
+
+
+def _limits(groups: Sequence[Trust], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield what limits the trust in some groups, as parts of a sentence."""
+    limits: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for what, has_limit in _LIMITS.items():
+        if some := tuple(group.group for group in groups if has_limit(group)):
+            limits[some].append(what)
+    for some, reasons in limits.items():
+        verb = "is" if len(some) == 1 else "are"
+        subject = (
+            " and ".join(names[group] or "it" for group in some)
+            if len(some) <= _NAMED
+            else f"{len(some)} of {counted(len(groups), 'group')}"
+        )
+        yield f"{subject} {verb} {' and '.join(reasons)}"
 
 
 def table(groups: Iterable[Trust]) -> pd.DataFrame:

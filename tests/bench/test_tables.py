@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -51,6 +52,29 @@ def test_scaled_numbers_have_decimals_and_thousands_separators(
     factor: float, decimals: int, value: float, text: str
 ) -> None:
     assert tables.scaled(factor, decimals)(value) == text
+
+
+@pytest.mark.parametrize(
+    ("write", "ends", "texts"),
+    [
+        (tables.signed(1, 1), (-0.6, -0.8, -0.3), ["−0.6 (−0.8 to −0.3)"]),
+        (tables.signed(1, 1), (-0.1, -0.4, 0.2), ["−0.1 (−0.4 to +0.2)"]),
+        (tables.signed(1, 1), (-0.01, -0.02, 0.04), ["0.0 (0.0–0.0)"]),
+        (tables.signed(1, 1), (0.6, 0.04, 1.2), ["+0.60 (+0.04 to +1.20)"]),
+        (tables.scaled(1, 1), (0.6, 0.04, 1.2), ["0.60 (0.04–1.20)"]),
+        ("{:.1f}".format, (0.6, 0.04, 1.2), ["0.6 (0.0–1.2)"]),  # its decimals are unknown
+    ],
+)
+def test_intervals_have_minus_signs_and_show_their_side_of_the_neutral_value(
+    write: Callable[[float], str], ends: tuple[float, float, float], texts: list[str]
+) -> None:
+    column = Column(name="x", heading="x", write=write, bounded=True, neutral=0.0)
+    rows = pd.DataFrame([dict(zip(("x", "x_low", "x_high"), ends, strict=True))])
+    assert tables.cells((column,), rows) == [texts]
+
+
+def test_text_keeps_its_hyphens() -> None:
+    assert tables.cells((TEXT,), frame("-1", "-0")) == [["-1"], ["-0"]]
 
 
 def test_a_missing_value_is_shown_as_a_dash() -> None:

@@ -1,5 +1,8 @@
 """The charts of a run: one Vega-Lite definition each, for SVG in Markdown and for the page."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 import pandas as pd
 
 from bench.records.record import RunRecord
@@ -18,7 +21,7 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
 
     ``inside`` contains the rows of ``stages.csv``, if there is one.
     """
-    return (
+    every = (
         *ratios.charts(run),
         *latency.charts(run),
         *front.charts(run),
@@ -28,3 +31,11 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
         *roofline.charts(run),
         *drift.charts(run),
     )
+    return tuple(_each_caption_once(every))
+
+
+def _each_caption_once(charts: Iterable[Chart]) -> Iterator[Chart]:
+    captions: set[str] = set()
+    for chart in charts:
+        yield replace(chart, is_caption_repeated=chart.caption in captions)
+        captions.add(chart.caption)

@@ -98,8 +98,8 @@ def _plot(rows: pd.DataFrame, path: Sequence[LadderStep]) -> alt.TopLevelMixin:
     dashes = alt.Chart(rows).mark_rule(strokeDash=[4, 3], color=style.GREY)
     start = dashes.encode(y=alt.datum(100.0))
     modes = list(dict.fromkeys(rows["mode"]))
-    return (
-        alt.layer(start, bars, ends, intervals)
-        .properties(width=style.WIDTH / 3, height=240)
-        .facet(column=alt.Column("mode:N", title=None, sort=modes))
+    return style.panels(
+        alt.layer(start, bars, ends, intervals).properties(height=240),
+        alt.Facet("mode:N", title=None, sort=modes),
+        modes,
     )

@@ -27,6 +27,8 @@ WIDTH, ROW_HEIGHT = 560, 14
 # axis has at most ten ticks, and all are labelled.
 _NARROW = 5.0
 _FORMAT = ".6~r"
+MOST_PANELS = 3  # beside each other
+_BETWEEN = 20  # pixels between panels
 _GAP = 10  # pixels between networks
 # Placeholder for hundreds of rows: Altair would inspect each value several times per layer.
 ROWS = alt.NamedData("rows")
@@ -99,13 +101,29 @@ def _on_one_line(spec: dict[str, Any]) -> dict[str, Any]:
     return replaced
 
 
-def colour(field: str, title: str, domain: list[str]) -> alt.Color:
-    """Return a colour for each value of a field, the same in every chart with the same values."""
+def colour(field: str, title: str, domain: list[str], *, is_explained: bool = True) -> alt.Color:
+    """Return a colour for each value of a field, the same in every chart with the same values.
+
+    ``is_explained``: whether there is a legend.
+    """
     return alt.Color(
         f"{field}:N",
         title=title,
         scale=alt.Scale(domain=domain, range=list(PALETTE)),
-        legend=alt.Legend(symbolOpacity=1),
+        legend=alt.Legend(symbolOpacity=1) if is_explained else None,
+    )
+
+
+def panels(
+    plot: alt.LayerChart | alt.FacetChart, facet: alt.Facet, values: Sequence[str]
+) -> alt.FacetChart:
+    """Return a plot repeated for each of the facet's values, with as many beside each other as fit.
+
+    In the page, their number and their width follow from the width of the page (charts.js).
+    """
+    columns = min(len(values), MOST_PANELS)
+    return plot.properties(width=(WIDTH - _BETWEEN * (columns - 1)) // columns).facet(
+        facet=facet, columns=columns, spacing=_BETWEEN
     )
 
 

@@ -70,7 +70,7 @@ def _tables(run: RunRecord) -> Iterator[tuple[str, str]]:
         name = f"{counted(len(failed), 'cell')} without figures"
         yield name, markdown.folded(name, as_markdown(frame.FAILURE_COLUMNS, failed))
     for title, rows in summary.groups(frame.summary(run)):
-        columns = summary.main_columns(summary.shown_columns(run, rows))
+        columns = summary.main_columns(summary.shown_columns(run, rows), rows)
         yield title, markdown.folded(escaped(title), as_markdown(columns, rows))
 
 

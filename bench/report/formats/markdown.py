@@ -1,7 +1,7 @@
 """Markdown for GitHub. Text from a run is escaped, so that it cannot change the document."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from bench.report import circumstances, frame, summary
@@ -97,19 +97,25 @@ def notice(shown: Notice) -> str:
 
 
 def _cells(table: CellTable) -> Iterator[str]:
-    """Yield a table and the charts of each group of measured cells."""
+    """Yield the charts and the table of each group of measured cells."""
+
+    def pictures(charts: Sequence[Chart], title: str) -> Iterator[str]:
+        name = f"-{summary.slug(title)}"
+        return (_picture(chart) for chart in charts if chart.name.endswith(name))
+
     for title, rows in summary.groups(frame.summary(table.run)):
         yield f"### {escaped(title)}"
+        yield from pictures(table.charts, title)
         columns = summary.shown_columns(table.run, rows)
-        yield as_markdown(main := summary.main_columns(columns), rows)
+        yield as_markdown(main := summary.main_columns(columns, rows), rows)
         if main != columns:
             yield folded("All columns", as_markdown(columns, rows))
-        names = f"-{summary.slug(title)}"
-        yield from (_picture(chart) for chart in table.charts if chart.name.endswith(names))
+        yield from pictures(table.further, title)
 
 
 def _picture(chart: Chart) -> str:
-    return f"![{escaped(chart.title)}](charts/{chart.name}.svg)\n\n*{escaped(chart.caption)}*"
+    image = f"![{escaped(chart.title)}](charts/{chart.name}.svg)"
+    return image if chart.is_caption_repeated else f"{image}\n\n*{escaped(chart.caption)}*"
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -64,7 +64,8 @@ def blocks(parts: Iterable[Block], console: Console) -> Iterator[RenderableType]
                 yield fitted(console, columns, rows, title)
             case CellTable(run=run):
                 for title, rows in summary.groups(frame.summary(run)):
-                    yield fitted(console, summary.shown_columns(run, rows), rows, title)
+                    columns = summary.main_columns(summary.shown_columns(run, rows), rows)
+                    yield fitted(console, columns, rows, title)
             case Folded(blocks=inner):
                 yield from blocks(inner, console)
             case Picture():

@@ -6,7 +6,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bench
-from bench.report import frame
+from bench.report import frame, opening, summary
 from bench.report.page import still, vega
 from bench.report.page.table import PageTable, plain
 from bench.report.section import Document
@@ -27,6 +27,8 @@ def render(document: Document) -> str:
         run=document.run,
         failed=len(frame.failures(document.run)),
         cells=PageTable.from_run(document.run, frame.summary(document.run)),
+        charts_at_once=opening.NAMED,
+        most_columns=summary.MOST_COLUMNS,
         css=_read("page.css"),
         page_js=_script(_read("page.js")),
         charts_js=_script(vega.bundled(_read("charts.js"))) if document.charts else "",

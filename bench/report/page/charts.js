@@ -4,6 +4,8 @@
 
 const NEAR = "50% 0px";
 const PASSES = 3;
+const LEAST_PANEL = 260; // pixels, with the names beside it
+const LEAST_PLOT = 100;
 const SERIES = [1, 2, 3, 4, 5, 6, 7, 8];
 const FLUID = ["mark", "layer"];
 const FACETS = ["row", "column", "facet"];
@@ -47,6 +49,27 @@ function fluid(spec) {
   return isOne && isFixed && !isFaceted ? { ...spec, width: "container" } : spec;
 }
 
+/** Put as many panels of a chart beside each other as fit; other charts stay as they are. */
+function wrapped(spec, plot) {
+  if (!isPanels(spec)) return spec;
+  const fitting = Math.max(1, Math.floor(plot.clientWidth / LEAST_PANEL));
+  return { ...spec, columns: Math.min(spec.columns, fitting) };
+}
+
+function isPanels(spec) {
+  return "facet" in spec && "columns" in spec;
+}
+
+/** Widen or narrow the panels of a chart until it is as wide as the page. */
+async function spread(plot) {
+  const { view, columns } = views.get(plot);
+  for (let pass = 0; pass < PASSES; pass++) {
+    const spare = plot.clientWidth - plot.querySelector("svg").getBoundingClientRect().width;
+    const width = view.signal("child_width") + Math.floor(spare / columns);
+    await view.signal("child_width", Math.max(width, LEAST_PLOT)).resize().runAsync();
+  }
+}
+
 /** Return the text field of a chart, with its status; null if its names cannot be searched. */
 function searchOf(plot) {
   return plot.parentElement.querySelector(".search");
@@ -61,7 +84,7 @@ async function highlight(plot) {
   const found = names.filter((name) => name.toLowerCase().includes(text));
   const count = `${found.length} of ${names.length} networks`;
   search.querySelector("[role=status]").textContent = text ? count : "";
-  await views.get(plot)?.signal("search", text).runAsync();
+  await views.get(plot)?.view.signal("search", text).runAsync();
 }
 
 /** Lay a chart out until it fits: names beside a plot make it narrower, which moves the names. */
@@ -70,11 +93,12 @@ async function fit(view) {
 }
 
 async function embed(plot) {
-  const spec = JSON.parse(plot.parentElement.querySelector("script").textContent);
-  views.get(plot)?.finalize();
+  const text = plot.parentElement.querySelector("script").textContent;
+  const spec = wrapped(fluid(JSON.parse(text)), plot);
+  views.get(plot)?.view.finalize();
   plot.style.minHeight = `${plot.offsetHeight}px`; // so that the text below stays while it is empty
   try {
-    const { view } = await vegaEmbed(plot, fluid(spec), {
+    const { view } = await vegaEmbed(plot, spec, {
       mode: "vega-lite",
       actions: false,
       ast: true, // interpret expressions, so that no text is run as code
@@ -83,7 +107,8 @@ async function embed(plot) {
       renderer: "svg",
       tooltip: { theme: dark.matches ? "dark" : "light" },
     });
-    views.set(plot, view);
+    views.set(plot, { view, columns: isPanels(spec) ? spec.columns : 0 });
+    if (isPanels(spec)) await spread(plot);
     if (searchOf(plot)) {
       await fit(view);
       await highlight(plot); // the browser may have kept the text of the last visit
@@ -118,6 +143,9 @@ plots.forEach((plot) => watcher.observe(plot));
 for (const query of [dark, narrow]) {
   query.addEventListener("change", () => [...turns.keys()].forEach(draw));
 }
+addEventListener("resize", () => {
+  for (const [plot, { columns }] of views) if (columns) spread(plot);
+});
 for (const plot of plots.filter(searchOf)) {
   const search = searchOf(plot);
   search.addEventListener("input", () => highlight(plot));

@@ -13,7 +13,7 @@ from bench.metrics import METRICS
 from bench.records.record import RunRecord
 from bench.report import summary
 from bench.report.blocks import Table
-from bench.tables import Column, written
+from bench.tables import IN_FULL, Column, written
 
 _FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
 
@@ -63,11 +63,10 @@ class PageTable:
             return cls(columns=(), further=frozenset(), rows=(), choices={})
         columns = _columns(run, cells)
         factors = {"mode": "mode", **_FACTORS}
-        of_summary = tuple(column for column in columns if column.name not in {*_FACTORS, "status"})
-        main = summary.main_columns(of_summary)
+        main = summary.main_columns(columns, cells)
         return cls(
             columns=columns,
-            further=frozenset(column.name for column in of_summary if column not in main),
+            further=frozenset(column.name for column in columns if column not in main),
             rows=tuple(
                 PageRow(
                     factors={name: str(row[name]) for name in ("arch", *factors)},
@@ -105,7 +104,7 @@ def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
 def _status(cells: pd.DataFrame) -> Sequence[Column]:
     if (cells["status"] == "measured").all():
         return ()
-    return (Column(name="status", heading="status", is_text=True),)
+    return (Column(name="status", heading="status", is_text=True, rank=IN_FULL),)
 
 
 def _varies(cells: pd.DataFrame, name: str) -> bool:

@@ -1,8 +1,10 @@
 """The sections of a report: one file each. docs/adding.md says how to add one."""
 
+from dataclasses import replace
+
 from bench.registry import Registry
 from bench.report import opening
-from bench.report.section import DataTable, Document, Section, Source, build
+from bench.report.section import DataTable, Document, Section, Source, brief, build
 
 SECTIONS: Registry[Section] = Registry(Section, __name__)
 
@@ -20,7 +22,11 @@ def document(source: Source) -> Document:
         lead=tuple(opening.lead(source.run)),
         about=tuple(opening.about(source.run)),
         run=source.run,
-        sections=tuple(section for section in built if section.blocks),
+        sections=tuple(
+            replace(section, blocks=tuple(brief(section.blocks)))
+            for section in built
+            if section.blocks
+        ),
     )
 
 

@@ -12,8 +12,10 @@ def _build(source: Source) -> Iterator[Block]:
     if not source.run.cells:
         yield Prose(text="The run has no cells.")
         return
-    charts = [picture.chart for picture in source.pictures("latency-")]
-    yield CellTable(run=source.run, charts=charts)
+    ratios, latencies = (
+        [picture.chart for picture in source.pictures(prefix)] for prefix in ("ratios-", "latency-")
+    )
+    yield CellTable(run=source.run, charts=ratios, further=latencies)
 
 
 def _summary(run: RunRecord) -> Rows:
@@ -32,5 +34,5 @@ CELLS = Section(
         "samples": DataTable(compute=lambda run: ((), frame.samples(run)), is_shown=False),
     },
     is_printed=True,
-    order=40,
+    order=20,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.report import findings, stage_findings, summary
+from bench.report import findings, stage_findings
 from bench.report.blocks import Block, Folded, Heading, Prose, Sentences
 from bench.report.section import Section, Source
 from bench.units import counted
@@ -24,7 +24,6 @@ def _build(source: Source) -> Iterator[Block]:
         return
     for group in groups:
         yield Heading(text=group.title)
-        yield from source.picture(f"ratios-{summary.slug(group.title)}")
         yield Sentences(sentences=group.sentences)
         if group.not_shown:
             summary_line = f"No difference shown: {counted(len(group.not_shown), 'comparison')}"
@@ -32,4 +31,4 @@ def _build(source: Source) -> Iterator[Block]:
     yield Prose(text=_TEXT)
 
 
-FINDINGS = Section(name="findings", title="Findings", build=_build, order=20)
+FINDINGS = Section(name="findings", title="Findings", build=_build, order=30)

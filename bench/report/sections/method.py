@@ -6,8 +6,9 @@ from bench import metrics
 from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.report.blocks import Block, Prose, Terms
+from bench.report.blocks import Block, Folded, Prose, Terms
 from bench.report.section import Section, Source
+from bench.report.words import WORDS
 from bench.tables import filled
 
 _INTERVALS = """\
@@ -29,6 +30,7 @@ def _build(source: Source) -> Iterator[Block]:
     yield Prose(text=_INTERVALS)
     if source.run.has_blocks:
         yield Prose(text=_BACK_TO_BACK)
+    yield Folded(summary="Words", blocks=(Terms(terms=tuple(WORDS.items())),))
 
 
 def metrics_shown(run: RunRecord) -> list[tuple[str, str]]:

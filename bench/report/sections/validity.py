@@ -74,5 +74,5 @@ VALIDITY = Section(
     label="Validity",
     build=_build,
     tables={"trust": DataTable(compute=_trust)},
-    order=30,
+    order=40,
 )

@@ -362,7 +362,7 @@ def test_a_single_table_is_printed_without_writing_files(capsys: Capture, run_fi
     text = printed(capsys, "report", run_file, "--table", "ladder", "--format", "csv")
     assert from_csv(text)[0]["after"] == "googlenet-3x3"
     assert [path.name for path in Path(run_file).parent.iterdir()] == ["run.json"]
-    assert "summary, front, ladder, interactions" in refused(
+    assert "summary, trust, front, ladder, interactions" in refused(
         capsys, "report", run_file, "--table", "x"
     )
     for title in ("cells", "All cells"):

@@ -28,8 +28,8 @@ def test_the_fastest_cell_is_named_with_those_not_significantly_different() -> N
 def test_a_factor_is_reported_with_its_counts_and_interval() -> None:
     sentences = sentences_of_ladder()
     assert re.search(
-        r"A 3×3 convolution in the 5×5 branch \(googlenet → googlenet-3x3; -400,000 parameters, "
-        r"-80\.0 million MACs\): (9\.\d|10\.\d) % \([\d.]+–[\d.]+\) less latency in eager\.",
+        r"A 3×3 convolution in the 5×5 branch \(googlenet → googlenet-3x3; −400,000 parameters, "
+        r"−80\.0 million MACs\): (9\.\d|10\.\d) % \([\d.]+–[\d.]+\) less latency in eager\.",
         sentences,
     )
 

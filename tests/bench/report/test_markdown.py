@@ -7,7 +7,9 @@ import pytest
 from bench.records.record import RunRecord
 from bench.records.reported import PeakRates
 from bench.report import charts, frame, roofline, summary
+from bench.tables import escaped
 from tests.bench import runs
+from tests.bench.report import rungs
 from tests.bench.report.rendered import markdown
 
 
@@ -35,14 +37,14 @@ def test_sections_are_in_order_with_failures_first() -> None:
     assert headings(markdown(runs.small())) == [
         "# 2 networks, 2 modes on AMD EPYC, 2 cores",
         "## Cells without figures",
+        "## All cells",
+        "### fp32, batch 1, infer, cpu",
+        "### fp32, batch 8, infer, cpu",
         "## Findings",
         "### fp32, batch 1, infer, cpu",
         "### fp32, batch 8, infer, cpu",
         "## Can this run be trusted?",
         "### Notes",
-        "## All cells",
-        "### fp32, batch 1, infer, cpu",
-        "### fp32, batch 8, infer, cpu",
         "## How to read this",
         "## Circumstances",
     ]
@@ -60,7 +62,9 @@ def test_roofline_section_appears_if_ceilings_were_measured() -> None:
     ]
     shown = text[text.index(section) : text.index("## How to read this")]
     assert re.search(r"\| fp32 +\| +90\.0 \| +100\.0 \| +95\.0 \| convolution 3×3, ", shown)
-    assert len(re.findall(r"\| compute +\|", shown)) == len(roofline.frame(run))
+    main, _, folded = shown.partition("<details>")
+    for table in (main, folded):
+        assert len(re.findall(r"\| compute +\|", table)) == len(roofline.frame(run))
     assert "why blank" not in shown
 
 
@@ -110,7 +114,32 @@ def test_the_first_picture_of_a_group_shows_ratios_and_the_second_latencies() ->
     run = runs.small()
     names = re.findall(r"\(charts/(\w+)-(\S+)\.svg\)", markdown(run, charts.build(run)))
     groups = ("fp32-batch-1-infer-cpu", "fp32-batch-8-infer-cpu")
-    assert names[:4] == [(kind, group) for kind in ("ratios", "latency") for group in groups]
+    assert names[:4] == [(kind, group) for group in groups for kind in ("ratios", "latency")]
+
+
+def test_the_ratios_are_above_the_table_and_findings_are_below() -> None:
+    run = runs.small()
+    text = markdown(run, charts.build(run))
+    parts = ["(charts/ratios-fp32-batch-1", "| arch", "(charts/latency-fp32-batch-1", "## Findings"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_a_caption_is_written_once() -> None:
+    run = runs.small()
+    text = markdown(run, drawn := charts.build(run))
+    for caption in {chart.caption for chart in drawn}:
+        assert text.count(f"*{escaped(caption)}*") == 1
+    assert len({chart.caption for chart in drawn}) < len(drawn)
+
+
+@pytest.mark.parametrize("table", ["One factor at a time", "Can this run be trusted?"])
+def test_every_table_has_at_most_seven_columns_outside_folded_parts(table: str) -> None:
+    text = re.sub(r"<details>.*?</details>", "", markdown(rungs.ladder()), flags=re.DOTALL)
+    assert f"## {table}" in text
+    assert {line.count("|") - 1 for line in text.splitlines() if line.startswith("|")} <= {
+        *range(8)
+    }
 
 
 def test_a_run_without_failures_has_no_failures_section() -> None:

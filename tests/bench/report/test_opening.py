@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 from itertools import product
@@ -5,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench import stats
 from bench.machine.facts import Environment
 from bench.records.record import CellRecord, RunRecord
 from bench.records.stored_plan import StoredPlan
@@ -55,23 +57,24 @@ def test_the_family_is_read_from_the_benchmarks_facts_of_earlier_files() -> None
 
 def test_the_lead_has_the_fastest_cell_of_each_group_as_in_the_findings() -> None:
     run = runs.small()
-    first, trust = opening.lead(run)
-    shown = re.search(r"batch 1: (.+?), (\S+) ms, (.+? times as fast as .+?);", first)
+    first, second, trust = opening.lead(run)
+    shown = re.search(r"batch 1: (.+?), (\S+) ms, (\S+) times as fast as (.+?)\.$", first)
     assert shown
-    name, ms, ratio = shown.groups()
+    name, ms, ratio, reference = shown.groups()
     (group, _) = findings.find(run)
     assert group.sentences[0].startswith(f"{name} has the lowest latency, {ms} (")
-    assert f"and is {ratio}" in group.sentences[0]
+    pattern = rf"and is {re.escape(ratio)} \(\S+\) times as fast as {reference}"
+    assert re.search(pattern, group.sentences[0])
     assert first.startswith("Lowest latency with batch 1: googlenet in compile, 15.1 ms, ")
-    assert "; with batch 8: googlenet in eager, " in first
-    assert trust == "The controls agree: this run can be trusted."
+    assert second.startswith("Lowest latency with batch 8: googlenet in eager, ")
+    assert trust.startswith("The controls agree: this run can be trusted")
 
 
 def test_the_lead_says_how_many_cells_may_be_as_fast() -> None:
     run = rungs.ladder(("eager",), torchvision=rungs.THREE * rungs.POOL * 0.9999)
     first = next(opening.lead(run))
     assert first.startswith("Lowest latency: ")
-    assert first.endswith("(not shown to be faster than 1 other cell).")
+    assert re.search(r"in eager, [\d.]+ ms; 1 other may be as fast\.$", first)
 
 
 def test_the_lead_names_two_groups_and_counts_the_others() -> None:
@@ -80,10 +83,10 @@ def test_the_lead_names_two_groups_and_counts_the_others() -> None:
         replace(like, cell=runs.cell(arch, batch_size=size))
         for size, arch in product((1, 2, 4, 8), ("a", "b"))
     ]
-    first = next(opening.lead(with_cells(*cells)))
-    assert re.fullmatch(
-        r"Lowest latency with batch 1: . in eager.*; with batch 2: .*; and 2 more groups\.", first
-    )
+    first, second, others, _ = opening.lead(with_cells(*cells))
+    assert re.match(r"Lowest latency with batch 1: . in eager, ", first)
+    assert re.match(r"Lowest latency with batch 2: . in eager, ", second)
+    assert others == "The table below has 2 more groups."
 
 
 def test_one_cell_has_a_latency_that_is_not_called_the_lowest() -> None:
@@ -101,14 +104,56 @@ def test_the_lead_has_the_first_warning_which_markdown_does_not_repeat() -> None
     run = runs.small()
     busy = replace(run, rounds=tuple(replace(round_, voided=True) for round_ in run.rounds))
     warning = next(assessment.warnings(busy))
-    assert list(opening.lead(busy))[1] == warning
+    assert list(opening.lead(busy))[-1] == warning
     assert markdown(busy).count("the machine was too busy") == 2
     assert page(busy).index('<p class="banner">') < page(busy).index('<p class="lead">')
 
 
+def with_trust(monkeypatch: pytest.MonkeyPatch, *changes: dict[str, Any]) -> str:
+    """Return the verdict on two groups whose trust is precise and undisturbed but for changes."""
+    run = runs.small()
+    good = {"precision": 0.03, "widest": 0.02, "disturbed_share": 0.1}
+    groups = [
+        replace(each, **(good | change))
+        for each, change in zip(assessment.assess(run), changes, strict=True)
+    ]
+    monkeypatch.setattr(assessment, "assess", lambda _: tuple(groups))
+    names = {group.group: f"batch {size}" for group, size in zip(groups, (1, 8), strict=True)}
+    return assessment.verdict(run, names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "but"),
+    [
+        (({}, {}), ""),
+        (({}, {"widest": 0.032}), ", but batch 8 is less precise than requested"),
+        (({}, {"widest": 0.032, "precision": stats.ANY_PRECISION}), ""),
+        (
+            ({"widest": 0.032}, {"widest": 0.04}),
+            ", but batch 1 and batch 8 are less precise than requested",
+        ),
+        (({"disturbed_share": 0.25}, {"disturbed_share": math.nan}), ""),
+        (
+            ({}, {"widest": 0.032, "disturbed_share": 0.366}),
+            ", but batch 8 is less precise than requested and often disturbed by other processes",
+        ),
+        (
+            ({"widest": 0.032}, {"disturbed_share": 0.366}),
+            ", but batch 1 is less precise than requested, and batch 8 is often disturbed by other "
+            "processes",
+        ),
+    ],
+)
+def test_the_lead_names_what_limits_the_trust(
+    monkeypatch: pytest.MonkeyPatch, changes: tuple[dict[str, Any], ...], but: str
+) -> None:
+    trust = with_trust(monkeypatch, *changes)
+    assert trust == f"The controls agree: this run can be trusted{but}."
+
+
 def test_a_group_without_a_control_is_not_trusted() -> None:
     run = replace(runs.small(), controls=runs.small().controls[:1])
-    assert assessment.verdict(run) == (
+    assert assessment.verdict(run, {}) == (
         "1 of 2 groups have a control; it is unknown whether the others can be trusted."
     )
 

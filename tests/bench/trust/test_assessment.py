@@ -93,7 +93,7 @@ def test_a_failed_reference_causes_a_warning() -> None:
 def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     run = runs.small()
     assert math.isnan(eager_group(run).disturbed_share)
-    assert "disturbed" not in markdown(run)
+    assert "iterations disturbed" not in markdown(run)
     half = tuple(
         replace(
             record,

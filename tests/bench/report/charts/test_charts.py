@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -91,6 +92,54 @@ def test_ratios_are_those_of_the_summary_and_unsure_if_the_interval_contains_1()
     }
 
 
+def modes_apart(times: float) -> RunRecord:
+    """Return a ladder whose cells in compile are ``times`` as fast as those in eager."""
+    run = rungs.ladder(modes=("eager", "compile"))
+    cells = [
+        rungs.measured(record.cell, rungs.FACTORS[record.cell.arch] / times)
+        if record.cell.mode == "compile"
+        else record
+        for record in run.cells
+    ]
+    return replace(run, cells=tuple(cells))
+
+
+def test_each_mode_has_a_panel_with_an_axis_of_its_own_that_is_equally_wide() -> None:
+    panels = {row["mode"]: row for row in ratios(modes_apart(1.8)).values()}
+    widths = [
+        math.log(float(str(row["end"])) / float(str(row["start"]))) for row in panels.values()
+    ]
+    assert widths[0] == pytest.approx(widths[1])
+    assert widths[0] < math.log(1.8) / 2  # so a per cent is as wide as it can be
+    title = str(panels["compile"]["panel"])
+    low, high = map(float, title.removeprefix("compile: ").removesuffix(" ×").split("–"))
+    assert high == pytest.approx(1.8, abs=0.02)
+    assert low == pytest.approx(1.8 * rungs.FACTORS["torchvision"], abs=0.02)
+
+
+@pytest.mark.parametrize(("times", "is_drawn"), [(1.8, False), (1.001, True)])
+def test_the_line_at_1_is_in_the_panels_that_reach_it(times: float, *, is_drawn: bool) -> None:
+    even = {row["mode"]: row["even"] for row in ratios(modes_apart(times)).values()}
+    assert even["eager"] == 1
+    assert (even["compile"] == 1) is is_drawn
+
+
+def test_every_ratio_is_inside_its_panel() -> None:
+    for times in (1.001, 1.8, 40.0):
+        for row in ratios(modes_apart(times)).values():
+            start, left, right, end = (
+                float(str(row[name])) for name in ("start", "left", "right", "end")
+            )
+            assert start < left <= right < end
+
+
+def test_a_caption_that_repeats_is_marked() -> None:
+    repeated = [
+        chart.is_caption_repeated for chart in charts.build(SWEEP) if "latency" in chart.name
+    ]
+    assert repeated == [False, True, True]
+
+
 def test_the_reference_is_at_1_without_an_interval() -> None:
     row = ratios(LADDER)["torchvision", "eager"]
     assert (row["ratio"], row["low"], row["high"], row["is_sure"]) == (1.0, None, None, True)
@@ -121,9 +170,9 @@ def ladder_of_equals() -> RunRecord:
 @pytest.mark.parametrize(
     ("run", "labels"),
     [
-        # d3 alone would leave out the labels below 0.95, and write 1.0005 as 1.
-        (rungs.ladder(googlenet=1.2, googlenet_3x3=1.0), ["0.76", "0.84", "0.9", "1"]),
-        (ladder_of_equals(), ["0.9995", "1", "1.0005"]),
+        # d3 alone would write 1.001 as 1.
+        (rungs.ladder(googlenet=1.2, googlenet_3x3=1.0), ["0.8", "0.9", "1"]),
+        (ladder_of_equals(), ["0.998", "0.999", "1", "1.001"]),
         (rungs.ladder(googlenet=50.0, googlenet_3x3=0.02), ["0.1", "1", "10"]),
     ],
     ids=["below 1", "narrow", "wide"],

@@ -20,14 +20,14 @@ def section(html: str, name: str) -> str:
     return html[start : html.index("</section>", start)]
 
 
-def test_failures_findings_and_validity_come_before_the_cells() -> None:
+def test_failures_and_cells_come_before_findings_and_validity() -> None:
     html = pages.render(runs.small(), charts=pages.CHARTS)
     assert pages.headings(html) == [
         "2 networks, 2 modes on AMD EPYC, 2 cores",
         "Cells without figures",
+        "All cells",
         "Findings",
         "Can this run be trusted?",
-        "All cells",
         "How to read this",
         "Circumstances",
         "Charts",

@@ -18,11 +18,24 @@ CLIPPED = replace(
     spec={**pages.chart("clipped").spec, "mark": {"type": "bar", "clip": True}},
 )
 CHART_TEXT = "svg => getComputedStyle(svg.querySelector('text')).fill"
+# A picture that is shrunk has smaller text than its style says.
+TEXT_SIZES = """
+svg => {
+  const shrunk = svg.getBoundingClientRect().width / Number(svg.getAttribute("width"));
+  const texts = [...svg.querySelectorAll("text")];
+  return texts.map(text => Math.round(parseFloat(getComputedStyle(text).fontSize) * shrunk));
+}
+"""
 
 
 def tall() -> str:
     """Return a page whose charts are far below its first screen."""
     return pages.render(runs.small(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
+
+
+def sizes(shown: Page) -> list[float]:
+    """Return the size of every text in the pictures, in pixels as drawn."""
+    return [size for svg in shown.locator(".still").all() for size in svg.evaluate(TEXT_SIZES)]
 
 
 def assert_stills_are_visible(shown: Page, count: int) -> None:
@@ -48,9 +61,21 @@ def test_charts_are_shown_without_javascript(
     caption = shown.locator("figcaption p").first
     muted = caption.evaluate("element => getComputedStyle(element).color")
     assert {each.evaluate(CHART_TEXT) for each in shown.locator(".still").all()} == {muted}
-    boxes = [each.bounding_box() for each in shown.locator(".still").all()]
-    assert max(box["x"] + box["width"] for box in boxes if box) <= viewport["width"]
     assert shown.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    assert set(sizes(shown)) == set(sizes(opened(html, viewport=DESKTOP).page))
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_a_picture_that_does_not_fit_scrolls_in_its_box_at_full_size(
+    opened: Open, *, has_javascript: bool
+) -> None:
+    page = opened(tall(), java_script_enabled=has_javascript, viewport=PHONE).page
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    for plot in page.locator(".plot").all():
+        hidden = plot.evaluate("plot => plot.scrollWidth - plot.clientWidth")
+        plot.evaluate("plot => plot.scrollBy(10_000, 0)")
+        assert plot.evaluate("plot => plot.scrollLeft") == pytest.approx(hidden, abs=1)
+        assert hidden > 0
 
 
 def test_charts_that_are_not_drawn_yet_are_printed(opened: Open) -> None:
