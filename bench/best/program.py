@@ -33,7 +33,8 @@ def lines(
         _example(arch, setup, cell.batch_size, input_shape),
         *_on_device(cell.device),
         *(f"# {rewrite.name}\n{rewrite.code}" for rewrite in mode.rewrites),
-        *_in_dtype(dtype, cell.device),
+        *precision(dtype, cell.device),
+        *_in_dtype(dtype),
         *(f"# {option.name}\n{option.code}" for option in mode.options),
         f"# {mode.executor.name}\n{mode.executor.code}",
         "with torch.inference_mode():\n    output = run(*example)\n",
@@ -75,15 +76,19 @@ def _on_device(device: str) -> Iterator[str]:
         )
 
 
-def _in_dtype(dtype: Dtype, device: str) -> Iterator[str]:
-    """Yield the lines that convert the network and its inputs, and set TF32 on a CUDA device."""
+def precision(dtype: Dtype, device: str) -> Iterator[str]:
+    """Yield the lines that set TF32 on a CUDA device."""
     if device != "cpu":
-        precision = "high" if dtype.tf32 else "highest"
+        products = "high" if dtype.tf32 else "highest"
         yield (
             f"# {dtype.name}: TF32 is {'on' if dtype.tf32 else 'off'}\n"
             f"torch.backends.cudnn.allow_tf32 = {dtype.tf32}\n"
-            f'torch.set_float32_matmul_precision("{precision}")\n'
+            f'torch.set_float32_matmul_precision("{products}")\n'
         )
+
+
+def _in_dtype(dtype: Dtype) -> Iterator[str]:
+    """Yield the lines that convert the network and its inputs."""
     if dtype.torch_name != FP32.torch_name:
         name = f"torch.{dtype.torch_name}"
         yield (

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, Program
+from bench.executors.file_format import FileFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,10 +89,35 @@ def prepare(module: "nn.Module", request: ExecutorRequest, *, spins: bool = Fals
         return OnnxRuntimeProgram(session, model)
 
 
+def _write(module: "nn.Module", request: ExecutorRequest, path: Path) -> None:
+    from bench.executors.onnx.model import write
+
+    write(module, request.example, path, "onnxruntime")
+
+
+_CODE = f"""\
+import onnxruntime
+
+session = onnxruntime.InferenceSession(path, providers=["{_PROVIDER}"])
+names = [tensor.name for tensor in session.get_inputs()]
+
+
+def run(*inputs):
+    return session.run(None, dict(zip(names, inputs)))
+"""
+
+
+def _code(_request: ExecutorRequest) -> str:
+    return _CODE
+
+
 ONNXRUNTIME = Executor(
     name="onnxruntime",
     what="ONNX Runtime, on the CPU, with the network exported to ONNX",
     prepare=prepare,
+    file=FileFormat(
+        what="an ONNX model", suffix=".onnx", write=_write, code=_code, takes_arrays=True
+    ),
     requires=("onnx", "onnxruntime", "onnxscript"),
     extra="onnxruntime",
     imports=("onnxscript",),
