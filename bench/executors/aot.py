@@ -101,7 +101,7 @@ def _write(module: "nn.Module", request: ExecutorRequest, path: Path) -> None:
 
 
 def _code(_request: ExecutorRequest) -> str:
-    return "from torch._inductor import aoti_load_package\n\nrun = aoti_load_package(str(path))\n"
+    return "from torch._inductor import aoti_load_package\n\nrun = aoti_load_package(path)\n"
 
 
 AOT = Executor(

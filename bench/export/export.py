@@ -110,7 +110,7 @@ def file_format(mode: str) -> FileFormat:
             f"the executor {executor.name} does not say how (Executor.file); choose the mode eager"
         )
         raise RequestError(f"mode {mode!r} cannot be exported: {reason}")
-    silent = [each.name for each in (executor, *parsed.options) if not each.code]
+    silent = [each.name for each in program.making_ready(parsed) if not each.code]
     if executor.file.loads_module and silent:
         raise RequestError(
             f"mode {mode!r} cannot be exported: {silent[0]} does not say how a user writes it "

@@ -9,8 +9,10 @@ from bench.best.program import precision
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.executors.executor import ExecutorRequest
+from bench.cells.modes import Mode
+from bench.executors.executor import Executor, ExecutorRequest
 from bench.executors.file_format import FileFormat
+from bench.executors.option import Option
 
 
 def complete(cell: Cell, form: FileFormat, request: ExecutorRequest, path: Path) -> str:
@@ -34,9 +36,14 @@ def lines(cell: Cell, form: FileFormat, request: ExecutorRequest) -> str:
         return "\n\n".join([*parts, "output = run(*example)\n"])
     parts = [*precision(DTYPES[cell.dtype], cell.device), *parts]
     if form.loads_module:
-        mode = modes.parse(cell.mode)
-        parts += [f"# {token.name}\n{token.code}" for token in (*mode.options, mode.executor)]
+        tokens = making_ready(modes.parse(cell.mode))
+        parts += [f"# {token.name}\n{token.code}" for token in tokens]
     return "\n".join([*parts, "with torch.inference_mode():\n    output = run(*example)\n"])
+
+
+def making_ready(mode: Mode) -> tuple[Option | Executor, ...]:
+    """Return the tokens whose ``code`` makes a loaded module ready, in the order of their lines."""
+    return (*mode.options, mode.executor)
 
 
 def _tensor(tensor: Tensor) -> str:
