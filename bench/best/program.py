@@ -33,7 +33,8 @@ def lines(
         _example(arch, setup, cell.batch_size, input_shape),
         *_on_device(cell.device),
         *(f"# {each.name}\n{each.code}" for each in mode.rewrites if not each.after_cast),
-        *_in_dtype(dtype, cell.device, converts=mode.executor.converts),
+        *precision(dtype, cell.device),
+        *_in_dtype(dtype, converts=mode.executor.converts),
         *(f"# {each.name}\n{each.code}" for each in mode.rewrites if each.after_cast),
         *(f"# {option.name}\n{option.code}" for option in mode.options),
         f"# {mode.executor.name}\n{mode.executor.code}",
@@ -76,18 +77,22 @@ def _on_device(device: str) -> Iterator[str]:
         )
 
 
-def _in_dtype(dtype: Dtype, device: str, *, converts: bool) -> Iterator[str]:
-    """Yield the lines that convert the network and its inputs, and set TF32 on a CUDA device.
-
-    ``converts``: whether the executor converts them itself; ``dtype`` then names the format.
-    """
+def precision(dtype: Dtype, device: str) -> Iterator[str]:
+    """Yield the lines that set TF32 on a CUDA device."""
     if device != "cpu":
-        precision = "high" if dtype.tf32 else "highest"
+        products = "high" if dtype.tf32 else "highest"
         yield (
             f"# {dtype.name}: TF32 is {'on' if dtype.tf32 else 'off'}\n"
             f"torch.backends.cudnn.allow_tf32 = {dtype.tf32}\n"
-            f'torch.set_float32_matmul_precision("{precision}")\n'
+            f'torch.set_float32_matmul_precision("{products}")\n'
         )
+
+
+def _in_dtype(dtype: Dtype, *, converts: bool) -> Iterator[str]:
+    """Yield the lines that convert the network and its inputs.
+
+    ``converts``: whether the executor converts them itself; ``dtype`` then names the format.
+    """
     name = f"torch.{dtype.torch_name}"
     if converts:
         yield f"dtype = {name}\n"

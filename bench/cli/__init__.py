@@ -13,6 +13,7 @@ from bench.cli import (
     compare,
     completion,
     doctor,
+    export,
     gate,
     networks,
     pick,
@@ -93,6 +94,7 @@ def parser() -> _Parser:
     networks.add(commands)
     pick.add(commands)
     best.add(commands)
+    export.add(commands)
     stages.add(commands)
     report.add(commands)
     compare.add(commands)

@@ -53,6 +53,7 @@ class Purpose(StrEnum):
 
     PREPARE = "see what can be measured, and whether this machine can"
     MEASURE = "measure"
+    USE = "use what was measured"
     COUNT = "count, without timing anything"
     JUDGE = "judge a change"
     READ = "read finished runs, without torch"

@@ -61,7 +61,7 @@ LISTS: Mapping[str, Names] = MappingProxyType(
         "fail_on": lambda: FAILS,
     }
 )
-FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python", "accuracy"})
+FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python", "accuracy", "weights"})
 FOLDERS = frozenset({"report_dir"})
 # A list completes its last name, behind the commas.
 BASH_LIST = """\

@@ -15,6 +15,7 @@ from bench.errors import one_line
 from bench.executors.compile import PRELOAD
 from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.executors.exported import export
+from bench.executors.file_format import FileFormat
 from bench.names import RequestError
 
 if TYPE_CHECKING:
@@ -56,21 +57,21 @@ def _prepare(module: "nn.Module", request: ExecutorRequest) -> PackagedProgram:
 
     program = export(module, request, NAME)
     with TemporaryDirectory(prefix="googlenet-bench-aot-") as folder, _temporary_files_in(folder):
-        package = aoti_load_package(_compile(program, Path(folder)))
+        package = aoti_load_package(_compile(program, Path(folder, "network.pt2")))
         # The first run loads the kernels of a GPU from files.
         with torch.inference_mode():
             package(*request.example)
     return PackagedProgram(package, freezing=config.freezing)
 
 
-def _compile(program: "ExportedProgram", folder: Path) -> str:
-    """Compile an exported program to a package in a folder, and return the package's path."""
+def _compile(program: "ExportedProgram", path: Path) -> str:
+    """Compile an exported program to a package, and return its path."""
     import torch
     from torch._inductor import aoti_compile_and_package
 
     try:
         with torch.no_grad():
-            return str(aoti_compile_and_package(program, package_path=str(folder / "network.pt2")))
+            return str(aoti_compile_and_package(program, package_path=str(path)))
     except Exception as error:
         raise RequestError(
             f"{NAME} cannot run this network, because AOTInductor fails with {one_line(error)}; "
@@ -103,11 +104,26 @@ with torch.no_grad():
 run = aoti_load_package(package)
 """
 
+
+def _write(module: "nn.Module", request: ExecutorRequest, path: Path) -> None:
+    _compile(export(module, request, NAME), path)
+
+
+def _code(_request: ExecutorRequest) -> str:
+    return "from torch._inductor import aoti_load_package\n\nrun = aoti_load_package(path)\n"
+
+
 AOT = Executor(
     name=NAME,
     what="torch.export and AOTInductor: compiled ahead of time to a package, run without Python",
     prepare=_prepare,
     code=_LINES,
+    file=FileFormat(
+        what="an AOTInductor package, for processors like this machine's",
+        suffix=".pt2",
+        write=_write,
+        code=_code,
+    ),
     imports=PRELOAD,
     tasks=INFERENCE,
     limits="the package has only a forward pass; to train, use compile",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.capabilities import CUDA, EVERY_DEVICE
 from bench.executors.cpp_wrapper import CPP_WRAPPER
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
+from bench.executors.exported import PROGRAM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -108,6 +109,7 @@ def _executor(
         prepare=partial(_prepare, mode),
         imports=PRELOAD,
         code=f"run = torch.compile(model, dynamic=False{of_mode})\n",
+        file=PROGRAM,
         devices=devices,
         options=options,
         compiles=True,

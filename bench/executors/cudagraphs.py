@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.exported import PROGRAM
 
 if TYPE_CHECKING:
     import torch
@@ -120,6 +121,7 @@ CUDAGRAPHS = Executor(
     what="the kernels of eager, captured once as a CUDA graph and replayed with one launch",
     prepare=_prepare,
     code=_CODE,
+    file=PROGRAM,
     devices=CUDA,
     tasks=INFERENCE,
     limits="it captures only a forward pass; to train with CUDA graphs, use reduce-overhead",

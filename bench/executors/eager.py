@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.exported import PROGRAM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,5 +19,6 @@ EAGER = Executor(
     what="plain PyTorch, one operator after the other",
     prepare=_prepare,
     code="run = model\n",
+    file=PROGRAM,
     keeps_modules=True,
 )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.archs.source import Inputs
+    from bench.executors.file_format import FileFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,10 @@ class Executor:
     and ``example``, the tuple of its inputs. They define ``run``, which takes such inputs, under
     ``torch.inference_mode()``. ``torch.get_num_threads()`` are the threads to use. If it
     ``converts``, ``model`` and ``example`` are in fp32, and ``dtype`` is what to compute in."""
+    file: "FileFormat | None" = None
+    """How ``googlenet-bench export`` writes a network for it; None if it cannot."""
+    not_exported: str = ""
+    """Why it has no file format, and what to do; added to the error."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

@@ -1,8 +1,11 @@
 """Export of a network with ``torch.export``, for executors that compile ahead of time."""
 
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import one_line
+from bench.executors.file_format import FileFormat
 from bench.names import RequestError
 
 if TYPE_CHECKING:
@@ -28,3 +31,32 @@ def export(module: "nn.Module", request: "ExecutorRequest", executor: str) -> "E
             f"{executor} cannot run this network, because torch.export fails with "
             f"{one_line(error)}; choose compile or eager"
         ) from error
+
+
+def _write(module: "nn.Module", request: "ExecutorRequest", path: Path) -> None:
+    import torch
+
+    program = export(module, request, "export")
+    try:
+        with warnings.catch_warnings():
+            # Of weights in channels_last, which are saved as they are.
+            warnings.filterwarnings("ignore", "No complete tensor found in the group")
+            torch.export.save(program, path)
+    except Exception as error:
+        raise RequestError(
+            f"this network cannot be saved, because torch.export fails with {one_line(error)}"
+        ) from error
+
+
+def _code(_request: "ExecutorRequest") -> str:
+    return "model = torch.export.load(path).module()\n"
+
+
+PROGRAM = FileFormat(
+    what="a program of torch.export",
+    suffix=".pt2",
+    write=_write,
+    code=_code,
+    loads_module=True,
+)
+"""For executors that run PyTorch's modules; what they compile is compiled again at load."""

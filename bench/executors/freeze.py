@@ -10,6 +10,7 @@ from bench.capabilities import INFERENCE
 from bench.executors.compile import PRELOAD, CompiledProgram, compiled
 from bench.executors.cpp_wrapper import CPP_WRAPPER
 from bench.executors.executor import Executor, ExecutorRequest
+from bench.executors.exported import PROGRAM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +62,7 @@ FREEZE = Executor(
     prepare=_prepare,
     code="from torch._inductor import config\n\nconfig.freezing = True\n"
     "run = torch.compile(model, dynamic=False)\n",
+    file=PROGRAM,
     imports=PRELOAD,
     tasks=INFERENCE,
     limits="weights become constants; to train, use compile",

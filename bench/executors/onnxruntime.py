@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, Program
+from bench.executors.file_format import FileFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,11 +105,37 @@ def run(*inputs):
     return outputs if outputs[1:] else outputs[0]
 """
 
+
+def _write(module: "nn.Module", request: ExecutorRequest, path: Path) -> None:
+    from bench.executors.onnx.model import write
+
+    write(module, request.example, path, "onnxruntime")
+
+
+_LOADING = f"""\
+import onnxruntime
+
+session = onnxruntime.InferenceSession(path, providers=["{_PROVIDER}"])
+names = [tensor.name for tensor in session.get_inputs()]
+
+
+def run(*inputs):
+    return session.run(None, dict(zip(names, inputs)))
+"""
+
+
+def _code(_request: ExecutorRequest) -> str:
+    return _LOADING
+
+
 ONNXRUNTIME = Executor(
     name="onnxruntime",
     what="ONNX Runtime, on the CPU, with the network exported to ONNX",
     prepare=prepare,
     code=_LINES,
+    file=FileFormat(
+        what="an ONNX model", suffix=".onnx", write=_write, code=_code, takes_arrays=True
+    ),
     requires=("onnx", "onnxruntime", "onnxscript"),
     extra="onnxruntime",
     imports=("onnxscript",),

@@ -1,10 +1,13 @@
 """OpenVINO, on the CPU."""
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, Program
+from bench.executors.file_format import FileFormat
 from bench.names import RequestError
 
 if TYPE_CHECKING:
@@ -136,11 +139,51 @@ def run(*inputs):
     return outputs if outputs[1:] else outputs[0]
 """
 
+
+def _write(module: "nn.Module", request: ExecutorRequest, path: Path) -> None:
+    """Write a model, with the weights in a second file, in fp32: converted to bf16 at load."""
+    from openvino import Core, save_model
+
+    from bench.executors.onnx.model import write
+
+    core = Core()
+    _precision(core, request.dtype)
+    with tempfile.TemporaryDirectory(prefix="googlenet-bench-") as folder:
+        onnx = Path(folder, "network.onnx")
+        write(module, request.example, onnx, "openvino")
+        save_model(core.read_model(onnx), path, compress_to_fp16=False)
+
+
+_LOADING = """\
+import openvino
+
+compiled = openvino.Core().compile_model(
+    path, "{device}", {{"PERFORMANCE_HINT": "LATENCY", "{key}": "{precision}"}}
+)
+
+
+def run(*inputs):
+    return list(compiled(inputs).to_tuple())
+"""
+
+
+def _code(request: ExecutorRequest) -> str:
+    precision = _PRECISIONS[str(request.dtype).removeprefix("torch.")]
+    return _LOADING.format(device=_DEVICE, key=_PRECISION, precision=precision)
+
+
 OPENVINO = Executor(
     name="openvino",
     what="OpenVINO, on the CPU, with the network exported to ONNX",
     prepare=_prepare,
     code=_LINES,
+    file=FileFormat(
+        what="an OpenVINO model, with its weights in a .bin file beside it",
+        suffix=".xml",
+        write=_write,
+        code=_code,
+        takes_arrays=True,
+    ),
     requires=("onnx", "onnxscript", "openvino"),
     extra="openvino",
     imports=("onnxscript", "openvino"),

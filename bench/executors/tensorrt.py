@@ -95,6 +95,8 @@ TENSORRT = Executor(
     what="TensorRT engines, through Torch-TensorRT: tries kernels first, which takes minutes",
     prepare=_prepare,
     code=_LINES,
+    not_exported="its engines fit one model of GPU and one version of TensorRT; export in the mode "
+    "eager, and build them where they run",
     requires=("torch_tensorrt",),
     extra="tensorrt",
     devices=CUDA,

@@ -133,5 +133,7 @@ PACKED = Rewrite(
     order=3,
     devices=frozenset({"cpu"}),
     imports=operators.IMPORTS,
+    not_exported="weights that oneDNN packed cannot be saved; choose the mode freeze, which packs "
+    "them at load, or leave out packed",
     limits="packed weights cannot be updated",
 )

@@ -49,6 +49,9 @@ class Rewrite:
     needs_torch: bool = False
     """Whether it uses operators that only PyTorch runs, so that executors of other runtimes are
     refused."""
+    not_exported: str = ""
+    """Why a network that it rewrote cannot be exported to a file, and what to do; empty if it
+    can."""
     requires: tuple[str, ...] = ()
     """Modules besides torch that it needs."""
     extra: str = ""

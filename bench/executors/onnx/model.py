@@ -89,17 +89,26 @@ def exported(network: nn.Module, request: ExecutorRequest, runtime: str) -> Iter
     """
     with tempfile.TemporaryDirectory(prefix="googlenet-bench-") as folder:
         path = Path(folder, "network.onnx")
-        try:
-            opset, structure = _export(network, request.example, path)
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise RequestError(
-                f"{runtime} cannot run this network, because its export to ONNX fails with "
-                f"{_reason(error)}; choose another mode"
-            ) from error
+        opset, structure = write(network, request.example, path, runtime)
         module.cast(network.to(_META), request.dtype)
         yield OnnxModel(path=path, opset=opset, structure=structure)
+
+
+def write(network: nn.Module, example: Inputs, path: Path, runtime: str) -> tuple[int, Structure]:
+    """Export a network to a file; return its opset, and the structure of the network's output.
+
+    Raises ``RequestError`` for a network that cannot be exported; ``runtime`` is named in the
+    message.
+    """
+    try:
+        return _export(network, example, path)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise RequestError(
+            f"{runtime} cannot run this network, because its export to ONNX fails with "
+            f"{_reason(error)}; choose another mode"
+        ) from error
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Export: a network in a mode as a file that runs without this package."""
