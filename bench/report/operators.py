@@ -6,6 +6,7 @@ iteration is compared with the latency of the cell.
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -37,7 +38,8 @@ _PATTERNS = (
     ),
 )
 _COMPILED = tuple((category, re.compile(pattern, re.I)) for category, pattern in _PATTERNS)
-CATEGORIES = (*(category for category, _ in _PATTERNS), OTHER, NOT_ATTRIBUTED)
+_CLEAR = tuple(category for category, _ in _PATTERNS if category != FUSED)
+CATEGORIES = (*_CLEAR, FUSED, OTHER, NOT_ATTRIBUTED)
 """Every category, in the order of charts."""
 TORCH = "torch.profiler"
 
@@ -153,7 +155,7 @@ def _rest_s(profile: OperatorProfile) -> float:
     return max(0.0, (profile.iteration_s or 0.0) - attributed_s)
 
 
-def _balance(run: RunRecord, record: CellRecord, profile: OperatorProfile) -> dict[str, object]:
+def _balance(run: RunRecord, record: CellRecord, profile: OperatorProfile) -> dict[str, Any]:
     latency_s, iteration_s = stats.latency(record).estimate, profile.iteration_s or 0.0
     multiplying_s = sum(
         operator.time_s
@@ -186,5 +188,5 @@ def _cell(record: CellRecord) -> dict[str, object]:
     }
 
 
-def _network(row: dict[str, object]) -> tuple[object, ...]:
+def _network(row: dict[str, Any]) -> tuple[object, ...]:
     return tuple(row[name] for name in ("arch", "dtype", "batch_size", "task", "device"))

@@ -12,7 +12,7 @@ from bench.report.charts import style
 
 CAPTION = (
     "Time of an iteration under the profiler of the cell's library, by category of operator. The "
-    "profiler itself takes a part of it, so the bars are longer than the latency."
+    "profiler itself takes a part of it, so a bar is usually longer than the latency."
 )
 
 
@@ -33,7 +33,7 @@ def _plot(group: pd.DataFrame) -> alt.TopLevelMixin:
     bars["position"] = bars["category"].map(operators.CATEGORIES.index)
     bars["cell"] = bars["arch"] + " in " + bars["mode"]
     shown = [name for name in operators.CATEGORIES if name in set(bars["category"])]
-    return (
+    plot: alt.Chart = (
         alt.Chart(bars)
         .mark_bar()
         .encode(
@@ -55,6 +55,7 @@ def _plot(group: pd.DataFrame) -> alt.TopLevelMixin:
         )
         .properties(width=style.WIDTH, height=alt.Step(22))
     )
+    return plot
 
 
 def _colour(category: str) -> str:

@@ -1,6 +1,7 @@
 """What holds the rest: the time by operator of each profiled cell, beside the roofline."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -15,10 +16,11 @@ _MOST_ROWS = 12  # of an iteration's operators; operators.csv has more
 _TEXT = """\
 Times by operator come from the profiler of each cell's own library: torch.profiler, ONNX Runtime's
 profiler, and OpenVINO's performance counters. They profile 5 iterations after the rounds of the
-first set, so they are in no latency. A profiler takes time itself, and the times are not scaled:
-compare the profiled iteration with the latency. The larger "profiled / latency" is, the less the
-times say of the real iteration; above all, many short operators look too slow. ONNX Runtime and
-OpenVINO run a second copy of the network, which was prepared for the profiler.
+first set, so they are in no latency. They are one sample, without an interval. A profiler takes
+time itself, and the times are not scaled: compare the profiled iteration with the latency. The
+further "profiled / latency" is from 1, the less the times say of the real iteration; above all,
+many short operators look too slow. ONNX Runtime and OpenVINO run a second copy of the network,
+which was prepared for the profiler.
 
 The time of an operator is without that of the operators that it calls. On a CPU it is the time on
 the calling thread; on CUDA it is that of kernels. What is "not attributed" lies between operators:
@@ -48,9 +50,10 @@ def _build(source: Source) -> Iterator[Block]:
     yield from source.pictures("operators-")
     main, tables = _main(run), dict(_tables(run))
     for title in filter(main.__contains__, tables):
-        yield Heading(text=title)
-        yield tables[title]
-    slower = [tables[title] for title in tables if title not in main]
+        yield from _titled(title, tables[title])
+    slower = [
+        block for title in tables if title not in main for block in _titled(title, tables[title])
+    ]
     yield Folded(summary="Operators of PyTorch's slower modes", blocks=slower)
     yield Folded(summary="How operators are timed", blocks=(Prose(text=_TEXT),))
 
@@ -75,7 +78,11 @@ def _tables(run: RunRecord) -> Iterator[tuple[str, Table]]:
         yield title, Table(title=title, columns=operators.OPERATOR_COLUMNS, rows=_shortened(rows))
 
 
-def _title(row: dict[str, object]) -> str:
+def _titled(title: str, table: Table) -> tuple[Block, ...]:
+    return Heading(text=title), table
+
+
+def _title(row: Mapping[Hashable, Any]) -> str:
     group = summary.title(*(row[name] for name in summary.GROUPED_BY))
     return f"Operators of {row['arch']} in {row['mode']}, {group}"
 
