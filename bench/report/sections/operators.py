@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.executors.profiled import ITERATIONS
 from bench.records.record import RunRecord
 from bench.report import operators, summary
 from bench.report.blocks import Block, Folded, Heading, Prose, Sentences, Table
@@ -13,14 +14,14 @@ from bench.report.section import DataTable, Section, Source
 from bench.tables import Column, filled
 
 _MOST_ROWS = 12  # of an iteration's operators; operators.csv has more
-_TEXT = """\
+_TEXT = f"""\
 Times by operator come from the profiler of each cell's own library: torch.profiler, ONNX Runtime's
-profiler, and OpenVINO's performance counters. They profile 5 iterations after the rounds of the
-first set, so they are in no latency. They are one sample, without an interval. A profiler takes
-time itself, and the times are not scaled: compare the profiled iteration with the latency. The
-further "profiled / latency" is from 1, the less the times say of the real iteration; above all,
-many short operators look too slow. ONNX Runtime and OpenVINO run a second copy of the network,
-which was prepared for the profiler.
+profiler, and OpenVINO's performance counters. They profile {ITERATIONS} iterations after the
+rounds of the first set, so they are in no latency. They are one sample, without an interval. A
+profiler takes time itself, and the times are not scaled: compare the profiled iteration with the
+latency. The further "profiled / latency" is from 1, the less the times say of the real iteration;
+above all, many short operators look too slow. ONNX Runtime and OpenVINO run a second copy
+of the network, which was prepared for the profiler.
 
 The time of an operator is without that of the operators that it calls. On a CPU it is the time on
 the calling thread; on CUDA it is that of kernels. What is "not attributed" lies between operators:
