@@ -97,6 +97,13 @@ class MeasureRequest:
         parse=values.switch,
         group=WHAT,
     )
+    operators: bool = option(
+        "after the first set, profile each cell's operators with its library's own profiler, some "
+        "seconds per cell, and show where the time goes",
+        parse=values.switch,
+        default=False,
+        group=WHAT,
+    )
     seed: int | None = option(
         "seed of the weights, the images and the order of visits (default: random)",
         metavar="N",

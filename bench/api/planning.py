@@ -94,6 +94,7 @@ def make_plan(
         reference_arch=REFERENCE_ARCH,
         ceiling=_or(request.ceiling, fallback.ceiling),
         energy=_energy(request, device, default=fallback.energy),
+        operators=request.operators,
         allow_shared=_allow_shared(request, device),
         profile=fallback.profile,
         command=command,

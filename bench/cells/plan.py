@@ -77,6 +77,8 @@ class Plan:
     """Whether to measure the device's peak rate in each dtype first; never in a gate."""
     energy: bool = False
     """Whether to measure a CUDA device's energy per image, once in each of ``sets`` sets."""
+    operators: bool = False
+    """Whether to profile the operators of each cell, at the end of the first set."""
     allow_shared: bool = False
     """Whether processes that were on the CUDA device before the run may stay on it."""
     fit: bool = False
@@ -88,6 +90,10 @@ class Plan:
     profile: str = ""
     command: str = ""
     """Command that repeats the run."""
+
+    def profiles(self, set_index: int) -> bool:
+        """Return whether operators are profiled in a set."""
+        return self.operators and set_index == 0
 
     @property
     def groups(self) -> Mapping[str, tuple[Cell, ...]]:

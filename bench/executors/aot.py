@@ -4,7 +4,7 @@ Every worker compiles the package anew: it contains the weights, and no cache ke
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.executors.exported import export
 from bench.executors.file_format import FileFormat
 from bench.names import RequestError
+from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,12 @@ class PackagedProgram(Program):
     def run(self, inputs: Any) -> Any:
         """Run the package."""
         return self._package(*inputs)
+
+    def operators(self, step: Callable[[], object], inputs: Any) -> OperatorProfile:
+        """Return the time by operator, from torch.profiler."""
+        from bench.executors import torch_profiler
+
+        return torch_profiler.profile(step, inputs)
 
     def settings(self) -> Mapping[str, str]:
         """Return what the package was compiled for, and the number of threads."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import optional
 from bench.capabilities import EVERY_DEVICE, EVERY_TASK
+from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,8 @@ class ExecutorRequest:
     """Names of the options of the mode, all of which the executor takes."""
     was_compiled: bool = False
     """Whether the same cell was compiled before; a cache on disk, if any, has its code."""
+    is_profiled: bool = False
+    """Whether ``Program.operators`` will be called, so that what it needs must be kept."""
 
 
 class Program:
@@ -62,6 +65,15 @@ class Program:
         """Versions and settings that explain its figures, read back from the library."""
         return {}
 
+    def operators(self, step: Callable[[], object], inputs: Any) -> OperatorProfile | None:
+        """Return the time by operator, from the library's own profiler; None if it has none.
+
+        ``step`` runs an iteration of the cell, ``inputs`` are what ``load`` returned. It is called
+        after everything was measured, and only if the request says ``is_profiled``.
+        """
+        del step, inputs
+        return None
+
 
 class ModuleProgram(Program):
     """A network that runs as an ``nn.Module``, and so can be trained."""
@@ -72,6 +84,12 @@ class ModuleProgram(Program):
     def run(self, inputs: Any) -> Any:
         """Run a forward pass."""
         return self.module(*inputs)
+
+    def operators(self, step: Callable[[], object], inputs: Any) -> OperatorProfile:
+        """Return the time by operator, from torch.profiler."""
+        from bench.executors import torch_profiler
+
+        return torch_profiler.profile(step, inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

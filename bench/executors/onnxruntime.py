@@ -1,14 +1,19 @@
 """ONNX Runtime, on the CPU."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.executors.file_format import FileFormat
+from bench.executors.profiled import ITERATIONS, WARM_UP, Totals, timed, to_profile
+from bench.names import RequestError
+from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,14 +26,25 @@ _PROVIDER = "CPUExecutionProvider"
 # By default, waiting threads of a session spin after each run, which takes the CPU from the next
 # worker.
 _SPINNING = "session.intra_op.allow_spinning"
+# Attributes of a session's options that ``prepare`` sets.
+_COPIED = (
+    "intra_op_num_threads",
+    "inter_op_num_threads",
+    "execution_mode",
+    "graph_optimization_level",
+)
 
 
 class OnnxRuntimeProgram(Program):
     """A session, which is run as users run it: with NumPy arrays, which it does not copy."""
 
-    def __init__(self, session: Any, model: "OnnxModel") -> None:
-        """``session``: an ``onnxruntime.InferenceSession`` of the model."""
+    def __init__(self, session: Any, model: "OnnxModel", onnx: bytes | None = None) -> None:
+        """``session``: an ``onnxruntime.InferenceSession`` of the model.
+
+        ``onnx``: the content of the model's file, from which ``operators`` makes a second session.
+        """
         self._session = session
+        self._onnx = onnx
         self._opset = model.opset
         self._structure = model.structure
         self._names = [tensor.name for tensor in session.get_inputs()]
@@ -48,6 +64,30 @@ class OnnxRuntimeProgram(Program):
         import torch
 
         return self._structure.nest(map(torch.from_numpy, output))
+
+    def operators(
+        self, step: Callable[[], object], inputs: "dict[str, np.ndarray]"
+    ) -> OperatorProfile:
+        """Return the time by type of node, from the profiler of a second session.
+
+        A session profiles all its runs or none. Raises ``RequestError`` without the model's file.
+        """
+        del step
+        if self._onnx is None:
+            raise RequestError("the ONNX model was not kept, or is larger than 2 GB")
+        with TemporaryDirectory(prefix="googlenet-bench-") as folder:
+            options = _copied(self._session.get_session_options())
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder, "profile"))
+            session = _library().InferenceSession(self._onnx, options, providers=[_PROVIDER])
+            for _ in range(WARM_UP):
+                session.run(None, inputs)
+            wall_s = timed(lambda: session.run(None, inputs), ITERATIONS)
+            events = json.loads(Path(session.end_profiling()).read_bytes())
+        totals = Totals()
+        for op_type, time_s in _last_nodes(events):
+            totals.add(op_type, time_s)
+        return to_profile("ONNX Runtime's profiler", totals, wall_s)
 
     def settings(self) -> Mapping[str, str]:
         """Return versions, threads, optimisation and spinning."""
@@ -73,6 +113,25 @@ def _library() -> ModuleType:
     return library
 
 
+def _last_nodes(events: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Yield the type and the seconds of each node of the last ``ITERATIONS`` runs of a session."""
+    runs = sorted(event["ts"] for event in events if event["name"] == "model_run")
+    start = runs[-ITERATIONS]
+    for event in events:
+        is_node = event["cat"] == "Node" and event["name"].endswith("_kernel_time")
+        if is_node and event["ts"] >= start:
+            yield event["args"]["op_name"], event["dur"] / 1e6  # from microseconds
+
+
+def _copied(given: Any) -> Any:
+    """Return new options of a session with all settings of ``prepare`` as in ``given``."""
+    options = _library().SessionOptions()
+    for name in _COPIED:
+        setattr(options, name, getattr(given, name))
+    options.add_session_config_entry(_SPINNING, given.get_session_config_entry(_SPINNING))
+    return options
+
+
 def prepare(module: "nn.Module", request: ExecutorRequest, *, spins: bool = False) -> Program:
     """Return a session of a network; ``spins``: whether its threads spin while they wait."""
     from bench.executors.onnx.model import exported
@@ -86,7 +145,9 @@ def prepare(module: "nn.Module", request: ExecutorRequest, *, spins: bool = Fals
     options.add_session_config_entry(_SPINNING, str(int(spins)))
     with exported(module, request, "onnxruntime") as model:
         session = library.InferenceSession(model.path, options, providers=[_PROVIDER])
-        return OnnxRuntimeProgram(session, model)
+        # Weights over 2 GB are in a second file.
+        keeps = request.is_profiled and model.is_one_file
+        return OnnxRuntimeProgram(session, model, model.path.read_bytes() if keeps else None)
 
 
 _LINES = f"""\

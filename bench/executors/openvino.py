@@ -1,14 +1,16 @@
 """OpenVINO, on the CPU."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
 from bench.executors.executor import Executor, ExecutorRequest, Program
 from bench.executors.file_format import FileFormat
+from bench.executors.profiled import ITERATIONS, WARM_UP, Totals, timed, to_profile
 from bench.names import RequestError
+from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +50,38 @@ class OpenVinoProgram(Program):
 
         return self._structure.nest(map(torch.from_numpy, output.to_tuple()))
 
+    def operators(self, step: Callable[[], object], inputs: list[Any]) -> OperatorProfile:
+        """Return the time by type of node, from OpenVINO's performance counters.
+
+        They need a model that was compiled with them: a second one, with the same properties.
+        """
+        del step
+        request = self._counting().create_infer_request()
+        totals = Totals()
+
+        def infer() -> None:
+            request.infer(inputs, share_inputs=True, share_outputs=True)
+
+        for _ in range(WARM_UP):
+            infer()
+        walls_s = []
+        for _ in range(ITERATIONS):
+            walls_s.append(timed(infer))
+            for node_type, time_s in _executed(request):
+                totals.add(node_type, time_s)
+        return to_profile("OpenVINO's performance counters", totals, sum(walls_s))
+
+    def _counting(self) -> Any:
+        """Return the same model with performance counters."""
+        from openvino import Core
+
+        threads = self._compiled.get_property(_THREADS)
+        properties = _properties(threads, read_back(self._compiled, _PRECISION))
+        exported = self._compiled.export_model()
+        counting = Core().import_model(exported, _DEVICE, {**properties, "PERF_COUNT": True})
+        _refuse_other(counting, {name: properties[name] for name in (_PRECISION, _THREADS)})
+        return counting
+
     def settings(self) -> Mapping[str, str]:
         """Return the version, and the properties that OpenVINO reads back."""
         import openvino
@@ -66,6 +100,13 @@ def read_back(compiled: Any, name: str) -> str:
     if name == _PRECISION:
         return str(value.to_string())
     return str(getattr(value, "name", value))
+
+
+def _executed(request: Any) -> Iterator[tuple[str, float]]:
+    """Yield the type and the seconds of each node that the last inference executed."""
+    for node in request.get_profiling_info():
+        if node.status.name == "EXECUTED":
+            yield node.node_type, node.real_time.total_seconds()
 
 
 def _properties(threads: int, precision: str) -> dict[str, Any]:

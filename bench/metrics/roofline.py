@@ -27,6 +27,7 @@ class Roofline:
 
     achieved_mac_per_s: Interval
     """Multiply-accumulates of a batch divided by the time of an iteration."""
+    batch_macs: float
     ceiling_mac_per_s: float
     bandwidth_bytes_per_s: float
     intensity_mac_per_byte: float
@@ -38,6 +39,11 @@ class Roofline:
         """The lower of the two bounds; NaN if one is unknown."""
         moved = self.intensity_mac_per_byte * self.bandwidth_bytes_per_s
         return float(np.minimum(self.ceiling_mac_per_s, moved))
+
+    @property
+    def peak_s(self) -> float:
+        """Seconds of a batch at the device's best rate; NaN if it is unknown."""
+        return self.batch_macs / self.ceiling_mac_per_s
 
     @property
     def share_of_ceiling(self) -> Interval:
@@ -65,6 +71,7 @@ def compute(record: CellRecord, ceilings: Mapping[str, PeakRates]) -> Roofline:
     macs = record.cost.macs_per_image if cell.task == "infer" else None
     batch_macs = math.nan if macs is None else float(macs) * cell.batch_size
     return Roofline(
+        batch_macs=batch_macs,
         achieved_mac_per_s=replace(
             iteration_s,
             estimate=batch_macs / iteration_s.estimate,

@@ -10,6 +10,30 @@ from typing import Any
 import msgspec
 
 
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """All calls of one kind of operator, as the profiler of its library reports them."""
+
+    kind: str
+    """The library's own name, such as ``aten::mkldnn_convolution`` or ``Conv``."""
+    calls: float
+    """Calls per iteration."""
+    time_s: float
+    """Time per iteration in seconds, without that of operators that it calls."""
+
+
+class OperatorProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The time by operator of a cell, or why it is unknown (bench/worker/profiling.py)."""
+
+    profiler: str | None = None
+    """What measured it, such as ``torch.profiler``."""
+    iteration_s: float | None = None
+    """Wall time of an iteration under the profiler, in seconds; the profiler itself takes a part
+    of it."""
+    operators: tuple[Operator, ...] = ()
+    """The slowest first; if there are many kinds, the last entry is the sum of the rest."""
+    error: str | None = None
+
+
 class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts from preparing, warming up and finishing the worker of one set; sizes are in bytes."""
 
@@ -51,6 +75,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     energy_wall_s: float | None = None
     energy_set: int | None = None
     energy_voided: tuple[str, ...] = ()
+    operators: OperatorProfile | None = None
 
     def merged(self, other: "Setup") -> "Setup":
         """Return these facts with those that ``other`` has in addition."""

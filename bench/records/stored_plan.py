@@ -40,6 +40,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     versions: bool | None = None
     ceiling: bool | None = None
     energy: bool | None = None
+    operators: bool | None = None
     allow_shared: bool | None = None
     fit: bool | None = None
     front: tuple[str, ...] | None = None

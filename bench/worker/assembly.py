@@ -47,12 +47,14 @@ def assemble(
     executor: Executor | None = None,
     threads: int | None = None,
     was_compiled: bool = False,
+    is_profiled: bool = False,
 ) -> Task:
     """Return the task of a network that was built, on the device of its inputs.
 
     ``executor`` replaces the mode's own. ``threads`` are those of iterations; by default, the
-    present number. ``was_compiled``: whether the same cell was compiled before. The network may be
-    changed in place. Raises ``RequestError`` for an executor that cannot train.
+    present number. ``was_compiled``: whether the same cell was compiled before. ``is_profiled``:
+    whether its operators will be profiled at the end. The network may be changed in place. Raises
+    ``RequestError`` for an executor that cannot train.
     """
     mode, dtype, task = modes.parse(cell.mode), DTYPES[cell.dtype], TASKS[cell.task]
     dtype.pin_precision()
@@ -71,6 +73,7 @@ def assemble(
         threads=threads or torch.get_num_threads(),
         options=frozenset(option.name for option in mode.options),
         was_compiled=was_compiled,
+        is_profiled=is_profiled,
     )
     program = executor.prepare(model, request)
     if cell.task == "train" and not isinstance(program, ModuleProgram):

@@ -12,7 +12,7 @@ from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.machine.facts import Environment
 from bench.records.record import BackToBack
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 
 ReplyT = TypeVar("ReplyT")
 
@@ -176,6 +176,8 @@ class Prepare(Request[Prepared], frozen=True, kw_only=True, tag="prepare"):
     """State of a GPU's L2 cache before each iteration (bench/cells/inputs.py)."""
     is_cached: bool = False
     """Whether the cell's code has been compiled before."""
+    is_profiled: bool = False
+    """Whether ``ProfileOperators`` will follow."""
 
 
 class WarmUp(Request[WarmedUp], frozen=True, kw_only=True, tag="warm_up"):
@@ -198,6 +200,10 @@ class Sustain(Request[Sustained], frozen=True, kw_only=True, tag="sustain"):
     """Iterate for ``seconds``, with no wait between iterations."""
 
     seconds: float
+
+
+class ProfileOperators(Request[OperatorProfile], frozen=True, kw_only=True, tag="operators"):
+    """Profile some iterations; the last request to a worker, because it uses memory and time."""
 
 
 class Finish(Request[Finished], frozen=True, kw_only=True, tag="finish"):

@@ -88,6 +88,7 @@ def prepare(
     threads: int | None = None,
     l2: str = "warm",
     was_compiled: bool = False,
+    is_profiled: bool = False,
 ) -> Subject:
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
@@ -95,7 +96,7 @@ def prepare(
     for, or ``input_shape`` if it does not say that. Everything except compilation runs in
     ``threads`` threads, so that several workers can prepare at once. ``l2`` is the state of a GPU's
     L2 cache before each iteration (bench/cells/inputs.py). ``was_compiled``: whether the same cell
-    was compiled before.
+    was compiled before. ``is_profiled``: whether its operators will be profiled at the end.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
@@ -124,7 +125,13 @@ def prepare(
         torch.set_num_threads(own_threads)
     start = time.perf_counter()
     task = assembly.assemble(
-        cell, model, example, targets, threads=own_threads, was_compiled=was_compiled
+        cell,
+        model,
+        example,
+        targets,
+        threads=own_threads,
+        was_compiled=was_compiled,
+        is_profiled=is_profiled,
     )
     shapes = () if draw.image_size else inputs.shapes(example)
     del model, example  # a rewrite may have copied them

@@ -31,7 +31,7 @@ from bench.cells.dtypes import DTYPES
 from bench.machine import environment, resident
 from bench.machine.facts import Environment
 from bench.names import RequestError
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 from bench.worker import (
     attempt,
     clock,
@@ -41,6 +41,7 @@ from bench.worker import (
     memory,
     origin,
     peak,
+    profiling,
     subject,
     sustain,
     tracebacks,
@@ -57,6 +58,7 @@ from bench.worker.protocol import (
     MeasurePeak,
     Prepare,
     Prepared,
+    ProfileOperators,
     Request,
     Sustain,
     Sustained,
@@ -130,6 +132,7 @@ class Worker:
             threads=request.threads,
             l2=request.l2,
             was_compiled=request.is_cached,
+            is_profiled=request.is_profiled,
         )
         origin.check()
         setup = self.subject.setup
@@ -205,6 +208,10 @@ class Worker:
             late_wrong_answer=ready.checks.after_rounds(ready.task),
         )
 
+    def operators(self, _: ProfileOperators) -> OperatorProfile:
+        """Return the time by operator."""
+        return profiling.profile(self._ready().task)
+
     def operations(self) -> Operations:
         """Return the operations by the type of their request."""
         return {
@@ -217,6 +224,7 @@ class Worker:
             Measure: self.measure,
             Sustain: self.sustain,
             Finish: self.finish,
+            ProfileOperators: self.operators,
         }
 
     def _use(self, device: str) -> None:

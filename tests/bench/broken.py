@@ -101,6 +101,16 @@ def is_killed() -> nn.Module:
     return _Killed()
 
 
+class _DiesUnderAProfiler(Net):
+    def act(self) -> None:
+        if torch.autograd.profiler._is_profiler_enabled:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies_under_a_profiler() -> nn.Module:
+    return _DiesUnderAProfiler()
+
+
 class _Recompiles(Net):
     """Makes Dynamo count two more graphs after warming up."""
 

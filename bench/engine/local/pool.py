@@ -54,6 +54,11 @@ class Pool:
         """End the worker of a cell, and wait for it to exit."""
         self._live.pop(cell).close()
 
+    def drop(self, cell: Cell) -> None:
+        """Kill the worker of a cell, if it is alive."""
+        if cell in self._live:
+            self._live.pop(cell).kill()
+
     def kill(self) -> None:
         """Kill all live workers."""
         for worker in self._live.values():
@@ -73,8 +78,7 @@ class Pool:
         try:
             yield
         except WorkerError as error:
-            if cell in self._live:
-                self._live.pop(cell).kill()
+            self.drop(cell)
             if error.kind == "start":
                 raise
             if error.kind == "died":

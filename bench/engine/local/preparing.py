@@ -112,6 +112,7 @@ class Preparation:
                 threads=threads,
                 is_cached=cell in self._replaced
                 or was_measured(plan, self._device, before=self._live.indices["set_index"]),
+                is_profiled=plan.profiles(self._live.indices["set_index"]),
             )
         )
 

@@ -81,6 +81,9 @@ class LocalSet:
             yield
         with context.timed("finishing"):
             yield from live.finish()
+        if context.plan.profiles(task.set_index):
+            with context.timed("profiling operators"):
+                yield from live.profile_operators()
         if self._split_if_needed(wave_index, live):
             return True
         if complete:

@@ -16,14 +16,22 @@ from bench.engine.local.measurement import VisitTask
 from bench.engine.local.pool import Pool
 from bench.engine.local.preparing import Preparation
 from bench.launch import timeouts
+from bench.launch.process import WorkerError
 from bench.machine import voiding
 from bench.machine.card import Around, Card, CardReading
 from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import Failure
-from bench.records.reported import Setup
+from bench.records.reported import OperatorProfile, Setup
 from bench.units import counted
-from bench.worker.protocol import Finish, Finished, Sustain, Sustained, WarmUp
+from bench.worker.protocol import (
+    Finish,
+    Finished,
+    ProfileOperators,
+    Sustain,
+    Sustained,
+    WarmUp,
+)
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
 MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
@@ -180,7 +188,7 @@ class LiveWave:
         return self._live[cell].request(Sustain(seconds=seconds), limit_s=limit_s)
 
     def finish(self) -> Steps:
-        """Request the final facts of each worker, and end it."""
+        """Request the final facts of each worker, and end it unless it is profiled next."""
         for cell in self._live:
             with self._live.may_fail(cell, "finishing"):
                 checking_s = FINAL_CHECKS * self._latency_s.get(cell, 0.0)
@@ -188,11 +196,40 @@ class LiveWave:
                     Finish(), limit_s=timeouts.SHORT_S + timeouts.visit_timeout_s(checking_s)
                 )
                 self._live.report(cell, Setup.from_reply(finished))
-                self._live.close(cell)
-                if error := changed_code(finished) or wrong_answer(finished):
+                error = changed_code(finished) or wrong_answer(finished)
+                if error or not self._is_profiled(cell):
+                    self._live.close(cell)
+                if error:
                     failure = Failure(phase="measuring", set_index=self._set, **error)
                     self._context.fail(cell, failure)
             yield
+
+    def profile_operators(self) -> Steps:
+        """Profile the operators of each worker that is still alive, and end it."""
+        self._context.progress.phase(f"set {self._set + 1}: profiling operators", len(self._live))
+        for cell in self._live:
+            self._live.report(cell, Setup(operators=self._profile(cell)))
+            self._context.progress.advance(cell.id)
+            yield
+
+    def _profile(self, cell: Cell) -> OperatorProfile:
+        """Return the profile of a cell, or the failure of its worker, whose figures are complete.
+
+        The library may compile the network once more.
+        """
+        limit_s = timeouts.PREPARE_S + timeouts.visit_timeout_s(self._latency_s[cell])
+        try:
+            profile = self._live[cell].request(ProfileOperators(), limit_s=limit_s)
+            self._live.close(cell)
+        except WorkerError as error:
+            self._live.drop(cell)
+            return OperatorProfile(error=f"its worker failed: {error}")
+        return profile
+
+    def _is_profiled(self, cell: Cell) -> bool:
+        """Return whether to profile a cell: the first time that it is measured, no control."""
+        own = self._wave.own if self._live.indices["wave_index"] else self._wave.cells
+        return self._context.plan.profiles(self._set) and cell in own and not cell.control
 
     def kill(self) -> None:
         """Kill all live workers."""

@@ -67,6 +67,11 @@ class OnnxModel:
     opset: int
     structure: Structure
 
+    @property
+    def is_one_file(self) -> bool:
+        """Whether the weights are in the same file."""
+        return list(self.path.parent.iterdir()) == [self.path]
+
 
 class _Tensors(nn.Module):
     """A network that returns only the tensors of its output, as a tuple."""

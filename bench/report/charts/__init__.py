@@ -7,12 +7,22 @@ import pandas as pd
 
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
-from bench.report.charts import drift, front, ladder, latency, ratios, roofline, stages, throughput
+from bench.report.charts import (
+    drift,
+    front,
+    ladder,
+    latency,
+    operators,
+    ratios,
+    roofline,
+    stages,
+    throughput,
+)
 
 # Prefixes of chart names.
 PREFIXES = (
     *("ratios-", "latency-", "front-", "throughput-"),
-    *("ladder-", "stages-", "roofline-", "drift-"),
+    *("ladder-", "stages-", "operators-", "roofline-", "drift-"),
 )
 
 
@@ -28,6 +38,7 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
         *throughput.charts(run),
         *ladder.charts(run),
         *(() if inside is None else stages.charts(inside)),
+        *operators.charts(run),
         *roofline.charts(run),
         *drift.charts(run),
     )

@@ -78,6 +78,24 @@ def test_a_network_of_ones_own_is_measured_in_any_folder(tmp_path: Path) -> None
     assert record.cells[0].cost.macs_per_image == 3 * 8 * 8 * 10
 
 
+@pytest.mark.workers
+def test_operators_are_profiled_and_reported(tmp_path: Path) -> None:
+    (tmp_path / "mynet.py").write_text(NET, encoding="utf-8")
+    options = ("--archs=mynet:build", "--modes=eager", "--device=cpu", "--operators")
+    ended = run(tmp_path, *options, *SHORT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (folder,) = (tmp_path / "reports").iterdir()
+    record = store.read(folder / "run.json")
+    assert record.plan.operators
+    assert record.plan.command is not None
+    assert "--operators" in record.plan.command
+    assert "aten::addmm" in (folder / "operators.csv").read_text()
+    report = (folder / "report.md").read_text()
+    assert "## What holds the rest" in report
+    assert "| aten::addmm" in report
+    assert list((folder / "charts").glob("operators-*.svg"))
+
+
 def test_the_project_s_table_says_what_is_measured(tmp_path: Path) -> None:
     (tmp_path / "mynet.py").write_text(NET, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(

@@ -39,7 +39,7 @@ def test_charts_of_the_markdown_are_written_and_older_ones_removed(tmp_path: Pat
 
 def test_names_lists_every_file_that_a_run_may_write(tmp_path: Path) -> None:
     written = {path.name for path in files.write_all(runs.small(), tmp_path)}
-    assert written | {"saturation.csv", "fit.csv", "front.csv"} == files.names()
+    assert written | {"saturation.csv", "fit.csv", "front.csv", "operators.csv"} == files.names()
 
 
 @pytest.mark.parametrize("name", ["fit.csv", "report.md", "run.json"])

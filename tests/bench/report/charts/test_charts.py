@@ -16,7 +16,7 @@ from bench.report.charts import style
 from bench.report.charts.drift import MAX_POINTS
 from bench.stages import store as stages
 from tests.bench import runs
-from tests.bench.report import fronts, rungs
+from tests.bench.report import fronts, profiles, rungs
 from tests.bench.report.test_golden import GOLDEN
 
 LADDER = rungs.ladder(modes=("eager", "compile"))
@@ -44,6 +44,7 @@ def test_every_kind_of_chart_is_valid_vega_lite() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
     all_charts = [*charts.build(run, inside), *charts.build(LADDER), *charts.build(runs.gpu())]
     all_charts += [*charts.build(SWEEP), *charts.build(fronts.several())]
+    all_charts += charts.build(profiles.run())
     kinds = {
         kind for chart in all_charts for kind in charts.PREFIXES if chart.name.startswith(kind)
     }

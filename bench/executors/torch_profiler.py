@@ -1,0 +1,76 @@
+"""Time by operator from torch.profiler."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.executors.profiled import ITERATIONS, WARM_UP, Totals, timed, to_profile
+from bench.records.reported import OperatorProfile
+
+if TYPE_CHECKING:
+    from torch.profiler import profile as Profiler
+
+    from bench.archs.source import Inputs
+
+NAME = "torch.profiler"
+# Operators that are given this share of the device's time or more have it all, up to rounding.
+# Less means that kernels ran without an operator, as in a CUDA graph.
+_ATTRIBUTED = 0.95
+_GRAPH = re.compile(r"## Call CompiledFxGraph \w+ ##")  # each graph has another hash
+
+
+def profile(step: Callable[[], object], inputs: "Inputs") -> OperatorProfile:
+    """Return the time by operator of a step on these inputs.
+
+    On a CPU it is the time on the thread that calls the operators, which waits for the others. On
+    CUDA it is the time of kernels, by the operator that launched them, or by kernel in a CUDA
+    graph.
+    """
+    import torch
+
+    on_device = inputs[0].is_cuda
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            step()
+        if on_device:
+            torch.cuda.synchronize()
+
+    with _profiler(on_device=on_device):
+        steps(WARM_UP)
+    with _profiler(on_device=on_device) as profiler:
+        wall_s = timed(lambda: steps(ITERATIONS))
+    entries = profiler.key_averages()
+    return to_profile(NAME, _on_device(entries) if on_device else _on_host(entries), wall_s)
+
+
+def _profiler(*, on_device: bool) -> "Profiler":
+    from torch.profiler import ProfilerActivity, profile
+
+    activities = [ProfilerActivity.CPU]
+    if on_device:
+        activities.append(ProfilerActivity.CUDA)
+    return profile(activities=activities)
+
+
+def _on_host(entries: Any) -> Totals:
+    totals = Totals()
+    for entry in entries:
+        if entry.self_cpu_time_total > 0:
+            totals.add(_named(entry), entry.self_cpu_time_total / 1e6, entry.count)
+    return totals
+
+
+def _on_device(entries: Any) -> Totals:
+    """Return device times by operator; by kernel if operators have not all of the time."""
+    by_operator, by_kernel = Totals(), Totals()
+    for entry in entries:
+        if entry.self_device_time_total > 0 and not entry.is_user_annotation:
+            totals = by_operator if entry.device_type.name == "CPU" else by_kernel
+            totals.add(_named(entry), entry.self_device_time_total / 1e6, entry.count)
+    return by_operator if by_operator.sum_s >= _ATTRIBUTED * by_kernel.sum_s else by_kernel
+
+
+def _named(entry: Any) -> str:
+    """Return an entry's name, the same for every graph that Inductor compiled."""
+    return _GRAPH.sub("CompiledFxGraph", entry.key)
