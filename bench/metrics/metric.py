@@ -169,7 +169,8 @@ class Metric:
     """Function that says whether a run can have it; else its columns are left out."""
     places: Collection[Place] = EVERYWHERE
     rank: int = 5
-    """A narrow terminal leaves out the columns with the highest rank first."""
+    """Tables show the seven columns with the lowest rank first; the others are folded, and left out
+    in the terminal."""
     order: int = 1000
     """Position among the columns."""
 
