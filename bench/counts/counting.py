@@ -32,7 +32,8 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.tasks import TASKS, Task
 from bench.counts.baseline import UNCOUNTED, Counts
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.executor import Executor, ModuleProgram, Program
+from bench.executors.request import ExecutorRequest
 from bench.worker import assembly, cost, memory, subject
 from bench.worker.watch import Watch
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, EVERY_DEVICE
 from bench.executors.cpp_wrapper import CPP_WRAPPER
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
+from bench.executors.executor import Executor, ModuleProgram
 from bench.executors.exported import PROGRAM
+from bench.executors.request import ExecutorRequest
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,8 +7,9 @@ batch into the static input that the graph reads. This copy is part of the timed
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, INFERENCE
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.executor import Executor, ModuleProgram, Program
 from bench.executors.exported import PROGRAM
+from bench.executors.request import ExecutorRequest
 
 if TYPE_CHECKING:
     import torch

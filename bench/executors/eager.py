@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.executor import Executor, ModuleProgram, Program
 from bench.executors.exported import PROGRAM
+from bench.executors.request import ExecutorRequest
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
-    from bench.executors.executor import ExecutorRequest
+    from bench.executors.request import ExecutorRequest
 
 
 def export(module: "nn.Module", request: "ExecutorRequest", executor: str) -> "ExportedProgram":

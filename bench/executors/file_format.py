@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.executors.executor import ExecutorRequest
+    from bench.executors.request import ExecutorRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

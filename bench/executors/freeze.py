@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from bench.capabilities import INFERENCE
 from bench.executors.compile import PRELOAD, CompiledProgram, compiled
 from bench.executors.cpp_wrapper import CPP_WRAPPER
-from bench.executors.executor import Executor, ExecutorRequest
+from bench.executors.executor import Executor
 from bench.executors.exported import PROGRAM
+from bench.executors.request import ExecutorRequest
 
 if TYPE_CHECKING:
     from torch import nn

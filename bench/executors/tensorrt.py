@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, INFERENCE
 from bench.errors import one_line
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
+from bench.executors.executor import Executor, ModuleProgram
 from bench.executors.exported import export
+from bench.executors.request import ExecutorRequest
 from bench.names import RequestError
 
 if TYPE_CHECKING:

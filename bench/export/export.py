@@ -18,8 +18,9 @@ from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Drawing
 from bench.cells.tasks import TASKS, Answer, Task
 from bench.errors import one_line
-from bench.executors.executor import ExecutorRequest, Program
+from bench.executors.executor import Program
 from bench.executors.file_format import FileFormat
+from bench.executors.request import ExecutorRequest
 from bench.export import fresh, program
 from bench.export.weights import with_weights
 from bench.names import RequestError

@@ -10,9 +10,10 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.modes import Mode
-from bench.executors.executor import Executor, ExecutorRequest
+from bench.executors.executor import Executor
 from bench.executors.file_format import FileFormat
 from bench.executors.option import Option
+from bench.executors.request import ExecutorRequest
 
 
 def complete(cell: Cell, form: FileFormat, request: ExecutorRequest, path: Path) -> str:

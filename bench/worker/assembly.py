@@ -16,7 +16,8 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Draw, Drawing
 from bench.cells.tasks import TASKS, Task
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram
+from bench.executors.executor import Executor, ModuleProgram
+from bench.executors.request import ExecutorRequest
 from bench.names import RequestError
 from bench.rewrites.rewrite import Rewrite
 from bench.worker import network

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from bench.archs.source import Arch, Inputs, Source
 from bench.capabilities import INFERENCE
-from bench.executors.executor import Executor, ExecutorRequest, Program
+from bench.executors.executor import Executor, Program
+from bench.executors.request import ExecutorRequest
 from bench.rewrites.rewrite import Rewrite
 
 

@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from bench.archs.source import Inputs
 from bench.cells import module
 from bench.errors import one_line
-from bench.executors.executor import ExecutorRequest
+from bench.executors.request import ExecutorRequest
 from bench.names import RequestError
 
 _CONSTANTS = (bool, int, float, complex, str, type(None))

@@ -9,7 +9,8 @@ from torch import nn
 from bench.archs.source import Inputs
 from bench.cells import inputs
 from bench.executors import EXECUTORS
-from bench.executors.executor import ExecutorRequest, Program
+from bench.executors.executor import Program
+from bench.executors.request import ExecutorRequest
 from tests.bench import assembled, tiny
 
 CPP_WRAPPER = frozenset({"cpp_wrapper"})

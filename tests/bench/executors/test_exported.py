@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.executors.executor import ExecutorRequest
 from bench.executors.exported import export
+from bench.executors.request import ExecutorRequest
 from bench.names import RequestError
 from tests.bench import tiny
 

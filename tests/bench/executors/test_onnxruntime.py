@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from bench.executors import onnxruntime
-from bench.executors.executor import ExecutorRequest, Program
+from bench.executors.executor import Program
+from bench.executors.request import ExecutorRequest
 
 THREADS = 2
 WATCHED_S = 0.02

@@ -12,7 +12,8 @@ from torch import nn
 
 from bench.cells.dtypes import DTYPES
 from bench.executors import EXECUTORS
-from bench.executors.executor import ExecutorRequest, Program
+from bench.executors.executor import Program
+from bench.executors.request import ExecutorRequest
 from bench.executors.tensorrt import TensorRtProgram
 from bench.names import RequestError
 from tests.bench import tiny

@@ -10,7 +10,8 @@ from bench.cells.cell import Cell
 from bench.cells.modes import Mode
 from bench.executors import EXECUTORS
 from bench.executors.cudagraphs import CapturedProgram
-from bench.executors.executor import Executor, ExecutorRequest, ModuleProgram, Program
+from bench.executors.executor import Executor, ModuleProgram, Program
+from bench.executors.request import ExecutorRequest
 from bench.names import RequestError
 from bench.rewrites.rewrite import Rewrite
 from bench.worker import assembly, subject
