@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from bench import archs
+from bench import archs, metrics
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
@@ -59,6 +59,7 @@ LISTS: Mapping[str, Names] = MappingProxyType(
         "tasks": lambda: plan.TASK_NAMES,
         "across": lambda: CIRCUMSTANCES,
         "fail_on": lambda: FAILS,
+        "front": metrics.axes,
     }
 )
 FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python", "accuracy", "weights"})
