@@ -8,7 +8,7 @@ import pytest
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.machine.facts import Environment
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 from bench.stages.protocol import CountStages, StageMacs, StageSeconds, TimeStages
 from bench.worker.protocol import (
     Attempted,
@@ -21,6 +21,7 @@ from bench.worker.protocol import (
     MeasurePeak,
     Prepare,
     Prepared,
+    ProfileOperators,
     Request,
     Sustain,
     Sustained,
@@ -72,6 +73,7 @@ SENT = {**IMAGES, "input_shape": [1, 28, 28]}
                 "threads": 2,
                 "l2": "warm",
                 "is_cached": True,
+                "is_profiled": False,
             },
             Prepared,
         ),
@@ -83,6 +85,7 @@ SENT = {**IMAGES, "input_shape": [1, 28, 28]}
         ),
         (Sustain(seconds=2.0), {"op": "sustain", "seconds": 2.0}, Sustained),
         (Finish(), {"op": "finish"}, Finished),
+        (ProfileOperators(), {"op": "operators"}, OperatorProfile),
         (
             CountNetworks(cells=(runs.EAGER,), image_size=224),
             {"op": "count_networks", "cells": [CELL], "image_size": 224, "input_shape": None},
