@@ -42,6 +42,8 @@ def fuse(network: nn.Module) -> nn.Module:
             "this project's GoogLeNet or of torchvision's"
         )
     for name, block in blocks:
+        if not name:  # the network is a block itself
+            return FusedInception(block)
         fused.set_submodule(name, FusedInception(block))
     return fused
 

@@ -26,6 +26,7 @@ from bench.cells import plan as plans
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
+from bench.executors import OPTIONS
 from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records import events
@@ -74,7 +75,7 @@ class _State:
     now: Callable[[], float]
     notes: list[str]
     candidates: list[Candidate] = field(default_factory=list)
-    known: list[events.Counted | events.PeakMeasured] = field(default_factory=list)
+    known: list[events.Counted] = field(default_factory=list)
     run: RunRecord | None = None
     """The last run with figures or failures."""
     last: RunRecord | None = None
@@ -207,7 +208,10 @@ def _add_combinations(state: _State, names: list[str]) -> bool:
     for each in state.finalists():
         helping = _helping(state, each.cell.batch_size)
         possible = combinations.neighbours(each.cell, names, state.dtypes)
-        cells += [cell for cell in possible if combinations.changes(cell) <= helping]
+        # An option is no candidate of its own, so nothing is known of it alone.
+        cells += [
+            cell for cell in possible if combinations.changes(cell) - OPTIONS.keys() <= helping
+        ]
     return state.add(tuple(cells))
 
 
@@ -269,6 +273,8 @@ def _narrow(state: _State, step: Step) -> bool:
         return False
     if run.status == "over_budget":
         return _cut_short(state)
+    why = "not measured: every round was voided"
+    state.candidates = narrowing.unmeasured(state.candidates, state.step, why)
     state.candidates = narrowing.slower(state.candidates, step, state.step)
     return True
 

@@ -107,8 +107,8 @@ class BestRequest:
         if not out:
             return ""
         return (
-            f"Only fp32 takes part: {', '.join(out)} changes the answers, and --max-error does not "
-            "say by how much they may change."
+            f"Only fp32 takes part: {', '.join(out)} would change the answers, and --max-error "
+            "does not say by how much they may change."
         )
 
     def checked_modes(self, device: str) -> tuple[str, ...] | None:

@@ -106,10 +106,13 @@ def read_parsed(request: "type[Request]", options: argparse.Namespace) -> "Reque
 
 
 def typed(options: argparse.Namespace, declared_options: Mapping[str, Option]) -> Iterator[str]:
-    """Yield the options that differ from their defaults as they are typed, without the reports'."""
+    """Yield the options that differ from their defaults as they are typed.
+
+    Those that repeat nothing, the folder of the reports and ``--resume``, are left out.
+    """
     for name, each in declared_options.items():
         value = getattr(options, _as_typed(name))
-        if name == "report_dir" or value == each.default:
+        if name in {"report_dir", "resume"} or value == each.default:
             continue
         yield flag(name)
         if value is not True:

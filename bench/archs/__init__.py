@@ -64,7 +64,8 @@ def _split_shape(name: str) -> tuple[str, Shape | None]:
     if plain and (shape := re.fullmatch("([0-9]{1,5})x([0-9]{1,5})x([0-9]{1,5})", text)):
         channels, height, width = map(int, shape.groups())
         return plain, (channels, height, width)
-    if plain and not re.search("[:/=]", text):  # those are of a file's path or of an argument
+    # Those characters are of a file's path or of an argument.
+    if plain and not re.search("""[:/='"]""", text):
         raise RequestError(
             f"{name!r} is not an arch: {text!r} is not a shape of images: expected a height and "
             f"width in pixels ({plain}@192), or channels, height and width ({plain}@1x28x28)"

@@ -15,6 +15,8 @@ class Dropped:
     """0: before anything was measured."""
     why: str
     """The reason with figures, as a part of a sentence."""
+    is_unmeasured: bool = False
+    """Whether it was dropped because there was no time to measure it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,10 @@ class Candidate:
         """The estimate of its speedup; 0 if it is unknown."""
         return 0.0 if self.speedup is None else self.speedup.estimate
 
-    def drop(self, step: int, why: str) -> "Candidate":
+    def drop(self, step: int, why: str, *, is_unmeasured: bool = False) -> "Candidate":
         """Return the candidate as dropped."""
-        return replace(self, dropped=Dropped(step=step, why=why))
+        dropped = Dropped(step=step, why=why, is_unmeasured=is_unmeasured)
+        return replace(self, dropped=dropped)
 
 
 def remaining(candidates: list[Candidate]) -> list[Candidate]:

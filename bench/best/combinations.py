@@ -17,8 +17,7 @@ FP32 = "fp32"
 
 def size(cell: Cell) -> int:
     """Return how many changes a cell makes to eager in fp32."""
-    mode = modes.parse(cell.mode)
-    return len(mode.rewrites) + (mode.executor.name != modes.DEFAULT) + (cell.dtype != FP32)
+    return len(changes(cell))
 
 
 def tokens(device: str) -> tuple[str, ...]:

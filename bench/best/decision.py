@@ -21,7 +21,8 @@ from bench.report.phrases import ratio_text, shortened_list
 
 BEST, MOST_LIKELY = "best", "most likely, but not decided"
 SAME = 1.05
-"""Candidates whose speed differs by less than this factor are equally good: the simplest wins."""
+"""Candidates are equally good if the interval of their ratio contains 1 and ends below this factor:
+the simplest wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,12 @@ def decide(
     """
     decisions = []
     for batch_size in dict.fromkeys(each.cell.batch_size for each in candidates):
-        own = [each for each in remaining(candidates) if each.cell.batch_size == batch_size]
+        own = [
+            each
+            for each in candidates
+            if each.cell.batch_size == batch_size
+            if each.dropped is None or each.dropped.is_unmeasured
+        ]
         decisions.append(_decide(own, run, batch_size, is_final=is_final))
     winners = {
         each.winner.cell: BEST if each.is_decided else MOST_LIKELY
@@ -70,7 +76,7 @@ def _decide(
     own: list[Candidate], run: RunRecord | None, batch_size: int, *, is_final: bool
 ) -> Decision:
     records = {record.cell: record for record in run.cells if record.has_figures} if run else {}
-    known = [each for each in own if each.cell in records and each.speedup is not None]
+    known = [each for each in remaining(own) if each.cell in records and each.speedup is not None]
     if not known:
         why = "every candidate failed" if not own else "too little was measured"
         return Decision(
@@ -147,11 +153,10 @@ def _sentences(
         return
     second = others[0]
     ratio = comparison.ratio(winner, second)
-    if second.is_reference and ratio.low > 1:  # the sentence above says it
-        return
     text = f"It is {ratio_text(ratio)} times as fast as the next, {second.name}"
     if ratio.low > 1:
-        yield f"{text}."
+        if not second.is_reference:  # the sentence above says it
+            yield f"{text}."
     elif second in open_:
         yield f"{text}: the two are not shown to differ, and too little was measured to say more."
     else:

@@ -85,7 +85,9 @@ def without_reference(candidates: list[Candidate], step: int) -> list[Candidate]
 def unmeasured(candidates: list[Candidate], step: int, why: str) -> list[Candidate]:
     """Drop candidates without figures."""
     return [
-        each if each.dropped or each.speedup is not None else each.drop(step, why)
+        each
+        if each.dropped or each.speedup is not None
+        else each.drop(step, why, is_unmeasured=True)
         for each in candidates
     ]
 

@@ -157,18 +157,22 @@ def check(mode: str, device: str, tasks: Collection[str], dtypes: Collection[str
                 f"{', '.join(unsupported)}{token.limits and f': {token.limits}'}"
             )
     executor = parsed.executor
-    runs_torch = executor.keeps_modules or executor.captures
     for rewrite in parsed.rewrites:
-        if rewrite.needs_torch and not runs_torch:
+        if rewrite.needs_torch and not _runs_in_torch(executor):
+            names = [name for name in available(device) if _runs_in_torch(EXECUTORS.get(name))]
             raise RequestError(
-                f"mode token {rewrite.name!r} uses operators that only PyTorch runs, so it does "
-                f"not work with {executor.name}: combine it with eager or compile"
+                f"mode token {rewrite.name!r} uses operators that {executor.name} does not run: "
+                f"combine it with {', '.join(names)}"
             )
     if executor.dtypes is not None and (unsupported := sorted(set(dtypes) - executor.dtypes)):
         raise RequestError(
             f"executor {executor.name!r} supports {', '.join(sorted(executor.dtypes))}, not "
             f"{', '.join(unsupported)}{executor.limits and f': {executor.limits}'}"
         )
+
+
+def _runs_in_torch(executor: Executor | None) -> bool:
+    return executor is not None and (executor.keeps_modules or executor.captures)
 
 
 def available(device: str) -> tuple[str, ...]:

@@ -3,15 +3,18 @@
 import argparse
 import shlex
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import signals
+from bench.api import project
 from bench.api.best_request import SHARED, BestRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, read_parsed, typed
-from bench.archs import HOW_TO_NAME
-from bench.cli.command import Commands, Output, Purpose
+from bench.archs import HOW_TO_NAME, source_file
+from bench.cli import project_archs
+from bench.cli.command import Commands, Output, Purpose, show_examples
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.names import RequestError
@@ -20,7 +23,6 @@ from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 if TYPE_CHECKING:
     from bench.api.best import Tournament
 
-HELP_WIDTH = 80  # characters; the examples keep their lines, so argparse wraps nothing
 EXAMPLES = """\
 examples:
   the fastest mode for one image, in at most five minutes:
@@ -31,9 +33,9 @@ examples:
   only between these modes:
     googlenet-bench best my_module:my_net --modes eager,channels_last,compile
 
-exit codes: 0 each batch size has a winner; 1 every candidate failed; 2 the request is wrong, or the
-measurement was interrupted; 3 not decided: there was no time for the final run, or another mode may
-be faster than the winner by more than 5 %
+exit codes: 0 each batch size has a winner; 1 all candidates of one failed; 2 the request is wrong,
+or the measurement was interrupted; 3 not decided: there was no time for the final run, or another
+mode may be faster than the winner by more than 5 %
 """
 
 
@@ -48,9 +50,7 @@ def add(commands: Commands) -> None:
         "set, then combinations of the fastest, and then the finalists for longer. The default is "
         "fp32 and batch 1. Eager in fp32 always takes part.",
     )
-    best.description = textwrap.fill(f"{best.description}", width=HELP_WIDTH)
-    best.formatter_class = argparse.RawDescriptionHelpFormatter
-    best.epilog = EXAMPLES
+    show_examples(best, EXAMPLES)
     best.add_argument("arch", metavar="ARCH", help=f"the network: {HOW_TO_NAME}")
     add_to_parser(best, BestRequest)
     add_to_parser(best, MeasureRequest, only=SHARED)
@@ -62,6 +62,10 @@ def _best(options: argparse.Namespace) -> Output:
     shared = read_parsed(
         MeasureRequest, argparse.Namespace(**{name: given[name] for name in SHARED})
     )
+    named = replace(shared, archs=(options.arch,))
+    completed = project.complete(
+        named, Path.cwd(), only=("archs", *project_archs.SHARED, "foreign_cpus")
+    )
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api import best
     from bench.api.progress import TerminalProgress
@@ -72,9 +76,12 @@ def _best(options: argparse.Namespace) -> Output:
         _check(folder)
     with signals.single_interrupt():
         try:
-            with TerminalProgress(terminal_console(stderr=True)) as progress:
+            with (
+                source_file.looked_up_in(completed.folder),
+                TerminalProgress(terminal_console(stderr=True)) as progress,
+            ):
                 found = best.best(
-                    options.arch, request, shared, progress, command=_command(options)
+                    options.arch, request, completed.request, progress, command=_command(options)
                 )
         except KeyboardInterrupt:
             raise RequestError("interrupted before any result was available") from None

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,7 @@ class Output:
 
 Command = Callable[[argparse.Namespace], Output]
 PROGRAM = "googlenet-bench"
+HELP_WIDTH = 80  # characters, of a help with examples: they keep their lines, so nothing is wrapped
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,3 +110,10 @@ class Commands:
             )
             for purpose, lines in self.listed.items()
         )
+
+
+def show_examples(parser: argparse.ArgumentParser, examples: str) -> None:
+    """Close a command's ``--help`` with examples, which keep their lines."""
+    parser.description = textwrap.fill(f"{parser.description}", width=HELP_WIDTH)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = examples

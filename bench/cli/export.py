@@ -15,7 +15,8 @@ from bench.api.option import add_to_parser, read_parsed
 from bench.archs import HOW_TO_NAME, source_file
 from bench.cells import plan
 from bench.cells.cell import Cell
-from bench.cli.command import Commands, Output, Purpose
+from bench.cli import project_archs
+from bench.cli.command import Commands, Output, Purpose, show_examples
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.names import RequestError
@@ -26,9 +27,7 @@ from bench.units import MIB
 if TYPE_CHECKING:
     from bench.export.export import Exported
 
-SIZES = ("image_size", "input_shape")
-SHARED = (*SIZES, "device")
-HELP_WIDTH = 80  # characters; the examples keep their lines, so argparse wraps nothing
+SHARED = (*project_archs.SHARED, "device")
 EXAMPLES = """\
 examples:
   an ONNX model of a network with your weights:
@@ -71,9 +70,7 @@ def add(commands: Commands) -> None:
         "openvino). A fresh process loads the file, and its answer is compared with that of fp32 "
         "eager.",
     )
-    export.description = textwrap.fill(f"{export.description}", width=HELP_WIDTH)
-    export.formatter_class = argparse.RawDescriptionHelpFormatter
-    export.epilog = EXAMPLES
+    show_examples(export, EXAMPLES)
     export.add_argument("arch", metavar="ARCH", help=f"the network: {HOW_TO_NAME}")
     export.add_argument(
         "--mode", default="eager", metavar="MODE", help="tokens joined by + (eager)"
@@ -95,7 +92,7 @@ def _export(options: argparse.Namespace) -> Output:
         raise RequestError("--output is empty: name a file")
     output = Path(options.output)
     given = replace(read_parsed(MeasureRequest, options), archs=(options.arch,))
-    completed = project.complete(given, Path.cwd(), only=("archs", *SIZES))
+    completed = project.complete(given, Path.cwd(), only=("archs", *project_archs.SHARED))
     with source_file.looked_up_in(completed.folder):
         cell = _cell(options, completed.request)
         # Imported here because other commands must run without these modules' dependencies.

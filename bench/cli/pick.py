@@ -13,7 +13,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, read_parsed, typed
 from bench.api.pick_request import SHARED, PickRequest
 from bench.archs import source_file
-from bench.cli.command import Commands, Output, Purpose
+from bench.cli.command import Commands, Output, Purpose, show_examples
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.names import RequestError
@@ -22,8 +22,6 @@ from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 if TYPE_CHECKING:
     from bench.api.pick import Result
 
-_UNREPEATED = ("report_dir", "resume")  # not a part of the command that repeats a choice
-HELP_WIDTH = 80  # characters; the examples keep their lines, so argparse wraps nothing
 EXAMPLES = """\
 examples:
   the most accurate of torchvision's networks that answers within 20 ms:
@@ -49,9 +47,7 @@ def add(commands: Commands) -> None:
         "rest for a short set, and then measures for longer those that may be the choice. "
         "The default is eager mode and batch 1.",
     )
-    pick.description = textwrap.fill(f"{pick.description}", width=HELP_WIDTH)
-    pick.formatter_class = argparse.RawDescriptionHelpFormatter
-    pick.epilog = EXAMPLES
+    show_examples(pick, EXAMPLES)
     add_to_parser(pick, PickRequest)
     add_to_parser(pick, MeasureRequest, only=SHARED)
 

@@ -164,6 +164,10 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
                 f"{path} is a file of pytest-benchmark, for which there are no reports to write: "
                 "omit --report-dir"
             )
+        if options.front is not None:
+            raise RequestError(
+                f"{path} is a file of pytest-benchmark, in which no accuracy is known: omit --front"
+            )
         yield foreign_report.render(options.format, path, foreign)
         return
     run = _read(path, options)

@@ -190,15 +190,16 @@ def _is_based_on_ratio(group: Sequence[Comparison]) -> bool:
 
 
 def _arch_and_mode(cell: Cell) -> str:
-    return f"{cell.arch} {cell.mode}"
+    return f"{cell.arch} {cell.label}"
 
 
 def _title(comparison: Comparison) -> str:
     """Return the dtype, batch size, task and device of a table's cells; "A → B" if they differ."""
     a, b = comparison.a.cell, comparison.b.cell
+    dtype = () if a.across_dtypes else (("", "dtype"),)  # the rows say it
     return ", ".join(
         prefix + " → ".join(dict.fromkeys(str(getattr(cell, name)) for cell in (a, b)))
-        for prefix, name in (("", "dtype"), ("batch ", "batch_size"), ("", "task"), ("", "device"))
+        for prefix, name in (*dtype, ("batch ", "batch_size"), ("", "task"), ("", "device"))
     )
 
 

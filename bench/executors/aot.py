@@ -80,6 +80,8 @@ def _compile(program: "ExportedProgram", path: Path) -> str:
     try:
         with torch.no_grad():
             return str(aoti_compile_and_package(program, package_path=str(path)))
+    except MemoryError:
+        raise
     except Exception as error:
         raise RequestError(
             f"{NAME} cannot run this network, because AOTInductor fails with {one_line(error)}; "

@@ -104,12 +104,17 @@ def _executor(
     replays: bool = False,
 ) -> Executor:
     of_mode = "" if mode is None else f', mode="{mode}"'
+    backends = (
+        f'from torch._inductor import config\n\nconfig.{_CONV_BACKENDS} = "ATEN"\n'
+        if mode == "max-autotune"
+        else ""
+    )
     return Executor(
         name=name,
         what=what,
         prepare=partial(_prepare, mode),
         imports=PRELOAD,
-        code=f"run = torch.compile(model, dynamic=False{of_mode})\n",
+        code=f"{backends}run = torch.compile(model, dynamic=False{of_mode})\n",
         file=PROGRAM,
         devices=devices,
         options=options,

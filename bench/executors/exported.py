@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.errors import one_line
 from bench.executors.file_format import FileFormat
 from bench.names import RequestError
+from bench.rewrites.operators import capture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,22 +22,14 @@ def export(module: "nn.Module", request: "ExecutorRequest", executor: str) -> "E
     Raises ``RequestError`` for a network that cannot be exported; ``executor`` is named in the
     message.
     """
-    import torch
-
-    try:
-        with torch.no_grad():
-            return torch.export.export(module, request.example)
-    except Exception as error:
-        raise RequestError(
-            f"{executor} cannot run this network, because torch.export fails with "
-            f"{one_line(error)}; choose compile or eager"
-        ) from error
+    return capture(module, request.example, executor, "choose compile or eager")
 
 
 def _write(module: "nn.Module", request: "ExecutorRequest", path: Path) -> None:
     import torch
 
-    program = export(module, request, "export")
+    advice = "it cannot be written to a file unless its code changes"
+    program = capture(module, request.example, "the file", advice)
     try:
         with warnings.catch_warnings():
             # Of weights in channels_last, which are saved as they are.

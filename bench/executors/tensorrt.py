@@ -71,6 +71,8 @@ def _prepare(module: "nn.Module", request: ExecutorRequest) -> TensorRtProgram:
             # By default, a network of fewer than five operators would not be built.
             min_block_size=1,
         )
+    except MemoryError:
+        raise
     except Exception as error:
         raise RequestError(
             f"{NAME} cannot run this network, because Torch-TensorRT fails with {one_line(error)}; "
@@ -88,6 +90,7 @@ with torch.no_grad():
         ir="dynamo",
         arg_inputs=example,
         disable_tf32=not torch.backends.cudnn.allow_tf32,
+        min_block_size=1,
     )
 """
 

@@ -12,8 +12,10 @@ def _over_reference(cell: MeasuredCell) -> Interval:
 
 
 def _over_reference_in_mode(cell: MeasuredCell) -> Interval:
-    reference = cell.reference
-    return cell.speedup_over(reference and replace(reference, mode=cell.record.cell.mode))
+    own, reference = cell.record.cell, cell.reference
+    if own.across_dtypes:  # the same mode in fp32 may be there or not, and differs in the dtype
+        reference = None
+    return cell.speedup_over(reference and replace(reference, mode=own.mode))
 
 
 SPEEDUP = Metric(

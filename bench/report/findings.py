@@ -119,7 +119,7 @@ def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Itera
         ratio = stats.speedup(record, reference)
         if not ratio.sets:
             continue
-        arch, mode, before = record.cell.arch, record.cell.mode, reference.cell.mode
+        arch, mode, before = record.cell.arch, record.cell.label, reference.cell.label
         difference = ladder.effect_shown(ratio, above="faster", below="slower")
         if difference == ladder.NOTHING_SHOWN:
             effect = f"has not been shown to change the speed of {arch}"

@@ -132,7 +132,9 @@ def standing(record: CellRecord, others: Sequence[CellRecord], comparison: Compa
         is_as_good = ratio.estimate == 1 and is_more_accurate
         is_beaten = is_beaten or ratio.estimate > 1 or is_as_good
         is_exact = comparison.axis.advantage is None
-        is_shown = min(ratio.low, ratio.estimate) > 1 or (is_as_good and is_exact)
+        is_shown = min(ratio.low, ratio.estimate) > 1 or (
+            is_as_good and is_exact and ratio.low == 1
+        )
         key = (ratio.estimate, accuracy(other))
         if is_shown and key > best_key:
             best, best_key = other, key

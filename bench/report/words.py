@@ -17,7 +17,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
             "task and a device, as in googlenet/compile/fp32/b1/infer/cpu"
         ),
         "group": (
-            "the cells that are compared with each other: same dtype, batch size, task and device"
+            "the cells that are compared with each other: same batch size, task and device, and "
+            "the same dtype unless best compares dtypes"
         ),
         "reference": (
             "the cell that a group's ratios are relative to: torchvision's GoogLeNet in "
@@ -30,8 +31,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "visit": "a worker's turn: one iteration, or a few",
         "round": ("one visit to every worker, in random order. A ratio is taken within a round"),
         "voided": (
-            "a round does not count, because other processes or heat disturbed the machine. "
-            "Its timing has no say"
+            "a round does not count, because other processes or heat disturbed the machine, "
+            "whatever its timing"
         ),
         "set": "all rounds of one generation of fresh workers. Intervals are over sets",
         "wave": (

@@ -33,7 +33,9 @@ def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":
     """
     folded = copy.deepcopy(module)
     replaced: dict[nn.Module, nn.Module] = {}
-    for layer, norm in _pairs(folded, operators.capture(folded, example, FOLD.name)):
+    for layer, norm in _pairs(
+        folded, operators.capture(folded, example, *operators.needed_by(FOLD.name))
+    ):
         replaced[layer] = _fused(layer, norm)
         replaced[norm] = _rest(norm)
     if not replaced:

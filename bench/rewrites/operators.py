@@ -1,4 +1,4 @@
-"""The operators that a network runs, as ``torch.export`` captures them, for rewrites to read."""
+"""The operators that a network runs, as ``torch.export`` captures them."""
 
 from typing import TYPE_CHECKING
 
@@ -15,19 +15,28 @@ IMPORTS = ("bench.worker.preload",)
 """Modules that the first capture of a process imports."""
 
 
-def capture(module: "nn.Module", example: "Inputs", rewrite: str) -> "ExportedProgram":
-    """Return the operators of a forward pass on ``example``; ``rewrite`` is named in errors.
+def capture(
+    module: "nn.Module", example: "Inputs", needed_by: str, advice: str
+) -> "ExportedProgram":
+    """Return the operators of a forward pass on ``example``, without gradients.
 
     Raises ``RequestError`` if ``torch.export`` cannot capture them, for example because the network
-    branches on values of its input.
+    branches on values of its input; the message names ``needed_by`` and ends with ``advice``.
     """
     import torch
 
     try:
         with torch.no_grad():
             return torch.export.export(module, example, strict=False)
+    except MemoryError:
+        raise
     except Exception as error:  # a network's own code, or any part of torch.export
         raise RequestError(
-            f"the rewrite {rewrite} needs torch.export, which cannot capture this network "
-            f"({one_line(error)}): choose a mode without {rewrite}"
+            f"{needed_by} needs torch.export, which cannot capture this network "
+            f"({one_line(error)}): {advice}"
         ) from error
+
+
+def needed_by(rewrite: str) -> tuple[str, str]:
+    """Return the last two arguments of ``capture`` for a rewrite."""
+    return f"the rewrite {rewrite}", f"choose a mode without {rewrite}"

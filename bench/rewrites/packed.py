@@ -34,7 +34,7 @@ def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":
     import torch
 
     _check_available()
-    program = operators.capture(copy.deepcopy(module), example, PACKED.name)
+    program = operators.capture(copy.deepcopy(module), example, *operators.needed_by(PACKED.name))
     # No checks of the input's shape at each call: iterations do not change it.
     packed: GraphModule = program.module(check_guards=False)
     convolution = torch.ops.aten.conv2d.default
@@ -82,14 +82,14 @@ def _pack(network: "GraphModule", node: "Node") -> None:
     owner = network.get_submodule(owner_name)
     setattr(owner, name, _reordered(getattr(owner, name), geometry, image.meta["val"].shape))
 
-    user, *others = node.users
-    has_relu = not others and user.target in {aten.relu.default, aten.relu_.default}
+    users = list(node.users)  # none, if the network ignores the output
+    has_relu = len(users) == 1 and users[0].target in {aten.relu.default, aten.relu_.default}
     activation = "relu" if has_relu else "none"
     node.target, node.kwargs = pointwise, {}
     node.args = (image, weight, bias, *geometry, activation, [], "")
     if has_relu:
-        user.replace_all_uses_with(node)
-        network.graph.erase_node(user)
+        users[0].replace_all_uses_with(node)
+        network.graph.erase_node(users[0])
 
 
 def _arguments(node: "Node") -> dict[str, Any]:

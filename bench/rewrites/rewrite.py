@@ -47,7 +47,7 @@ class Rewrite:
     order: int = 0
     """Rewrites apply in this order, and in that of their names if it is the same."""
     needs_torch: bool = False
-    """Whether it uses operators that only PyTorch runs, so that executors of other runtimes are
+    """Whether it uses operators that only PyTorch's eager and Inductor run, so that others are
     refused."""
     not_exported: str = ""
     """Why a network that it rewrote cannot be exported to a file, and what to do; empty if it

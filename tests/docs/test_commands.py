@@ -13,12 +13,18 @@ import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
+import torch
 
 import pytest_googlenet_bench
 from bench import cli
+from bench.api import best, planning
+from bench.api.best_request import BestRequest
+from bench.api.measure_request import MeasureRequest
+from bench.api.option import read_parsed
 from bench.exits import Exit
 from bench.records.journal import Journal
 from bench.studies.gpu import command as gpu
@@ -41,6 +47,8 @@ IN_FULL = {
     "googlenet-bench report RUN --export NAME": "googlenet-bench report RUN.json --export bmf",
     "googlenet-bench report RUN.json --export NAME": "googlenet-bench report RUN.json --export bmf",
     "googlenet-bench stages … --report-dir": "googlenet-bench stages googlenet --report-dir inside",
+    "googlenet-bench best": "googlenet-bench best torchvision:resnet18 --budget 300",
+    "googlenet-bench export": "googlenet-bench export my_module:my_net --mode aot -o net.pt2",
     "googlenet-bench gate": "googlenet-bench gate --base origin/main",
     "googlenet-bench pick": "googlenet-bench pick --from torchvision:* --max-latency 20ms",
     "googlenet-bench run OPTIONS": "googlenet-bench run --profile quick",
@@ -59,6 +67,7 @@ INSTEAD = {
     "googlenet": TINY,
     "torchvision": "path/to/file.py:my_net",
     "torchvision:*": TINY,
+    "torchvision:resnet18": TINY,
     f"{TINY},torchvision:resnet18": f"{TINY},path/to/file.py:my_net",
     "20ms": "60s",
     "~/torch-2.14/bin/python": sys.executable,
@@ -92,7 +101,7 @@ def test_each_command_is_tested_here() -> None:
     tested = {
         *(
             *FAST,
-            *named("doctor", "baseline", "stages", "pick"),
+            *named("doctor", "baseline", "stages", "pick", "best", "export"),
             *STATIC,
             *OF_SUITE,
             *OF_GATE,
@@ -175,8 +184,29 @@ def test_stages_are_measured_of_a_tiny_network(words: Words, capsys: Capture) ->
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", named("pick"), ids=" ".join)
 def test_a_tiny_network_is_picked(words: Words, capsys: Capture) -> None:
-    options = ("--device=cpu", "--foreign-cpus=100", "--precision=1", "--sets=1", "--format=csv")
+    options = ("--device=cpu", "--foreign-cpus=100", "--precision=1", "--sets=2", "--format=csv")
     assert cli.main([*instead(words[1:]), *options]) in {Exit.FINE, Exit.UNDECIDED}
+    assert TINY in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", named("best"), ids=" ".join)
+def test_a_tournament_is_accepted(words: Words) -> None:
+    options = cli.parser().parse_args(instead(words[1:]))
+    request = read_parsed(BestRequest, options)
+    shared = MeasureRequest(batch_sizes=options.batch_sizes and [1, 16])
+    plan = planning.make_plan(request.measured(options.arch, shared), best.DEFAULTS)
+    assert {cell.arch for cell in plan.cells} == {TINY}
+    assert request.checked_modes("cpu") is None or "--modes" in words
+
+
+@pytest.mark.parametrize("words", named("export"), ids=" ".join)
+def test_a_tiny_network_is_exported(words: Words, folder: Path, capsys: Capture) -> None:
+    namespace: dict[str, Any] = {}
+    exec((folder / "my_module.py").read_text(), namespace)  # noqa: S102 - of docs/networks.md
+    torch.save(namespace["my_net"]().state_dict(), folder / "trained.pt")
+    assert cli.main([*instead(words[1:]), "--device=cpu", "--force", "--format=csv"]) == 0
+    assert (folder / words[words.index("-o") + 1]).is_file()
     assert TINY in capsys.readouterr().out
 
 

@@ -100,7 +100,7 @@ def test_a_network_without_an_engine_is_refused() -> None:
 
 @pytest.mark.usefixtures("library")
 def test_a_failed_export_is_a_sentence() -> None:
-    with pytest.raises(RequestError, match="tensorrt cannot run this network, because torch"):
+    with pytest.raises(RequestError, match=r"tensorrt needs torch\.export, which cannot"):
         prepared(Branching())
 
 

@@ -11,7 +11,8 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "words.md"
 
 def test_the_words_are_those_of_the_documentation() -> None:
     rows = dict(re.findall(r"^\| \*\*(\w+)\*\* \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE))
-    assert {word: re.sub("[*`]", "", rows[word]) for word in WORDS} == WORDS
+    texts = {word: re.sub(r"\[(.+?)\]\(.+?\)", r"\1", rows[word]) for word in WORDS}
+    assert {word: re.sub("[*`]", "", text) for word, text in texts.items()} == WORDS
 
 
 def test_a_report_explains_its_words_once() -> None:

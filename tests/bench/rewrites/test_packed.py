@@ -156,7 +156,7 @@ def test_executors_of_other_runtimes_are_refused(monkeypatch: pytest.MonkeyPatch
     modes.check("compile+packed", "cpu", ["infer"])
     with pytest.raises(
         RequestError,
-        match=r"^mode token 'packed' uses operators that only PyTorch runs, so it does not work "
-        "with arrays: combine it with eager or compile$",
+        match=r"^mode token 'packed' uses operators that arrays does not run: combine it with "
+        "eager, compile, max-autotune, freeze$",
     ):
         modes.check("arrays+packed", "cpu", ["infer"])
