@@ -21,10 +21,11 @@ import torch
 
 import pytest_googlenet_bench
 from bench import cli
-from bench.api import best, planning
+from bench.api import best, pick, planning
 from bench.api.best_request import BestRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import read_parsed
+from bench.api.pick_request import PickRequest
 from bench.exits import Exit
 from bench.records.journal import Journal
 from bench.studies.gpu import command as gpu
@@ -184,15 +185,14 @@ def test_stages_are_measured_of_a_tiny_network(words: Words, capsys: Capture) ->
     assert TINY in capsys.readouterr().out
 
 
-@pytest.mark.workers
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", named("pick"), ids=" ".join)
-def test_a_tiny_network_is_picked(words: Words, capsys: Capture) -> None:
-    options = ("--device=cpu", "--foreign-cpus=100", "--precision=1", "--sets=2", "--format=csv")
-    if "--modes" not in words:
-        options = (*options, "--modes=eager")
-    assert cli.main([*instead(words[1:]), *options]) in {Exit.FINE, Exit.UNDECIDED}
-    assert TINY in capsys.readouterr().out
+def test_a_choice_is_accepted(words: Words) -> None:
+    options = cli.parser().parse_args(instead(words[1:]))
+    request = read_parsed(PickRequest, options)
+    plan = planning.make_plan(request.measured(MeasureRequest()), pick.DEFAULTS)
+    assert TINY in {cell.arch for cell in plan.cells}
+    assert request.limits().latency_s == 60.0
 
 
 @pytest.mark.usefixtures("folder")
