@@ -181,7 +181,7 @@ def _measure_chosen(state: _State, chosen: tuple[str, ...]) -> bool:
 def _explore(state: _State) -> bool:
     """Measure single changes of eager, and then combinations; return False if that was stopped."""
     names = combinations.tokens(state.references[0].device)
-    slow = [name for name in names if combinations.tries_kernels_out(_with(state, name))]
+    slow = [name for name in names if combinations.tries_kernels_out(name)]
     quick = [name for name in names if name not in slow]
     for reference in state.references:
         state.add(combinations.neighbours(reference, quick, state.dtypes))
@@ -194,10 +194,6 @@ def _explore(state: _State) -> bool:
         if {each.cell for each in state.finalists()} <= before:
             break
     return _try_out(state, slow)
-
-
-def _with(state: _State, name: str) -> Cell:
-    return replace(state.references[0], mode=name)
 
 
 def _add_combinations(state: _State, names: list[str]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bench.cells import modes
 from bench.cells.cell import Cell
+from bench.executors import EXECUTORS
 from bench.names import RequestError
 
 FP32 = "fp32"
@@ -25,9 +26,9 @@ def tokens(device: str) -> tuple[str, ...]:
     return tuple(name for name in modes.available(device) if "infer" in modes.tokens()[name].tasks)
 
 
-def tries_kernels_out(cell: Cell) -> bool:
-    """Whether making a cell ready takes minutes in which nothing else may run."""
-    return modes.parse(cell.mode).executor.is_exclusive
+def tries_kernels_out(token: str) -> bool:
+    """Whether a token is an executor that takes minutes in which nothing else may run."""
+    return token in EXECUTORS and EXECUTORS[token].is_exclusive
 
 
 def is_possible(cell: Cell) -> bool:

@@ -79,6 +79,11 @@ class Size:
     """Samples of all cells and controls together, including those of voided rounds."""
 
 
+def never_built(index: int) -> None:
+    """Stand for a network: with its index, the name of as many archs as are needed."""
+    raise NotImplementedError(f"network {index} is only a name")
+
+
 def plan_of(size: Size) -> Plan:
     """Return a plan of the given size: a batch size for each group, archs in two modes in each.
 
@@ -86,7 +91,7 @@ def plan_of(size: Size) -> Plan:
     """
     archs = size.cells // (len(MODES) * size.groups)
     cells = plan.cells(
-        arch_names=[f"{__name__}:arch_{index}" for index in range(archs)],
+        arch_names=[f"{__name__}:never_built?index={index}" for index in range(archs)],
         mode_names=MODES,
         dtype_names=("fp32",),
         batch_sizes=range(1, size.groups + 1),

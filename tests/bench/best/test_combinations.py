@@ -49,5 +49,5 @@ def test_every_token_that_runs_inference_on_a_device_is_tried() -> None:
 
 
 def test_only_modes_that_try_kernels_out_are_slow_to_prepare() -> None:
-    assert combinations.tries_kernels_out(cell("max-autotune+channels_last"))
-    assert not combinations.tries_kernels_out(cell("compile"))
+    assert combinations.tries_kernels_out("max-autotune")
+    assert not any(map(combinations.tries_kernels_out, ("compile", "cpp_wrapper", "fold")))

@@ -86,3 +86,14 @@ def test_intervals_are_wider_the_more_finalists_there_are() -> None:
 
 def test_the_final_run_has_enough_sets_for_such_intervals() -> None:
     assert DEFAULTS.sets == best_request.SETS >= 5
+
+
+def test_candidates_without_time_have_not_failed() -> None:
+    skipped = narrowing.unmeasured([Candidate(cell=cell(EAGER))], 1, "no time")
+    (found,) = decision.decide(skipped, None, is_final=False, notes=()).decisions
+    assert (found.winner, found.is_decided) == (None, False)
+    assert found.sentences == ("At batch 1 nothing wins: too little was measured.",)
+    failed = [Candidate(cell=cell(EAGER)).drop(1, "it failed: no memory")]
+    (found,) = decision.decide(failed, None, is_final=False, notes=()).decisions
+    assert found.is_decided
+    assert found.sentences == ("At batch 1 nothing wins: every candidate failed.",)

@@ -91,6 +91,14 @@ def test_a_change_that_slows_eager_down_is_not_combined(on: Use, capsys: Capture
     assert "channels_last" not in {m for made in machine.plans[1:] for m in modes_of(made)}
 
 
+def test_an_option_is_tried_with_the_executors_that_take_it(on: Use, capsys: Capture) -> None:
+    machine = on(Machine(product({"compile": 2.0, "cpp_wrapper": 1.2})))
+    code, out = run(capsys)
+    assert code == 0
+    assert "Best at batch 1: compile+cpp_wrapper, 2.4" in out
+    assert "cpp_wrapper" not in modes_of(machine.plans[0])
+
+
 def test_modes_that_try_kernels_out_come_last_with_the_rewrites_of_the_fastest(
     on: Use, capsys: Capture
 ) -> None:
@@ -130,7 +138,7 @@ def test_without_max_error_only_fp32_takes_part(on: Use, capsys: Capture) -> Non
     machine = on(Machine(product({})))
     code, out = run(capsys, "--modes=compile", "--dtypes=bf16")
     assert code == 0
-    assert "Only fp32 takes part: bf16 changes the answers, and --max-error does not say" in out
+    assert "Only fp32 takes part: bf16 would change the answers, and --max-error does not" in out
     assert {cell.dtype for made in machine.plans for cell in made.cells} == {"fp32"}
     assert machine.plans[0].cells[0].group == "fp32/b1/infer/cpu"
 

@@ -186,10 +186,15 @@ def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
         "max-autotune": ("executor", "cpu, cuda"),
         "freeze": ("executor", "cpu, cuda"),
         "aot": ("executor", "cpu, cuda"),
+        "onnxruntime": ("executor", "cpu"),
+        "openvino": ("executor", "cpu"),
         "tensorrt": ("executor", "cuda"),
         "cudagraphs": ("executor", "cuda"),
         "cpp_wrapper": ("option", "cpu, cuda"),
         "channels_last": ("memory_format", "cpu, cuda"),
+        "fold": ("rewrite", "cpu, cuda"),
+        "fuse": ("rewrite", "cpu, cuda"),
+        "packed": ("rewrite", "cpu"),
     }
 
 

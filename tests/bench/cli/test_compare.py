@@ -74,7 +74,7 @@ def test_the_output_starts_by_saying_that_it_is_advice(
     a, b = write_runs(runs.small(), later(runs.small()))
     text = " ".join(compare(capsys, a, b, "--format", form).split())
     assert text.startswith("Not measured together: this is advice")
-    assert text.index("nox -s gate -- --base REV") < text.index("fp32, batch 1, infer, cpu")
+    assert text.index("googlenet-bench gate --base REV") < text.index("fp32, batch 1, infer, cpu")
     assert "over budget." in text  # A's status
     assert "Advice is based on the ratio to torchvision eager, which itself takes" in text
     assert f"takes {DRIFT:.3f} times as long in B as in A: this is attributed to the" in text
@@ -167,7 +167,7 @@ def test_a_reference_beyond_drift_makes_every_cell_inconclusive(
         reference = f"torchvision eager (fp32, batch {batch_size}, infer, cpu)"
         assert f"{reference} takes {factor:.3f} times as long in B as in A" in why
     after = text[text.index(why) + len(why) :]
-    assert after.index("nox -s gate -- --base REV") < after.index("fp32, batch 1, infer, cpu")
+    assert after.index("googlenet-bench gate --base REV") < after.index("fp32, batch 1, infer, cpu")
     assert "Advice is based on" not in text
     assert "Cells compared: 5 inconclusive." in text
     rows = json.loads(compare(capsys, a, b, "--format", "json"))

@@ -172,7 +172,7 @@ def test_a_head_whose_network_cannot_be_imported_fails(repository: Path) -> None
     ended = run_gate(repository, "--base=HEAD")
     output = ended.stdout + ended.stderr
     assert ended.returncode == 2, output
-    assert "head: cannot import 'sleeper' from 'nets'" in output
+    assert "cannot import 'sleeper' from 'nets'" in output
     assert "Traceback" not in output
 
 

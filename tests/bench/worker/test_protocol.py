@@ -40,6 +40,7 @@ CELL = {
     "device": "cpu",
     "control": False,
     "base": False,
+    "across_dtypes": False,
 }
 IMAGES: dict[str, Any] = {"image_size": 224, "input_shape": (1, 28, 28), "seed": 7}
 SENT = {**IMAGES, "input_shape": [1, 28, 28]}
