@@ -131,7 +131,7 @@ def test_a_candidate_that_cannot_be_built_does_not_end_the_choice(
     tmp_path: Path, plans: list[RunRecord], capsys: Capture
 ) -> None:
     file = tmp_path / "own.py"
-    file.write_text("raise ValueError('no licence')\n")
+    file.write_text("raise ValueError('no licence')\n\n\ndef net(): ...\n")
     arguments = ["--from", f"{BROKEN},{file}:net,{TINY}", "--max-latency", SLOW, *FEW]
     assert main(["pick", *arguments, "--report-dir", str(tmp_path / "report")]) == 0
     assert f"Picked: {TINY} in eager" in capsys.readouterr().out
