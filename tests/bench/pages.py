@@ -2,7 +2,7 @@
 
 import re
 
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 
 
 def table_figures(page: str) -> list[list[str]]:

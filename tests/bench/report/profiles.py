@@ -22,11 +22,15 @@ PROFILE = OperatorProfile(
 )
 
 
-def profiled(of: Cell, profile: OperatorProfile) -> CellRecord:
+def with_profile(record: CellRecord, profile: OperatorProfile) -> CellRecord:
     """Return a cell that was profiled in its first set, as runs do."""
-    record = runs.measured(of)
     first, *others = record.setups
     return replace(record, setups=(msgspec.structs.replace(first, operators=profile), *others))
+
+
+def profiled(of: Cell, profile: OperatorProfile) -> CellRecord:
+    """Return a measured cell with a profile."""
+    return with_profile(runs.measured(of), profile)
 
 
 def run() -> RunRecord:

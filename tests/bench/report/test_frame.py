@@ -49,9 +49,8 @@ def test_cells_of_several_dtypes_are_in_one_group_and_have_ratios_to_one_referen
     over = dict(zip(labels, rows["speedup_over_reference"], strict=True))
     expected = dict(zip(labels, (1.0, 2.0, 2.0, 4.0), strict=True))
     assert over == pytest.approx(expected)
-    in_mode = dict(zip(labels, rows["speedup_over_reference_same_mode"], strict=True))
-    expected = dict(zip(labels, (1.0, 2.0, 1.0, 2.0), strict=True))
-    assert in_mode == pytest.approx(expected)
+    # It would compare dtypes too.
+    assert rows["speedup_over_reference_same_mode"].isna().all()
 
 
 def test_a_report_names_the_dtype_beside_the_mode_if_a_group_has_several() -> None:

@@ -16,6 +16,7 @@ from bench.stages import store as stages
 from tests.bench import runs
 from tests.bench.report import rungs
 from tests.bench.report.page.conftest import Open
+from tests.bench.report.profiles import PROFILE, with_profile
 from tests.bench.report.test_golden import GOLDEN
 
 WIDE = "DejaVu Sans"  # 14 % wider than Arial; 20 % in bold
@@ -52,7 +53,7 @@ def with_long_names() -> RunRecord:
     ]
     records = [*(replace(record, cost=COST) for record in ladder.cells), *long_names]
     cells = [
-        replace(record, cell=replace(record.cell, batch_size=size))
+        with_profile(replace(record, cell=replace(record.cell, batch_size=size)), PROFILE)
         for record in records
         for size in (1, 8, 32)
     ]
@@ -65,7 +66,9 @@ def with_line_separators() -> RunRecord:
     own = rungs.cell(SEPARATED, SEPARATED)
     records = [*ladder.cells, rungs.measured(own, 1.0)]
     cells = [
-        replace(record, cost=COST, cell=replace(record.cell, batch_size=size))
+        with_profile(
+            replace(record, cost=COST, cell=replace(record.cell, batch_size=size)), PROFILE
+        )
         for record in records
         for size in (1, 8, 32)
     ]
