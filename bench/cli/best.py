@@ -4,6 +4,7 @@ import argparse
 import shlex
 import textwrap
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,9 @@ from bench.api.best_request import SHARED, BestRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, read_parsed, typed
 from bench.archs import HOW_TO_NAME, source_file
-from bench.cli import project_archs
+from bench.cli import project_archs, report_folder
 from bench.cli.command import Commands, Output, Purpose, show_examples
 from bench.exits import Exit
-from bench.folders import check_writable
 from bench.names import RequestError
 from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 
@@ -93,27 +93,17 @@ def _best(options: argparse.Namespace) -> Output:
 
 
 def _check(folder: Path) -> None:
-    """Raise ``RequestError`` if the folder is not writable, or has files of somebody else."""
     from bench.best import report
-    from bench.report import files
 
-    check_writable(folder)
-    names = files.names() | {report.CSV, report.MARKDOWN}
-    files.check_replaceable(folder, names, {**files.marks(), report.MARKDOWN: report.TITLE})
+    report_folder.check(folder, table=report.CSV, page=report.MARKDOWN, title=report.TITLE)
 
 
 def _written(found: "Tournament", folder: Path) -> tuple[Path, ...]:
-    """Write the result and the reports of its run; raise ``RequestError`` if that fails."""
-    from bench.api.measured_run import MeasuredRun
     from bench.best import report
 
-    try:
-        of_result = report.write(found.result, found.programs, folder)
-        if found.run is None or found.run.is_empty:
-            return of_result
-        return (*of_result, *MeasuredRun(record=found.run).save(folder))
-    except OSError as error:
-        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+    return report_folder.write(
+        partial(report.write, found.result, found.programs), found.run, folder
+    )
 
 
 def _text(found: "Tournament", form: str, written: tuple[Path, ...]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import textwrap
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, read_parsed, typed
 from bench.api.pick_request import SHARED, PickRequest
 from bench.archs import source_file
+from bench.cli import report_folder
 from bench.cli.command import Commands, Output, Purpose, show_examples
 from bench.exits import Exit
-from bench.folders import check_writable
 from bench.names import RequestError
 from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
 
@@ -100,13 +101,9 @@ def _interrupted(folder: Path | None) -> str:
 
 
 def _check(folder: Path) -> None:
-    """Raise ``RequestError`` if the folder is not writable, or has files of somebody else."""
     from bench.pick import report
-    from bench.report import files
 
-    check_writable(folder)
-    names = files.names() | {report.CSV, report.MARKDOWN}
-    files.check_replaceable(folder, names, {**files.marks(), report.MARKDOWN: report.TITLE})
+    report_folder.check(folder, table=report.CSV, page=report.MARKDOWN, title=report.TITLE)
 
 
 def _with_note_on_earlier(result: "Result", folder: Path) -> "Result":
@@ -125,17 +122,9 @@ def _with_note_on_earlier(result: "Result", folder: Path) -> "Result":
 
 
 def _written(result: "Result", folder: Path) -> tuple[Path, ...]:
-    """Write the choice and the reports of its run; raise ``RequestError`` if that fails."""
-    from bench.api.measured_run import MeasuredRun
     from bench.pick import report
 
-    try:
-        of_choice = report.write(result.choice, folder)
-        if result.run is None or result.run.is_empty:
-            return of_choice
-        return (*of_choice, *MeasuredRun(record=result.run).save(folder))
-    except OSError as error:
-        raise RequestError(f"cannot write to {folder}: {error.strerror}") from error
+    return report_folder.write(partial(report.write, result.choice), result.run, folder)
 
 
 def _text(result: "Result", form: str, written: tuple[Path, ...]) -> str:

@@ -110,7 +110,7 @@ def test_the_lead_has_the_first_warning_which_markdown_does_not_repeat() -> None
 
 
 def with_trust(monkeypatch: pytest.MonkeyPatch, *changes: dict[str, Any]) -> str:
-    """Return the verdict on two groups whose trust is precise and undisturbed but for changes."""
+    """Return the verdict on two precise, undisturbed groups, after ``changes`` to each."""
     run = runs.small()
     good = {"precision": 0.03, "widest": 0.02, "disturbed_share": 0.1}
     groups = [
