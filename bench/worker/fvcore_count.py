@@ -4,6 +4,7 @@ fvcore traces a network and calls its total "flops". That total is the multiply-
 convolutions and matrix products, plus the operations of norms, average pooling and interpolation.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import platform
@@ -122,6 +123,7 @@ def _receive(receiving: Connection, child: BaseProcess) -> FvcoreCount:
 def _count_in_child(model: nn.Module, example: Inputs, sending: Connection, parent: int) -> None:
     die_with_parent(parent)
     torch.set_num_threads(1)  # the threads of the parent do not exist in the child
+    faulthandler.disable()  # pytest's would print the stack where tracing aborts
     with Path(os.devnull).open("w") as null:  # the network has printed this output before
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
