@@ -2,9 +2,18 @@
 
 import os
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 
 import pytest
+
+from tests.warm.interpreter import warm
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cold", action="store_true", help="start every process with the interpreter (tests/warm)"
+    )
 
 
 def pytest_configure() -> None:
@@ -51,3 +60,23 @@ def _workers_only_if_marked(
         pytest.fail("this test starts a worker process: mark it with pytest.mark.workers")
 
     monkeypatch.setattr("bench.launch.process.Streams.__init__", refuse)
+
+
+@pytest.fixture(scope="session")
+def warm_python(pytestconfig: pytest.Config) -> Iterator[str]:
+    """A program that acts like the interpreter, with the libraries imported (tests/warm)."""
+    if pytestconfig.getoption("cold") or sys.platform != "linux":
+        yield sys.executable
+        return
+    with warm() as program:
+        yield program
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _python(request: pytest.FixtureRequest, warm_python: str) -> Iterator[None]:
+    """Let a file's tests start warm processes, unless it has the mark ``cold``."""
+    is_cold = any(mark.name == "cold" for mark in request.node.iter_markers())
+    with pytest.MonkeyPatch.context() as patch:
+        if not is_cold:
+            patch.setattr(sys, "executable", warm_python)
+        yield

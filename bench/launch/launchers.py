@@ -26,18 +26,19 @@ class Launcher(ABC):
     def __init__(
         self,
         environment: Mapping[str, str],
-        python: str = sys.executable,
+        python: str | None = None,
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
     ) -> None:
         """Set the interpreter and the environment of the workers.
 
-        ``cpus`` are the CPUs that workers may run on; None means all CPUs of this process.
+        ``python`` is the interpreter; None is that of this process. ``cpus`` are the CPUs that
+        workers may run on; None means all CPUs of this process.
         ``roots`` are the folders that come first in the module search path.
         """
         path = os.pathsep.join(filter(None, [*map(str, roots), environment.get("PYTHONPATH")]))
         self._environment = {**environment, "PYTHONPATH": path}
-        self._python = python
+        self._python = python or sys.executable
         self._cpus = cpus
 
     def __enter__(self) -> Self:
@@ -89,7 +90,7 @@ class Spawner(Launcher):
     def __init__(
         self,
         environment: Mapping[str, str],
-        python: str = sys.executable,
+        python: str | None = None,
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
         module: str = WORKER,
@@ -125,7 +126,7 @@ class ForkServer(Launcher):
         self,
         environment: Mapping[str, str],
         imports: Sequence[str] = (),
-        python: str = sys.executable,
+        python: str | None = None,
         cpus: Collection[int] | None = None,
         roots: Sequence[Path] = (ROOT,),
         ahead: int = 1,
@@ -198,7 +199,7 @@ def launcher(
     imports: Sequence[str],
     cpus: Collection[int] | None = None,
     *,
-    python: str = sys.executable,
+    python: str | None = None,
     roots: Sequence[Path] = (ROOT,),
     ahead: int = 1,
     module: str = WORKER,

@@ -1,0 +1,11 @@
+"""Python processes for tests that have the libraries imported when they start.
+
+Importing torch takes 2.5 s and torchvision 5 s on a slow machine, and the tests start hundreds of
+processes. ``conftest.py`` makes ``sys.executable`` a program that acts like the interpreter: it
+asks one server (``server.py``) for a fork, passes on its arguments, variables, folder and files,
+and ends as the fork ends (``client.py``). Only libraries of others are imported before the fork, so
+each process imports this project's code itself, from where its path says.
+
+A command that a fork would not run alike (``client.forks``, ``client.early``) is given to the real
+interpreter, and so is every command in a file with the mark ``cold``, or of ``pytest --cold``.
+"""

@@ -1,0 +1,39 @@
+"""The program of the tests in place of ``sys.executable``, and the server that it asks."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.warm import client
+
+COLD = sys.executable
+ROOT = Path(__file__).parents[2]
+PRELOAD = ROOT / "bench" / "worker" / "preload.py"
+MAIN = "import sys; sys.path[:0] = [sys.argv[3]]; from tests.warm import server; del sys.path[0]; "
+MAIN += "server.main(*sys.argv[1:3])"
+
+
+@contextmanager
+def warm() -> Iterator[str]:
+    """Start a server, and yield the program that acts like the interpreter.
+
+    While the server is importing, and if it has ended, the program is the interpreter itself.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        address = str(Path(folder) / "socket")
+        program = Path(folder) / "python"
+        words = [COLD, "-IS", client.__file__, str(program), COLD, address]
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        program.chmod(0o755)
+        variables = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+        variables.pop("PYTHONPATH", None)
+        server = [COLD, "-Pc", MAIN, address, str(PRELOAD), str(ROOT)]
+        with subprocess.Popen(
+            server, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=variables
+        ):
+            yield str(program)

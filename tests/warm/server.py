@@ -1,0 +1,223 @@
+"""The server: a process that has imported the libraries, and forks itself for each command.
+
+It serves a Unix socket until its standard input ends. A client that ends before its fork takes the
+fork with it.
+"""
+
+import array
+import atexit
+import contextlib
+import fcntl
+import gc
+import importlib
+import io
+import json
+import os
+import random
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from tests.warm import client
+
+# Of others only: a fork imports this project's code from where its own path says.
+LIBRARIES = (
+    "torchvision",
+    "fvcore.nn",
+    "torch.utils.flop_counter",
+    "pandas",
+    "scipy.stats",
+    "pytest",
+    "rich.console",
+    "rich.table",
+    "rich.progress",
+    "jinja2",
+    "msgspec",
+    "psutil",
+    "altair",
+)
+
+Request = Mapping[str, Any]
+
+
+def serve(listening: socket.socket) -> tuple[Request, list[int]]:
+    """Answer clients until standard input ends; returns in each fork, with what it is to run."""
+    woken, wakes = socket.socketpair()
+    for end in (woken, wakes):
+        end.setblocking(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes.fileno())
+    clients: dict[int, socket.socket] = {}  # by the process id of the fork
+    selector = selectors.DefaultSelector()
+    for source in (sys.stdin, listening, woken):
+        selector.register(source, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is listening:
+                connection, _ = listening.accept()
+                received = _receive(connection)
+                if received is None:
+                    connection.close()
+                    continue
+                request, files = received
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    selector.close()
+                    for own in (listening, woken, wakes, connection, *clients.values()):
+                        own.close()
+                    return request, files
+                for file in files:
+                    os.close(file)
+                clients[pid] = connection
+                selector.register(connection, selectors.EVENT_READ, pid)
+                _send(connection, pid)
+            elif key.fileobj is woken:
+                with contextlib.suppress(BlockingIOError):
+                    woken.recv(4096)
+                _reap(clients, selector)
+            elif key.fileobj is sys.stdin:
+                for pid in clients:
+                    os.kill(pid, signal.SIGKILL)
+                os._exit(0)
+            elif key.data in clients:  # its client has ended
+                os.kill(key.data, signal.SIGKILL)
+                selector.unregister(key.fileobj)
+
+
+def _reap(clients: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
+    """Tell the clients of forks that have ended."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        connection = clients.pop(pid, None)
+        if connection is not None:
+            with contextlib.suppress(KeyError):
+                selector.unregister(connection)
+            _send(connection, os.waitstatus_to_exitcode(status))
+            connection.close()
+
+
+def _send(connection: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(number.to_bytes(client.NUMBER_BYTES, "big", signed=True))
+
+
+def _receive(connection: socket.socket) -> tuple[Request, list[int]] | None:
+    """Return a client's request and files; None if a fork would not run it alike."""
+    size, ancillary, _, _ = connection.recvmsg(
+        client.NUMBER_BYTES, socket.CMSG_SPACE(4 * client.MAX_FILES)
+    )
+    files = array.array("i")
+    for _, _, data in ancillary:
+        files.frombytes(data[: len(data) - len(data) % files.itemsize])
+    left, parts = int.from_bytes(size, "big"), []
+    while left:
+        part = connection.recv(left)
+        if not part:
+            return None
+        parts.append(part)
+        left -= len(part)
+    request: Request = json.loads(b"".join(parts)) if parts else {}
+    if client.early(request["environment"]) != client.early(dict(os.environ)):
+        for file in files:
+            os.close(file)
+        return None
+    return request, list(files)
+
+
+def become(request: Request, files: list[int]) -> None:
+    """Give this fork the files, variables, folder and path of a new interpreter."""
+    os.setpgid(0, 0)  # its client passes on the signals that it gets
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
+    sys.executable = request["program"]
+    _take(files, request["files"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    os.sched_setaffinity(0, request["cpus"])
+    random.seed()
+    atexit.register(gc.unfreeze)  # or libraries report leaks
+    _open_standard_streams(request["environment"])
+    flags = {name: getattr(sys.flags, name) for name in dir(sys.flags) if name[0] != "_"}
+    flags["safe_path"] = bool(request["environment"].get("PYTHONSAFEPATH"))
+    sys.flags = SimpleNamespace(**flags)  # type: ignore[assignment]
+    path = request["environment"].get("PYTHONPATH", "")
+    sys.path[:0] = [folder or request["folder"] for folder in path.split(os.pathsep) if path]
+    importlib.invalidate_caches()
+
+
+def _take(files: list[int], numbers: list[int]) -> None:
+    """Give open files these numbers, and close all others."""
+    opened = [int(file.name) for file in Path("/proc/self/fd").iterdir()]
+    free = max(*opened, *numbers) + 1
+    kept = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, free) for file in files]
+    os.closerange(0, free)
+    for file, number in zip(kept, numbers, strict=True):
+        os.dup2(file, number)
+        os.close(file)
+
+
+def _open_standard_streams(environment: Mapping[str, str]) -> None:
+    encoding, _, errors = environment.get("PYTHONIOENCODING", "").partition(":")
+    unbuffered = bool(environment.get("PYTHONUNBUFFERED"))
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+        buffered = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+        stream = io.TextIOWrapper(
+            buffered,
+            encoding=encoding or "utf-8",
+            errors="backslashreplace" if name == "stderr" else errors or "strict",
+            line_buffering=name == "stderr" or raw.isatty(),
+            write_through=unbuffered and number > 0,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def run(arguments: list[str], folder: str) -> None:
+    """Run what an interpreter would run."""
+    if not sys.flags.safe_path:
+        sys.path.insert(0, folder if arguments[0] == "-m" else str(Path(arguments[0]).parent))
+    if arguments[0] == "-m":
+        sys.argv[:] = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[:] = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main(address: str, preload: str) -> None:
+    """Import the libraries, run the file ``preload``, and serve the socket ``address``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for library in LIBRARIES:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(library)
+        runpy.run_path(preload)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    gc.collect()
+    gc.freeze()  # forks share these pages while their collector does not visit them
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"{address}.begins")
+    listening.listen(64)
+    Path(f"{address}.begins").rename(address)
+    request, files = serve(listening)
+    become(request, files)
+    run(request["arguments"], request["folder"])
