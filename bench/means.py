@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean, median
 
 import numpy as np
@@ -61,11 +62,17 @@ class Mean:
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Return Student's t-interval."""
-        reach = float(special.stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
+        reach = _quantile(self.freedom, (1 + confidence) / 2) * self.error
         low, high = self.estimate - reach, self.estimate + reach
         return Interval(
             estimate=self.estimate, low=low, high=high, sets=self.sets, trimmed=self.trimmed
         )
+
+
+@lru_cache(maxsize=256)
+def _quantile(freedom: float, level: float) -> float:
+    """Return a quantile of Student's t; cached, because a gate uses few of them, at every look."""
+    return float(special.stdtrit(freedom, level))
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
@@ -90,7 +97,7 @@ def mean(values: Sequence[float]) -> Mean:
         return Mean(estimate=estimate, error=math.nan, freedom=math.nan, sets=sets)
     if sets < MIN_TRIMMED_SETS or not has_outlier(values):
         estimate = fmean(values)
-        squares = math.fsum((value - estimate) ** 2 for value in values)
+        squares = math.fsum([(value - estimate) ** 2 for value in values])
         error = math.sqrt(squares / (sets - 1) / sets)
         return Mean(estimate=estimate, error=error, freedom=sets - 1, sets=sets)
     cut = math.floor(TRIMMED * sets)
@@ -153,11 +160,12 @@ def correlation_level(x: Mapping[int, float], y: Mapping[int, float], *, least: 
 
 def exponential(logs: Interval) -> Interval:
     """Return the exponential of an interval of logarithms; infinity if it is too large a number."""
-    return replace(
-        logs,
+    return Interval(
         estimate=_exp(logs.estimate),
         low=_exp(logs.low),
         high=_exp(logs.high),
+        sets=logs.sets,
+        trimmed=logs.trimmed,
     )
 
 

@@ -59,20 +59,19 @@ class Look(NamedTuple):
 
         ``delta`` is a log-ratio; ``alpha`` is the cell's.
         """
-        interval = means.interval(values, confidence=1 - 2 * alpha * self.alpha)
+        mean = means.mean(values)
+        interval = mean.interval(1 - 2 * alpha * self.alpha)
         may_change = not is_scattered(values)
         if may_change and interval.low > 0 and interval.estimate >= delta:
             return Verdict.REGRESSED
         if may_change and interval.high < 0 and interval.estimate <= -delta:
             return Verdict.IMPROVED
         may_be_improved = not self.alpha and interval.estimate <= -delta
-        return (
-            Verdict.UNCHANGED if self.is_unchanged(values, delta) and not may_be_improved else None
-        )
+        return Verdict.UNCHANGED if self.is_unchanged(mean, delta) and not may_be_improved else None
 
-    def is_unchanged(self, values: Sequence[float], delta: float) -> bool:
-        """Return whether the log-ratios show that the cell is not slower by δ."""
-        return means.interval(values, confidence=1 - 2 * self.miss).high < delta
+    def is_unchanged(self, mean: means.Mean, delta: float) -> bool:
+        """Return whether the mean log-ratio shows that the cell is not slower by δ."""
+        return mean.interval(1 - 2 * self.miss).high < delta
 
 
 # The levels of a miss belong to dependent tests: their sum is 0.169, and the probability that any
@@ -228,33 +227,35 @@ def _judge_tail(
         if look.sets < sets:
             continue
         seen = values[: look.sets]
+        mean = means.mean(seen)
         is_reached = len(seen) == look.sets
         if not is_reached and not is_over:
-            return _tail(Verdict.INCONCLUSIVE, seen, is_open=True)
-        if is_reached and look.verdict(seen, delta, alpha) is Verdict.REGRESSED:
-            return _tail(Verdict.REGRESSED, seen)
-        doubt = means.interval(seen, confidence=1 - 2 * TAIL_DOUBT)
+            return _tail(Verdict.INCONCLUSIVE, mean, is_open=True)
+        # A tail that regressed looks slower too, because TAIL_DOUBT is larger than any alpha.
+        doubt = mean.interval(1 - 2 * TAIL_DOUBT)
         if not (doubt.low > 0 and doubt.estimate >= delta):
-            return _tail(Verdict.UNCHANGED if look.is_unchanged(seen, delta) else None, seen)
+            return _tail(Verdict.UNCHANGED if look.is_unchanged(mean, delta) else None, mean)
         if not is_reached:
             break
-    return _tail(Verdict.INCONCLUSIVE, seen)
+        if look.verdict(seen, delta, alpha) is Verdict.REGRESSED:
+            return _tail(Verdict.REGRESSED, mean)
+    return _tail(Verdict.INCONCLUSIVE, mean)
 
 
-def _tail(verdict: Verdict | None, seen: Sequence[float], *, is_open: bool = False) -> Tail:
+def _tail(verdict: Verdict | None, mean: means.Mean, *, is_open: bool = False) -> Tail:
     return Tail(
         verdict=verdict,
-        interval=means.exponential(means.interval(seen)),
-        sets=len(seen),
+        interval=means.exponential(mean.interval()),
+        sets=mean.sets,
         is_open=is_open,
     )
 
 
 def _cut_off(values: Sequence[float], look: Look, delta: float) -> Verdict:
     """Return the verdict of a cell that gets no more sets: ``unchanged`` if the sets show it."""
-    may_pass = len(values) >= FIRST_LOOK and look.is_unchanged(values, delta)
+    may_pass = len(values) >= FIRST_LOOK and look.is_unchanged(means.mean(values), delta)
     return Verdict.UNCHANGED if may_pass else Verdict.INCONCLUSIVE
 
 
 def _finite(values: Sequence[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
+    return list(filter(math.isfinite, values))

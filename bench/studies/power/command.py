@@ -47,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = terminal_console(stderr=True)
     code = Exit.FINE
     try:
+        cases = choose("plan", options.plan, PLANS)
         description = _describe_environment()
         machine = environment.machine_slug(description)
         folder = options.report_dir or Path("reports") / machine
         try:
-            _collect(options, folder, console)
+            _collect(options, cases, folder, console)
         except KeyboardInterrupt:
             console.print("gate_power: interrupted; the rows collected so far are kept")
             code = Exit.WRONG_REQUEST
@@ -73,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _collect(options: argparse.Namespace, folder: Path, console: Console) -> None:
+def _collect(
+    options: argparse.Namespace, cases: Sequence[Case], folder: Path, console: Console
+) -> None:
     path = folder / report.SETS_FILE
-    cases = choose("plan", options.plan, PLANS)
     loaded = options.load == "loaded"
     with TerminalProgress(console) as progress:
         if options.sets:

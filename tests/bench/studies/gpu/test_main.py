@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -58,24 +59,49 @@ def test_a_library_s_warning_is_not_an_error(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-@pytest.mark.parametrize("name", ["tests", "default", "sweep", "energy"])
-def test_pytest_accepts_the_arguments_of_the_steps(name: str, device: str, tmp_path: Path) -> None:
-    """Collect without measuring: an unknown or invalid option makes that fail."""
-    collected = subprocess.run(
-        [
-            sys.executable,
-            *steps_by_name(device, tmp_path)[name].arguments_within(50.0),
-            "--collect-only",
-            "-q",
-        ],
+# Runs pytest once per list of arguments, in forks of one process that has imported torch.
+FORKS = """
+import json, os, sys
+import pytest, torch
+codes = {}
+for name, arguments in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if not child:
+        sys.exit(pytest.main(arguments))
+    codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(codes))
+"""
+ON_PYTEST = ("tests", "default", "sweep", "energy")
+
+
+@pytest.fixture(scope="module", params=["cpu", "cuda"])
+def collected(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, int], str]:
+    """Collect each step's tests without running them; return the exit codes and the output."""
+    by_name = steps_by_name(request.param, tmp_path_factory.mktemp("steps"))
+    arguments = {name: by_name[name].arguments_within(50.0) for name in ON_PYTEST}
+    assert all(each[:2] == ("-m", "pytest") for each in arguments.values())
+    options = {name: [*each[2:], "--collect-only", "-q"] for name, each in arguments.items()}
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKS, json.dumps(options)],
         cwd=ROOT,
-        env=rehearsal.environment() if device == "cuda" else None,
+        env=rehearsal.environment() if request.param == "cuda" else None,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert collected.returncode == 0, collected.stdout
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1]), ended.stdout
+
+
+@pytest.mark.parametrize("name", ON_PYTEST)
+def test_pytest_accepts_the_arguments_of_the_steps(
+    name: str, collected: tuple[dict[str, int], str]
+) -> None:
+    """An unknown or invalid option makes a collection fail."""
+    codes, output = collected
+    assert codes[name] == 0, output
 
 
 def test_other_commands_accept_the_arguments_of_the_steps() -> None:

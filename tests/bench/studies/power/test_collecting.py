@@ -25,12 +25,21 @@ pytestmark = pytest.mark.workers
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 
 
+@pytest.fixture
+def _small_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = sets._plan
+    monkeypatch.setattr(
+        sets, "_plan", lambda *args, **kwargs: replace(plan(*args, **kwargs), image_size=64)
+    )
+
+
+@pytest.mark.usefixtures("_small_images")
 def test_calibrated_units_are_proportional_to_the_slowdown(
     monkeypatch: pytest.MonkeyPatch, fork_server: Launcher
 ) -> None:
     monkeypatch.setattr(calibration, "SETS", 1)
     # More than twice as slow, so that one set shows it on the busiest machine.
-    monkeypatch.setattr(calibration, "_PROBES", {"python": 1000})
+    monkeypatch.setattr(calibration, "_PROBES", {"python": 400})
     larger = Case(mode="eager", kind="python", percent=500.0)
     same = Case(mode="eager", kind="none", percent=0.0)
     monkeypatch.setattr("bench.engine.local.wave.foreign_cpus", lambda *_: 0.0)
@@ -74,15 +83,16 @@ def test_units_are_interpolated_between_sets() -> None:
     assert calibration.from_sets(EAGER, [row(10, 0.9), row(30, 0.1)]) is None  # noise
 
 
+@pytest.mark.usefixtures("_small_images")
 def test_each_set_has_a_row_for_each_case(fork_server: Launcher) -> None:
     saved: list[list[SetRow]] = []
-    amounts = {Case(mode="eager", kind="none", percent=0.0): 0, EAGER: 3_000}
+    amounts = {Case(mode="eager", kind="none", percent=0.0): 0, EAGER: 1_000}
     sets.collect(
         amounts, 2, fork_server, Watcher(), load="quiet", save=lambda rows: saved.append(list(rows))
     )
     assert [[row.case for row in rows] for rows in saved] == [list(amounts), list(amounts)]
     for _, slower in saved:
-        assert slower.amount == 3_000
+        assert slower.amount == 1_000
         is_void = math.isnan(slower.log_ratio)  # if other processes use the CPUs
         assert is_void or (slower.log_ratio > 0.2 and slower.base_s > 0)
 
