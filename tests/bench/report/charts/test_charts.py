@@ -1,6 +1,8 @@
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree
 
 import altair as alt
@@ -10,6 +12,7 @@ import pytest
 
 from bench.records import store
 from bench.records.record import CellRecord, RunRecord, Visit
+from bench.records.run_cache import cached_per_run
 from bench.report import charts, frame
 from bench.report.chart import Chart
 from bench.report.charts import style
@@ -30,8 +33,13 @@ SWEEP = replace(
 SCHEMA = jsonschema.Draft7Validator(alt.load_schema())
 
 
+@cached_per_run
+def built(run: RunRecord) -> Sequence[Chart]:
+    return charts.build(run)
+
+
 def named(run: RunRecord) -> dict[str, Chart]:
-    return {chart.name: chart for chart in charts.build(run)}
+    return {chart.name: chart for chart in built(run)}
 
 
 def test_latency_axis_names_the_host_clock_if_there_are_two_latencies() -> None:
@@ -42,8 +50,8 @@ def test_latency_axis_names_the_host_clock_if_there_are_two_latencies() -> None:
 
 def test_every_kind_of_chart_is_valid_vega_lite() -> None:
     run, inside = store.read(GOLDEN / "run.json"), stages.read(GOLDEN / "stages.csv")
-    all_charts = [*charts.build(run, inside), *charts.build(LADDER), *charts.build(runs.gpu())]
-    all_charts += [*charts.build(SWEEP), *charts.build(fronts.several())]
+    all_charts = [*charts.build(run, inside), *built(LADDER), *charts.build(runs.gpu())]
+    all_charts += [*built(SWEEP), *charts.build(fronts.several())]
     all_charts += charts.build(profiles.run())
     kinds = {
         kind for chart in all_charts for kind in charts.PREFIXES if chart.name.startswith(kind)
@@ -93,6 +101,7 @@ def test_ratios_are_those_of_the_summary_and_unsure_if_the_interval_contains_1()
     }
 
 
+@cache
 def modes_apart(times: float) -> RunRecord:
     """Return a ladder whose cells in compile are ``times`` as fast as those in eager."""
     run = rungs.ladder(modes=("eager", "compile"))
@@ -135,9 +144,7 @@ def test_every_ratio_is_inside_its_panel() -> None:
 
 
 def test_a_caption_that_repeats_is_marked() -> None:
-    repeated = [
-        chart.is_caption_repeated for chart in charts.build(SWEEP) if "latency" in chart.name
-    ]
+    repeated = [chart.is_caption_repeated for chart in built(SWEEP) if "latency" in chart.name]
     assert repeated == [False, True, True]
 
 
@@ -256,7 +263,7 @@ def test_run_without_figures_has_no_charts() -> None:
     assert charts.build(replace(LADDER, cells=(failed,), controls=())) == ()
 
 
-@pytest.mark.parametrize("chart", charts.build(LADDER), ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", built(LADDER), ids=lambda chart: chart.name)
 def test_every_svg_has_units_and_no_background(chart: Chart) -> None:
     svg = style.svg(chart)
     root = ElementTree.fromstring(svg)  # noqa: S314 - our own

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from itertools import product
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 import msgspec
 
 from bench.records.record import RunRecord
+from bench.records.run_cache import cached_per_run
+from bench.report import charts as run_charts
 from bench.report import page, sections
 from bench.report.blocks import Heading, Picture, Sentences
 from bench.report.chart import Chart
 from bench.report.findings import Findings
 from bench.report.section import BuiltSection, Source
+from bench.stages import store as stages
 from tests.bench import runs
+from tests.bench.report.test_golden import GOLDEN
 
 # Each part closes a context that the text could appear in: text, attribute, script, style, comment.
 HOSTILE = (
@@ -25,6 +30,7 @@ SENTENCE = "googlenet in compile is 2.0 (1.9–2.1) times as fast as torchvision
 FINDINGS = (Findings(title="fp32, batch 1, infer, cpu", sentences=(SENTENCE,)),)
 
 
+@cache
 def hostile() -> RunRecord:
     """Return a run with ``HOSTILE`` in every text field."""
     run = runs.small()
@@ -50,6 +56,7 @@ def hostile() -> RunRecord:
     )
 
 
+@cache
 def single() -> RunRecord:
     """Return a run of one cell, which is the reference."""
     run, cell = runs.small("complete"), runs.REFERENCE_EAGER
@@ -57,12 +64,20 @@ def single() -> RunRecord:
     return replace(run, cells=(runs.measured(cell),), controls=(control,), rounds=runs.rounds(cell))
 
 
+@cache
 def unmeasured() -> RunRecord:
     """Return a run that was interrupted before it had any figure."""
     run = runs.small("interrupted")
     return replace(run, cells=(run.cells[-1],), controls=(), rounds=())
 
 
+@cache
+def small() -> RunRecord:
+    """Return the run of ``runs.small``, the same at each call."""
+    return runs.small()
+
+
+@cache
 def many() -> RunRecord:
     """Return a run of 400 cells."""
     run, like = runs.small("complete"), runs.measured(runs.EAGER)
@@ -119,6 +134,34 @@ def render(
         pictures = tuple(Picture(chart=each) for each in charts)
         built.append(BuiltSection(name="charts", title="Charts", label="Charts", blocks=pictures))
     return page.render(replace(document, sections=tuple(built)))
+
+
+@cached_per_run
+def drawn(run: RunRecord) -> Sequence[Chart]:
+    """Return the run's own charts."""
+    return run_charts.build(run)
+
+
+@cached_per_run
+def html(run: RunRecord) -> str:
+    """Return the page of a run with its own charts and findings."""
+    return page.render(sections.document(Source(run=run, charts=drawn(run))))
+
+
+INSIDE = stages.read(GOLDEN / "stages.csv")
+
+
+@cached_per_run
+def drawn_with_stages(run: RunRecord) -> Sequence[Chart]:
+    """Return the run's own charts, and those of the stages of the golden files."""
+    return run_charts.build(run, INSIDE)
+
+
+@cached_per_run
+def html_with_stages(run: RunRecord) -> str:
+    """Return the page of a run with its own findings and ``drawn_with_stages``."""
+    source = Source(run=run, charts=drawn_with_stages(run), inside=INSIDE)
+    return page.render(sections.document(source))
 
 
 CHARTS = (

@@ -9,15 +9,13 @@ from playwright.sync_api import Page, expect
 
 from bench.records.record import RunRecord
 from bench.records.reported import ArchCost
-from bench.report import charts, page, sections
+from bench.report import charts
 from bench.report.charts import style
-from bench.report.section import Source
-from bench.stages import store as stages
 from tests.bench import runs
 from tests.bench.report import rungs
+from tests.bench.report.page import pages
 from tests.bench.report.page.conftest import Open
 from tests.bench.report.profiles import PROFILE, with_profile
-from tests.bench.report.test_golden import GOLDEN
 
 WIDE = "DejaVu Sans"  # 14 % wider than Arial; 20 % in bold
 LONG_ARCH, LONG_MODE = "torchvision:mobilenet_v3_large", "compile+channels_last"
@@ -84,8 +82,7 @@ def with_long_reference() -> RunRecord:
     return replace(rungs.ladder(), cells=tuple(cells), controls=(control,))
 
 
-RUN, INSIDE = with_long_names(), stages.read(GOLDEN / "stages.csv")
-CHARTS = charts.build(RUN, INSIDE)
+RUN = with_long_names()  # its charts are built only by the tests that need them
 
 
 def outside(shown: Page) -> list[str]:
@@ -107,13 +104,15 @@ def drawn_plots(shown: Page) -> int:
 
 
 def test_the_run_has_every_kind_of_chart() -> None:
-    kinds = {kind for chart in CHARTS for kind in charts.PREFIXES if chart.name.startswith(kind)}
+    names = [chart.name for chart in pages.drawn_with_stages(RUN)]
+    kinds = {kind for name in names for kind in charts.PREFIXES if name.startswith(kind)}
     assert kinds == set(charts.PREFIXES)
 
 
 @pytest.mark.parametrize("font", [WIDE, "system-ui"])
 def test_no_text_of_an_svg_is_cut_off(opened: Open, font: str) -> None:
-    svgs = "".join(f'<p class="chart">{style.svg(chart)}</p>' for chart in CHARTS)
+    drawn = pages.drawn_with_stages(RUN)
+    svgs = "".join(f'<p class="chart">{style.svg(chart)}</p>' for chart in drawn)
     html = f'<style>text {{ font-family: "{font}" !important }}</style>{svgs}'
     shown = opened(f"<!doctype html><title>charts</title>{html}").page
     texts = shown.locator(".chart svg text").all_text_contents()
@@ -127,19 +126,17 @@ def test_no_text_of_an_svg_is_cut_off(opened: Open, font: str) -> None:
 def test_no_text_of_a_chart_in_the_page_is_cut_off(
     opened: Open, run: RunRecord, width: int
 ) -> None:
-    drawn = charts.build(run, INSIDE)
-    html = page.render(sections.document(Source(run=run, charts=drawn, inside=INSIDE)))
-    shown = opened(html, viewport={"width": width, "height": 800}).page
-    assert drawn_plots(shown) == len(drawn)
+    shown = opened(pages.html_with_stages(run), viewport={"width": width, "height": 800}).page
+    assert drawn_plots(shown) == len(pages.drawn_with_stages(run))
     assert outside(shown) == []
 
 
 def test_every_chart_of_names_with_line_separators_is_drawn(opened: Open) -> None:
     run = with_line_separators()
-    drawn = charts.build(run)
+    drawn = pages.drawn(run)
     kinds = {kind for chart in drawn for kind in charts.PREFIXES if chart.name.startswith(kind)}
     assert kinds == set(charts.PREFIXES) - {"stages-"}
     # A chart that Vega cannot parse is left as the still picture, and writes to the console.
-    shown = opened(page.render(sections.document(Source(run=run, charts=drawn)))).page
+    shown = opened(pages.html(run)).page
     assert drawn_plots(shown) == len(drawn)
     assert "one two three" in shown.locator(".plot svg text").all_text_contents()

@@ -4,12 +4,10 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from bench.records.record import RunRecord
-from bench.report import charts, page, sections
-from bench.report.section import Source
 from tests.bench.report import fronts
 from tests.bench.report.fronts import measured
 from tests.bench.report.page.conftest import Open, OpenPage
-from tests.bench.report.page.pages import HOSTILE
+from tests.bench.report.page.pages import HOSTILE, html
 from tests.bench.report.page.test_chart_text import OUTSIDE
 
 # Opacities of the symbols as text, and the number of symbols with each.
@@ -36,6 +34,8 @@ names => names.filter(name => {
 SYMBOLS = ".mark-symbol.role-mark path"
 NAMES = ".mark-text.role-mark text"
 SHOWN, DIM = "0.95", "0.1"
+# One object each, so that tests share the page of a run.
+SEVERAL, OF_CODE = fronts.several(), fronts.of_code()
 
 
 def figure(opened_page: OpenPage) -> Locator:
@@ -46,17 +46,13 @@ def figure(opened_page: OpenPage) -> Locator:
     return found
 
 
-def html(run: RunRecord) -> str:
-    return page.render(sections.document(Source(run=run, charts=charts.build(run))))
-
-
 def opacities(found: Locator) -> dict[str, int]:
     counts: dict[str, int] = found.locator(SYMBOLS).evaluate_all(OPACITIES)
     return counts
 
 
 def test_a_part_of_a_name_highlights_the_networks_that_contain_it(opened: Open) -> None:
-    found = figure(opened(html(fronts.several())))
+    found = figure(opened(html(SEVERAL)))
     field, status = found.get_by_label("Highlight networks"), found.get_by_role("status")
     assert opacities(found) == {SHOWN: 14}
     expect(status).to_have_text("")
@@ -76,7 +72,7 @@ def test_a_part_of_a_name_highlights_the_networks_that_contain_it(opened: Open) 
 
 
 def test_the_names_are_offered_while_typing(opened: Open) -> None:
-    found = figure(opened(html(fronts.several())))
+    found = figure(opened(html(SEVERAL)))
     options = found.locator("datalist option").all()
     assert {option.get_attribute("value") for option in options} == {
         arch for arch, (accuracy, _) in fronts.NETWORKS.items() if accuracy is not None
@@ -84,7 +80,7 @@ def test_the_names_are_offered_while_typing(opened: Open) -> None:
 
 
 def test_the_highlight_remains_if_the_colour_scheme_changes(opened: Open) -> None:
-    opened_page = opened(html(fronts.several()))
+    opened_page = opened(html(SEVERAL))
     found = figure(opened_page)
     found.get_by_label("Highlight networks").fill("resnet18")
     expect(found.locator(f'{SYMBOLS}[opacity="{SHOWN}"]')).to_have_count(2)
@@ -94,7 +90,7 @@ def test_the_highlight_remains_if_the_colour_scheme_changes(opened: Open) -> Non
 
 
 def test_without_javascript_there_is_no_field(opened: Open) -> None:
-    shown = opened(html(fronts.several()), java_script_enabled=False).page
+    shown = opened(html(SEVERAL), java_script_enabled=False).page
     expect(shown.locator("figure[id^=chart-front] .search")).to_be_hidden()
 
 
@@ -131,7 +127,7 @@ def test_a_hostile_name_can_be_searched_for(opened: Open) -> None:
 def test_characters_of_code_and_addresses_can_be_searched_for(
     opened: Open, text: str, count: int
 ) -> None:
-    found = figure(opened(html(fronts.of_code())))
+    found = figure(opened(html(OF_CODE)))
     assert sorted(found.locator(NAMES).all_text_contents()) == sorted(fronts.CODE_NAMES)
     options = found.locator("datalist option").all()
     assert {option.get_attribute("value") for option in options} == set(fronts.CODE_NAMES)

@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bench.records.record import RunRecord
+from bench.records.run_cache import cached_per_run
 from tests.bench import runs
 from tests.bench.report.page import pages
 from tests.bench.report.page.conftest import Open
@@ -33,6 +34,7 @@ BROKEN_WORDS = """
 PAGE_MS = 30_000  # so that the test fails if the page never opens
 
 
+@cached_per_run
 def rendered(run: RunRecord) -> str:
     return pages.render(run, charts=pages.CHARTS)
 
@@ -80,7 +82,7 @@ def test_clicks_sort_by_value_ascending_descending_and_back(opened: Open) -> Non
 
 
 def test_text_columns_sort_and_only_one_heading_is_active(opened: Open) -> None:
-    page = opened(rendered(runs.small())).page
+    page = opened(rendered(pages.small())).page
     button(page, "latency ms").click()
     button(page, "arch").click()
     assert page.locator("[aria-sort]").count() == 1
@@ -89,7 +91,7 @@ def test_text_columns_sort_and_only_one_heading_is_active(opened: Open) -> None:
 
 
 def test_all_controls_work_with_the_keyboard(opened: Open) -> None:
-    page = opened(rendered(runs.small())).page
+    page = opened(rendered(pages.small())).page
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
@@ -112,7 +114,7 @@ def test_all_controls_work_with_the_keyboard(opened: Open) -> None:
 
 
 def test_text_and_selections_filter_rows_and_show_the_count(opened: Open) -> None:
-    page = opened(rendered(runs.small())).page
+    page = opened(rendered(pages.small())).page
     status = page.get_by_role("status")
     expect(status).to_have_text("7 cells")
     page.get_by_label("arch or mode").fill("COMP torch")
@@ -156,7 +158,7 @@ def test_chart_is_not_drawn_before_it_comes_near(opened: Open) -> None:
 
 
 def test_charts_are_drawn_again_when_the_colours_change(opened: Open) -> None:
-    page = opened(rendered(runs.small()), color_scheme="light").page
+    page = opened(rendered(pages.small()), color_scheme="light").page
     first = page.locator(".plot").first
     first.scroll_into_view_if_needed()
     expect(first).to_have_attribute("data-drawn", "light")
@@ -166,7 +168,7 @@ def test_charts_are_drawn_again_when_the_colours_change(opened: Open) -> None:
 
 
 def test_chart_with_one_plot_is_as_wide_as_its_element(opened: Open) -> None:
-    page = opened(rendered(runs.small()), viewport=PHONE).page
+    page = opened(rendered(pages.small()), viewport=PHONE).page
     plot = page.locator(".plot").first
     plot.scroll_into_view_if_needed()
     expect(plot).to_have_attribute("data-drawn", re.compile("."))
@@ -177,7 +179,7 @@ def test_chart_with_one_plot_is_as_wide_as_its_element(opened: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "run", [runs.small(), pages.hostile(), pages.many()], ids=["small", "hostile", "many"]
+    "run", [pages.small(), pages.hostile(), pages.many()], ids=["small", "hostile", "many"]
 )
 def test_on_a_phone_only_tables_scroll_sideways_and_the_first_column_is_fixed(
     opened: Open, run: RunRecord
@@ -220,7 +222,7 @@ def test_page_with_400_cells_opens(opened: Open) -> None:
 
 
 def test_further_columns_are_shown_on_request(opened: Open) -> None:
-    page = opened(rendered(runs.small()), viewport=DESKTOP).page
+    page = opened(rendered(pages.small()), viewport=DESKTOP).page
     choice = page.get_by_role("button", name="All columns")
     hidden = page.locator(".sortable .further")
     assert hidden.count() > 0
@@ -246,7 +248,7 @@ def test_no_name_breaks_in_the_middle_of_a_word_on_a_phone(opened: Open) -> None
 
 
 def test_table_is_complete_without_javascript(opened: Open) -> None:
-    page = opened(rendered(runs.small()), java_script_enabled=False).page
+    page = opened(rendered(pages.small()), java_script_enabled=False).page
     expect(page.locator(".sortable tbody tr")).to_have_count(7)
     assert "cannot be sorted or filtered" in page.locator("noscript").inner_html()
     expect(page.locator("form.filters")).to_be_hidden()

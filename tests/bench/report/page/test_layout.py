@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from bench.report import charts, page, sections
 from bench.report.section import Source
 from bench.stages import store as stages
 from tests.bench.report import rungs
+from tests.bench.report.page import pages
 from tests.bench.report.page.conftest import Open
-from tests.bench.report.page.test_chart_text import INSIDE, RUN
+from tests.bench.report.page.test_chart_text import RUN
 from tests.bench.report.page.test_in_browser import DESKTOP, PHONE
 
 REPORTS = sorted((Path(__file__).resolve().parents[4] / "reports").glob("**/run.json"))
+TWO_MODES = rungs.ladder(modes=("eager", "compile"))
 CUT = """
 () => [...document.querySelectorAll(".scroller")]
   .filter(each => each.scrollWidth > each.clientWidth)
@@ -28,6 +31,7 @@ KINDS_AFTER_HEADING = """
 """
 
 
+@cache
 def html_of(run_file: Path) -> str:
     run, beside = store.read(run_file), run_file.parent / stages.FILE
     inside = stages.read(beside) if beside.exists() else None
@@ -85,8 +89,7 @@ def test_the_first_screen_has_the_best_cell_the_trust_and_half_of_the_ratios(
 
 def test_the_table_comes_directly_after_the_ratios_and_the_findings_below(opened: Open) -> None:
     run = of_sizes(1, 8, 32)
-    document = sections.document(Source(run=run, charts=charts.build(run)))
-    shown = opened(page.render(document), viewport=DESKTOP).page
+    shown = opened(pages.html(run), viewport=DESKTOP).page
     kinds = shown.evaluate(KINDS_AFTER_HEADING)
     # The ratios of a third group are folded.
     expected = ["h2", "figure", "figure", "details", "filters", "scroller tall", "hint", "figure"]
@@ -115,9 +118,7 @@ def test_tables_have_at_most_seven_columns_until_a_reader_asks_for_all(
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("kind", ["ratios", "ladder"])
 def test_panels_are_as_wide_as_the_page(opened: Open, viewport: dict[str, int], kind: str) -> None:
-    run = rungs.ladder(modes=("eager", "compile"))
-    document = sections.document(Source(run=run, charts=charts.build(run)))
-    shown = opened(page.render(document), viewport=viewport).page
+    shown = opened(pages.html(TWO_MODES), viewport=viewport).page
     plot = drawn(shown).locator(f"[id^=chart-{kind}] .plot").first
     element, svg = plot.bounding_box(), plot.locator("svg").bounding_box()
     assert element
@@ -126,9 +127,7 @@ def test_panels_are_as_wide_as_the_page(opened: Open, viewport: dict[str, int], 
 
 
 def test_a_heading_below_a_table_keeps_a_distance(opened: Open) -> None:
-    run = rungs.ladder()
-    document = sections.document(Source(run=run, charts=charts.build(run)))
-    shown = opened(page.render(document), viewport=DESKTOP).page
+    shown = opened(pages.html(rungs.ladder()), viewport=DESKTOP).page
     heading = shown.locator("[id^=chart-ladder] h3").first.bounding_box()
     assert heading
     above = shown.locator("#ladder figure").first.evaluate(
@@ -138,8 +137,7 @@ def test_a_heading_below_a_table_keeps_a_distance(opened: Open) -> None:
 
 
 def test_a_caption_that_repeats_is_hidden_but_describes_its_chart(opened: Open) -> None:
-    document = sections.document(Source(run=RUN, charts=charts.build(RUN, INSIDE), inside=INSIDE))
-    shown = opened(page.render(document), viewport=DESKTOP).page
+    shown = opened(pages.html_with_stages(RUN), viewport=DESKTOP).page
     captions = shown.locator("[id^=chart-latency] figcaption p")
     assert captions.count() == 3
     assert [each.is_visible() for each in captions.all()] == [True, False, False]

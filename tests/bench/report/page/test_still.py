@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -10,7 +11,7 @@ from bench.report.page import still
 from tests.bench import runs
 from tests.bench.report.page import pages
 from tests.bench.report.page.conftest import Open
-from tests.bench.report.page.test_chart_text import CHARTS, outside
+from tests.bench.report.page.test_chart_text import RUN, outside
 from tests.bench.report.page.test_in_browser import DESKTOP, PHONE
 
 CLIPPED = replace(
@@ -28,9 +29,16 @@ svg => {
 """
 
 
+@cache
 def tall() -> str:
     """Return a page whose charts are far below its first screen."""
     return pages.render(runs.small(), findings=pages.FINDINGS * 100, charts=pages.CHARTS)
+
+
+@cache
+def of_every_kind() -> str:
+    """Return a page with every kind of chart."""
+    return pages.render(pages.small(), charts=pages.drawn_with_stages(RUN))
 
 
 def sizes(shown: Page) -> list[float]:
@@ -54,9 +62,9 @@ def assert_stills_are_visible(shown: Page, count: int) -> None:
 def test_charts_are_shown_without_javascript(
     opened: Open, scheme: str, viewport: dict[str, int]
 ) -> None:
-    html = pages.render(runs.small(), charts=CHARTS)
+    html = of_every_kind()
     shown = opened(html, java_script_enabled=False, color_scheme=scheme, viewport=viewport).page
-    assert_stills_are_visible(shown, len(CHARTS))
+    assert_stills_are_visible(shown, len(pages.drawn_with_stages(RUN)))
     assert outside(shown) == []
     caption = shown.locator("figcaption p").first
     muted = caption.evaluate("element => getComputedStyle(element).color")
@@ -120,7 +128,7 @@ def test_ids_of_pictures_are_unique_and_found() -> None:
 
 
 def test_a_picture_keeps_its_text_and_leaves_out_what_the_page_has() -> None:
-    for chart in (*CHARTS, *pages.CHARTS):
+    for chart in (*pages.drawn_with_stages(RUN), *pages.CHARTS):
         file, inline = (
             ElementTree.fromstring(svg)  # noqa: S314 - our own
             for svg in (style.svg(chart), still.inline(chart))
