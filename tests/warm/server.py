@@ -131,11 +131,21 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]] | None:
         parts.append(part)
         left -= len(part)
     request: Request = json.loads(b"".join(parts)) if parts else {}
-    if client.early(request["environment"]) != client.early(dict(os.environ)):
+    differs = client.early(request["environment"]) != client.early(dict(os.environ))
+    if differs or _shadows(request):
         for file in files:
             os.close(file)
         return None
     return request, list(files)
+
+
+def _shadows(request: Request) -> bool:
+    """Whether the command's own modules have names of libraries that are imported already."""
+    imported = {library.partition(".")[0] for library in LIBRARIES} | {"torch"}
+    path = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    folders = {Path(request["folder"], folder) for folder in path}  # an empty name is the folder
+    own = {file.stem for folder in folders if folder.is_dir() for file in folder.iterdir()}
+    return bool(own & imported)
 
 
 def become(request: Request, files: list[int]) -> None:
@@ -175,16 +185,16 @@ def _take(files: list[int], numbers: list[int]) -> None:
 
 def _open_standard_streams(environment: Mapping[str, str]) -> None:
     encoding, _, errors = environment.get("PYTHONIOENCODING", "").partition(":")
-    unbuffered = bool(environment.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
-        buffered = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+        buffer: Any = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+        is_direct = number > 0 and bool(environment.get("PYTHONUNBUFFERED"))
         stream = io.TextIOWrapper(
-            buffered,
+            raw if is_direct else buffer,
             encoding=encoding or "utf-8",
             errors="backslashreplace" if name == "stderr" else errors or "strict",
             line_buffering=name == "stderr" or raw.isatty(),
-            write_through=unbuffered and number > 0,
+            write_through=is_direct,
         )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
