@@ -309,6 +309,8 @@ def run(worker: Worker | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # What a network prints must be there when its failure is reported, even if the process dies.
+    sys.stdout = sys.stderr
     # A line that is not UTF-8 becomes a request that cannot be read, like any other wrong one.
     requests = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
     with Path(os.devnull).open() as null:

@@ -19,11 +19,12 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any, NoReturn, cast
 
 from tests.warm import client
 
@@ -162,7 +163,6 @@ def become(request: Request, files: list[int]) -> None:
     os.chdir(request["folder"])
     os.sched_setaffinity(0, request["cpus"])
     random.seed()
-    atexit.register(gc.unfreeze)  # or libraries report leaks
     _open_standard_streams(request["environment"])
     flags = {name: getattr(sys.flags, name) for name in dir(sys.flags) if name[0] != "_"}
     flags["safe_path"] = bool(request["environment"].get("PYTHONSAFEPATH"))
@@ -187,10 +187,10 @@ def _open_standard_streams(environment: Mapping[str, str]) -> None:
     encoding, _, errors = environment.get("PYTHONIOENCODING", "").partition(":")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
-        buffer: Any = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
         is_direct = number > 0 and bool(environment.get("PYTHONUNBUFFERED"))
+        buffered = io.BufferedWriter if number else io.BufferedReader
         stream = io.TextIOWrapper(
-            raw if is_direct else buffer,
+            cast(IO[bytes], raw if is_direct else buffered(raw)),
             encoding=encoding or "utf-8",
             errors="backslashreplace" if name == "stderr" else errors or "strict",
             line_buffering=name == "stderr" or raw.isatty(),
@@ -200,8 +200,32 @@ def _open_standard_streams(environment: Mapping[str, str]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def run(arguments: list[str], folder: str) -> None:
-    """Run what an interpreter would run."""
+def run(arguments: list[str], folder: str) -> NoReturn:
+    """Run what an interpreter would run, and exit as it would."""
+    status = 1
+    try:
+        _run(arguments, folder)
+        status = 0
+    except SystemExit as end:
+        is_status = end.code is None or isinstance(end.code, int)
+        status = cast(int, end.code or 0) if is_status else 1
+        if not is_status:
+            print(end.code, file=sys.stderr)
+    except BaseException as error:  # noqa: BLE001 - the process ends here
+        sys.excepthook(*sys.exc_info())
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+    # Without the end of the interpreter, which would copy and free all that the server imported.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _run(arguments: list[str], folder: str) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, folder if arguments[0] == "-m" else str(Path(arguments[0]).parent))
     if arguments[0] == "-m":

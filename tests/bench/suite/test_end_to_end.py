@@ -34,8 +34,16 @@ def command(*options: str) -> list[str]:
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
+    # Python's default: what a process prints into a pipe waits in its buffer.
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        command(*options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+        command(*options),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
 
 
