@@ -73,10 +73,8 @@ def warm_python(pytestconfig: pytest.Config) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _python(request: pytest.FixtureRequest, warm_python: str) -> Iterator[None]:
-    """Let a file's tests start warm processes, unless it has the mark ``cold``."""
-    is_cold = any(mark.name == "cold" for mark in request.node.iter_markers())
+def _python(warm_python: str) -> Iterator[None]:
+    """Let the tests start warm processes."""
     with pytest.MonkeyPatch.context() as patch:
-        if not is_cold:
-            patch.setattr(sys, "executable", warm_python)
+        patch.setattr(sys, "executable", warm_python)
         yield

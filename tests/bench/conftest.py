@@ -10,6 +10,6 @@ from bench.machine.environment import for_workers
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[Launcher]:
-    with ForkServer(for_workers(os.environ)) as server:
+def fork_server(warm_python: str) -> Iterator[Launcher]:
+    with ForkServer(for_workers(os.environ), python=warm_python) as server:
         yield server

@@ -7,5 +7,6 @@ and ends as the fork ends (``client.py``). Only libraries of others are imported
 each process imports this project's code itself, from where its path says.
 
 A command that a fork would not run alike (``client.forks``, ``client.early``) is given to the real
-interpreter, and so is every command in a file with the mark ``cold``, or of ``pytest --cold``.
+interpreter. A test that is about a new interpreter names it, ``interpreter.COLD``; with
+``pytest --cold`` all use it.
 """

@@ -16,9 +16,10 @@ TYPE_CHECKING = False  # typing takes 10 ms to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What is forked: modules that run with -m, and modules that bench/launch/start.py runs. Workers
-# that an interpreter runs are not, because their memory and CPUs are looked up by process id.
+# What is forked: scripts, modules that run with -m, and modules that bench/launch/start.py runs.
+# Workers that an interpreter runs are not: their memory and CPUs are looked up by process id.
 FORKED = {"bench", "pytest"}
+MAIN = "from bench.__main__ import main"  # in the code of the command googlenet-bench
 STARTED = {"bench.launch.forkserver", "bench.counts.count_worker"}
 # Variables that libraries read while they are imported, or the interpreter while it starts.
 READ_EARLY = (
@@ -34,6 +35,7 @@ READ_EARLY = (
     "OMP_NUM",
 )
 MAY_DIFFER = {
+    "CUDA_VISIBLE_DEVICES",  # read when a device is used
     "PYTHONIOENCODING",
     "PYTHONPATH",
     "PYTHONSAFEPATH",
@@ -57,12 +59,21 @@ def early(environment: dict[str, str]) -> dict[str, str]:
 
 def forks(arguments: "Sequence[str]") -> bool:
     """Whether a fork runs this command like an interpreter."""
-    match list(arguments):
+    match without_safe_path(arguments):
         case ["-m", module, *_]:
             return module in FORKED
-        case [script, module, *_]:
-            return script.endswith("bench/launch/start.py") and module in STARTED
+        case ["-c", code, *_]:
+            return MAIN in code
+        case [script, module, *_] if script.endswith("bench/launch/start.py"):
+            return module in STARTED
+        case [script, *_]:
+            return script.endswith(".py")
     return False
+
+
+def without_safe_path(arguments: "Sequence[str]") -> "Sequence[str]":
+    """Return a command without ``-P``, the only option of the interpreter that a fork knows."""
+    return arguments[1:] if arguments[0] == "-P" else arguments
 
 
 def open_files() -> list[int]:
@@ -123,7 +134,8 @@ def main(program: str, interpreter: str, address: str, *arguments: str) -> None:
         os.execv(interpreter, [interpreter, *arguments])  # noqa: S606 - no shell is wanted
     status = follow(connection, fork, files)
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no other
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 

@@ -21,7 +21,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NoReturn, cast
@@ -144,7 +144,8 @@ def _shadows(request: Request) -> bool:
     """Whether the command's own modules have names of libraries that are imported already."""
     imported = {library.partition(".")[0] for library in LIBRARIES} | {"torch"}
     path = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
-    folders = {Path(request["folder"], folder) for folder in path}  # an empty name is the folder
+    script = Path(request["folder"], client.without_safe_path(request["arguments"])[0])
+    folders = {script.parent, *(Path(request["folder"], folder) for folder in path)}
     own = {file.stem for folder in folders if folder.is_dir() for file in folder.iterdir()}
     return bool(own & imported)
 
@@ -165,7 +166,8 @@ def become(request: Request, files: list[int]) -> None:
     random.seed()
     _open_standard_streams(request["environment"])
     flags = {name: getattr(sys.flags, name) for name in dir(sys.flags) if name[0] != "_"}
-    flags["safe_path"] = bool(request["environment"].get("PYTHONSAFEPATH"))
+    is_safe = request["arguments"][0] == "-P" or request["environment"].get("PYTHONSAFEPATH")
+    flags["safe_path"] = bool(is_safe)
     sys.flags = SimpleNamespace(**flags)  # type: ignore[assignment]
     path = request["environment"].get("PYTHONPATH", "")
     sys.path[:0] = [folder or request["folder"] for folder in path.split(os.pathsep) if path]
@@ -204,7 +206,7 @@ def run(arguments: list[str], folder: str) -> NoReturn:
     """Run what an interpreter would run, and exit as it would."""
     status = 1
     try:
-        _run(arguments, folder)
+        _run(client.without_safe_path(arguments), folder)
         status = 0
     except SystemExit as end:
         is_status = end.code is None or isinstance(end.code, int)
@@ -225,15 +227,19 @@ def run(arguments: list[str], folder: str) -> NoReturn:
     os._exit(status)
 
 
-def _run(arguments: list[str], folder: str) -> None:
+def _run(arguments: Sequence[str], folder: str) -> None:
+    option, *rest = arguments
     if not sys.flags.safe_path:
-        sys.path.insert(0, folder if arguments[0] == "-m" else str(Path(arguments[0]).parent))
-    if arguments[0] == "-m":
-        sys.argv[:] = arguments[1:]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        sys.path.insert(0, folder if option in {"-m", "-c"} else str(Path(folder, option).parent))
+    if option == "-m":
+        sys.argv[:] = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif option == "-c":
+        sys.argv[:] = ["-c", *rest[1:]]
+        exec(rest[0], {"__name__": "__main__"})  # noqa: S102 - as the interpreter does
     else:
         sys.argv[:] = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
+        runpy.run_path(option, run_name="__main__")
 
 
 def main(address: str, preload: str) -> None:

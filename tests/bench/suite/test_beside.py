@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm.interpreter import COLD
+
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "tests" / "sample"
 PLUGIN = ("-p", "pytest_googlenet_bench", "-p", "no:cacheprovider")
@@ -147,9 +149,10 @@ def test_a_selection_may_leave_no_cell(installed: Path, project: Path) -> None:
 
 
 def test_without_the_option_the_plugin_imports_nothing_and_adds_no_other_option(
-    installed: Path, project: Path
+    installed: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test of the project asserts that bench is its own package, and torch not imported."""
+    monkeypatch.setattr(sys, "executable", COLD)
     ended = run(installed, project, PYTHONPATH=f"{project}{os.pathsep}{installed}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "2 passed" in ended.stdout

@@ -13,6 +13,7 @@ from bench.records.outcome import Outcome
 from bench.report.roofline import KINDS
 from tests.bench.broken import MIB_AN_IMAGE
 from tests.bench.engine.running import Watcher, cell, plan, record_of, run
+from tests.warm.interpreter import COLD
 
 
 def test_costs_are_per_image_for_any_batch_size(fork_server: Launcher) -> None:
@@ -72,7 +73,7 @@ def test_a_resumed_run_follows_the_new_request_for_a_ceiling(
 
 @pytest.mark.workers
 def test_the_death_of_the_worker_that_measures_the_ceiling_becomes_a_note() -> None:
-    with ForkServer(os.environ) as server:
+    with ForkServer(os.environ, python=COLD) as server:  # its process has children of its own
 
         class Kills(Watcher):
             def phase(self, name: str, total: int) -> None:

@@ -1,0 +1,146 @@
+"""A warm process is like one of the interpreter."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.warm import client
+from tests.warm.interpreter import COLD, warm
+
+TELLS = """
+import json, os, signal, sys
+json.dump({
+    "arguments": sys.argv, "folder": os.getcwd(), "path": sys.path[:2], "name": __name__,
+    "variables": dict(os.environ), "safe": bool(sys.flags.safe_path),
+    "imported": "torch" in sys.modules,
+    "files": sorted(map(int, os.listdir("/proc/self/fd")))[:-1], "own": "tests" in sys.modules,
+    "interrupts": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    "read": sys.stdin.read(),
+}, sys.stdout)
+print("last words", file=sys.stderr)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[str]:
+    """Start a server, and wait for its imports."""
+    if sys.platform != "linux":
+        pytest.skip("processes are warm on Linux only")
+    with warm() as program:
+        address = Path(program).with_name("socket")
+        while not address.exists():
+            time.sleep(0.1)
+        yield program
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    script = tmp_path / "tells.py"
+    script.write_text(TELLS)
+    return script
+
+
+@pytest.mark.parametrize("options", [(), ("-P",)])
+def test_a_script_sees_what_it_sees_in_a_new_interpreter(
+    program: str, script: Path, options: tuple[str, ...]
+) -> None:
+    told = []
+    for python in (COLD, program):
+        ended = subprocess.run(
+            [python, *options, script, "3", "last argument"],
+            cwd=script.parent,
+            env={**os.environ, "OWN": "1", "PWD": str(script.parent), "PYTHONPATH": "/nowhere"},
+            input="some text",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 3
+        assert ended.stderr == "last words\n"
+        told.append(json.loads(ended.stdout))
+    cold, forked = told
+    assert (cold.pop("imported"), forked.pop("imported")) == (False, True)
+    assert cold["variables"]["OWN"] == "1"
+    assert forked == cold
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("raise SystemExit('a sentence')", 1, "a sentence\n"),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
+        ("raise KeyboardInterrupt", -signal.SIGINT, "KeyboardInterrupt"),
+        ("import atexit; atexit.register(print, 'at the end', file=__import__('sys').stderr)", 0,
+         "at the end\n"),
+    ],
+)  # fmt: skip
+def test_it_ends_as_the_fork_ends(
+    program: str, tmp_path: Path, code: str, status: int, error: str
+) -> None:
+    (tmp_path / "ends.py").write_text(f"import sys\nassert 'torch' in sys.modules\n{code}\n")
+    ended = subprocess.run(
+        [program, "ends.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == status
+    assert error in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_program_reaches_the_fork(
+    program: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The pipe's other end sees when the fork has ended."""
+    (tmp_path / "waits.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [program, "waits.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.send_signal(number)
+        assert process.stdout.read() == b""
+        assert process.wait() == -number
+
+
+def test_a_variable_that_is_read_early_is_given_to_the_interpreter(
+    program: str, script: Path
+) -> None:
+    ended = subprocess.run(
+        [program, script, "0"],
+        env={**os.environ, "TORCH_LOGS": "+dynamo"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["imported"] is False
+
+
+def test_own_modules_with_names_of_libraries_are_imported(program: str, tmp_path: Path) -> None:
+    (tmp_path / "pandas.py").write_text("NAME = 'own'\n")
+    (tmp_path / "uses.py").write_text("import pandas\nprint(pandas.NAME)\n")
+    command = [program, "uses.py"]
+    assert subprocess.check_output(command, cwd=tmp_path, text=True) == "own\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "is_forked"),
+    [
+        (("-m", "bench", "run"), True),
+        (("-P", "-m", "pytest"), True),
+        (("/some/bench/launch/start.py", "bench.launch.forkserver", "3"), True),
+        (("/some/bench/launch/start.py", "bench.worker.worker"), False),
+        (("-c", "import torch"), False),
+        (("-W", "error", "-m", "bench"), False),
+        (("-m", "pip"), False),
+        (("--version",), False),
+    ],
+)
+def test_only_known_commands_are_forked(command: tuple[str, ...], is_forked: bool) -> None:
+    assert client.forks(command) is is_forked
