@@ -93,7 +93,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests that take minutes: torchvision's classifiers, every network through ONNX."""
+    """Run the tests that take minutes: kills, a CPU that plays a GPU, files of every executor."""
     session.install("-e", ".[measure]", *group("test"))
     session.run("python", "-m", "pytest", "-m", "slow", "-s", *session.posargs)
 

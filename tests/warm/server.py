@@ -141,8 +141,9 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]] | None:
 
 
 def _shadows(request: Request) -> bool:
-    """Whether the command's own modules have names of libraries that are imported already."""
-    imported = {library.partition(".")[0] for library in LIBRARIES} | {"torch"}
+    """Whether the command's own modules have names that a new interpreter would import first."""
+    imported = {library.partition(".")[0] for library in LIBRARIES}
+    imported |= {"torch", "sitecustomize", "usercustomize"}
     path = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
     script = Path(request["folder"], client.without_safe_path(request["arguments"])[0])
     folders = {script.parent, *(Path(request["folder"], folder) for folder in path)}

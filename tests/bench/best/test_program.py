@@ -68,6 +68,7 @@ def test_every_token_says_how_it_is_written() -> None:
     assert [name for name, token in modes.tokens().items() if not token.code] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mode",
     [

@@ -31,6 +31,7 @@ def written(path: Path, mode: str = "eager", dtype: str = "fp32", arch: str = TI
 
 
 @may_warn
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "dtype", "names"),
     [

@@ -26,8 +26,9 @@ from bench.records import journal, store
 from bench.records.events import Event, Visited
 from bench.records.outcome import Outcome
 from tests.bench.kills import session
+from tests.warm.interpreter import COLD
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[3]
 SETS, ROUNDS = 3, 4
@@ -68,7 +69,7 @@ class Chain:
         python = self.folder / "python"
         if not python.exists():
             worker = Path(__file__).with_name("worker.py")
-            python.write_text(f'#!/bin/sh\nexec {sys.executable} -P {worker} "$@"\n')
+            python.write_text(f'#!/bin/sh\nexec {COLD} -P {worker} "$@"\n')
             python.chmod(0o755)
         arguments = [str(ROOT / "bench/suite"), f"--rootdir={ROOT}", "-q", "-p", "no:cacheprovider"]
         # Plugins are imported once for all sessions, and pytest 8 warns about each of them.

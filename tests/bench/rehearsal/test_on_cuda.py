@@ -21,7 +21,7 @@ from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda
 from tests.bench.rehearsal.nvml import POWER_W
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
 NET = "tests.bench.tiny:net"
 IMAGE_BYTES = 3 * 224 * 224 * 4

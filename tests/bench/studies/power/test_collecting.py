@@ -20,7 +20,7 @@ from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.sets import SetRow
 from tests.bench.engine.running import Watcher
 
-pytestmark = pytest.mark.workers
+pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
 EAGER = Case(mode="eager", kind="python", percent=50.0)
 
