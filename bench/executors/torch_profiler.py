@@ -1,7 +1,7 @@
 """Time by operator from torch.profiler."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.executors.profiled import ITERATIONS, WARM_UP, Totals, timed, to_profile
@@ -19,8 +19,14 @@ _ATTRIBUTED = 0.95
 _GRAPH = re.compile(r"## Call CompiledFxGraph \w+ ##")  # each graph has another hash
 
 
-def profile(step: Callable[[], object], inputs: "Inputs") -> OperatorProfile:
+def profile(
+    step: Callable[[], object],
+    inputs: "Inputs",
+    kinds: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
+) -> OperatorProfile:
     """Return the time by operator of a step on these inputs.
+
+    ``kinds`` gets the names that the profiler has, and returns those to be shown instead of some.
 
     On a CPU it is the time on the thread that calls the operators, which waits for the others. On
     CUDA it is the time of kernels, by the operator that launched them, or by kernel in a CUDA
@@ -41,7 +47,9 @@ def profile(step: Callable[[], object], inputs: "Inputs") -> OperatorProfile:
     with _profiler(on_device=on_device) as profiler:
         wall_s = timed(lambda: steps(ITERATIONS))
     entries = profiler.key_averages()
-    return to_profile(NAME, _on_device(entries) if on_device else _on_host(entries), wall_s)
+    shown = kinds(entry.key for entry in entries)
+    totals = _on_device(entries, shown) if on_device else _on_host(entries, shown)
+    return to_profile(NAME, totals, wall_s)
 
 
 def _profiler(*, on_device: bool) -> "Profiler":
@@ -53,24 +61,24 @@ def _profiler(*, on_device: bool) -> "Profiler":
     return profile(activities=activities)
 
 
-def _on_host(entries: Any) -> Totals:
+def _on_host(entries: Any, shown: Mapping[str, str]) -> Totals:
     totals = Totals()
     for entry in entries:
         if entry.self_cpu_time_total > 0:
-            totals.add(_named(entry), entry.self_cpu_time_total / 1e6, entry.count)
+            totals.add(_named(entry.key, shown), entry.self_cpu_time_total / 1e6, entry.count)
     return totals
 
 
-def _on_device(entries: Any) -> Totals:
+def _on_device(entries: Any, shown: Mapping[str, str]) -> Totals:
     """Return device times by operator; by kernel if operators have not all of the time."""
     by_operator, by_kernel = Totals(), Totals()
     for entry in entries:
         if entry.self_device_time_total > 0 and not entry.is_user_annotation:
             totals = by_operator if entry.device_type.name == "CPU" else by_kernel
-            totals.add(_named(entry), entry.self_device_time_total / 1e6, entry.count)
+            totals.add(_named(entry.key, shown), entry.self_device_time_total / 1e6, entry.count)
     return by_operator if by_operator.sum_s >= _ATTRIBUTED * by_kernel.sum_s else by_kernel
 
 
-def _named(entry: Any) -> str:
-    """Return an entry's name, the same for every graph that Inductor compiled."""
-    return _GRAPH.sub("CompiledFxGraph", entry.key)
+def _named(name: str, shown: Mapping[str, str]) -> str:
+    """Return the name of an entry to show, the same for every graph that Inductor compiled."""
+    return shown.get(name) or _GRAPH.sub("CompiledFxGraph", name)

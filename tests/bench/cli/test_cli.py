@@ -186,6 +186,7 @@ def test_modes_have_kinds_and_devices(capsys: Capture) -> None:
         "max-autotune": ("executor", "cpu, cuda"),
         "freeze": ("executor", "cpu, cuda"),
         "aot": ("executor", "cpu, cuda"),
+        "onednn": ("executor", "cpu"),
         "onnxruntime": ("executor", "cpu"),
         "openvino": ("executor", "cpu"),
         "tensorrt": ("executor", "cuda"),

@@ -14,12 +14,14 @@ from bench.worker import profiling, subject
 PROFILERS = {
     "eager": "torch.profiler",
     "compile": "torch.profiler",
+    "onednn": "torch.profiler",
     "onnxruntime": "ONNX Runtime's profiler",
     "openvino": "OpenVINO's performance counters",
 }
 CONVOLUTIONS = {
     "eager": "aten::mkldnn_convolution",
     "compile": "aten::mkldnn_convolution",
+    "onednn": "oneDNN: convolution+relu",
     "onnxruntime": "Conv",
     "openvino": "Convolution",
 }

@@ -40,6 +40,7 @@ def written(path: Path, mode: str = "eager", dtype: str = "fp32", arch: str = TI
         ("compile+cpp_wrapper", "fp32", ["net.pt2"]),
         ("freeze+channels_last", "fp32", ["net.pt2"]),
         ("aot", "fp32", ["net.pt2"]),
+        ("onednn", "fp32", ["net.pt"]),
         ("onnxruntime+fold", "fp32", ["net.onnx"]),
         ("openvino", "fp32", ["net.xml", "net.bin"]),
     ],
