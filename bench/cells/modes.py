@@ -59,6 +59,11 @@ class Mode:
         """Relative L2 distance of outputs that the rewrites may add to what a dtype is allowed."""
         return sum(rewrite.error_budget for rewrite in self.rewrites)
 
+    @property
+    def fixes_threads(self) -> bool:
+        """Whether making a network ready depends on the number of threads that will run it."""
+        return any(step.fixes_threads for step in self.steps)
+
     def is_replayed(self, device: str) -> bool:
         """Whether iterations on a device replay CUDA graphs."""
         return _kind(device) == "cuda" and self.executor.replays

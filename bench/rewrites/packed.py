@@ -125,6 +125,7 @@ PACKED = Rewrite(
     "model = PACKED.apply(model, example)\n",
     arrange=CHANNELS_LAST.arrange,
     after_cast=True,
+    fixes_threads=True,  # oneDNN's layout of weights depends on them
     needs_torch=True,
     keeps_modules=False,
     # Sums in another order. Ten times the largest error measured in fp32, on all variants of

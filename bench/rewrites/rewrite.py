@@ -44,6 +44,8 @@ class Rewrite:
     after_cast: bool = False
     """Whether it applies after the network and the inputs have the dtype of the cell, and so after
     memory formats."""
+    fixes_threads: bool = False
+    """Whether what it returns depends on the number of threads while it applies."""
     order: int = 0
     """Rewrites apply in this order, and in that of their names if it is the same."""
     needs_torch: bool = False

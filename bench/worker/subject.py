@@ -93,8 +93,8 @@ def prepare(
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
     ``image_size`` is the height and width of images in pixels; None for what the network is made
-    for, or ``input_shape`` if it does not say that. Everything except compilation runs in
-    ``threads`` threads, so that several workers can prepare at once. ``l2`` is the state of a GPU's
+    for, or ``input_shape`` if it does not say that. Everything runs in ``threads``
+    threads, so that several workers can prepare at once, except what depends on the threads. ``l2`` is the state of a GPU's
     L2 cache before each iteration (bench/cells/inputs.py). ``was_compiled``: whether the same cell
     was compiled before. ``is_profiled``: whether its operators will be profiled at the end.
 
@@ -121,7 +121,7 @@ def prepare(
     if device.type == "cuda":
         forget_workspaces()
 
-    if mode.executor.fixes_threads:  # compiled code is specific to the number of threads
+    if mode.fixes_threads:
         torch.set_num_threads(own_threads)
     start = time.perf_counter()
     task = assembly.assemble(

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES, Dtype
 from bench.cells.tasks import Inference, Task
 from bench.executors import EXECUTORS
+from bench.rewrites import operators
 from bench.worker import memory, subject
 from bench.worker.clock import Step, Timing
 from bench.worker.correctness import WrongAnswerError
@@ -289,6 +291,28 @@ def test_prepare_restores_the_number_of_threads() -> None:
     threads = torch.get_num_threads()
     subject.prepare(CELL, image_size=32, seed=0, threads=1)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(("mode", "threads"), [("packed", 2), ("fold", 1)])
+def test_weights_are_packed_with_the_threads_that_will_use_them(
+    monkeypatch: pytest.MonkeyPatch, mode: str, threads: int
+) -> None:
+    """Weights that oneDNN packed for one thread make a convolution in two three times as slow."""
+    seen: list[int] = []
+    apply = operators.capture
+
+    def capture(*arguments: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return apply(*arguments)
+
+    monkeypatch.setattr(operators, "capture", capture)
+    own = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        subject.prepare(replace(CELL, mode=mode), image_size=32, seed=0, threads=1)
+    finally:
+        torch.set_num_threads(own)
+    assert seen == [threads]
 
 
 def test_warm_up_ends_once_the_latency_stops_falling() -> None:
