@@ -93,10 +93,11 @@ def prepare(
     """Build a cell's network, run it and compare its answer with fp32 eager's.
 
     ``image_size`` is the height and width of images in pixels; None for what the network is made
-    for, or ``input_shape`` if it does not say that. Everything runs in ``threads``
-    threads, so that several workers can prepare at once, except what depends on the threads. ``l2`` is the state of a GPU's
-    L2 cache before each iteration (bench/cells/inputs.py). ``was_compiled``: whether the same cell
-    was compiled before. ``is_profiled``: whether its operators will be profiled at the end.
+    for, or ``input_shape`` if it does not say that. Everything runs in ``threads`` threads, so that
+    several workers can prepare at once, except what depends on the number of threads. ``l2`` is the
+    state of a GPU's L2 cache before each iteration (bench/cells/inputs.py). ``was_compiled``:
+    whether the same cell was compiled before. ``is_profiled``: whether its operators will be
+    profiled at the end.
 
     Raises ``WrongAnswerError`` if the answers differ too much, and ``RequestError`` for a network
     that cannot be measured correctly. The network's own errors pass through.
