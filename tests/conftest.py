@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,14 +30,17 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that use the fork server, and skip tests that need a GPU if there is none.
 
-    torch is imported only if there are tests that need a GPU.
+    torch is imported only if there are tests that need a GPU. Files that start workers come first:
+    they take longest, and pytest-xdist hands files out in this order.
     """
     for item in items:
         if "fork_server" in getattr(item, "fixturenames", ()):
             item.add_marker("workers")
+    with_workers = {item.path for item in items if item.get_closest_marker("workers")}
+    items.sort(key=lambda item: item.path not in with_workers)
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return

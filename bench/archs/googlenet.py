@@ -28,6 +28,7 @@ def _find(name: str) -> Arch:
         what=variant.factor + neighbour,
         source=variant.source,
         build=lambda aux, /, **arguments: _build(name, aux, arguments),
+        has_aux=True,
         lines=lambda **arguments: (
             f"import googlenet\n\nmodel = {as_code('googlenet.build', name, **arguments)}\n"
         ),

@@ -56,6 +56,8 @@ class Arch:
     build: "Callable[..., nn.Module]"
     """Build it with random weights. The only positional argument says whether to add auxiliary
     heads; keyword arguments are those of the name, as in ``NAME?width=2``."""
+    has_aux: bool = False
+    """Whether ``build(True)`` adds auxiliary heads, so that their parameters are counted too."""
     image_size: Callable[[], int | None] = _usual_size
     """Function that returns the height and width of the images that it is made for, in pixels, or
     None if it does not say. It may import what building imports."""

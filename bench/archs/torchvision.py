@@ -23,6 +23,7 @@ def _find(name: str) -> Arch:
         what=f"torchvision's {name}",
         source="torchvision.models",
         build=lambda aux, /, **arguments: _build(name, aux, arguments),
+        has_aux=name in _WITH_AUXILIARY_HEADS,
         lines=lambda **arguments: _lines(name, arguments),
         image_size=lambda: _image_size(name),
         accuracy=lambda: accuracy(name),

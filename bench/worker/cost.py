@@ -145,12 +145,17 @@ def count(
     if macs_on_others != macs:
         macs_in_next_call = _macs(model, example)
     fvcore = fvcore_count.count(model, inputs.clone(example))
+    params = _numel(model.parameters())
     return Cost(
         arch=arch.name,
         image_size=draw.image_size,
         batch_size=batch_size,
-        params=_numel(model.parameters()),
-        params_with_aux=_numel(network.build(arch, aux=True, draw=draw).parameters()),
+        params=params,
+        params_with_aux=(
+            _numel(network.build(arch, aux=True, draw=draw).parameters())
+            if arch.has_aux
+            else params
+        ),
         stages=tuple(_stages(model, parts, fvcore)),
         macs_on_other_images=(
             macs_on_others if macs_on_others != macs == macs_in_next_call else None

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import GoogLeNet_Weights
 
 from bench import archs
+from bench.archs.source import Arch
 from bench.worker import cost
 from tests.bench import cases, factories
 from tests.counted import counted
@@ -175,6 +176,20 @@ def test_an_operator_without_a_formula_is_named_and_not_counted() -> None:
 def case(network: type[nn.Module], batch_size: int = 1) -> cost.Cost:
     arch = archs.find(f"{cases.__name__}:{network.__name__}")
     return cost.count(arch, image_size=cases.IMAGE_SIZE, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(("has_aux", "built"), [(True, [False, True]), (False, [False])])
+def test_a_network_without_auxiliary_heads_is_built_once(has_aux: bool, built: list[bool]) -> None:
+    heads: list[bool] = []
+
+    def build(aux: bool) -> nn.Module:
+        heads.append(aux)
+        return nn.Conv2d(3, 4 if aux else 2, kernel_size=1, bias=False)
+
+    arch = Arch(name="of:mine", what="", source="", build=build, has_aux=has_aux)
+    costs = cost.count(arch, image_size=8)
+    assert heads == built
+    assert (costs.params, costs.params_with_aux) == (6, 12 if has_aux else 6)
 
 
 def test_shared_parameters_count_for_the_first_stage() -> None:
