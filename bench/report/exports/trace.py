@@ -29,6 +29,7 @@ DERIVED = (
     "plan, although that order was random."
 )
 _US_PER_S = 1e6
+_TICK_US = 2**-10  # about a nanosecond
 _VOIDED = "terrible"  # Chrome's name of a red colour; Perfetto chooses its own colours
 Event: TypeAlias = dict[str, Any]
 _WaveKey: TypeAlias = tuple[str, int, int]
@@ -253,15 +254,21 @@ def _named(what: str, pid: int, tid: int, name: str) -> Event:
 
 
 def _in_microseconds(event: Event) -> Event:
-    """Return an event with the times of the format, exact to the nanosecond."""
+    """Return an event with the times of the format, as multiples of ``_TICK_US``.
+
+    Viewers add ``ts`` and ``dur``. The sum of these is exact in floating point, so a slice ends
+    where the next one begins, and inside the slice around it.
+    """
     times_us = {
-        name: round(event[name] * _US_PER_S, 3) for name in ("start_s", "end_s") if name in event
+        name: round(event[name] * _US_PER_S / _TICK_US) * _TICK_US
+        for name in ("start_s", "end_s")
+        if name in event
     }
     scaled = {name: value for name, value in event.items() if name not in times_us}
     if "start_s" in times_us:
         scaled["ts"] = times_us["start_s"]
     if "end_s" in times_us:
-        scaled["dur"] = round(times_us["end_s"] - times_us["start_s"], 3)
+        scaled["dur"] = times_us["end_s"] - times_us["start_s"]
     return scaled
 
 

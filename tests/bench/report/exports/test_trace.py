@@ -82,7 +82,8 @@ def names(content: Any, what: str) -> dict[tuple[int, int], str]:
 
 
 def end(event: Any) -> float:
-    end_us: float = round(event["ts"] + event["dur"], 3)  # to the nanosecond
+    """Return the end in microseconds, computed as viewers do."""
+    end_us: float = event["ts"] + event["dur"]
     return end_us
 
 
