@@ -25,6 +25,8 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 EXTRA_OF_POSTGRESQL = "history-postgresql"
 LOCK_S = 60.0
 """How long a process waits for another one that writes, in seconds."""
+CACHE_KIB = 64 * 1024
+"""Memory for pages of a file, at most. A run of 30 cells changes 800 pages of 4 KiB."""
 CONNECT_S = 10
 """How long the connection to a server may take, in seconds."""
 EXPECTED = "name a path, or postgresql://USER@HOST/DATABASE"
@@ -145,12 +147,14 @@ def _url(place: str) -> URL:
 def _begin_explicitly(engine: Engine) -> None:
     """Begin transactions here, because the driver would begin those that write too late.
 
-    Two transactions that have read before they write would end with an error at once.
+    Two transactions that have read before they write would end with an error at once. The cache
+    holds every page that a run changes: pages that do not fit are written twice.
     """
 
     @event.listens_for(engine, "connect")
     def _(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
+        connection.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:

@@ -29,13 +29,15 @@ def series(
     chosen = _matching(connection, pattern)
     about = _metric(connection, metric)
     runs = _runs_in_order(connection, branch)
+    is_ratio = about.neutral is not None
+    keys = {number: _circumstances(row, is_ratio=is_ratio) for number, row in chosen.items()}
     points: dict[tuple[Any, ...], list[tuple[int, Point]]] = {}
     for number, _, run, value, low, high in _figures(connection, list(chosen), [about.id]):
         if run not in runs:  # of another branch
             continue
         place, facts = runs[run]
-        key = _circumstances(chosen[number], is_ratio=about.neutral is not None)
-        points.setdefault(key, []).append((place, Point(**facts, value=value, low=low, high=high)))
+        point = Point(**facts, value=value, low=low, high=high)
+        points.setdefault(keys[number], []).append((place, point))
     if not points:
         where = "" if branch is None else f" on the branch {branch!r}"
         raise RequestError(f"no run{where} has the metric {metric} for the cells {pattern!r}")

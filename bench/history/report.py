@@ -101,7 +101,7 @@ def trends(found: Sequence[Series]) -> Rows:
         *(
             Column(name=name, heading=heading, is_text=True, rank=1)
             for name, heading in _CIRCUMSTANCES.items()
-            if len({getattr(series, name) for series in found}) > 1
+            if _differs(found, name)
         ),
         Column(name="runs", heading="runs"),
         Column(name="since", heading="since", is_text=True, rank=2),
@@ -110,6 +110,12 @@ def trends(found: Sequence[Series]) -> Rows:
         Column(name="shape", heading=f"last {MOST_BARS}", is_text=True, rank=3),
     )
     return columns, pd.DataFrame([_trend(series) for series in found])
+
+
+def _differs(found: Sequence[Series], name: str) -> bool:
+    """Return whether series differ in a circumstance; references, within one cell."""
+    told = {(series.cell if name == "reference" else "", getattr(series, name)) for series in found}
+    return len(told) > len({cell for cell, _ in told})
 
 
 def points(series: Series) -> Rows:

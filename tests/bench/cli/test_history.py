@@ -187,6 +187,24 @@ def test_several_series_are_shown_one_in_each_row(capsys: Capture) -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_a_column_shows_in_which_circumstance_series_differ(folder: Path, capsys: Capture) -> None:
+    def headings(*arguments: str) -> list[str]:
+        line = printed(capsys, "trend", "--format", "markdown", *arguments).splitlines()[0]
+        return [part.strip() for part in line.strip("|").split("|")]
+
+    own = ["cell", "metric", "runs", "since"]
+    assert headings()[:4] == own  # the reference is told by the cell's batch size
+    store.write(runs.in_environment(made.run(5), torch="2.12.0"), folder / "5.json")
+    printed(capsys, "add", "5.json")
+    assert headings("--cell", EAGER)[:5] == ["cell", "metric", "torch", "runs", "since"]
+    smaller = runs.with_plan(made.run(6), image_size=192)
+    store.write(runs.in_environment(smaller, cpu_model=17), folder / "6.json")
+    printed(capsys, "add", "6.json")
+    expected = ["cell", "metric", "hardware", "torch", "image size", "runs", "since"]
+    assert headings("--cell", EAGER)[:7] == expected
+
+
+@pytest.mark.usefixtures("history")
 def test_every_point_is_printed_for_programs(capsys: Capture) -> None:
     found = rows(capsys, "trend", "--cell", EAGER, "--metric", "latency_s")
     base = found[0]["value"]
