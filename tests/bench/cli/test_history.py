@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.bench.history import made
 Capture = pytest.CaptureFixture[str]
 EAGER = runs.EAGER.id
 SLOWDOWNS = (1.0, 1.0, 1.25)
+FILES = [f"{day}.json" for day in range(len(SLOWDOWNS))]
 
 
 @pytest.fixture
@@ -27,18 +29,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def files(folder: Path) -> list[str]:
-    """Three runs; in the last one, googlenet in eager is slower."""
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with three runs; in the last one, googlenet in eager is slower."""
+    project = tmp_path_factory.mktemp("project")
     for day, slowdown in enumerate(SLOWDOWNS):
-        store.write(made.run(day, slowdown), folder / f"{day}.json")
-    return [f"{day}.json" for day in range(len(SLOWDOWNS))]
+        store.write(made.run(day, slowdown), project / f"{day}.json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert main(["history", "add", *FILES]) == 0
+    return project
 
 
 @pytest.fixture
-def history(files: list[str], capsys: Capture) -> None:
-    """Make the history of these runs."""
-    printed(capsys, "add", *files)
+def files(folder: Path, project: Path) -> list[str]:
+    for name in FILES:
+        shutil.copy(project / name, folder)
+    return FILES
+
+
+@pytest.fixture
+def history(folder: Path, project: Path) -> None:
+    """Copy the runs and their history into the folder of the test."""
+    shutil.copytree(project, folder, dirs_exist_ok=True)
 
 
 def printed(capsys: Capture, *arguments: str) -> str:

@@ -11,6 +11,7 @@ from bench.studies.history import command, synthetic
 from tests.bench.history import made
 
 
+@pytest.mark.slow
 def test_a_small_history_is_filled_and_timed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
