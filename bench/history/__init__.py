@@ -1,0 +1,1 @@
+"""The history: what is kept of many runs, in a database."""
