@@ -20,8 +20,8 @@ from tests.bench.engine.running import plan as engine_plan
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CELL_S = 4.0
-# Measured on one core: reading, applying and storing an event takes 0.02 ms, and Ray's stream 0.2 ms
-# for each item. A cell has some 30 visits in a set.
+# Measured on one core: reading, applying and storing an event takes 0.02 ms, and Ray's stream
+# 0.2 ms for each item. A cell has some 30 visits in a set.
 EVENT_S, EVENTS_OF_CELL = 0.00022, 30
 
 

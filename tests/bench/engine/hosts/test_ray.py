@@ -15,7 +15,7 @@ from bench.engine.run import Run
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
-from tests.bench.engine.remote.direct import Sink, keys, plan
+from tests.bench.engine.remote.direct import Sink, interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell
 from tests.warm.interpreter import COLD
 
@@ -105,14 +105,12 @@ def test_a_set_of_a_removed_node_is_measured_again_on_the_other(cluster: Any, ad
 
 @pytest.mark.usefixtures("address")
 def test_an_interrupted_run_is_resumed() -> None:
-    def interrupt(event: events.Event) -> None:
-        if isinstance(event, events.Visited) and event.set_index == 1:
-            raise KeyboardInterrupt
-
-    watcher, sink = Watcher(), Sink(interrupt)
+    watcher = Watcher()
+    sink = interrupts(lambda each: isinstance(each, events.Visited) and each.set_index == 1)
     first = Run(REQUEST, host(watcher), watcher, begin=sink.begin).measure()
     assert first.status == "interrupted"
-    assert isinstance(sink.events[-1], events.RoundEnded | events.PhaseTimed)
+    judged = [each for each in sink.events if isinstance(each, events.RoundEnded)]
+    assert {each.set_index for each in judged} == {0, 1}
     resumed = Outcome.from_events(sink.events)
     outcome = Run(REQUEST, host(watcher), watcher, resumed=resumed).measure()
     assert outcome.status == "complete"

@@ -12,7 +12,7 @@ from bench.engine.run import Run
 from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
-from tests.bench.engine.remote.direct import Sink, keys, plan
+from tests.bench.engine.remote.direct import interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell
 from tests.warm.interpreter import COLD
 
@@ -39,11 +39,8 @@ def test_without_slurm_the_request_is_refused(tmp_path: Path) -> None:
 @pytest.mark.workers
 @pytest.mark.slow
 def test_a_run_is_interrupted_and_resumed_in_jobs(tmp_path: Path) -> None:
-    def interrupt(event: events.Event) -> None:
-        if isinstance(event, events.Visited) and event.round_index == 1:
-            raise KeyboardInterrupt
-
-    watcher, sink = Watcher(), Sink(interrupt)
+    watcher = Watcher()
+    sink = interrupts(lambda each: isinstance(each, events.Visited) and each.round_index == 1)
     first = Run(REQUEST, host(tmp_path, watcher), watcher, begin=sink.begin).measure()
     assert first.status == "interrupted"
     judged = {each.round_index for each in sink.events if isinstance(each, events.RoundEnded)}

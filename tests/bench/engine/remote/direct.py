@@ -85,6 +85,17 @@ class Sink:
         self._react(event)
 
 
+def interrupts(when: Callable[[events.Event], bool]) -> Sink:
+    """Return a sink that is interrupted once, at the first event of a kind."""
+
+    def interrupt(event: events.Event) -> None:
+        if when(event) and not any(map(when, sink.events[:-1])):
+            raise KeyboardInterrupt
+
+    sink = Sink(interrupt)
+    return sink
+
+
 def keys(outcome: Outcome, cell: Any) -> list[tuple[int, int, int]]:
     """Return the indices of set, wave and round of each visit of a cell."""
     records = {record.cell: record for record in (*outcome.records(), *outcome.controls())}

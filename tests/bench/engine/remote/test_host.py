@@ -14,7 +14,7 @@ from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import Outcome
-from tests.bench.engine.remote.direct import DirectHost, Sink, keys, plan
+from tests.bench.engine.remote.direct import DirectHost, Sink, interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell, run
 
 pytestmark = pytest.mark.workers
@@ -42,6 +42,7 @@ def test_a_run_in_other_processes_is_like_a_local_one(fork_server: Launcher) -> 
     assert Outcome.from_events(sink.events).records() == outcome.records()
 
 
+@pytest.mark.slow
 def test_a_set_whose_process_is_killed_is_measured_again_and_counted_once() -> None:
     request = plan(CELLS[0], replace(CELLS[0], batch_size=2), sets=2, rounds=ROUNDS)
     watcher = Watcher()
@@ -62,18 +63,14 @@ def test_a_set_whose_process_is_killed_is_measured_again_and_counted_once() -> N
     assert note.startswith("Set 2 of fp32/b1/infer/cpu is measured again")
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_the_visits_and_the_judgement_of_their_round() -> None:
     request = plan(CELLS[0], rounds=50)
     watcher = Watcher()
     host = DirectHost(request, watcher)
 
-    def interrupt(event: events.Event) -> None:
-        if isinstance(event, events.Visited) and event.round_index == 3:
-            raise KeyboardInterrupt
-
-    sink = Sink(interrupt)
-    with_interrupt = Run(request, host, watcher, begin=sink.begin)
-    outcome = with_interrupt.measure()
+    sink = interrupts(lambda each: isinstance(each, events.Visited) and each.round_index == 3)
+    outcome = Run(request, host, watcher, begin=sink.begin).measure()
     assert outcome.status == "interrupted"
     visited = {each.round_index for each in sink.events if isinstance(each, events.Visited)}
     judged = {each.round_index for each in sink.events if isinstance(each, events.RoundEnded)}

@@ -13,7 +13,7 @@ from bench.launch.process import WorkerError
 from bench.records import events
 from bench.records.outcome import Outcome
 from tests.bench.engine.hosts.scripted import ScriptedHost
-from tests.bench.engine.remote.direct import DirectHost, Sink, keys, plan
+from tests.bench.engine.remote.direct import DirectHost, Sink, interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell
 
 CELLS = (cell("works"), cell("works", batch_size=2))
@@ -85,14 +85,11 @@ def test_an_error_is_raised_when_the_other_sets_have_ended() -> None:
 
 
 @pytest.mark.workers
+@pytest.mark.slow
 def test_a_run_on_two_nodes_is_interrupted_and_resumed() -> None:
     watcher = Watcher()
 
-    def interrupt(event: events.Event) -> None:
-        if isinstance(event, events.RoundEnded) and event.set_index == 1:
-            raise KeyboardInterrupt
-
-    sink = Sink(interrupt)
+    sink = interrupts(lambda each: isinstance(each, events.RoundEnded) and each.set_index == 1)
     host = DirectHost(REQUEST, watcher)
     host.slots = 2
     first = Run(REQUEST, host, watcher, begin=sink.begin).measure()
