@@ -1,9 +1,12 @@
 """A Ray cluster of several nodes on this machine; each node is a raylet of its own."""
 
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from bench.engine.hosts.ray import SLOT, RayHost
 from bench.engine.remote.process import variables_of_run
 from bench.engine.run import Run
 from bench.names import RequestError
-from bench.records import events
+from bench.records import events, journal, store
 from bench.records.outcome import Outcome
 from tests.bench.engine.remote.direct import Sink, interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell
@@ -22,6 +25,7 @@ from tests.warm.interpreter import COLD
 ray = pytest.importorskip("ray", reason="ray is not installed: the extra ray")
 pytestmark = [pytest.mark.slow, pytest.mark.workers]
 
+ROOT = Path(__file__).resolve().parents[4]
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 REQUEST = plan(cell("works"), replace(cell("works"), mode="channels_last"), sets=2, rounds=3)
 EXPECTED = [(set_index, 0, round_index) for set_index in range(2) for round_index in range(3)]
@@ -124,3 +128,32 @@ def test_an_address_without_a_cluster_is_refused() -> None:
         ray_hosts.connected("127.0.0.1:1"),
     ):
         pass
+
+
+def test_a_killed_command_is_resumed_on_the_cluster(cluster: Any, tmp_path: Path) -> None:
+    """The command is what users type; nothing of it survives but the journal."""
+    command = [COLD, "-m", "bench", "run", "--hosts=ray", f"--ray-address={cluster.address}"]
+    command += ["--archs=tests.bench.broken:works", "--modes=eager,channels_last"]
+    command += ["--batch-sizes=1,2", "--sets=2", "--rounds=3", "--precision=1", "--image-size=32"]
+    command += ["--foreign-cpus=100", "--no-ceiling", f"--report-dir={tmp_path}", "--seed=1"]
+    journal_file, output = tmp_path / journal.FILE, tmp_path / "output"
+    with output.open("wb") as file:
+        killed = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+        while killed.poll() is None and not visits(journal_file):
+            time.sleep(0.05)
+        killed.kill()
+        killed.wait()
+    before = visits(journal_file)
+    assert before, output.read_text()
+    ended = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stdout.decode() + ended.stderr.decode()
+    run = store.read(tmp_path / "run.json")
+    assert run.status == "complete"
+    for record in (*run.cells, *run.controls):
+        assert [visit.key for visit in record.visits] == EXPECTED
+        assert {visit.host for visit in record.visits} <= {"ray-1", "ray-2"}
+
+
+def visits(journal_file: Path) -> int:
+    """Return how many visits a journal has."""
+    return journal_file.read_bytes().count(b'"Visited"') if journal_file.exists() else 0
