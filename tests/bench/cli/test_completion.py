@@ -24,13 +24,16 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 NUMBERS = {
     *("batch_size", "batch_sizes", "image_size", "sets", "rounds", "precision", "budget"),
-    *("foreign_cpus", "memory", "seed", "delta", "most_sets"),
+    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "slurm_jobs"),
     *("max_latency", "min_accuracy", "max_params", "max_memory", "max_error"),
 }
 OTHERS = {
     "base": "a revision of git",
     "input_shape": "the shape of an image",
     "labels": "names that the user makes up",
+    "ray_address": "an address",
+    "ray_labels": "names that the user makes up",
+    "slurm": "options of sbatch",
 }
 
 
