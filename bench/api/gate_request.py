@@ -25,7 +25,17 @@ from bench.names import RequestError
 
 BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
 PROFILE = "quick"
-MEASURE_ONLY = ("sets", "precision", "resume", "ceiling", "energy", "operators", "fit", "front")
+MEASURE_ONLY = (
+    "sets",
+    "precision",
+    "resume",
+    "ceiling",
+    "energy",
+    "operators",
+    "fit",
+    "front",
+    "hosts",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from bench.api.profiles import PRECISION, PROFILES
 from bench.archs import HOW_TO_NAME
 from bench.archs.source import IMAGE_SIZE, Shape
 from bench.cells import plan
+from bench.engine.hosts import HOSTS, LOCAL, SLURM_JOBS
 from bench.machine import environment
 from bench.machine.card import PACKAGE
 
@@ -178,6 +179,36 @@ class MeasureRequest:
         "refuse)",
         parse=values.switch,
         default=False,
+        group=MACHINE,
+    )
+    hosts: str | None = option(
+        "where sets are measured; "
+        + "; ".join(f"{name}: {what}" for name, what in HOSTS.items())
+        + f" (default: {LOCAL})",
+        metavar="NAME",
+        group=MACHINE,
+    )
+    ray_address: str | None = option(
+        "address of the Ray cluster, for --hosts ray (default: auto, the cluster of this machine)",
+        metavar="HOST:PORT",
+        group=MACHINE,
+    )
+    ray_labels: Sequence[str] | None = option(
+        "labels of the Ray nodes that measure, to choose one kind of machine; separated by commas",
+        metavar="NAME=VALUE,…",
+        parse=values.listed(values.setting),
+        group=MACHINE,
+    )
+    slurm: Sequence[str] | None = option(
+        "options of sbatch for every job, such as partition=gpu,time=120; separated by commas",
+        metavar="NAME=VALUE,…",
+        parse=values.listed(values.setting),
+        group=MACHINE,
+    )
+    slurm_jobs: int | None = option(
+        f"jobs of Slurm at the same time, each of which measures a set (default: {SLURM_JOBS})",
+        metavar="N",
+        parse=values.at_least(1),
         group=MACHINE,
     )
     report_dir: Path | str | None = option(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import metrics
-from bench.api import accuracies
+from bench.api import accuracies, clusters
 from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 from bench.archs.source import Accuracy
@@ -63,12 +63,11 @@ def make_plan(
 
     Raises ``RequestError`` if the request is invalid.
     """
+    clusters.check(request)
     fallback = defaults or profile_defaults(request)
     device = _device(request)
     choose("environment", request.environment, environment.NAMES)
-    default_foreign_cpus = plan.foreign_cpus(
-        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
-    )
+    default_foreign_cpus = _default_foreign_cpus(request, device)
     result = plan.Plan(
         cells=plan.cells(
             arch_names=_or(request.archs, fallback.archs),
@@ -103,7 +102,8 @@ def make_plan(
         seed=_or(request.seed, random.SystemRandom().randrange(2**31)),
     )
     if result.fit and not result.is_on_gpu:
-        _check_memory_to_fit(result.memory_bytes, free_host_bytes())
+        free_bytes = None if clusters.is_remote(request) else free_host_bytes()
+        _check_memory_to_fit(result.memory_bytes, free_bytes)
     return with_accuracies(result, accuracies.configured(Path.cwd()))
 
 
@@ -147,7 +147,18 @@ def _or(chosen: Value | None, default: Value) -> Value:
 
 
 def _device(request: MeasureRequest) -> str:
+    if clusters.is_remote(request):
+        return plan.device_elsewhere(request.device)
     return plan.device(request.device, several=True)
+
+
+def _default_foreign_cpus(request: MeasureRequest, device: str) -> float:
+    """Return how many CPUs others may keep busy; the number of a node's cores is not known."""
+    if clusters.is_remote(request):
+        return plan.FOREIGN_CPUS if device == "cpu" else plan.MOST_FOREIGN_CPUS
+    return plan.foreign_cpus(
+        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
+    )
 
 
 def _energy(request: MeasureRequest, device: str, *, default: bool) -> bool:
@@ -166,17 +177,18 @@ def _allow_shared(request: MeasureRequest, device: str) -> bool:
     return request.allow_shared
 
 
-def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int) -> None:
+def _check_memory_to_fit(limit_bytes: int | None, free_bytes: int | None) -> None:
     """Raise ``RequestError`` if searching a CPU's largest batch could exhaust the memory.
 
     The search doubles a batch that fits, so the first that does not may take twice the limit.
+    ``free_bytes`` is None if it is unknown.
     """
     if limit_bytes is None:
         raise RequestError(
             "--fit needs --memory GIB on a CPU: without a limit, larger batches fit until the "
             "system has no free memory left"
         )
-    if 2 * limit_bytes > free_bytes:
+    if free_bytes is not None and 2 * limit_bytes > free_bytes:
         raise RequestError(
             f"--fit tries batches of up to twice --memory, and {in_gib(limit_bytes)} is "
             f"more than half of the free {in_gib(free_bytes)}; give a smaller --memory"

@@ -1,26 +1,27 @@
 """The measurement of a plan: a run, with its journal on disk."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from bench import signals
-from bench.api import code, planning
+from bench.api import clusters, code, planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
+from bench.engine.hosts.host import Host
 from bench.engine.hosts.local import LocalHost
+from bench.engine.local.resources import cards_of, launcher_of
 from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
-from bench.launch.launchers import Launcher, launcher
+from bench.launch.launchers import Launcher
 from bench.launch.server import WORKER
-from bench.machine import cards, environment
 from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events, journal
+from bench.records.code import Code
 from bench.records.journal import Journal
 from bench.records.outcome import Outcome
 from bench.records.record import RunRecord
@@ -36,10 +37,7 @@ CODE_CHANGED = (
 
 def start(plan: Plan, module: str = WORKER) -> Launcher:
     """Return the launcher of a plan's workers, to be closed; ``module`` is that of the worker."""
-    variables = environment.for_workers(os.environ, plan.environment)
-    cpus = environment.cpus_for_workers(plan.environment)
-    ahead = min(AHEAD, plan.sets)
-    return launcher(variables, plan.imports, cpus, ahead=ahead, module=module)
+    return launcher_of(plan, ahead=min(AHEAD, plan.sets), module=module)
 
 
 def measure(
@@ -60,6 +58,9 @@ def measure(
     """
     if note := planning.announcement(plan) if announcement is None else announcement:
         progress.note(note)
+    if clusters.is_remote(request):
+        with clusters.connected(request, folder, progress) as host_of:
+            return recorded(request, plan, progress, folder, host_of, known=known)
     with start(plan) as started:
         return record(request, plan, progress, folder, started, known=known)
 
@@ -75,10 +76,33 @@ def record(
     rule: StoppingRule | None = None,
     known: Sequence[events.Counted | events.PeakMeasured] = (),
 ) -> RunRecord:
-    """Measure a plan, against ``base`` if it is given, and return the run; keep a journal.
+    """Measure a plan here, against ``base`` if it is given, and return the run; keep a journal.
 
     When it returns, the process ignores interrupts, so that the run can be written. Raises the
     errors that ``measure`` raises.
+    """
+
+    def host_of(plan: Plan, _code: Code | None) -> Host:
+        return LocalHost(
+            plan, started, progress, base_launcher=base, cards=cards_of(plan, progress)
+        )
+
+    return recorded(request, plan, progress, folder, host_of, rule=rule, known=known)
+
+
+def recorded(
+    request: MeasureRequest,
+    plan: Plan,
+    progress: Progress,
+    folder: ReportFolder | None,
+    host_of: Callable[[Plan, Code | None], Host],
+    *,
+    rule: StoppingRule | None = None,
+    known: Sequence[events.Counted | events.PeakMeasured] = (),
+) -> RunRecord:
+    """Measure a plan on a host and return the run, as ``record`` does.
+
+    ``host_of`` returns the host for the plan, which may be that of a resumed run, and its code.
     """
     with ExitStack() as exits:
 
@@ -94,12 +118,9 @@ def record(
             plan = replace(plan, seed=resumed.plan.seed)
         # A gate checks its own trees for changes.
         code_before = None if plan.against_base else code.current(plan)
-        host = LocalHost(
-            plan, started, progress, base_launcher=base, cards=cards_of(plan, progress)
-        )
         run = Run(
             plan,
-            host,
+            host_of(plan, code_before),
             progress,
             rule=rule,
             begin=begin,
@@ -114,17 +135,6 @@ def record(
             progress.note(CODE_CHANGED)
         progress.note("writing the results")
         return outcome.run_record()
-
-
-def cards_of(plan: Plan, progress: Progress) -> cards.Cards:
-    """Return the cards of a plan's devices; note those that are shared or unknown."""
-    devices = plan.devices or (plan.cells[0].device,)
-    result = cards.find(devices, allow_shared=plan.allow_shared)
-    for device, processes in result.shared.items():
-        progress.note(f"{device} is also used by other processes: {'; '.join(processes)}")
-    for device, why in result.unknown.items():
-        progress.note(f"the state of {device} is unknown: {why}")
-    return result
 
 
 def open_journal(

@@ -113,6 +113,14 @@ def shape(value: Any, option: str) -> Shape:
     return channels, height, width
 
 
+def setting(value: Any, option: str) -> str:
+    """Return a setting, ``NAME=VALUE``, without the blanks around it."""
+    name, equals, _ = str(value).partition("=")
+    if not name.strip() or not equals:
+        raise RequestError(f"{option} takes NAME=VALUE, not {value!r}")
+    return str(value).strip()
+
+
 def share(value: Any, option: str) -> float:
     """Return a share, in (0, 1]."""
     number = positive()(value, option)

@@ -223,11 +223,7 @@ def device(name: str | None, *, several: bool = False) -> str:
             )
         check_same_model(driver.names())
         return name
-    kind, _, index = name.partition(":")
-    if kind not in {"cpu", "cuda"} or (
-        ":" in name and not (kind == "cuda" and index.isascii() and index.isdecimal())
-    ):
-        raise RequestError(f"no device is called {name!r}; known: {_KNOWN_DEVICES}")
+    kind, index = _parsed_device(name)
     if kind == "cuda" and int(index or 0) >= (count := driver.devices()):
         shown = "no device" if count == 0 else f"{count} devices, numbered from 0,"
         raise RequestError(
@@ -235,6 +231,32 @@ def device(name: str | None, *, several: bool = False) -> str:
             "--device cpu needs none"
         )
     return name
+
+
+def device_elsewhere(name: str | None) -> str:
+    """Return the device called ``name`` on the nodes of a cluster, by default ``cpu``.
+
+    Raises ``RequestError`` if the name is unknown; whether a node has the device shows there.
+    """
+    if name is None:
+        return "cpu"
+    if name == ALL_DEVICES:
+        raise RequestError(
+            f"--device {ALL_DEVICES} is for the devices of one machine; on a cluster, sets take "
+            "turns on the nodes: use --device cuda"
+        )
+    _parsed_device(name)
+    return name
+
+
+def _parsed_device(name: str) -> tuple[str, str]:
+    """Return the kind of a device and its number, which may be empty."""
+    kind, _, index = name.partition(":")
+    if kind not in {"cpu", "cuda"} or (
+        ":" in name and not (kind == "cuda" and index.isascii() and index.isdecimal())
+    ):
+        raise RequestError(f"no device is called {name!r}; known: {_KNOWN_DEVICES}")
+    return kind, index
 
 
 def foreign_cpus(device: str, *, cores: int, allowed: int) -> float:

@@ -17,6 +17,7 @@ from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.cli.report import tables
 from bench.compare.comparison import FAILS
+from bench.engine.hosts import HOSTS
 from bench.machine import environment
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.report.exports import EXPORTS
@@ -44,6 +45,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
         "dtype": lambda: DTYPES,
         "device": lambda: ("cpu", "cuda"),
         "profile": lambda: PROFILES,
+        "hosts": lambda: HOSTS,
         "l2": lambda: plan.L2,
         "environment": lambda: environment.NAMES,
         "table": tables,

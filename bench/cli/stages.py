@@ -62,6 +62,7 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
     # Imported here because other commands must run without these modules' dependencies.
     from bench.api import planning, recording
     from bench.api.progress import TerminalProgress
+    from bench.engine.local.resources import cards_of
     from bench.launch.process import WorkerError
     from bench.stages import measure, store, table
 
@@ -86,7 +87,7 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
                 TerminalProgress(terminal_console(stderr=True)) as progress,
                 recording.start(to_measure, WORKER) as launcher,
             ):
-                cards = recording.cards_of(to_measure, progress)
+                cards = cards_of(to_measure, progress)
                 measured = measure.measure(to_measure, launcher, progress, cards=cards)
         except KeyboardInterrupt:
             raise RequestError("interrupted before any result was available") from None

@@ -5,18 +5,16 @@ The run decides what is measured next and stores what happens; a host measures
 still measured.
 """
 
-import itertools
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine import fit, voided_set
-from bench.engine.hosts.host import Described, Host, PreflightTask, SetTask
+from bench.engine import preflight_task, spread, voided_set
+from bench.engine.hosts.host import Described, Host, SetTask, store_each
 from bench.engine.progress import Progress
 from bench.engine.schedule import Schedule
 from bench.engine.stopping_rule import StoppingRule, UntilPrecise
@@ -25,7 +23,8 @@ from bench.machine.facts import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
-from bench.records.record import NO_WORKER, SCHEMA_VERSION
+from bench.records.record import NO_WORKER, SCHEMA_VERSION, Round
+from bench.units import counted
 
 
 class EventSink(Protocol):
@@ -65,9 +64,14 @@ class Run:
             check_same_code(code, resumed.code)
         self.outcome = resumed or Outcome(plan)
         self._resumed = resumed is not None
-        # Sets before the last one that began are not measured again, although waves may have been
-        # split since.
-        self._resumed_at = dict(resumed.last_set) if resumed else {}
+        # Complete sets before the last one that began are not measured again, although waves may
+        # have been split since.
+        self._measured_before = {
+            (group, index)
+            for group, last in (resumed.last_set.items() if resumed else ())
+            for index in range(last)
+            if resumed and resumed.is_measured(group, index)
+        }
         self._host = host
         self._progress = progress
         self._rule = rule or UntilPrecise()
@@ -105,103 +109,107 @@ class Run:
         return self.outcome
 
     def _measure(self) -> None:
-        self._store(self._host.preflight(self._unknown()))
-        for set_index in itertools.count():
-            cells = self._cells_to_measure(set_index)
-            if not cells:
+        unknown = preflight_task.unknown(self._requested_plan, self.outcome, self._known)
+        store_each(self._host.preflight(unknown), self._store)
+        together = self._host.slots > 1
+        for indices in spread.batches(self._plan.sets, together=together):
+            wanted = {index: self._cells_to_measure(index) for index in indices}
+            if not any(wanted.values()):
                 break
-            missing = {
-                group: members
-                for group, members in cells.items()
-                if set_index >= self._resumed_at.get(group, 0)
-            }
-            for group, members in missing.items():
-                self._measure_set(group, set_index, members)
-            if missing and not self._accepts_voided_sets and self._stops_after(set_index):
+            missing = [
+                (group, index, cells)
+                for index, groups in wanted.items()
+                for group, cells in groups.items()
+                if (group, index) not in self._measured_before
+            ]
+            if together:
+                self._measure_together(missing)
+            else:
+                for group, index, cells in missing:
+                    self._measure_set(group, index, cells)
+            if missing and not self._accepts_voided_sets and any(map(self._stops_after, indices)):
                 break
 
     def _measure_set(self, group: str, set_index: int, cells: frozenset[Cell]) -> None:
         """Let the host measure one set of a group's cells."""
-        outcome, plan = self.outcome, self._plan
-        if plan.rounds is not None and group not in outcome.allotted:
-            self._emit(events.Allotted(group=group, rounds=plan.rounds))
+        self._allot(group)
         with self._schedule.measuring(group):
-            task = SetTask(
-                group=group,
-                set_index=set_index,
-                cells=tuple(cells),
-                waves=outcome.waves[group],
-                fitting=tuple(outcome.fitting_waves.intersection(outcome.waves[group])),
-                ended=outcome.ended_waves(group, set_index),
-                rounds=outcome.allotted.get(group),
-                is_over_memory=group in outcome.over_memory,
-                budget_left_s=self._schedule.budget_left_s,
+            store_each(self._host.measure_set(self._task(group, set_index, cells)), self._store)
+
+    def _measure_together(self, sets: Sequence[tuple[str, int, frozenset[Cell]]]) -> None:
+        """Let the host measure sets at the same time, in which each wave is a task of its own."""
+        for division in spread.divisions(self.outcome, self._host.slots):
+            self._emit(division)
+        members = {(group, index): cells for group, index, cells in sets}
+        indices: dict[str, list[int]] = {}
+        for group, index in members:
+            indices.setdefault(group, []).append(index)
+
+        def task(group: str, index: int) -> SetTask:
+            return self._task(group, index, self._unfailed(members[group, index]))
+
+        with ExitStack() as exits:
+            for group in indices:
+                self._allot(group)
+                exits.enter_context(self._schedule.measuring(group, share=1 / len(sets)))
+            queue = spread.TaskQueue(
+                indices,
+                task,
+                budget_left_s=lambda: self._schedule.budget_left_s,
+                is_in_vain=lambda: not self._accepts_voided_sets and self._is_voided(0),
             )
-            self._store(self._host.measure_set(task))
+            waves = sum(len(self.outcome.waves[group]) for group, _ in members)
+            self._progress.phase(f"measuring on {counted(self._host.slots, 'node')}", waves)
+            store_each(self._host.measure_sets(queue), self._store)
+        for group, index in queue.undivided:
+            self._measure_set(group, index, self._unfailed(members[group, index]))
+
+    def _allot(self, group: str) -> None:
+        """Store the number of rounds of a group, if the plan says it."""
+        if self._plan.rounds is not None and group not in self.outcome.allotted:
+            self._emit(events.Allotted(group=group, rounds=self._plan.rounds))
+
+    def _task(self, group: str, set_index: int, cells: frozenset[Cell]) -> SetTask:
+        outcome = self.outcome
+        return SetTask(
+            group=group,
+            set_index=set_index,
+            cells=tuple(cells),
+            waves=outcome.waves[group],
+            fitting=tuple(outcome.fitting_waves.intersection(outcome.waves[group])),
+            ended=outcome.ended_waves(group, set_index),
+            rounds=outcome.allotted.get(group),
+            is_over_memory=group in outcome.over_memory,
+            budget_left_s=self._schedule.budget_left_s,
+        )
 
     def _stops_after(self, set_index: int) -> bool:
         """End the run if every round of a set was voided, and say why; else return False."""
-        rounds = [each for each in self.outcome.rounds if each.set_index == set_index]
-        if not voided_set.is_voided(rounds):
+        if not self._is_voided(set_index):
             return False
+        rounds = self._rounds(set_index)
         busiest = self._host.busiest() if voided_set.is_for_load(rounds) else None
         sentence = voided_set.sentence(rounds, set_index, self._plan.foreign_cpus, busiest)
         self._emit(events.StoppedEarly(set_index=set_index, sentence=sentence))
         self._progress.note(sentence)
         return True
 
-    def _store(self, reported: Generator[Described | events.Event, None, None]) -> None:
-        """Store each event of a host before the next is asked for.
+    def _is_voided(self, set_index: int) -> bool:
+        return voided_set.is_voided(self._rounds(set_index))
 
-        An interrupt while an event is stored is raised in the host, which then yields what it knows
-        until now, such as the judgement of the present round, and ends its workers.
-        """
-        step = partial(next, reported)
-        with closing(reported):
-            while True:
-                try:
-                    event = step()
-                except StopIteration:
-                    return
-                step = partial(next, reported)
-                try:
-                    if isinstance(event, Described):
-                        self._begin_or_resume(event)
-                    else:
-                        self._emit(event)
-                except KeyboardInterrupt as interrupt:
-                    step = partial(reported.throw, interrupt)
+    def _rounds(self, set_index: int) -> list[Round]:
+        return [each for each in self.outcome.rounds if each.set_index == set_index]
+
+    def _store(self, event: Described | events.Event) -> None:
+        if isinstance(event, Described):
+            self._begin_or_resume(event)
+        elif not isinstance(event, events.Allotted) or event.group not in self.outcome.allotted:
+            self._emit(event)  # waves that began together each decide on their rounds
 
     def _emit(self, event: events.Event) -> None:
         self.outcome.apply(event)
         if self._sink is not None:
             self._sink.append(event)
-
-    def _unknown(self) -> PreflightTask:
-        """Return what the preflight has to measure: what the outcome does not know yet.
-
-        A resumed run follows the new request, which may ask for ceilings and fits that its own plan
-        does not have.
-        """
-        plan, outcome, known = self._requested_plan, self.outcome, self._known
-        costs = {
-            *outcome.costs,
-            *((e.arch, e.base) for e in known if isinstance(e, events.Counted)),
-        }
-        peaks = {*outcome.ceilings, *(e.dtype for e in known if isinstance(e, events.PeakMeasured))}
-        sides = (False, True) if plan.against_base else (False,)
-        dtypes = (cell.dtype for cell in plan.cells) if plan.ceiling else ()
-        fits = fit.cells(plan.cells) if plan.fit else ()
-        return PreflightTask(
-            archs=tuple(
-                (arch, base)
-                for base in sides
-                for arch in dict.fromkeys(cell.arch for cell in plan.cells)
-                if (arch, base) not in costs
-            ),
-            dtypes=tuple(dict.fromkeys(name for name in dtypes if name not in peaks)),
-            fits=tuple(cell for cell in fits if cell not in outcome.fits),
-        )
 
     def _begin_or_resume(self, described: Described) -> None:
         """Begin the run, or resume it.
@@ -238,9 +246,12 @@ class Run:
     def _alive(self, group: str, set_index: int) -> frozenset[Cell]:
         """Return a group's cells that the rule selects for one more set and that did not fail."""
         selected = self._rule.cells_to_measure(self.outcome, group, set_index)
-        alive = frozenset(cell for cell in selected if cell.id not in self.outcome.failures)
+        alive = self._unfailed(selected)
         is_enough = all(cell.control for cell in alive)
         return frozenset() if is_enough or self._over_budget() else alive
+
+    def _unfailed(self, cells: Iterable[Cell]) -> frozenset[Cell]:
+        return frozenset(cell for cell in cells if cell.id not in self.outcome.failures)
 
     def _over_budget(self) -> bool:
         is_over = self._schedule.is_over_budget

@@ -54,15 +54,16 @@ class Schedule:
         return frozenset(result)
 
     @contextmanager
-    def measuring(self, group: str) -> Iterator[None]:
+    def measuring(self, group: str, share: float = 1.0) -> Iterator[None]:
         """Time a group's set; the first one starts the schedule.
 
         The first group of a set also pays for renewing the launchers, which all groups share.
+        ``share`` is that of the set among those that are measured together.
         """
         start_s = self._counted_s()
         self._began = self._began or (self._now(), start_s)
         yield
-        self._took_s[group] = self._counted_s() - start_s
+        self._took_s[group] = (self._counted_s() - start_s) * share
 
     def _counted_s(self) -> float:
         return self._now() - (0.0 if self._counts_all else self._compiled_s())

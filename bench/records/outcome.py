@@ -289,6 +289,20 @@ class Outcome:
             if (state := self._states.get((group, set_index, wave_index))) and state.ended
         )
 
+    def is_measured(self, group: str, set_index: int) -> bool:
+        """Whether every cell of a group that has not failed was measured completely in a set.
+
+        This does not depend on waves, which may have been split since.
+        """
+        states = [
+            state
+            for (of, index, _), state in self._states.items()
+            if (of, index) == (group, set_index)
+        ]
+        visited = {name for state in states for name in state.visits}
+        cells = {cell.id for cell in self.waves[group][0].group} - self.failures.keys()
+        return all(state.ended for state in states) and cells <= visited
+
     def _state(self, event: events.WorkerReported | events.Visited) -> _WaveState:
         group = self._cells[event.cell].group
         return self._states[group, event.set_index, event.wave_index]
@@ -357,15 +371,19 @@ def check_same(plan: Plan, begun: Plan) -> None:
         )
 
 
-def check_same_environment(now: Environment, then: Environment) -> None:
-    """Raise ``RequestError`` if the environment changed; it names every fact that differs."""
+def differences(now: Environment, then: Environment) -> list[str]:
+    """Return every fact that differs from the environment in which the run began, in words."""
     facts_now, facts_then = msgspec.to_builtins(now), msgspec.to_builtins(then)
-    differing = [
+    return [
         f"{name} is {facts_now.get(name)!r} here, but the run began with {facts_then.get(name)!r}"
         for name in sorted(facts_now.keys() | facts_then.keys())
         if facts_now.get(name) != facts_then.get(name)
     ]
-    if differing:
+
+
+def check_same_environment(now: Environment, then: Environment) -> None:
+    """Raise ``RequestError`` if the environment changed; it names every fact that differs."""
+    if differing := differences(now, then):
         raise RequestError(
             f"cannot resume: {'; '.join(differing)}. Resume it in its original environment, "
             "or start a new run without --resume"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Workers that an interpreter runs are not: their memory and CPUs are looked up by process id.
 FORKED = {"bench", "pytest"}
 MAIN = "from bench.__main__ import main"  # in the code of the command googlenet-bench
-STARTED = {"bench.launch.forkserver", "bench.counts.count_worker"}
+STARTED = {"bench.launch.forkserver", "bench.counts.count_worker", "bench.api.remote"}
 # Variables that libraries read while they are imported, or the interpreter while it starts.
 READ_EARLY = (
     "TORCH",

@@ -6,8 +6,10 @@ its memory does not hold all workers together.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from typing import TypeAlias
+from collections.abc import Callable, Generator
+from contextlib import closing
+from functools import partial
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +20,7 @@ from bench.machine.facts import Environment
 from bench.records.events import Event
 
 Events: TypeAlias = Generator[Event, None, None]
+Reported = TypeVar("Reported")
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     base_environment: Environment | None = None
 
 
-class PreflightTask(msgspec.Struct, frozen=True, kw_only=True):
+class PreflightTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What to measure before the first set: what the run does not know yet."""
 
     archs: tuple[tuple[str, bool], ...]
@@ -38,7 +41,7 @@ class PreflightTask(msgspec.Struct, frozen=True, kw_only=True):
     """Cells whose largest batch to find."""
 
 
-class SetTask(msgspec.Struct, frozen=True, kw_only=True):
+class SetTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One set of one group of cells."""
 
     group: str
@@ -60,17 +63,32 @@ class SetTask(msgspec.Struct, frozen=True, kw_only=True):
     """No round begins later than this after the task; None for no limit."""
 
 
+class Tasks(Protocol):
+    """A queue of tasks for several sets."""
+
+    def next(self) -> SetTask | None:
+        """Return the next task; None if none is ready, although more may follow."""
+        ...
+
+    def end(self, task: SetTask, *, is_undivided: bool = False) -> None:
+        """Note that a task has ended; ``is_undivided``: because memory does not hold its wave."""
+        ...
+
+
 class Host(ABC):
     """A way to get machines.
 
     The methods are generators: each event is applied and stored before the next is asked for, so
     what was measured survives an interrupt or the death of the host. A visit begins only when the
-    events before it were yielded. A generator that is closed ends its workers. One that raises, or
-    in which an interrupt is raised, first yields the remaining events.
+    events before it were yielded, or sent if the machine is another one. A generator that is closed
+    ends its workers. One that raises, or in which an interrupt is raised, first yields the
+    remaining events.
     """
 
     name: str
     """Its name in the run; reports group figures by it, so it must not reveal a computer's name."""
+    slots: int = 1
+    """How many sets it can measure at the same time, each on a machine of its own."""
 
     @abstractmethod
     def preflight(self, task: PreflightTask) -> Generator[Described | Event, None, None]:
@@ -89,6 +107,37 @@ class Host(ABC):
         ``WorkerError`` if no worker can be started.
         """
 
+    def measure_sets(self, tasks: Tasks) -> Events:
+        """Measure the tasks of a queue, at the same time if the host has several slots.
+
+        Each is of one wave, which is not divided: if memory does not hold it, the task ends.
+        """
+        while task := tasks.next():
+            yield from self.measure_set(task)
+            tasks.end(task)
+
     @abstractmethod
     def busiest(self) -> Busiest:
         """Return the processes of others that keep the host's CPUs busy; this takes a second."""
+
+
+def store_each(
+    reported: Generator[Reported, None, None], store: Callable[[Reported], None]
+) -> None:
+    """Store each event of a host before the next is asked for.
+
+    An interrupt while an event is stored is raised in the host, which then yields what it knows
+    until now, such as the judgement of the present round, and ends its workers.
+    """
+    step = partial(next, reported)
+    with closing(reported):
+        while True:
+            try:
+                event = step()
+            except StopIteration:
+                return
+            step = partial(next, reported)
+            try:
+                store(event)
+            except KeyboardInterrupt as interrupt:
+                step = partial(reported.throw, interrupt)

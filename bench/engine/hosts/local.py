@@ -27,8 +27,6 @@ from bench.records import events
 class LocalHost(Host):
     """This machine."""
 
-    name = "local"
-
     def __init__(
         self,
         plan: Plan,
@@ -39,12 +37,14 @@ class LocalHost(Host):
         cards: Cards | None = None,
         meter: LoadMeter | None = None,
         measurement: Measurement | None = None,
+        name: str = "local",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``launcher`` and ``base_launcher`` remain open; ``cards`` are those of the plan.
 
         By default, the ``measurement`` times iterations.
         """
+        self.name = name
         self._cards = cards or Cards()
         self._context = Context(
             plan=plan,

@@ -118,7 +118,7 @@ def test_an_interrupt_before_the_first_figure_is_raised(monkeypatch: pytest.Monk
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.api.recording.launcher", interrupt)
+    monkeypatch.setattr("bench.engine.local.resources.launcher", interrupt)
     with pytest.raises(KeyboardInterrupt):
         measure(archs=TINY, device="cpu", progress=SILENT)
 
@@ -141,7 +141,7 @@ def test_a_wrong_request_is_refused(
         def __enter__(self) -> None: ...
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr("bench.api.recording.launcher", lambda *_, **__: NoLauncher())
+    monkeypatch.setattr("bench.engine.local.resources.launcher", lambda *_, **__: NoLauncher())
     arguments = {each.name: getattr(call, each.name) for each in fields(call)}
     with pytest.raises(RequestError, match=message):
         measure(**{**arguments, "device": "cpu", "progress": SILENT})

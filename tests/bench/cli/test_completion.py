@@ -24,7 +24,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 NUMBERS = {
     *("batch_size", "batch_sizes", "image_size", "sets", "rounds", "precision", "budget"),
-    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "last"),
+    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "last", "slurm_jobs"),
     *("max_latency", "min_accuracy", "max_params", "max_memory", "max_error"),
 }
 OTHERS = {
@@ -33,7 +33,10 @@ OTHERS = {
     "cell": "a pattern",
     "input_shape": "the shape of an image",
     "labels": "names that the user makes up",
+    "ray_address": "an address",
+    "ray_labels": "names that the user makes up",
     "run_id": "the id of a run in a history",
+    "slurm": "options of sbatch",
 }
 
 

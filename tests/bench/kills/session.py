@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import recording
+from bench.engine.local import resources
 from bench.launch.launchers import ForkServer, Launcher
 from bench.report import charts, page  # noqa: F401 - imported once for all sessions
 from bench.report.charts import style
@@ -34,7 +34,7 @@ def run(
         os.dup2(file.fileno(), 2)
     faulthandler.dump_traceback_later(HANGS_S)  # to show where a session hangs
     os.environ.update(environment)
-    vars(recording)["launcher"] = _idle
+    vars(resources)["launcher"] = _idle
     vars(style)["svg"] = lambda _: "<svg/>"
     vars(vega)["bundled"] = lambda _: ""
     if disk_bytes is not None:
