@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of a metric in one run."""
+class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The value of a metric in one run. There may be hundreds of thousands: see ``gc``."""
 
     run_id: str
     """Id of the run, unique in the history."""
