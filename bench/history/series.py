@@ -5,8 +5,9 @@ from datetime import datetime
 import msgspec
 
 
+# A history may have hundreds of thousands of points; their fields need no garbage collector.
 class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The value of a metric in one run. There may be hundreds of thousands: see ``gc``."""
+    """The value of a metric in one run."""
 
     run_id: str
     """Id of the run, unique in the history."""
