@@ -1,7 +1,9 @@
 """How series and figures are read from the tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, select
 
@@ -16,6 +18,8 @@ _AT_ONCE = 1000  # series in a list of a statement; SQLite takes 32,766 values
 _FETCHED = 10_000  # rows that are fetched at a time
 _IN_COMMON = ("cell", "machine", "machine_name", "torch", "threads", "image_size", "reference")
 """What the points of a series agree in: fields of ``Series`` and columns of the tables."""
+_Circumstances: TypeAlias = tuple[Any, ...]
+_RunFacts: TypeAlias = tuple[str, datetime, str | None, str | None]
 
 
 def series(
@@ -28,16 +32,12 @@ def series(
     """
     chosen = _matching(connection, pattern)
     about = _metric(connection, metric)
-    runs = _runs_in_order(connection, branch)
+    runs = _runs(connection, branch)
     is_ratio = about.neutral is not None
     keys = {number: _circumstances(row, is_ratio=is_ratio) for number, row in chosen.items()}
-    points: dict[tuple[Any, ...], list[tuple[int, Point]]] = {}
-    for number, _, run, value, low, high in _figures(connection, list(chosen), [about.id]):
-        if run not in runs:  # of another branch
-            continue
-        place, facts = runs[run]
-        point = Point(**facts, value=value, low=low, high=high)
-        points.setdefault(keys[number], []).append((place, point))
+    points: dict[_Circumstances, list[Point]] = {}
+    for number, point in _points(_figures(connection, list(chosen), [about.id]), runs):
+        points.setdefault(keys[number], []).append(point)
     if not points:
         where = "" if branch is None else f" on the branch {branch!r}"
         raise RequestError(f"no run{where} has the metric {metric} for the cells {pattern!r}")
@@ -47,7 +47,7 @@ def series(
             unit=about.unit,
             better=about.better,
             neutral=about.neutral,
-            points=tuple(point for _, point in sorted(points[key], key=lambda each: each[0])),
+            points=tuple(sorted(points[key], key=attrgetter("when"))),
             **dict(zip(_IN_COMMON, key, strict=True)),
         )
         for key in sorted(points, key=lambda key: tuple(map(str, key)))
@@ -64,12 +64,15 @@ def figures(
     chosen = _matching(connection, pattern)
     wanted = _metrics(connection) if metric is None else [_metric(connection, metric)]
     about = {row.id: row for row in wanted}
-    runs = _runs_in_order(connection, None)
+    runs = _runs(connection, None)
     for number, of_metric, run, value, low, high in _figures(connection, list(chosen), list(about)):
-        _, facts = runs[run]
         row = chosen[number]
+        run_id, when, commit, branch = runs[run]
         yield ExportedFigure(
-            **facts,
+            run_id=run_id,
+            when=when,
+            commit=commit,
+            branch=branch,
             **{name: getattr(row, name) for name in _IN_COMMON},
             metric=about[of_metric].name,
             unit=about[of_metric].unit,
@@ -105,23 +108,11 @@ def _metric(connection: Connection, name: str) -> Row[Any]:
     return names.choose("metric of the history", name, known)
 
 
-def _runs_in_order(
-    connection: Connection, branch: str | None
-) -> dict[int, tuple[int, dict[str, Any]]]:
-    """Return each run's place in time order and its fields of a point, by its number."""
-    chosen = select(RUNS).order_by(RUNS.c.when_utc, RUNS.c.id)
-    return {
-        row.id: (
-            place,
-            {
-                "run_id": row.run_id,
-                "when": row.when_utc,
-                "commit": row.commit_id,
-                "branch": row.branch,
-            },
-        )
-        for place, row in enumerate(connection.execute(of_branch(chosen, branch)))
-    }
+def _runs(connection: Connection, branch: str | None) -> Mapping[int, _RunFacts]:
+    """Return each run's id, time, commit and branch by its number."""
+    chosen = select(RUNS.c.id, RUNS.c.run_id, RUNS.c.when_utc, RUNS.c.commit_id, RUNS.c.branch)
+    rows = connection.execute(of_branch(chosen, branch))
+    return {number: (run_id, when, commit, of) for number, run_id, when, commit, of in rows}
 
 
 def _figures(
@@ -136,10 +127,33 @@ def _figures(
             .order_by(FIGURES.c.series, FIGURES.c.metric, FIGURES.c.run)
             .execution_options(yield_per=_FETCHED)
         )
-        yield from connection.execute(chosen)
+        for rows in connection.execute(chosen).partitions():
+            yield from rows
 
 
-def _circumstances(row: Row[Any], *, is_ratio: bool) -> tuple[Any, ...]:
+def _points(
+    rows: Iterator[Sequence[Any]], runs: Mapping[int, _RunFacts]
+) -> Iterator[tuple[int, Point]]:
+    """Yield the number of the series and the point of each figure, without those of other runs."""
+    for series_number, _, run, value, low, high in rows:
+        if (facts := runs.get(run)) is None:
+            continue
+        run_id, when, commit, branch = facts
+        yield (
+            series_number,
+            Point(
+                run_id=run_id,
+                when=when,
+                commit=commit,
+                branch=branch,
+                value=value,
+                low=low,
+                high=high,
+            ),
+        )
+
+
+def _circumstances(row: Row[Any], *, is_ratio: bool) -> _Circumstances:
     """Return what the points of a series agree in; only ratios depend on the reference."""
     common = (getattr(row, name) for name in _IN_COMMON[:-1])
     return (*common, row.reference if is_ratio else "")

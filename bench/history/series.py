@@ -5,7 +5,8 @@ from datetime import datetime
 import msgspec
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
+# A history may have hundreds of thousands of points; their fields need no garbage collector.
+class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The value of a metric in one run."""
 
     run_id: str

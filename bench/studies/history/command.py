@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(run: RunRecord, place: str, folder: Path, count: int) -> Mapping[str, Sequence[float]]:
     """Fill the history at ``place`` with ``count`` runs, and return the seconds of each step."""
     store = open_store(place, create=True)
-    times = {f"fill with {count:,} runs of {len(run.cells)} cells": [_fill(store, run, count)]}
+    times = {}
+    if count:
+        times[f"fill with {count:,} runs of {len(run.cells)} cells"] = [_fill(store, run, count)]
     files = list(_files(run, folder))
     times["read a run file"] = [_seconds(partial(read_entry, file)) for file in files]
     entries = [read_entry(file) for file in files]
@@ -68,7 +70,7 @@ def measure(run: RunRecord, place: str, folder: Path, count: int) -> Mapping[str
     steps: dict[str, Callable[[], object]] = {
         "list 30 runs": lambda: store.runs(last=30),
         "show a run": lambda: store.run("latest"),
-        "trend of a cell": lambda: report.points(store.series(cell, SPEEDUP.name)[0]),
+        "trend of a cell": lambda: report.titles(store.series(cell, SPEEDUP.name)[0]),
         "trend of all cells": lambda: report.trends(store.series("*", SPEEDUP.name)),
     }
     for what, step in steps.items():
@@ -118,7 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.studies.history",
         description="Fill a history with runs, and time adding and reading.",
     )
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs in the history ({RUNS:,})")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=RUNS,
+        help=f"runs to fill in ({RUNS:,}); 0 if --history is filled",
+    )
     parser.add_argument("--cells", type=int, default=CELLS, help=f"cells of each run ({CELLS})")
     parser.add_argument(
         "--run", type=Path, default=RUN, metavar="FILE", help=f"run file to vary ({RUN})"
