@@ -64,14 +64,7 @@ class Run:
             check_same_code(code, resumed.code)
         self.outcome = resumed or Outcome(plan)
         self._resumed = resumed is not None
-        # Complete sets before the last one that began are not measured again, although waves may
-        # have been split since.
-        self._measured_before = {
-            (group, index)
-            for group, last in (resumed.last_set.items() if resumed else ())
-            for index in range(last)
-            if resumed and resumed.is_measured(group, index)
-        }
+        self._resumed_at = dict(resumed.last_set) if resumed else {}
         self._host = host
         self._progress = progress
         self._rule = rule or UntilPrecise()
@@ -120,7 +113,7 @@ class Run:
                 (group, index, cells)
                 for index, groups in wanted.items()
                 for group, cells in groups.items()
-                if (group, index) not in self._measured_before
+                if not self._is_measured(group, index, cells)
             ]
             if together:
                 self._measure_together(missing)
@@ -249,6 +242,14 @@ class Run:
         alive = self._unfailed(selected)
         is_enough = all(cell.control for cell in alive)
         return frozenset() if is_enough or self._over_budget() else alive
+
+    def _is_measured(self, group: str, set_index: int, cells: Iterable[Cell]) -> bool:
+        """Whether a set was complete before the run was resumed, although waves may be split since.
+
+        The last set that began is asked for again, without the waves that have ended.
+        """
+        is_earlier = set_index < self._resumed_at.get(group, 0)
+        return is_earlier and self.outcome.is_measured(group, set_index, cells)
 
     def _unfailed(self, cells: Iterable[Cell]) -> frozenset[Cell]:
         return frozenset(cell for cell in cells if cell.id not in self.outcome.failures)

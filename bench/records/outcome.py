@@ -289,19 +289,16 @@ class Outcome:
             if (state := self._states.get((group, set_index, wave_index))) and state.ended
         )
 
-    def is_measured(self, group: str, set_index: int) -> bool:
-        """Whether every cell of a group that has not failed was measured completely in a set.
+    def is_measured(self, group: str, set_index: int, cells: Iterable[Cell]) -> bool:
+        """Whether cells of a group were measured completely in a set.
 
         This does not depend on waves, which may have been split since.
         """
-        states = [
-            state
-            for (of, index, _), state in self._states.items()
-            if (of, index) == (group, set_index)
-        ]
+        states = [state for key, state in self._states.items() if key[:2] == (group, set_index)]
         visited = {name for state in states for name in state.visits}
-        cells = {cell.id for cell in self.waves[group][0].group} - self.failures.keys()
-        return all(state.ended for state in states) and cells <= visited
+        return all(state.ended for state in states) and visited.issuperset(
+            cell.id for cell in cells
+        )
 
     def _state(self, event: events.WorkerReported | events.Visited) -> _WaveState:
         group = self._cells[event.cell].group

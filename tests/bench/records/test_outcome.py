@@ -132,6 +132,20 @@ def test_waves_are_those_of_the_most_recent_split() -> None:
     assert result.notes == ["memory was short"]
 
 
+def test_a_set_is_measured_if_its_waves_have_ended_and_all_cells_were_visited() -> None:
+    one, other = runs.EAGER, runs.REFERENCE_EAGER
+    begun = (events.WaveBegan(GROUP, 0, 0), visited(one.id, 0, 0, 1.0))
+    assert not outcome(*begun).is_measured(GROUP, 0, [one])
+    complete = outcome(
+        *begun,
+        events.WaveEnded(GROUP, 0, 0),
+        events.Split(group=GROUP, waves=((one.id,), ()), reason="memory was short"),
+    )
+    assert complete.is_measured(GROUP, 0, [one])
+    assert not complete.is_measured(GROUP, 0, [one, other])
+    assert not complete.is_measured(GROUP, 1, [one])
+
+
 def test_cold_compilation_belongs_to_its_cell() -> None:
     result = outcome(events.Compiled(cell=runs.EAGER.id, seconds=31.0))
     assert record(result, runs.EAGER.id).compile_cold_s == 31.0
