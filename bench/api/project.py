@@ -90,6 +90,8 @@ class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     baseline: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """File of the exact counts, relative to the project's root."""
+    history: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    """File of the history, relative to the project's root, or a URL (bench/api/history.py)."""
     gate: GateTable = GateTable()
     accuracy: dict[str, Any] = {}
     """Settings of accuracy; this module does not read them."""

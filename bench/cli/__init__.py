@@ -15,6 +15,7 @@ from bench.cli import (
     doctor,
     export,
     gate,
+    history,
     networks,
     pick,
     report,
@@ -98,6 +99,7 @@ def parser() -> _Parser:
     stages.add(commands)
     report.add(commands)
     compare.add(commands)
+    history.add(commands)
     baseline.add(commands)
     gate.add(commands)
     doctor.add(commands)

@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -48,6 +48,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
         "environment": lambda: environment.NAMES,
         "table": tables,
         "export": lambda: EXPORTS,
+        "metric": metrics.METRICS.keys,
     }
 )
 LISTS: Mapping[str, Names] = MappingProxyType(
@@ -62,7 +63,12 @@ LISTS: Mapping[str, Names] = MappingProxyType(
         "front": metrics.axes,
     }
 )
-FILES = frozenset({"run", "a", "b", "output", "baseline", "base_python", "accuracy", "weights"})
+FILES = frozenset(
+    (
+        *("run", "a", "b", "output", "baseline", "base_python", "accuracy", "weights"),
+        "history",  # or a URL
+    )
+)
 FOLDERS = frozenset({"report_dir"})
 # A list completes its last name, behind the commas.
 BASH_LIST = """\
@@ -120,11 +126,21 @@ def _completion(
     import shtab
 
     add_gate_options(commands.subparsers.choices["gate"])
-    for command in commands.subparsers.choices.values():
-        for action in command._actions:
-            _complete(action)
+    for action in actions(commands):
+        _complete(action)
     script = shtab.complete(parser, options.shell)
     return Output(script + BASH_WORDS if options.shell == "bash" else script)
+
+
+def actions(commands: Commands) -> Iterator[argparse.Action]:
+    """Yield the options and arguments of all commands, and of the actions that a command has."""
+    parsers = list(commands.subparsers.choices.values())
+    for parser in parsers:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            else:
+                yield action
 
 
 def add_gate_options(gate: argparse.ArgumentParser) -> None:

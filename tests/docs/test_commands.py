@@ -51,6 +51,7 @@ IN_FULL = {
     "googlenet-bench best": "googlenet-bench best torchvision:resnet18 --budget 300",
     "googlenet-bench export": "googlenet-bench export my_module:my_net --mode aot -o net.pt2",
     "googlenet-bench gate": "googlenet-bench gate --base origin/main",
+    "googlenet-bench history": "googlenet-bench history list --last 10",
     "googlenet-bench pick": "googlenet-bench pick --from torchvision:* --max-latency 20ms",
     "googlenet-bench run OPTIONS": "googlenet-bench run --profile quick",
     "python3 -m nox -s bench -- OPTIONS": "python3 -m nox -s bench -- --profile quick",
@@ -104,7 +105,7 @@ def test_each_command_is_tested_here() -> None:
     tested = {
         *(
             *FAST,
-            *named("doctor", "baseline", "stages", "pick", "best", "export"),
+            *named("doctor", "baseline", "stages", "pick", "best", "export", "history"),
             *STATIC,
             *OF_SUITE,
             *OF_GATE,
@@ -160,6 +161,13 @@ def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_that_measures_nothing_is_executed(words: Words, capsys: Capture) -> None:
     assert cli.main(words[1:]) == 0
     assert capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_history_is_made_and_read(capsys: Capture) -> None:
+    for words in sorted(named("history"), key=lambda words: words[2] != "add"):
+        assert cli.main(words[1:]) == 0
+        assert capsys.readouterr().out
 
 
 @pytest.mark.workers
@@ -304,7 +312,7 @@ def test_the_extras_that_pip_installs_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    own = re.compile(r"^(?:\.|googlenet-bench)(?:\[(?P<extra>\w+)\])?$")
+    own = re.compile(r"^(?:\.|googlenet-bench)(?:\[(?P<extra>[\w-]+)\])?$")
     found = [match["extra"] for words in OF_PIP for word in words if (match := own.match(word))]
     assert found
     assert set(found) <= {*extras, None}

@@ -10,7 +10,7 @@ import pytest
 from bench.api.profiles import PROFILES
 from bench.cells import modes
 from bench.cli import main, parser
-from bench.cli.completion import FILES, FOLDERS, LISTS, SHELLS, SINGLE, add_gate_options
+from bench.cli.completion import FILES, FOLDERS, LISTS, SHELLS, SINGLE, actions, add_gate_options
 from googlenet.variants import VARIANTS
 
 # What bash does at a press of the tab key: the words so far, the last of which may be empty.
@@ -24,13 +24,16 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 NUMBERS = {
     *("batch_size", "batch_sizes", "image_size", "sets", "rounds", "precision", "budget"),
-    *("foreign_cpus", "memory", "seed", "delta", "most_sets"),
+    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "last"),
     *("max_latency", "min_accuracy", "max_params", "max_memory", "max_error"),
 }
 OTHERS = {
     "base": "a revision of git",
+    "branch": "a branch of git",
+    "cell": "a pattern",
     "input_shape": "the shape of an image",
     "labels": "names that the user makes up",
+    "run_id": "the id of a run in a history",
 }
 
 
@@ -63,6 +66,9 @@ def stdout_of(*command: str, folder: Path) -> str:
         (["gate", "--base", "main", "--most"], ["--most-sets"]),
         (["gate", "--static", "--baseline", "run"], ["run.json"]),
         (["completion", ""], list(SHELLS)),
+        (["history", "ex"], ["export"]),
+        (["history", "add", "run"], ["run.json"]),
+        (["history", "trend", "--metric", "latency_p9"], ["latency_p90_s", "latency_p99_s"]),
         # bash splits words at = and at :.
         (["run", "--archs", "=", "torch"], ["torchvision"]),
         (["run", "--profile", "="], list(PROFILES)),
@@ -107,12 +113,11 @@ def test_every_command_and_registered_network_is_in_the_script(
 
 
 def test_each_option_with_a_value_is_completed_unless_its_values_are_unknown() -> None:
-    parsers = parser().commands.subparsers.choices
-    add_gate_options(parsers["gate"])
+    commands = parser().commands
+    add_gate_options(commands.subparsers.choices["gate"])
     with_value = {
         action.dest
-        for parser in parsers.values()
-        for action in parser._actions
+        for action in actions(commands)
         if isinstance(action, argparse._StoreAction) and not action.choices
     }
     assert with_value == {*SINGLE, *LISTS, *FILES, *FOLDERS, *NUMBERS, *OTHERS}

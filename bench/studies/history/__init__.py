@@ -1,0 +1,1 @@
+"""How fast a history of many runs is."""

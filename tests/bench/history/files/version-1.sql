@@ -1,0 +1,407 @@
+BEGIN TRANSACTION;
+CREATE TABLE history_figures (
+	series INTEGER NOT NULL, 
+	metric INTEGER NOT NULL, 
+	run INTEGER NOT NULL, 
+	value DOUBLE NOT NULL, 
+	low DOUBLE, 
+	high DOUBLE, 
+	PRIMARY KEY (series, metric, run), 
+	FOREIGN KEY(series) REFERENCES history_series (id), 
+	FOREIGN KEY(metric) REFERENCES history_metrics (id), 
+	FOREIGN KEY(run) REFERENCES history_runs (id)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "history_figures" VALUES(1,1,1,3.77874562520421619638e-02,8.16494481858579673749e-03,1.7488077160664960985e-01);
+INSERT INTO "history_figures" VALUES(1,1,2,3.77874562520421619638e-02,8.16494481858579673749e-03,1.7488077160664960985e-01);
+INSERT INTO "history_figures" VALUES(1,2,1,0.03804,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,2,2,0.03804,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,3,1,4.53149999999999941735e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,3,2,4.53149999999999941735e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,4,1,0.0462465,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,4,2,0.0462465,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,5,1,2.64638083423770211757e+01,5.71818154055981064942e+00,1.22474802000340318383e+02);
+INSERT INTO "history_figures" VALUES(1,5,2,2.64638083423770211757e+01,5.71818154055981064942e+00,1.22474802000340318383e+02);
+INSERT INTO "history_figures" VALUES(1,6,1,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,6,2,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,7,1,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,7,2,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,8,1,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,8,2,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,9,1,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,9,2,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,10,1,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,10,2,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,11,1,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,11,2,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,13,1,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,13,2,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,14,1,4.18835250894790496814e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,14,2,4.18835250894790496814e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,17,1,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,17,2,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,23,1,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,23,2,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,25,1,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,25,2,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,26,1,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(1,26,2,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,1,1,2.51916375013614413092e-01,5.44329654572387397482e-02,1.16587181071099577067e+00);
+INSERT INTO "history_figures" VALUES(2,1,2,2.51916375013614413092e-01,5.44329654572387397482e-02,1.16587181071099577067e+00);
+INSERT INTO "history_figures" VALUES(2,2,1,0.2536,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,2,2,0.2536,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,3,1,3.02100000000000035171e-01,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,3,2,3.02100000000000035171e-01,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,4,1,3.08310000000000028475e-01,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,4,2,3.08310000000000028475e-01,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,5,1,3.17565700108524033855e+01,6.86181784867178645725e+00,1.46969762400407887525e+02);
+INSERT INTO "history_figures" VALUES(2,5,2,3.17565700108524033855e+01,6.86181784867178645725e+00,1.46969762400407887525e+02);
+INSERT INTO "history_figures" VALUES(2,6,1,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,6,2,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,7,1,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,7,2,1.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,8,1,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,8,2,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,9,1,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,9,2,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,10,1,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,10,2,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,11,1,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,11,2,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,13,1,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,13,2,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,14,1,5.02602301073748626699e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,14,2,5.02602301073748626699e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,17,1,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,17,2,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,23,1,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,23,2,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,25,1,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,25,2,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,26,1,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(2,26,2,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,1,1,3.02299650016337288771e-02,6.53195585486863756347e-03,1.39904617285319693431e-01);
+INSERT INTO "history_figures" VALUES(3,1,2,3.02299650016337288771e-02,6.53195585486863756347e-03,1.39904617285319693431e-01);
+INSERT INTO "history_figures" VALUES(3,2,1,0.030432,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,2,2,0.030432,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,3,1,3.6252000000000006441e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,3,2,3.6252000000000006441e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,4,1,0.0369972,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,4,2,0.0369972,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,5,1,3.30797604279712729189e+01,7.14772692569976264564e+00,1.53093502500425387331e+02);
+INSERT INTO "history_figures" VALUES(3,5,2,3.30797604279712729189e+01,7.14772692569976264564e+00,1.53093502500425387331e+02);
+INSERT INTO "history_figures" VALUES(3,6,1,1.25,1.25,1.25);
+INSERT INTO "history_figures" VALUES(3,6,2,1.25,1.25,1.25);
+INSERT INTO "history_figures" VALUES(3,7,1,1.25,1.25,1.25);
+INSERT INTO "history_figures" VALUES(3,7,2,1.25,1.25,1.25);
+INSERT INTO "history_figures" VALUES(3,8,1,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,8,2,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,9,1,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,9,2,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,10,1,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,10,2,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,11,1,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,11,2,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,13,1,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,13,2,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,14,1,5.23544063618488159182e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,14,2,5.23544063618488159182e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,17,1,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,17,2,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,23,1,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,23,2,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,25,1,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,25,2,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,26,1,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(3,26,2,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,17,1,314572800.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,17,2,314572800.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,23,1,1.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,23,2,1.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,25,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,25,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,26,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(4,26,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,1,1,2.01533100010891530473e-01,4.35463723657909182462e-02,0.932697448568798);
+INSERT INTO "history_figures" VALUES(5,1,2,2.01533100010891530473e-01,4.35463723657909182462e-02,0.932697448568798);
+INSERT INTO "history_figures" VALUES(5,2,1,0.20288,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,2,2,0.20288,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,3,1,0.24168,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,3,2,0.24168,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,4,1,0.246648,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,4,2,0.246648,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,5,1,3.96957125135655246594e+01,8.57727231083971553005e+00,1.83712203000510356787e+02);
+INSERT INTO "history_figures" VALUES(5,5,2,3.96957125135655246594e+01,8.57727231083971553005e+00,1.83712203000510356787e+02);
+INSERT INTO "history_figures" VALUES(5,6,1,1.25,1.24999999999999822364e+00,1.25000000000000177635e+00);
+INSERT INTO "history_figures" VALUES(5,6,2,1.25,1.24999999999999822364e+00,1.25000000000000177635e+00);
+INSERT INTO "history_figures" VALUES(5,7,1,1.25,1.24999999999999822364e+00,1.25000000000000177635e+00);
+INSERT INTO "history_figures" VALUES(5,7,2,1.25,1.24999999999999822364e+00,1.25000000000000177635e+00);
+INSERT INTO "history_figures" VALUES(5,8,1,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,8,2,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,9,1,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,9,2,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,10,1,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,10,2,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,11,1,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,11,2,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,13,1,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,13,2,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,14,1,6.28252876342185821549e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,14,2,6.28252876342185821549e+10,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,17,1,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,17,2,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,23,1,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,23,2,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,25,1,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,25,2,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,26,1,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(5,26,2,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,1,1,1.51149825008168627038e-02,3.26597792743431834805e-03,6.99523086426598605935e-02);
+INSERT INTO "history_figures" VALUES(6,1,2,1.51149825008168627038e-02,3.26597792743431834805e-03,6.99523086426598605935e-02);
+INSERT INTO "history_figures" VALUES(6,2,1,0.015216,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,2,2,0.015216,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,3,1,1.81260000000000032205e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,3,2,1.81260000000000032205e-02,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,4,1,0.0184986,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,4,2,0.0184986,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,5,1,6.61595208559425600452e+01,1.42954538513995235149e+01,3.06187005000850831493e+02);
+INSERT INTO "history_figures" VALUES(6,5,2,6.61595208559425600452e+01,1.42954538513995235149e+01,3.06187005000850831493e+02);
+INSERT INTO "history_figures" VALUES(6,6,1,2.49999999999999955591e+00,2.49999999999999245048e+00,2.50000000000000666133e+00);
+INSERT INTO "history_figures" VALUES(6,6,2,2.49999999999999955591e+00,2.49999999999999245048e+00,2.50000000000000666133e+00);
+INSERT INTO "history_figures" VALUES(6,8,1,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,8,2,6998552.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,9,1,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,9,2,13385816.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,10,1,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,10,2,1582671872.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,11,1,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,11,2,3165343744.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,13,1,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,13,2,1591000000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,14,1,1.04708812723697647091e+11,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,14,2,1.04708812723697647091e+11,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,15,1,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,15,2,104857600.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,16,1,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,16,2,524288000.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,17,1,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,17,2,315621376.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,18,1,30.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,18,2,30.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,19,1,4.5,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,19,2,4.5,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,20,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,20,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,21,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,21,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,22,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,22,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,23,1,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,23,2,2.0e-06,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,24,1,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,24,2,0.001,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,25,1,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,25,2,2.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,26,1,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(6,26,2,24.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,12,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,12,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,25,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,25,2,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,26,1,0.0,NULL,NULL);
+INSERT INTO "history_figures" VALUES(7,26,2,0.0,NULL,NULL);
+CREATE TABLE history_machines (
+	digest TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	facts TEXT NOT NULL, 
+	PRIMARY KEY (digest)
+);
+INSERT INTO "history_machines" VALUES('16c28fbcca47262d06b83632fca57aaf','AMD EPYC','{"device":"cpu","device_name":null,"cpu":null,"cpu_family":null,"cpu_model":null,"cpu_stepping":null,"cpu_cores":null,"cpu_l1d_bytes":null,"cpu_l1i_bytes":null,"cpu_l2_bytes":null,"cpu_l3_bytes":null,"cpu_microcode":null,"hypervisor":null,"physical_cores":2,"cpu_capability":null}');
+CREATE TABLE history_metrics (
+	id INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	better TEXT, 
+	neutral DOUBLE, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+INSERT INTO "history_metrics" VALUES(1,'latency_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(2,'latency_p50_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(3,'latency_p90_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(4,'latency_p99_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(5,'images_per_s','images/s','more',NULL);
+INSERT INTO "history_metrics" VALUES(6,'speedup_over_reference','','more',1.0);
+INSERT INTO "history_metrics" VALUES(7,'speedup_over_reference_same_mode','','more',1.0);
+INSERT INTO "history_metrics" VALUES(8,'params','','less',NULL);
+INSERT INTO "history_metrics" VALUES(9,'params_with_aux','','less',NULL);
+INSERT INTO "history_metrics" VALUES(10,'macs_per_image','','less',NULL);
+INSERT INTO "history_metrics" VALUES(11,'flops_per_image','','less',NULL);
+INSERT INTO "history_metrics" VALUES(12,'macs_is_lower_bound','',NULL,NULL);
+INSERT INTO "history_metrics" VALUES(13,'fvcore_total_per_image','','less',NULL);
+INSERT INTO "history_metrics" VALUES(14,'mac_per_s','MAC/s','more',NULL);
+INSERT INTO "history_metrics" VALUES(15,'peak_memory_bytes','bytes','less',NULL);
+INSERT INTO "history_metrics" VALUES(16,'peak_resident_bytes','bytes','less',NULL);
+INSERT INTO "history_metrics" VALUES(17,'resident_before_build_bytes','bytes',NULL,NULL);
+INSERT INTO "history_metrics" VALUES(18,'compile_cold_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(19,'compile_warm_s','s','less',NULL);
+INSERT INTO "history_metrics" VALUES(20,'graph_breaks','','less',NULL);
+INSERT INTO "history_metrics" VALUES(21,'late_graph_breaks','','less',NULL);
+INSERT INTO "history_metrics" VALUES(22,'recompiled_graphs','','less',NULL);
+INSERT INTO "history_metrics" VALUES(23,'output_error','','less',NULL);
+INSERT INTO "history_metrics" VALUES(24,'error_bound','',NULL,NULL);
+INSERT INTO "history_metrics" VALUES(25,'sets','',NULL,NULL);
+INSERT INTO "history_metrics" VALUES(26,'samples','',NULL,NULL);
+CREATE TABLE history_results (
+	run INTEGER NOT NULL, 
+	series INTEGER NOT NULL, 
+	status TEXT NOT NULL, 
+	PRIMARY KEY (run, series), 
+	FOREIGN KEY(run) REFERENCES history_runs (id), 
+	FOREIGN KEY(series) REFERENCES history_series (id)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "history_results" VALUES(1,1,'measured');
+INSERT INTO "history_results" VALUES(1,2,'measured');
+INSERT INTO "history_results" VALUES(1,3,'measured');
+INSERT INTO "history_results" VALUES(1,4,'died');
+INSERT INTO "history_results" VALUES(1,5,'measured');
+INSERT INTO "history_results" VALUES(1,6,'measured');
+INSERT INTO "history_results" VALUES(1,7,'not measured');
+INSERT INTO "history_results" VALUES(2,1,'measured');
+INSERT INTO "history_results" VALUES(2,2,'measured');
+INSERT INTO "history_results" VALUES(2,3,'measured');
+INSERT INTO "history_results" VALUES(2,4,'died');
+INSERT INTO "history_results" VALUES(2,5,'measured');
+INSERT INTO "history_results" VALUES(2,6,'measured');
+INSERT INTO "history_results" VALUES(2,7,'not measured');
+CREATE TABLE history_runs (
+	id INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	when_utc DATETIME NOT NULL, 
+	commit_id TEXT, 
+	branch TEXT, 
+	dirty BOOLEAN, 
+	code TEXT, 
+	status TEXT NOT NULL, 
+	command TEXT NOT NULL, 
+	machine TEXT NOT NULL, 
+	torch TEXT NOT NULL, 
+	python TEXT NOT NULL, 
+	threads INTEGER, 
+	cells INTEGER NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (run_id), 
+	FOREIGN KEY(machine) REFERENCES history_machines (digest)
+);
+INSERT INTO "history_runs" VALUES(1,'00000000000000000000000000000000','run','2026-01-02 03:04:05.000000','0000000000000000000000000000000000000000','main',0,NULL,'complete','pytest bench/suite --archs googlenet,torchvision','16c28fbcca47262d06b83632fca57aaf','2.11.0','3.11.9',NULL,7);
+INSERT INTO "history_runs" VALUES(2,'00000000000000000000000000000001','run','2026-01-03 03:04:05.000000','0000000000000000000000000000000000000001','main',0,NULL,'complete','pytest bench/suite --archs googlenet,torchvision','16c28fbcca47262d06b83632fca57aaf','2.11.0','3.11.9',NULL,7);
+CREATE TABLE history_series (
+	id INTEGER NOT NULL, 
+	"key" TEXT NOT NULL, 
+	cell TEXT NOT NULL, 
+	arch TEXT NOT NULL, 
+	mode TEXT NOT NULL, 
+	dtype TEXT NOT NULL, 
+	batch_size INTEGER, 
+	task TEXT NOT NULL, 
+	device TEXT NOT NULL, 
+	image_size TEXT NOT NULL, 
+	reference TEXT NOT NULL, 
+	machine TEXT NOT NULL, 
+	torch TEXT NOT NULL, 
+	threads INTEGER, 
+	PRIMARY KEY (id), 
+	UNIQUE ("key"), 
+	FOREIGN KEY(machine) REFERENCES history_machines (digest)
+);
+INSERT INTO "history_series" VALUES(1,'9cef983b94102697be6b983596aa6fbe','torchvision/eager/fp32/b1/infer/cpu','torchvision','eager','fp32',1,'infer','cpu','224','torchvision/eager/fp32/b1/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(2,'39e9b58d8d4aea86b5116a24b865aca0','torchvision/eager/fp32/b8/infer/cpu','torchvision','eager','fp32',8,'infer','cpu','224','torchvision/eager/fp32/b8/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(3,'ad87f6876b97324b7eba426ba1ceb739','googlenet/eager/fp32/b1/infer/cpu','googlenet','eager','fp32',1,'infer','cpu','224','torchvision/eager/fp32/b1/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(4,'9e23d4786880ca72ba13f67421bf7de8','googlenet/channels_last/fp32/b1/infer/cpu','googlenet','channels_last','fp32',1,'infer','cpu','224','torchvision/eager/fp32/b1/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(5,'7ca6cfb71af7e0d649112ea5f3c8123c','googlenet/eager/fp32/b8/infer/cpu','googlenet','eager','fp32',8,'infer','cpu','224','torchvision/eager/fp32/b8/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(6,'60b2c8e5a6303f0f4e0c35b6fca1898c','googlenet/compile/fp32/b1/infer/cpu','googlenet','compile','fp32',1,'infer','cpu','224','torchvision/eager/fp32/b1/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+INSERT INTO "history_series" VALUES(7,'e40fc03ff32019269ecd2a44044baea4','torchvision/compile/fp32/b1/infer/cpu','torchvision','compile','fp32',1,'infer','cpu','224','torchvision/eager/fp32/b1/infer/cpu','16c28fbcca47262d06b83632fca57aaf','2.11.0',NULL);
+CREATE TABLE history_version (
+	number INTEGER NOT NULL
+);
+INSERT INTO "history_version" VALUES(1);
+CREATE INDEX ix_history_runs_when_utc ON history_runs (when_utc);
+COMMIT;
