@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.api import values
 from bench.api.history import read_entry
-from bench.cli import history_trend
+from bench.cli import history_gate, history_trend
 from bench.cli.command import Commands, Output, Parser, Purpose
 from bench.cli.history_actions import Actions, add_branch, opened
 from bench.exits import Exit
@@ -67,6 +67,7 @@ def add(commands: Commands) -> None:
         "run_id", metavar="RUN", help="the beginning of a run's id, or latest: the most recent run"
     )
     history_trend.add(actions)
+    history_gate.add(actions)
 
 
 def _without_action(_: argparse.Namespace) -> Output:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench.api import values
+from bench.cli import history_page
 from bench.cli.command import Output
 from bench.cli.history_actions import Actions, add_branch, opened
 from bench.history import export, report
@@ -43,12 +44,8 @@ def add(actions: Actions) -> None:
         "size of images. If there is only one, its runs are shown one by one. CSV and JSON have "
         "every point of every series.",
     )
-    _add_cell(trend)
-    trend.add_argument(
-        "--metric",
-        metavar="NAME",
-        help=f"column of summary.csv ({DEFAULTS[0]}; of files of other projects {DEFAULTS[1]})",
-    )
+    add_cell(trend)
+    add_metric(trend)
     trend.add_argument(
         "--last",
         metavar="N",
@@ -56,13 +53,14 @@ def add(actions: Actions) -> None:
         f"{MOST_POINTS})",
     )
     add_branch(trend)
+    history_page.add_report_dir(trend)
     exporting = actions.add(
         "export",
         _export,
         "print or write every figure, one in each row",
         has_tables=False,
     )
-    _add_cell(exporting)
+    add_cell(exporting)
     exporting.add_argument("--metric", metavar="NAME", help="only this metric (all)")
     exporting.add_argument(
         "--format", choices=export.FORMS, default="csv", help="format of the rows (csv)"
@@ -73,13 +71,23 @@ def add(actions: Actions) -> None:
     exporting.add_argument("--force", action="store_true", help="replace an existing file")
 
 
-def _add_cell(parser: argparse.ArgumentParser) -> None:
+def add_cell(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--cell``."""
     parser.add_argument(
         "--cell",
         metavar="PATTERN",
         default=ALL,
         help="ids of cells, in which * stands for any text, such as 'googlenet/*/b1/infer/cpu' "
         "(all)",
+    )
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--metric``."""
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        help=f"column of summary.csv ({DEFAULTS[0]}; of files of other projects {DEFAULTS[1]})",
     )
 
 
@@ -111,6 +119,8 @@ def _trend(options: argparse.Namespace) -> Output:
         series if last is None else _shortened(series, last)
         for series in find_series(history, options.cell, options.metric, options.branch)
     ]
+    if options.report_dir is not None:
+        return Output(history_page.write(found, options.report_dir))
     form = options.format
     if form not in PROSE:
         return Output(FORMATS[form]((), report.tidy(found)))

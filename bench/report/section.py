@@ -81,15 +81,14 @@ class BuiltSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A report that any format can render."""
+class Sheet:
+    """A title, the most important results and sections, about anything."""
 
     title: str
     lead: tuple[str, ...]
     """The most important results, in sentences."""
     about: tuple[str, ...]
-    """Short facts about the run."""
-    run: RunRecord
+    """Short facts about what was measured."""
     sections: tuple[BuiltSection, ...]
 
     @property
@@ -111,6 +110,13 @@ class Document:
     @property
     def _blocks(self) -> Iterator[Block]:
         return flat(block for section in self.sections for block in section.blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Sheet):
+    """A report of a run, which any format can render."""
+
+    run: RunRecord
 
 
 def build(section: Section, source: Source) -> BuiltSection:

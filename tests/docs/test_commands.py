@@ -166,7 +166,9 @@ def test_a_command_that_measures_nothing_is_executed(words: Words, capsys: Captu
 @pytest.mark.usefixtures("folder")
 def test_a_history_is_made_and_read(capsys: Capture) -> None:
     for words in sorted(named("history"), key=lambda words: words[2] != "add"):
-        assert cli.main(words[1:]) == 0
+        # A single run is too few for a verdict.
+        expected = Exit.UNDECIDED if words[2] == "gate" else Exit.FINE
+        assert cli.main(words[1:]) == expected
         assert capsys.readouterr().out
 
 

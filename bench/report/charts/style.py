@@ -88,7 +88,7 @@ def to_chart(
     """
     spec = plot.to_dict(validate=False)
     if rows is not None:
-        spec["datasets"] = {ROWS.name: rows.to_dict("records")}
+        spec["datasets"] = {**spec.get("datasets", {}), ROWS.name: rows.to_dict("records")}
     shown = tuple(each.translate(_LINE_SEPARATORS) for each in names)
     return Chart(name=name, title=title, caption=caption, spec=_on_one_line(spec), names=shown)
 

@@ -1,4 +1,7 @@
-"""The HTML page: ``report.html``, one file that works from disk without network or server."""
+"""The HTML page: ``report.html``, one file that works from disk without network or server.
+
+``bench/history/page/`` makes the page of a history from the same parts.
+"""
 
 import re
 from importlib.resources import files
@@ -9,29 +12,41 @@ import bench
 from bench.report import frame, opening, summary
 from bench.report.page import still, vega
 from bench.report.page.table import PageTable, plain
-from bench.report.section import Document
+from bench.report.section import Document, Sheet
 
 # ``</script`` ends a script element anywhere, and ``<!--`` changes what ends it.
 _ENDS_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 
 
 def render(document: Document) -> str:
-    """Return the page as HTML.
+    """Return the page of a run as HTML.
 
     Text from the run is escaped, never interpreted as HTML. Raises ``ValueError`` if a chart's data
     contains a number that JSON does not support.
     """
+    return _render(
+        document,
+        cells=PageTable.from_run(document.run, frame.summary(document.run)),
+        failed=len(frame.failures(document.run)),
+    )
+
+
+def render_sheet(sheet: Sheet) -> str:
+    """Return a page without a table of cells as HTML, with the same guarantees as ``render``."""
+    return _render(sheet, cells=PageTable.empty(), failed=0)
+
+
+def _render(sheet: Sheet, *, cells: PageTable, failed: int) -> str:
     return _TEMPLATES.get_template("page.html.jinja").render(
         version=bench.__version__,
-        document=document,
-        run=document.run,
-        failed=len(frame.failures(document.run)),
-        cells=PageTable.from_run(document.run, frame.summary(document.run)),
+        document=sheet,
+        failed=failed,
+        cells=cells,
         charts_at_once=opening.NAMED,
         most_columns=summary.MOST_COLUMNS,
         css=_read("page.css"),
         page_js=_script(_read("page.js")),
-        charts_js=_script(vega.bundled(_read("charts.js"))) if document.charts else "",
+        charts_js=_script(vega.bundled(_read("charts.js"))) if sheet.charts else "",
     )
 
 

@@ -57,10 +57,15 @@ class PageTable:
     """The filters: heading and values, by name, of each factor that has more than one value."""
 
     @classmethod
+    def empty(cls) -> "PageTable":
+        """Return a table without cells."""
+        return cls(columns=(), further=frozenset(), rows=(), choices={})
+
+    @classmethod
     def from_run(cls, run: RunRecord, cells: pd.DataFrame) -> "PageTable":
         """Return the table of ``cells``, which are the rows of ``frame.summary``."""
         if cells.empty:
-            return cls(columns=(), further=frozenset(), rows=(), choices={})
+            return cls.empty()
         columns = _columns(run, cells)
         factors = {"mode": "mode", **_FACTORS}
         main = summary.main_columns(columns, cells)

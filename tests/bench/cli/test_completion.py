@@ -24,7 +24,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 NUMBERS = {
     *("batch_size", "batch_sizes", "image_size", "sets", "rounds", "precision", "budget"),
-    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "last", "slurm_jobs"),
+    *("foreign_cpus", "memory", "seed", "delta", "most_sets", "last", "level", "slurm_jobs"),
     *("max_latency", "min_accuracy", "max_params", "max_memory", "max_error"),
 }
 OTHERS = {
