@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.cells.plan import Plan
 from bench.engine.hosts import ray as ray_hosts
 from bench.engine.hosts.ray import SLOT, RayHost
 from bench.engine.remote.process import variables_of_run
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.workers]
 ROOT = Path(__file__).resolve().parents[4]
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 REQUEST = plan(cell("works"), replace(cell("works"), mode="channels_last"), sets=2, rounds=3)
+LONG = 200
 EXPECTED = [(set_index, 0, round_index) for set_index in range(2) for round_index in range(3)]
 
 
@@ -57,8 +59,8 @@ def address(cluster: Any) -> Iterator[str]:
         yield cluster.address
 
 
-def host(watcher: Watcher, **options: Any) -> RayHost:
-    return RayHost(REQUEST, watcher, variables=variables_of_run(os.environ), **options)
+def host(watcher: Watcher, request: Plan = REQUEST, **options: Any) -> RayHost:
+    return RayHost(request, watcher, variables=variables_of_run(os.environ), **options)
 
 
 @pytest.mark.usefixtures("address")
@@ -86,7 +88,8 @@ def test_a_set_of_a_removed_node_is_measured_again_on_the_other(cluster: Any, ad
     del address
     watcher = Watcher()
     nodes = {each.node_id: each for each in cluster.worker_nodes}
-    measuring = host(watcher)
+    request = replace(REQUEST, rounds=LONG)  # so that the set has not ended before its node
+    measuring = host(watcher, request)
     names = {node.name: nodes[node.id] for node in measuring.nodes()}
     began: list[str] = []
 
@@ -97,12 +100,15 @@ def test_a_set_of_a_removed_node_is_measured_again_on_the_other(cluster: Any, ad
             cluster.remove_node(names[began[-1]], allow_graceful=False)
             began.append("removed")
 
-    outcome = Run(REQUEST, measuring, watcher, begin=Sink(remove).begin).measure()
+    outcome = Run(request, measuring, watcher, begin=Sink(remove).begin).measure()
     assert outcome.status == "complete"
     first, lost, _, again = began
     assert first == again != lost
-    for measured in REQUEST.cells:
-        assert keys(outcome, measured) == EXPECTED
+    expected = [
+        (set_index, 0, round_index) for set_index in range(2) for round_index in range(LONG)
+    ]
+    for measured in request.cells:
+        assert keys(outcome, measured) == expected
     (note,) = [note for note in outcome.notes if "measured again" in note]
     assert f"{lost}: the node was lost" in note
 
