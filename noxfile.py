@@ -75,6 +75,13 @@ def sharpness(session: nox.Session) -> None:
 
 
 @nox.session
+def changes(session: nox.Session) -> None:
+    """Simulate the search for changes in a history, beside asv's and Apache Otava's."""
+    session.install(*group("changes"))
+    measure(session, "bench.studies.changes")
+
+
+@nox.session
 def selfcheck(session: nox.Session) -> None:
     """Measure the suite itself: bias, overhead, start-up, hand-over, scale."""
     measure(session, "bench.studies.selfcheck")

@@ -23,6 +23,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
         ("bench", "googlenet-bench", "bench.cli"),
         ("bench", "googlenet-bench", "pandas"),  # imported by the command line
         ("bench", "googlenet-bench", "googlenet.model"),  # imported by a command
+        ("bench.studies.changes", "changes", "pandas"),
         ("bench.studies.power", "gate_power", "pandas"),
         ("bench.studies.selfcheck", "selfcheck", "pandas"),
         ("bench.studies.sharpness", "sharpness", "pandas"),

@@ -1,0 +1,1 @@
+"""Study of the search for change points: false alarms, power and precision, beside other tools."""
