@@ -1,4 +1,4 @@
-"""A fork server that all tests share, because it takes seconds to import torch."""
+"""What all tests share, because it takes seconds to start: a fork server, and a browser."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ import pytest
 
 from bench.launch.launchers import ForkServer, Launcher
 from bench.machine.environment import for_workers
+from tests.bench.browser import browser, opened
+
+__all__ = ["browser", "opened"]
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,10 @@ def test_the_choice_is_among_the_project_s_networks(project: Path, tmp_path: Pat
     report = tmp_path / "report"
     run(project / "below", "pick", "--max-latency=10s", *SHORT, f"--report-dir={report}")
     chosen = store.read(report / "run.json")
-    assert measured(chosen) == PARAMS
+    # A busy machine may make one of them so slow that it is not in the final run.
+    assert measured(chosen).items() <= PARAMS.items()
+    with (report / "pick.csv").open(encoding="utf-8") as file:
+        assert {row["arch"] for row in csv.DictReader(file)} == PARAMS.keys()
     assert {record.cell.batch_size for record in chosen.cells} == {2}
 
 

@@ -31,6 +31,7 @@ CONVOLUTIONS = {
 def forget_graphs() -> Iterator[None]:
     yield
     torch._dynamo.reset()
+    torch.jit.enable_onednn_fusion(False)  # otherwise it would run the TorchScript of later tests
 
 
 def prepared(mode: str, *, is_profiled: bool = True, task: str = "infer") -> subject.Subject:

@@ -4,8 +4,8 @@ from functools import cache
 from playwright.sync_api import expect
 
 from bench.history import page, trend
+from tests.bench.browser import Open
 from tests.bench.history.histories import series, values
-from tests.bench.report.page.conftest import Open
 
 RUNS = 1000
 

@@ -12,9 +12,9 @@ from bench.records.reported import ArchCost
 from bench.report import charts
 from bench.report.charts import style
 from tests.bench import runs
+from tests.bench.browser import Open
 from tests.bench.report import rungs
 from tests.bench.report.page import pages
-from tests.bench.report.page.conftest import Open
 from tests.bench.report.profiles import PROFILE, with_profile
 
 WIDE = "DejaVu Sans"  # 14 % wider than Arial; 20 % in bold

@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from bench.records.record import RunRecord
+from tests.bench.browser import Open, OpenPage
 from tests.bench.report import fronts
 from tests.bench.report.fronts import measured
-from tests.bench.report.page.conftest import Open, OpenPage
 from tests.bench.report.page.pages import HOSTILE, html
 from tests.bench.report.page.test_chart_text import OUTSIDE
 

@@ -7,8 +7,8 @@ from playwright.sync_api import Locator, Page, expect
 from bench.records.record import RunRecord
 from bench.records.run_cache import cached_per_run
 from tests.bench import runs
+from tests.bench.browser import Open
 from tests.bench.report.page import pages
-from tests.bench.report.page.conftest import Open
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}

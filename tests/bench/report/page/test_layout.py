@@ -13,9 +13,9 @@ from bench.records.record import CellRecord, RunRecord
 from bench.report import charts, page, sections
 from bench.report.section import Source
 from bench.stages import store as stages
+from tests.bench.browser import Open
 from tests.bench.report import rungs
 from tests.bench.report.page import pages
-from tests.bench.report.page.conftest import Open
 from tests.bench.report.page.test_chart_text import RUN
 from tests.bench.report.page.test_in_browser import DESKTOP, PHONE
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from bench.report.charts import style
 from bench.report.page import still
 from tests.bench import runs
+from tests.bench.browser import Open
 from tests.bench.report.page import pages
-from tests.bench.report.page.conftest import Open
 from tests.bench.report.page.test_chart_text import RUN, outside
 from tests.bench.report.page.test_in_browser import DESKTOP, PHONE
 
