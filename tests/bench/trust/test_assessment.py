@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -41,6 +42,37 @@ def test_a_control_that_differs_causes_a_warning() -> None:
     assert "do not trust these figures" in warning
     assert "by a factor of 0.800" in warning
     assert f"**Warning:** {warning[:20]}" in markdown(run)
+
+
+@pytest.mark.parametrize(
+    ("logs", "contains_1"),
+    [
+        # Three sets have two degrees of freedom, so the 95 % interval reaches 4.30 standard errors,
+        # and the 99 % interval 9.92. The error here is 0.01 / √3.
+        ((0.01, 0.02, 0.03), True),  # 3.5 errors from 0
+        ((0.02, 0.03, 0.04), True),  # 5.2 errors
+        ((0.05, 0.06, 0.07), False),  # 10.4 errors
+    ],
+)
+def test_the_control_is_judged_with_a_confidence_of_99_percent(
+    logs: tuple[float, ...], contains_1: bool
+) -> None:
+    run = runs.small()
+
+    def with_sets(record: CellRecord, factors: Sequence[float]) -> CellRecord:
+        visits = tuple(
+            replace(visit, set_index=index, host_s=tuple(factor * s for s in visit.host_s))
+            for index, factor in enumerate(factors)
+            for visit in record.visits
+            if visit.set_index == 0
+        )
+        return replace(record, visits=visits)
+
+    reference = with_sets(run.cells[0], (1.0, 1.0, 1.0))
+    control = with_sets(run.controls[0], tuple(map(math.exp, logs)))
+    run = replace(run, cells=(reference, *run.cells[1:]), controls=(control,))
+    assert eager_group(run).control.sets == 3
+    assert eager_group(run).control_contains_1 is contains_1
 
 
 @pytest.mark.parametrize("died_after", [0, runs.ROUNDS])
