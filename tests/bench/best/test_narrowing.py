@@ -40,7 +40,7 @@ def test_batch_sizes_are_not_compared() -> None:
     assert narrowing.slower(found, narrowing.EXPLORING, 1) == found
 
 
-@pytest.mark.parametrize(("most", "left"), [(None, 2), (0.1, 2), (0.01, 1)])
+@pytest.mark.parametrize(("most", "left"), [(None, 2), (0.1, 2), (0.05, 2), (0.01, 1)])
 def test_candidates_with_a_larger_error_are_dropped(most: float | None, left: int) -> None:
     found = [candidate("eager", 1.0, error=0.0), candidate("compile", 2.0, error=0.05)]
     assert len(remaining(narrowing.inexact(found, most, 1))) == left

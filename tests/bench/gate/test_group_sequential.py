@@ -395,6 +395,16 @@ def test_sets_that_are_too_far_apart_show_no_change() -> None:
     assert judgement.verdict is REGRESSED
 
 
+@pytest.mark.parametrize(
+    ("log_ratios", "is_scattered"),
+    [([], False), ([7.0], False), ([-0.2, 0.0, 0.3], False), ([-0.2, 0.0, 0.31], True)],
+)
+def test_sets_are_too_far_apart_if_their_range_is_over_a_half(
+    log_ratios: list[float], is_scattered: bool
+) -> None:
+    assert gate.is_scattered(log_ratios) is is_scattered
+
+
 def test_with_outliers_a_quiet_gate_takes_at_most_one_more_set_on_average() -> None:
     judgements = judged(QUIET_WITH_OUTLIERS.gates(1_000, cells=6), Settings())
     assert np.mean([max(cell.sets for cell in cells) for cells in judgements]) < 4

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import msgspec
 import pandas as pd
+import pytest
 
 from bench.pick import choice, halving, report
 from bench.pick.candidate import Candidate, Cause, Limits
@@ -129,6 +130,12 @@ def test_a_faster_network_is_named_only_if_that_holds_for_all_comparisons() -> N
     (sentence,) = faster(good, near)
     assert sentence.startswith("near in eager is 1.07 ")
     assert faster(good, near, other) == ()
+
+
+@pytest.mark.parametrize(("percent", "is_named"), [(79.51, True), (79.5, False)])
+def test_half_a_point_is_another_accuracy(percent: float, is_named: bool) -> None:
+    found = chosen((candidate("good", 80.0), 0.015), (candidate("near", percent), 0.010))
+    assert ("near in eager is 1.50" in " ".join(found.sentences)) is is_named
 
 
 def test_what_chance_explains_is_said_only_for_accuracies_on_imagenet() -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench import stats
 from bench.means import Interval
 from bench.records.reported import ArchCost
 from bench.report import ladder
@@ -43,7 +44,13 @@ def test_the_ratio_of_a_step_is_its_factor_in_spite_of_drift() -> None:
     assert three["latency_ratio_low"] < rungs.THREE < three["latency_ratio_high"]
     assert three["throughput_ratio"] == pytest.approx(1 / three["latency_ratio"])
     assert three["throughput_ratio_low"] == pytest.approx(1 / three["latency_ratio_high"])
-    assert three["latency_delta_s"] < 0
+    before_s = stats.latency(
+        next(each for each in rungs.ladder().cells if each.cell == rungs.cell("googlenet"))
+    ).estimate
+    for end in ("", "_low", "_high"):
+        expected = before_s * (three[f"latency_ratio{end}"] - 1)
+        assert three[f"latency_delta_s{end}"] == pytest.approx(expected)
+    assert three["latency_delta_s_low"] < three["latency_delta_s"] < 0
     assert three["params_delta"] == -400_000
     assert three["macs_per_image_delta"] == -80_000_000
     assert three["shown"] == "faster"
@@ -123,6 +130,8 @@ def test_unknown_counts_give_no_difference() -> None:
         (1.01, 1.2, "more"),
         (0.8, 0.99, "less"),
         (0.9, 1.1, ladder.NOTHING_SHOWN),
+        (1.0, 1.1, ladder.NOTHING_SHOWN),
+        (0.9, 1.0, ladder.NOTHING_SHOWN),
         (math.nan, math.nan, ladder.NOTHING_SHOWN),
     ],
 )

@@ -44,6 +44,14 @@ def intensity(batch_size: int) -> float:
     return runs.MACS * batch_size / (4 * elements)
 
 
+def test_rates_and_shares_are_written_in_the_units_of_their_headings() -> None:
+    figures = {"GMAC/s": (61.3e9, "61.3"), "GB/s": (20e9, "20.0"), "% of": (0.42, "42")}
+    for column in (*roofline.COLUMNS, *roofline.CEILING_COLUMNS):
+        for unit, (value, text) in figures.items():
+            if unit in column.heading:
+                assert column.write(value) == text, column.name
+
+
 def test_each_measured_cell_has_a_row() -> None:
     rows = roofline.frame(with_ceilings())
     names = list(zip(rows["arch"], rows["mode"], rows["batch_size"], strict=True))

@@ -140,12 +140,41 @@ def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     assert "iterations disturbed" in markdown(run)
 
 
-@pytest.mark.parametrize(("voided", "busy"), [(1, False), (2, True), (6, True)])
-def test_a_busy_machine_causes_a_warning(voided: int, busy: bool) -> None:
+@pytest.mark.parametrize(("disturbed", "of_iterations"), [(1, 4), (3, 10)])
+def test_more_than_a_quarter_of_disturbed_iterations_limits_the_trust(
+    disturbed: int, of_iterations: int
+) -> None:
     run = runs.small()
+
+    def with_disturbed(record: CellRecord) -> CellRecord:
+        samples = tuple(0.01 for _ in range(of_iterations))
+        visits = (
+            replace(visit, host_s=samples[disturbed:], disturbed_s=samples[:disturbed])
+            for visit in record.visits
+        )
+        return replace(record, visits=tuple(visits))
+
+    run = replace(
+        run,
+        cells=tuple(map(with_disturbed, run.cells)),
+        controls=tuple(map(with_disturbed, run.controls)),
+    )
+    assert eager_group(run).disturbed_share == disturbed / of_iterations
+    names = {group.group: "" for group in assessment.assess(run)}
+    limits = "often disturbed by other processes" in assessment.verdict(run, names)
+    assert limits is (disturbed / of_iterations > 0.25)
+
+
+@pytest.mark.parametrize(
+    ("voided", "of_rounds", "busy"),
+    [(1, 6, False), (2, 8, False), (2, 7, True), (2, 6, True), (6, 6, True)],
+)
+def test_a_busy_machine_causes_a_warning(voided: int, of_rounds: int, busy: bool) -> None:
+    run = runs.small()
+    (first, *_) = runs.rounds(runs.EAGER)
     rounds = [
-        replace(round_, voided=index < voided, foreign_cpus=1.5)
-        for index, round_ in enumerate(runs.rounds(runs.EAGER))
+        replace(first, round_index=index, voided=index < voided, foreign_cpus=1.5)
+        for index in range(of_rounds)
     ]
     run = replace(run, rounds=tuple(rounds))
     assert eager_group(run).voided_share == voided / len(rounds)
@@ -166,7 +195,9 @@ def test_without_a_requested_precision_none_is_reported() -> None:
     assert set(assessment.table(assessment.assess(run))["is_precise"]) == {"not requested"}
 
 
-@pytest.mark.parametrize(("default", "cpus"), [(0.15, 1.25), (2.0, None), (None, None)])
+@pytest.mark.parametrize(
+    ("default", "cpus"), [(0.15, 1.25), (1.25, None), (2.0, None), (None, None)]
+)
 def test_load_that_was_allowed_on_purpose_causes_a_warning(
     default: float | None, cpus: float | None
 ) -> None:
