@@ -1,6 +1,6 @@
 import pytest
 
-from bench.names import RequestError, choose, hint, matches, unknown
+from bench.names import RequestError, choose, hint, listed, matches, unknown
 
 TABLE = {"googlenet": 1, "torchvision": 2}
 
@@ -22,6 +22,25 @@ def test_a_name_that_resembles_no_known_name_gets_no_hint() -> None:
     with pytest.raises(RequestError) as raised:
         choose("arch", "zzz", TABLE)
     assert str(raised.value) == "no arch is called 'zzz'; known: googlenet, torchvision"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a", ("a",)),
+        ("a, b ,c", ("a", "b", "c")),
+        ("my:net?layers=[2,2],b", ("my:net?layers=[2,2]", "b")),
+        ("my:net?size=(2,3) , b", ("my:net?size=(2,3)", "b")),
+    ],
+)
+def test_names_are_separated_by_commas_outside_brackets(text: str, names: tuple[str, ...]) -> None:
+    assert listed(text, "--archs") == names
+
+
+@pytest.mark.parametrize("text", ["", "a,,b", "a,", " ,a"])
+def test_an_empty_name_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match=r"--archs .* has an empty name between its commas"):
+        listed(text, "--archs")
 
 
 @pytest.mark.parametrize(("count", "is_listed"), [(100, True), (101, False)])

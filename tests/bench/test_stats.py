@@ -122,13 +122,18 @@ def test_a_set_with_too_few_rounds_does_not_count() -> None:
     assert stats.speedup(fast, slow).sets == 1
 
 
-def test_half_of_the_rounds_of_the_longest_wave_are_enough_for_a_set() -> None:
-    complete = {(0, index): [2.0] for index in range(4)}
-    half = record({**complete, (1, 0): [8.0], (1, 1): [8.0]})
-    assert stats.latency(half).sets == 2
-    assert stats.latency(half).estimate == pytest.approx(4)
-    less = record({**complete, (1, 0): [8.0]})
-    assert stats.latency(less).sets == 1
+@pytest.mark.parametrize(
+    ("rounds", "of_rounds", "counts"),
+    [(1, 4, False), (2, 4, True), (2, 5, False), (3, 5, True)],
+)
+def test_half_of_the_rounds_of_the_longest_wave_are_enough_for_a_set(
+    rounds: int, of_rounds: int, counts: bool
+) -> None:
+    complete = {(0, index): [2.0] for index in range(of_rounds)}
+    short = {(1, index): [8.0] for index in range(rounds)}
+    result = stats.latency(record({**complete, **short}))
+    assert result.sets == 1 + counts
+    assert result.estimate == pytest.approx(4 if counts else 2)
 
 
 def in_waves(*waves: tuple[int, int, float]) -> CellRecord:
@@ -157,6 +162,13 @@ def test_sets_with_different_numbers_of_waves_count_equally() -> None:
     result = stats.latency(in_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0), (1, 2, 8.0)))
     assert result.estimate == pytest.approx(4)
     assert result.sets == 2
+
+
+def test_a_wave_that_was_cut_off_does_not_lose_the_set() -> None:
+    cell = in_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0))
+    cut = tuple(visit for visit in cell.visits if (visit.wave_index, visit.round_index) < (1, 1))
+    assert len(cut) == 3 + 3 + 1
+    assert stats.latency(replace(cell, visits=cut)).sets == 2
 
 
 def test_a_set_in_which_a_wave_has_both_cells_needs_no_reference() -> None:

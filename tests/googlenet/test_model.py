@@ -160,6 +160,12 @@ def test_a_wrong_shape_raises_a_clear_message(
         with_heads(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_images_of_integers_are_refused(with_heads: GoogLeNet, dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=rf"floating-point images; got {dtype}: convert them"):
+        with_heads(torch.zeros(1, 3, 64, 64, dtype=dtype))
+
+
 @pytest.mark.parametrize("in_channels", [1, 4])
 def test_in_channels_and_num_classes(in_channels: int) -> None:
     model = googlenet.build("googlenet", aux=True, in_channels=in_channels, num_classes=7)

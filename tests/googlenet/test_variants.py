@@ -123,6 +123,24 @@ def test_each_variant_differs_from_its_neighbour_in_one_factor(variant: Variant)
         assert len(factors) == 1, factors
 
 
+@pytest.mark.parametrize(
+    ("name", "dropouts"),
+    [  # before the classifier, and in each auxiliary head
+        ("googlenet", (0.0, 0.0, 0.0)),
+        ("googlenet-3x3-pool2", (0.2, 0.7, 0.7)),  # those of torchvision
+        ("torchvision", (0.2, 0.7, 0.7)),
+        ("googlenet-caffe", (0.4, 0.7, 0.7)),  # those of the paper: Table 1, and section 5
+    ],
+)
+def test_the_dropouts_are_those_of_the_source(
+    name: str, dropouts: tuple[float, float, float]
+) -> None:
+    with torch.device("meta"):
+        model = googlenet.build(name, aux=True)
+    found = {path: part.p for path, part in model.named_modules() if isinstance(part, nn.Dropout)}
+    assert found == dict(zip(("dropout", "aux1.dropout", "aux2.dropout"), dropouts, strict=True))
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'googlenet-4x4'") as caught:
         googlenet.build("googlenet-4x4")

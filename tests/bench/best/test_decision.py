@@ -101,13 +101,21 @@ def test_candidates_without_time_have_not_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "winner"), [(1.04, EAGER), (1.05, EAGER), (1.06, "compile"), (1.09, "compile")]
+    ("low", "high", "winner"),
+    [
+        (0.99, 1.04, EAGER),
+        (0.99, 1.05, EAGER),
+        (1.0, 1.05, EAGER),
+        (0.99, 1.06, "compile"),
+        (0.99, 1.09, "compile"),
+        (1.001, 1.04, "compile"),
+    ],
 )
-def test_the_simplest_wins_only_if_the_others_are_at_most_5_percent_faster(
-    end: float, winner: str, monkeypatch: pytest.MonkeyPatch
+def test_the_simplest_wins_only_if_the_others_are_not_shown_to_be_faster(
+    low: float, high: float, winner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ratio = Interval(estimate=1.01, low=0.99, high=end, sets=3)  # of compile over eager
-    inverse = Interval(estimate=1 / 1.01, low=1 / end, high=1 / 0.99, sets=3)
+    ratio = Interval(estimate=1.01, low=low, high=high, sets=3)  # of compile over eager
+    inverse = Interval(estimate=1 / 1.01, low=1 / high, high=1 / low, sets=3)
     monkeypatch.setattr(
         decision._Comparison,
         "ratio",

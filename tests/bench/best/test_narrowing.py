@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,8 @@ from bench.best import narrowing
 from bench.best.candidate import Candidate, remaining
 from bench.cells.cell import Cell
 from bench.means import Interval
+from bench.records.reported import Setup
+from tests.bench import runs
 
 
 def candidate(
@@ -65,3 +68,11 @@ def test_without_its_reference_a_batch_size_has_no_candidates() -> None:
     other = candidate("compile", batch_size=8)
     found = narrowing.without_reference([failed, candidate("compile"), other], 1)
     assert remaining(found) == [other]
+
+
+def test_the_error_is_the_largest_over_the_sets() -> None:
+    run = runs.small()
+    setups = tuple(Setup(output_error=error) for error in (1e-6, None, 3e-6, 2e-6))
+    run = replace(run, cells=(*run.cells[:2], replace(run.cells[2], setups=setups)))
+    (found,) = narrowing.measured([Candidate(cell=runs.EAGER)], run, 1)
+    assert found.error == 3e-6

@@ -395,6 +395,11 @@ def test_sets_that_are_too_far_apart_show_no_change() -> None:
     assert judgement.verdict is REGRESSED
 
 
+def test_the_ends_of_the_ranges_are_valid_settings() -> None:
+    deltas = {"cell": gate.LEAST_EFFECT}
+    gate.check(Settings(alpha=gate.MOST_ALPHA, deltas=deltas, most_sets=gate.FIRST_CHANGE))
+
+
 @pytest.mark.parametrize(
     ("log_ratios", "is_scattered"),
     [([], False), ([7.0], False), ([-0.2, 0.0, 0.3], False), ([-0.2, 0.0, 0.31], True)],

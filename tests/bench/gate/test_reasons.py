@@ -39,6 +39,7 @@ def why(of: Gate) -> str:
             "complete",
             "after 16 sets it may still be slower by 3% or not: the sets scatter too much",
         ),
+        ([0.05, -0.05] * 8, "over_budget", "after 16 sets it may still be slower by 3% or not"),
     ],
 )
 def test_an_inconclusive_cell_says_why(log_ratios: list[float], status: str, part: str) -> None:
@@ -46,6 +47,11 @@ def test_an_inconclusive_cell_says_why(log_ratios: list[float], status: str, par
     assert part in why(of)
     assert part in report.sentence(of, of.pairs[0])
     assert f"{CELL.id} is inconclusive: {why(of)}."[:60] in report.render(of)
+
+
+def test_a_tail_that_may_be_slower_is_named() -> None:
+    of = gates.gate({CELL: gates.SAME}, slow_tail=0.15)
+    assert "after 3 sets the slowest fifth of its iterations may still be slower" in why(of)
 
 
 def test_sets_that_were_not_used_are_no_reason() -> None:

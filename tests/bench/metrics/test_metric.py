@@ -6,7 +6,7 @@ import pytest
 from bench.cells import waves
 from bench.metrics import METRICS, ordered
 from bench.metrics.metric import MeasuredCell, Metric, Place
-from bench.records.record import CellRecord
+from bench.records.record import BackToBack, CellRecord
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -135,3 +135,13 @@ def test_flops_are_two_per_multiply_accumulate() -> None:
     assert METRICS["flops_per_image"].compute(MeasuredCell.of_run(run.cells[0], run)) == (
         2 * 1_582_671_872
     )
+
+
+def test_times_of_blocks_are_per_iteration() -> None:
+    run = runs.small()
+    block = BackToBack(iterations=5, enqueue_s=1.0, host_s=10.0, device_s=8.0, busy_s=1.5)
+    visits = (replace(run.cells[0].visits[0], back_to_back=block),)
+    cell = MeasuredCell.of_run(replace(run.cells[0], visits=visits), run)
+    names = ("enqueue_p50_s", "span_p50_s", "busy_p50_s")
+    found = [METRICS[name].compute(cell) for name in names]
+    assert found == [pytest.approx(1.0 / 5), pytest.approx(8.0 / 5), pytest.approx(1.5)]

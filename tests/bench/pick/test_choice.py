@@ -132,6 +132,23 @@ def test_a_faster_network_is_named_only_if_that_holds_for_all_comparisons() -> N
     assert faster(good, near, other) == ()
 
 
+def test_memory_is_a_nearer_miss_than_an_estimate_of_the_latency() -> None:
+    dropped = [
+        candidate("slow", 80.0).drop(1, Cause.PEAK, "its estimate is too high"),
+        candidate("large", 80.0).drop(2, Cause.MEMORY, "it needs too much memory"),
+        candidate("wrong", 10.0).drop(1, Cause.ACCURACY, "its accuracy is too low"),
+    ]
+    (sentence,) = choice.choose(dropped, None, LIMITS).sentences
+    assert sentence.endswith("The nearest is large in eager: it needs too much memory.")
+
+
+@pytest.mark.parametrize(("compared", "says_why"), [(1, False), (2, True)])
+def test_an_interval_says_why_it_is_wider(compared: int, says_why: bool) -> None:
+    text = choice._widened(0.975, compared)
+    assert ("confidence of 97.5 %, because the fastest of 2 such" in text) is says_why
+    assert bool(text) is says_why
+
+
 @pytest.mark.parametrize(("percent", "is_named"), [(79.51, True), (79.5, False)])
 def test_half_a_point_is_another_accuracy(percent: float, is_named: bool) -> None:
     found = chosen((candidate("good", 80.0), 0.015), (candidate("near", percent), 0.010))

@@ -39,6 +39,14 @@ def test_figures_are_those_of_the_run() -> None:
     assert (first.memory_bytes, first.cost and first.cost.params) == (3 * MIB, 5_000_000)
 
 
+def test_the_error_is_the_largest_over_the_sets() -> None:
+    of = candidate("a", 80.0)
+    setups = tuple(Setup(output_error=error) for error in (1e-6, None, 3e-6, 2e-6))
+    in_sets = replace(record(of.cell, 0.010, len(setups)), setups=setups)
+    (found,) = halving.measured([of], run(in_sets), STEP)
+    assert found.output_error == 3e-6
+
+
 def test_the_memory_is_the_lower_median_over_the_sets() -> None:
     of = candidate("a", 80.0)
     sizes = (7 * MIB, 3 * MIB, 4 * MIB, 9 * MIB)

@@ -5,6 +5,7 @@ import pytest
 
 from bench import stats
 from bench.means import Interval
+from bench.records.record import BackToBack, CellRecord, Visit
 from bench.records.reported import ArchCost
 from bench.report import ladder
 from googlenet.variants import VARIANTS
@@ -140,3 +141,19 @@ def test_no_effect_is_shown_if_the_interval_contains_1(
 ) -> None:
     ratio = Interval(estimate=1.0, low=low, high=high, sets=3)
     assert ladder.effect_shown(ratio, above="more", below="less") == expected
+
+
+def test_the_ratio_of_throughputs_is_that_of_after_to_before() -> None:
+    def in_blocks(host_s: float) -> CellRecord:
+        block = BackToBack(iterations=5, enqueue_s=1.0, host_s=host_s, device_s=host_s, busy_s=None)
+        visits = tuple(
+            Visit(set_index=index, round_index=0, host_s=(1.0,), back_to_back=block)
+            for index in range(2)
+        )
+        return CellRecord(cell=runs.EAGER, visits=visits)
+
+    before, after = in_blocks(10.0), in_blocks(4.0)
+    ratio = ladder._throughput(before, after, None)
+    assert ratio is not None
+    assert ratio.estimate == pytest.approx(2.5)
+    assert ladder._throughput(before, runs.measured(runs.EAGER), None) is None

@@ -140,6 +140,31 @@ def test_disturbed_share_is_relative_to_all_timed_iterations() -> None:
     assert "iterations disturbed" in markdown(run)
 
 
+@pytest.mark.parametrize(
+    ("disturbed", "sentence"),
+    [
+        (1, "a is often disturbed by other processes"),
+        (2, "a and b are often disturbed by other processes"),
+        (3, "3 of 4 groups are often disturbed by other processes"),
+    ],
+)
+def test_more_than_two_groups_with_a_limit_are_counted(disturbed: int, sentence: str) -> None:
+    of = eager_group(runs.small())
+    groups = [
+        replace(of, group=name, precision=1.0, disturbed_share=0.5 * (index < disturbed))
+        for index, name in enumerate("abcd")
+    ]
+    assert list(assessment._limits(groups, {name: name for name in "abcd"})) == [sentence]
+
+
+def test_a_group_without_a_control_is_counted() -> None:
+    run = runs.small()
+    run = replace(run, controls=run.controls[:1])
+    assert assessment.verdict(run, {}) == (
+        "1 of 2 groups have a control; it is unknown whether the others can be trusted."
+    )
+
+
 @pytest.mark.parametrize(("disturbed", "of_iterations"), [(1, 4), (3, 10)])
 def test_more_than_a_quarter_of_disturbed_iterations_limits_the_trust(
     disturbed: int, of_iterations: int

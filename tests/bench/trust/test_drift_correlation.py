@@ -4,6 +4,7 @@ import math
 import random
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from bench.records.record import CellRecord, RunRecord, Visit
@@ -110,3 +111,10 @@ def test_too_few_sets_give_no_result(sets: int, count: int) -> None:
 @pytest.mark.parametrize("controls", [(), runs.small().controls[1:]])
 def test_without_a_control_there_is_no_result(controls: tuple[CellRecord, ...]) -> None:
     assert list(drift_correlation.sentences(replace(run(0.5), controls=controls))) == []
+
+
+def test_the_state_of_the_machine_is_the_median_of_the_other_cells() -> None:
+    slowness = pd.DataFrame(
+        {"a": [9.0, -9.0], "b": [8.0, -8.0], "c": [0.1, 0.4], "d": [0.2, 0.5], "e": [0.3, 0.6]}
+    )
+    assert drift_correlation._state(slowness, ["a", "b"]) == {0: 0.2, 1: 0.5}
