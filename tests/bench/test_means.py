@@ -45,6 +45,11 @@ def test_the_interval_is_a_t_interval() -> None:
     assert wider.high - 2 == pytest.approx(T_99[2] / math.sqrt(3), rel=1e-5)
 
 
+def test_without_sets_nothing_is_known() -> None:
+    assert math.isnan(means.interval([]).estimate)
+    assert means.interval([]).sets == 0
+
+
 def test_one_set_has_no_interval() -> None:
     interval = means.interval([2.0])
     assert (interval.estimate, interval.sets) == (2.0, 1)

@@ -244,6 +244,33 @@ def test_figures_of_blocks_are_by_the_host_s_time_of_the_whole_block() -> None:
     assert stats.rate(faster, cell).estimate == pytest.approx(10.0 / 4.0)
 
 
+def test_a_rate_is_that_of_latencies_unless_both_cells_have_blocks() -> None:
+    cell, without = in_blocks(BLOCK), record({(0, 0): [33.0]})
+    assert stats.rate(cell, without).estimate == pytest.approx(33.0 / 99.0)
+    assert stats.rate(without, cell).estimate == pytest.approx(99.0 / 33.0)
+
+
+@pytest.mark.parametrize(("confidence", "t"), [(0.95, 12.7062), (0.99, 63.6567)])
+def test_intervals_have_the_confidence_that_is_asked_for(confidence: float, t: float) -> None:
+    # Student's t with one degree of freedom. The standard error of two logarithms is half of their
+    # difference.
+    half_width = math.exp(t * 0.01) - 1
+    cell, other = (
+        in_blocks(BLOCK, replace(BLOCK, host_s=10.0 * math.exp(log))) for log in (0.0, 0.02)
+    )
+    assert stats.rate(cell, other, confidence).half_width == pytest.approx(half_width, rel=1e-4)
+    of_latency = record({(0, 0): [1.0], (1, 0): [math.exp(0.02)]})
+    for found in (
+        stats.latency(of_latency, confidence),
+        stats.iteration(of_latency, confidence),
+        stats.iteration(other, confidence),
+        stats.throughput(of_latency, confidence),
+        stats.speedup(record({(0, 0): [1.0], (1, 0): [1.0]}), of_latency, confidence),
+        stats.busy_share(other, confidence),
+    ):
+        assert found.half_width == pytest.approx(half_width, rel=1e-4)
+
+
 def test_a_block_without_a_busy_time_has_no_share() -> None:
     cell = in_blocks(BLOCK, replace(BLOCK, busy_s=None), replace(BLOCK, busy_s=2.0))
     assert stats.busy_share(cell).sets == 2

@@ -148,6 +148,13 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         assert name in str(caught.value)
 
 
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"did you mean 'googlenet-3x3-pool2'\? known: googlenet, "
+    ):
+        googlenet.build("googlenet-3x3-pol2")
+
+
 def test_torchvision_accepts_only_three_channels() -> None:
     with pytest.raises(ValueError, match="3 input channels, not 1"):
         googlenet.build("torchvision", in_channels=1)

@@ -76,3 +76,11 @@ def test_the_error_is_the_largest_over_the_sets() -> None:
     run = replace(run, cells=(*run.cells[:2], replace(run.cells[2], setups=setups)))
     (found,) = narrowing.measured([Candidate(cell=runs.EAGER)], run, 1)
     assert found.error == 3e-6
+
+
+def test_only_candidates_without_figures_are_unmeasured() -> None:
+    known, unknown = candidate("eager", 1.0), candidate("compile")
+    found = narrowing.unmeasured([known, unknown], 1, "no time")
+    assert found[0] == known
+    assert found[1].dropped is not None
+    assert found[1].dropped.is_unmeasured

@@ -6,6 +6,7 @@ import pytest
 from bench.cells import waves
 from bench.gate import reasons, report
 from bench.gate.decision import Gate
+from bench.records.record import CellRecord
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -67,6 +68,18 @@ def test_lost_sets_are_a_reason() -> None:
     assert all(ratio != ratio for ratio in lost.log_ratios)
     of = replace(made, run=replace(made.run, allotted={CELL.group: 10}))
     assert "3 of its 3 sets lost most of their rounds, which were voided" in why(of)
+
+
+def test_too_few_sets_that_are_left_are_a_reason() -> None:
+    made = gate([0.1, 0.1, 0.1])
+
+    def without_first(record: CellRecord) -> CellRecord:
+        visits = (replace(visit, voided=visit.set_index == 0) for visit in record.visits)
+        return replace(record, visits=tuple(visits))
+
+    cells, bases = (tuple(map(without_first, side)) for side in (made.run.cells, made.run.bases))
+    of = replace(made, run=replace(made.run, cells=cells, bases=bases))
+    assert "1 of its 3 sets lost most of their rounds, which were voided" in why(of)
 
 
 @pytest.mark.parametrize("log_ratios", [gates.SAME, gates.SLOWER, gates.FASTER])

@@ -128,6 +128,15 @@ def test_a_changed_or_new_module_changes_the_digest(repository: Path, name: str)
     assert tree.here(repository) == clean
 
 
+def test_a_staged_change_changes_the_digest(repository: Path) -> None:
+    clean = tree.here(repository)
+    (repository / "file").write_text("3")
+    git(repository, "add", "file")
+    staged = tree.here(repository)
+    assert staged.dirty
+    assert staged.digest != clean.digest
+
+
 def test_a_module_of_another_name_has_another_digest(repository: Path) -> None:
     (repository / "new.py").write_text("a = 1")
     before = tree.here(repository).digest

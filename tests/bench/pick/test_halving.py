@@ -149,3 +149,9 @@ def test_a_stage_is_measured_only_if_it_can_save_time() -> None:
     assert not halving.is_worthwhile(0, many[:1])
     assert len(remaining(few)) == halving.FINALISTS
     assert [stage.margin > 1 for stage in halving.STAGES] == [True] * len(halving.STAGES)
+
+
+def test_more_sets_have_a_smaller_margin() -> None:
+    first, second = halving.STAGES
+    assert (first.sets, second.sets) == (1, 2)
+    assert 1 < second.margin < first.margin

@@ -8,7 +8,7 @@ import pytest
 
 from bench import stats
 from bench.cells.cell import Cell
-from bench.metrics.roofline import compute
+from bench.metrics.roofline import best, compute
 from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import ArchCost, PeakRates
 from bench.report import roofline
@@ -50,6 +50,13 @@ def test_rates_and_shares_are_written_in_the_units_of_their_headings() -> None:
         for unit, (value, text) in figures.items():
             if unit in column.heading:
                 assert column.write(value) == text, column.name
+
+
+def test_the_best_rate_of_a_kind_is_in_any_place() -> None:
+    facts = runs.CEILINGS["fp32"]
+    expected = {"product": 90e9, "convolution": 100e9, "channels_last_convolution": 95e9}
+    reverse = msgspec.structs.replace(facts, probes=tuple(reversed(facts.probes)))
+    assert best(facts) == best(reverse) == expected
 
 
 def test_each_measured_cell_has_a_row() -> None:

@@ -100,6 +100,14 @@ def test_a_group_that_did_not_start_is_not_judged() -> None:
     assert [group.group for group in assessment.assess(run)] == [run.controls[1].cell.group]
 
 
+def test_a_run_that_ended_before_its_control_says_so() -> None:
+    run = runs.small()
+    run = replace(run, controls=(replace(run.controls[0], visits=()), run.controls[1]))
+    assert eager_group(run).why_no_control == "the run ended before it was measured"
+    (warning,) = assessment.warnings(run)
+    assert "has no figures: the run ended before it was measured." in warning
+
+
 def test_one_set_is_too_few_for_a_control() -> None:
     run = runs.small()
     control = slower(run.controls[0], 1.25)
