@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ def test_the_interval_is_a_t_interval() -> None:
     assert wider.high - 2 == pytest.approx(T_99[2] / math.sqrt(3), rel=1e-5)
 
 
+def test_without_sets_nothing_is_known() -> None:
+    assert math.isnan(means.interval([]).estimate)
+    assert means.interval([]).sets == 0
+
+
 def test_one_set_has_no_interval() -> None:
     interval = means.interval([2.0])
     assert (interval.estimate, interval.sets) == (2.0, 1)
@@ -73,8 +79,18 @@ def test_with_an_outlier_the_interval_is_that_of_a_trimmed_mean() -> None:
     assert (interval.low, interval.high) == pytest.approx((3.5 - reach, 3.5 + reach), rel=1e-4)
 
 
-def test_too_few_sets_are_not_trimmed() -> None:
-    assert not means.interval([1.0, 1.1, 0.9, 100.0]).trimmed
+@pytest.mark.parametrize(("sets", "is_trimmed"), [(4, False), (7, False), (8, True)])
+def test_too_few_sets_are_not_trimmed(sets: int, is_trimmed: bool) -> None:
+    values = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98][: sets - 1]
+    assert means.interval([*values, 100.0]).trimmed is is_trimmed
+
+
+def test_an_outlier_is_over_eight_scaled_deviations_from_the_median() -> None:
+    # The median is 0 and the median of the distances 1, so the limit is 8 × 1.4826 = 11.8608.
+    values = [-2.0, -1.0, -1.0, 0.0, 1.0, 1.0]
+    assert not means.has_outlier([*values, 11.8])
+    assert means.has_outlier([*values, 11.9])
+    assert means.has_outlier([*(-value for value in values), -11.9])
 
 
 @pytest.mark.parametrize("sets", [8, 10, 12, 16])
@@ -89,6 +105,23 @@ def test_an_outlying_set_widens_an_interval_by_less_than_a_factor_of_two() -> No
     outlying = means.interval([*healthy[:-1], 1.5])
     assert outlying.trimmed
     assert outlying.half_width < 2 * means.interval(healthy).half_width
+
+
+@pytest.mark.parametrize(
+    ("value", "is_inside"), [(0.5, True), (2.0, True), (0.49, False), (2.01, False)]
+)
+def test_an_interval_contains_its_bounds(value: float, is_inside: bool) -> None:
+    assert means.Interval(estimate=1.0, low=0.5, high=2.0, sets=3).contains(value) is is_inside
+
+
+def test_a_difference_has_the_error_and_the_freedom_of_welch() -> None:
+    before = means.Mean(estimate=5.0, error=3.0, freedom=2.0, sets=3)
+    after = means.Mean(estimate=7.5, error=4.0, freedom=5.0, sets=6, trimmed=True)
+    result = means.difference(before, after)
+    assert (result.estimate, result.error, result.sets, result.trimmed) == (2.5, 5.0, 3, True)
+    assert result.freedom == pytest.approx(25.0**2 / (9.0**2 / 2 + 16.0**2 / 5))
+    exact = means.difference(replace(before, error=0.0), replace(after, error=0.0))
+    assert (exact.error, exact.freedom) == (0.0, 7.0)
 
 
 def test_the_half_width_is_a_factor() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench import stats
-from bench.records.record import CellRecord, Visit
+from bench.records.record import BackToBack, CellRecord, Visit
 from tests.bench import runs
 
 Rounds = Mapping[tuple[int, int], Sequence[float]]
@@ -122,6 +122,20 @@ def test_a_set_with_too_few_rounds_does_not_count() -> None:
     assert stats.speedup(fast, slow).sets == 1
 
 
+@pytest.mark.parametrize(
+    ("rounds", "of_rounds", "counts"),
+    [(1, 4, False), (2, 4, True), (2, 5, False), (3, 5, True)],
+)
+def test_half_of_the_rounds_of_the_longest_wave_are_enough_for_a_set(
+    rounds: int, of_rounds: int, counts: bool
+) -> None:
+    complete = {(0, index): [2.0] for index in range(of_rounds)}
+    short = {(1, index): [8.0] for index in range(rounds)}
+    result = stats.latency(record({**complete, **short}))
+    assert result.sets == 1 + counts
+    assert result.estimate == pytest.approx(4 if counts else 2)
+
+
 def in_waves(*waves: tuple[int, int, float]) -> CellRecord:
     """Return a cell with three rounds for each (set, wave, latency in seconds)."""
     return CellRecord(
@@ -148,6 +162,21 @@ def test_sets_with_different_numbers_of_waves_count_equally() -> None:
     result = stats.latency(in_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0), (1, 2, 8.0)))
     assert result.estimate == pytest.approx(4)
     assert result.sets == 2
+
+
+def test_a_wave_that_was_cut_off_does_not_lose_the_set() -> None:
+    cell = in_waves((0, 0, 2.0), (1, 0, 8.0), (1, 1, 8.0))
+    cut = tuple(visit for visit in cell.visits if (visit.wave_index, visit.round_index) < (1, 1))
+    assert len(cut) == 3 + 3 + 1
+    assert stats.latency(replace(cell, visits=cut)).sets == 2
+
+
+def test_a_set_in_which_a_wave_has_both_cells_needs_no_reference() -> None:
+    own, other = in_waves((0, 0, 2.0), (1, 0, 2.0)), in_waves((0, 0, 8.0), (0, 1, 8.0), (1, 1, 8.0))
+    # The reference says 16 in set 0, and 4 in set 1, whose waves do not have both.
+    reference = in_waves((0, 0, 4.0), (0, 1, 1.0), (1, 0, 1.0), (1, 1, 1.0))
+    logs = stats.log_speedups(*map(stats.log_latencies, (own, other, reference)))
+    assert logs == pytest.approx({0: math.log(4), 1: math.log(4)})
 
 
 def test_rounds_of_different_waves_are_not_compared() -> None:
@@ -189,3 +218,73 @@ def test_every_ratio_shown_must_be_precise() -> None:
     assert math.isnan(stats.widest(group))  # one cell was never visited
     measured = [record for record in group if record.visits]
     assert stats.widest(measured) < 1e-9  # all cells share the same drift
+
+
+def in_blocks(*blocks: BackToBack) -> CellRecord:
+    """Return a cell with one set for each block, after a call of 99 s."""
+    return CellRecord(
+        cell=replace(runs.EAGER, batch_size=8),
+        visits=tuple(
+            Visit(set_index=index, round_index=0, host_s=(99.0,), back_to_back=block)
+            for index, block in enumerate(blocks)
+        ),
+    )
+
+
+# All times differ, so that exchanged ones would be noticed: the host's is the whole block's.
+BLOCK = BackToBack(iterations=5, enqueue_s=1.0, host_s=10.0, device_s=8.0, busy_s=1.5)
+
+
+def test_figures_of_blocks_are_by_the_host_s_time_of_the_whole_block() -> None:
+    cell = in_blocks(BLOCK)
+    assert stats.iteration(cell).estimate == pytest.approx(10.0 / 5)
+    assert stats.throughput(cell).estimate == pytest.approx(8 * 5 / 10.0)
+    assert stats.busy_share(cell).estimate == pytest.approx(1.5 * 5 / 10.0)
+    faster = in_blocks(replace(BLOCK, host_s=4.0))
+    assert stats.rate(faster, cell).estimate == pytest.approx(10.0 / 4.0)
+
+
+def test_a_rate_is_that_of_latencies_unless_both_cells_have_blocks() -> None:
+    cell, without = in_blocks(BLOCK), record({(0, 0): [33.0]})
+    assert stats.rate(cell, without).estimate == pytest.approx(33.0 / 99.0)
+    assert stats.rate(without, cell).estimate == pytest.approx(99.0 / 33.0)
+
+
+@pytest.mark.parametrize(("confidence", "t"), [(0.95, 12.7062), (0.99, 63.6567)])
+def test_intervals_have_the_confidence_that_is_asked_for(confidence: float, t: float) -> None:
+    # Student's t with one degree of freedom. The standard error of two logarithms is half of their
+    # difference.
+    half_width = math.exp(t * 0.01) - 1
+    cell, other = (
+        in_blocks(BLOCK, replace(BLOCK, host_s=10.0 * math.exp(log))) for log in (0.0, 0.02)
+    )
+    assert stats.rate(cell, other, confidence).half_width == pytest.approx(half_width, rel=1e-4)
+    of_latency = record({(0, 0): [1.0], (1, 0): [math.exp(0.02)]})
+    for found in (
+        stats.latency(of_latency, confidence),
+        stats.iteration(of_latency, confidence),
+        stats.iteration(other, confidence),
+        stats.throughput(of_latency, confidence),
+        stats.speedup(record({(0, 0): [1.0], (1, 0): [1.0]}), of_latency, confidence),
+        stats.busy_share(other, confidence),
+    ):
+        assert found.half_width == pytest.approx(half_width, rel=1e-4)
+
+
+def test_a_block_without_a_busy_time_has_no_share() -> None:
+    cell = in_blocks(BLOCK, replace(BLOCK, busy_s=None), replace(BLOCK, busy_s=2.0))
+    assert stats.busy_share(cell).sets == 2
+    assert stats.busy_share(cell).estimate == pytest.approx(math.sqrt(1.5 * 2.0) / 2)
+
+
+def test_the_widest_ratio_is_the_least_precise_and_without_failed_cells() -> None:
+    reference = replace(record({(0, 0): [1.0], (1, 0): [1.0]}), cell=runs.REFERENCE_EAGER)
+    control = replace(reference, cell=replace(runs.REFERENCE_EAGER, control=True))
+    scattered = record({(0, 0): [1.0], (1, 0): [1.1]})
+    expected = stats.speedup(scattered, reference).half_width
+    assert expected > 0.1
+    assert stats.widest([reference, control, scattered]) == expected
+    failed = replace(scattered, failure=runs.FAILURE)
+    assert stats.widest([reference, control, failed]) == 0
+    without = replace(reference, failure=runs.FAILURE)
+    assert math.isnan(stats.widest([without, control, scattered]))

@@ -35,7 +35,23 @@ def test_negative_numbers_have_a_minus_sign_and_zero_has_none(number: str, text:
         ("-0.8", "-0.3", "−0.8 to −0.3"),
         ("-0.4", "+0.2", "−0.4 to +0.2"),
         ("-0.0", "1.2", "0.0–1.2"),
+        ("+0.2", "+0.4", "+0.2 to +0.4"),
+        ("+0.0", "+0.4", "0.0 to +0.4"),
     ],
 )
 def test_ends_with_a_sign_are_not_joined_by_a_dash(low: str, high: str, text: str) -> None:
     assert units.between(low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "mib", "gib"),
+    [
+        (1_048_576, "1 MiB", "0.0 GiB"),
+        (1_073_741_824, "1,024 MiB", "1.0 GiB"),
+        (1_342_177_280, "1,280 MiB", "1.2 GiB"),
+        (2_000_000_000_000, "1,907,349 MiB", "1,862.6 GiB"),
+    ],
+)
+def test_sizes_are_in_powers_of_two(size_bytes: int, mib: str, gib: str) -> None:
+    assert units.in_mib(size_bytes) == mib
+    assert units.in_gib(size_bytes) == gib

@@ -84,3 +84,10 @@ def test_the_network_trains_as_before(name: str) -> None:
 def test_a_network_without_siblings_raises_value_error() -> None:
     with pytest.raises(ValueError, match=r"^Sequential has no 1×1 convolutions side by side"):
         fuse(nn.Sequential(nn.Conv2d(3, 4, 1)))
+
+
+def test_a_block_with_a_single_1x1_convolution_on_its_input_is_not_fused() -> None:
+    with torch.device("meta"):
+        naive = googlenet.build("googlenet-naive")
+    with pytest.raises(ValueError, match="has no 1×1 convolutions side by side"):
+        fuse(naive)

@@ -34,6 +34,21 @@ def heads(model: GoogLeNet) -> tuple[AuxHead, AuxHead]:
     return model.aux1, model.aux2
 
 
+def test_convolutions_are_initialised_as_in_he_et_al() -> None:
+    torch.manual_seed(0)
+    model = GoogLeNet(replace(SMALL, aux_pool=None, conv_bias=True))
+    convolutions = [part for part in model.modules() if isinstance(part, nn.Conv2d)]
+    assert len(convolutions) == 57
+    for convolution in convolutions:
+        weight, bias = convolution.weight, convolution.bias
+        scaled = weight * (weight[0].numel() / 2) ** 0.5
+        # The standard error of a standard deviation of n values is 1 / √(2n) of it.
+        assert abs(scaled.std() - 1) < 5 / (2 * weight.numel()) ** 0.5
+        assert abs(scaled.mean()) < 5 / weight.numel() ** 0.5
+        assert bias is not None
+        assert not bias.any()
+
+
 def test_eval_returns_the_logits(with_heads: GoogLeNet, images: Tensor) -> None:
     with torch.inference_mode():
         output = with_heads.eval()(images)
@@ -143,6 +158,12 @@ def test_a_wrong_shape_raises_a_clear_message(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         with_heads(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_images_of_integers_are_refused(with_heads: GoogLeNet, dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=rf"floating-point images; got {dtype}: convert them"):
+        with_heads(torch.zeros(1, 3, 64, 64, dtype=dtype))
 
 
 @pytest.mark.parametrize("in_channels", [1, 4])

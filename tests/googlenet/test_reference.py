@@ -112,3 +112,35 @@ def test_torchvisions_own_class_loads_converted_weights(images: Tensor) -> None:
         expected = raw.train()(images)
     for name, torchvision_name in HEADS.items():
         assert relative_error(result[name], getattr(expected, torchvision_name)) <= TOLERANCE, name
+
+
+def gradients(model: nn.Module, images: Tensor, target: Tensor) -> dict[str, Tensor]:
+    torch.manual_seed(3)  # seed of the dropouts
+    googlenet.loss(model.double().train()(images.double()), target).backward()
+    return {
+        name: parameter.grad
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def test_the_same_weights_have_the_same_gradients(images: Tensor) -> None:
+    own, reference = pair(OWN)
+    images, target = images[:2], torch.arange(2)
+    result = to_torchvision(gradients(own, images, target))
+    expected = gradients(reference, images, target)
+    assert result.keys() == expected.keys() == dict(reference.named_parameters()).keys()
+    for name, gradient in expected.items():
+        assert gradient.any(), name
+        assert relative_error(result[name], gradient) <= 1e-9, name  # in fp64
+
+
+def test_torchvision_s_smallest_image_is_the_one_that_it_publishes() -> None:
+    weights = torchvision.models.GoogLeNet_Weights.IMAGENET1K_V1
+    assert weights.meta["min_size"] == (15, 15)
+    model = build(REFERENCE).eval()
+    with torch.inference_mode():
+        assert model(torch.randn(1, 3, 15, 15)).shape == (1, CLASSES)
+        for height, width in ((14, 15), (15, 14)):
+            with pytest.raises(ValueError, match=f"at least 15×15 pixels.*got {height}×{width}"):
+                model(torch.randn(1, 3, height, width))

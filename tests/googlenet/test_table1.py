@@ -1,6 +1,6 @@
 import pytest
 
-from googlenet.table1 import PAPER_ROWS, RowComparison, compare
+from googlenet.table1 import PAPER_ROWS, WITH_BIASES, RowComparison, compare
 from tests.counted import counted
 
 BLOCKS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
@@ -98,3 +98,13 @@ def test_a_network_without_a_row_s_stages_is_refused() -> None:
     stages = {"conv1": 9_408, "layer1": 1, "fc": 512_000}
     with pytest.raises(ValueError, match=r"no stage for Table 1's rows conv2, 3a, .*5b$"):
         compare(stages, stages)
+
+
+@pytest.mark.parametrize(
+    ("macs", "ops_agree"), [(303_464_448, True), (304_999_999, True), (305_000_000, False)]
+)
+def test_one_figure_that_disagrees_has_a_reason(macs: int, ops_agree: bool) -> None:
+    (row,) = (row for row in PAPER_ROWS if row.name == "3b")
+    comparison = RowComparison(row=row, weights=388_096, macs=macs)
+    assert (comparison.params_agree, comparison.ops_agree) == (False, ops_agree)
+    assert comparison.reason == WITH_BIASES

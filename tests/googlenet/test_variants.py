@@ -2,6 +2,7 @@ import subprocess
 import sys
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -122,11 +123,36 @@ def test_each_variant_differs_from_its_neighbour_in_one_factor(variant: Variant)
         assert len(factors) == 1, factors
 
 
+@pytest.mark.parametrize(
+    ("name", "dropouts"),
+    [  # before the classifier, and in each auxiliary head
+        ("googlenet", (0.0, 0.0, 0.0)),
+        ("googlenet-3x3-pool2", (0.2, 0.7, 0.7)),  # those of torchvision
+        ("torchvision", (0.2, 0.7, 0.7)),
+        ("googlenet-caffe", (0.4, 0.7, 0.7)),  # those of the paper: Table 1, and section 5
+    ],
+)
+def test_the_dropouts_are_those_of_the_source(
+    name: str, dropouts: tuple[float, float, float]
+) -> None:
+    with torch.device("meta"):
+        model = googlenet.build(name, aux=True)
+    found = {path: part.p for path, part in model.named_modules() if isinstance(part, nn.Dropout)}
+    assert found == dict(zip(("dropout", "aux1.dropout", "aux2.dropout"), dropouts, strict=True))
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'googlenet-4x4'") as caught:
         googlenet.build("googlenet-4x4")
     for name in VARIANTS:
         assert name in str(caught.value)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"did you mean 'googlenet-3x3-pool2'\? known: googlenet, "
+    ):
+        googlenet.build("googlenet-3x3-pol2")
 
 
 def test_torchvision_accepts_only_three_channels() -> None:
@@ -198,6 +224,53 @@ def test_only_no_pool_lacks_the_pool_of_the_pooling_branch() -> None:
             for name in ("googlenet", "googlenet-no-pool")
         }
     assert pools == {"googlenet": [3], "googlenet-no-pool": []}
+
+
+def with_numbers(model: nn.Module) -> nn.Module:
+    """Return a model in fp64 whose tensors have the same values in every version of the libraries.
+
+    Convolutions and linear layers keep the scale of signals (He et al. 2015).
+    """
+    model.double()
+    random = np.random.RandomState(0)  # its stream never changes
+    for name, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        values = torch.from_numpy(random.uniform(-1, 1, tuple(tensor.shape)))
+        if tensor.dim() > 1:
+            values *= (6 / tensor[0].numel()) ** 0.5
+        elif name.endswith(("running_var", "bn.weight")):
+            values = 1 + values / 2
+        else:
+            values /= 10
+        tensor.copy_(values)
+    return model
+
+
+# Logits of one image. test_reference.py compares googlenet-3x3-pool2 with torchvision's network;
+# the others differ from it in a few factors, which test_blocks.py computes by hand.
+GOLDEN = {
+    "googlenet": [-2.764903535, -7.413291582],
+    "googlenet-3x3": [0.783505628, -3.361564089],
+    "googlenet-pool2": [-0.743370252, -6.738921567],
+    "googlenet-3x3-pool2": [0.55393812, -3.384384777],
+    "googlenet-double3x3": [-2.720926785, -3.91448935],
+    "googlenet-separable": [5.795913502, 6.031971875],
+    "googlenet-naive": [-2.069543048, -2.887716717],
+    "googlenet-no-pool": [0.17865396, -4.170482138],
+    "googlenet-bias": [8.61163691, 5.697523007],
+    "googlenet-caffe": [3.089130775, -1.387129808],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if VARIANTS[name].config])
+def test_the_outputs_are_the_known_ones(name: str) -> None:
+    model = with_numbers(googlenet.build(name, num_classes=2)).eval()
+    image = torch.linspace(-30, 0, 3 * 64 * 64, dtype=torch.float64).sin().view(1, 3, 64, 64)
+    with torch.inference_mode():
+        output = model(image)
+    expected = torch.tensor([GOLDEN[name]], dtype=torch.float64)
+    torch.testing.assert_close(output, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_listing_the_variants_imports_no_torch() -> None:

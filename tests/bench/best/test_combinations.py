@@ -39,6 +39,14 @@ def test_neighbours_make_one_more_change(of: Cell, found: Sequence[Cell]) -> Non
     assert list(combinations.neighbours(of, names, ("fp32", "bf16"))) == list(found)
 
 
+def test_a_dtype_is_not_replaced_by_another() -> None:
+    narrow = Cell(
+        arch="mine", mode="eager", dtype="bf16", batch_size=1, task="infer", device="cuda"
+    )
+    found = combinations.neighbours(narrow, ("channels_last",), ("fp32", "tf32", "bf16", "fp16"))
+    assert [(each.mode, each.dtype) for each in found] == [("channels_last", "bf16")]
+
+
 def test_every_token_that_runs_inference_on_a_device_is_tried() -> None:
     assert set(combinations.tokens("cpu")) == {
         name

@@ -9,6 +9,7 @@ from bench.best.candidate import Candidate
 from bench.best.decision import Decision
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.means import Interval
 from tests.bench.best.tournaments import Machine
 
 EAGER = "eager"
@@ -97,3 +98,30 @@ def test_candidates_without_time_have_not_failed() -> None:
     (found,) = decision.decide(failed, None, is_final=False, notes=()).decisions
     assert found.is_decided
     assert found.sentences == ("At batch 1 nothing wins: every candidate failed.",)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "winner"),
+    [
+        (0.99, 1.04, EAGER),
+        (0.99, 1.05, EAGER),
+        (1.0, 1.05, EAGER),
+        (0.99, 1.06, "compile"),
+        (0.99, 1.09, "compile"),
+        (1.001, 1.04, "compile"),
+    ],
+)
+def test_the_simplest_wins_only_if_the_others_are_not_shown_to_be_faster(
+    low: float, high: float, winner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ratio = Interval(estimate=1.01, low=low, high=high, sets=3)  # of compile over eager
+    inverse = Interval(estimate=1 / 1.01, low=1 / high, high=1 / low, sets=3)
+    monkeypatch.setattr(
+        decision._Comparison,
+        "ratio",
+        lambda _, first, __: ratio if first.cell.mode == "compile" else inverse,
+    )
+    found = decided({EAGER: 1.0, "compile": 1.01})
+    assert found.winner is not None
+    assert found.winner.cell.mode == winner
+    assert found.is_decided

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,8 @@ from bench.best import narrowing
 from bench.best.candidate import Candidate, remaining
 from bench.cells.cell import Cell
 from bench.means import Interval
+from bench.records.reported import Setup
+from tests.bench import runs
 
 
 def candidate(
@@ -40,7 +43,7 @@ def test_batch_sizes_are_not_compared() -> None:
     assert narrowing.slower(found, narrowing.EXPLORING, 1) == found
 
 
-@pytest.mark.parametrize(("most", "left"), [(None, 2), (0.1, 2), (0.01, 1)])
+@pytest.mark.parametrize(("most", "left"), [(None, 2), (0.1, 2), (0.05, 2), (0.01, 1)])
 def test_candidates_with_a_larger_error_are_dropped(most: float | None, left: int) -> None:
     found = [candidate("eager", 1.0, error=0.0), candidate("compile", 2.0, error=0.05)]
     assert len(remaining(narrowing.inexact(found, most, 1))) == left
@@ -65,3 +68,19 @@ def test_without_its_reference_a_batch_size_has_no_candidates() -> None:
     other = candidate("compile", batch_size=8)
     found = narrowing.without_reference([failed, candidate("compile"), other], 1)
     assert remaining(found) == [other]
+
+
+def test_the_error_is_the_largest_over_the_sets() -> None:
+    run = runs.small()
+    setups = tuple(Setup(output_error=error) for error in (1e-6, None, 3e-6, 2e-6))
+    run = replace(run, cells=(*run.cells[:2], replace(run.cells[2], setups=setups)))
+    (found,) = narrowing.measured([Candidate(cell=runs.EAGER)], run, 1)
+    assert found.error == 3e-6
+
+
+def test_only_candidates_without_figures_are_unmeasured() -> None:
+    known, unknown = candidate("eager", 1.0), candidate("compile")
+    found = narrowing.unmeasured([known, unknown], 1, "no time")
+    assert found[0] == known
+    assert found[1].dropped is not None
+    assert found[1].dropped.is_unmeasured

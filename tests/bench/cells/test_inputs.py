@@ -74,6 +74,20 @@ def test_similar_batches_have_the_same_layout_and_new_images(
     assert all(batch.inputs[0].float().std() > 0.1 for batch in together)  # no batch of zeros
 
 
+def test_flush_writes_twice_the_size_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[int, torch.dtype]] = []
+
+    def zero(tensor: Tensor) -> Tensor:
+        written.append((tensor.numel(), tensor.dtype))
+        return tensor
+
+    flush = inputs.Flush(1000, torch.device("cpu"))
+    monkeypatch.setattr(Tensor, "zero_", zero)
+    flush()
+    flush()
+    assert written == [(2000, torch.uint8)] * 2
+
+
 @pytest.mark.gpu
 def test_flush_empties_the_cache() -> None:
     """Reading a quarter of the cache again takes longer if it was emptied before."""

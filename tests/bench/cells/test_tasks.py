@@ -1,5 +1,8 @@
+from copy import deepcopy
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import StochasticDepth
 
@@ -97,3 +100,38 @@ def test_iterations_rotate_batches_and_answer_uses_the_first(name: str) -> None:
     assert [tensor.data_ptr() for tensor in model.seen] == [
         batch.inputs[0].data_ptr() for batch in order
     ]
+
+
+def test_inference_runs_in_inference_mode() -> None:
+    task = assembled.task(broken.Net(), torch.randn(2, 3, 32, 32))
+    with task.context():
+        output = task.step()
+    assert isinstance(output, torch.Tensor)
+    assert output.is_inference()  # not only without gradients
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_two_training_steps_are_those_of_sgd_with_momentum() -> None:
+    """Each step has the gradients of its own loss alone."""
+    torch.manual_seed(0)
+    model = broken.Net().double()
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    targets = torch.arange(4)
+    expected = deepcopy(model).train()
+    parameters = list(expected.parameters())
+    velocities = [torch.zeros_like(parameter) for parameter in parameters]
+    task = assembled.task(model, images, targets, name="train")
+    for _ in range(2):
+        loss = F.cross_entropy(expected(images), targets)
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            for parameter, velocity, gradient in zip(
+                parameters, velocities, gradients, strict=True
+            ):
+                velocity.mul_(0.9).add_(gradient)
+                parameter.sub_(1e-3 * velocity)
+        assert task.step() == loss
+    for name, parameter in expected.named_parameters():
+        torch.testing.assert_close(
+            model.get_parameter(name), parameter, rtol=1e-12, atol=1e-12, msg=name
+        )

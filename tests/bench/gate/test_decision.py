@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from bench.cells import waves
+from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.gate import files, group_sequential, report
-from bench.gate.decision import Gate, UntilDecided
+from bench.gate.decision import Gate, Pair, UntilDecided
 from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
 from bench.names import RequestError
 from bench.records import events, store
 from bench.records.outcome import Outcome
-from bench.records.record import CellRecord, Failure
+from bench.records.record import CellRecord, Failure, Visit
 from bench.report.files import check_replaceable
 from tests.bench import runs
 from tests.bench.gate import gates
@@ -28,6 +29,41 @@ def test_a_log_ratio_is_that_of_head_to_base() -> None:
     (pair,) = gates.gate({runs.EAGER: (0.1, -0.2)}).pairs
     assert pair.log_ratios == pytest.approx((0.1, -0.2))
     assert pair.cell == runs.EAGER
+
+
+def pair_of(log_ratios: Sequence[Sequence[float | None]], rounds: int) -> Pair:
+    """Return a pair with these log-ratios of its rounds by set; None: a voided round."""
+
+    def side(cell: Cell, ratio_scale: float) -> CellRecord:
+        visits = tuple(
+            Visit(
+                set_index=set_index,
+                round_index=index,
+                host_s=(math.exp(ratio_scale * (ratio or 0.0)) * (1 + index),),
+                voided=ratio is None,
+            )
+            for set_index, of_set in enumerate(log_ratios)
+            for index, ratio in enumerate(of_set)
+        )
+        return CellRecord(cell=cell, visits=visits)
+
+    return Pair(head=side(runs.EAGER, 1.0), base=side(BASE, 0.0), rounds=rounds)
+
+
+def test_a_set_s_log_ratio_is_the_median_of_its_rounds() -> None:
+    pair = pair_of([(0.01, 0.02, 5.0), (0.04, 0.03, -5.0, 0.06)], rounds=4)
+    assert pair.log_ratios == pytest.approx((0.02, (0.03 + 0.04) / 2))
+
+
+def test_a_set_that_lost_most_of_its_rounds_has_no_log_ratio() -> None:
+    lost, kept = (0.01, None, None, None, None), (0.01, 0.03, 0.02, None, None)
+    pair = pair_of([lost, kept, (None,) * 5, (0.04, 0.06, None, None, None)], rounds=5)
+    expected = (math.nan, 0.02, math.nan, math.nan)
+    assert pair.log_ratios == pytest.approx(expected, nan_ok=True)
+    assert [math.isnan(tail) for tail in pair.tail_log_ratios] == [True, False, True, True]
+    # Exactly half of the rounds is enough.
+    half = pair_of([(0.04, 0.06, None, None)], rounds=4)
+    assert half.log_ratios == pytest.approx((0.05,))
 
 
 def voided(gate: Gate, *sets: int) -> Gate:

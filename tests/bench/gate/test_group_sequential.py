@@ -395,6 +395,30 @@ def test_sets_that_are_too_far_apart_show_no_change() -> None:
     assert judgement.verdict is REGRESSED
 
 
+@pytest.mark.parametrize(
+    ("log_ratio", "verdict"), [(-0.05, IMPROVED), (-0.01, UNCHANGED), (0.01, UNCHANGED)]
+)
+def test_a_change_of_less_than_delta_is_none(log_ratio: float, verdict: Verdict) -> None:
+    values = [log_ratio - 0.001, log_ratio + 0.001] * 3
+    look = next(look for look in gate.LOOKS if look.sets == 6)
+    assert look.verdict(values, delta=0.03, alpha=0.01) is verdict
+
+
+def test_the_ends_of_the_ranges_are_valid_settings() -> None:
+    deltas = {"cell": gate.LEAST_EFFECT}
+    gate.check(Settings(alpha=gate.MOST_ALPHA, deltas=deltas, most_sets=gate.FIRST_CHANGE))
+
+
+@pytest.mark.parametrize(
+    ("log_ratios", "is_scattered"),
+    [([], False), ([7.0], False), ([-0.2, 0.0, 0.3], False), ([-0.2, 0.0, 0.31], True)],
+)
+def test_sets_are_too_far_apart_if_their_range_is_over_a_half(
+    log_ratios: list[float], is_scattered: bool
+) -> None:
+    assert gate.is_scattered(log_ratios) is is_scattered
+
+
 def test_with_outliers_a_quiet_gate_takes_at_most_one_more_set_on_average() -> None:
     judgements = judged(QUIET_WITH_OUTLIERS.gates(1_000, cells=6), Settings())
     assert np.mean([max(cell.sets for cell in cells) for cells in judgements]) < 4

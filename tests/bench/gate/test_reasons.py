@@ -6,6 +6,7 @@ import pytest
 from bench.cells import waves
 from bench.gate import reasons, report
 from bench.gate.decision import Gate
+from bench.records.record import CellRecord
 from tests.bench import runs
 from tests.bench.gate import gates
 
@@ -39,6 +40,7 @@ def why(of: Gate) -> str:
             "complete",
             "after 16 sets it may still be slower by 3% or not: the sets scatter too much",
         ),
+        ([0.05, -0.05] * 8, "over_budget", "after 16 sets it may still be slower by 3% or not"),
     ],
 )
 def test_an_inconclusive_cell_says_why(log_ratios: list[float], status: str, part: str) -> None:
@@ -48,6 +50,17 @@ def test_an_inconclusive_cell_says_why(log_ratios: list[float], status: str, par
     assert f"{CELL.id} is inconclusive: {why(of)}."[:60] in report.render(of)
 
 
+def test_a_tail_that_may_be_slower_is_named() -> None:
+    of = gates.gate({CELL: gates.SAME}, slow_tail=0.15)
+    assert "after 3 sets the slowest fifth of its iterations may still be slower" in why(of)
+
+
+def test_sets_that_were_not_used_are_no_reason() -> None:
+    of = gates.gate({CELL: [0.05, -0.05] * 3 + [0.9]}, most_sets=6)
+    assert of.judgements[CELL.id].sets == 6
+    assert "after 6 sets it may still be slower by 3% or not" in why(of)
+
+
 def test_lost_sets_are_a_reason() -> None:
     made = gate([0.1, 0.1, 0.1])
     (pair,) = made.pairs
@@ -55,6 +68,18 @@ def test_lost_sets_are_a_reason() -> None:
     assert all(ratio != ratio for ratio in lost.log_ratios)
     of = replace(made, run=replace(made.run, allotted={CELL.group: 10}))
     assert "3 of its 3 sets lost most of their rounds, which were voided" in why(of)
+
+
+def test_too_few_sets_that_are_left_are_a_reason() -> None:
+    made = gate([0.1, 0.1, 0.1])
+
+    def without_first(record: CellRecord) -> CellRecord:
+        visits = (replace(visit, voided=visit.set_index == 0) for visit in record.visits)
+        return replace(record, visits=tuple(visits))
+
+    cells, bases = (tuple(map(without_first, side)) for side in (made.run.cells, made.run.bases))
+    of = replace(made, run=replace(made.run, cells=cells, bases=bases))
+    assert "1 of its 3 sets lost most of their rounds, which were voided" in why(of)
 
 
 @pytest.mark.parametrize("log_ratios", [gates.SAME, gates.SLOWER, gates.FASTER])
@@ -69,15 +94,39 @@ def test_a_failed_cell_has_no_reason_but_its_failure() -> None:
 def test_latencies_that_contradict_the_ratio_are_explained() -> None:
     of = gate(gates.SLOWER)
     assert list(reasons.contradictions(of)) == []
-    # The base has slow rounds that head does not have, so that its latency is the larger one.
+    (sentence,) = reasons.contradictions(with_slow_rounds(of, 2.0))
+    assert sentence.startswith(f"{CELL.id}: head's latency is ")
+    assert "but the ratio within rounds is 1.105" in sentence
+    assert waves.base(CELL) == of.run.bases[0].cell
+
+
+def with_slow_rounds(of: Gate, factor: float) -> Gate:
+    """Return a gate whose base has rounds that head does not have.
+
+    They determine the base's latency, which is then ``factor`` times that of ``of``.
+    """
     (base,) = of.run.bases
     slow = tuple(
-        replace(visit, round_index=visit.round_index + 1 + extra, host_s=(1.0,))
+        replace(
+            visit,
+            round_index=visit.round_index + 1 + extra,
+            host_s=tuple(factor * sample for sample in visit.host_s),
+        )
         for visit in base.visits
         for extra in range(3)
     )
     changed = replace(of.run, bases=(replace(base, visits=(*base.visits, *slow)),))
-    (sentence,) = reasons.contradictions(replace(of, run=changed))
-    assert sentence.startswith(f"{CELL.id}: head's latency is ")
-    assert "but the ratio within rounds is 1.105" in sentence
-    assert waves.base(CELL) == base.cell
+    return replace(of, run=changed)
+
+
+@pytest.mark.parametrize(
+    ("factor", "count"),
+    [
+        (1.10, 0),  # the latencies agree with the ratio, 1.105
+        (1.12, 0),  # they say the opposite, by less than the 3 % that matter
+        (1.15, 1),
+    ],
+)
+def test_only_a_contradiction_that_matters_is_explained(factor: float, count: int) -> None:
+    of = with_slow_rounds(gate([0.1] * 6), factor)
+    assert len(list(reasons.contradictions(of))) == count

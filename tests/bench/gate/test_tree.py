@@ -128,6 +128,22 @@ def test_a_changed_or_new_module_changes_the_digest(repository: Path, name: str)
     assert tree.here(repository) == clean
 
 
+def test_a_staged_change_changes_the_digest(repository: Path) -> None:
+    clean = tree.here(repository)
+    (repository / "file").write_text("3")
+    git(repository, "add", "file")
+    staged = tree.here(repository)
+    assert staged.dirty
+    assert staged.digest != clean.digest
+
+
+def test_a_module_of_another_name_has_another_digest(repository: Path) -> None:
+    (repository / "new.py").write_text("a = 1")
+    before = tree.here(repository).digest
+    (repository / "new.py").rename(repository / "renamed.py")
+    assert tree.here(repository).digest != before
+
+
 def test_another_commit_has_another_digest(repository: Path) -> None:
     before = tree.here(repository).digest
     git(repository, "checkout", "--quiet", "HEAD~1")

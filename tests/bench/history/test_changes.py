@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from bench import optional
-from bench.history import changes
+from bench.history import changes, scan
 from bench.history.changes import Direction
 from bench.metrics.metric import Better
 from bench.names import RequestError
@@ -177,3 +177,13 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
     monkeypatch.setattr(optional, "_is_installed", lambda module: module != "ruptures")
     with pytest.raises(RequestError, match=r"needs ruptures.*googlenet-bench\[history\]"):
         changes.find(levels((20, 1.0), (20, 1.1)))
+
+
+@pytest.mark.parametrize(("p_value", "count"), [(0.01, 1), (0.011, 0)])
+def test_a_change_is_accepted_up_to_the_level(
+    p_value: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = levels((20, 1.0), (15, 0.95))
+    found = iter([p_value, 1.0])  # of the change, and of the strongest candidate besides it
+    monkeypatch.setattr(scan, "p_value", lambda *_, **__: next(found))
+    assert [change.p_value for change in changes.find(series, level=0.01)] == [p_value] * count

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import msgspec
 import pandas as pd
+import pytest
 
+from bench.means import Interval
 from bench.pick import choice, halving, report
 from bench.pick.candidate import Candidate, Cause, Limits
 from bench.pick.choice import Choice
@@ -129,6 +131,53 @@ def test_a_faster_network_is_named_only_if_that_holds_for_all_comparisons() -> N
     (sentence,) = faster(good, near)
     assert sentence.startswith("near in eager is 1.07 ")
     assert faster(good, near, other) == ()
+
+
+@pytest.mark.parametrize(("percent", "is_decided"), [(79.9, True), (80.0, True), (80.1, False)])
+def test_only_a_more_accurate_network_may_still_replace_the_pick(
+    percent: float, is_decided: bool
+) -> None:
+    known, open_ = candidate("known", 80.0), candidate("open", percent)
+    final = run(record(known.cell, 0.010, SETS), record(open_.cell, 0.010, 1))
+    candidates = halving.measured([known, open_], final, 3)
+    found = choice.choose(candidates, final, LIMITS)
+    assert found.picked is not None
+    assert found.picked.cell.arch == "known"
+    assert found.is_decided is is_decided
+
+
+def test_the_favourite_may_be_exactly_at_the_limit() -> None:
+    at_limit, faster = (
+        replace(
+            candidate(name, percent),
+            latency=Interval(estimate=seconds, low=seconds, high=seconds, sets=3),
+        )
+        for name, percent, seconds in (("at-limit", 80.0, LIMITS.latency_s), ("fast", 70.0, 0.01))
+    )
+    assert choice.favourite([faster, at_limit], LIMITS) == at_limit
+
+
+def test_memory_is_a_nearer_miss_than_an_estimate_of_the_latency() -> None:
+    dropped = [
+        candidate("slow", 80.0).drop(1, Cause.PEAK, "its estimate is too high"),
+        candidate("large", 80.0).drop(2, Cause.MEMORY, "it needs too much memory"),
+        candidate("wrong", 10.0).drop(1, Cause.ACCURACY, "its accuracy is too low"),
+    ]
+    (sentence,) = choice.choose(dropped, None, LIMITS).sentences
+    assert sentence.endswith("The nearest is large in eager: it needs too much memory.")
+
+
+@pytest.mark.parametrize(("compared", "says_why"), [(1, False), (2, True)])
+def test_an_interval_says_why_it_is_wider(compared: int, says_why: bool) -> None:
+    text = choice._widened(0.975, compared)
+    assert ("confidence of 97.5 %, because the fastest of 2 such" in text) is says_why
+    assert bool(text) is says_why
+
+
+@pytest.mark.parametrize(("percent", "is_named"), [(79.51, True), (79.5, False)])
+def test_half_a_point_is_another_accuracy(percent: float, is_named: bool) -> None:
+    found = chosen((candidate("good", 80.0), 0.015), (candidate("near", percent), 0.010))
+    assert ("near in eager is 1.50" in " ".join(found.sentences)) is is_named
 
 
 def test_what_chance_explains_is_said_only_for_accuracies_on_imagenet() -> None:

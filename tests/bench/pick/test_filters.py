@@ -88,3 +88,12 @@ def test_what_is_unknown_drops_nothing() -> None:
     of = [candidate("a", 80.0)]
     (found,) = filters.by_counts(of, {"a": cost(macs=10**12)}, {}, LIMITS)
     assert (found.dropped, found.least_s) == (None, None)
+
+
+def test_what_was_dropped_keeps_its_first_reason() -> None:
+    dropped, other = candidate("a").drop(1, Cause.ACCURACY, "first"), candidate("b")
+    found = filters.failed([dropped, candidate("a"), other], "a", "it cannot be built")
+    assert found[0] == dropped
+    assert found[1].dropped is not None
+    assert found[1].dropped.why == "it failed: it cannot be built"
+    assert found[2] == other

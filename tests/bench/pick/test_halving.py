@@ -6,6 +6,7 @@ from bench.pick import halving
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
 from bench.pick.halving import Stage
 from bench.records.record import CellRecord, Failure, RunRecord
+from bench.records.reported import Setup
 from bench.units import MIB
 from tests.bench.pick.figures import candidate, record, run
 
@@ -36,6 +37,33 @@ def test_figures_are_those_of_the_run() -> None:
     assert first.latency.estimate == pytest.approx(0.010, rel=0.01)
     assert second.paired_s == pytest.approx(first.latency.estimate * 1.2)
     assert (first.memory_bytes, first.cost and first.cost.params) == (3 * MIB, 5_000_000)
+
+
+def test_the_error_is_the_largest_over_the_sets() -> None:
+    of = candidate("a", 80.0)
+    setups = tuple(Setup(output_error=error) for error in (1e-6, None, 3e-6, 2e-6))
+    in_sets = replace(record(of.cell, 0.010, len(setups)), setups=setups)
+    (found,) = halving.measured([of], run(in_sets), STEP)
+    assert found.output_error == 3e-6
+
+
+def test_the_memory_is_the_lower_median_over_the_sets() -> None:
+    of = candidate("a", 80.0)
+    sizes = (7 * MIB, 3 * MIB, 4 * MIB, 9 * MIB)
+    setups = tuple(Setup(peak_memory_bytes=size) for size in sizes)
+    in_sets = replace(record(of.cell, 0.010, len(sizes)), setups=setups)
+    (found,) = halving.measured([of], run(in_sets), STEP)
+    assert found.memory_bytes == 4 * MIB
+
+
+@pytest.mark.parametrize(
+    ("size", "margin", "is_over"),
+    [(100, 1.0, False), (101, 1.0, True), (125, 1.25, False), (126, 1.25, True)],
+)
+def test_exactly_the_limit_of_memory_is_within_it(size: int, margin: float, is_over: bool) -> None:
+    of = replace(candidate("a"), memory_bytes=size * MIB)
+    limits = replace(LIMITS, memory_bytes=100 * MIB)
+    assert bool(halving.over_memory(of, limits, margin)) is is_over
 
 
 def test_a_single_set_does_not_replace_an_interval() -> None:
@@ -114,10 +142,16 @@ def test_what_was_not_measured_stays() -> None:
 
 
 def test_a_stage_is_measured_only_if_it_can_save_time() -> None:
-    many = [candidate(f"a{index}", 80.0) for index in range(halving.FINALISTS + 1)]
+    many = [candidate(f"a{index}", 80.0) for index in range(5)]  # more than four finalists
     assert [halving.is_worthwhile(index, many) for index in (0, 1)] == [True, True]
     few = [*many[:-1], many[-1].drop(STEP, Cause.LATENCY, "slow")]
     assert [halving.is_worthwhile(index, few) for index in (0, 1)] == [True, False]
     assert not halving.is_worthwhile(0, many[:1])
     assert len(remaining(few)) == halving.FINALISTS
     assert [stage.margin > 1 for stage in halving.STAGES] == [True] * len(halving.STAGES)
+
+
+def test_more_sets_have_a_smaller_margin() -> None:
+    first, second = halving.STAGES
+    assert (first.sets, second.sets) == (1, 2)
+    assert 1 < second.margin < first.margin

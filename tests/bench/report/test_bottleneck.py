@@ -34,6 +34,8 @@ def share(estimate: float, low: float, high: float) -> Interval:
         (share(0.3, 0.25, 0.35), throughput.LAUNCH),
         (share(0.88, 0.87, 0.899), throughput.LAUNCH),
         (share(0.88, 0.86, 0.91), throughput.UNCLEAR),
+        (share(0.88, 0.86, 0.90), throughput.UNCLEAR),
+        (share(0.95, 0.85, 0.99), throughput.UNCLEAR),
         (share(0.92, 0.90, 0.94), throughput.COMPUTE),
         (share(1.01, 0.99, 1.03), throughput.COMPUTE),  # the clocks changed between blocks
         (share(0.3, math.nan, math.nan), throughput.UNCLEAR),  # one set only

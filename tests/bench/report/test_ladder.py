@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from bench import stats
 from bench.means import Interval
+from bench.records.record import BackToBack, CellRecord, Visit
 from bench.records.reported import ArchCost
 from bench.report import ladder
 from googlenet.variants import VARIANTS
@@ -43,7 +45,13 @@ def test_the_ratio_of_a_step_is_its_factor_in_spite_of_drift() -> None:
     assert three["latency_ratio_low"] < rungs.THREE < three["latency_ratio_high"]
     assert three["throughput_ratio"] == pytest.approx(1 / three["latency_ratio"])
     assert three["throughput_ratio_low"] == pytest.approx(1 / three["latency_ratio_high"])
-    assert three["latency_delta_s"] < 0
+    before_s = stats.latency(
+        next(each for each in rungs.ladder().cells if each.cell == rungs.cell("googlenet"))
+    ).estimate
+    for end in ("", "_low", "_high"):
+        expected = before_s * (three[f"latency_ratio{end}"] - 1)
+        assert three[f"latency_delta_s{end}"] == pytest.approx(expected)
+    assert three["latency_delta_s_low"] < three["latency_delta_s"] < 0
     assert three["params_delta"] == -400_000
     assert three["macs_per_image_delta"] == -80_000_000
     assert three["shown"] == "faster"
@@ -123,6 +131,8 @@ def test_unknown_counts_give_no_difference() -> None:
         (1.01, 1.2, "more"),
         (0.8, 0.99, "less"),
         (0.9, 1.1, ladder.NOTHING_SHOWN),
+        (1.0, 1.1, ladder.NOTHING_SHOWN),
+        (0.9, 1.0, ladder.NOTHING_SHOWN),
         (math.nan, math.nan, ladder.NOTHING_SHOWN),
     ],
 )
@@ -131,3 +141,19 @@ def test_no_effect_is_shown_if_the_interval_contains_1(
 ) -> None:
     ratio = Interval(estimate=1.0, low=low, high=high, sets=3)
     assert ladder.effect_shown(ratio, above="more", below="less") == expected
+
+
+def test_the_ratio_of_throughputs_is_that_of_after_to_before() -> None:
+    def in_blocks(host_s: float) -> CellRecord:
+        block = BackToBack(iterations=5, enqueue_s=1.0, host_s=host_s, device_s=host_s, busy_s=None)
+        visits = tuple(
+            Visit(set_index=index, round_index=0, host_s=(1.0,), back_to_back=block)
+            for index in range(2)
+        )
+        return CellRecord(cell=runs.EAGER, visits=visits)
+
+    before, after = in_blocks(10.0), in_blocks(4.0)
+    ratio = ladder._throughput(before, after, None)
+    assert ratio is not None
+    assert ratio.estimate == pytest.approx(2.5)
+    assert ladder._throughput(before, runs.measured(runs.EAGER), None) is None

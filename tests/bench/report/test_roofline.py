@@ -8,7 +8,7 @@ import pytest
 
 from bench import stats
 from bench.cells.cell import Cell
-from bench.metrics.roofline import compute
+from bench.metrics.roofline import best, compute
 from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import ArchCost, PeakRates
 from bench.report import roofline
@@ -42,6 +42,21 @@ def changed(cost: ArchCost, **cell: Any) -> CellRecord:
 def intensity(batch_size: int) -> float:
     elements = runs.PARAMS + 2 * runs.ACTIVATIONS * batch_size
     return runs.MACS * batch_size / (4 * elements)
+
+
+def test_rates_and_shares_are_written_in_the_units_of_their_headings() -> None:
+    figures = {"GMAC/s": (61.3e9, "61.3"), "GB/s": (20e9, "20.0"), "% of": (0.42, "42")}
+    for column in (*roofline.COLUMNS, *roofline.CEILING_COLUMNS):
+        for unit, (value, text) in figures.items():
+            if unit in column.heading:
+                assert column.write(value) == text, column.name
+
+
+def test_the_best_rate_of_a_kind_is_in_any_place() -> None:
+    facts = runs.CEILINGS["fp32"]
+    expected = {"product": 90e9, "convolution": 100e9, "channels_last_convolution": 95e9}
+    reverse = msgspec.structs.replace(facts, probes=tuple(reversed(facts.probes)))
+    assert best(facts) == best(reverse) == expected
 
 
 def test_each_measured_cell_has_a_row() -> None:

@@ -197,6 +197,15 @@ def test_a_card_at_its_power_limit_is_noted() -> None:
     assert note.startswith("cuda:0 was at its power limit in 6 rounds. Such rounds count")
 
 
+def test_a_card_that_was_throttled_for_another_reason_is_not_at_its_power_limit() -> None:
+    hot = replace(COOL, throttled_s={"power_cap": 1.0, "thermal": 0.5})
+    around = Around(before=COOL, after=hot)
+    of = run()
+    assert around.throttling
+    rounds = tuple(replace(round_, card=around) for round_ in of.rounds)
+    assert list(card.notes(replace(of, rounds=rounds))) == []
+
+
 def test_mig_and_mps_are_noted() -> None:
     mig, mps, _ = card.notes(run(mig=True, mps_seen=True))
     assert "is a MIG instance" in mig

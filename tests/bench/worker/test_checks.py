@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.cells import inputs
 from bench.cells.cell import Cell
+from bench.cells.dtypes import DTYPES
 from bench.names import RequestError
 from bench.worker import subject
+from bench.worker.checks import Checks
 from bench.worker.correctness import WrongAnswerError
 from bench.worker.protocol import Finish, Measure, Prepare
 from bench.worker.worker import Worker
@@ -36,6 +38,51 @@ def _captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assembled.without_inductor(monkeypatch)
     yield
     torch._dynamo.reset()
+
+
+class SeesPrecision(nn.Module):
+    """A network that records its dtype and whether TF32 is on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 5)
+        self.seen: list[tuple[torch.dtype, bool, bool]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        self.seen.append((x.dtype, *tf32))
+        logits: Tensor = self.fc(x.mean(dim=(2, 3)))
+        return logits
+
+
+@pytest.fixture
+def _tf32() -> Iterator[None]:
+    """Use TF32, as after the preparation of a cell in it."""
+    convolution, product = torch.backends.cudnn.conv, torch.backends.cuda.matmul  # type: ignore[attr-defined]
+    before = torch.backends.cudnn.fp32_precision, convolution.fp32_precision
+    before_product = product.fp32_precision
+    DTYPES["tf32"].pin_precision()
+    yield
+    torch.backends.cudnn.fp32_precision, convolution.fp32_precision = before
+    product.fp32_precision = before_product
+
+
+@pytest.mark.usefixtures("_tf32")
+@pytest.mark.parametrize("dtype", ["tf32", "bf16"])
+@pytest.mark.parametrize("task", ["infer", "train"])
+def test_the_reference_is_fp32_without_tf32_whatever_the_cell_is(dtype: str, task: str) -> None:
+    cell = replace(CELL, arch="net", dtype=dtype, task=task, mode="channels_last")
+    model = SeesPrecision()
+    checks = Checks(cell, model)
+    targets = torch.zeros(2, dtype=torch.long)
+
+    def draw(batch_size: int) -> tuple[Tensor, ...]:
+        return (torch.randn(batch_size, 3, 4, 4),)
+
+    checks.compute_expected(model, draw(2), targets, draw)
+    assert model.seen == [(torch.float32, False, False)] * (2 if task == "infer" else 1)
+    assembled.task(model, draw(2)[0], targets, name=task, dtype=dtype)
+    assert torch.backends.cudnn.allow_tf32 is (dtype == "tf32")
 
 
 RIGHT = [*cases.MACS, *(cases.Prints, cases.TiedAcrossStages, cases.SharedChild)]

@@ -1,8 +1,10 @@
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 
+from bench.records.record import BackToBack
 from bench.worker import clock
 from bench.worker.clock import CudaClock, HostClock, Step, Timing, stall_cycles
 
@@ -112,6 +114,91 @@ def test_a_flush_ends_before_each_iteration_is_timed(
     timer = CudaClock(torch.device("cuda"), gpu.now, flush=gpu.logs("flush"))
     timer.time(gpu.logs("step"), 2)
     assert gpu.log == [*CREATED, *2 * ["flush", "wait", *TIMED]]
+
+
+class BusyGpu:
+    """A device with its own time, in powers of two, so that sums and differences are exact.
+
+    Recording an event takes the host 1/16 s. A step takes the host ``call_s``, and the device then
+    works for 1/2 s.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, call_s: float) -> None:
+        self.log: list[str] = []
+        self._call_s = call_s
+        self._host_s = self._idle_from_s = 0.0
+        monkeypatch.setattr("torch.cuda.synchronize", self.wait)
+        monkeypatch.setattr("torch.cuda.Event", self.event)
+        monkeypatch.setattr("torch.cuda._sleep", self.sleep)
+
+    def event(self, *, enable_timing: bool) -> "BusyGpuEvent":
+        assert enable_timing
+        return BusyGpuEvent(self)
+
+    def reach(self) -> float:
+        """Return when the device reaches an event that the host records now."""
+        self.log.append("event")
+        self._host_s += 1 / 16
+        return max(self._idle_from_s, self._host_s)
+
+    def now(self) -> float:
+        self.log.append("now")
+        return self._host_s
+
+    def step(self) -> None:
+        self.log.append("step")
+        self._host_s += self._call_s
+        self._work(0.5)
+
+    def sleep(self, cycles: int) -> None:
+        self.log.append("sleep")
+        self._work(cycles / 3e9)
+
+    def wait(self, _: torch.device) -> None:
+        self.log.append("wait")
+        self._host_s = max(self._host_s, self._idle_from_s)
+
+    def _work(self, seconds: float) -> None:
+        self._idle_from_s = max(self._idle_from_s, self._host_s) + seconds
+
+
+class BusyGpuEvent:
+    def __init__(self, gpu: BusyGpu) -> None:
+        self._gpu = gpu
+        self.at_s = math.nan
+
+    def record(self) -> None:
+        self.at_s = self._gpu.reach()
+
+    def elapsed_time(self, other: "BusyGpuEvent") -> float:
+        return (other.at_s - self.at_s) * 1e3  # ms
+
+
+def test_a_block_is_timed_together_and_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = BusyGpu(monkeypatch, call_s=1 / 16)
+    block = CudaClock(torch.device("cuda"), gpu.now).back_to_back(gpu.step, 3)
+    assert gpu.log == [
+        *CREATED,
+        *("now", "event", "step", "now", "step", "step", "event", "now", "wait", "now"),
+        *3 * ["event"],
+        *("now", "event", "sleep", "event", "step", "event", "now", "wait"),
+    ]
+    assert block == BackToBack(
+        iterations=3,
+        enqueue_s=5 / 16,  # three calls and two events
+        host_s=1 / 16 + 1 / 16 + 3 / 2,  # an event, the first call, and the device's work
+        device_s=1 / 16 + 3 / 2,
+        busy_s=1 / 2,
+    )
+
+
+def test_busy_time_is_unknown_if_a_call_takes_longer_than_the_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = BusyGpu(monkeypatch, call_s=1.0)  # the sleep lasts 0.5 s at most
+    block = CudaClock(torch.device("cuda"), gpu.now).back_to_back(gpu.step, 2)
+    assert block.busy_s is None
+    assert block.device_s == 2 + 1 / 2  # the device waits for both calls
 
 
 @pytest.mark.gpu

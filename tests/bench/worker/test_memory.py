@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bench.worker import memory
+from bench.worker.memory import DeviceMemory
 
 CPU = torch.device("cpu")
 SIZE = 128 * 2**20  # bytes: far more than other allocations of this process in the meantime
@@ -59,6 +60,41 @@ def test_host_memory_of_a_gpu_worker_excludes_shared_files(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 0))
     sizes = memory.footprint(0, torch.device(device))
     assert (sizes.host_bytes == resident_bytes) is counts
+
+
+def test_a_reset_frees_unused_device_memory_and_forgets_the_peak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("free"))
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda device: calls.append(f"reset {device}")
+    )
+    memory.reset_peak(torch.device("cuda:1"))
+    assert calls == ["free", "reset cuda:1"]
+
+
+def test_memory_of_the_measurement_is_subtracted_from_both_peaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 700)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 900)
+    apparatus = DeviceMemory(allocated_bytes=200, reserved_bytes=300)
+    peaks = memory.peaks(torch.device("cuda"), apparatus)
+    assert (peaks.allocated_bytes, peaks.reserved_bytes) == (500, 600)
+
+
+def test_memory_in_use_is_read_after_unused_memory_was_freed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reserved = [900]
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: reserved.append(800))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 700)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: reserved[-1])
+    before = DeviceMemory(allocated_bytes=100, reserved_bytes=300)
+    assert memory.in_use(torch.device("cuda")) == (700, 800)
+    assert memory.in_use(torch.device("cuda")).increase_over(before) == (600, 500)
+    assert memory.in_use(CPU) == (0, 0)
 
 
 @pytest.mark.gpu

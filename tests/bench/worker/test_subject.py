@@ -26,6 +26,7 @@ from tests.bench import assembled, tiny
 
 FP32, BF16 = DTYPES["fp32"], DTYPES["bf16"]
 IMAGE_SIZE = 16
+BATCH_BYTES = 2 * 3 * 16 * 16 * 4  # two images in fp32
 CELL = Cell(
     arch="tests.bench.tiny:net",
     mode="eager",
@@ -285,6 +286,40 @@ class FakeClock:
 def task() -> Task:
     torch.manual_seed(0)
     return assembled.task(tiny.net(), inputs.random_images(2, IMAGE_SIZE))
+
+
+def test_cold_batches_and_the_flush_are_memory_of_the_measurement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda, cpu, make_flush = torch.device("cuda"), torch.device("cpu"), inputs.Flush
+    allocated, reserved = iter([100, 700]), iter([1000, 3000])
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: next(allocated))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: next(reserved))
+    monkeypatch.setattr(inputs, "l2_bytes", lambda _: 3 * BATCH_BYTES)
+    monkeypatch.setattr(inputs, "Flush", lambda size, _: make_flush(size, cpu))
+
+    def draw(batch_size: int) -> Inputs:
+        return (inputs.random_images(batch_size, IMAGE_SIZE),)
+
+    ready = task()
+    batches, flush, apparatus = subject._set_up_cache(ready, draw, cuda, "cold")
+    assert batches == 4  # three fill the cache
+    assert isinstance(flush, make_flush)
+    assert flush._written.nbytes == 2 * 3 * BATCH_BYTES
+    assert apparatus == memory.DeviceMemory(allocated_bytes=600, reserved_bytes=2000)
+    used = [next(ready._turns)[0][0].data_ptr() for _ in range(5)]
+    assert len(set(used)) == 4
+    assert used[4] == used[0] == ready.batch.inputs[0].data_ptr()
+
+
+def test_a_warm_cache_needs_no_memory_of_its_own() -> None:
+    for device, l2 in (("cuda", "warm"), ("cpu", "cold")):
+        found = subject._set_up_cache(task(), unused, torch.device(device), l2)
+        assert found == (1, None, memory.NO_MEMORY)
+
+
+def unused(batch_size: int) -> Inputs:
+    raise AssertionError(f"{batch_size} images were drawn")
 
 
 def test_prepare_restores_the_number_of_threads() -> None:

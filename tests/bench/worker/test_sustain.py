@@ -1,4 +1,5 @@
 import time
+from typing import ClassVar
 
 import pytest
 import torch
@@ -26,6 +27,43 @@ def test_an_error_in_a_step_passes_through() -> None:
 
     with pytest.raises(RuntimeError, match="out of memory"):
         sustain(step, 1.0, CPU)
+
+
+class FakeEvent:
+    """An event that logs when the host waits for it; ``log`` is shared."""
+
+    log: ClassVar[list[str]] = []
+    count = 0
+
+    def __init__(self) -> None:
+        FakeEvent.count += 1
+        self._name = f"event {FakeEvent.count}"
+
+    def record(self) -> None:
+        self.log.append(self._name)
+
+    def synchronize(self) -> None:
+        self.log.append(f"wait for {self._name}")
+
+
+def test_a_device_has_eight_iterations_in_flight_and_ends_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(FakeEvent, "log", log)
+    monkeypatch.setattr(FakeEvent, "count", 0)
+    monkeypatch.setattr("torch.cuda.Event", FakeEvent)
+    monkeypatch.setattr("torch.cuda.synchronize", lambda _: log.append("wait for all"))
+    now_s = iter([0.0, *range(1, 11), 10.5, 12.0])
+    result = sustain(lambda: log.append("step"), 10.5, torch.device("cuda"), lambda: next(now_s))
+    first = [entry for index in range(1, 9) for entry in ("step", f"event {index}")]
+    assert log == [
+        *first,
+        *("step", "event 9", "wait for event 1"),
+        *("step", "event 10", "wait for event 2"),
+        "wait for all",
+    ]
+    assert (result.iterations, result.wall_s) == (10, 12.0)  # includes the wait
 
 
 @pytest.mark.gpu

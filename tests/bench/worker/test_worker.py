@@ -10,7 +10,7 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.machine import environment
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
-from bench.worker.memory import Peaks
+from bench.worker.memory import DeviceMemory, Peaks
 from bench.worker.protocol import Finish, Measure, Prepare, WarmUp
 from bench.worker.worker import Worker, replays
 from tests.bench import assembled
@@ -176,3 +176,16 @@ def test_replayed_cells_report_reserved_memory(
     facts = compiled.finish(Finish())
     assert facts.peak_memory_bytes == (7 if is_replayed else 5)
     assert facts.memory_is_reserved is is_replayed
+
+
+def test_memory_of_the_measurement_does_not_count_as_the_network_s(
+    compiled: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 700)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 900)
+    apparatus = DeviceMemory(allocated_bytes=200, reserved_bytes=300)
+    compiled.subject = replace(compiled._ready(), apparatus=apparatus)
+    compiled.device = torch.device("cuda")
+    facts = compiled.finish(Finish())
+    assert (facts.peak_allocated_bytes, facts.peak_reserved_bytes) == (500, 600)
+    assert facts.peak_memory_bytes == 500
