@@ -1,7 +1,9 @@
 """The nox sessions that developers and CI run; ``nox -l`` lists them."""
 
 import os
+import shutil
 import sys
+import urllib.request
 from pathlib import Path
 
 import nox
@@ -19,6 +21,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PROJECT = nox.project.load_toml("pyproject.toml")
 # Time for writing a partial report after Ctrl-C, in seconds. nox's default is half a second.
 GRACE_S = 60
+# An entry of the service that has the advisories, to see whether it can be reached.
+ADVISORY = "https://api.osv.dev/v1/vulns/PYSEC-2023-74"
 
 
 def group(name: str) -> list[str]:
@@ -140,3 +144,26 @@ def minimums(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml declares."""
     session.install("--resolution", "lowest-direct", "-e", ".[measure]", *group("test"))
     run_tests(session)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build the distributions into dist/, check them, and run commands of the installed wheel."""
+    session.install(*group("release"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("uv", "build", "--quiet")  # the wheel from the source distribution
+    session.run("twine", "check", "--strict", *map(str, Path("dist").glob("googlenet_bench-*")))
+    session.run("check-wheel-contents", "dist")
+    session.run("python", "-m", "tests.release", "dist")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities of the packages with which the tests run."""
+    try:
+        urllib.request.urlopen(ADVISORY, timeout=10).close()
+    except OSError as error:
+        session.skip(f"the advisories of osv.dev cannot be read: {error}")
+    session.install("-e", ".[measure]", *group("test"), *group("audit"))
+    options = ("--vulnerability-service", "osv", "--skip-editable", "--progress-spinner", "off")
+    session.run("pip-audit", *options, *session.posargs)

@@ -4,6 +4,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,13 @@ def test_processes_that_add_at_the_same_time_all_succeed(tmp_path: Path) -> None
         assert process.returncode == 0
     (series,) = open_store(str(path)).series(runs.EAGER.id, made.RATIO)
     assert len(series.points) == PROCESSES * EACH
+
+
+def test_a_file_that_stays_locked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.db"
+    open_store(str(path), create=True).add(made.entry(0))
+    monkeypatch.setattr("bench.history.database.LOCK_S", 0.1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert refused(path) == f"cannot use the history {path}: database is locked"
+    assert open_store(str(path)).count() == 1
