@@ -113,6 +113,15 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try 10,000 random cases of each kind of file, of options and of settings; takes an hour."""
+    session.install("-e", ".[measure]", *group("test"))
+    processes = ("-n", str(os.cpu_count() or 1), "--dist", "load")
+    cases = {"FUZZ_CASES": os.environ.get("FUZZ_CASES", "10000"), "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "tests/fuzz", *processes, *session.posargs, env=cases)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check format and style, and the files of GitHub Actions."""
     session.install(*group("lint"))

@@ -23,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse ``--looponfail``: pytest-xdist begins its loop before ``pytest_configure``."""
+    if config.getoption(OPTION) and config.getoption("looponfail", False):
+        raise pytest.UsageError(
+            "--looponfail is given, but with pytest-xdist other processes than this one run the "
+            "cells, which are measured together: omit it, or measure in a run of its own"
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """With the option, add the suite's items; raise ``UsageError`` if they cannot be measured."""
     if not config.getoption(OPTION):

@@ -1,10 +1,13 @@
 """Git commands for the checkout that contains a folder."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from bench.names import RequestError
+
+_ID = re.compile("[0-9a-f]{7,64}")
 
 
 class NoRepositoryError(RequestError):
@@ -36,6 +39,23 @@ def output(folder: Path, *arguments: str) -> bytes:
 def text(folder: Path, *arguments: str) -> str:
     """Return git's output, decoded like a file name; raise the same errors as ``output``."""
     return os.fsdecode(output(folder, *arguments)).strip()
+
+
+def commits_between(folder: Path, before: str, after: str) -> tuple[str, ...]:
+    """Return the commits that ``after`` has and ``before`` has not, the most recent first.
+
+    Each is a line with its date, its short id and its subject. Returns nothing if the repository of
+    the folder has not both.
+    """
+    if not (_ID.fullmatch(before) and _ID.fullmatch(after)):  # git would read it as an option
+        return ()
+    try:
+        lines = text(
+            folder, "log", "--date=short", "--format=%ad %h %s", f"{before}..{after}", "--"
+        )
+    except RequestError:
+        return ()
+    return tuple(lines.splitlines())
 
 
 def top(folder: Path) -> Path:

@@ -1,10 +1,12 @@
-"""Redirection of standard output, so that it contains only the program's own results."""
+"""Standard output: only the program's own results, in any encoding."""
 
 import ctypes
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import IO
 
 
 @contextmanager
@@ -20,3 +22,9 @@ def stdout_to_stderr() -> Iterator[None]:
         ctypes.CDLL(None).fflush(None)  # a library's own buffer
         os.dup2(original, 1)
         os.close(original)
+
+
+def escape_unencodable(file: IO[str]) -> None:
+    """Let a stream write characters that its encoding lacks as escapes, instead of raising."""
+    if isinstance(file, io.TextIOWrapper) and file.errors == "strict":
+        file.reconfigure(errors="backslashreplace")

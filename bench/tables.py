@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.means import Interval
+from bench.standard_output import escape_unencodable
 from bench.units import between, with_minus
 
 BLANK = "–"
@@ -270,9 +271,11 @@ def _narrower(columns: tuple[Column, ...], frame: pd.DataFrame, title: str) -> I
 def terminal_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
     """Return a console as wide as the terminal.
 
-    Without a terminal its width is the environment variable COLUMNS, or else ``LOG_WIDTH``.
+    Without a terminal its width is the environment variable COLUMNS, or else ``LOG_WIDTH``. What
+    its encoding lacks is shown as escapes.
     """
     console = Console(file=file, stderr=stderr)
+    escape_unencodable(console.file)
     if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():  # rich reads it, too
         return console
     return Console(file=file, stderr=stderr, width=LOG_WIDTH)

@@ -17,8 +17,7 @@ from bench.gate import report
 from bench.gate.decision import Gate
 from bench.means import CONFIDENCE, Interval
 from bench.names import RequestError, choose
-from bench.records import journal, store
-from bench.records.outcome import Outcome
+from bench.records import journal, recovery, store
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files, frame, opening, summary
 from bench.report.formats import terminal
@@ -148,10 +147,13 @@ def load(path: Path | str) -> MeasuredRun:
 
 
 def read(path: Path) -> RunRecord:
-    """Return the run of a run file, or the part of a run that a journal has."""
+    """Return the run of a run file, or the part of a run that a journal has.
+
+    A note says where a journal is damaged: only what stands before that line is read.
+    """
     if path.suffix != journal.SUFFIX:
         return store.read(path)
-    return Outcome.from_events(journal.read(path)).run_record()
+    return recovery.with_note(path).run_record()
 
 
 def tables(run: RunRecord, gate: Gate | None = None) -> Iterator[Titled]:
@@ -179,7 +181,7 @@ def warnings(run: RunRecord, gate: Gate | None = None) -> Iterator[str]:
     for sentence in assessment.warnings(run) if gate is None else report.notes(gate):
         yield f"Warning: {sentence}"
     if run.status != "complete":
-        yield f"Partial: the run is {_status(run)}."
+        yield f"Partial: {run.why_ended or f'the run is {_status(run)}.'}"
 
 
 def _status(run: RunRecord) -> str:

@@ -131,7 +131,7 @@ def pick(
     race.candidates = filters.by_accuracy(race.candidates, limits)
     if not remaining(race.candidates):
         return race.choose()
-    begun = race.journals.read(filters.STEP)
+    begun = race.journals.read(filters.STEP, progress)
     if begun is not None and measured.seed is None:
         race.plan = replace(race.plan, seed=begun.plan.seed)
     with ExitStack() as exits:

@@ -17,7 +17,6 @@ from bench.pick import filters
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
-from bench.records.record import SCHEMA_VERSION
 from bench.records.reported import ArchCost, PeakRates
 
 STEP = filters.STEP
@@ -61,7 +60,7 @@ def count(
     """
     archs = list(dict.fromkeys(cell.arch for cell in plan.cells))
     dtypes = list(dict.fromkeys(cell.dtype for cell in plan.cells))
-    begun, now = journals.read(STEP), code.current(plan)
+    begun, now = journals.read(STEP, progress), code.current(plan)
     if begun is not None:
         check_same(plan, begun.plan)
         check_same_code(now, begun.code)
@@ -106,7 +105,7 @@ def _read(begun: Outcome | None) -> Counts:
 
 def _began(plan: Plan, environment: Environment, now: Code) -> events.Began:
     return events.Began(
-        schema_version=SCHEMA_VERSION,
+        schema_version=events.JOURNAL_VERSION,
         plan=plan,
         environment=environment,
         code=now,

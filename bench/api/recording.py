@@ -20,7 +20,7 @@ from bench.launch.launchers import Launcher
 from bench.launch.server import WORKER
 from bench.machine.facts import Environment
 from bench.names import RequestError
-from bench.records import events, journal
+from bench.records import events, journal, recovery
 from bench.records.code import Code
 from bench.records.journal import Journal
 from bench.records.outcome import Outcome
@@ -173,4 +173,4 @@ def _interrupted_run(folder: ReportFolder | None, progress: Progress) -> Outcome
     if journal.is_empty(path):
         progress.note(f"{path} is empty: the interrupted run had not begun, so a new run starts")
         return None
-    return Outcome.from_events(journal.read(path))
+    return recovery.resumable(path, progress.note)

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.api.report_folder import ReportFolder
 from bench.engine.progress import Progress
 from bench.names import RequestError
-from bench.records import journal
+from bench.records import journal, recovery
 from bench.records.outcome import Outcome
 
 FOLDER = "journals"
@@ -61,10 +61,10 @@ class StepJournals:
         path = self._path(step)
         return self.resume and path is not None and not journal.is_empty(path)
 
-    def read(self, step: int) -> Outcome | None:
+    def read(self, step: int, progress: Progress) -> Outcome | None:
         """Return the outcome of a step so far; None if there is none to continue from."""
         path = self._path(step)
-        return Outcome.from_events(journal.read(path)) if path and self.has(step) else None
+        return recovery.resumable(path, progress.note) if path and self.has(step) else None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -36,6 +36,11 @@ def find(name: str) -> Arch:
     of this height and width, and ``NAME@CxHxW`` on images of this shape, such as ``1x28x28``. A
     name may have both, in this order.
     """
+    if not name.isprintable():
+        raise RequestError(
+            f"{name!r} is not an arch: its name has a character that cannot be shown; rename the "
+            "file, the function or the argument"
+        )
     plain, shape = _split_shape(name)
     if shape is None:
         return _with_arguments(name)

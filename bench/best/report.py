@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench import tables
-from bench.atomic import write_text
+from bench.atomic import write_files
 from bench.best.candidate import Candidate
 from bench.best.decision import BEST, MOST_LIKELY, Result
 from bench.report.formats.markdown import fenced
@@ -85,6 +85,4 @@ def write(result: Result, programs: Mapping[int, str], folder: Path) -> tuple[Pa
         CSV: tables.as_csv(COLUMNS, frame(result)) + "\n",
         MARKDOWN: markdown(result, programs),
     }
-    for name, text in contents.items():
-        write_text(folder / name, text)
-    return tuple(folder / name for name in contents)
+    return write_files(folder, contents)

@@ -25,6 +25,7 @@ from bench.cli import (
 from bench.cli.command import PROGRAM, Commands, Output, Parser, unrecognized
 from bench.exits import Exit
 from bench.names import RequestError
+from bench.standard_output import escape_unencodable
 
 HELP = """\
 {usage}
@@ -43,6 +44,7 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code (``bench.exits.Exit``)."""
+    escape_unencodable(sys.stdout)
     reader = parser()
     options, unknown = reader.parse_known_args(arguments)
     options.unknown = unknown

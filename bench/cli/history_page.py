@@ -2,7 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+from bench import git
 from bench.api import values
 from bench.atomic import write_text
 from bench.history.series import Series
@@ -17,7 +20,7 @@ def add_report_dir(parser: argparse.ArgumentParser) -> None:
         "--report-dir",
         metavar="DIR",
         help=f"write {FILE} there: a chart of each series, with its changes and the commits around "
-        "each",
+        "each, if the current folder's repository has them",
     )
 
 
@@ -26,7 +29,8 @@ def write(found: Sequence[Series], report_dir: str) -> str:
     from bench.history import page, trend  # jinja2 and the bundle of the charts take a while
 
     folder = values.folder(report_dir, "--report-dir")
-    html = page.render([trend.find(each) for each in found])
+    commits_between = partial(git.commits_between, Path.cwd())
+    html = page.render([trend.find(each) for each in found], commits_between)
     try:
         write_text(folder / FILE, html)
     except OSError as error:

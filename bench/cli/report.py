@@ -11,7 +11,7 @@ import msgspec
 from bench import metrics
 from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
-from bench.atomic import write_text
+from bench.atomic import write_files
 from bench.cli.command import Commands, Output, Purpose
 from bench.compare import foreign as foreign_report
 from bench.compare import side_by_side
@@ -230,15 +230,12 @@ def _side_by_side(options: argparse.Namespace) -> Output:
             f"{SIDE_BY_SIDE}.md": side_by_side.render(runs),
             f"{SIDE_BY_SIDE}.csv": csv_safe(side_by_side.tidy(runs)).to_csv(index=False),
         }
-        for name, content in contents.items():
-            try:
-                write_text(options.report_dir / name, content)
-            except OSError as error:
-                raise RequestError(
-                    f"cannot write to {options.report_dir}: {error.strerror}"
-                ) from error
-            if options.format == "rich":
-                lines.append(f"wrote {options.report_dir / name}")
+        try:
+            written = write_files(options.report_dir, contents)
+        except OSError as error:
+            raise RequestError(f"cannot write to {options.report_dir}: {error.strerror}") from error
+        if options.format == "rich":
+            lines += [f"wrote {path}" for path in written]
     elif options.format == "rich":
         lines.append(
             "Not measured together: compare only the ratios, each of which is to its own run's "

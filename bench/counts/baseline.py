@@ -26,6 +26,7 @@ from bench.archs.source import Shape
 from bench.atomic import write_text
 from bench.errors import json_fault
 from bench.names import RequestError
+from bench.printable import cleaned
 from bench.records.counted import not_counted
 from bench.units import counted
 from bench.worker.formulas import COUNTER
@@ -341,7 +342,7 @@ def _content(path: Path, command: str = "") -> dict[str, Any]:
             f"{path} is not a googlenet-bench baseline: format is {format_name!r}, expected "
             f"{FORMAT!r}"
         )
-    return dict(content)
+    return dict(cleaned(content))
 
 
 def _how_to_write(path: Path, command: str) -> str:

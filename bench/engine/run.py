@@ -23,7 +23,7 @@ from bench.machine.facts import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
-from bench.records.record import NO_WORKER, SCHEMA_VERSION, Round
+from bench.records.record import NO_WORKER, Round
 from bench.units import counted
 
 
@@ -218,7 +218,7 @@ class Run:
         else:
             self._emit(
                 events.Began(
-                    schema_version=SCHEMA_VERSION,
+                    schema_version=events.JOURNAL_VERSION,
                     plan=self._plan,
                     environment=environment,
                     base_environment=described.base_environment,

@@ -23,13 +23,20 @@ class UntilPrecise:
     def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
         """Return all cells of a group or none, because each is compared with the reference.
 
-        The control is left out once the reference has failed, because it then shows nothing.
+        After the planned sets, cells that a resumed run tried again get the sets that they lack,
+        with the reference only. The control is left out once the reference has failed, because it
+        then shows nothing.
         """
         wave = outcome.waves[group][0]
+        cells: Collection[Cell] = wave.group
         if set_index >= outcome.plan.sets and _is_enough(outcome, group):
-            return ()
+            lacking = _lacking(outcome, group)
+            if not lacking:
+                return ()
+            if wave.reference not in lacking:
+                cells = {*lacking, wave.reference}
         has_failed = wave.reference.id in outcome.failures
-        return wave.group if has_failed else (*wave.group, waves.control(wave.reference))
+        return cells if has_failed else (*cells, waves.control(wave.reference))
 
 
 class PlannedSets:
@@ -38,6 +45,17 @@ class PlannedSets:
     def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
         """Return the cells of a group in the sets of the plan."""
         return outcome.waves[group][0].group if set_index < outcome.plan.sets else ()
+
+
+def _lacking(outcome: Outcome, group: str) -> frozenset[Cell]:
+    """Return the cells that were tried again and have fewer sets than the plan."""
+    return frozenset(
+        record.cell
+        for record in outcome.group_records(group)
+        if record.cell.id in outcome.tried_again
+        and record.cell.id not in outcome.failures
+        and len({visit.set_index for visit in record.visits}) < outcome.plan.sets
+    )
 
 
 def _is_enough(outcome: Outcome, group: str) -> bool:

@@ -24,14 +24,18 @@ def marks() -> Mapping[str, str]:
 
 
 def write_all(gate: Gate, folder: Path) -> tuple[Path, ...]:
-    """Write the run file, the Markdown and the verdict file; return their paths."""
-    store.write(gate.run_with_settings, folder / RUN_FILE)
-    return (folder / RUN_FILE, *write(gate, folder))
+    """Write the run file, the Markdown and the verdict file; return their paths.
+
+    They are written together or not at all, as ``write_files`` does.
+    """
+    run_file = {RUN_FILE: store.text(gate.run_with_settings)}
+    return atomic.write_files(folder, {**run_file, **_contents(gate)})
 
 
 def write(gate: Gate, folder: Path) -> tuple[Path, ...]:
-    """Write the Markdown and the verdict file, each atomically; return their paths."""
-    contents = {MARKDOWN: report.render(gate), VERDICTS: report.as_json(gate)}
-    for name, content in contents.items():
-        atomic.write_text(folder / name, content)
-    return tuple(folder / name for name in contents)
+    """Write the Markdown and the verdict file, together or not at all; return their paths."""
+    return atomic.write_files(folder, _contents(gate))
+
+
+def _contents(gate: Gate) -> dict[str, str]:
+    return {MARKDOWN: report.render(gate), VERDICTS: report.as_json(gate)}

@@ -14,12 +14,16 @@ from multiprocessing.connection import wait  # select() fails past 1,024 descrip
 from typing import IO
 
 import msgspec
+import psutil
 
+from bench.printable import printable
 from bench.signals import ending
 from bench.worker.protocol import ReplyT, Request
 
 STDERR_LINES = 12  # last lines of a failed worker's stderr that are stored with the failure
 GRACE_S = 3.0  # time for a worker to end by itself, before it is killed
+STOPPED_S = 5.0  # time for whoever stopped a worker to let it continue, before it is killed
+_LOOK_S = 1.0  # between looks at the state of a worker that does not reply
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -38,15 +42,15 @@ class WorkerError(Exception):
     """Raised if a worker fails.
 
     ``kind`` is the kind of failure, the message the reason and ``stderr`` the last lines that the
-    worker wrote. ``status`` is the exit status of a worker that died.
+    worker wrote, both made printable. ``status`` is the exit status of a worker that died.
     """
 
     def __init__(
         self, kind: str, message: str, stderr: str = "", *, status: int | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.kind = kind
-        self.stderr = stderr
+        self.stderr = printable(stderr)
         self.was_killed = status == -signal.SIGKILL
         """Whether SIGKILL ended the worker, as it does when the system runs out of memory."""
 
@@ -93,6 +97,7 @@ class WorkerProcess:
         self._wait = wait
         self._buffer = b""
         self._ended = False
+        self._stopped_at: float | None = None
 
     def fileno(self) -> int:
         """Return the file descriptor that becomes readable when a reply arrives."""
@@ -117,14 +122,17 @@ class WorkerProcess:
     def receive(self, request: type[Request[ReplyT]], limit_s: float) -> ReplyT:
         """Wait for the reply to a request of this type and return it.
 
-        Raises ``WorkerError`` if the worker fails, dies or does not reply within ``limit_s``. After
-        a death or a timeout the process is killed and waited for.
+        Raises ``WorkerError`` if the worker fails, dies, is stopped by a signal or does not reply
+        within ``limit_s``. After each of these except a failure it is killed and waited for.
         """
         deadline = time.monotonic() + limit_s
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
-            if left <= 0 or not wait([self.fileno()], left):
+            if left <= 0:
                 raise self.hung(limit_s)
+            if not wait([self.fileno()], min(left, _LOOK_S)):
+                self.check_running()
+                continue
             chunk = os.read(self.fileno(), 1 << 16)
             if not chunk:
                 raise self._died()
@@ -145,6 +153,27 @@ class WorkerProcess:
         stderr = self.stderr()
         self.kill()
         return WorkerError("timeout", f"no answer within {limit_s:.0f} s; it was killed", stderr)
+
+    def check_running(self) -> None:
+        """Raise ``WorkerError`` if the worker has been stopped by a signal for ``STOPPED_S``.
+
+        To be called about once a second while its reply is missing. The worker is then killed.
+        """
+        if not _is_stopped(self.pid):
+            self._stopped_at = None
+            return
+        now = time.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        if now - self._stopped_at < STOPPED_S:
+            return
+        stderr = self.stderr()
+        self.kill()
+        message = (
+            f"stopped for {STOPPED_S:.0f} s by a signal, such as SIGSTOP, or by a debugger; "
+            "it was killed"
+        )
+        raise WorkerError("timeout", message, stderr)
 
     def stderr(self) -> str:
         """Return the last lines that the worker, or a library in it, wrote to standard error."""
@@ -189,6 +218,14 @@ class WorkerProcess:
         self._kill_group()  # its child processes may outlive it
         self._streams.close()
         return WorkerError("died", f"the worker {ending(status)}", stderr, status=status)
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        status = psutil.Process(pid).status()
+    except psutil.Error:
+        return False
+    return status in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
 
 
 def tail(file: IO[bytes]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench import tables
-from bench.atomic import write_text
+from bench.atomic import write_files
 from bench.pick.candidate import Candidate
 from bench.pick.choice import Choice
 from bench.tables import IN_FULL, Column, filled, milliseconds, scaled
@@ -87,6 +87,4 @@ def write(choice: Choice, folder: Path) -> tuple[Path, ...]:
         CSV: tables.as_csv(COLUMNS, frame(choice)) + "\n",
         MARKDOWN: markdown(choice),
     }
-    for name, text in contents.items():
-        write_text(folder / name, text)
-    return tuple(folder / name for name in contents)
+    return write_files(folder, contents)

@@ -4,7 +4,7 @@ Events refer to cells by id, and to a wave by its group, its set and its index i
 events have the tag of an earlier name, so that earlier journals of this schema stay readable.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,12 @@ from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
 from bench.records.reported import ArchCost, PeakRates, Setup
 
+JOURNAL_VERSION = 4
+"""The version of the journals that are written; bench/records/journal.py lists the versions."""
+
+_Duration = Annotated[float, msgspec.Meta(gt=0)]
+_Durations = Annotated[tuple[_Duration, ...], msgspec.Meta(min_length=1)]
+
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base class of the events."""
@@ -24,6 +30,7 @@ class Began(_Event, frozen=True, kw_only=True):
     """A run began with this plan in this environment."""
 
     schema_version: int
+    """The version of the journal."""
     plan: Plan
     environment: Environment
     base_environment: Environment | None = None
@@ -112,9 +119,9 @@ class Visited(_Event, frozen=True, kw_only=True):
     wave_index: int
     round_index: int
     dropped_s: float
-    host_s: tuple[float, ...]
-    device_s: tuple[float, ...]
-    disturbed_s: tuple[float, ...] | None = None
+    host_s: _Durations
+    device_s: tuple[_Duration, ...]
+    disturbed_s: tuple[_Duration, ...] | None = None
     back_to_back: BackToBack | None = None
     start_s: float | None = None
     """Time of the request, in seconds since 1970 (Unix time); None in earlier journals."""

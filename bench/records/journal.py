@@ -1,10 +1,16 @@
 """The journal: every event of a run, appended to a file as it happens.
 
 Each event is one line of JSON, written to the file immediately, so that results survive however
-the measuring process ends. The journal is not needed after the run file is written.
+the measuring process ends. The journal is not needed after the run file is written. Versions:
+
+2. The first version that is read.
+3. Some events have fields that earlier ones lack; all have defaults.
+4. Each line has a checksum (bench/records/journal_lines.py).
 """
 
 import errno
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,17 +19,29 @@ from typing import IO, Self
 
 import msgspec
 
+from bench.errors import json_fault
 from bench.names import RequestError
-from bench.records.events import Began, Event
-from bench.records.record import SCHEMA_VERSION
+from bench.printable import cleaned
+from bench.records import journal_lines
+from bench.records.events import JOURNAL_VERSION, Began, Event
 
 STEM, SUFFIX = "journal", ".jsonl"
-READABLE = (2, SCHEMA_VERSION)  # version 3 added fields that have defaults
+READABLE = (2, 3, JOURNAL_VERSION)
+_FIRST_WITH_CHECKSUMS = 4
 FILE = f"{STEM}{SUFFIX}"
 # Errors of file systems without locks: Lustre without its option, some NFS and FUSE.
 _LOCKS_NONE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Event)
+
+
+class DamagedJournalError(RequestError):
+    """A line of a journal is not what was written, or does not belong to its run."""
+
+    def __init__(self, path: Path, line: int, reason: str, what: str = "is damaged") -> None:
+        """``line`` is the number of the damaged line, from 1."""
+        super().__init__(f"{path} {what}: line {line}: {reason}")
+        self.line = line
 
 
 class Journal:
@@ -47,7 +65,7 @@ class Journal:
         except RequestError:
             self._file.close()
             raise
-        _mend_last_line(path)
+        self._checksum = journal_lines.checksum_after(_mended(path))
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +82,8 @@ class Journal:
         """Write an event. The first failure is reported; after it nothing more is written."""
         if self._file.closed:
             return
-        line = _ENCODER.encode(event) + b"\n"
+        line, self._checksum = journal_lines.sealed(_ENCODER.encode(event), self._checksum)
+        line += b"\n"
         try:
             written = self._file.write(line)
             if written != len(line):  # a partial write: the next one raises the reason
@@ -77,21 +96,45 @@ class Journal:
 def read(path: Path) -> Iterator[Event]:
     """Yield the events of a journal, without an incomplete last line.
 
-    Raises ``RequestError`` if the file is not a journal, or is one of another version.
+    Raises ``RequestError`` if the file is not a journal or is one of another version, and
+    ``DamagedJournalError``, after the events before it, at the first damaged line.
     """
-    try:
-        *lines, _cut_off = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    lines = _complete_lines(path)
     if not lines:
         raise RequestError(f"{path} is an empty journal")
-    for number, line in enumerate(lines, 1):
+    must_have_checksums = False
+    for number, line in enumerate(journal_lines.parsed(lines), 1):
+        if line.fault:
+            raise DamagedJournalError(path, number, line.fault)
         try:
-            event = _DECODER.decode(line)
-        except msgspec.DecodeError as error:
-            raise RequestError(f"{path} is not a journal: line {number}: {error}") from error
-        _check(event, number, path)
+            event = _decoded(line.content)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            what = "is not a journal" if number == 1 else "is damaged"
+            raise DamagedJournalError(path, number, json_fault(error), what) from error
+        if number == 1:
+            must_have_checksums = _check_began(event, path) >= _FIRST_WITH_CHECKSUMS
+        elif isinstance(event, Began):
+            raise DamagedJournalError(path, number, "only the first event may be Began")
+        if must_have_checksums and not line.has_checksum:
+            raise DamagedJournalError(path, number, "it has no checksum")
         yield event
+
+
+def cut(path: Path, damaged_line: int) -> Path:
+    """Shorten a journal to what stands before a damaged line, and return a copy of the whole.
+
+    Raises ``RequestError`` if either cannot be written.
+    """
+    lines = path.read_bytes().split(b"\n")[: damaged_line - 1]
+    try:
+        copy = Path(shutil.copy2(path, _aside(path, "damaged")))
+        os.truncate(path, sum(len(line) + 1 for line in lines))
+    except OSError as error:
+        raise RequestError(
+            f"cannot keep a copy of {path}, which is damaged: {error.strerror}; make room, then "
+            "continue with --resume"
+        ) from error
+    return copy
 
 
 def is_empty(path: Path) -> bool:
@@ -117,7 +160,7 @@ def set_aside(path: Path) -> Path | None:
             _lock(file, path)
         if is_empty(path):
             return None
-        stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
+        aside = _aside(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -125,7 +168,7 @@ def set_aside(path: Path) -> Path | None:
             f"{what}: {error.strerror}; --report-dir names another folder"
         ) from error
     try:
-        return path.rename(path.with_stem(f"{path.stem}-{stamp}"))
+        return path.rename(aside)
     except OSError as error:
         raise RequestError(
             f"{what}: {error.strerror}; --resume continues that run, and --report-dir names "
@@ -133,16 +176,30 @@ def set_aside(path: Path) -> Path | None:
         ) from error
 
 
-def _check(event: Event, number: int, path: Path) -> None:
-    if (number == 1) is not isinstance(event, Began):
-        raise RequestError(
-            f"{path} is not a journal: its first event must be Began, and no other event may be"
-        )
-    if isinstance(event, Began) and event.schema_version not in READABLE:
+def _aside(path: Path, *words: str) -> Path:
+    """Return a journal's path with the time of its last change in the name."""
+    stamp = datetime.fromtimestamp(path.stat().st_mtime).astimezone().strftime("%Y%m%d-%H%M%S")
+    return path.with_stem("-".join((path.stem, stamp, *words)))
+
+
+def _decoded(content: bytes) -> Event:
+    """Return an event in which all text can be shown."""
+    if content.isascii() and b"\\" not in content:
+        return _DECODER.decode(content)
+    event: Event = msgspec.convert(cleaned(msgspec.json.decode(content)), Event)
+    return event
+
+
+def _check_began(event: Event, path: Path) -> int:
+    """Return the version in a journal's first event; raise ``RequestError`` if it has none."""
+    if not isinstance(event, Began):
+        raise RequestError(f"{path} is not a journal: its first event must be Began")
+    if event.schema_version not in READABLE:
         raise RequestError(
             f"{path} has schema version {event.schema_version}, but this googlenet-bench writes "
-            f"{SCHEMA_VERSION}: resume with the version that began the run"
+            f"{JOURNAL_VERSION}: resume with the version that began the run"
         )
+    return event.schema_version
 
 
 def _lock(file: IO[bytes], path: Path) -> bool:
@@ -168,10 +225,19 @@ def _lock(file: IO[bytes], path: Path) -> bool:
     return True
 
 
-def _mend_last_line(path: Path) -> None:
-    """Remove an incomplete last line of a killed writer, so that the next event starts a line."""
+def _complete_lines(path: Path) -> list[bytes]:
+    """Return the lines of a journal without newlines, and without an incomplete last line."""
+    try:
+        *lines, _cut_off = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    return lines
+
+
+def _mended(path: Path) -> list[bytes]:
+    """Remove an incomplete last line of a killed writer, and return the lines that remain."""
     if not path.is_file():
-        return
-    with path.open("r+b") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+        return []
+    lines = _complete_lines(path)
+    os.truncate(path, sum(len(line) + 1 for line in lines))
+    return lines

@@ -26,6 +26,9 @@ _CHANGEABLE = frozenset(
     {"budget_s", "extra_s", "command", "profile", "ceiling", "fit", "default_foreign_cpus", "front"}
 )
 
+PASSING_FAILURES = frozenset({"died", "timeout", "out_of_memory"})
+"""Kinds of failures whose reason may have passed when a run is resumed."""
+
 
 @dataclass(slots=True)
 class _WaveState:
@@ -61,6 +64,8 @@ class Outcome:
         """Descriptions of other users, by device."""
         self.fits: dict[Cell, Fit] = {}
         self.failures: dict[str, Failure] = {}
+        self.tried_again: set[str] = set()
+        """Ids of the cells that had failed before the run was resumed, and were measured again."""
         references = plan.references
         self.waves: dict[str, tuple[waves.Wave, ...]] = {
             name: (waves.single_wave(cells, references[name], against_base=plan.against_base),)
@@ -86,19 +91,31 @@ class Outcome:
         self._cells = {cell.id: cell for cell in (*plan.cells, *plan.controls, *plan.bases)}
 
     @classmethod
-    def from_events(cls, recorded_events: Iterable[events.Event]) -> "Outcome":
-        """Return the outcome of an interrupted run, from the events of its journal."""
-        recorded_events = iter(recorded_events)
-        began = next(recorded_events)
+    def begun(cls, began: events.Event) -> "Outcome":
+        """Return the outcome after a run's first event."""
         if not isinstance(began, events.Began):
             raise RequestError("a run's first event must be Began")
         outcome = cls(began.plan)
         outcome.apply(began)
+        return outcome
+
+    @classmethod
+    def from_events(cls, recorded_events: Iterable[events.Event]) -> "Outcome":
+        """Return the outcome of an interrupted run from its events.
+
+        Raises ``RequestError`` if the events are not those of one run.
+        """
+        recorded_events = iter(recorded_events)
+        outcome = cls.begun(next(recorded_events))
         for event in recorded_events:
             outcome.apply(event)
-        if outcome.status != "stopped_early":
-            outcome.status = "interrupted"
+        outcome.interrupt()
         return outcome
+
+    def interrupt(self) -> None:
+        """End the run here, unless it has ended because nothing could be measured."""
+        if self.status != "stopped_early":
+            self.status = "interrupted"
 
     def records(self) -> tuple[CellRecord, ...]:
         """Return a record for each cell, in the order of the plan."""
@@ -142,71 +159,104 @@ class Outcome:
             **about,
         )
 
+    def apply(self, event: events.Event) -> None:
+        """Update the outcome with an event.
+
+        Raises ``RequestError``, without a change, if it names what the plan does not have.
+        """
+        self._check(event)
+        self._apply(event)
+
+    def _check(self, event: events.Event) -> None:
+        """Raise ``RequestError`` if the plan lacks a cell, group or wave that an event names."""
+        named = [getattr(event, "cell", None)]
+        group: str | None = getattr(event, "group", None)
+        wave_index: int | None = getattr(event, "wave_index", None)
+        if isinstance(event, events.Split):
+            named += [name for wave in event.waves for name in wave]
+        kind = type(event).__name__
+        for name in named:
+            if name is not None and name not in self._cells:
+                raise RequestError(f"{kind} names {name!r}, which is not a cell of the plan")
+            if name is not None and group is None:
+                group = self._cells[name].group
+        if group is not None and group not in self.waves:
+            raise RequestError(f"{kind} names {group!r}, which is not a group of the plan")
+        if wave_index is not None and group is not None:
+            count = len(self.waves[group])
+            if not 0 <= wave_index < count:
+                raise RequestError(
+                    f"{kind} names wave {wave_index} of {group}, which has {counted(count, 'wave')}"
+                )
+
     @singledispatchmethod
-    def apply(self, event: object) -> None:
-        """Update the outcome with an event."""
+    def _apply(self, event: object) -> None:
         raise TypeError(f"not an event: {event!r}")
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Began) -> None:
         self.environment = event.environment
         self.base_environment = event.base_environment
         self.code = event.code
         self.run_id = event.run_id
 
-    @apply.register
+    @_apply.register
     def _(self, _event: events.Resumed) -> None:
+        """Continue; cells that failed for a reason that may pass are measured again."""
         self.status = "complete"
+        for name, failure in list(self.failures.items()):
+            if failure.kind in PASSING_FAILURES:
+                self._forget(name, failure)
         self.notes = [note for note in self.notes if note != self._why_stopped]
         self.notes.append(
             "The run was interrupted and resumed; an incomplete wave was measured again."
         )
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Counted) -> None:
         self.costs[event.arch, event.base] = event.cost
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.PeakMeasured) -> None:
         self.ceilings[event.dtype] = event.facts
         if event.caveat:
             self.notes.append(event.caveat)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Noted) -> None:
         self.notes.append(event.sentence)
         if event.over_memory:
             self.over_memory.add(event.over_memory)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Shared) -> None:
         self.shared[event.device] = event.others
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Fitted) -> None:
         self.fits[event.fit.cell] = event.fit
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Compiled) -> None:
         self._compile_cold_s[event.cell] = event.seconds
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.WaveBegan) -> None:
         last = self.last_set.get(event.group, event.set_index)
         self.last_set[event.group] = max(last, event.set_index)
         key = (event.group, event.set_index, event.wave_index)
         self._states[key] = _WaveState(host=event.host)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Allotted) -> None:
         self.allotted[event.group] = event.rounds
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.WorkerReported) -> None:
         setups = self._state(event).setups
         setups[event.cell] = setups[event.cell].merged(event.facts)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Visited) -> None:
         state = self._state(event)
         visit = Visit(
@@ -226,7 +276,7 @@ class Outcome:
         timed_s = sum(event.host_s) + sum(event.disturbed_s or ())
         state.timed_s += event.dropped_s + timed_s + block_s
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.RoundEnded) -> None:
         state = self._states[event.group, event.set_index, event.wave_index]
         state.rounds.append(Round(**msgspec.structs.asdict(event)))
@@ -234,18 +284,18 @@ class Outcome:
         self._spend("idling", event.wall_s - state.timed_s)
         state.timed_s = 0.0
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.WaveEnded) -> None:
         state = self._states[event.group, event.set_index, event.wave_index]
         state.ended = True
         if state.fits:
             self.fitting_waves.add(self.waves[event.group][event.wave_index])
 
-    @apply.register
+    @_apply.register
     def _(self, _event: events.CutShort) -> None:
         self.status = "over_budget"
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.StoppedEarly) -> None:
         self.status = "stopped_early"
         self._why_stopped = event.sentence
@@ -254,7 +304,7 @@ class Outcome:
             if set_index == event.set_index:
                 state.ended = False
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Split) -> None:
         before = self.waves[event.group][0]
         self.waves[event.group] = tuple(
@@ -263,15 +313,26 @@ class Outcome:
         self.notes.append(event.reason)
         self._ran_out_of_memory(event.group)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.Failed) -> None:
         self.failures[event.cell] = event.failure
         if event.failure.kind == "out_of_memory":
             self._ran_out_of_memory(self._cells[event.cell].group)
 
-    @apply.register
+    @_apply.register
     def _(self, event: events.PhaseTimed) -> None:
         self._spend(event.phase, event.seconds)
+
+    def _forget(self, name: str, failure: Failure) -> None:
+        """Forget the failure of a cell, and what was measured of it before."""
+        del self.failures[name]
+        self.tried_again.add(name)
+        for state in self._states.values():
+            state.visits.pop(name, None)
+            state.setups.pop(name, None)
+        self.notes.append(
+            f"{name} had failed ({failure.message}); the resumed run measured it again."
+        )
 
     def _spend(self, phase: str, seconds: float) -> None:
         self.phases_s[phase] = self.phases_s.get(phase, 0.0) + seconds

@@ -165,6 +165,9 @@ class Run(Struct, kw_only=True):
     """Caveats about how the run was measured, as sentences."""
     gate: dict[str, Any] | None
     """In a gate: the names of its sides and its settings; null in other runs."""
+    digest: str | UnsetType = UNSET
+    """SHA-256 of the file's content without the digest, as compact JSON with sorted keys. Missing
+    in files written before it was added; a file that does not match its digest is not read."""
 
 
 class MachineInfo(Struct, kw_only=True):

@@ -5,6 +5,7 @@ Readers of pytest-benchmark's format can use the file unchanged. earlier_schemas
 versions and reads the earlier ones.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -18,6 +19,7 @@ from bench import atomic
 from bench.cells.cell import Cell
 from bench.errors import json_fault
 from bench.names import RequestError
+from bench.printable import cleaned
 from bench.records import earlier_schemas, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
@@ -41,8 +43,26 @@ _PLAIN_FIELDS = (
 
 def write(run: RunRecord, path: Path) -> None:
     """Write a run file atomically. Needs pytest-benchmark for its statistics."""
+    atomic.write_text(path, text(run))
+
+
+def text(run: RunRecord) -> str:
+    """Return a run file as text. Needs pytest-benchmark for its statistics."""
+    content = to_json(run)
+    content["machine_info"][RUN_KEY]["digest"] = digest(content)
     # On one line, because json's fast encoder cannot indent and there may be a million samples.
-    atomic.write_text(path, json.dumps(to_json(run), allow_nan=False) + "\n")
+    return json.dumps(content, allow_nan=False) + "\n"
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a run file's content, whatever its indentation and order of keys.
+
+    The digest that the content has itself is left out.
+    """
+    machine_info = content["machine_info"]
+    run_info = {key: value for key, value in machine_info[RUN_KEY].items() if key != "digest"}
+    without = {**content, "machine_info": {**machine_info, RUN_KEY: run_info}}
+    return hashlib.sha256(msgspec.json.encode(without, order="sorted")).hexdigest()
 
 
 def read(path: Path) -> RunRecord:
@@ -59,9 +79,13 @@ def read(path: Path) -> RunRecord:
 
 
 def decode(path: Path) -> Any:
-    """Return the content of a JSON file. Raises ``RequestError`` if it cannot be read."""
+    """Return the content of a JSON file, in which all text can be shown.
+
+    Raises ``RequestError`` if it cannot be read, or if it is a run file that was changed after it
+    was written.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(path.read_bytes())
     except IsADirectoryError as error:
         files = sorted(file.name for file in path.glob("*.json"))
         more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
@@ -70,6 +94,12 @@ def decode(path: Path) -> Any:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not JSON: {json_fault(error)}") from error
+    if not _is_as_written(content):
+        raise RequestError(
+            f"{path} was changed or damaged after it was written: its content does not match its "
+            "digest"
+        )
+    return cleaned(content)
 
 
 def is_foreign(content: Any) -> bool:
@@ -167,6 +197,14 @@ def from_json(content: Any) -> RunRecord:
     if run.plan.precision is None:
         raise TypeError("the plan has no precision")
     return run
+
+
+def _is_as_written(content: Any) -> bool:
+    """Whether content matches the digest in it; True if there is none, as in earlier files."""
+    machine_info = content.get("machine_info") if isinstance(content, dict) else None
+    run_info = machine_info.get(RUN_KEY) if isinstance(machine_info, dict) else None
+    written = run_info.get("digest") if isinstance(run_info, dict) else None
+    return written is None or bool(written == digest(content))
 
 
 def _all(run: RunRecord) -> tuple[CellRecord, ...]:

@@ -1,16 +1,16 @@
 """The files of a report folder: the run file, and the reports in every format."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from bench.atomic import write_text
+from bench.atomic import write_files
 from bench.names import RequestError
 from bench.records import journal, store
 from bench.records.record import RunRecord
 from bench.report import sections
-from bench.report.chart import Chart
 from bench.report.formats import FORMATS
 from bench.report.section import Source
 from bench.stages import store as stages
@@ -58,33 +58,60 @@ def _has(path: Path, mark: str) -> bool:
 
 
 def write_all(run: RunRecord, folder: Path) -> tuple[Path, ...]:
-    """Write the run file and every report beside it; return the paths."""
-    store.write(run, folder / RUN_FILE)
-    return (folder / RUN_FILE, *write(run, folder))
+    """Write the run file and every report beside it; return the paths.
+
+    They are written together or not at all, as ``write_files`` does; but if a report cannot be
+    made, the run file is written before the error is raised.
+    """
+    run_file = {RUN_FILE: store.text(run)}
+    try:
+        reports = _reports(run, _read_stages(folder))
+    except Exception:
+        write_files(folder, run_file)
+        raise
+    return _written(folder, {**run_file, **reports})
 
 
 def write(run: RunRecord, folder: Path, run_folder: Path | None = None) -> tuple[Path, ...]:
     """Write every report except the run file, and remove those of an earlier run.
 
-    Each file is written atomically. The reports include the result of ``googlenet-bench stages``
-    if it is in ``run_folder`` (the folder of the run file) or else in ``folder``. The returned
-    paths do not include the charts, which are a part of the Markdown report.
+    They are written together or not at all, as ``write_files`` does. The reports include the result
+    of ``googlenet-bench stages`` if it is in ``run_folder`` (the folder of the run file) or else in
+    ``folder``. The returned paths do not include the charts, which are a part of the Markdown
+    report.
     """
-    from bench.report import charts
-
     inside = None if run_folder is None else _read_stages(run_folder)
-    if inside is None:
-        inside = _read_stages(folder)
-    document = sections.document(Source(run=run, charts=charts.build(run, inside), inside=inside))
+    return _written(folder, _reports(run, _read_stages(folder) if inside is None else inside))
+
+
+def _reports(run: RunRecord, inside: pd.DataFrame | None) -> dict[str, str]:
+    """Return the content of every report and chart, by its path in the folder."""
+    from bench.report import charts
+    from bench.report.charts import style
+
+    drawn = charts.draw(run, inside)
+    if drawn.faults:
+        run = replace(run, notes=(*run.notes, *drawn.faults))
+    document = sections.document(Source(run=run, charts=drawn.charts, inside=inside))
     contents: dict[str, str] = {}
     for each in FORMATS.values():
         contents |= each.render(document)
+    pictures = {f"{CHARTS}/{chart.name}.svg": style.svg(chart) for chart in document.charts}
+    return {**contents, **pictures}
+
+
+def _written(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write files, then remove those of an earlier run; return the paths without the charts."""
+    from bench.report.charts import PREFIXES
+
+    paths = write_files(folder, contents)
     for name in names() - contents.keys() - {RUN_FILE}:
         (folder / name).unlink(missing_ok=True)
-    for name, content in contents.items():
-        write_text(folder / name, content)
-    _write_charts(document.charts, folder / CHARTS)
-    return tuple(folder / name for name in contents)
+    ours = (*PREFIXES, *(f"{name}-" for name in sections.SECTIONS))
+    for old in (folder / CHARTS).glob("*.svg"):
+        if old.name.startswith(ours) and f"{CHARTS}/{old.name}" not in contents:
+            old.unlink()
+    return tuple(path for path in paths if path.parent == folder)
 
 
 def _read_stages(folder: Path) -> pd.DataFrame | None:
@@ -93,15 +120,3 @@ def _read_stages(folder: Path) -> pd.DataFrame | None:
         return stages.read(folder / stages.FILE)
     except RequestError:
         return None
-
-
-def _write_charts(all_charts: Sequence[Chart], folder: Path) -> None:
-    from bench.report.charts import PREFIXES, style
-
-    ours = (*PREFIXES, *(f"{name}-" for name in sections.SECTIONS))
-    current = {f"{chart.name}.svg": chart for chart in all_charts}
-    for old in folder.glob("*.svg"):
-        if old.name.startswith(ours) and old.name not in current:
-            old.unlink()
-    for name, chart in current.items():
-        write_text(folder / name, style.svg(chart))

@@ -23,7 +23,7 @@ from bench.launch.process import WorkerError
 from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files
-from bench.suite import gating, reports
+from bench.suite import gating, reports, runner
 from bench.suite.session import REQUEST
 from bench.tables import terminal_console
 from bench.units import counted
@@ -32,7 +32,13 @@ FOLDER = Path(__file__).resolve().parent
 
 RUN = pytest.StashKey[RunRecord]()
 GATE = pytest.StashKey[Gate]()
-WRITTEN = pytest.StashKey[tuple[Path, ...]]()
+WRITTEN = pytest.StashKey[reports.Written]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse other plugins that disturb the measurements, before any of them takes over."""
+    runner.check(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -144,12 +150,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _is_undecided(config):
         message = f"Inconclusive: {reports.why_no_figures(config.stash[REQUEST].folder, run)}."
         console.print(message, markup=False, highlight=False, soft_wrap=True)
-    for path in config.stash.get(WRITTEN, ()):
+    if (written := config.stash.get(WRITTEN, None)) is None:
+        return
+    for path in written.paths:
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    if written.error:
+        message = f"Error: {written.error}."
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Set the exit code for an interrupted run, a gate's verdicts or a run without figures.
+
+    It is 2 if the files are not in the folder that was asked for.
 
     Beside a project's tests the exit code is pytest's.
     """
@@ -158,9 +171,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     run = session.config.stash.get(RUN, None)
     gate = session.config.stash.get(GATE, None)
+    written = session.config.stash.get(WRITTEN, None)
     request = asked.gate
-    if run is not None and run.status == "interrupted":
-        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    if written is not None and written.error:
+        session.exitstatus = Exit.WRONG_REQUEST
+    elif run is not None and run.status == "interrupted":
+        # Without a reason in the notes, it was the user who interrupted it.
+        session.exitstatus = Exit.FAILED if run.why_ended else Exit.WRONG_REQUEST
     elif gate and request and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = exit_code(gate, allow_inconclusive=request.allow_inconclusive)
     elif session.exitstatus == pytest.ExitCode.OK and _is_undecided(session.config):

@@ -13,8 +13,8 @@ from bench.suite import reports
 from bench.suite.session import SessionRequest
 
 
-def write(session: SessionRequest, gate: Gate) -> tuple[Path, ...]:
-    """Write the reports, also to GitHub, and return the files' paths.
+def write(session: SessionRequest, gate: Gate) -> reports.Written:
+    """Write the reports, also to GitHub.
 
     Ends the session with exit code 2 if head changed while it was measured.
     """

@@ -2,6 +2,8 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,19 +15,28 @@ from bench.records.record import RunRecord
 from bench.report import files, frame
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The files that a session wrote."""
+
+    paths: tuple[Path, ...]
+    error: str = ""
+    """Why they are in another folder than the one that was asked for; empty if they are not."""
+
+
 def write(
     report_folder: ReportFolder, run: RunRecord, write_all: Callable[[Path], tuple[Path, ...]]
-) -> tuple[Path, ...]:
-    """Write a run's files to its report folder and return their paths.
+) -> Written:
+    """Write a run's files to its report folder, or if it has no room, to a temporary folder.
 
-    Then remove the journal, unless it can be resumed. Ends the session with exit code 2 and a
-    message if the reports cannot be written.
+    Then remove the journal, unless the run can be resumed. Ends the session with exit code 2 and a
+    message if the files cannot be written to either.
     """
     folder = report_folder.of(run.environment)
     try:
-        written = write_all(folder)
+        written = Written(paths=write_all(folder))
     except OSError as error:  # a full disk, for example: save the measurements elsewhere
-        return _write_elsewhere(write_all, folder, error)
+        written = _write_elsewhere(write_all, folder, error)
     except Exception as error:  # noqa: BLE001 - for example in a chart library; the run file exists
         run_file = folder / files.RUN_FILE
         pytest.exit(
@@ -35,6 +46,9 @@ def write(
         )
     if not run.can_be_resumed or report_folder.is_gate:  # a gate cannot be resumed
         (folder / journal.FILE).unlink(missing_ok=True)
+    if written.error:
+        with suppress(OSError):  # it has earlier files
+            folder.rmdir()
     return written
 
 
@@ -53,9 +67,11 @@ def why_no_figures(report_folder: ReportFolder, run: RunRecord) -> str:
 
 def _write_elsewhere(
     write_all: Callable[[Path], tuple[Path, ...]], folder: Path, reason: OSError
-) -> tuple[Path, ...]:
+) -> Written:
+    """Write the files to a temporary folder, because ``folder`` has no room for them."""
     try:
-        return write_all(Path(tempfile.mkdtemp(prefix="googlenet-bench-")))
+        temporary = Path(tempfile.mkdtemp(prefix="googlenet-bench-"))
+        paths = write_all(temporary)
     except OSError:
         pytest.exit(
             f"cannot write the reports to {folder}, nor to {tempfile.gettempdir()}: "
@@ -63,3 +79,10 @@ def _write_elsewhere(
             "disk, then continue with --resume",
             returncode=Exit.WRONG_REQUEST,
         )
+    return Written(
+        paths=paths,
+        error=(
+            f"cannot write the reports to {folder}: {reason.strerror}; they are in {temporary}: "
+            "move them to a disk that has room"
+        ),
+    )

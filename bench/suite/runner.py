@@ -9,6 +9,9 @@ from bench import optional
 CODSPEED = "CODSPEED_ENV"
 """Environment variable with which pytest-codspeed is enabled, as by its option."""
 
+_REPEATING = {"forked": "pytest-forked", "looponfail": "pytest-xdist"}
+"""Options with which a plugin runs the items in processes of its own, and that plugin."""
+
 
 def check(config: pytest.Config) -> None:
     """Raise ``UsageError`` if a library is missing, or another plugin disturbs the measurements.
@@ -26,6 +29,12 @@ def check(config: pytest.Config) -> None:
             "the measurements of each other, which all cells make together: use -n 0, or measure "
             "in a run of its own"
         )
+    for option, plugin in _REPEATING.items():
+        if config.getoption(option, False):
+            raise pytest.UsageError(
+                f"--{option} is given, but with {plugin} other processes than this one run the "
+                "cells, which are measured together: omit it, or measure in a run of its own"
+            )
     has_codspeed = config.getoption("codspeed", None) is not None
     if has_codspeed and (config.getoption("codspeed") or CODSPEED in os.environ):
         raise pytest.UsageError(

@@ -43,3 +43,36 @@ def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
 def test_line_endings_are_not_translated(path: Path) -> None:
     atomic.write_text(path, "one\r\ntwo\n")
     assert path.read_bytes() == b"one\r\ntwo\n"
+
+
+def test_files_that_go_together_are_written_together(tmp_path: Path) -> None:
+    folder = tmp_path / "reports" / "machine"
+    contents = {"a.md": "a", "charts/b.svg": "b"}
+    assert atomic.write_files(folder, contents) == (folder / "a.md", folder / "charts" / "b.svg")
+    assert {name: (folder / name).read_text() for name in contents} == contents
+    assert len([*folder.rglob("*")]) == 3
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_full_disk_leaves_no_half_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    contents = {"a.md": "new", "charts/b.svg": "new", "c.csv": "new"}
+    written: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == failing:
+            fail()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = tmp_path / "reports" / "machine"
+    with pytest.raises(OSError, match="No space left"):
+        atomic.write_files(folder, contents)
+    assert list(tmp_path.iterdir()) == []
+    folder.mkdir(parents=True)
+    (folder / "a.md").write_text("old")
+    written.clear()
+    with pytest.raises(OSError, match="No space left"):
+        atomic.write_files(folder, contents)
+    assert [file.read_text() for file in folder.rglob("*")] == ["old"]

@@ -85,10 +85,12 @@ class Preparation:
                 wait([live[cell].fileno() for cell in busy], 1.0)
             for cell in list(busy):
                 replied = wait([live[cell].fileno()], 0)
-                if not replied and now() - busy[cell] < timeouts.PREPARE_S:
-                    continue
+                is_in_time = now() - busy[cell] < timeouts.PREPARE_S
                 spans = self._preparations
                 with live.may_fail(cell, "preparing"):
+                    if not replied and is_in_time:
+                        live[cell].check_running()
+                        continue
                     if not replied:
                         raise live[cell].hung(timeouts.PREPARE_S)
                     if self._must_replace(cell):

@@ -1,7 +1,8 @@
 """The page of a history, ``history.html``: one file that works from disk, without a network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from bench.history.page import chart
 from bench.history.series import Series
 from bench.history.trend import Trend, all_changes
 from bench.report import page
-from bench.report.blocks import Block, Paragraph, Picture, Prose, Sentences, Table
+from bench.report.blocks import Block, Paragraph, Picture, Prose, Sentences, Table, Verbatim
 from bench.report.section import BuiltSection, Sheet
 from bench.report.summary import slug
 from bench.tables import Column, scaled
@@ -42,11 +43,18 @@ _NOUNS = {
 _SHORT = 10  # characters of a commit's id
 
 
-def render(trends: Sequence[Trend]) -> str:
+CommitsBetween: TypeAlias = Callable[[str, str], Sequence[str]]
+"""Returns the commits between two, as lines; empty if they are unknown."""
+
+
+def render(
+    trends: Sequence[Trend], commits_between: CommitsBetween = lambda _before, _after: ()
+) -> str:
     """Return the page of trends as HTML. Text from runs is escaped."""
     shown = [trend for trend in trends if trend.series.points]
+    changes = (*_changes(shown), *_commits(shown, commits_between))
     sections = (
-        BuiltSection(name="changes", title="Changes", label="Changes", blocks=_changes(shown)),
+        BuiltSection(name="changes", title="Changes", label="Changes", blocks=changes),
         BuiltSection(name="series", title="Series", label="Series", blocks=tuple(_series(shown))),
         BuiltSection(
             name="reading",
@@ -97,6 +105,21 @@ def _changes(trends: Sequence[Trend]) -> tuple[Block, ...]:
     if rows.empty:
         return (Paragraph(text="No change was found."),)
     return (Table(title="Changes", columns=COLUMNS, rows=rows),)
+
+
+def _commits(trends: Sequence[Trend], commits_between: CommitsBetween) -> Iterator[Block]:
+    """Yield the commits around each change, from the run before it to the run after it."""
+    around: dict[tuple[str, str], list[str]] = {}
+    for trend, change in all_changes(trends):
+        before, after = trend.around(change)
+        if before.commit and after.commit and before.commit != after.commit:
+            what = f"{trend.series.cell}, {change.direction.value}"
+            around.setdefault((before.commit, after.commit), []).append(what)
+    for (first, last), changed in around.items():
+        if lines := commits_between(first, last):
+            between = f"{first[:_SHORT]} and {last[:_SHORT]}"
+            label = f"{counted(len(lines), 'commit')} between {between} ({'; '.join(changed)})"
+            yield Verbatim(label=label, text="\n".join(lines), is_long=True)
 
 
 def _series(trends: Sequence[Trend]) -> Iterator[Block]:

@@ -1,10 +1,11 @@
 """The charts of a run: one Vega-Lite definition each, for SVG in Markdown and for the page."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from bench.errors import one_line
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.charts import (
@@ -16,6 +17,7 @@ from bench.report.charts import (
     ratios,
     roofline,
     stages,
+    style,
     throughput,
 )
 
@@ -43,6 +45,30 @@ def build(run: RunRecord, inside: pd.DataFrame | None = None) -> tuple[Chart, ..
         *drift.charts(run),
     )
     return tuple(_each_caption_once(every))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The charts that can be drawn, and a sentence for each one that cannot."""
+
+    charts: tuple[Chart, ...]
+    faults: tuple[str, ...] = ()
+
+
+def draw(run: RunRecord, inside: pd.DataFrame | None = None) -> Drawn:
+    """Return what ``build`` does, without the charts that the library cannot draw.
+
+    A chart that fails must not cost the rest of the report.
+    """
+    charts, faults = [], []
+    for chart in build(run, inside):
+        try:
+            style.svg(chart)  # kept, so the reports do not draw it again
+        except Exception as error:  # noqa: BLE001 - of a library
+            faults.append(f'The chart "{chart.title}" cannot be drawn: {one_line(error)}.')
+        else:
+            charts.append(chart)
+    return Drawn(charts=tuple(charts), faults=tuple(faults))
 
 
 def _each_caption_once(charts: Iterable[Chart]) -> Iterator[Chart]:

@@ -21,7 +21,6 @@ from bench.machine.facts import Environment
 from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
-from bench.records.record import SCHEMA_VERSION
 from bench.records.reported import ArchCost, Setup
 from bench.units import counted
 
@@ -154,7 +153,9 @@ class _Latencies:
 
 
 def _beginning(run_plan: Plan) -> Iterator[Event]:
-    yield events.Began(schema_version=SCHEMA_VERSION, plan=run_plan, environment=ENVIRONMENT)
+    yield events.Began(
+        schema_version=events.JOURNAL_VERSION, plan=run_plan, environment=ENVIRONMENT
+    )
     yield events.PhaseTimed(phase="importing", seconds=5.0)
     for arch in dict.fromkeys(cell.arch for cell in run_plan.cells):
         yield events.Counted(arch=arch, cost=COST)

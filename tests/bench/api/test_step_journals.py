@@ -24,7 +24,7 @@ def test_without_a_report_folder_there_are_no_journals() -> None:
     journals, watcher = StepJournals(report_dir=None, resume=False), Watcher()
     journals.begin(1, watcher)
     journals.delete()
-    assert (journals.folder(1), journals.read(1), journals.files) == (None, None, ())
+    assert (journals.folder(1), journals.read(1, Watcher()), journals.files) == (None, None, ())
     assert watcher.notes == []
 
 
@@ -33,12 +33,12 @@ def test_each_step_that_has_a_journal_is_continued(tmp_path: Path) -> None:
     journals = StepJournals(report_dir=tmp_path, resume=True)
     journals.begin(1, Watcher())
     assert [journals.has(step) for step in (1, 2)] == [True, False]
-    begun = journals.read(1)
+    begun = journals.read(1, Watcher())
     assert begun is not None
     assert begun.plan == BEGAN.plan
-    assert journals.read(2) is None
+    assert journals.read(2, Watcher()) is None
     # A choice that does not continue an earlier one does not read its journals.
-    assert StepJournals(report_dir=tmp_path, resume=False).read(1) is None
+    assert StepJournals(report_dir=tmp_path, resume=False).read(1, Watcher()) is None
 
 
 def test_a_new_choice_sets_all_journals_of_an_earlier_one_aside(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,6 +222,27 @@ def test_a_worker_that_hangs_is_killed(worker: WorkerProcess) -> None:
         worker.request(Measure(iterations=100), limit_s=1.0)
     assert caught.value.kind == "timeout"
     assert wait_until_dead([worker.pid]) == []
+
+
+def test_a_stopped_worker_is_killed_long_before_its_time_is_over(
+    worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.launch.process.STOPPED_S", 1.0)
+    worker.request(Describe(device="cpu"), limit_s=LIMIT_S)
+    os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerError, match="stopped for 1 s by a signal") as caught:
+        worker.request(Describe(device="cpu"), limit_s=10 * LIMIT_S)
+    assert caught.value.kind == "timeout"
+    assert wait_until_dead([worker.pid]) == []
+
+
+def test_a_worker_that_is_stopped_for_a_moment_answers(worker: WorkerProcess) -> None:
+    worker.request(Describe(device="cpu"), limit_s=LIMIT_S)
+    os.kill(worker.pid, signal.SIGSTOP)
+    continued = threading.Timer(2.0, os.kill, (worker.pid, signal.SIGCONT))
+    continued.start()
+    assert worker.request(Describe(device="cpu"), limit_s=LIMIT_S).torch
+    continued.join()
 
 
 def test_a_missing_device_is_a_wrong_request(worker: WorkerProcess) -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.events import Event
-from bench.records.record import SCHEMA_VERSION, Failure
+from bench.records.record import Failure
 from bench.records.reported import ArchCost, PeakRates, Setup
 from tests.bench import runs
 
@@ -28,7 +29,7 @@ PLAN = Plan(
 )
 GROUP = runs.EAGER.group
 BEGAN = events.Began(
-    schema_version=SCHEMA_VERSION,
+    schema_version=events.JOURNAL_VERSION,
     plan=PLAN,
     environment=Environment(torch="2.11.0"),
     code=Code(commit="1" * 40, digest="a"),
@@ -133,24 +134,113 @@ def test_incomplete_last_line_is_ignored_and_removed(tmp_path: Path, cut: int) -
     assert tuple(journal.read(path)) == (*EVENTS[:5], *EVENTS[6:])
 
 
-def _broken(path: Path) -> None:
+def test_every_changed_byte_is_detected(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    intact = path.read_bytes()
+    line, undetected = 0, []
+    for index, byte in enumerate(intact[:-1]):
+        line += index == 0 or intact[index - 1] == ord("\n")
+        path.write_bytes(intact[:index] + bytes([byte ^ 1 << index % 8]) + intact[index + 1 :])
+        if _damaged_line(path) != line:
+            undetected.append(index)
+    assert not undetected
+
+
+def _damaged_line(path: Path) -> int:
+    """Return the number of the first damaged line, 0 if there is none.
+
+    The events before it must be read.
+    """
+    read, damaged = list[Event](), 0
+    try:
+        for event in journal.read(path):
+            read.append(event)  # noqa: PERF402 - what was read before the error
+    except journal.DamagedJournalError as error:
+        damaged = error.line
+    assert not damaged or read == list(EVENTS[: damaged - 1])
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [*lines[:2], *lines[3:]],
+        lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]],
+        lambda lines: [*lines[:2], lines[1], *lines[2:]],
+        lambda lines: [*lines[:2], b'{"type":"Resumed"}', *lines[2:]],
+        lambda lines: [*lines[:2], b"\xff\xfe", *lines[2:]],
+        lambda lines: [*lines[:2], b"[" * 100_000, *lines[2:]],
+        lambda lines: [*lines[:2], b"", *lines[2:]],
+    ],
+)
+def test_lost_moved_repeated_and_added_lines_are_detected(
+    tmp_path: Path, damage: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    path.write_bytes(b"\n".join(damage(path.read_bytes().split(b"\n"))))
+    assert _damaged_line(path) == 3
+
+
+def test_journals_of_earlier_versions_have_no_checksums(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    _remove_checksums(path, version=3)
+    assert [*journal.read(path)][1:] == [*EVENTS[1:]]
+    write(path, *EVENTS[1:3])  # a resumed run continues with checksums
+    assert [*journal.read(path)][-2:] == [*EVENTS[1:3]]
     lines = path.read_bytes().split(b"\n")
-    path.write_bytes(b"\n".join([*lines[:2], b"{", *lines[2:]]))
+    path.write_bytes(b"\n".join([*lines[:-3], *lines[-2:]]))
+    assert _damaged_line_number(path) == len(EVENTS) + 1
+
+
+def _damaged_line_number(path: Path) -> int:
+    with pytest.raises(journal.DamagedJournalError) as raised:
+        list(journal.read(path))
+    return raised.value.line
+
+
+def test_a_present_journal_needs_its_checksums(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    _remove_checksums(path, version=events.JOURNAL_VERSION)
+    with pytest.raises(RequestError, match="line 1: it has no checksum"):
+        list(journal.read(path))
+
+
+def _remove_checksums(path: Path, version: int) -> None:
+    now, then = f'"schema_version":{events.JOURNAL_VERSION}', f'"schema_version":{version}'
+    text = re.sub(r',"crc32":"[0-9a-f]{8}"\}\n', "}\n", path.read_text())
+    path.write_text(text.replace(now, then))
+
+
+def test_a_journal_is_cut_before_its_damaged_line(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    intact = path.read_bytes()
+    copy = journal.cut(path, damaged_line=5)
+    assert copy.read_bytes() == intact
+    assert copy != path
+    assert tuple(journal.read(path)) == EVENTS[:4]
+    write(path, EVENTS[1])
+    assert tuple(journal.read(path)) == (*EVENTS[:4], EVENTS[1])
+
+
+def test_text_of_a_journal_can_be_shown(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, BEGAN, events.Noted(sentence="a\x1b[31mb\u202e\nc"))
+    assert [*journal.read(path)][1] == events.Noted(sentence="a\\x1b[31mb\\u202e\nc")
 
 
 def _headless(path: Path) -> None:
-    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
+    path.unlink()
+    write(path, *EVENTS[1:])
 
 
 def _of_another_version(path: Path) -> None:
-    now, then = f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'
-    path.write_text(path.read_text().replace(now, then))
+    path.unlink()
+    write(path, msgspec.structs.replace(BEGAN, schema_version=99))
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_broken, "is not a journal: line 3"),
+        (lambda path: path.write_bytes(b"{}\n"), "is not a journal: line 1"),
         (_headless, "its first event must be Began"),
         (_of_another_version, "schema version 99"),
         (lambda path: path.write_bytes(b""), "is an empty journal"),

@@ -144,4 +144,4 @@ def test_descriptions_are_docstrings() -> None:
 
 def as_stored(run: RunRecord) -> Any:
     """Return a run file's content as a reader of JSON sees it."""
-    return json.loads(json.dumps(store.to_json(run)))
+    return json.loads(store.text(run))

@@ -476,3 +476,33 @@ def test_a_run_keeps_its_id_and_the_version_of_its_code(path: Path) -> None:
     run = replace(runs.small(), run_id="0f" * 16, code=Code(commit="c" * 40, digest="d" * 64))
     store.write(run, path)
     assert store.read(path) == run
+
+
+def test_every_changed_byte_of_a_run_file_is_detected(path: Path) -> None:
+    run = runs.small()
+    store.write(run, path)
+    intact = path.read_bytes()
+    for index in range(0, len(intact) - 1, 7):  # 7 and the length have no common factor
+        byte = intact[index] ^ 1 << index % 7
+        path.write_bytes(intact[:index] + bytes([byte]) + intact[index + 1 :])
+        try:
+            again = store.read(path)
+        except RequestError:
+            continue
+        assert again == run  # a changed digest's name, or other white space
+
+
+def test_a_run_file_may_be_written_in_another_layout(path: Path) -> None:
+    run = runs.small()
+    store.write(run, path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
+    assert store.read(path) == run
+    content["benchmarks"][0]["stats"]["data"][0] *= 2
+    assert "does not match its digest" in refused(put(path, content))
+
+
+def test_text_of_a_run_file_can_be_shown(path: Path) -> None:
+    run = replace(runs.small(), notes=("a\x1b[31mb",))
+    store.write(run, path)
+    assert store.read(path).notes == ("a\\x1b[31mb",)

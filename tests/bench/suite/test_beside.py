@@ -190,6 +190,21 @@ def test_a_library_that_is_not_installed_is_named_with_a_way_to_install_it(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("option", ["--forked", "--looponfail"])
+def test_processes_of_other_plugins_are_refused_in_a_sentence(
+    installed: Path, project: Path, option: str
+) -> None:
+    if option == "--forked":  # a stand-in for pytest-forked; pytest-xdist has the other one
+        own = (
+            "def pytest_addoption(parser):\n    parser.addoption('--forked', action='store_true')\n"
+        )
+        (project / "conftest.py").write_text(own)
+    ended = run(installed, project, "--googlenet-bench", option)
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"{option} is given, but with pytest-" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 CODSPEED = """
 def pytest_addoption(parser):
     parser.addoption("--codspeed", action="store_true")

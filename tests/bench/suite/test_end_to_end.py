@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,11 +13,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from bench.api.recording import CODE_CHANGED
 from bench.records import journal, store
 from bench.signals import restore_interrupts
+from tests.warm.interpreter import COLD
 
 pytestmark = pytest.mark.workers
 
@@ -181,6 +184,13 @@ def test_an_invalid_request_exits_with_a_one_line_message(options: list[str], wo
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
+def test_several_processes_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    ended = run("--profile=quick", "-n", "2", f"--report-dir={tmp_path / 'reports'}")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "pytest-xdist is enabled (-n, or --dist with --tx)" in ended.stderr
+    assert not (tmp_path / "reports").exists()
+
+
 @pytest.mark.parametrize(("options", "name"), [([], "report.md"), (["--base=HEAD"], "gate.md")])
 def test_a_report_folder_with_the_user_s_own_files_is_refused(
     tmp_path: Path, options: list[str], name: str
@@ -248,10 +258,13 @@ def test_a_request_that_only_a_worker_can_refuse_exits_with_a_message(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def started(folder: Path, *options: str) -> "subprocess.Popen[str]":
+def started(folder: Path, *options: str, python: str = sys.executable) -> "subprocess.Popen[str]":
     """Start a run of a network that works, in its own process group, as from a terminal."""
     return subprocess.Popen(
-        command(f"--archs={WORKS}", "--modes=eager", f"--report-dir={folder}", *options),
+        [
+            python,
+            *command(f"--archs={WORKS}", "--modes=eager", f"--report-dir={folder}", *options)[1:],
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -423,6 +436,65 @@ def test_a_run_is_saved_even_if_its_reports_cannot_be_written(
     assert f"run `googlenet-bench report {folder / 'run.json'}` to write" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert store.read(folder / "run.json").status == "complete"
+
+
+FULL_DISK = """
+import errno, os
+from bench import atomic
+
+write = atomic._write
+
+def full(path, text):
+    if "wanted" in str(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    write(path, text)
+
+atomic._write = full
+"""
+
+
+def test_a_full_disk_is_told_and_the_reports_are_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_full_disk.py").write_text(FULL_DISK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run(
+        *("-p", "a_full_disk", f"--archs={WORKS}", "--modes=eager", "--batch-sizes=2"),
+        *("--sets=1", "--rounds=1", f"--report-dir={tmp_path / 'wanted'}"),
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = re.search(
+        rf"Error: cannot write the reports to {tmp_path / 'wanted'}: No space left on device; they "
+        r"are in (\S+): move them to a disk that has room\.",
+        done.stdout,
+    )
+    assert told
+    assert not (tmp_path / "wanted").exists()
+    assert store.read(Path(told[1]) / "run.json").status == "complete"
+    shutil.rmtree(told[1])
+
+
+def test_the_death_of_the_fork_server_has_its_own_code_and_closing_sentence(
+    tmp_path: Path,
+) -> None:
+    process = started(tmp_path, "--rounds=1000000", python=COLD)
+    await_line(process, "measuring (")
+    while (tmp_path / journal.FILE).read_text().count("Visited") < 20:
+        assert process.poll() is None, "the process ended before its fork server"
+        time.sleep(0.05)
+    servers = [
+        child
+        for child in psutil.Process(process.pid).children()
+        if "bench.launch.forkserver" in child.cmdline()
+    ]
+    assert servers
+    for server in servers:
+        server.kill()
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1, stdout + stderr
+    assert "Partial: The run stopped early: the fork server was killed by SIGKILL" in stdout
+    assert store.read(tmp_path / "run.json").status == "interrupted"
+    assert (tmp_path / journal.FILE).exists()
 
 
 def test_code_that_changes_during_a_run_is_noted(

@@ -30,6 +30,20 @@ def test_the_table_has_a_row_for_each_change_and_the_most_recent_is_first() -> N
     assert rows["ratio"].to_list() == pytest.approx([1 / 0.9, 0.95, 0.9], rel=0.01)
 
 
+def test_the_page_lists_the_commits_around_each_change() -> None:
+    asked = []
+
+    def commits_between(before: str, after: str) -> tuple[str, ...]:
+        asked.append((before, after))
+        return ("2026-01-31 1e1e1e1 Use <b>slower</b> pooling", "2026-01-31 1d9f3aa Tidy up")
+
+    html = page.render([slower()], commits_between)
+    assert asked == [("1d" * 20, "1e" * 20)]
+    assert "2 commits between 1d1d1d1d1d and 1e1e1e1e1e" in html
+    assert "1e1e1e1 Use &lt;b&gt;slower&lt;/b&gt; pooling\n2026-01-31 1d9f3aa Tidy up" in html
+    assert "commits between" not in page.render([slower()])
+
+
 def test_a_history_without_changes_says_so() -> None:
     html = page.render([trend.find(series(values((50, 1.0))))])
     assert "1 series: no change was found." in html
