@@ -59,8 +59,8 @@ P50 = Metric(
     heading="{host}p50 ms",
     compute=partial(_percentile, percent=50),
     write=milliseconds,
-    explanation="The median of all samples, which is `stats.median` in run.json. It differs from the "
-    "latency by a per cent or two, because that one is a mean over the medians of sets.",
+    explanation="The median of all samples, which is `stats.median` in run.json. It differs from "
+    "the latency by a per cent or two, because that one is a mean over the medians of sets.",
     better=Better.LESS,
     places={Place.SUMMARY},
     rank=IN_FULL,

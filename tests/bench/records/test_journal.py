@@ -154,7 +154,7 @@ def _damaged_line(path: Path) -> int:
     read, damaged = list[Event](), 0
     try:
         for event in journal.read(path):
-            read.append(event)  # noqa: PERF402 - what was read before the error
+            read.append(event)
     except journal.DamagedJournalError as error:
         damaged = error.line
     assert not damaged or read == list(EVENTS[: damaged - 1])
