@@ -14,7 +14,6 @@ from multiprocessing.connection import wait  # select() fails past 1,024 descrip
 from typing import IO
 
 import msgspec
-import psutil
 
 from bench.printable import printable
 from bench.signals import ending
@@ -221,6 +220,8 @@ class WorkerProcess:
 
 
 def _is_stopped(pid: int) -> bool:
+    import psutil  # commands that measure nothing do without it
+
     try:
         status = psutil.Process(pid).status()
     except psutil.Error:
