@@ -178,6 +178,9 @@ def renderables(run: RunRecord, gate: Gate | None, console: Console) -> Iterator
 
 def warnings(run: RunRecord, gate: Gate | None = None) -> Iterator[str]:
     """Yield sentences on how far to trust the tables."""
+    for note in run.notes:
+        if note.endswith(recovery.READ_IN_PART):
+            yield f"Warning: {note}"
     for sentence in assessment.warnings(run) if gate is None else report.notes(gate):
         yield f"Warning: {sentence}"
     if run.status != "complete":

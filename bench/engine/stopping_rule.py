@@ -48,14 +48,19 @@ class PlannedSets:
 
 
 def _lacking(outcome: Outcome, group: str) -> frozenset[Cell]:
-    """Return the cells that were tried again and have fewer sets than the plan."""
+    """Return the cells that were tried again and have fewer complete sets than the plan."""
     return frozenset(
-        record.cell
-        for record in outcome.group_records(group)
-        if record.cell.id in outcome.tried_again
-        and record.cell.id not in outcome.failures
-        and len({visit.set_index for visit in record.visits}) < outcome.plan.sets
+        cell
+        for cell in outcome.waves[group][0].group
+        if cell.id in outcome.tried_again
+        and cell.id not in outcome.failures
+        and _complete_sets(outcome, cell) < outcome.plan.sets
     )
+
+
+def _complete_sets(outcome: Outcome, cell: Cell) -> int:
+    indices = range(outcome.last_set.get(cell.group, -1) + 1)
+    return sum(outcome.is_measured(cell.group, index, (cell,)) for index in indices)
 
 
 def _is_enough(outcome: Outcome, group: str) -> bool:

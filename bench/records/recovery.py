@@ -10,6 +10,9 @@ from bench.records.events import Noted
 from bench.records.journal import DamagedJournalError
 from bench.records.outcome import Outcome
 
+READ_IN_PART = "Only what stands before that line was read."
+"""How the note ends that says where a journal is damaged."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
@@ -45,9 +48,7 @@ def with_note(path: Path) -> Outcome:
     """Return the outcome as ``recover`` does, with a note that says what is missing, if it is."""
     recovered = recover(path)
     if damage := recovered.damage:
-        recovered.outcome.apply(
-            Noted(sentence=f"{damage}. Only what stands before that line was read.")
-        )
+        recovered.outcome.apply(Noted(sentence=f"{damage}. {READ_IN_PART}"))
     return recovered.outcome
 
 

@@ -10,6 +10,7 @@ from bench.records.outcome import Outcome
 from bench.records.record import Failure
 from tests.bench import runs
 from tests.bench.engine.running import plan
+from tests.bench.records.test_outcome import ended, visited
 
 REFERENCE, OTHER = runs.REFERENCE_EAGER, runs.EAGER
 CONTROL = waves.control(REFERENCE)
@@ -58,3 +59,38 @@ def test_planned_sets_have_no_control_and_no_set_more(
 ) -> None:
     rule = PlannedSets()
     assert set(rule.cells_to_measure(Outcome(PLAN), REFERENCE.group, set_index)) == set(cells)
+
+
+def measured(set_index: int, *cells: Cell, is_complete: bool = True) -> list[events.Event]:
+    """Return the events of a set with one round, in which every latency is the same."""
+    group = REFERENCE.group
+    began = [
+        events.WaveBegan(group, set_index, 0),
+        *(visited(cell.id, set_index, 0, 0.5) for cell in cells),
+    ]
+    if not is_complete:
+        return began
+    return [*began, ended(group, set_index, 0), events.WaveEnded(group, set_index, 0)]
+
+
+def test_a_cell_that_was_tried_again_gets_the_sets_that_it_lacks() -> None:
+    others = (REFERENCE, REFERENCE_COMPILED, COMPILED, CONTROL)
+    outcome = Outcome(replace(PLAN, precision=1.0))
+    died = Failure(kind="died", message="gone", phase="measuring", set_index=0)
+    happened = [
+        *measured(0, *others),
+        events.Failed(cell=OTHER.id, failure=died),
+        *measured(1, *others),
+        events.Resumed(),
+    ]
+    for event in happened:
+        outcome.apply(event)
+    lacking = {OTHER, REFERENCE, CONTROL}
+    for set_index in (2, 3):
+        assert set(UntilPrecise().cells_to_measure(outcome, REFERENCE.group, set_index)) == lacking
+        for event in measured(set_index, *lacking, is_complete=False):
+            outcome.apply(event)  # an incomplete set does not count
+        assert set(UntilPrecise().cells_to_measure(outcome, REFERENCE.group, set_index)) == lacking
+        for event in measured(set_index, *lacking):
+            outcome.apply(event)
+    assert set(UntilPrecise().cells_to_measure(outcome, REFERENCE.group, 4)) == set()
