@@ -64,7 +64,7 @@ def test_planned_sets_have_no_control_and_no_set_more(
 def measured(set_index: int, *cells: Cell, is_complete: bool = True) -> list[events.Event]:
     """Return the events of a set with one round, in which every latency is the same."""
     group = REFERENCE.group
-    began = [
+    began: list[events.Event] = [
         events.WaveBegan(group, set_index, 0),
         *(visited(cell.id, set_index, 0, 0.5) for cell in cells),
     ]
