@@ -21,7 +21,7 @@ from bench.worker.protocol import ReplyT, Request
 
 STDERR_LINES = 12  # last lines of a failed worker's stderr that are stored with the failure
 GRACE_S = 3.0  # time for a worker to end by itself, before it is killed
-STOPPED_S = 5.0  # time for whoever stopped a worker to let it continue, before it is killed
+STOPPED_S = 5.0  # a worker that stays stopped for this long is killed
 _LOOK_S = 1.0  # between looks at the state of a worker that does not reply
 
 
