@@ -22,10 +22,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.measured_run import MeasuredRun
 from bench.api.option import read
 from bench.gate.decision import Gate
-from bench.gate.verdict import Verdict
 from bench.names import RequestError
-
-FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +51,9 @@ class JudgedRun(MeasuredRun):
     def verdicts(self) -> Mapping[str, str]:
         """The verdict of each cell, by its id.
 
-        ``regressed``, ``improved``, ``unchanged`` or ``inconclusive``; ``failed`` if a side failed.
+        ``regressed``, ``improved``, ``unchanged``, ``inconclusive``, or ``failed`` (only on head).
         """
-        judgements = self._judged.judgements
-        return {
-            pair.cell.id: FAILED
-            if pair.failures
-            else str(judgements[pair.cell.id].overall or Verdict.INCONCLUSIVE)
-            for pair in self._judged.pairs
-        }
+        return {cell: str(verdict) for cell, verdict in self._judged.verdicts.items()}
 
     @property
     def _judged(self) -> Gate:

@@ -5,17 +5,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, median
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
 from bench import stats
 from bench.cells import waves
 from bench.cells.cell import Cell
-from bench.exits import Exit
 from bench.gate import group_sequential
 from bench.gate.group_sequential import History, Settings
-from bench.gate.verdict import Judgement, exit_code
+from bench.gate.verdict import FAILED, Judgement, Verdict, exit_code
 from bench.names import RequestError
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure, RunRecord
@@ -84,6 +83,11 @@ class Pair:
         sides = (("head", self.head.failure), ("base", self.base.failure))
         return {side: failure for side, failure in sides if failure}
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether only head failed. If the base did too, head is not known to be worse."""
+        return self.failures.keys() == {"head"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GateFacts:
@@ -134,13 +138,24 @@ class Gate:
         """Judgements by cell id; a cell that failed is inconclusive."""
         return group_sequential.judge(_history(self.pairs), self.settings, is_over=True)
 
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict | Literal["failed"]]:
+        """The verdict of each cell, by its id; ``failed`` if only head failed.
+
+        A cell whose base failed, or both sides, is inconclusive. The exit code, the reports and the
+        items of pytest follow this.
+        """
+        return {
+            pair.cell.id: FAILED
+            if pair.is_failed
+            else self.judgements[pair.cell.id].overall or Verdict.INCONCLUSIVE
+            for pair in self.pairs
+        }
+
     @property
     def exit_code(self) -> int:
         """1 if a cell regressed or failed only on head; else 3 if a cell is undecided; else 0."""
-        if any(pair.failures.keys() == {"head"} for pair in self.pairs):
-            return Exit.FAILED
-        code = exit_code(self.judgements)
-        return Exit.UNDECIDED if code == 0 and any(pair.failures for pair in self.pairs) else code
+        return exit_code(self.verdicts.values())
 
 
 class UntilDecided:

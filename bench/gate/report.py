@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from bench import means, metrics, stats
 from bench.gate import group_sequential, reasons
 from bench.gate.decision import Gate, Pair
-from bench.gate.verdict import Judgement, Verdict
+from bench.gate.verdict import FAILED, Judgement, Verdict
 from bench.machine.facts import Environment
 from bench.metrics.metric import MeasuredCell, Metric, Place
 from bench.records.code import Code
@@ -27,7 +28,8 @@ SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
 
 COUNT = scaled(1, 0)
-_MARKS = {
+_MARKS: Mapping[str, str] = {
+    FAILED: "❌ failed",
     Verdict.REGRESSED: "❌ regressed",
     Verdict.INCONCLUSIVE: "❔ inconclusive",
     Verdict.UNCHANGED: "✅ unchanged",
@@ -121,20 +123,18 @@ def notes(gate: Gate) -> Iterator[str]:
 
 def headline(gate: Gate) -> str:
     """Return the number of cells per verdict, the worst verdict first."""
-    judgements = list(gate.judgements.values())
-    failed = sum(bool(pair.failures) for pair in gate.pairs)
-    counts = {"failed": failed} | {
-        verdict.value: sum(judgement.overall is verdict for judgement in judgements)
-        for verdict in _MARKS
-    }
-    counts[Verdict.INCONCLUSIVE] -= failed
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    counts: Counter[str] = Counter(gate.verdicts.values())
+    return ", ".join(f"{counts[name]} {name}" for name in _MARKS if counts[name])
 
 
 def sentence(gate: Gate, pair: Pair) -> str:
     """Return the verdict of a cell with its figures, in one line."""
-    for side, failure in pair.failures.items():
-        return f"{side} failed while {failure.phase}: {failure.message}"
+    if pair.failures:
+        sides = (
+            f"{side} failed while {failure.phase}: {failure.message}"
+            for side, failure in pair.failures.items()
+        )
+        return f"{gate.verdicts[pair.cell.id]}: {'; '.join(sides)}"
     judgement = gate.judgements[pair.cell.id]
     interval, name, sets, part = judgement.interval, judgement.overall, judgement.sets, ""
     if judgement.tail and judgement.overall is not judgement.verdict:
@@ -157,8 +157,8 @@ def annotations(gate: Gate) -> Iterator[str]:
     A cell that regressed, or failed only on head, is an error; an inconclusive cell is a warning.
     """
     for pair in gate.pairs:
-        verdict = gate.judgements[pair.cell.id].overall
-        if verdict is Verdict.REGRESSED or pair.failures.keys() == {"head"}:
+        verdict = gate.verdicts[pair.cell.id]
+        if verdict in {Verdict.REGRESSED, FAILED}:
             level = "error"
         elif verdict is Verdict.INCONCLUSIVE:
             level = "warning"
@@ -180,7 +180,7 @@ def as_json(gate: Gate) -> str:
         "datetime": gate.run.datetime,
         "notes": list(notes(gate)),
         "phases_s": gate.run.phases_s,
-        "cells": [_cell(pair, gate.judgements[pair.cell.id]) for pair in gate.pairs],
+        "cells": [_cell(gate, pair) for pair in gate.pairs],
     }
     return json.dumps(msgspec.to_builtins(_finite(content)), indent=2, ensure_ascii=False) + "\n"
 
@@ -191,12 +191,16 @@ def _side(name: str, environment: Environment | None, code: Code | None) -> dict
 
 def _row(gate: Gate, pair: Pair, judgement: Judgement) -> dict[str, Any]:
     ratio = means.NO_INTERVAL if pair.failures else judgement.interval
-    verdict = judgement.overall or Verdict.INCONCLUSIVE
-    by_tail = " by its tail" if judgement.overall is not judgement.verdict else ""
+    verdict = gate.verdicts[pair.cell.id]
+    detail = ""
+    if "base" in pair.failures:
+        detail = f": {' and '.join(pair.failures)} failed"
+    elif judgement.overall is not judgement.verdict:
+        detail = " by its tail"
     tail = judgement.tail.interval if judgement.tail else means.NO_INTERVAL
     return {
         "cell": pair.cell.id,
-        "verdict": "❌ failed" if pair.failures else _MARKS[verdict] + by_tail,
+        "verdict": _MARKS[verdict] + detail,
         "ratio": ratio.estimate,
         "ratio_low": ratio.low,
         "ratio_high": ratio.high,
@@ -264,11 +268,11 @@ def _sets(gate: Gate) -> Table:
     return Table(title="Each set", columns=columns, rows=frame_of_sets)
 
 
-def _cell(pair: Pair, judgement: Judgement) -> dict[str, Any]:
+def _cell(gate: Gate, pair: Pair) -> dict[str, Any]:
     return {
         "id": pair.cell.id,
-        "verdict": "failed" if pair.failures else judgement.overall,
-        "judgement": judgement,
+        "verdict": gate.verdicts[pair.cell.id],
+        "judgement": gate.judgements[pair.cell.id],
         "log_ratios": pair.log_ratios,
         "tail_log_ratios": pair.tail_log_ratios,
         "failures": pair.failures,

@@ -1,8 +1,9 @@
 """Verdicts and judgements of a gate's cells, and their exit code. Plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from bench.exits import Exit
 from bench.means import Interval
@@ -16,6 +17,9 @@ class Verdict(StrEnum):
     UNCHANGED = "unchanged"
     INCONCLUSIVE = "inconclusive"
 
+
+FAILED: Final = "failed"
+"""In place of a verdict, of a cell that failed on head and not on the base."""
 
 _DECISIVE_TAILS = (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
 
@@ -66,10 +70,12 @@ class Judgement:
         return self.verdict is None
 
 
-def exit_code(judgements: Mapping[str, Judgement]) -> int:
-    """Return 1 if a cell regressed; else 3 if a cell is undecided or there are no cells; else 0."""
-    verdicts = {judgement.overall for judgement in judgements.values()}
-    if Verdict.REGRESSED in verdicts:
+def exit_code(verdicts: Collection[str | None]) -> int:
+    """Return the exit code of the verdicts of all cells; None is an open cell.
+
+    1 if a cell regressed or failed, else 3 if a cell is undecided or there are no cells, else 0.
+    """
+    if not {Verdict.REGRESSED, FAILED}.isdisjoint(verdicts):
         return Exit.FAILED
-    passes = verdicts and verdicts <= {Verdict.IMPROVED, Verdict.UNCHANGED}
+    passes = verdicts and {Verdict.IMPROVED, Verdict.UNCHANGED}.issuperset(verdicts)
     return Exit.FINE if passes else Exit.UNDECIDED

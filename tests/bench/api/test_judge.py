@@ -73,9 +73,14 @@ def test_an_uncommitted_slowdown_regresses_and_is_saved(repository: Path, tmp_pa
 
 def test_a_failed_cell_and_a_changed_head_have_verdicts_and_exit_codes_of_their_own() -> None:
     gate = gates.gate({runs.EAGER: gates.SAME, runs.FAILED: gates.SAME})
-    judged = JudgedRun(record=gates.failed(gate, runs.FAILED, base=True).run_with_settings)
-    assert judged.verdicts == {runs.EAGER.id: "unchanged", runs.FAILED.id: "failed"}
-    assert judged.exit_code == Exit.UNDECIDED
+    for side, verdict, code in (
+        ("head", "failed", Exit.FAILED),
+        ("base", "inconclusive", Exit.UNDECIDED),
+    ):
+        failed = gates.failed(gate, runs.FAILED, **{side: True})
+        judged = JudgedRun(record=failed.run_with_settings)
+        assert judged.verdicts == {runs.EAGER.id: "unchanged", runs.FAILED.id: verdict}
+        assert judged.exit_code == code
     record = replace(judged.record, notes=(HEAD_CHANGED,))
     assert JudgedRun(record=record).exit_code == Exit.WRONG_REQUEST
 

@@ -49,6 +49,36 @@ def test_the_headline_has_the_worst_verdict_first() -> None:
     assert report.headline(FAILED) == "1 failed, 1 regressed, 1 inconclusive, 1 unchanged"
 
 
+@pytest.mark.parametrize(
+    ("head", "mark", "exit_code", "sides"),
+    [
+        (False, "❔ inconclusive: base failed", 3, "base failed while preparing: a | b"),
+        (
+            True,
+            "❔ inconclusive: head and base failed",
+            3,
+            "head failed while preparing: a | b; base failed while preparing: a | b",
+        ),
+    ],
+)
+def test_a_failed_base_is_inconclusive_in_every_output(
+    head: bool, mark: str, exit_code: int, sides: str
+) -> None:
+    gate = gates.failed(gates.gate({runs.EAGER: 2 * gates.SAME}), runs.EAGER, head=head, base=True)
+    (pair,) = gate.pairs
+    (row,) = report.frame(gate).to_dict("records")
+    assert row["verdict"] == mark
+    assert report.headline(gate) == "1 inconclusive"
+    assert report.sentence(gate, pair) == f"inconclusive: {sides}"
+    (line,) = report.annotations(gate)
+    assert line == f"::warning title=googlenet-bench {pair.cell.id}::inconclusive: {sides}"
+    content = json.loads(report.as_json(gate))
+    assert content["exit_code"] == gate.exit_code == exit_code
+    assert content["cells"][0]["verdict"] == "inconclusive"
+    assert list(content["cells"][0]["failures"]) == list(pair.failures)
+    assert "base failed in " in report.render(gate)
+
+
 def test_changed_counts_are_listed() -> None:
     (pair,) = gates.gate({runs.EAGER: gates.SAME}).pairs
     costs = [ArchCost(params=1000, macs_per_image=7), ArchCost(params=1250, macs_per_image=7)]
@@ -77,7 +107,7 @@ def test_annotations_are_errors_for_regressions_and_failures_and_warnings_for_do
     lines = list(report.annotations(FAILED))
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::error"]
     assert f"googlenet-bench {runs.COMPILED.id}::regressed: head takes 1.105" in lines[0]
-    assert "head failed while preparing: a | b" in lines[2]
+    assert "failed: head failed while preparing: a | b" in lines[2]
 
 
 def test_an_annotation_is_one_line() -> None:

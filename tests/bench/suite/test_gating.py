@@ -161,6 +161,12 @@ def test_a_base_whose_network_cannot_be_imported_is_inconclusive(
     assert ended.returncode == code, output
     report = json.loads((repository.parent / "report/gate.json").read_text())
     assert report["exit_code"] == 3
+    assert verdicts(repository) == {CELL: "inconclusive"}
+    page = (repository.parent / "report/gate.md").read_text()
+    assert "gate: 1 inconclusive" in page
+    assert "❔ inconclusive: base failed" in page
+    assert "1 skipped" in output
+    assert "inconclusive: base failed while preparing" in output
     assert f"{CELL}/base while preparing: cannot import 'sleeper' from 'nets'" in output
     assert "nothing_like_it" in output
     assert "Traceback" not in output
