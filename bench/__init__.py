@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bench.api.measured_run import MeasuredRun, load
     from bench.names import RequestError
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ["JudgedRun", "MeasuredRun", "RequestError", "judge", "load", "measure"]
 
 # Imported on first use: workers and the command line import this package without pandas.
