@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from bench.api.judge import JudgedRun, judge
     from bench.api.measure import measure
     from bench.api.measured_run import MeasuredRun, load
-    from bench.names import RequestError
+    from bench.errors import RequestError
 
 __version__ = "1.0.0"
 __all__ = ["JudgedRun", "MeasuredRun", "RequestError", "judge", "load", "measure"]
@@ -18,7 +18,7 @@ _HOMES = {
     "JudgedRun": "bench.api.judge",
     "MeasuredRun": "bench.api.measured_run",
     "load": "bench.api.measured_run",
-    "RequestError": "bench.names",
+    "RequestError": "bench.errors",
 }
 
 

@@ -1,17 +1,11 @@
-"""One-line summaries of exceptions, for tables and terminals."""
+"""The error of a wrong request."""
+
+from bench.printable import printable
 
 
-def first_line(message: str) -> str:
-    """Return the first non-empty line of a message, or an empty string."""
-    return next(iter(message.strip().splitlines()), "")
+class RequestError(ValueError):
+    """Raised if a request is wrong; the message is for the user, and the exit code is 2."""
 
-
-def one_line(error: Exception) -> str:
-    """Return an exception's type and, if it has a message, the message's first line."""
-    first = first_line(str(error))
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def json_fault(error: Exception) -> str:
-    """Return what is wrong with a file that is not JSON, without msgspec's saying so again."""
-    return str(error).removeprefix("JSON is malformed: ")
+    def __init__(self, message: str) -> None:
+        """``message`` is made printable, because it may quote what was read from a file."""
+        super().__init__(printable(message))

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 
 def check_writable(folder: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 _ID = re.compile("[0-9a-f]{7,64}")
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TypeVar
 
-from bench.printable import printable
+from bench.errors import RequestError
 
 # A comma that no closing bracket follows before the next opening one.
 _SEPARATOR = re.compile(r",(?![^\[(]*[\])])")
@@ -14,14 +14,6 @@ Entry = TypeVar("Entry")
 MOST_LISTED = 100
 """An error lists the known names only if there are no more than this."""
 NOWHERE: Mapping[str, str] = MappingProxyType({})
-
-
-class RequestError(ValueError):
-    """Raised if a request is wrong; the message is for the user, and the exit code is 2."""
-
-    def __init__(self, message: str) -> None:
-        """``message`` is made printable, because it may quote what was read from a file."""
-        super().__init__(printable(message))
 
 
 def listed(text: str, option: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import git
-from bench.names import RequestError
+from bench.errors import RequestError
 
 FILE = "pyproject.toml"
 TOOL = ("tool", "googlenet-bench")

@@ -16,8 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Generic, Protocol, TypeVar
 
-from bench.errors import one_line
-from bench.names import RequestError, choose
+from bench.error_text import one_line
+from bench.errors import RequestError
+from bench.names import choose
 
 VARIABLE = "GOOGLENET_BENCH_PLUGINS"
 GROUP = "googlenet_bench"

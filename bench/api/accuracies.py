@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import pyproject
 from bench.archs.source import Accuracy
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.report.phrases import shortened_list
 
 TABLE = "accuracy"

@@ -26,9 +26,9 @@ from bench.cells import plan as plans
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
+from bench.errors import RequestError
 from bench.executors import OPTIONS
 from bench.launch.process import WorkerError
-from bench.names import RequestError
 from bench.records import events
 from bench.records.record import RunRecord
 from bench.stats import ANY_PRECISION

@@ -10,7 +10,8 @@ from bench.api.option import option
 from bench.best.combinations import FP32
 from bench.cells import modes
 from bench.cells.dtypes import DTYPES
-from bench.names import RequestError, choose
+from bench.errors import RequestError
+from bench.names import choose
 
 CANDIDATES = "the candidates"
 LIMITS = "the limits"

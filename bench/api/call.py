@@ -17,7 +17,7 @@ from bench.api.report_folder import ReportFolder
 from bench.cells import plan as plans
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal
 from bench.records.record import RunRecord
 from bench.tables import terminal_console

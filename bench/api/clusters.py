@@ -15,7 +15,8 @@ from bench.cells.plan import Plan
 from bench.engine.hosts import HOSTS, LIBRARIES, LOCAL, RAY, SLURM, SLURM_JOBS
 from bench.engine.hosts.host import Host
 from bench.engine.progress import Progress
-from bench.names import RequestError, choose
+from bench.errors import RequestError
+from bench.names import choose
 from bench.records.code import Code
 
 HostOf: TypeAlias = Callable[[Plan, Code | None], Host]

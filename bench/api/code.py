@@ -16,10 +16,10 @@ from pathlib import Path
 from bench import archs, git, registry
 from bench.archs import source_file
 from bench.cells.plan import Plan
+from bench.errors import RequestError
 from bench.gate.checkouts import file_roots
 from bench.gate.tree import Tree
 from bench.launch.launchers import ROOT
-from bench.names import RequestError
 from bench.records.code import Code
 
 OWN, NETWORKS = "bench", "googlenet"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from bench.api import values
 from bench.api.option import declared, flag, option
+from bench.errors import RequestError
 from bench.gate import group_sequential
-from bench.names import RequestError
 
 GATE = "the gate: is head slower than a base?"
 _BASE = values.not_empty("a base", " to measure without a gate")

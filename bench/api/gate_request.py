@@ -19,9 +19,9 @@ from bench.api.project import GateTable
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.errors import RequestError
 from bench.gate import exceptions, group_sequential
 from bench.gate.group_sequential import Settings
-from bench.names import RequestError
 
 BUDGET_S = 1200.0  # enough for at least twelve sets of six cells on two cores
 PROFILE = "quick"

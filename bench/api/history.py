@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bench import pyproject
 from bench.api import project
+from bench.errors import RequestError
 from bench.history import from_foreign, from_run
 from bench.history.entry import Entry
-from bench.names import RequestError
 from bench.optional import missing
 from bench.pyproject import FILE
 from bench.records import foreign, journal

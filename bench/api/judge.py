@@ -21,8 +21,8 @@ from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.measured_run import MeasuredRun
 from bench.api.option import read
+from bench.errors import RequestError
 from bench.gate.decision import Gate
-from bench.names import RequestError
 
 
 @dataclass(frozen=True, kw_only=True)

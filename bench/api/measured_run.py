@@ -12,11 +12,12 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from bench import stats
+from bench.errors import RequestError
 from bench.gate import files as gate_files
 from bench.gate import report
 from bench.gate.decision import Gate
 from bench.means import CONFIDENCE, Interval
-from bench.names import RequestError, choose
+from bench.names import choose
 from bench.records import journal, recovery, store
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files, frame, opening, summary

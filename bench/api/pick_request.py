@@ -9,7 +9,7 @@ from bench.api.measure_request import REPORT, MeasureRequest
 from bench.api.option import option
 from bench.api.project import ARCHS_OF_PROJECT
 from bench.archs import HOW_TO_NAME
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.pick.candidate import Limits
 
 CANDIDATES = "the candidates"

@@ -12,9 +12,10 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 from bench.archs.source import Accuracy
 from bench.cells import plan
+from bench.errors import RequestError
 from bench.machine import environment
 from bench.machine.memory_budget import free_host_bytes
-from bench.names import RequestError, choose
+from bench.names import choose
 from bench.units import GIB, counted, in_gib
 
 Value = TypeVar("Value")

@@ -29,9 +29,9 @@ import msgspec
 from bench import pyproject
 from bench.api import values
 from bench.api.measure_request import MeasureRequest
+from bench.errors import RequestError
 from bench.gate import group_sequential
 from bench.gate.exceptions import Waiver
-from bench.names import RequestError
 from bench.pyproject import FILE
 
 GATE = "gate"

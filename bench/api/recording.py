@@ -16,10 +16,10 @@ from bench.engine.local.resources import cards_of, launcher_of
 from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
+from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.launch.server import WORKER
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events, journal, recovery
 from bench.records.code import Code
 from bench.records.journal import Journal

@@ -3,7 +3,7 @@
 from bench.api import code
 from bench.engine.remote import session
 from bench.engine.remote.job import Job
-from bench.names import RequestError
+from bench.errors import RequestError
 
 
 def check(job: Job) -> None:

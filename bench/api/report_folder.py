@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import RequestError
 from bench.folders import check_writable
 from bench.gate import files as gate_files
 from bench.machine import environment
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import journal
 from bench.report import files
 

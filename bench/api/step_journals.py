@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.api.report_folder import ReportFolder
 from bench.engine.progress import Progress
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal, recovery
 from bench.records.outcome import Outcome
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from bench import names
 from bench.archs.source import Shape
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.units import GIB, MIB
 
 Value = TypeVar("Value")

@@ -13,7 +13,8 @@ from functools import partial
 from bench import optional
 from bench.archs import arguments
 from bench.archs.source import RGB, Arch, Shape, Source
-from bench.names import RequestError, matches, unknown
+from bench.errors import RequestError
+from bench.names import matches, unknown
 from bench.registry import Registry
 
 SOURCES = Registry(Source, __name__)

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from bench.errors import one_line
-from bench.names import RequestError
+from bench.error_text import one_line
+from bench.errors import RequestError
 
 Result = TypeVar("Result")
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from bench.archs import module_names, source_file
 from bench.archs.arguments import as_code
 from bench.archs.source import Arch, Source
-from bench.errors import one_line
-from bench.names import RequestError, hint
+from bench.error_text import one_line
+from bench.errors import RequestError
+from bench.names import hint
 from bench.registry import check_plugins
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeGuard
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 SUFFIX = ".py"
 SUITE = __name__.partition(".")[0]

@@ -7,7 +7,8 @@ from bench import optional
 from bench.archs.arguments import as_code, call
 from bench.archs.library_names import registered_functions
 from bench.archs.source import IMAGE_SIZE, Arch, Source
-from bench.names import RequestError, unknown
+from bench.errors import RequestError
+from bench.names import unknown
 
 if TYPE_CHECKING:
     from torch import nn

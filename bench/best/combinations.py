@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from bench.cells import modes
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
-from bench.names import RequestError
 
 FP32 = "fp32"
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.archs.source import IMAGE_SIZE, RGB, Arch, Inputs, Shape
-from bench.names import RequestError
+from bench.errors import RequestError
 
 Draw: TypeAlias = Callable[[int], Inputs]
 """Function that draws a batch of a given size on the CPU, from torch's random generator; usually a

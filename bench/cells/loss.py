@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor

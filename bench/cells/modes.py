@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bench.errors import RequestError
 from bench.executors import EXECUTORS, OPTIONS
 from bench.executors.executor import Executor
 from bench.executors.option import Option
-from bench.names import RequestError
 from bench.registry import choose_registered
 from bench.rewrites import REWRITES
 from bench.rewrites.rewrite import Rewrite

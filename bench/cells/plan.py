@@ -9,8 +9,9 @@ from bench.archs.source import Accuracy, Shape
 from bench.cells import modes, waves
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
+from bench.errors import RequestError
 from bench.machine import driver
-from bench.names import RequestError, choose
+from bench.names import choose
 
 ALL_DEVICES = "cuda:all"
 _KNOWN_DEVICES = f"cpu, cuda, cuda:N and {ALL_DEVICES}"

@@ -23,8 +23,8 @@ from bench.cli import (
     stages,
 )
 from bench.cli.command import PROGRAM, Commands, Output, Parser, unrecognized
+from bench.errors import RequestError
 from bench.exits import Exit
-from bench.names import RequestError
 from bench.standard_output import escape_unencodable
 
 HELP = """\

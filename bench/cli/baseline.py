@@ -26,7 +26,7 @@ from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.counts import baseline, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.pyproject import FILE
 from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
 from bench.units import counted

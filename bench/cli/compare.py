@@ -9,7 +9,8 @@ from bench.compare import foreign as foreign_report
 from bench.compare import report
 from bench.compare.advice import compare
 from bench.compare.comparison import FAILS
-from bench.names import RequestError, choose, listed
+from bench.errors import RequestError
+from bench.names import choose, listed
 from bench.records import foreign as foreign_files
 from bench.records import journal
 from bench.records.circumstances import CIRCUMSTANCES

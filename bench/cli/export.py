@@ -17,9 +17,9 @@ from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose, show_examples
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
-from bench.names import RequestError
 from bench.standard_output import stdout_to_stderr
 from bench.tables import FORMATS, PROSE, Column, escaped, scaled, terminal_console
 from bench.units import MIB

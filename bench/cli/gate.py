@@ -4,7 +4,7 @@ import argparse
 
 from bench.cli import baseline, suite
 from bench.cli.command import Commands, Output, Parser, Purpose, unrecognized
-from bench.names import RequestError
+from bench.errors import RequestError
 
 BASES = frozenset({"--base", "--base-python"})
 OPTIONS = """\

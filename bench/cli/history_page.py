@@ -8,8 +8,8 @@ from pathlib import Path
 from bench import git
 from bench.api import values
 from bench.atomic import write_text
+from bench.errors import RequestError
 from bench.history.series import Series
-from bench.names import RequestError
 
 FILE = "history.html"
 

@@ -12,11 +12,11 @@ from bench.api import values
 from bench.cli import history_page
 from bench.cli.command import Output
 from bench.cli.history_actions import Actions, add_branch, opened
+from bench.errors import RequestError
 from bench.history import export, report
 from bench.history.from_foreign import MEDIAN
 from bench.history.series import Series
 from bench.metrics.speedup import SPEEDUP
-from bench.names import RequestError
 from bench.tables import FORMATS, PROSE, escaped
 from bench.units import counted
 

@@ -16,9 +16,10 @@ from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
-from bench.errors import first_line, one_line
+from bench.error_text import first_line, one_line
+from bench.errors import RequestError
 from bench.exits import Exit
-from bench.names import RequestError, choose
+from bench.names import choose
 from bench.records.counted import not_counted, notes_on
 from bench.registry import check_plugins
 from bench.standard_output import stdout_to_stderr

@@ -9,7 +9,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import read_parsed
 from bench.api.project import ARCHS_OF_PROJECT, Completed
 from bench.archs import HOW_TO_NAME
-from bench.names import RequestError
+from bench.errors import RequestError
 
 SHARED = ("image_size", "input_shape")
 """The options of a run that such commands have too."""

@@ -15,10 +15,11 @@ from bench.atomic import write_files
 from bench.cli.command import Commands, Output, Purpose
 from bench.compare import foreign as foreign_report
 from bench.compare import side_by_side
+from bench.errors import RequestError
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
-from bench.names import RequestError, choose, listed, unknown
+from bench.names import choose, listed, unknown
 from bench.records import foreign as foreign_files
 from bench.records import journal
 from bench.records.record import RunRecord

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.errors import RequestError
 from bench.folders import check_writable
-from bench.names import RequestError
 from bench.records.record import RunRecord
 
 

@@ -7,7 +7,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, flag
 from bench.cli import suite
 from bench.cli.command import Commands, Output, Purpose, add_format
-from bench.names import RequestError
+from bench.errors import RequestError
 
 EXAMPLES = """\
 examples:

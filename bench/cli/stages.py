@@ -13,9 +13,9 @@ from bench.archs import source_file
 from bench.cells import modes, plan
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
-from bench.names import RequestError
 from bench.tables import terminal_console
 
 SHARED = (*project_archs.SHARED, "device", "foreign_cpus", "allow_shared", "report_dir")

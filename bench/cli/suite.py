@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.errors import RequestError
 from bench.exits import Exit
-from bench.names import RequestError
 
 
 class _InternalErrors:

@@ -27,10 +27,11 @@ from operator import attrgetter
 from bench import means, stats
 from bench.cells.cell import Cell
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison, Missing
+from bench.errors import RequestError
 from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Mean
-from bench.names import RequestError, choose
+from bench.names import choose
 from bench.records.circumstances import CIRCUMSTANCES, differences, refuse
 from bench.records.record import CellRecord, RunRecord
 from bench.stats import ByVisit

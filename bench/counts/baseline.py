@@ -24,8 +24,8 @@ import msgspec
 
 from bench.archs.source import Shape
 from bench.atomic import write_text
-from bench.errors import json_fault
-from bench.names import RequestError
+from bench.error_text import json_fault
+from bench.errors import RequestError
 from bench.printable import cleaned
 from bench.records.counted import not_counted
 from bench.units import counted

@@ -11,9 +11,9 @@ from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.counts.baseline import Baseline, Counts, versions_here
 from bench.counts.protocol import CountGraphs, CountNetworks
+from bench.errors import RequestError
 from bench.launch.launchers import Spawner
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.names import RequestError
 
 LIMIT_S = 3600.0  # enough for hundreds of cells with batch sizes in the hundreds
 

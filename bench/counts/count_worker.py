@@ -25,8 +25,8 @@ from bench.cells.cell import Cell
 from bench.counts import counting
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
+from bench.errors import RequestError
 from bench.machine.environment import physical_cores
-from bench.names import RequestError
 from bench.worker.failure import sentence
 from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import Operations, Worker, run

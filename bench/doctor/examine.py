@@ -18,6 +18,7 @@ from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.doctor import card, host
 from bench.doctor.finding import Finding, Severity
+from bench.errors import RequestError
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, launcher
 from bench.launch.process import WorkerError
@@ -25,7 +26,6 @@ from bench.machine import busiest, cards, cgroup, driver, environment, resident
 from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes
 from bench.machine.system_files import text
-from bench.names import RequestError
 from bench.units import counted
 from bench.worker.protocol import Describe, TryBatch
 

@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import INFERENCE
-from bench.errors import one_line
+from bench.error_text import one_line
+from bench.errors import RequestError
 from bench.executors.compile import PRELOAD
 from bench.executors.executor import Executor, Program
 from bench.executors.exported import export
 from bench.executors.file_format import FileFormat
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:

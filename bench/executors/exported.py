@@ -4,9 +4,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import one_line
+from bench.error_text import one_line
+from bench.errors import RequestError
 from bench.executors.file_format import FileFormat
-from bench.names import RequestError
 from bench.rewrites.operators import capture
 
 if TYPE_CHECKING:

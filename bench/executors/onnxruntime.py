@@ -9,11 +9,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CPU, INFERENCE
+from bench.errors import RequestError
 from bench.executors.executor import Executor, Program
 from bench.executors.file_format import FileFormat
 from bench.executors.profiled import ITERATIONS, WARM_UP, Totals, timed, to_profile
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from bench.records.reported import OperatorProfile
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.capabilities import CUDA, INFERENCE
-from bench.errors import one_line
+from bench.error_text import one_line
+from bench.errors import RequestError
 from bench.executors.executor import Executor, ModuleProgram
 from bench.executors.exported import export
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,13 +17,13 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Drawing
 from bench.cells.tasks import TASKS, Answer, Task
-from bench.errors import one_line
+from bench.error_text import one_line
+from bench.errors import RequestError
 from bench.executors.executor import Program
 from bench.executors.file_format import FileFormat
 from bench.executors.request import ExecutorRequest
 from bench.export import fresh, program
 from bench.export.weights import with_weights
-from bench.names import RequestError
 from bench.worker import assembly, correctness, failure, network
 from bench.worker.correctness import WrongAnswerError
 

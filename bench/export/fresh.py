@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.archs.source import Inputs
-from bench.errors import first_line
+from bench.error_text import first_line
 from bench.executors.file_format import FileFormat
 
 # The file must not need this package: importing it fails.

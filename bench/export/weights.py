@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.archs.source import Arch
-from bench.errors import first_line, one_line
-from bench.names import RequestError
+from bench.error_text import first_line, one_line
+from bench.errors import RequestError
 
 SHOWN = 3  # names in a message
 

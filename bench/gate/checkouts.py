@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.archs import source_file
+from bench.errors import RequestError
 from bench.gate import tree
 from bench.gate.tree import Tree
 from bench.launch.launchers import Launcher, launcher
-from bench.names import RequestError
 from bench.worker import origin
 
 

@@ -12,10 +12,10 @@ import msgspec
 from bench import stats
 from bench.cells import waves
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.gate import group_sequential
 from bench.gate.group_sequential import History, Settings
 from bench.gate.verdict import FAILED, Judgement, Verdict, exit_code
-from bench.names import RequestError
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure, RunRecord
 

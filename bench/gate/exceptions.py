@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.names import RequestError, matches
+from bench.errors import RequestError
+from bench.names import matches
 from bench.pyproject import FILE
 from bench.units import counted
 

@@ -35,8 +35,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bench import means
+from bench.errors import RequestError
 from bench.gate.verdict import Judgement, Tail, Verdict
-from bench.names import RequestError
 
 LEAST_EFFECT = 0.03  # six times the standard deviation of an A/A set on a quiet machine
 ALPHA = 0.01  # one false alarm in a hundred gates of unchanged code, at any noise

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 
 from bench import git
-from bench.names import RequestError, hint
+from bench.errors import RequestError
+from bench.names import hint
 
 PREFIX = "googlenet-bench-base-"  # the owner's process id follows
 

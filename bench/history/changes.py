@@ -24,11 +24,11 @@ from itertools import pairwise
 import numpy as np
 
 from bench import means, optional
+from bench.errors import RequestError
 from bench.history import scan
 from bench.history.scan import LEAST_VALUES, Array, Windows
 from bench.means import NORMAL_MAD, Interval
 from bench.metrics.metric import Better
-from bench.names import RequestError
 
 LEVEL = 0.01
 """Chance of any alarm in an unchanged series at one look."""

@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from bench.errors import first_line, one_line
+from bench.error_text import first_line, one_line
+from bench.errors import RequestError
 from bench.history import migrations
-from bench.names import RequestError
 from bench.optional import missing
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 RUN, GATE, FOREIGN = "run", "gate", "pytest-benchmark"
 """What an entry is made from: a run, the head of a gate, or a file of another project."""

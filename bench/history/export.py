@@ -8,8 +8,8 @@ from typing import IO, Any
 import msgspec
 import pandas as pd
 
+from bench.errors import RequestError
 from bench.history.exported import ExportedFigure
-from bench.names import RequestError
 from bench.tables import csv_safe
 
 CSV, JSON = "csv", "json"

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, select
 
 from bench import names
+from bench.errors import RequestError
 from bench.history.exported import ExportedFigure
 from bench.history.read_runs import of_branch
 from bench.history.series import Point, Series
 from bench.history.tables import FIGURES, MACHINES, METRICS, RUNS, SERIES
-from bench.names import RequestError
 
 _AT_ONCE = 1000  # series in a list of a statement; SQLite takes 32,766 values
 _FETCHED = 10_000  # rows that are fetched at a time

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
+from bench.errors import RequestError
 from bench.history.entry import About, CellEntry, Entry, Figure, Machine
 from bench.history.listed import ListedRun
 from bench.history.tables import FIGURES, MACHINES, METRICS, RESULTS, RUNS, SERIES
-from bench.names import RequestError
 from bench.units import counted
 
 LATEST = "latest"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.errors import RequestError
 from bench.machine import driver, nvml
 from bench.machine.card import Card, other_users
 from bench.machine.facts import CardFacts
-from bench.names import RequestError
 
 # Memory of the previous run's workers is not free immediately after they end.
 SETTLE_S = 3.0

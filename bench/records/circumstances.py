@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from bench.errors import RequestError
 from bench.machine import cpu
-from bench.names import RequestError
 from bench.records.record import RunRecord
 
 _Facts = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bench.names import RequestError
+from bench.errors import RequestError
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):

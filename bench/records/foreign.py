@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal, store
 
 

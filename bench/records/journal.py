@@ -19,8 +19,8 @@ from typing import IO, Self
 
 import msgspec
 
-from bench.errors import json_fault
-from bench.names import RequestError
+from bench.error_text import json_fault
+from bench.errors import RequestError
 from bench.printable import cleaned
 from bench.records import journal_lines
 from bench.records.events import JOURNAL_VERSION, Began, Event

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal
 from bench.records.events import Noted
 from bench.records.journal import DamagedJournalError

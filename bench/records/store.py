@@ -17,8 +17,8 @@ import msgspec
 
 from bench import atomic
 from bench.cells.cell import Cell
-from bench.errors import json_fault
-from bench.names import RequestError
+from bench.error_text import json_fault
+from bench.errors import RequestError
 from bench.printable import cleaned
 from bench.records import earlier_schemas, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_files
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal, store
 from bench.records.record import RunRecord
 from bench.report import sections

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.rewrites.rewrite import Rewrite
 
 if TYPE_CHECKING:

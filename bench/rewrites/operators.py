@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bench.errors import one_line
-from bench.names import RequestError
+from bench.error_text import one_line
+from bench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import nn

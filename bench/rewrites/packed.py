@@ -9,8 +9,8 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import first_line
-from bench.names import RequestError
+from bench.error_text import first_line
+from bench.errors import RequestError
 from bench.rewrites import operators
 from bench.rewrites.channels_last import CHANNELS_LAST
 from bench.rewrites.rewrite import Rewrite

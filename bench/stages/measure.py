@@ -15,12 +15,12 @@ from bench.engine.local.visit_policy import BLOCKS, VisitPolicy
 from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import PlannedSets
+from bench.errors import RequestError
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter
-from bench.names import RequestError
 from bench.records import events
 from bench.records.record import CellRecord
 from bench.records.reported import ArchCost

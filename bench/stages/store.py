@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.atomic import write_text
-from bench.errors import first_line
-from bench.names import RequestError
+from bench.error_text import first_line
+from bench.errors import RequestError
 from bench.tables import csv_safe
 
 FILE = "stages.csv"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.suite import conftest, test_cells
 from bench.suite.session import REQUEST, project_request
 

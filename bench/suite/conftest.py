@@ -17,10 +17,10 @@ from bench.api.progress import TerminalProgress
 from bench.archs import source_file
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan, missing
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.gate.decision import Gate
 from bench.launch.process import WorkerError
-from bench.names import RequestError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files
 from bench.suite import gating, reports, runner

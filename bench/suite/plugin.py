@@ -5,7 +5,7 @@ import pytest
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.suite.session import REQUEST, make_request
 
 # Options of pytest-benchmark that shape its table.

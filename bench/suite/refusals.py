@@ -10,7 +10,7 @@ from collections.abc import Generator
 import pytest
 
 from bench.cli.command import unrecognized
-from bench.names import RequestError
+from bench.errors import RequestError
 
 # How pytest introduces what is wrong with its options, after its usage and before its facts.
 _ERROR = re.compile(r"^.*: error: (?P<message>.*)$", re.MULTILINE)

@@ -16,8 +16,8 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.api.report_folder import ReportFolder
 from bench.cells.plan import Plan
+from bench.errors import RequestError
 from bench.gate import checkouts
-from bench.names import RequestError
 from bench.pyproject import FILE
 
 _OUTPUT_OPTIONS = ("--report-dir", "--junitxml", "--junit-xml", "--basetemp", "--benchmark-json")

@@ -16,9 +16,9 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Draw, Drawing
 from bench.cells.tasks import TASKS, Task
+from bench.errors import RequestError
 from bench.executors.executor import Executor, ModuleProgram
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from bench.rewrites.rewrite import Rewrite
 from bench.worker import network
 

@@ -13,7 +13,7 @@ from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Batch, Draw
 from bench.cells.tasks import Answer, Task
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import assembly, correctness, network
 from bench.worker.correctness import Errors, WrongAnswerError
 

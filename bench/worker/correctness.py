@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.cells.dtypes import Dtype
 from bench.cells.leaves import Leaf, Leaves
 from bench.cells.tasks import Answer
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import distance
 
 # A leaf's error is relative to its own root mean square (RMS), but at least to this share of the

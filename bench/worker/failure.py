@@ -6,9 +6,9 @@ import re
 import psutil
 import torch
 
-from bench.errors import first_line, one_line
+from bench.error_text import first_line, one_line
+from bench.errors import RequestError
 from bench.machine.memory_budget import free_host_bytes
-from bench.names import RequestError
 from bench.worker import out_of_memory
 from bench.worker.correctness import WrongAnswerError
 

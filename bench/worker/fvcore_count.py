@@ -21,7 +21,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from bench.archs.source import Inputs
-from bench.errors import one_line
+from bench.error_text import one_line
 from bench.signals import ending
 from bench.worker import formulas
 from bench.worker.parent_death import die_with_parent

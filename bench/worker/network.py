@@ -13,8 +13,8 @@ from bench.archs.source import Arch, Inputs
 from bench.cells import inputs, modes, module
 from bench.cells.cell import Cell
 from bench.cells.inputs import Draw, Drawing
-from bench.errors import first_line
-from bench.names import RequestError
+from bench.error_text import first_line
+from bench.errors import RequestError
 
 # At least two images: batch norm cannot compute statistics of one value.
 CALIBRATION_IMAGES = 2

@@ -2,7 +2,7 @@
 
 import re
 
-from bench.errors import first_line
+from bench.error_text import first_line
 from bench.units import GIB, MIB, in_mib
 
 SIGNS = (

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
-from bench.errors import first_line
+from bench.error_text import first_line
 from bench.records.reported import FailedProbe, PeakRates, ProbeRate
 from bench.units import GIB, MIB
 from bench.worker import clock

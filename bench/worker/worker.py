@@ -28,9 +28,9 @@ from bench.archs.source import Accuracy
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
+from bench.errors import RequestError
 from bench.machine import environment, resident
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 from bench.worker import (
     attempt,

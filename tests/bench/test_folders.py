@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import RequestError
 from bench.folders import check_writable
-from bench.names import RequestError
 
 
 def test_an_existing_folder_is_left_unchanged(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from bench.names import RequestError, choose, hint, listed, matches, unknown
+from bench.errors import RequestError
+from bench.names import choose, hint, listed, matches, unknown
 
 TABLE = {"googlenet": 1, "torchvision": 2}
 
@@ -56,10 +57,6 @@ def test_a_name_is_near_if_half_of_the_letters_agree(name: str, nearest: str | N
     """The similarity is twice the letters in common over all letters of both."""
     hint_text = hint(name, {"googlenet": "googlenet"})
     assert hint_text == (f"did you mean {nearest!r}?" if nearest else "")
-
-
-def test_request_error_is_a_value_error() -> None:
-    assert issubclass(RequestError, ValueError)
 
 
 @pytest.mark.parametrize(

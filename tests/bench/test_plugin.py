@@ -11,9 +11,9 @@ import pytest
 
 from bench import archs, registry
 from bench.cells import modes
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
 from bench.executors.executor import Executor
-from bench.names import RequestError
 from bench.records import store
 from bench.registry import Registry
 from bench.report import frame

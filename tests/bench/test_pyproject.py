@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench import pyproject
-from bench.names import RequestError
+from bench.errors import RequestError
 
 
 @pytest.mark.parametrize("text", [None, "", "[tool.other]\nx = 1", "[tool]\nx = 1"])

@@ -21,8 +21,8 @@ from bench.api.option import declared, read
 from bench.cli import main
 from bench.compare import foreign as foreign_report
 from bench.counts import baseline
+from bench.errors import RequestError
 from bench.gate.decision import Gate
-from bench.names import RequestError
 from bench.printable import printable
 from bench.records import foreign, journal, journal_lines, recovery, store
 from bench.records.record import RunRecord

@@ -20,8 +20,8 @@ from bench.engine.remote.connection import Connection, NodeLostError
 from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.process import GRACE_S
+from bench.errors import RequestError
 from bench.launch.process import WorkerError
-from bench.names import RequestError
 from bench.records.code import Code
 
 SLOT = "bench_slot"

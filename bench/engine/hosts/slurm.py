@@ -18,7 +18,7 @@ from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.job_folder import POLL_S, JobFolder
 from bench.engine.remote.process import GRACE_S
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records.code import Code
 
 QUEUE_NOTE_S = 20.0

@@ -18,10 +18,10 @@ from bench.engine.remote.messages import Message
 from bench.engine.remote.process import GRACE_S
 from bench.engine.remote.remainder import Remainder
 from bench.engine.remote.together import Together
+from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.machine.busiest import Busiest
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import differences

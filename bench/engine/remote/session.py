@@ -24,8 +24,8 @@ from bench.engine.remote import messages
 from bench.engine.remote.forwarded import Forwarded
 from bench.engine.remote.job import Job
 from bench.engine.remote.messages import Message
+from bench.errors import RequestError
 from bench.launch.process import WorkerError
-from bench.names import RequestError
 from bench.records import events
 from bench.records.record import Round
 

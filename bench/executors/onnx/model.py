@@ -13,9 +13,9 @@ from torch.utils import _pytree as pytree
 
 from bench.archs.source import Inputs
 from bench.cells import module
-from bench.errors import one_line
+from bench.error_text import one_line
+from bench.errors import RequestError
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 
 _CONSTANTS = (bool, int, float, complex, str, type(None))
 _META = torch.device("meta")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.errors import one_line
+from bench.error_text import one_line
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.charts import (

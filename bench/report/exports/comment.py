@@ -6,7 +6,7 @@ named.
 
 from collections.abc import Iterator
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records.record import RunRecord
 from bench.report import frame, sections, summary
 from bench.report.exports.export import Export

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records.record import CellRecord, RunRecord
 
 

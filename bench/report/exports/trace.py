@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records.record import CellRecord, Round, RunRecord, Visit
 from bench.report.exports.export import Export
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
+from bench.errors import RequestError
 from bench.exits import Exit
-from bench.names import RequestError
 from bench.studies.changes import noise, report, study
 from bench.studies.changes.trials import Row
 from bench.studies.power import table

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.studies.power import report as power_report
 from bench.studies.power import table
 from bench.studies.power.cases import PROTOCOL

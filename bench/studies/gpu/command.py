@@ -15,9 +15,9 @@ from rich.console import Console
 from bench import names
 from bench.atomic import write_text
 from bench.cells import plan
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
-from bench.names import RequestError
 from bench.signals import sigterm_as_interrupt
 from bench.studies.gpu import step
 from bench.studies.gpu.step import GpuStep, StepResult

@@ -16,12 +16,12 @@ from bench.api.profiles import PROFILES
 from bench.archs.source import IMAGE_SIZE
 from bench.cells import modes, plan
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, launcher
 from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine import environment
-from bench.names import RequestError
 from bench.tables import terminal_console
 from bench.worker.protocol import Prepare
 

@@ -16,11 +16,11 @@ from statistics import median
 import pandas as pd
 
 from bench.api.history import read_entry
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.history import report, writing
 from bench.history.store import Store, open_store
 from bench.metrics.speedup import SPEEDUP
-from bench.names import RequestError
 from bench.records import store as run_files
 from bench.records.record import RunRecord
 from bench.studies.history import synthetic

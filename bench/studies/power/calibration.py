@@ -13,8 +13,8 @@ from statistics import mean, median
 import numpy as np
 
 from bench.engine.progress import Progress
+from bench.errors import RequestError
 from bench.launch.launchers import Launcher
-from bench.names import RequestError
 from bench.studies.power import sets
 from bench.studies.power.cases import Case
 from bench.studies.power.sets import SetRow

@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
 from bench.engine.progress import Progress
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.gate.group_sequential import Settings
 from bench.launch import timeouts
@@ -21,7 +22,7 @@ from bench.launch.launchers import Launcher, Spawner, launcher
 from bench.launch.process import WorkerError
 from bench.machine import environment
 from bench.machine.facts import Environment
-from bench.names import RequestError, choose
+from bench.names import choose
 from bench.studies.power import calibration, end_to_end, report, sets, table
 from bench.studies.power.cases import PLANS, PROTOCOL, Case
 from bench.studies.power.end_to_end import GateRow

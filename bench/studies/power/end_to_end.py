@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.api.profiles import MODES, REFERENCE_ARCH
+from bench.errors import RequestError
 from bench.gate import files
 from bench.launch.launchers import ROOT
-from bench.names import RequestError
 from bench.studies.power.cases import PROTOCOL
 
 ARCH = "network:network"

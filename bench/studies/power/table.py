@@ -10,7 +10,7 @@ from typing import Any, TextIO, TypeVar
 import msgspec
 
 from bench.atomic import write_text
-from bench.names import RequestError
+from bench.errors import RequestError
 
 Row = TypeVar("Row")
 

@@ -17,12 +17,12 @@ from bench.atomic import write_text
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.engine.progress import Progress
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.launch import timeouts
 from bench.launch.launchers import ForkServer, Launcher, Spawner, launcher
 from bench.launch.process import WorkerError
 from bench.machine import environment
-from bench.names import RequestError
 from bench.studies.selfcheck import bias, handover, report, scale, startup
 from bench.studies.selfcheck.bias import Bias
 from bench.studies.selfcheck.report import Selfcheck

@@ -17,8 +17,8 @@ from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave, single_wave
+from bench.errors import RequestError
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events
 from bench.records.events import Event
 from bench.records.reported import ArchCost, Setup

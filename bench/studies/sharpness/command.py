@@ -12,11 +12,11 @@ from bench import names
 from bench.api.profiles import REFERENCE_ARCH
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
+from bench.errors import RequestError
 from bench.exits import Exit
 from bench.launch import timeouts
 from bench.launch.process import WorkerError
 from bench.machine import environment
-from bench.names import RequestError
 from bench.studies.sharpness import live, report
 from bench.studies.sharpness.experiments import EXPERIMENTS, STEPS
 from bench.tables import terminal_console

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.errors import RequestError
 from bench.means import NORMAL_MAD
-from bench.names import RequestError
 from bench.studies.sharpness.live import Iteration
 from bench.tables import Column, as_markdown, scaled
 

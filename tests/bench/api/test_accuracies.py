@@ -8,9 +8,9 @@ from bench import archs, measure, pyproject
 from bench.api import accuracies, planning
 from bench.api.measure_request import MeasureRequest
 from bench.archs.source import Accuracy
+from bench.errors import RequestError
 from bench.metrics import applying
 from bench.metrics.metric import Place
-from bench.names import RequestError
 from bench.report import frame
 from tests.bench.engine.running import Watcher
 

@@ -9,7 +9,7 @@ from bench.api import clusters, planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
 from bench.cells import plan as plans
-from bench.names import RequestError
+from bench.errors import RequestError
 
 ARCHS = ("googlenet",)
 

@@ -10,8 +10,8 @@ from bench.api import gate_request
 from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, read
+from bench.errors import RequestError
 from bench.gate.group_sequential import Settings
-from bench.names import RequestError
 from tests.bench.suite.test_gating import git
 
 CELL = "googlenet/eager/fp32/b1/infer/cpu"

@@ -10,7 +10,7 @@ from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, declared, flag, read, read_parsed
 from bench.api.pick_request import PickRequest
-from bench.names import RequestError
+from bench.errors import RequestError
 
 Options = type[MeasureRequest | GateOptions]
 

@@ -5,7 +5,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.api.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
 from bench.cells.plan import FOREIGN_CPUS, Plan
-from bench.names import RequestError
+from bench.errors import RequestError
 
 
 def request(**options: str | bool) -> MeasureRequest:

@@ -8,9 +8,9 @@ import pytest
 from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.project import GateTable, Project
+from bench.errors import RequestError
 from bench.gate import group_sequential
 from bench.gate.exceptions import Waiver
-from bench.names import RequestError
 from bench.pyproject import FILE
 
 EXAMPLE = """

@@ -11,10 +11,10 @@ import pytest
 from bench.api import recording
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
+from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.machine import cards, nvml
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from bench.api.report_folder import ReportFolder
+from bench.errors import RequestError
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import journal
 
 ROOT = Path("/somewhere")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.api.step_journals import FOLDER, StepJournals
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import journal
 from bench.records.journal import Journal
 from tests.bench.engine.running import Watcher

@@ -15,7 +15,7 @@ from bench import archs
 from bench.archs.torchvision import TORCHVISION
 from bench.cells import loss, plan
 from bench.cells.inputs import Drawing
-from bench.names import RequestError
+from bench.errors import RequestError
 from googlenet.heads import GoogLeNetOutput
 from googlenet.model import GoogLeNet
 from googlenet.variants import VARIANTS

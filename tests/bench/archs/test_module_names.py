@@ -6,7 +6,7 @@ import pytest
 
 from bench import archs
 from bench.archs import module_names
-from bench.names import RequestError
+from bench.errors import RequestError
 
 NETS = "from torch import nn\nimport os.path as path\ndef small(): ...\nlarge = wide = small\n"
 

@@ -19,7 +19,7 @@ from bench.archs.timm import TIMM
 from bench.cells import plan
 from bench.cells.cell import Cell, arch_of
 from bench.cells.inputs import Drawing
-from bench.names import RequestError
+from bench.errors import RequestError
 from googlenet.variants import VARIANTS
 
 FACTORIES = "tests.bench.factories"

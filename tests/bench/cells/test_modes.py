@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bench.cells import modes
+from bench.errors import RequestError
 from bench.executors import EXECUTORS, OPTIONS
-from bench.names import RequestError
 from bench.rewrites import REWRITES
 
 

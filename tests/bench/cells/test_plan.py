@@ -7,7 +7,7 @@ import pytest
 from bench.cells import plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.names import RequestError
+from bench.errors import RequestError
 
 ARCHS = ("googlenet", "torchvision")
 MODES = ("eager", "compile")

@@ -18,7 +18,7 @@ from bench.counts.baseline import (
     Change,
     CountDifference,
 )
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import store
 from bench.worker import formulas
 from tests.bench import runs

@@ -8,8 +8,8 @@ from bench.cells.cell import Cell
 from bench.counts import count_client
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
+from bench.errors import RequestError
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.names import RequestError
 
 
 class Process:

@@ -8,7 +8,7 @@ import pytest
 from bench.cells.cell import Cell
 from bench.counts import count_worker, counting
 from bench.counts.protocol import CountGraphs, CountNetworks
-from bench.names import RequestError
+from bench.errors import RequestError
 
 TINY, NET = "tests.bench.factories:tiny", "tests.bench.tiny:net"
 

@@ -169,8 +169,8 @@ def test_system_without_files_has_no_accounts_and_no_quota(tmp_path: Path) -> No
 def test_refused_and_unknown_cards_are_reported_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from bench.errors import RequestError
     from bench.machine import cards
-    from bench.names import RequestError
 
     def refuse(*_: object, **__: object) -> cards.Cards:
         raise RequestError("cuda is in compute mode prohibited")

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from bench.engine.local import wave
+from bench.errors import RequestError
 from bench.launch.launchers import ForkServer, Launcher
 from bench.launch.process import WorkerProcess
-from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.worker.protocol import Measure, Request

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from tests.bench import tiny
 from tests.bench.executors.test_compile import answers_like_eager, may_warn, one_cell, program
 from tests.bench.executors.test_exported import Branching

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.executors.exported import export
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from tests.bench import tiny
 
 

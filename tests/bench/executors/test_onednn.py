@@ -8,9 +8,9 @@ from torch import nn
 
 import googlenet
 from bench.archs.source import Inputs
+from bench.errors import RequestError
 from bench.executors.onednn import ONEDNN, ScriptedProgram, partitions
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from tests.bench import tiny
 from tests.bench.executors.test_exported import Branching
 from tests.bench.rewrites import oracle

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from bench.errors import RequestError
 from bench.executors.executor import Program
 from bench.executors.openvino import OPENVINO, _precision, _refuse_other
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from tests.bench.executors.test_onnxruntime import cpu_share_after
 
 IMAGES = 1, 3, 64, 64

@@ -11,11 +11,11 @@ import torch._dynamo  # before the stand-ins: at its import it looks for a real 
 from torch import nn
 
 from bench.cells.dtypes import DTYPES
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
 from bench.executors.executor import Program
 from bench.executors.request import ExecutorRequest
 from bench.executors.tensorrt import TensorRtProgram
-from bench.names import RequestError
 from tests.bench import tiny
 from tests.bench.executors.test_exported import Branching
 

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
 from bench.executors.exported import PROGRAM
 from bench.export import export as exports
 from bench.export import fresh
 from bench.export.export import CheckError, Exported, export
-from bench.names import RequestError
 
 may_warn = pytest.mark.filterwarnings("default")  # Inductor, of a missing CUDA
 TINY = "tests.bench.tiny:net"

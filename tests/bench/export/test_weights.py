@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bench import archs
+from bench.errors import RequestError
 from bench.export.weights import with_weights
-from bench.names import RequestError
 from tests.bench import tiny
 
 TINY = archs.find("tests.bench.tiny:net")

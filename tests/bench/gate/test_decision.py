@@ -8,11 +8,11 @@ import pytest
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
+from bench.errors import RequestError
 from bench.gate import files, group_sequential, report
 from bench.gate.decision import Gate, Pair, UntilDecided
 from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
-from bench.names import RequestError
 from bench.records import events, store
 from bench.records.outcome import Outcome
 from bench.records.record import CellRecord, Failure, Visit

@@ -2,9 +2,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from bench.errors import RequestError
 from bench.gate import exceptions
 from bench.gate.exceptions import Waiver
-from bench.names import RequestError
 from tests.bench import runs
 
 TODAY = date(2026, 11, 24)

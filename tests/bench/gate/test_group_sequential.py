@@ -9,10 +9,10 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from bench import means
+from bench.errors import RequestError
 from bench.gate import group_sequential as gate
 from bench.gate.group_sequential import History, Settings
 from bench.gate.verdict import Judgement, Verdict
-from bench.names import RequestError
 
 REGRESSED, IMPROVED, UNCHANGED, INCONCLUSIVE = Verdict
 DELTA = math.log1p(gate.LEAST_EFFECT)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import RequestError
 from bench.gate import tree
-from bench.names import RequestError
 
 
 def git(folder: Path, *arguments: str) -> str:

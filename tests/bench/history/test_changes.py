@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 
 from bench import optional
+from bench.errors import RequestError
 from bench.history import changes, scan
 from bench.history.changes import Direction
 from bench.metrics.metric import Better
-from bench.names import RequestError
 
 SD = 0.005  # of the logarithm of a run's ratio, as measured (reports/history-changes.md)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import RequestError
 from bench.history.store import open_store
-from bench.names import RequestError
 from tests.bench import runs
 from tests.bench.history import made
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.history import from_run
 from bench.history.entry import GATE, RUN, Figure
-from bench.names import RequestError
 from bench.records import store
 from bench.records.code import Code
 from bench.report import frame

@@ -10,10 +10,10 @@ import pytest
 from psycopg import sql
 
 from bench.cli import main
+from bench.errors import RequestError
 from bench.history.entry import Entry
 from bench.history.store import Store, open_store
 from bench.history.writing import Outcome
-from bench.names import RequestError
 from bench.records import store as run_files
 from tests.bench import runs
 from tests.bench.history import made, postgres

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.errors import RequestError
 from bench.history.entry import Entry
 from bench.history.series import Series
 from bench.history.store import Store, open_store
 from bench.history.writing import Outcome
 from bench.metrics.latency import LATENCY
 from bench.metrics.metric import Metric
-from bench.names import RequestError
 from tests.bench import runs
 from tests.bench.history import made
 

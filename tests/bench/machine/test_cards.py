@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
+from bench.errors import RequestError
 from bench.machine import cards
 from bench.machine.cards import Cards
 from bench.machine.driver import Identity
 from bench.machine.facts import CardFacts
 from bench.machine.nvml import CardUnknownError
-from bench.names import RequestError
 from tests.bench.fake_nvml import IDENTITIES, UUIDS, FakeNvml
 
 STRANGER = "process 4242 (python3) with 2,344 MiB"  # on the second card; the data file has bytes

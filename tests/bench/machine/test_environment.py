@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bench.errors import RequestError
 from bench.machine import cpu, environment
 from bench.machine.facts import Environment
-from bench.names import RequestError
 
 
 def test_pinned_settings_override_the_users_variables() -> None:

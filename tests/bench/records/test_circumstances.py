@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import circumstances
 from bench.records.record import RunRecord
 from bench.units import MIB

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records.code import Code, check_same_code
 
 BEGUN = Code(commit="1" * 40, digest="a")

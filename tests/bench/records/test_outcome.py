@@ -3,8 +3,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from bench.errors import RequestError
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import Outcome, check_same, check_same_environment

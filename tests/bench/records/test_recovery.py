@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import events, journal, recovery
 from bench.records.events import Event
 from bench.records.outcome import Outcome

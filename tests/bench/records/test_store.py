@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.stats import Stats
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import store
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, CellRecord, Visit, VisitTime

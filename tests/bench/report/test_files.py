@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.report import charts, files, frame
 from tests.bench import runs
 from tests.bench.report.rendered import markdown

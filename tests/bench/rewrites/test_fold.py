@@ -7,7 +7,7 @@ import torchvision
 from torch import Tensor, nn
 
 from bench.cells.inputs import _ByName
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.rewrites import REWRITES
 from tests.bench.rewrites import oracle
 

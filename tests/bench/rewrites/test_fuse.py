@@ -3,7 +3,7 @@ import torch
 import torchvision
 
 import googlenet
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.rewrites import REWRITES
 from bench.stages import partition
 from bench.stages.vocabulary import INCEPTION_BLOCKS

@@ -9,9 +9,9 @@ from torch.fx import GraphModule
 
 import googlenet
 from bench.cells import modes
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
 from bench.executors.executor import Executor, Program
-from bench.names import RequestError
 from bench.rewrites import REWRITES, packed
 from bench.worker import distance, memory
 from tests.bench.assembled import task, without_inductor

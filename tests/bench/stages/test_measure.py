@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bench.cells.plan import Plan
+from bench.errors import RequestError
 from bench.launch.launchers import ForkServer, Launcher
 from bench.machine import cpu, environment
 from bench.machine.load import LoadMeter, SystemMeter
-from bench.names import RequestError
 from bench.stages import measure, store, table
 from bench.stages.figures import NetworkFigures
 from bench.stages.measure import StagesRun

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.stages import store, table
 from tests.bench.stages import made
 

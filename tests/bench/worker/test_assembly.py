@@ -8,11 +8,11 @@ from bench.archs.source import Inputs
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
 from bench.cells.modes import Mode
+from bench.errors import RequestError
 from bench.executors import EXECUTORS
 from bench.executors.cudagraphs import CapturedProgram
 from bench.executors.executor import Executor, ModuleProgram, Program
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from bench.rewrites.rewrite import Rewrite
 from bench.worker import assembly, subject
 from bench.worker.correctness import WrongAnswerError

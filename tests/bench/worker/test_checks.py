@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import subject
 from bench.worker.checks import Checks
 from bench.worker.correctness import WrongAnswerError

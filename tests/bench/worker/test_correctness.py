@@ -9,7 +9,7 @@ from torch import Tensor
 from bench.cells import leaves
 from bench.cells.dtypes import DTYPES, Dtype
 from bench.cells.tasks import Answer
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import correctness
 from bench.worker.correctness import GRADIENT_FLOOR, OUTPUT_FLOOR, WrongAnswerError
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import failure
 from bench.worker.correctness import WrongAnswerError
 

@@ -12,7 +12,7 @@ from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.cells.inputs import Drawing
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import network
 from tests.bench import tiny
 

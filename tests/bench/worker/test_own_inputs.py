@@ -9,7 +9,7 @@ from bench import archs
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.inputs import Drawing
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.worker import attempt, cost, subject
 from tests.bench import assembled, own_inputs
 from tests.bench.own_inputs import WORDS

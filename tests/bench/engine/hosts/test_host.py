@@ -13,9 +13,9 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.hosts.host import Events, PreflightTask, SetTask
 from bench.engine.run import Run
+from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.machine.facts import Environment
-from bench.names import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.reported import ArchCost

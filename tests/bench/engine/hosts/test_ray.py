@@ -16,7 +16,7 @@ from bench.engine.hosts import ray as ray_hosts
 from bench.engine.hosts.ray import SLOT, RayHost
 from bench.engine.remote.process import variables_of_run
 from bench.engine.run import Run
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import events, journal, store
 from bench.records.outcome import Outcome
 from tests.bench.engine.remote.direct import Sink, interrupts, keys, plan

@@ -9,7 +9,7 @@ import pytest
 from bench.engine.hosts.slurm import SlurmHost
 from bench.engine.remote.process import variables_of_run
 from bench.engine.run import Run
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import events
 from bench.records.outcome import Outcome
 from tests.bench.engine.remote.direct import interrupts, keys, plan

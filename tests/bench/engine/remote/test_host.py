@@ -8,9 +8,9 @@ import pytest
 
 from bench.engine.hosts.host import PreflightTask
 from bench.engine.run import Run
+from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError
-from bench.names import RequestError
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import Outcome

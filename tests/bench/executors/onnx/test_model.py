@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from bench.cells import modes
 from bench.cells.cell import Cell
+from bench.errors import RequestError
 from bench.executors.executor import Executor
 from bench.executors.onnx.model import Structure, exported
 from bench.executors.request import ExecutorRequest
-from bench.names import RequestError
 from bench.worker import subject
 from tests.bench import tiny
 

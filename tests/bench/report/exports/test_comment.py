@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import store
 from bench.records.record import CellRecord, RunRecord
 from bench.report.exports import EXPORTS

@@ -10,7 +10,7 @@ import pytest
 
 from bench import stats
 from bench.cli import main
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import store
 from bench.records.record import CellRecord, RunRecord
 from bench.report.exports import EXPORTS

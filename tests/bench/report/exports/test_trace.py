@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import store
 from bench.records.record import BackToBack, CellRecord, RunRecord, Visit, VisitTime
 from bench.report.exports import EXPORTS, trace

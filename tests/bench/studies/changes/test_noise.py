@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.studies.changes import noise
 from bench.studies.changes.command import DATA
 from bench.studies.changes.noise import NOISES, SETS, Measured

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bench import archs
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.studies.power import injection
 
 IMAGES = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))

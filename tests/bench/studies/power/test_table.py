@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.studies.power import table
 from bench.studies.power.sets import SetRow
 from tests.bench.studies.power.test_rates import row

@@ -4,7 +4,7 @@ from itertools import chain
 import pytest
 
 from bench.cells.cell import Cell
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.records import events
 from bench.records.events import Event
 from bench.records.outcome import Outcome

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.api.profiles import MODES
-from bench.names import RequestError
+from bench.errors import RequestError
 from bench.studies.sharpness import report
 from bench.studies.sharpness.live import Iteration
 
