@@ -1,34 +1,33 @@
-"""Error of a cell's answers."""
+"""Accuracy that is published for a network; nothing here is measured."""
 
 from bench.metrics.metric import NOWHERE, Better, Metric, Place
-from bench.tables import IN_FULL
+from bench.records.record import RunRecord
 
-OUTPUT_ERROR = Metric(
-    name="output_error",
-    heading="output error",
-    compute=lambda cell: cell.largest("output_error"),
-    write="{:.1e}".format,
-    explanation="The relative L2 distance to the output of fp32 eager with the same weights and "
-    "images. A cell whose error exceeds the bound of its dtype (in summary.csv) fails.",
-    better=Better.LESS,
-    places={Place.SUMMARY},
-    rank=IN_FULL,
-    order=800,
+
+def _is_known(run: RunRecord) -> bool:
+    return any(record.cost.accuracy is not None for record in run.cells)
+
+
+ACCURACY = Metric(
+    name="accuracy",
+    heading="published\naccuracy %",
+    compute=lambda cell: cell.record.cost.accuracy,
+    write="{:.1f}".format,
+    explanation="Top-1 accuracy with trained weights, as published or as stated in "
+    "[tool.googlenet-bench.accuracy] of pyproject.toml (the source is in summary.csv). "
+    "It is not measured here: the weights of this run are random.",
+    better=Better.MORE,
+    applies=_is_known,
+    places={Place.SUMMARY, Place.SIDE_BY_SIDE},
+    rank=1,
+    order=95,
 )
-ERROR_BOUND = Metric(
-    name="error_bound",
-    heading="error bound",
-    compute=lambda cell: cell.largest("error_bound"),
-    write="{:.1e}".format,
+ACCURACY_SOURCE = Metric(
+    name="accuracy_source",
+    heading="source of the accuracy",
+    is_text=True,
+    compute=lambda cell: cell.record.cost.accuracy_source,
+    applies=_is_known,
     places=NOWHERE,
-    order=810,
-)
-GRADIENT_ERROR = Metric(
-    name="gradient_error",
-    heading="gradient error",
-    compute=lambda cell: cell.largest("gradient_error"),
-    write="{:.1e}".format,
-    better=Better.LESS,
-    places=NOWHERE,
-    order=820,
+    order=475,
 )

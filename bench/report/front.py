@@ -22,10 +22,10 @@ import pandas as pd
 from bench import metrics
 from bench.cells.plan import FRONT
 from bench.means import CONFIDENCE, Interval
+from bench.metrics.accuracy import ACCURACY, ACCURACY_SOURCE
 from bench.metrics.cost import IS_LOWER_BOUND, MACS, PARAMS
 from bench.metrics.latency import LATENCY, SETS
 from bench.metrics.metric import Axis, Better, MeasuredCell, Metric
-from bench.metrics.published import ACCURACY, ACCURACY_SOURCE
 from bench.metrics.throughput import IMAGES
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
