@@ -1,8 +1,8 @@
 """The fastest way to run a network: a tournament of modes and dtypes.
 
-Every step is a run of the suite's engine (``recording.record``) with a plan of its own. In each,
-all candidates of a batch size, of whatever dtype, are one group, and the reference is the network
-in eager and fp32. The last step is an ordinary run of the finalists, and it alone decides.
+Every step is a run of the suite's engine (``measuring.measure_here``) with a plan of its own. In
+each, all candidates of a batch size, of whatever dtype, are one group, and the reference is the
+network in eager and fp32. The last step is an ordinary run of the finalists, and it alone decides.
 """
 
 import time
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from bench import signals
-from bench.api import planning, recording
+from bench.api import measuring, planning
 from bench.api.best_request import SETS, BestRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.planning import Defaults
@@ -328,10 +328,10 @@ def _run(state: _State, plan: Plan, share: float) -> RunRecord:
     candidates = counted(len(plan.cells), "candidate")
     announcement = f"step {state.step}: {candidates}: {planning.estimate(plan)}"
     state.progress.note(announcement)
-    with signals.single_interrupt(), recording.start(plan) as started:
+    with signals.single_interrupt(), measuring.start_launcher(plan) as started:
         started.wait()  # importing PyTorch may take long, and a run's budget begins after it
         plan = replace(plan, budget_s=state.left_s(share))
-        run = recording.record(
+        run = measuring.measure_here(
             state.request, plan, state.progress, None, started, known=state.known
         )
     state.last = run

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from bench.api import code, recording
+from bench.api import code, measuring
 from bench.api.gate_request import GateRequest
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
@@ -32,7 +32,7 @@ def exit_code(gate: Gate, *, allow_inconclusive: bool) -> int:
     return Exit.FINE if is_neutral else gate.exit_code
 
 
-def judge(
+def measure_gate(
     measure: MeasureRequest,
     request: GateRequest,
     plan: Plan,
@@ -64,7 +64,7 @@ def judge(
         head_code, base_code = (
             code.of_side(plan, side.tree, request.below) for side in (head, base)
         )
-        run = recording.record(
+        run = measuring.measure_here(
             measure,
             plan,
             progress,

@@ -80,7 +80,7 @@ def judge(call: JudgeCall) -> JudgedRun:
     folder = report_folder(request, is_gate=True)
     with observed(call) as progress:
         plan = runnable(wanted.plan, progress)
-        judged = gates.judge(request, wanted, plan, progress, folder)
+        judged = gates.measure_gate(request, wanted, plan, progress, folder)
         record = replace(judged, run=with_facts(judged.run)).run_with_settings
     return JudgedRun(
         record=record,

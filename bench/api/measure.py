@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import pyproject
-from bench.api import planning, project, recording, values
+from bench.api import measuring, planning, project, values
 from bench.api.call import (
     MeasureCall,
     journal_file,
@@ -60,6 +60,6 @@ def measure(call: _Call) -> MeasuredRun:
     plan = planning.make_plan(request, command=written("measure", call))
     folder = report_folder(request)
     with source_file.looked_up_in(completed.folder), observed(call) as progress:
-        run = recording.measure(request, runnable(plan, progress), progress, folder)
+        run = measuring.measure(request, runnable(plan, progress), progress, folder)
         record = with_facts(run)
     return MeasuredRun(record=record, journal_file=journal_file(folder, record))

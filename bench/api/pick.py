@@ -1,6 +1,6 @@
 """The choice of a network: filters without timing, then runs of fewer and fewer candidates.
 
-Every step that measures is a run of the suite's engine (``recording.measure``) with a plan of its
+Every step that measures is a run of the suite's engine (``measuring.measure``) with a plan of its
 own, so fresh processes, rounds in random order and voiding are those of any run. The last one is an
 ordinary run, whose report is that of the choice. The reference of a step is one of its candidates,
 because the reference is measured in every round. What step 1 counted is not counted again.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import signals
-from bench.api import accuracies, pick_counts, planning, recording
+from bench.api import accuracies, measuring, pick_counts, planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.pick_counts import Counts
 from bench.api.pick_request import PickRequest
@@ -220,7 +220,7 @@ def _run(race: _Race, plan: Plan) -> RunRecord:
     is_resumed = race.journals.has(race.step)
     takes = "continued from its journal" if is_resumed else planning.estimate(plan)
     with signals.single_interrupt():
-        run = recording.measure(
+        run = measuring.measure(
             replace(race.request, resume=is_resumed),
             plan,
             race.progress,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from bench.api import code, recording
+from bench.api import code, measuring
 from bench.api.measure_request import MeasureRequest
 from bench.api.step_journals import StepJournals
 from bench.cells.plan import Plan
@@ -66,7 +66,7 @@ def count(
         check_same_code(now, begun.code)
     counts = _read(begun)
     progress.phase("step 1: counting", len(archs) + len(dtypes))
-    with recording.start(plan) as started, ProbeWorker(started, plan) as probe:
+    with measuring.start_launcher(plan) as started, ProbeWorker(started, plan) as probe:
         environment = probe.describe()
         if begun is not None:
             check_same_environment(environment, begun.environment)
@@ -125,7 +125,7 @@ def _journal(
     folder = journals.folder(STEP)
     if folder is None:
         return lambda _: None
-    opened = exits.enter_context(recording.open_journal(request, environment, progress, folder))
+    opened = exits.enter_context(measuring.open_journal(request, environment, progress, folder))
     if began is not None:
         opened.append(began)
     return opened.append

@@ -1,4 +1,4 @@
-"""The process that measures a job on a node of a cluster: ``start.py bench.api.remote``."""
+"""The process that measures a job on a node of a cluster: ``run_module.py bench.api.remote``."""
 
 from bench.api import code
 from bench.engine.remote import session

@@ -60,7 +60,7 @@ def _stages(options: argparse.Namespace) -> Output:
 
 def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
     # Imported here because other commands must run without these modules' dependencies.
-    from bench.api import planning, recording
+    from bench.api import measuring, planning
     from bench.api.progress import TerminalProgress
     from bench.engine.local.resources import cards_of
     from bench.launch.process import WorkerError
@@ -85,7 +85,7 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
         try:
             with (
                 TerminalProgress(terminal_console(stderr=True)) as progress,
-                recording.start(to_measure, WORKER) as launcher,
+                measuring.start_launcher(to_measure, WORKER) as launcher,
             ):
                 cards = cards_of(to_measure, progress)
                 measured = measure.measure(to_measure, launcher, progress, cards=cards)

@@ -99,7 +99,7 @@ def file_roots(tree: Tree, below: Path) -> tuple[Path, ...]:
 def _roots(tree: Tree) -> tuple[Path, ...]:
     """Return the import paths of the tree, with a flat or src layout.
 
-    A tree may have a bench of its own; only its networks are used (bench/launch/start.py).
+    A tree may have a bench of its own; only its networks are used (bench/launch/run_module.py).
     """
     return (tree.root, *(folder for folder in (tree.root / "src",) if folder.is_dir()))
 

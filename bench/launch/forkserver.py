@@ -10,12 +10,12 @@ without it, while workers with the same network agreed. So each set has its own 
 The server must never run an operator or use CUDA itself: threads and CUDA contexts do not survive a
 fork.
 
-``python start.py bench.launch.forkserver FD MODULE LIBRARY…`` imports the libraries, and the module
-whose ``run`` makes a process a worker, and serves the Unix socket FD. ``FORK`` arrives with three
-file descriptors, which become the worker's standard streams; the reply is the worker's process id.
-``WAIT`` is followed by a process id; the reply is the exit status of that process, once it has
-ended. Numbers are eight bytes. Closing the socket ends the server, and the end of the server ends
-its workers.
+``python run_module.py bench.launch.forkserver FD MODULE LIBRARY…`` imports the libraries, and the
+module whose ``run`` makes a process a worker, and serves the Unix socket FD. ``FORK`` arrives with
+three file descriptors, which become the worker's standard streams; the reply is the worker's
+process id. ``WAIT`` is followed by a process id; the reply is the exit status of that process, once
+it has ended. Numbers are eight bytes. Closing the socket ends the server, and the end of the server
+ends its workers.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.launch.server import FORK, NUMBER_BYTES, WAIT
+from bench.launch.fork_client import FORK, NUMBER_BYTES, WAIT
 from bench.worker.parent_death import die_with_parent
 
 STREAMS = 3

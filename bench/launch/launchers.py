@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.launch import start
+from bench.launch import run_module
+from bench.launch.fork_client import WORKER, ForkServerClient
 from bench.launch.process import Streams, WorkerProcess, no_interpreter
-from bench.launch.server import WORKER, Server
 from bench.machine import driver
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ class Spawner(Launcher):
         streams = Streams()
         try:
             process = subprocess.Popen(
-                [self._python, start.FILE, self._module],
+                [self._python, run_module.FILE, self._module],
                 stdin=streams.for_worker[0],
                 stdout=streams.for_worker[1],
                 stderr=streams.for_worker[2],
@@ -142,7 +142,7 @@ class ForkServer(Launcher):
         self._imports = tuple(imports)
         self._ahead = ahead
         self._module = module
-        self._servers: deque[Server] = deque()
+        self._servers: deque[ForkServerClient] = deque()
         self._start()
 
     def _start(self) -> None:
@@ -151,7 +151,7 @@ class ForkServer(Launcher):
         Raises ``WorkerError`` if the interpreter cannot be run.
         """
         for _ in range(self._ahead):
-            server = Server(self._environment, self._imports, self._python, self._module)
+            server = ForkServerClient(self._environment, self._imports, self._python, self._module)
             self._servers.append(server)
             self._restrict(server.pid)
 

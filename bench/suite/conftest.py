@@ -10,8 +10,8 @@ from _pytest.mark import ParameterSet
 from rich.console import Console
 
 from bench import signals
-from bench.api import recording
-from bench.api.gate import exit_code, judge
+from bench.api import measuring
+from bench.api.gate import exit_code, measure_gate
 from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
 from bench.archs import source_file
@@ -105,7 +105,7 @@ def googlenet_bench_records(request: pytest.FixtureRequest) -> Mapping[Cell, Cel
     session = config.stash[REQUEST]
     with _measuring(config) as console, source_file.looked_up_in(session.files):
         with TerminalProgress(console) as progress:
-            run = recording.measure(session.measure, _plan(request), progress, session.folder)
+            run = measuring.measure(session.measure, _plan(request), progress, session.folder)
         run = _with_facts(config, run)
         if not run.is_empty:  # an empty run would replace earlier reports that have figures
             config.stash[WRITTEN] = reports.write(
@@ -126,7 +126,9 @@ def gate(request: pytest.FixtureRequest) -> Gate:
         raise RuntimeError("this session measures without a base")
     with _measuring(config) as console:
         with TerminalProgress(console) as progress:
-            judged = judge(session.measure, session.gate, _plan(request), progress, session.folder)
+            judged = measure_gate(
+                session.measure, session.gate, _plan(request), progress, session.folder
+            )
         result = replace(judged, run=_with_facts(config, judged.run))
         config.stash[WRITTEN] = gating.write(session, result)
     config.stash[RUN], config.stash[GATE] = result.run, result

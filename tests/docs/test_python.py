@@ -35,9 +35,9 @@ def finished() -> RunRecord:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: RunRecord) -> Path:
     """The current folder: torchvision's weights are in it, and runs are finished at once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.api.recording.measure", lambda *_, **__: finished)
+    monkeypatch.setattr("bench.api.measuring.measure", lambda *_, **__: finished)
     gate = gates.gate({runs.EAGER: gates.SAME})
-    monkeypatch.setattr("bench.api.gate.judge", lambda *_, **__: gate)
+    monkeypatch.setattr("bench.api.gate.measure_gate", lambda *_, **__: gate)
     return tmp_path
 
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # typing takes 10 ms to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What is forked: scripts, modules that run with -m, and modules that bench/launch/start.py runs.
+# What is forked: scripts, modules that run with -m, and those that bench/launch/run_module.py runs.
 # Workers that an interpreter runs are not: their memory and CPUs are looked up by process id.
 FORKED = {"bench", "pytest"}
 MAIN = "from bench.__main__ import main"  # in the code of the command googlenet-bench
@@ -64,7 +64,7 @@ def forks(arguments: "Sequence[str]") -> bool:
             return module in FORKED
         case ["-c", code, *_]:
             return MAIN in code
-        case [script, module, *_] if script.endswith("bench/launch/start.py"):
+        case [script, module, *_] if script.endswith("bench/launch/run_module.py"):
             return module in STARTED
         case [script, *_]:
             return script.endswith(".py")

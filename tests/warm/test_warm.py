@@ -134,8 +134,8 @@ def test_own_modules_with_names_of_libraries_are_imported(program: str, tmp_path
     [
         (("-m", "bench", "run"), True),
         (("-P", "-m", "pytest"), True),
-        (("/some/bench/launch/start.py", "bench.launch.forkserver", "3"), True),
-        (("/some/bench/launch/start.py", "bench.worker.worker"), False),
+        (("/some/bench/launch/run_module.py", "bench.launch.forkserver", "3"), True),
+        (("/some/bench/launch/run_module.py", "bench.worker.worker"), False),
         (("-c", "import torch"), False),
         (("-W", "error", "-m", "bench"), False),
         (("-m", "pip"), False),

@@ -4,8 +4,8 @@ import os
 
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
+from bench.launch.fork_client import WORKER
 from bench.launch.launchers import Launcher, launcher
-from bench.launch.server import WORKER
 from bench.machine import cards, environment
 
 

@@ -11,7 +11,7 @@ from typing import IO
 
 from bench.archs import source_file
 from bench.engine.remote import messages
-from bench.launch import start
+from bench.launch import run_module
 from bench.launch.process import tail
 from bench.signals import ending
 
@@ -49,7 +49,7 @@ class JobProcess:
         """Start the process, with the interpreter of this one and the run's ``variables``."""
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
-            [sys.executable, start.FILE, MODULE],
+            [sys.executable, run_module.FILE, MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

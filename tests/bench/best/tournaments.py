@@ -19,7 +19,7 @@ NOISE = 0.002  # of a set's ratio
 
 @dataclass
 class Machine:
-    """Takes the place of ``recording.record``: each cell takes its time, with a little noise."""
+    """Takes the place of ``measuring.measure_here``: cells take their time, with a little noise."""
 
     speed: Callable[[Cell], float]
     """How many times as fast as eager in fp32 a cell is; raises ``ValueError`` if it fails."""
@@ -36,7 +36,7 @@ class Machine:
 
     @contextmanager
     def start(self, _plan: Plan) -> Iterator["Machine"]:
-        """Take the place of ``recording.start``."""
+        """Take the place of ``measuring.start_launcher``."""
         yield self
 
     def measure(self, _request: Any, plan: Plan, *_others: Any, **_named: Any) -> RunRecord:

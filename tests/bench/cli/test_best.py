@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.api import recording
+from bench.api import measuring
 from bench.best import combinations, narrowing, report
 from bench.cells import plan
 from bench.cells.cell import Cell
@@ -42,8 +42,8 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Machine], Machine]:
     """Return a function that makes a machine measure all runs."""
 
     def use(machine: Machine) -> Machine:
-        monkeypatch.setattr(recording, "start", machine.start)
-        monkeypatch.setattr(recording, "record", machine.measure)
+        monkeypatch.setattr(measuring, "start_launcher", machine.start)
+        monkeypatch.setattr(measuring, "measure_here", machine.measure)
         return machine
 
     return use
@@ -209,7 +209,7 @@ def test_without_workers_the_earlier_steps_are_reported(
             raise WorkerError("died", "no memory")
         return machine.measure(*arguments, **named)
 
-    monkeypatch.setattr(recording, "record", refuse_the_second)
+    monkeypatch.setattr(measuring, "measure_here", refuse_the_second)
     code, out = run(capsys, MODES)
     assert code == 3
     assert "No worker could be started in step 2: no memory." in out

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.api import recording, values
+from bench.api import measuring, values
 from bench.cli import main
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.pick import halving, report
@@ -43,13 +43,13 @@ def accuracies(tmp_path: Path) -> Path:
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
     """Return the list of the runs that are measured; each has few rounds."""
     measured: list[RunRecord] = []
-    measure = recording.measure
+    measure = measuring.measure
 
     def short(request: Any, plan: Any, *others: Any, **named: Any) -> RunRecord:
         measured.append(measure(request, replace(plan, rounds=2), *others, **named))
         return measured[-1]
 
-    monkeypatch.setattr(recording, "measure", short)
+    monkeypatch.setattr(measuring, "measure", short)
     return measured
 
 
@@ -153,7 +153,7 @@ def test_ctrl_c_in_the_final_run_reports_what_was_measured_and_resume_continues(
     plans: list[RunRecord],
     capsys: Capture,
 ) -> None:
-    measure, folder = recording.measure, tmp_path / "report"
+    measure, folder = measuring.measure, tmp_path / "report"
     arguments = ["--from", f"{TINY},{OTHER}", "--max-latency", SLOW, *FEW]
     arguments += ["--accuracy", str(accuracies), "--report-dir", str(folder)]
 
@@ -163,7 +163,7 @@ def test_ctrl_c_in_the_final_run_reports_what_was_measured_and_resume_continues(
         return measure(*of, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "measure", interrupted)
+        patch.setattr(measuring, "measure", interrupted)
         assert main(["pick", *arguments, "--format", "markdown"]) == 2
     out, _ = capsys.readouterr()
     assert out.startswith(

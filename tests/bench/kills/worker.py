@@ -1,6 +1,6 @@
 """A fork server whose workers are real processes that do no work and log their answers.
 
-``python worker.py start.py bench.launch.forkserver FD MODULE`` stands for the interpreter of
+``python worker.py run_module.py bench.launch.forkserver FD MODULE`` stands for the interpreter of
 launchers.py.
 """
 

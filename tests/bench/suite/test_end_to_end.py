@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from bench.api.recording import CODE_CHANGED
+from bench.api.measuring import CODE_CHANGED
 from bench.records import journal, store
 from bench.signals import restore_interrupts
 from tests.warm.interpreter import COLD

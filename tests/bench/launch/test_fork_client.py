@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch import server
+from bench.launch import fork_client
+from bench.launch.fork_client import ForkServerClient
 from bench.launch.process import WorkerError
-from bench.launch.server import Server
 
 PROGRAM = """
 import os, socket, sys, time
@@ -24,7 +24,7 @@ _, streams, _, _ = socket.recv_fds(connection, 1, 3)
 time.sleep(600)
 """
 
-Starts = Callable[[str], Server]
+Starts = Callable[[str], ForkServerClient]
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
     """Return a function that starts a server, which runs the given code on its first request."""
     started = []
 
-    def start(rest: str) -> Server:
+    def start(rest: str) -> ForkServerClient:
         program, python = tmp_path / "program.py", tmp_path / "python"
         program.write_text(PROGRAM.format(rest=rest))
         python.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
         python.chmod(0o755)
-        started.append(Server(os.environ, (), str(python)))
+        started.append(ForkServerClient(os.environ, (), str(python)))
         return started[-1]
 
     yield start
@@ -46,7 +46,7 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
 
 
 @contextmanager
-def is_killed(process: Server) -> Iterator[None]:
+def is_killed(process: ForkServerClient) -> Iterator[None]:
     """Check that the server is killed by the end of the block."""
     yield
     process._process.wait(10)
@@ -74,6 +74,6 @@ def test_a_server_that_does_not_reply_with_an_exit_status_is_killed(
     """A late reply would be mistaken for the process id of the next worker."""
     process = starts("pid = os.fork()\nif pid:\n    os.setpgid(pid, pid)\n    answer(pid)")
     worker = process.fork()
-    monkeypatch.setattr(server, "START_LIMIT_S", 0.2)
+    monkeypatch.setattr(fork_client, "START_LIMIT_S", 0.2)
     with is_killed(process):
         worker.kill()

@@ -1,8 +1,8 @@
 """Runs a module of this ``bench``, even if the current folder has another package of that name.
 
-``python start.py MODULE ARGUMENT…`` is ``python -m MODULE ARGUMENT…``, except that ``bench`` is the
-package that contains this file, and no other that comes first in the search path. Networks of the
-project's settings are imported from its folder instead of the current one.
+``python run_module.py MODULE ARGUMENT…`` is ``python -m MODULE ARGUMENT…``, except that ``bench``
+is the package that contains this file, and no other that comes first in the search path. Networks
+of the project's settings are imported from its folder instead of the current one.
 """
 
 import runpy

@@ -17,8 +17,8 @@ from bench.engine.progress import Progress
 from bench.engine.run import Run
 from bench.engine.stopping_rule import StoppingRule
 from bench.errors import RequestError
+from bench.launch.fork_client import WORKER
 from bench.launch.launchers import Launcher
-from bench.launch.server import WORKER
 from bench.machine.facts import Environment
 from bench.records import events, journal, recovery
 from bench.records.code import Code
@@ -35,7 +35,7 @@ CODE_CHANGED = (
 )
 
 
-def start(plan: Plan, module: str = WORKER) -> Launcher:
+def start_launcher(plan: Plan, module: str = WORKER) -> Launcher:
     """Return the launcher of a plan's workers, to be closed; ``module`` is that of the worker."""
     return launcher_of(plan, ahead=min(AHEAD, plan.sets), module=module)
 
@@ -60,12 +60,12 @@ def measure(
         progress.note(note)
     if clusters.is_remote(request):
         with clusters.connected(request, folder, progress) as host_of:
-            return recorded(request, plan, progress, folder, host_of, known=known)
-    with start(plan) as started:
-        return record(request, plan, progress, folder, started, known=known)
+            return measure_on(request, plan, progress, folder, host_of, known=known)
+    with start_launcher(plan) as started:
+        return measure_here(request, plan, progress, folder, started, known=known)
 
 
-def record(
+def measure_here(
     request: MeasureRequest,
     plan: Plan,
     progress: Progress,
@@ -87,10 +87,10 @@ def record(
             plan, started, progress, base_launcher=base, cards=cards_of(plan, progress)
         )
 
-    return recorded(request, plan, progress, folder, host_of, rule=rule, known=known)
+    return measure_on(request, plan, progress, folder, host_of, rule=rule, known=known)
 
 
-def recorded(
+def measure_on(
     request: MeasureRequest,
     plan: Plan,
     progress: Progress,
@@ -100,7 +100,7 @@ def recorded(
     rule: StoppingRule | None = None,
     known: Sequence[events.Counted | events.PeakMeasured] = (),
 ) -> RunRecord:
-    """Measure a plan on a host and return the run, as ``record`` does.
+    """Measure a plan on a host and return the run, as ``measure_here`` does.
 
     ``host_of`` returns the host for the plan, which may be that of a resumed run, and its code.
     """

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from bench.launch import start
+from bench.launch import run_module
 from bench.launch.process import (
     GRACE_S,
     Streams,
@@ -28,7 +28,7 @@ NUMBER_BYTES = 8
 START_LIMIT_S = 300.0  # importing torch takes 3 to 10 s, and minutes from a cold network disk
 
 
-class Server:
+class ForkServerClient:
     """A fork server process; closing it also ends its remaining workers."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Server:
                 self._process = subprocess.Popen(
                     [
                         python,
-                        start.FILE,
+                        run_module.FILE,
                         "bench.launch.forkserver",
                         str(server_socket.fileno()),
                         module,

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from bench.api import recording
+from bench.api import measuring
 from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.errors import RequestError
@@ -51,7 +51,7 @@ def test_a_card_that_other_processes_use_is_refused(
     requested = plan(replace(cell("works"), device="cuda:1"))
     message = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"
     with pytest.raises(RequestError, match=message):
-        recording.record(MeasureRequest(), requested, Watcher(), None, launcher)
+        measuring.measure_here(MeasureRequest(), requested, Watcher(), None, launcher)
 
 
 @pytest.mark.parametrize("locks", [True, False])
@@ -66,7 +66,7 @@ def test_a_file_system_without_locks_is_noted(
     folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     progress = Watcher()
     about = Environment(device="cpu", device_name="any", physical_cores=1)
-    with recording.open_journal(MeasureRequest(), about, progress, folder):
+    with measuring.open_journal(MeasureRequest(), about, progress, folder):
         expected = [] if locks else [True]
         assert [str(tmp_path) in note for note in progress.notes] == expected
 
@@ -85,7 +85,7 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
     folder = ReportFolder(chosen=tmp_path, root=tmp_path)
     launcher = cast("Launcher", None)  # no worker is started
     with pytest.raises(RequestError, match="began with that of commit 111111111111"):
-        recording.record(request, requested, Watcher(), folder, launcher)
+        measuring.measure_here(request, requested, Watcher(), folder, launcher)
     assert list(journal.read(tmp_path / journal.FILE)) == [began]
 
 
@@ -96,9 +96,9 @@ def test_a_run_cannot_be_resumed_with_other_code(tmp_path: Path) -> None:
 def test_a_run_is_announced_once(
     monkeypatch: pytest.MonkeyPatch, announcement: str | None, expected: str
 ) -> None:
-    monkeypatch.setattr(recording, "start", lambda _plan: nullcontext())
-    monkeypatch.setattr(recording, "record", lambda *_arguments, **_named: None)
+    monkeypatch.setattr(measuring, "start_launcher", lambda _plan: nullcontext())
+    monkeypatch.setattr(measuring, "measure_here", lambda *_arguments, **_named: None)
     of = [replace(cell("works"), batch_size=size) for size in range(1, 21)]
     watcher, requested = Watcher(), replace(plan(*of), sets=2)
-    recording.measure(MeasureRequest(), requested, watcher, None, announcement=announcement)
+    measuring.measure(MeasureRequest(), requested, watcher, None, announcement=announcement)
     assert [note[: len(expected)] for note in watcher.notes] == [expected]
