@@ -13,7 +13,7 @@ from bench.exits import Exit
 from bench.gate import tree
 from bench.gate.checkouts import check_out, launchers
 from bench.gate.decision import Gate, SideNames, UntilDecided
-from bench.machine import environment
+from bench.machine import cores, pinned
 
 HEAD_CHANGED = (
     "Head was changed while it was measured: its sets may have measured different code, so the "
@@ -49,8 +49,8 @@ def measure_gate(
     selected = {cell.id for cell in plan.cells}  # after -k
     deltas = {name: delta for name, delta in request.settings.deltas.items() if name in selected}
     settings = replace(request.settings, deltas=deltas)
-    variables = environment.for_workers(os.environ, plan.environment)
-    cpus = environment.cpus_for_workers(plan.environment)
+    variables = pinned.for_workers(os.environ, plan.environment)
+    cpus = cores.cpus_for_workers(plan.environment)
     with (
         check_out(request.folder, base=request.base, base_python=request.base_python) as (
             head,

@@ -11,7 +11,7 @@ from bench.archs import HOW_TO_NAME
 from bench.archs.source import IMAGE_SIZE, Shape
 from bench.cells import plan
 from bench.engine.hosts import HOSTS, LOCAL, SLURM_JOBS
-from bench.machine import environment
+from bench.machine import pinned
 from bench.machine.card import PACKAGE
 
 WHAT = "what to measure"
@@ -153,7 +153,7 @@ class MeasureRequest:
     )
     environment: str = option(
         "environment of the workers; "
-        + "; ".join(f"{name}: {what}" for name, what in environment.NAMES.items())
+        + "; ".join(f"{name}: {what}" for name, what in pinned.NAMES.items())
         + " (default: pinned)",
         metavar="NAME",
         default="pinned",

@@ -19,7 +19,7 @@ from bench.engine.stopping_rule import StoppingRule
 from bench.errors import RequestError
 from bench.launch.fork_client import WORKER
 from bench.launch.launchers import Launcher
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events, journal, recovery
 from bench.records.code import Code
 from bench.records.journal import Journal

@@ -12,7 +12,7 @@ from bench.cells.plan import Plan
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.progress import Progress
 from bench.launch.process import WorkerError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.pick import filters
 from bench.records import events
 from bench.records.code import Code, check_same_code

@@ -13,7 +13,7 @@ from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 from bench.archs.source import Accuracy
 from bench.cells import plan
 from bench.errors import RequestError
-from bench.machine import environment
+from bench.machine import cores, pinned
 from bench.machine.memory_budget import free_host_bytes
 from bench.names import choose
 from bench.units import GIB, counted, in_gib
@@ -67,7 +67,7 @@ def make_plan(
     clusters.check(request)
     fallback = defaults or profile_defaults(request)
     device = _device(request)
-    choose("environment", request.environment, environment.NAMES)
+    choose("environment", request.environment, pinned.NAMES)
     default_foreign_cpus = _default_foreign_cpus(request, device)
     result = plan.Plan(
         cells=plan.cells(
@@ -157,9 +157,7 @@ def _default_foreign_cpus(request: MeasureRequest, device: str) -> float:
     """Return how many CPUs others may keep busy; the number of a node's cores is not known."""
     if clusters.is_remote(request):
         return plan.FOREIGN_CPUS if device == "cpu" else plan.MOST_FOREIGN_CPUS
-    return plan.foreign_cpus(
-        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
-    )
+    return plan.foreign_cpus(device, cores=cores.physical_cores(), allowed=cores.allowed_cores())
 
 
 def _energy(request: MeasureRequest, device: str, *, default: bool) -> bool:

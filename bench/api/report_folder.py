@@ -7,7 +7,7 @@ from bench.errors import RequestError
 from bench.folders import check_writable
 from bench.gate import files as gate_files
 from bench.machine import environment
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import journal
 from bench.report import files
 

@@ -54,7 +54,7 @@ class Plan:
     devices: tuple[str, ...] = ()
     """The devices of ``cuda:all``, which measure the sets in turn; empty for a single device."""
     environment: str = "pinned"
-    """Name of the settings that workers start with (bench/machine/environment.py)."""
+    """Name of the settings that workers start with (bench/machine/pinned.py)."""
     foreign_cpus: float = FOREIGN_CPUS
     """Largest number of CPUs that others may keep busy; a round above it is voided."""
     default_foreign_cpus: float | None = None

@@ -18,7 +18,7 @@ from bench.cli.command import Commands, Output, Purpose
 from bench.cli.report import tables
 from bench.compare.comparison import FAILS
 from bench.engine.hosts import HOSTS
-from bench.machine import environment
+from bench.machine import pinned
 from bench.records.circumstances import CIRCUMSTANCES
 from bench.report.exports import EXPORTS
 
@@ -47,7 +47,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
         "profile": lambda: PROFILES,
         "hosts": lambda: HOSTS,
         "l2": lambda: plan.L2,
-        "environment": lambda: environment.NAMES,
+        "environment": lambda: pinned.NAMES,
         "table": tables,
         "export": lambda: EXPORTS,
         "metric": metrics.METRICS.keys,

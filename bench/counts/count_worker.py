@@ -26,7 +26,7 @@ from bench.counts import counting
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.errors import RequestError
-from bench.machine.environment import physical_cores
+from bench.machine.cores import physical_cores
 from bench.worker.failure import sentence
 from bench.worker.parent_death import die_with_parent
 from bench.worker.worker import Operations, Worker, run

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from bench.doctor.finding import Finding, Severity
 from bench.machine.card import THERMAL, CardReading
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 
 _MHZ = 1e-6
 

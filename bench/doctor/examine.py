@@ -22,7 +22,8 @@ from bench.errors import RequestError
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, launcher
 from bench.launch.process import WorkerError
-from bench.machine import busiest, cards, cgroup, driver, environment, resident
+from bench.machine import busiest, cards, cgroup, cores, driver, pinned, resident
+from bench.machine.cache_folder import users_cache_folder
 from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes
 from bench.machine.system_files import text
@@ -56,9 +57,9 @@ def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[F
 
 def workers(devices: tuple[str, ...]) -> Iterator[Finding]:
     """Yield a finding for each device: a worker is started as in a run and runs a network."""
-    variables = environment.for_workers(os.environ)
+    variables = pinned.for_workers(os.environ)
     try:
-        with launcher(variables, ["torchvision"], environment.cpus_for_workers()) as ready:
+        with launcher(variables, ["torchvision"], cores.cpus_for_workers()) as ready:
             for device in devices:
                 yield worker(ready, device)
     except WorkerError as error:
@@ -127,9 +128,9 @@ def _compiler(variable: str, defaults: tuple[str, ...]) -> Finding:
 
 def cache() -> Finding:
     """Return the finding about the folder for compiled code; create the folder if it is missing."""
-    folder = environment.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
+    folder = pinned.for_workers(os.environ)["TORCHINDUCTOR_CACHE_DIR"]
     is_chosen = "TORCHINDUCTOR_CACHE_DIR" in os.environ
-    is_users = is_chosen or environment.users_cache_folder(os.environ) is not None
+    is_users = is_chosen or users_cache_folder(os.environ) is not None
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -148,16 +149,14 @@ def load(device: str, sleep: Callable[[float], None]) -> Finding:
     for _ in range(WINDOWS):
         sleep(WINDOW_S)
         readings.append(meter.read(own))
-    limit = plan.foreign_cpus(
-        device, cores=environment.physical_cores(), allowed=environment.allowed_cores()
-    )
+    limit = plan.foreign_cpus(device, cores=cores.physical_cores(), allowed=cores.allowed_cores())
     loads = [foreign_cpus(before, after) for before, after in pairwise(readings)]
     return host.load(loads, limit, busiest.between(began, busiest.read(own)))
 
 
 def host_findings(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]:
     """Yield findings from system files below ``root``; cells on a GPU need less of the host."""
-    threads = environment.for_workers(os.environ)["OMP_NUM_THREADS"]
+    threads = pinned.for_workers(os.environ)["OMP_NUM_THREADS"]
     needed = plan.HOST_CORES if on_gpu or not threads.isdecimal() else int(threads)
     yield host.quota(cgroup.quota_cpus(root), needed, on_gpu=on_gpu)
     governors = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")

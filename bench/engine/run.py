@@ -19,7 +19,7 @@ from bench.engine.progress import Progress
 from bench.engine.schedule import Schedule
 from bench.engine.stopping_rule import StoppingRule, UntilPrecise
 from bench.launch.process import WorkerError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment

@@ -14,7 +14,7 @@ from bench import means, metrics, stats
 from bench.gate import group_sequential, reasons
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import FAILED, Judgement, Verdict
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.metrics.metric import MeasuredCell, Metric, Place
 from bench.records.code import Code
 from bench.report.blocks import Block, Folded, Paragraph, Prose, Table, Verbatim

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.units import MIB, in_mib
 
 PACKAGE = "nvidia-ml-py"  # it reads the card; nvml.py is the only module that imports it

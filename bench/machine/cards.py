@@ -8,7 +8,7 @@ from typing import Any
 from bench.errors import RequestError
 from bench.machine import driver, nvml
 from bench.machine.card import Card, other_users
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 
 # Memory of the previous run's workers is not free immediately after they end.
 SETTLE_S = 3.0

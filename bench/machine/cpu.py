@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.machine.system_files import text
 
 IDENTITY = (

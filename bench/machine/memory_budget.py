@@ -8,7 +8,7 @@ from typing import Protocol
 import psutil
 
 from bench.machine import cgroup
-from bench.machine.environment import physical_cores
+from bench.machine.cores import physical_cores
 from bench.machine.system_files import text
 from bench.units import in_mib
 

@@ -18,7 +18,7 @@ import psutil
 
 from bench.machine.card import PACKAGE, REASONS, CardProcess, CardReading
 from bench.machine.driver import Identity
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 
 MODULE, EXTRA = "pynvml", "googlenet-bench[gpu]"
 MPS_SERVER = "nvidia-cuda-mps-server"

@@ -10,7 +10,7 @@ import msgspec
 
 from bench.cells.plan import Plan
 from bench.machine.card import Around
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
 from bench.records.reported import ArchCost, PeakRates, Setup

@@ -13,7 +13,7 @@ from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.errors import RequestError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit, VisitTime

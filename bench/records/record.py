@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.cells.cell import Cell
 from bench.machine.card import Around
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.code import Code
 from bench.records.reported import ArchCost, PeakRates, Setup
 from bench.records.stored_plan import StoredPlan

@@ -22,8 +22,8 @@ from bench.archs import source
 from bench.cells import cell, plan
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.machine import card, facts
-from bench.machine.facts import Environment
+from bench.machine import card, environment
+from bench.machine.environment import Environment
 from bench.records import code, record, reported
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, BackToBack, Failure, Fit, Round
@@ -34,7 +34,7 @@ from bench.records.stored_plan import StoredPlan
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE = "#/$defs/{name}"
 Version = Literal[3]
-_MODULES = (source, plan, cell, facts, card, code, record, reported, sys.modules[__name__])
+_MODULES = (source, plan, cell, environment, card, code, record, reported, sys.modules[__name__])
 """Where the classes are described."""
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.machine import environment
+from bench.machine import pinned
 from bench.records.record import RunRecord
 from bench.tables import Column
 from bench.trust import card
@@ -69,7 +69,7 @@ def wall_time_s(run: RunRecord) -> dict[str, str]:
 
 def environment_effect(run: RunRecord) -> str:
     """Describe what the environment of the workers does; empty if the environment is unknown."""
-    return environment.NAMES.get(str(run.plan.environment), "")
+    return pinned.NAMES.get(str(run.plan.environment), "")
 
 
 def settings(run: RunRecord) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def settings(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"name": setting.name, "value": value, "reason": setting.reason}
-            for setting in environment.settings(str(run.plan.environment))
+            for setting in pinned.settings(str(run.plan.environment))
             if (value := run.environment.variables.get(setting.name)) is not None
         ],
         columns=[column.name for column in SETTING_COLUMNS],

@@ -6,7 +6,7 @@ from typing import Any
 from bench.energy import per_image_j
 from bench.machine import voiding
 from bench.machine.card import POWER_CAP, Around, CardReading
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.records.record import Round, RunRecord
 from bench.units import counted
 

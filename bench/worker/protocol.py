@@ -10,7 +10,7 @@ import msgspec
 
 from bench.archs.source import Shape
 from bench.cells.cell import Cell
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.record import BackToBack
 from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 
@@ -129,7 +129,7 @@ class Finished(Reply, frozen=True, kw_only=True):
 
 
 class Describe(Request[Environment], frozen=True, kw_only=True, tag="describe"):
-    """Describe the environment of the worker (bench/machine/environment.py)."""
+    """Describe the environment of the worker (bench/machine/description.py)."""
 
     device: str
     libraries: tuple[str, ...] = ()

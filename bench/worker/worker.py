@@ -29,8 +29,8 @@ from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES
 from bench.errors import RequestError
-from bench.machine import environment, resident
-from bench.machine.facts import Environment
+from bench.machine import description, pinned, resident
+from bench.machine.environment import Environment
 from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 from bench.worker import (
     attempt,
@@ -92,7 +92,7 @@ class Worker:
                 "device on this machine; use --device cpu"
             )
         self._use(device)
-        return environment.describe(device, request.libraries)
+        return description.describe(device, request.libraries)
 
     def cost(self, request: CountCost) -> ArchCost:
         """Return the cost of an arch."""
@@ -233,7 +233,7 @@ class Worker:
             # So that events and streams belong to this device. set_device rejects "cuda" without an
             # index.
             torch.cuda.set_device(self.device.index or 0)
-            environment.pin_cudnn()
+            pinned.pin_cudnn()
 
     def _clock(self) -> clock.HostClock | clock.CudaClock:
         return clock.for_device(self.device, self._ready().flush)

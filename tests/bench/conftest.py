@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.launch.launchers import ForkServer, Launcher
-from bench.machine.environment import for_workers
+from bench.machine.pinned import for_workers
 from tests.bench.browser import browser, opened
 
 __all__ = ["browser", "opened"]

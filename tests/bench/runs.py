@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.record import (
     Attempt,
     BackToBack,

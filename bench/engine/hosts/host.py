@@ -16,7 +16,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
 from bench.machine.busiest import Busiest
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.events import Event
 
 Events: TypeAlias = Generator[Event, None, None]

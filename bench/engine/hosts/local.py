@@ -18,7 +18,7 @@ from bench.launch.launchers import Launcher
 from bench.machine import busiest
 from bench.machine.busiest import Busiest
 from bench.machine.cards import Cards
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.memory_budget import MemoryBudget
 from bench.records import events

@@ -12,7 +12,7 @@ from bench.cells.plan import Plan
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.reported import ArchCost, PeakRates
 from bench.worker.protocol import CountCost, Describe, MeasurePeak
 

@@ -6,7 +6,7 @@ from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.launch.fork_client import WORKER
 from bench.launch.launchers import Launcher, launcher
-from bench.machine import cards, environment
+from bench.machine import cards, cores, pinned
 
 
 def launcher_of(plan: Plan, *, ahead: int, module: str = WORKER) -> Launcher:
@@ -14,8 +14,8 @@ def launcher_of(plan: Plan, *, ahead: int, module: str = WORKER) -> Launcher:
 
     ``ahead`` is the number of fork servers that import at the same time.
     """
-    variables = environment.for_workers(os.environ, plan.environment)
-    cpus = environment.cpus_for_workers(plan.environment)
+    variables = pinned.for_workers(os.environ, plan.environment)
+    cpus = cores.cpus_for_workers(plan.environment)
     return launcher(variables, plan.imports, cpus, ahead=ahead, module=module)
 
 

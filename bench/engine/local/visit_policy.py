@@ -65,7 +65,7 @@ BLOCKS = VisitPolicy(pause_s=0.005, visit_s=0.16, drop_below_s=math.inf)
 def choose(
     device: str, environment: str, *, versions: bool, system: str = platform.system()
 ) -> VisitPolicy:
-    """Return the policy for a device and an environment of bench/machine/environment.py.
+    """Return the policy for a device and an environment of bench/machine/pinned.py.
 
     Only the pinned environment stops the threads of GNU OpenMP, which PyTorch uses on Linux, from
     spinning into the next visit. ``versions`` is True if versions of one network are compared.

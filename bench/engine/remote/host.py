@@ -21,7 +21,7 @@ from bench.engine.remote.together import Together
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.machine.busiest import Busiest
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import differences

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import vl_convert
 
 from bench.atomic import write_text
-from bench.machine.environment import cache_folder
+from bench.machine.cache_folder import cache_folder
 
 
 @cache

@@ -21,7 +21,7 @@ from bench.exits import Exit
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, launcher
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.machine import environment
+from bench.machine import cores, pinned
 from bench.tables import terminal_console
 from bench.worker.protocol import Prepare
 
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compile the cells; return 1 if one fails, 2 if the request is invalid or interrupted."""
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
-    variables = environment.for_workers(os.environ)
+    variables = pinned.for_workers(os.environ)
     failed = False
     try:
         selected = cells(plan.device(options.device))
         imports = modes.parse(MODE).imports
-        with launcher(variables, imports, environment.cpus_for_workers()) as server:
-            for cell, error in compile_all(selected, server, environment.physical_cores()):
+        with launcher(variables, imports, cores.cpus_for_workers()) as server:
+            for cell, error in compile_all(selected, server, cores.physical_cores()):
                 result = "compiled" if error is None else f"failed: {error}"
                 console.print(f"{cell.id}: {result}", markup=False, highlight=False, soft_wrap=True)
                 failed = failed or error is not None

@@ -20,8 +20,8 @@ from bench.gate.group_sequential import Settings
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, Spawner, launcher
 from bench.launch.process import WorkerError
-from bench.machine import environment
-from bench.machine.facts import Environment
+from bench.machine import cores, environment, pinned
+from bench.machine.environment import Environment
 from bench.names import choose
 from bench.studies.power import calibration, end_to_end, report, sets, table
 from bench.studies.power.cases import PLANS, PROTOCOL, Case
@@ -171,13 +171,11 @@ def _describe_environment() -> Environment:
 
 
 def _spawner() -> Launcher:
-    return Spawner(environment.for_workers(os.environ), cpus=environment.cpus_for_workers())
+    return Spawner(pinned.for_workers(os.environ), cpus=cores.cpus_for_workers())
 
 
 def _launcher() -> Launcher:
-    return launcher(
-        environment.for_workers(os.environ), IMPORTS, cpus=environment.cpus_for_workers()
-    )
+    return launcher(pinned.for_workers(os.environ), IMPORTS, cpus=cores.cpus_for_workers())
 
 
 def _count(text: str) -> int:

@@ -22,7 +22,7 @@ from bench.exits import Exit
 from bench.launch import timeouts
 from bench.launch.launchers import ForkServer, Launcher, Spawner, launcher
 from bench.launch.process import WorkerError
-from bench.machine import environment
+from bench.machine import cores, environment, pinned
 from bench.studies.selfcheck import bias, handover, report, scale, startup
 from bench.studies.selfcheck.bias import Bias
 from bench.studies.selfcheck.report import Selfcheck
@@ -154,16 +154,14 @@ def _cells(device: str) -> tuple[Cell, ...]:
 
 
 def _spawner(module: str) -> Launcher:
-    return Spawner(
-        environment.for_workers(os.environ), cpus=environment.cpus_for_workers(), module=module
-    )
+    return Spawner(pinned.for_workers(os.environ), cpus=cores.cpus_for_workers(), module=module)
 
 
 def _fastest_launcher() -> Launcher:
     return launcher(
-        environment.for_workers(os.environ),
+        pinned.for_workers(os.environ),
         archs.find(REFERENCE_ARCH).imports,
-        environment.cpus_for_workers(),
+        cores.cpus_for_workers(),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.engine.local.visit_policy import BLOCKS
 from bench.exits import Exit
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.studies.selfcheck import scale
 from bench.studies.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.studies.selfcheck.handover import Handover, Idleness

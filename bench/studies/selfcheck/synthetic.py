@@ -18,7 +18,7 @@ from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave, single_wave
 from bench.errors import RequestError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.events import Event
 from bench.records.reported import ArchCost, Setup

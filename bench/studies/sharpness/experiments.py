@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from bench.api.profiles import MODES, REFERENCE_ARCH
 from bench.engine.progress import Progress
-from bench.machine import environment
+from bench.machine import pinned
 from bench.studies.power.injection import arch
 from bench.studies.sharpness.live import Iteration, Way, alone, cell, rounds, workers
 
 DEFAULT = "default"
-SPINS = (DEFAULT, "100000", "30000", environment.SPIN_COUNT, "3000")
+SPINS = (DEFAULT, "100000", "30000", pinned.SPIN_COUNT, "3000")
 ONE = Way(name="one", timed=1)
 BLOCK = Way(name="block", raw=1, timed=6, pause_s=0.005)
 LONG = Way(name="alone", raw=2, timed=20)

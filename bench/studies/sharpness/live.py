@@ -13,7 +13,7 @@ from bench.cells.cell import Cell
 from bench.launch import timeouts
 from bench.launch.launchers import launcher
 from bench.launch.process import WorkerProcess
-from bench.machine import environment
+from bench.machine import cores, pinned
 from bench.worker.protocol import Measure, Prepare, WarmUp
 
 IMPORTS = ("torchvision", "bench.worker.preload")
@@ -74,23 +74,21 @@ def cell(arch: str, mode: str) -> Cell:
 
 @contextmanager
 def workers(
-    cells: Sequence[Cell], *, servers: int = 1, spin: str | None = environment.SPIN_COUNT
+    cells: Sequence[Cell], *, servers: int = 1, spin: str | None = pinned.SPIN_COUNT
 ) -> Iterator[list[Live]]:
     """Start a worker for each cell in each of ``servers`` fork servers.
 
     ``spin`` is the spin count of OpenMP; None leaves its default. Raises ``WorkerError`` if a
     worker fails.
     """
-    variables = environment.for_workers(os.environ)
+    variables = pinned.for_workers(os.environ)
     variables.pop(SPIN, None)
     if spin is not None:
         variables[SPIN] = spin
     live: list[Live] = []
     with ExitStack() as closing:
         for server in range(servers):
-            started = closing.enter_context(
-                launcher(variables, IMPORTS, environment.cpus_for_workers())
-            )
+            started = closing.enter_context(launcher(variables, IMPORTS, cores.cpus_for_workers()))
             started.wait()
             for index, worker_cell in enumerate(cells):
                 process = started.launch()

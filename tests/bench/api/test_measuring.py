@@ -14,7 +14,7 @@ from bench.api.report_folder import ReportFolder
 from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.machine import cards, nvml
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION

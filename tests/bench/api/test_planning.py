@@ -169,7 +169,7 @@ def test_foreign_cpus_and_memory_are_options() -> None:
 def test_other_processes_may_use_half_of_what_a_quota_leaves_idle(
     monkeypatch: pytest.MonkeyPatch, quota: float | None, expected: float
 ) -> None:
-    monkeypatch.setattr("bench.machine.environment.allowed_cores", lambda: 16)
+    monkeypatch.setattr("bench.machine.cores.allowed_cores", lambda: 16)
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: quota)
     assert plan().foreign_cpus == expected
 

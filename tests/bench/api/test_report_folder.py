@@ -4,7 +4,7 @@ import pytest
 
 from bench.api.report_folder import ReportFolder
 from bench.errors import RequestError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import journal
 
 ROOT = Path("/somewhere")

@@ -8,7 +8,7 @@ from typing import Any
 from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.record import CellRecord, Failure, RunRecord, Visit
 from bench.records.reported import ArchCost, Setup
 from bench.records.stored_plan import StoredPlan

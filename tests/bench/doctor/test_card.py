@@ -1,7 +1,7 @@
 from bench.doctor import card
 from bench.doctor.finding import Severity
 from bench.machine.card import CardReading
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 
 FACTS = CardFacts(
     driver="595.45",

@@ -9,7 +9,6 @@ import torch
 
 from bench.doctor import examine
 from bench.doctor.finding import Finding, Severity
-from bench.machine import environment
 from bench.machine.load import CpuTimes
 
 
@@ -125,7 +124,7 @@ def test_load_may_use_the_cpus_that_a_quota_leaves_to_other_processes(
     monkeypatch.setattr(
         examine, "SystemMeter", lambda: SimpleNamespace(read=lambda _: readings.pop(0))
     )
-    monkeypatch.setattr(environment, "allowed_cores", lambda: 16)
+    monkeypatch.setattr("bench.machine.cores.allowed_cores", lambda: 16)
     monkeypatch.setattr("bench.machine.cgroup.quota_cpus", lambda: 2.0)
     finding = examine.load("cpu", lambda _: None)
     assert (finding.found, finding.state) == ("other processes use 6.50 CPUs", Severity.FINE)

@@ -13,7 +13,7 @@ from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.machine.card import Card, CardProcess, CardReading
 from bench.machine.cards import Cards
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Round

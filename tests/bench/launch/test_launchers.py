@@ -16,7 +16,7 @@ from bench.launch import launchers
 from bench.launch.launchers import ForkServer, Launcher, Spawner
 from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine import driver
-from bench.machine.environment import for_workers
+from bench.machine.pinned import for_workers
 from bench.worker.protocol import Describe, Finish, Measure, Prepare, WarmUp
 
 pytestmark = pytest.mark.workers
@@ -272,7 +272,7 @@ def test_an_interpreter_that_fails_is_reported_with_its_status_and_stderr(tmp_pa
 PARENT = """
 import os, sys, time
 import msgspec
-from bench.machine.environment import for_workers
+from bench.machine.pinned import for_workers
 from bench.launch.launchers import ForkServer, Spawner
 from bench.worker.protocol import Describe, Measure, Prepare
 kind = {"fork": ForkServer, "spawn": Spawner}[sys.argv[1]]

@@ -6,7 +6,7 @@ from bench.errors import RequestError
 from bench.machine import cards
 from bench.machine.cards import Cards
 from bench.machine.driver import Identity
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.machine.nvml import CardUnknownError
 from tests.bench.fake_nvml import IDENTITIES, UUIDS, FakeNvml
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bench.machine import cpu
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.units import MIB
 
 KIB = 1024

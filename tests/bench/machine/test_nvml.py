@@ -10,7 +10,7 @@ import torch
 from bench.machine import driver, nvml
 from bench.machine.card import CardProcess, CardReading
 from bench.machine.driver import Identity
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.machine.nvml import CardUnknownError, NvmlMeter
 from tests.bench.fake_nvml import IDENTITIES, NVML_DATA, UUIDS, FakeNvml
 

@@ -10,7 +10,7 @@ import pytest
 from bench.cells.plan import Plan
 from bench.errors import RequestError
 from bench.machine.card import Around, CardProcess, CardReading
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.events import Event

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bench.errors import RequestError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import Outcome, check_same, check_same_environment

@@ -9,7 +9,7 @@ from bench.cells.plan import Plan
 from bench.records import store
 from bench.records.stored_plan import StoredPlan
 from tests.bench.engine.running import cell, plan
-from tests.bench.machine.test_facts import FILES
+from tests.bench.machine.test_environment import FILES
 
 
 def test_it_has_all_fields_of_a_plan_except_the_cells() -> None:

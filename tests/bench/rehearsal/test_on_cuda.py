@@ -11,7 +11,7 @@ import pytest
 
 from bench import stats
 from bench.launch.launchers import Spawner
-from bench.machine import environment
+from bench.machine import pinned
 from bench.records import store
 from bench.records.record import RunRecord
 from bench.stages import store as stages_store
@@ -147,7 +147,7 @@ def test_device_times_agree_with_do_bench(monkeypatch: pytest.MonkeyPatch) -> No
     # Nine pairs, because under other load a single disturbed pair of three would decide.
     monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 9)
     monkeypatch.setattr(bias, "BLOCK_ON_CUDA_S", 0.02)
-    variables = environment.for_workers(rehearsal.environment(speed=0.5))
+    variables = pinned.for_workers(rehearsal.environment(speed=0.5))
     launcher = Spawner(variables, module="bench.studies.selfcheck.worker")
     cell = replace(runs.EAGER, arch=NET, device="cuda", batch_size=2)
     (result,) = bias.measure([cell], launcher, seed=0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import stats
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.record import CellRecord, RunRecord
 from bench.records.stored_plan import StoredPlan
 from bench.report import findings, opening

@@ -14,7 +14,7 @@ import pytest
 from bench.cells.plan import Plan
 from bench.errors import RequestError
 from bench.launch.launchers import ForkServer, Launcher
-from bench.machine import cpu, environment
+from bench.machine import cpu, pinned
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.stages import measure, store, table
 from bench.stages.figures import NetworkFigures
@@ -32,7 +32,7 @@ SETS, ROUNDS = 2, 2
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with ForkServer(environment.for_workers(os.environ), module="bench.stages.worker") as server:
+    with ForkServer(pinned.for_workers(os.environ), module="bench.stages.worker") as server:
         yield server
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench.machine.card import Around, CardProcess, CardReading
-from bench.machine.facts import CardFacts
+from bench.machine.environment import CardFacts
 from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.reported import Setup

@@ -7,7 +7,7 @@ import pytest
 
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records.reported import ArchCost, OperatorProfile, PeakRates
 from bench.stages.protocol import CountStages, StageMacs, StageSeconds, TimeStages
 from bench.worker.protocol import (

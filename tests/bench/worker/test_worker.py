@@ -8,7 +8,7 @@ from torch.cuda._utils import _get_device_index
 
 from bench.cells import inputs
 from bench.cells.cell import Cell
-from bench.machine import environment
+from bench.machine import pinned
 from bench.worker.clock import CudaClock, HostClock, Step, Timing
 from bench.worker.memory import DeviceMemory, Peaks
 from bench.worker.protocol import Finish, Measure, Prepare, WarmUp
@@ -129,10 +129,10 @@ def test_the_device_is_selected_by_index_and_cudnn_is_pinned(
     selected: list[int] = []
     # torch.cuda.set_device parses its argument like this, but then needs a real device.
     monkeypatch.setattr("torch.cuda.set_device", lambda d: selected.append(_get_device_index(d)))
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", not environment.CUDNN_BENCHMARK)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", not pinned.CUDNN_BENCHMARK)
     Worker()._use(device)
     assert selected == [index]
-    assert torch.backends.cudnn.benchmark is environment.CUDNN_BENCHMARK
+    assert torch.backends.cudnn.benchmark is pinned.CUDNN_BENCHMARK
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 
 from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
 from bench.machine.busiest import Busiest, BusyProcess
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.reported import ArchCost
 

@@ -15,7 +15,7 @@ from bench.engine.hosts.host import Events, PreflightTask, SetTask
 from bench.engine.run import Run
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
-from bench.machine.facts import Environment
+from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.reported import ArchCost

@@ -5,7 +5,7 @@ import pytest
 from bench.cells import waves
 from bench.engine.local import visit_policy
 from bench.engine.local.visit_policy import ALTERNATING, BLOCKS, MAX_ITERATIONS, SHORT, VisitPolicy
-from bench.machine import environment
+from bench.machine import pinned
 from tests.bench import runs
 
 
@@ -53,8 +53,8 @@ def test_nothing_is_dropped_if_versions_of_one_network_are_compared() -> None:
 
 
 def test_the_pinned_environment_stops_threads_from_spinning() -> None:
-    assert "GOMP_SPINCOUNT" in environment.for_workers({})
-    assert "GOMP_SPINCOUNT" not in environment.for_workers({}, "default")
+    assert "GOMP_SPINCOUNT" in pinned.for_workers({})
+    assert "GOMP_SPINCOUNT" not in pinned.for_workers({}, "default")
 
 
 GROUP = (runs.EAGER, runs.COMPILED, runs.REFERENCE_EAGER)

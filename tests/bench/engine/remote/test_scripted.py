@@ -13,7 +13,7 @@ from bench.engine.remote.job import Job, decode, encode
 from bench.engine.remote.messages import Message
 from bench.launch.process import WorkerError
 from bench.machine.busiest import Busiest, BusyProcess
-from bench.machine.facts import CardFacts, Environment
+from bench.machine.environment import CardFacts, Environment
 from bench.records import events
 from tests.bench.engine.remote.direct import plan, set_task
 from tests.bench.engine.running import Watcher, cell

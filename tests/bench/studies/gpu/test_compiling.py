@@ -7,7 +7,7 @@ import pytest
 from bench.api.profiles import LADDER, SWEEP
 from bench.cells.cell import Cell
 from bench.launch.launchers import ForkServer, Launcher
-from bench.machine.environment import for_workers
+from bench.machine.pinned import for_workers
 from bench.studies.gpu import compiling
 from bench.studies.gpu.compiling import compile_all
 from bench.worker.protocol import Prepare

@@ -5,7 +5,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.launch.launchers import Spawner
-from bench.machine import environment
+from bench.machine import pinned
 from bench.studies.selfcheck import bias, worker
 from tests.bench import runs
 
@@ -73,7 +73,7 @@ def test_a_worker_compares_its_clock_with_the_timer(monkeypatch: pytest.MonkeyPa
         replace(runs.EAGER, arch="tests.bench.tiny:net"),
         replace(runs.EAGER, arch="tests.bench.tiny:net", mode="channels_last"),
     ]
-    launcher = Spawner(environment.for_workers(os.environ), module="bench.studies.selfcheck.worker")
+    launcher = Spawner(pinned.for_workers(os.environ), module="bench.studies.selfcheck.worker")
     results = list(bias.measure(cells, launcher, seed=0))
     assert [result.cell for result in results] == cells
     for result in results:
@@ -92,7 +92,7 @@ def test_on_a_gpu_a_worker_compares_its_events_with_do_bench(
 ) -> None:
     monkeypatch.setattr(bias, "PAIRS_ON_CUDA", 4)
     cell = replace(runs.EAGER, device="cuda", arch="torchvision", batch_size=128)
-    launcher = Spawner(environment.for_workers(os.environ), module="bench.studies.selfcheck.worker")
+    launcher = Spawner(pinned.for_workers(os.environ), module="bench.studies.selfcheck.worker")
     (result,) = bias.measure([cell], launcher, seed=0)
     assert result.on_device is not None
     assert 0 < result.on_device.span_s < result.on_device.latency_s
