@@ -13,11 +13,12 @@ from typing import Protocol
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine import preflight_task, spread, voided_set
-from bench.engine.hosts.host import Described, Host, SetTask, store_each
+from bench.engine import assignment, tasks, voided_set
+from bench.engine.hosts.host import Described, Host, store_each
 from bench.engine.progress import Progress
 from bench.engine.schedule import Schedule
 from bench.engine.stopping_rule import StoppingRule, UntilPrecise
+from bench.engine.tasks import SetTask
 from bench.launch.process import WorkerError
 from bench.machine.environment import Environment
 from bench.records import events
@@ -102,10 +103,10 @@ class Run:
         return self.outcome
 
     def _measure(self) -> None:
-        unknown = preflight_task.unknown(self._requested_plan, self.outcome, self._known)
+        unknown = tasks.preflight_task(self._requested_plan, self.outcome, self._known)
         store_each(self._host.preflight(unknown), self._store)
         together = self._host.slots > 1
-        for indices in spread.batches(self._plan.sets, together=together):
+        for indices in assignment.batches(self._plan.sets, together=together):
             wanted = {index: self._cells_to_measure(index) for index in indices}
             if not any(wanted.values()):
                 break
@@ -131,7 +132,7 @@ class Run:
 
     def _measure_together(self, sets: Sequence[tuple[str, int, frozenset[Cell]]]) -> None:
         """Let the host measure sets at the same time, in which each wave is a task of its own."""
-        for division in spread.divisions(self.outcome, self._host.slots):
+        for division in assignment.divisions(self.outcome, self._host.slots):
             self._emit(division)
         members = {(group, index): cells for group, index, cells in sets}
         indices: dict[str, list[int]] = {}
@@ -145,7 +146,7 @@ class Run:
             for group in indices:
                 self._allot(group)
                 exits.enter_context(self._schedule.measuring(group, share=1 / len(sets)))
-            queue = spread.TaskQueue(
+            queue = assignment.TaskQueue(
                 indices,
                 task,
                 budget_left_s=lambda: self._schedule.budget_left_s,

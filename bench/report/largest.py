@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.engine.fit import MAX_BATCH_SIZE
+from bench.engine.largest_batch import MAX_BATCH_SIZE
 from bench.records.record import Fit, RunRecord
 from bench.tables import Column, scaled
 from bench.units import MIB

@@ -9,12 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing
 from functools import partial
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from bench.cells.cell import Cell
-from bench.cells.waves import Wave
+from bench.engine.tasks import PreflightTask, SetTask, Tasks
 from bench.machine.busiest import Busiest
 from bench.machine.environment import Environment
 from bench.records.events import Event
@@ -28,51 +27,6 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Environment
     base_environment: Environment | None = None
-
-
-class PreflightTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What to measure before the first set: what the run does not know yet."""
-
-    archs: tuple[tuple[str, bool], ...]
-    """Archs whose cost to count; with each, whether it is the base's."""
-    dtypes: tuple[str, ...]
-    """Dtypes whose peak rates to measure."""
-    fits: tuple[Cell, ...]
-    """Cells whose largest batch to find."""
-
-
-class SetTask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One set of one group of cells."""
-
-    group: str
-    set_index: int
-    cells: tuple[Cell, ...]
-    """The cells to measure, in any order; none of them has failed."""
-    waves: tuple[Wave, ...]
-    """How the group is divided until now. A host that divides it further yields ``Split``."""
-    fitting: tuple[Wave, ...] = ()
-    """Waves that were measured completely without running out of memory."""
-    ended: tuple[int, ...] = ()
-    """Indices of the waves that were already measured in this set, before the run was resumed."""
-    rounds: int | None = None
-    """Valid rounds in each wave; None if neither the plan nor an earlier set decided. Then the host
-    does, and yields ``Allotted``."""
-    is_over_memory: bool = False
-    """Whether a note says already that the group's workers held more memory than the limit."""
-    budget_left_s: float | None = None
-    """No round begins later than this after the task; None for no limit."""
-
-
-class Tasks(Protocol):
-    """A queue of tasks for several sets."""
-
-    def next(self) -> SetTask | None:
-        """Return the next task; None if none is ready, although more may follow."""
-        ...
-
-    def end(self, task: SetTask, *, is_undivided: bool = False) -> None:
-        """Note that a task has ended; ``is_undivided``: because memory does not hold its wave."""
-        ...
 
 
 class Host(ABC):

@@ -7,13 +7,14 @@ from contextlib import ExitStack, closing
 import msgspec
 
 from bench.cells.plan import Plan
-from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
+from bench.engine.hosts.host import Described, Events, Host
 from bench.engine.local import preflight
 from bench.engine.local.context import Context, Steps
 from bench.engine.local.measurement import Iterations, Measurement
 from bench.engine.local.probe_worker import ProbeWorker
 from bench.engine.local.sets import LocalSet
 from bench.engine.progress import Progress
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.launch.launchers import Launcher
 from bench.machine import busiest
 from bench.machine.busiest import Busiest

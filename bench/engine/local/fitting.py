@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bench.cells.cell import Cell
-from bench.engine import fit
+from bench.engine import largest_batch
 from bench.engine.local.context import Context
 from bench.launch import timeouts
 from bench.launch.process import WorkerError
@@ -18,7 +18,7 @@ def largest(context: Context, cell: Cell) -> Fit:
     A fresh worker, alone on the device, tries each size, so that a failed attempt cannot affect the
     next one. Raises ``WorkerError`` if no worker can be started.
     """
-    return Fit(cell=cell, attempts=fit.search(lambda size: _attempt(context, cell, size)))
+    return Fit(cell=cell, attempts=largest_batch.search(lambda size: _attempt(context, cell, size)))
 
 
 def _attempt(context: Context, cell: Cell, batch_size: int) -> Attempt:

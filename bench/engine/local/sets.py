@@ -3,10 +3,10 @@
 from collections.abc import Collection, Generator
 
 from bench.cells.cell import Cell
-from bench.engine.hosts.host import SetTask
 from bench.engine.local import rounds_per_set
 from bench.engine.local.context import Context, Steps
 from bench.engine.local.wave import LiveWave
+from bench.engine.tasks import SetTask
 from bench.records import events
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from bench.cells.plan import Plan
-from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask, Tasks
+from bench.engine.hosts.host import Described, Events, Host
 from bench.engine.progress import Progress
 from bench.engine.remote import messages
 from bench.engine.remote.connection import Connection, NodeLostError
@@ -18,6 +18,7 @@ from bench.engine.remote.messages import Message
 from bench.engine.remote.process import GRACE_S
 from bench.engine.remote.remainder import Remainder
 from bench.engine.remote.together import Together
+from bench.engine.tasks import PreflightTask, SetTask, Tasks
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.machine.busiest import Busiest

@@ -3,7 +3,7 @@
 import msgspec
 
 from bench.cells.plan import Plan
-from bench.engine.hosts.host import PreflightTask, SetTask
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.records.code import Code
 
 

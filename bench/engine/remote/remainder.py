@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from bench.engine.hosts.host import PreflightTask, SetTask
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.records import events
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from bench import signals
 from bench.engine import voided_set
-from bench.engine.hosts.host import Described, PreflightTask, SetTask, store_each
+from bench.engine.hosts.host import Described, store_each
 from bench.engine.hosts.local import LocalHost
 from bench.engine.local.resources import cards_of, launcher_of
 from bench.engine.remote import job as jobs
@@ -24,6 +24,7 @@ from bench.engine.remote import messages
 from bench.engine.remote.forwarded import Forwarded
 from bench.engine.remote.job import Job
 from bench.engine.remote.messages import Message
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.records import events

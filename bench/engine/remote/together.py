@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from bench.engine.hosts.host import Events, SetTask, Tasks
+from bench.engine.hosts.host import Events
 from bench.engine.progress import Progress
+from bench.engine.tasks import SetTask, Tasks
 from bench.records import events
 
 

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from bench.engine import voided_set
-from bench.engine.hosts.host import Events, SetTask
+from bench.engine.hosts.host import Events
 from bench.engine.run import Run
+from bench.engine.tasks import SetTask
 from bench.machine.busiest import Busiest, BusyProcess
 from bench.records import events
 from bench.records.outcome import Outcome

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Generator, Mapping
 
-from bench.engine.hosts.host import Described, Events, Host, PreflightTask, SetTask
+from bench.engine.hosts.host import Described, Events, Host
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.machine.busiest import Busiest, BusyProcess
 from bench.machine.environment import Environment
 from bench.records import events

@@ -11,8 +11,9 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine.hosts.host import Events, PreflightTask, SetTask
+from bench.engine.hosts.host import Events
 from bench.engine.run import Run
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.machine.environment import Environment

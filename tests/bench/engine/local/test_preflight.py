@@ -5,7 +5,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from bench.engine.fit import RESOLUTION
+from bench.engine.largest_batch import RESOLUTION
 from bench.launch.launchers import ForkServer, Launcher
 from bench.launch.process import WorkerError
 from bench.records import events

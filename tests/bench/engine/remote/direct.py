@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.cells.plan import Plan
-from bench.engine.hosts.host import SetTask
 from bench.engine.progress import Progress
 from bench.engine.remote import job as jobs
 from bench.engine.remote.connection import Connection, NodeLostError
 from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.process import JobProcess, variables_of_run
+from bench.engine.tasks import SetTask
 from bench.records import events
 from bench.records.outcome import Outcome
 from tests.bench.engine.running import plan as engine_plan

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.hosts.host import PreflightTask
 from bench.engine.run import Run
+from bench.engine.tasks import PreflightTask
 from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError

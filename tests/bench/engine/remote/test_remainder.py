@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from bench.engine.hosts.host import PreflightTask, SetTask
 from bench.engine.remote.remainder import Remainder
+from bench.engine.tasks import PreflightTask, SetTask
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Fit

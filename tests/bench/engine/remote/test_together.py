@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.hosts.host import Events, SetTask
+from bench.engine.assignment import TaskQueue
+from bench.engine.hosts.host import Events
 from bench.engine.remote.together import Together
 from bench.engine.run import Run
-from bench.engine.spread import TaskQueue
+from bench.engine.tasks import SetTask
 from bench.launch.process import WorkerError
 from bench.records import events
 from bench.records.outcome import Outcome

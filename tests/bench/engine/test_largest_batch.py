@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine import fit
-from bench.engine.fit import MAX_BATCH_SIZE, RESOLUTION
+from bench.engine import largest_batch
+from bench.engine.largest_batch import MAX_BATCH_SIZE, RESOLUTION
 from bench.engine.local.fitting import judge
 from bench.records.record import Attempt, Fit
 from tests.bench import runs
 
 
 def attempts_for(largest: int) -> tuple[Attempt, ...]:
-    return fit.search(lambda size: Attempt(batch_size=size, fits=size <= largest))
+    return largest_batch.search(lambda size: Attempt(batch_size=size, fits=size <= largest))
 
 
 @pytest.mark.parametrize("largest", [1, 2, 3, 5, 31, 32, 33, 63, 64, 65, 100, 1000, 1023, 12_345])
@@ -49,7 +49,7 @@ def test_an_error_other_than_memory_ends_the_search_without_an_upper_bound() -> 
         reason = "no kernel for so large an index" if is_error else ""
         return Attempt(batch_size=size, fits=not is_error, reason=reason, is_error=is_error)
 
-    result = Fit(cell=runs.EAGER, attempts=fit.search(attempt))
+    result = Fit(cell=runs.EAGER, attempts=largest_batch.search(attempt))
     assert [item.batch_size for item in result.attempts] == [1, 2, 4, 8]
     assert result.largest == result.attempts[2]
     assert result.smallest_failed is None
@@ -58,7 +58,7 @@ def test_an_error_other_than_memory_ends_the_search_without_an_upper_bound() -> 
 
 def test_cells_that_differ_only_in_batch_size_are_searched_once() -> None:
     measured = (runs.EAGER, replace(runs.EAGER, batch_size=8), runs.COMPILED)
-    assert fit.cells(measured) == (runs.EAGER, runs.COMPILED)
+    assert largest_batch.cells(measured) == (runs.EAGER, runs.COMPILED)
 
 
 @pytest.mark.parametrize(

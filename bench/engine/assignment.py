@@ -1,4 +1,4 @@
-"""The spread of a run over several machines: what is measured at the same time, and in which order.
+"""The assignment of sets and waves to machines: what is measured at the same time, in which order.
 
 Pure: nothing is measured here.
 """
@@ -12,7 +12,7 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
-from bench.engine.hosts.host import SetTask
+from bench.engine.tasks import SetTask
 from bench.records.events import Split
 from bench.records.outcome import Outcome
 

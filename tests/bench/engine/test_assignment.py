@@ -9,9 +9,9 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
-from bench.engine import spread
-from bench.engine.hosts.host import SetTask
-from bench.engine.spread import LEAST_CELLS, MOST_CELLS, OVERHEAD_CELLS, TaskQueue
+from bench.engine import assignment
+from bench.engine.assignment import LEAST_CELLS, MOST_CELLS, OVERHEAD_CELLS, TaskQueue
+from bench.engine.tasks import SetTask
 from bench.records import events
 from bench.records.outcome import Outcome
 from tests.bench import runs
@@ -36,7 +36,7 @@ def plan(archs: int, modes: int, sets: int = 3, groups: int = 1) -> Plan:
 
 def divided(request: Plan, slots: int) -> Outcome:
     outcome = Outcome(request)
-    for division in spread.divisions(outcome, slots):
+    for division in assignment.divisions(outcome, slots):
         outcome.apply(division)
     return outcome
 
@@ -68,7 +68,7 @@ def drained(queue: TaskQueue) -> list[SetTask]:
 
 
 def test_planned_sets_are_one_batch_and_others_follow_one_by_one() -> None:
-    together, alone = (spread.batches(3, together=value) for value in (True, False))
+    together, alone = (assignment.batches(3, together=value) for value in (True, False))
     assert list(islice(together, 3)) == [range(3), range(3, 4), range(4, 5)]
     assert list(islice(alone, 2)) == [range(1), range(1, 2)]
 
@@ -84,15 +84,15 @@ def test_a_large_group_is_divided_by_modes_and_a_small_one_is_not() -> None:
     )
     several = [wave for wave in waves if len({each.mode for each in wave.own}) > 1]
     assert len(several) <= 1
-    assert not list(spread.divisions(outcome, 4))
-    assert not list(spread.divisions(Outcome(plan(archs=5, modes=2)), 4))
+    assert not list(assignment.divisions(outcome, 4))
+    assert not list(assignment.divisions(Outcome(plan(archs=5, modes=2)), 4))
 
 
 def test_what_was_measured_is_not_divided() -> None:
     outcome = Outcome(plan(archs=20, modes=2))
     (group,) = outcome.waves
     outcome.apply(events.WaveBegan(group, 0, 0))
-    assert not list(spread.divisions(outcome, 4))
+    assert not list(assignment.divisions(outcome, 4))
 
 
 def test_later_sets_wait_for_the_first_set_of_their_group_only() -> None:
