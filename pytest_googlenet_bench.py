@@ -46,9 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{OPTION} cannot be used here, because {bench.__file__} has the name of one of its "
             "packages and is already imported; use `googlenet-bench run` instead"
         )
-    from bench.suite import runner
+    from bench.suite import other_plugins
 
-    runner.check(config)
+    other_plugins.check(config)
     from bench.suite import beside  # it imports the libraries that were checked
 
     beside.add(config)

@@ -27,7 +27,7 @@ def run(name: str, options: Sequence[str]) -> int:
     import pytest
 
     from bench import suite
-    from bench.suite import runner, session
+    from bench.suite import other_plugins, session
     from bench.suite.refusals import Refusals
 
     class Checks:
@@ -36,7 +36,7 @@ def run(name: str, options: Sequence[str]) -> int:
         @pytest.hookimpl(tryfirst=True)
         def pytest_configure(self, config: pytest.Config) -> None:
             """Check the other plugins, and say which command repeats the run."""
-            runner.check(config)
+            other_plugins.check(config)
             typed = session.command(options, program=("googlenet-bench", name))
             config.stash[session.COMMAND] = typed
 

@@ -23,7 +23,7 @@ from bench.gate.decision import Gate
 from bench.launch.process import WorkerError
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files
-from bench.suite import gating, reports, runner
+from bench.suite import gating, other_plugins, reports
 from bench.suite.session import REQUEST
 from bench.tables import terminal_console
 from bench.units import counted
@@ -38,7 +38,7 @@ WRITTEN = pytest.StashKey[reports.Written]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Refuse other plugins that disturb the measurements, before any of them takes over."""
-    runner.check(config)
+    other_plugins.check(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
