@@ -13,7 +13,7 @@ from bench.errors import RequestError
 from bench.names import choose, listed
 from bench.records import foreign as foreign_files
 from bench.records import journal
-from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.comparability import CIRCUMSTANCES
 from bench.records.foreign import ForeignFile
 
 

@@ -19,7 +19,7 @@ from bench.cli.report import tables
 from bench.compare.comparison import FAILS
 from bench.engine.hosts import HOSTS
 from bench.machine import pinned
-from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.comparability import CIRCUMSTANCES
 from bench.report.exports import EXPORTS
 
 SHELLS = ("bash", "zsh", "fish")

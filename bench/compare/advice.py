@@ -32,7 +32,7 @@ from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.means import Mean
 from bench.names import choose
-from bench.records.circumstances import CIRCUMSTANCES, differences, refuse
+from bench.records.comparability import CIRCUMSTANCES, differences, refuse
 from bench.records.record import CellRecord, RunRecord
 from bench.stats import ByVisit
 from bench.trust import assessment

@@ -10,7 +10,7 @@ from bench.cells.cell import Cell
 from bench.exits import Exit
 from bench.gate.verdict import Verdict
 from bench.means import Interval
-from bench.records.circumstances import EnvironmentDifference
+from bench.records.comparability import EnvironmentDifference
 from bench.records.record import CellRecord
 
 # Two cores of a virtual machine were 18 to 20 % slower for 20 to 40 s at a time. Figures taken in

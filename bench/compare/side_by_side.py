@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import metrics
 from bench.metrics.metric import Metric, Place
-from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.report.blocks import Block, Heading, Prose, Sentences, Table

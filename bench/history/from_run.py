@@ -21,7 +21,7 @@ from bench.history.entry import (
 )
 from bench.means import Interval
 from bench.metrics.metric import MeasuredCell, Metric, Value
-from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import CellRecord, RunRecord
 
 HARDWARE = ("device", "machine")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from bench.cells.cell import Cell
-from bench.records.circumstances import CIRCUMSTANCES
+from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import CellRecord, RunRecord
 from bench.report import fastest
 from bench.report.phrases import cell_name

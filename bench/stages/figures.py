@@ -59,7 +59,7 @@ class Macs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Provenance:
     """Device, PyTorch and time of a measurement: a run shown beside it may be from another day."""
 
     device_name: str
@@ -73,7 +73,7 @@ class NetworkFigures:
     """The figures of one network and its parts."""
 
     cell: Cell
-    circumstances: Circumstances
+    provenance: Provenance
     macs: Macs
     sets: tuple[SetFigures, ...]
 

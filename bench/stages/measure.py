@@ -25,7 +25,7 @@ from bench.records import events
 from bench.records.record import CellRecord
 from bench.records.reported import ArchCost
 from bench.stages import figures
-from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures, StageVisit
+from bench.stages.figures import Macs, NetworkFigures, Provenance, SetFigures, StageVisit
 from bench.stages.protocol import CountStages, TimeStages
 from bench.units import counted
 from bench.worker.protocol import Measured
@@ -112,7 +112,7 @@ def measure(
     ]
     outcome = Run(plan, host, progress, rule=PlannedSets(), known=counted_archs).measure()
     run = outcome.run_record()
-    circumstances = Circumstances(
+    provenance = Provenance(
         device_name=run.environment.device_name or "",
         torch=run.environment.torch or "",
         measured_at=measured_at,
@@ -121,7 +121,7 @@ def measure(
     for record in run.cells:
         network = NetworkFigures(
             cell=record.cell,
-            circumstances=circumstances,
+            provenance=provenance,
             macs=macs[record.cell],
             sets=timing.sets(record),
         )

@@ -11,8 +11,8 @@ from bench.tables import csv_safe
 
 FILE = "stages.csv"
 # Written since 2026-11; empty when an older file is read.
-CIRCUMSTANCES = ("device_name", "torch", "measured_at")
-TEXT = ("arch", "mode", "dtype", "device", "stage", "branch", *CIRCUMSTANCES)
+PROVENANCE = ("device_name", "torch", "measured_at")
+TEXT = ("arch", "mode", "dtype", "device", "stage", "branch", *PROVENANCE)
 COUNTS = ("batch_size", "image_size", "macs", "sets")
 COLUMNS = (
     *("arch", "mode", "dtype", "batch_size", "image_size", "device"),
@@ -21,7 +21,7 @@ COLUMNS = (
     *("latency_s", "latency_s_low", "latency_s_high"),
     *("latency_share", "latency_share_low", "latency_share_high"),
     *("gmacs_per_s", "hook_cost_s", "sets"),
-    *CIRCUMSTANCES,
+    *PROVENANCE,
 )
 
 
@@ -51,8 +51,8 @@ def read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         reason = first_line(str(error)) or type(error).__name__
         raise RequestError(f"cannot read {path}: {reason}") from error
-    if tuple(rows.columns) == COLUMNS[: -len(CIRCUMSTANCES)]:
-        rows = rows.assign(**dict.fromkeys(CIRCUMSTANCES, ""))
+    if tuple(rows.columns) == COLUMNS[: -len(PROVENANCE)]:
+        rows = rows.assign(**dict.fromkeys(PROVENANCE, ""))
     if tuple(rows.columns) != COLUMNS:
         raise RequestError(
             f"{path} is not a table of stages: its columns are {', '.join(rows.columns)}, but "

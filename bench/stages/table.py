@@ -93,7 +93,7 @@ def networks(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def titled(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the same with longer titles: also image size, sets, device, PyTorch and date."""
     for title, network in networks(rows):
-        yield f"{title}, {_circumstances(network)}", network
+        yield f"{title}, {_provenance(network)}", network
 
 
 def _rows(network: NetworkFigures) -> Iterator[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _rows(network: NetworkFigures) -> Iterator[dict[str, Any]]:
             "gmacs_per_s": _rate(macs, latency.estimate),
             "hook_cost_s": fmean(part.hooks_s) if part.hooks_s else math.nan,
             "sets": len(sets),
-            **asdict(network.circumstances),
+            **asdict(network.provenance),
         }
 
 
@@ -174,7 +174,7 @@ def _rate(macs: int, seconds: float) -> float:
     return macs / seconds / GIGA if macs and seconds > 0 else math.nan
 
 
-def _circumstances(rows: pd.DataFrame) -> str:
+def _provenance(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     size = first["image_size"]
     sets = counted(int(first["sets"]), "set")

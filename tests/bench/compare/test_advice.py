@@ -16,7 +16,7 @@ from bench.errors import RequestError
 from bench.gate.group_sequential import LEAST_EFFECT
 from bench.gate.verdict import Verdict
 from bench.machine.environment import CardFacts, Environment
-from bench.records.circumstances import CIRCUMSTANCES, differences
+from bench.records.comparability import CIRCUMSTANCES, differences
 from bench.records.record import CellRecord, RunRecord, Visit
 from tests.bench import runs
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from bench.stages.figures import Circumstances, Macs, NetworkFigures, SetFigures
+from bench.stages.figures import Macs, NetworkFigures, Provenance, SetFigures
 from bench.stages.vocabulary import GOOGLENET, Key
 from tests.bench import runs
 
 WHOLE_S = (0.5, 0.75, 1.0)
 """A forward pass in each set."""
 CONV_MACS, FC_MACS, OUTSIDE_MACS = 1000, 3000, 1000
-CIRCUMSTANCES = Circumstances(
+PROVENANCE = Provenance(
     device_name="AMD EPYC", torch="2.15.0", measured_at="2026-11-27T06:00:00+00:00"
 )
 PAIR_S, HOOKS_S = 2e-6, 64e-6
@@ -23,7 +23,7 @@ def small(*, batch_size: int = 1, sets: int = 3, device: str = "cpu") -> Network
     """Return two stages, half and an eighth of a forward pass; the first has two branches."""
     return NetworkFigures(
         cell=replace(runs.EAGER, arch="small", batch_size=batch_size, device=device),
-        circumstances=CIRCUMSTANCES,
+        provenance=PROVENANCE,
         macs=Macs(
             image_size=32,
             whole=CONV_MACS + FC_MACS + OUTSIDE_MACS,
@@ -58,7 +58,7 @@ def googlenet(image_size: int = 224) -> NetworkFigures:
     ]
     return NetworkFigures(
         cell=runs.EAGER,
-        circumstances=CIRCUMSTANCES,
+        provenance=PROVENANCE,
         macs=Macs(
             image_size=image_size,
             whole=len(GOOGLENET) * 10**6,

@@ -66,9 +66,9 @@ def test_networks_are_measured_in_sets_of_fresh_workers(run: StagesRun) -> None:
     plain, sleeps = (of(run, name) for name in ("plain", "sleeps"))
     for network in (plain, sleeps):
         assert network.macs.image_size == SIZE
-        assert network.circumstances.torch.startswith(version("torch"))
-        assert network.circumstances.device_name == cpu.describe().cpu
-        age = datetime.now(UTC) - datetime.fromisoformat(network.circumstances.measured_at)
+        assert network.provenance.torch.startswith(version("torch"))
+        assert network.provenance.device_name == cpu.describe().cpu
+        age = datetime.now(UTC) - datetime.fromisoformat(network.provenance.measured_at)
         assert timedelta(0) < age < timedelta(minutes=10)
         assert network.macs.whole == nets.conv_macs(SIZE) + nets.FC_MACS
         assert len(network.sets) == SETS

@@ -28,9 +28,9 @@ def test_written_rows_are_read_back(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(store.read(path), rows, check_dtype=False)
 
 
-def test_older_file_without_circumstances_is_read(tmp_path: Path) -> None:
+def test_older_file_without_provenance_is_read(tmp_path: Path) -> None:
     path = store.write(table.frame([made.small()]), tmp_path)
-    old = pd.read_csv(path).drop(columns=list(store.CIRCUMSTANCES))
+    old = pd.read_csv(path).drop(columns=list(store.PROVENANCE))
     old.to_csv(path, index=False)
     assert set(store.read(path)["torch"]) == {""}
     assert "32×32, 3 sets\n" in table.render("rich", store.read(path))

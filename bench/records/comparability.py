@@ -1,4 +1,4 @@
-"""Circumstances: facts that must be equal in two runs for a comparison."""
+"""Comparability of runs: the circumstances, which are facts that must be equal in both."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
