@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from bench import pyproject
 from bench.api import project
 from bench.errors import RequestError
-from bench.history import from_foreign, from_run
+from bench.history import from_pytest_benchmark, from_run
 from bench.history.entry import Entry
 from bench.optional import missing
 from bench.pyproject import FILE
-from bench.records import foreign, journal
+from bench.records import journal, pytest_benchmark
 from bench.records import store as run_files
 from bench.report.files import RUN_FILE
 
@@ -61,11 +61,11 @@ def read_entry(path: Path) -> Entry:
         )
     inside = path / RUN_FILE
     file = inside if inside.is_file() else path
-    other = foreign.read(file)
+    other = pytest_benchmark.read(file)
     make = (
         partial(from_run.entry, run_files.read(file))
         if other is None
-        else partial(from_foreign.entry, other)
+        else partial(from_pytest_benchmark.entry, other)
     )
     try:
         return make()

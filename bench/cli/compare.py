@@ -5,16 +5,16 @@ from pathlib import Path
 
 from bench.api.measured_run import read
 from bench.cli.command import Commands, Output, Purpose
-from bench.compare import foreign as foreign_report
+from bench.compare import pytest_benchmark as pytest_benchmark_report
 from bench.compare import report
 from bench.compare.advice import compare
 from bench.compare.comparison import FAILS
 from bench.errors import RequestError
 from bench.names import choose, listed
-from bench.records import foreign as foreign_files
 from bench.records import journal
+from bench.records import pytest_benchmark as pytest_benchmark_files
 from bench.records.comparability import CIRCUMSTANCES
-from bench.records.foreign import ForeignFile
+from bench.records.pytest_benchmark import PytestBenchmarkFile
 
 
 def add(commands: Commands) -> None:
@@ -51,17 +51,17 @@ def _compare(options: argparse.Namespace) -> Output:
     fail_on = _listed(options.fail_on, "--fail-on")
     for advised in fail_on:
         choose("advice to fail on", advised, FAILS)
-    foreign = [foreign_files.read(path) for path in (options.a, options.b)]
-    if any(foreign):
-        return _compare_foreign(options, *foreign)
+    contents = [pytest_benchmark_files.read(path) for path in (options.a, options.b)]
+    if any(contents):
+        return _compare_pytest_benchmark(options, *contents)
     a, b = read(options.a), read(options.b)
     compared = compare(a, b, _listed(options.across, "--across"))
     runs = {"A": (options.a, a), "B": (options.b, b)}
     return Output(report.render(options.format, compared, runs), compared.exit_code(fail_on))
 
 
-def _compare_foreign(
-    options: argparse.Namespace, a: ForeignFile | None, b: ForeignFile | None
+def _compare_pytest_benchmark(
+    options: argparse.Namespace, a: PytestBenchmarkFile | None, b: PytestBenchmarkFile | None
 ) -> Output:
     """Compare files of pytest-benchmark from other projects, without advice."""
     if a is None or b is None:
@@ -77,7 +77,7 @@ def _compare_foreign(
                 "files of pytest-benchmark, because they have no sets"
             )
     files = {"A": (options.a, a), "B": (options.b, b)}
-    return Output(foreign_report.compare(options.format, files))
+    return Output(pytest_benchmark_report.compare(options.format, files))
 
 
 def _listed(text: str | None, option: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from bench.cli.command import Output
 from bench.cli.history_actions import Actions, add_branch, opened
 from bench.errors import RequestError
 from bench.history import export, report
-from bench.history.from_foreign import MEDIAN
+from bench.history.from_pytest_benchmark import MEDIAN
 from bench.history.series import Series
 from bench.metrics.speedup import SPEEDUP
 from bench.tables import FORMATS, PROSE, escaped

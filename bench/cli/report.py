@@ -13,15 +13,15 @@ from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_files
 from bench.cli.command import Commands, Output, Purpose
-from bench.compare import foreign as foreign_report
+from bench.compare import pytest_benchmark as foreign_report
 from bench.compare import side_by_side
 from bench.errors import RequestError
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
 from bench.names import choose, listed, unknown
-from bench.records import foreign as foreign_files
 from bench.records import journal
+from bench.records import pytest_benchmark as foreign_files
 from bench.records.record import RunRecord
 from bench.report import files, sections
 from bench.report.exports import EXPORTS

@@ -9,7 +9,7 @@ import msgspec
 
 from bench.errors import RequestError
 
-RUN, GATE, FOREIGN = "run", "gate", "pytest-benchmark"
+RUN, GATE, PYTEST_BENCHMARK = "run", "gate", "pytest-benchmark"
 """What an entry is made from: a run, the head of a gate, or a file of another project."""
 MEASURED = "measured"
 _DIGEST_LENGTH = 32  # hexadecimal digits: 128 bits, like the ids of runs

@@ -102,7 +102,7 @@ def decode(path: Path) -> Any:
     return cleaned(content)
 
 
-def is_foreign(content: Any) -> bool:
+def is_of_pytest_benchmark(content: Any) -> bool:
     """Whether a file's content is that of pytest-benchmark from another project."""
     if not isinstance(content, dict) or "benchmarks" not in content:
         return False
@@ -160,7 +160,11 @@ def from_json(content: Any) -> RunRecord:
     if run_info is None:
         raise RequestError(
             "this is not a run file of googlenet-bench: it has no schema version"
-            + ("; only report FILE and compare A B show other files" if is_foreign(content) else "")
+            + (
+                "; only report FILE and compare A B show other files"
+                if is_of_pytest_benchmark(content)
+                else ""
+            )
         )
     version = run_info["schema_version"]
     if version not in earlier_schemas.READABLE:

@@ -11,12 +11,12 @@ VARIABLE = "GOOGLENET_BENCH_NOT_FROM"
 """Environment variable of a worker: the folder from which no module may be imported."""
 
 
-class ForeignCodeError(ImportError):
+class OtherCodeError(ImportError):
     """A module was imported from the other side's tree."""
 
 
 def check() -> None:
-    """Raise ``ForeignCodeError`` if a module was imported from the forbidden folder.
+    """Raise ``OtherCodeError`` if a module was imported from the forbidden folder.
 
     Installed modules do not count, even if the Python environment is inside that folder.
     """
@@ -33,7 +33,7 @@ def check() -> None:
             continue
         path = Path(file).resolve()
         if path.is_relative_to(forbidden) and not any(map(path.is_relative_to, installed)):
-            raise ForeignCodeError(
+            raise OtherCodeError(
                 f"{name} was imported from {path}, which is head's: the base has no such module in "
                 "its root or its src, the folders from which modules are imported"
             )

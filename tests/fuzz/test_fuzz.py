@@ -19,12 +19,12 @@ from bench.api import planning, project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.cli import main
-from bench.compare import foreign as foreign_report
+from bench.compare import pytest_benchmark as foreign_report
 from bench.counts import baseline
 from bench.errors import RequestError
 from bench.gate.decision import Gate
 from bench.printable import printable
-from bench.records import foreign, journal, journal_lines, recovery, store
+from bench.records import journal, journal_lines, pytest_benchmark, recovery, store
 from bench.records.record import RunRecord
 from bench.report import files, frame
 from tests.bench import runs
@@ -142,7 +142,7 @@ def test_baselines(content: Any) -> None:
         baseline.lower_bounds(stored)
 
 
-FOREIGN = {
+OF_PYTEST_BENCHMARK = {
     "machine_info": {"node": "x", "cpu": {"brand_raw": "A", "count": 2}, "system": "Linux"},
     "commit_info": {"id": "1" * 40, "dirty": False, "branch": "main"},
     "benchmarks": [
@@ -162,11 +162,13 @@ FOREIGN = {
 
 
 @fuzz
-@given(content=mutated(FOREIGN), form=st.sampled_from(["rich", "markdown", "csv", "json"]))
+@given(
+    content=mutated(OF_PYTEST_BENCHMARK), form=st.sampled_from(["rich", "markdown", "csv", "json"])
+)
 def test_foreign_files(content: Any, form: str) -> None:
     path = Path("foreign.json")
     path.write_text(json.dumps(content), encoding="utf-8")
-    read_file = answer(lambda: foreign.read(path))
+    read_file = answer(lambda: pytest_benchmark.read(path))
     if read_file is not None:
         foreign_report.render(form, path, read_file)
 

@@ -104,7 +104,7 @@ def test_a_damaged_file_does_not_keep_out_the_others(
 def test_folders_and_files_of_other_projects_are_added(folder: Path, capsys: Capture) -> None:
     (folder / "report").mkdir()
     store.write(made.run(0), folder / "report" / "run.json")
-    made.write_foreign(folder / "other.json")
+    made.write_pytest_benchmark(folder / "other.json")
     added = rows(capsys, "add", "report", "other.json")
     assert [(row["kind"], row["cells"]) for row in added] == [("run", 7), ("pytest-benchmark", 1)]
     found = rows(capsys, "trend")
@@ -122,7 +122,7 @@ def test_a_journal_is_refused(folder: Path, capsys: Capture) -> None:
 
 
 def test_a_file_without_a_date_is_refused_with_its_name(folder: Path, capsys: Capture) -> None:
-    content = {**made.foreign_content(), "datetime": ""}
+    content = {**made.pytest_benchmark_content(), "datetime": ""}
     (folder / "other.json").write_text(json.dumps(content))
     assert "other.json: its date is ''" in refused(capsys, "add", "other.json")
 

@@ -56,7 +56,7 @@ def named(entry_: Entry, cell: str) -> CellEntry:
     return next(each for each in entry_.cells if each.cell == cell)
 
 
-def foreign_content(median_s: float = 0.5, day: int = 0) -> dict[str, Any]:
+def pytest_benchmark_content(median_s: float = 0.5, day: int = 0) -> dict[str, Any]:
     """Return the content of a file of pytest-benchmark from another project."""
     statistics = {"median": median_s, "q1": 0.4, "q3": 0.7, "iqr": 0.3}
     return {
@@ -78,6 +78,6 @@ def foreign_content(median_s: float = 0.5, day: int = 0) -> dict[str, Any]:
     }
 
 
-def write_foreign(path: Path, median_s: float = 0.5, day: int = 0) -> Path:
-    path.write_bytes(msgspec.json.encode(foreign_content(median_s, day)))
+def write_pytest_benchmark(path: Path, median_s: float = 0.5, day: int = 0) -> Path:
+    path.write_bytes(msgspec.json.encode(pytest_benchmark_content(median_s, day)))
     return path

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records.foreign import Benchmark, ForeignFile
+from bench.records.pytest_benchmark import Benchmark, PytestBenchmarkFile
 from bench.report.blocks import Block, Heading, Paragraph, Table
 from bench.report.formats import markdown, terminal
 from bench.tables import FORMATS, Column, scaled, significant
@@ -27,19 +27,19 @@ _NO_GROUP = "no group"
 _UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 
 
-def render(form: str, path: Path, foreign: ForeignFile) -> str:
+def render(form: str, path: Path, content: PytestBenchmarkFile) -> str:
     """Return the benchmarks of a file in one of ``FORMATS``; CSV and JSON have rows only."""
     if form in {"csv", "json"}:
-        return FORMATS[form]((), pd.DataFrame(map(_row, foreign.benchmarks)))
+        return FORMATS[form]((), pd.DataFrame(map(_row, content.benchmarks)))
     parts = [
-        Paragraph(text=f"{path}, {_about(foreign)}."),
+        Paragraph(text=f"{path}, {_about(content)}."),
         Paragraph(text=NO_SETS),
-        *_groups(foreign.benchmarks),
+        *_groups(content.benchmarks),
     ]
     return _text(form, parts)
 
 
-def compare(form: str, files: Mapping[str, tuple[Path, ForeignFile]]) -> str:
+def compare(form: str, files: Mapping[str, tuple[Path, PytestBenchmarkFile]]) -> str:
     """Return the comparison of two files, A and B, in one of ``FORMATS``.
 
     Benchmarks are the same if their full names are. CSV and JSON have rows only.
@@ -79,15 +79,15 @@ def _text(form: str, parts: Sequence[Block]) -> str:
     return terminal.captured(parts)
 
 
-def _about(foreign: ForeignFile) -> str:
+def _about(content: PytestBenchmarkFile) -> str:
     """Return when and where a file was measured; facts that it does not have are left out."""
-    machine = foreign.machine_info
+    machine = content.machine_info
     cpu = machine.get("cpu")
     brand = cpu.get("brand_raw") or cpu.get("brand") if isinstance(cpu, dict) else None
-    commit = foreign.commit_info.get("id")
+    commit = content.commit_info.get("id")
     is_known = commit and commit != "unversioned"  # pytest-benchmark's word outside a checkout
     facts = [
-        f"from {foreign.datetime[:16]}" if foreign.datetime else "",
+        f"from {content.datetime[:16]}" if content.datetime else "",
         f"commit {str(commit)[:12]}" if is_known else "",
         f"Python {machine['python_version']}" if machine.get("python_version") else "",
         str(brand or ""),
@@ -166,7 +166,7 @@ def _pair_columns(both: Sequence[tuple[Benchmark, Benchmark]]) -> tuple[Column, 
     )
 
 
-def _differences(files: Mapping[str, tuple[Path, ForeignFile]]) -> Iterator[str]:
+def _differences(files: Mapping[str, tuple[Path, PytestBenchmarkFile]]) -> Iterator[str]:
     """Yield a sentence on the facts about the machine that differ, if any do."""
     (_, a), (_, b) = files.values()
     differing = [

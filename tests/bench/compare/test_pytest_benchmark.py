@@ -192,7 +192,7 @@ def test_options_about_advice_are_refused(capsys: Capture, written: Path, option
     assert "there is no advice on files of pytest-benchmark" in sentence
 
 
-def test_a_run_is_not_compared_with_a_foreign_file(
+def test_a_run_is_not_compared_with_a_file_of_pytest_benchmark(
     capsys: Capture, written: Path, tmp_path: Path
 ) -> None:
     run_file = tmp_path / "run.json"

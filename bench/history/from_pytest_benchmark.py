@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.history.entry import (
-    FOREIGN,
+    PYTEST_BENCHMARK,
     About,
     CellEntry,
     Entry,
@@ -22,7 +22,7 @@ from bench.history.entry import (
     read_dirty,
     read_time,
 )
-from bench.records.foreign import Benchmark, ForeignFile
+from bench.records.pytest_benchmark import Benchmark, PytestBenchmarkFile
 
 MEDIAN = About(name="median_s", unit="s", better="less")
 METRICS = (
@@ -35,16 +35,16 @@ _IDENTITY = ("brand_raw", "arch", "count", "family", "model", "stepping")
 """Facts of py-cpuinfo that identify a CPU; its frequencies vary from call to call."""
 
 
-def entry(foreign: ForeignFile) -> Entry:
+def entry(content: PytestBenchmarkFile) -> Entry:
     """Return the entry of a file. Raises ``RequestError`` if the file has no date."""
-    facts = foreign.machine_info
+    facts = content.machine_info
     return Entry(
-        run_id=digest(msgspec.to_builtins(foreign)),
-        kind=FOREIGN,
-        when=read_time(foreign.datetime),
-        commit=read_commit(foreign.commit_info),
-        branch=read_branch(foreign.commit_info),
-        dirty=read_dirty(foreign.commit_info),
+        run_id=digest(msgspec.to_builtins(content)),
+        kind=PYTEST_BENCHMARK,
+        when=read_time(content.datetime),
+        commit=read_commit(content.commit_info),
+        branch=read_branch(content.commit_info),
+        dirty=read_dirty(content.commit_info),
         code=None,
         status="complete",
         command="",
@@ -54,7 +54,7 @@ def entry(foreign: ForeignFile) -> Entry:
         threads=None,
         cells=tuple(
             CellEntry(cell=each.fullname, figures=tuple(_figures(each)))
-            for each in foreign.benchmarks
+            for each in content.benchmarks
         ),
         metrics=METRICS,
     )

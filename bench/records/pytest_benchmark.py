@@ -26,7 +26,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
-    """A benchmark of a foreign file."""
+    """A benchmark of such a file."""
 
     fullname: str
     """File and name of the test: unique in a file."""
@@ -34,8 +34,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     stats: Statistics
 
 
-class ForeignFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a foreign file, as far as it is shown."""
+class PytestBenchmarkFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of such a file, as far as it is shown."""
 
     benchmarks: tuple[Benchmark, ...]
     machine_info: Mapping[str, Any] = {}
@@ -43,7 +43,7 @@ class ForeignFile(msgspec.Struct, frozen=True, kw_only=True):
     datetime: str = ""
 
 
-def read(path: Path) -> ForeignFile | None:
+def read(path: Path) -> PytestBenchmarkFile | None:
     """Return the content of a file of pytest-benchmark; None if it is something else.
 
     Run files of this suite are something else, although they have the same format. Raises
@@ -52,16 +52,16 @@ def read(path: Path) -> ForeignFile | None:
     if path.suffix == journal.SUFFIX:
         return None
     content = store.decode(path)
-    if not store.is_foreign(content):
+    if not store.is_of_pytest_benchmark(content):
         return None
     try:
-        foreign = msgspec.convert(content, ForeignFile)
+        found = msgspec.convert(content, PytestBenchmarkFile)
     except msgspec.ValidationError as error:
         raise RequestError(f"{path} is damaged as a file of pytest-benchmark: {error}") from error
-    if not foreign.benchmarks:
+    if not found.benchmarks:
         raise RequestError(f"{path} is a file of pytest-benchmark without benchmarks")
-    names = [benchmark.fullname for benchmark in foreign.benchmarks]
+    names = [benchmark.fullname for benchmark in found.benchmarks]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise RequestError(f"{path} is damaged: it has several benchmarks named {repeated[0]}")
-    return foreign
+    return found
