@@ -45,7 +45,7 @@ def measure(
     plan: Plan,
     progress: Progress,
     folder: ReportFolder | None,
-    known: Sequence[events.Counted | events.PeakMeasured] = (),
+    known: Sequence[events.Counted | events.CeilingMeasured] = (),
     announcement: str | None = None,
 ) -> RunRecord:
     """Measure a plan and return the run; keep a journal in the report folder, if there is one.
@@ -74,7 +74,7 @@ def measure_here(
     *,
     base: Launcher | None = None,
     rule: StoppingRule | None = None,
-    known: Sequence[events.Counted | events.PeakMeasured] = (),
+    known: Sequence[events.Counted | events.CeilingMeasured] = (),
 ) -> RunRecord:
     """Measure a plan here, against ``base`` if it is given, and return the run; keep a journal.
 
@@ -98,7 +98,7 @@ def measure_on(
     host_of: Callable[[Plan, Code | None], Host],
     *,
     rule: StoppingRule | None = None,
-    known: Sequence[events.Counted | events.PeakMeasured] = (),
+    known: Sequence[events.Counted | events.CeilingMeasured] = (),
 ) -> RunRecord:
     """Measure a plan on a host and return the run, as ``measure_here`` does.
 

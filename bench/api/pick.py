@@ -185,7 +185,7 @@ def _count(race: _Race, exits: ExitStack) -> None:
     for arch, why in race.counts.failed.items():
         race.candidates = filters.failed(race.candidates, arch, why)
     race.candidates = filters.by_counts(
-        race.candidates, race.counts.costs, race.counts.peaks, race.limits
+        race.candidates, race.counts.costs, race.counts.ceilings, race.limits
     )
 
 

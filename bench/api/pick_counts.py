@@ -17,7 +17,7 @@ from bench.pick import filters
 from bench.records import events
 from bench.records.code import Code, check_same_code
 from bench.records.outcome import Outcome, check_same, check_same_environment
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, Ceiling
 
 STEP = filters.STEP
 
@@ -28,21 +28,21 @@ class Counts:
 
     costs: dict[str, ArchCost] = field(default_factory=dict)
     """By arch."""
-    peaks: dict[str, PeakRates] = field(default_factory=dict)
+    ceilings: dict[str, Ceiling] = field(default_factory=dict)
     """By dtype."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why an arch cannot be built, by arch."""
 
-    def events_of(self, plan: Plan) -> tuple[events.Counted | events.PeakMeasured, ...]:
+    def events_of(self, plan: Plan) -> tuple[events.Counted | events.CeilingMeasured, ...]:
         """Return what is known of the cells of a plan, as events of a run."""
         archs, dtypes = ({getattr(cell, name) for cell in plan.cells} for name in ("arch", "dtype"))
         costs = (events.Counted(arch=a, cost=cost) for a, cost in self.costs.items() if a in archs)
-        peaks = (
-            events.PeakMeasured(dtype=dtype, facts=facts)
-            for dtype, facts in self.peaks.items()
+        ceilings = (
+            events.CeilingMeasured(dtype=dtype, facts=facts)
+            for dtype, facts in self.ceilings.items()
             if dtype in dtypes
         )
-        return (*costs, *peaks)
+        return (*costs, *ceilings)
 
 
 def count(
@@ -86,12 +86,12 @@ def count(
             return counts
         started.wait()
         for dtype in dtypes:
-            if dtype not in counts.peaks:
-                facts = counts.peaks[dtype] = probe.measure_peak(dtype)
-                peak = events.PeakMeasured(dtype=dtype, facts=facts)
-                store(peak)
-                if peak.caveat:
-                    progress.note(peak.caveat)
+            if dtype not in counts.ceilings:
+                facts = counts.ceilings[dtype] = probe.measure_ceiling(dtype)
+                measured = events.CeilingMeasured(dtype=dtype, facts=facts)
+                store(measured)
+                if measured.caveat:
+                    progress.note(measured.caveat)
             progress.advance(f"peak rate in {dtype}")
     return counts
 
@@ -100,7 +100,7 @@ def _read(begun: Outcome | None) -> Counts:
     if begun is None:
         return Counts()
     costs = {arch: cost for (arch, _), cost in begun.costs.items()}
-    return Counts(costs=costs, peaks=dict(begun.ceilings))
+    return Counts(costs=costs, ceilings=dict(begun.ceilings))
 
 
 def _began(plan: Plan, environment: Environment, now: Code) -> events.Began:

@@ -50,7 +50,7 @@ class Run:
         resumed: Outcome | None = None,
         code: Code | None = None,
         accepts_voided_sets: bool = False,
-        known: Sequence[events.Counted | events.PeakMeasured] = (),
+        known: Sequence[events.Counted | events.CeilingMeasured] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``begin`` is called with the environment before the first event; returns the event sink.

@@ -59,7 +59,7 @@ class Tasks(Protocol):
 
 
 def preflight_task(
-    plan: Plan, outcome: Outcome, known: Sequence[events.Counted | events.PeakMeasured]
+    plan: Plan, outcome: Outcome, known: Sequence[events.Counted | events.CeilingMeasured]
 ) -> PreflightTask:
     """Return what the preflight has to measure: what neither the outcome nor ``known`` has.
 
@@ -67,7 +67,10 @@ def preflight_task(
     own plan does not have.
     """
     costs = {*outcome.costs, *((e.arch, e.base) for e in known if isinstance(e, events.Counted))}
-    peaks = {*outcome.ceilings, *(e.dtype for e in known if isinstance(e, events.PeakMeasured))}
+    ceilings = {
+        *outcome.ceilings,
+        *(e.dtype for e in known if isinstance(e, events.CeilingMeasured)),
+    }
     sides = (False, True) if plan.against_base else (False,)
     dtypes = (cell.dtype for cell in plan.cells) if plan.ceiling else ()
     fits = largest_batch.cells(plan.cells) if plan.fit else ()
@@ -78,6 +81,6 @@ def preflight_task(
             for arch in dict.fromkeys(cell.arch for cell in plan.cells)
             if (arch, base) not in costs
         ),
-        dtypes=tuple(dict.fromkeys(name for name in dtypes if name not in peaks)),
+        dtypes=tuple(dict.fromkeys(name for name in dtypes if name not in ceilings)),
         fits=tuple(cell for cell in fits if cell not in outcome.fits),
     )

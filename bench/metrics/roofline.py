@@ -14,7 +14,7 @@ from bench import stats
 from bench.means import Interval
 from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric
 from bench.records.record import CellRecord
-from bench.records.reported import PeakRates
+from bench.records.reported import Ceiling
 from bench.tables import scaled
 
 TRAINING = "a training step's multiply-accumulates are not counted"
@@ -63,11 +63,11 @@ class Roofline:
         return "compute" if self.attainable_mac_per_s == self.ceiling_mac_per_s else "memory"
 
 
-def compute(record: CellRecord, ceilings: Mapping[str, PeakRates]) -> Roofline:
+def compute(record: CellRecord, ceilings: Mapping[str, Ceiling]) -> Roofline:
     """Return the roofline of a cell, under its dtype's ceiling."""
     iteration_s = stats.iteration(record)
     cell = record.cell
-    facts = ceilings.get(cell.dtype, PeakRates())
+    facts = ceilings.get(cell.dtype, Ceiling())
     macs = record.cost.macs_per_image if cell.task == "infer" else None
     batch_macs = math.nan if macs is None else float(macs) * cell.batch_size
     return Roofline(
@@ -85,7 +85,7 @@ def compute(record: CellRecord, ceilings: Mapping[str, PeakRates]) -> Roofline:
     )
 
 
-def best(facts: PeakRates) -> dict[str, float]:
+def best(facts: Ceiling) -> dict[str, float]:
     """Return the best rate of each kind of probe, in multiply-accumulates per second."""
     rates: dict[str, float] = {}
     for probe in facts.probes:
@@ -93,14 +93,14 @@ def best(facts: PeakRates) -> dict[str, float]:
     return rates
 
 
-def _least_bytes(record: CellRecord, facts: PeakRates) -> float:
+def _least_bytes(record: CellRecord, facts: Ceiling) -> float:
     """Return the bytes a batch must move: weights read once, activations written and read once."""
     params, activations = _number(record.cost.params), _number(record.cost.activations_per_image)
     elements = params + 2 * activations * record.cell.batch_size
     return elements * _number(facts.bytes_per_element) or math.nan
 
 
-def _reason(record: CellRecord, facts: PeakRates) -> str:
+def _reason(record: CellRecord, facts: Ceiling) -> str:
     """Return why a value of a measured cell is unknown; empty if all are known."""
     if record.cell.task != "infer":
         return TRAINING

@@ -35,7 +35,7 @@ class Cause(StrEnum):
     NOT_INSTALLED = "a library is not installed"
     ACCURACY = "accuracy"
     PARAMS = "parameters"
-    PEAK = "latency at the machine's peak rate"
+    CEILING = "latency at the machine's peak rate"
     FAILED = "failed"
     DOMINATED = "another is at least as accurate and much faster"
     MEMORY = "memory"

@@ -20,7 +20,7 @@ from bench.tables import milliseconds
 SAME_ACCURACY = 0.5  # points
 IMAGENET = "ImageNet-1K"  # in the source of an accuracy on these images
 # A candidate that was dropped for the first of these came nearest to the limits.
-_NEAREST = (Cause.LATENCY, Cause.MEMORY, Cause.PEAK, Cause.PARAMS, Cause.ACCURACY)
+_NEAREST = (Cause.LATENCY, Cause.MEMORY, Cause.CEILING, Cause.PARAMS, Cause.ACCURACY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +253,7 @@ def _distance(candidate: Candidate, dropped: Dropped) -> float:
         return math.inf if candidate.percent is None else -candidate.percent
     if cause is Cause.PARAMS:
         return (candidate.cost.params if candidate.cost else None) or math.inf
-    if cause is Cause.PEAK:
+    if cause is Cause.CEILING:
         return candidate.least_s or math.inf
     if cause is Cause.MEMORY:
         return candidate.memory_bytes or math.inf

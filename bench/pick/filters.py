@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.metrics import roofline
 from bench.pick.candidate import MEASURED_ONCE, Candidate, Cause, Limits
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, Ceiling
 from bench.tables import milliseconds
 
 STEP = 1
@@ -39,27 +39,27 @@ def failed(candidates: list[Candidate], arch: str, why: str) -> list[Candidate]:
 def by_counts(
     candidates: list[Candidate],
     costs: Mapping[str, ArchCost],
-    peaks: Mapping[str, PeakRates],
+    ceilings: Mapping[str, Ceiling],
     limits: Limits,
 ) -> list[Candidate]:
     """Drop candidates with too many parameters, or far too slow even at the machine's peak rate.
 
     The peak rate is the best of several large products and convolutions, and networks reach a part
-    of it. It is measured once, hence the margin. ``costs`` are by arch, and ``peaks`` by dtype. A
-    candidate whose counts are unknown stays.
+    of it. It is measured once, hence the margin. ``costs`` are by arch, and ``ceilings`` by dtype.
+    A candidate whose counts are unknown stays.
     """
     return [
-        each if each.dropped else _by_counts(_counted(each, costs, peaks), limits)
+        each if each.dropped else _by_counts(_counted(each, costs, ceilings), limits)
         for each in candidates
     ]
 
 
 def _counted(
-    candidate: Candidate, costs: Mapping[str, ArchCost], peaks: Mapping[str, PeakRates]
+    candidate: Candidate, costs: Mapping[str, ArchCost], ceilings: Mapping[str, Ceiling]
 ) -> Candidate:
     cell = candidate.cell
     cost = costs.get(cell.arch, ArchCost())
-    rate = max(roofline.best(peaks.get(cell.dtype, PeakRates())).values(), default=None)
+    rate = max(roofline.best(ceilings.get(cell.dtype, Ceiling())).values(), default=None)
     macs = cost.macs_per_image
     least_s = None if macs is None or not rate else macs * cell.batch_size / rate
     return replace(candidate, cost=cost, least_s=least_s)
@@ -76,5 +76,5 @@ def _by_counts(candidate: Candidate, limits: Limits) -> Candidate:
             f"{milliseconds(candidate.least_s)} ms, more than {MEASURED_ONCE:g} times "
             f"{milliseconds(limits.latency_s)} ms"
         )
-        return candidate.drop(STEP, Cause.PEAK, why)
+        return candidate.drop(STEP, Cause.CEILING, why)
     return candidate

@@ -13,7 +13,7 @@ from bench.machine.card import Around
 from bench.machine.environment import Environment
 from bench.records.code import Code
 from bench.records.record import BackToBack, Failure, Fit
-from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.reported import ArchCost, Ceiling, Setup
 
 JOURNAL_VERSION = 4
 """The version of the journals that are written; bench/records/journal.py lists the versions."""
@@ -52,11 +52,11 @@ class Counted(_Event, frozen=True, kw_only=True):
     base: bool = False
 
 
-class PeakMeasured(_Event, frozen=True, kw_only=True, tag="Ceiling"):
+class CeilingMeasured(_Event, frozen=True, kw_only=True, tag="Ceiling"):
     """The peak rate of the device in a dtype was measured, or measuring failed."""
 
     dtype: str
-    facts: PeakRates
+    facts: Ceiling
 
     @property
     def caveat(self) -> str:
@@ -201,7 +201,7 @@ Event: TypeAlias = (
     Began
     | Resumed
     | Counted
-    | PeakMeasured
+    | CeilingMeasured
     | Shared
     | Fitted
     | Compiled

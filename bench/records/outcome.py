@@ -17,7 +17,7 @@ from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
 from bench.records.record import CellRecord, Failure, Fit, Round, RunRecord, Visit, VisitTime
-from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.reported import ArchCost, Ceiling, Setup
 from bench.records.stored_plan import StoredPlan
 from bench.units import counted
 
@@ -58,7 +58,7 @@ class Outcome:
         self.code: Code | None = None
         self.costs: dict[tuple[str, bool], ArchCost] = {}
         """Cost by arch and whether it is the base's."""
-        self.ceilings: dict[str, PeakRates] = {}
+        self.ceilings: dict[str, Ceiling] = {}
         """Peak rates by dtype."""
         self.shared: dict[str, tuple[str, ...]] = {}
         """Descriptions of other users, by device."""
@@ -217,7 +217,7 @@ class Outcome:
         self.costs[event.arch, event.base] = event.cost
 
     @_apply.register
-    def _(self, event: events.PeakMeasured) -> None:
+    def _(self, event: events.CeilingMeasured) -> None:
         self.ceilings[event.dtype] = event.facts
         if event.caveat:
             self.notes.append(event.caveat)

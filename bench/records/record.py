@@ -11,7 +11,7 @@ from bench.cells.cell import Cell
 from bench.machine.card import Around
 from bench.machine.environment import Environment
 from bench.records.code import Code
-from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.reported import ArchCost, Ceiling, Setup
 from bench.records.stored_plan import StoredPlan
 
 SCHEMA_VERSION = 3
@@ -235,8 +235,8 @@ class RunRecord:
     """The environment of the workers."""
     base_environment: Environment | None = None
     """The environment of a gate's base."""
-    ceilings: Mapping[str, PeakRates] = field(default_factory=dict)
-    """Peak rates of the device, by dtype (bench/worker/peak.py, ``measure``)."""
+    ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
+    """Peak rates of the device, by dtype (bench/worker/ceiling.py, ``measure``)."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Descriptions of other users of a CUDA device when the run began, by device."""
     fits: tuple[Fit, ...] = ()

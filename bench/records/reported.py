@@ -131,8 +131,11 @@ class FailedProbe(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class PeakRates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The peak rates of a device in a dtype, or why they are unknown (bench/worker/peak.py)."""
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The highest measured rates of a device in a dtype, or why they are unknown.
+
+    bench/worker/ceiling.py measures them.
+    """
 
     probes: tuple[ProbeRate, ...] = ()
     failed: tuple[FailedProbe, ...] = ()

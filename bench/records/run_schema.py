@@ -27,7 +27,7 @@ from bench.machine.environment import Environment
 from bench.records import code, record, reported
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, BackToBack, Failure, Fit, Round
-from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.reported import ArchCost, Ceiling, Setup
 from bench.records.store import ADDED_TO_CELL
 from bench.records.stored_plan import StoredPlan
 
@@ -144,7 +144,7 @@ class Run(Struct, kw_only=True):
     """The environment of a gate's base; null in other runs."""
     fits: list[Fit] | UnsetType = UNSET
     """The searches for the largest batches, if any."""
-    ceilings: dict[str, PeakRates] | UnsetType = UNSET
+    ceilings: dict[str, Ceiling] | UnsetType = UNSET
     """Peak rates of the device, by dtype."""
     shared: dict[str, list[str]] | UnsetType = UNSET
     """Descriptions of other users of a CUDA device when the run began, by device."""

@@ -12,7 +12,7 @@ from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.machine.environment import Environment
 from bench.records.record import BackToBack
-from bench.records.reported import ArchCost, OperatorProfile, PeakRates
+from bench.records.reported import ArchCost, Ceiling, OperatorProfile
 
 ReplyT = TypeVar("ReplyT")
 
@@ -147,7 +147,7 @@ class CountCost(Request[ArchCost], frozen=True, kw_only=True, tag="cost"):
     seed: int
 
 
-class MeasurePeak(Request[PeakRates], frozen=True, kw_only=True, tag="ceiling"):
+class MeasureCeiling(Request[Ceiling], frozen=True, kw_only=True, tag="ceiling"):
     """Measure the device's peak rates in a dtype."""
 
     dtype: str

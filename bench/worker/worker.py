@@ -31,16 +31,16 @@ from bench.cells.dtypes import DTYPES
 from bench.errors import RequestError
 from bench.machine import description, pinned, resident
 from bench.machine.environment import Environment
-from bench.records.reported import ArchCost, OperatorProfile, PeakRates
+from bench.records.reported import ArchCost, Ceiling, OperatorProfile
 from bench.worker import (
     attempt,
+    ceiling,
     clock,
     contention,
     cost,
     failure,
     memory,
     origin,
-    peak,
     profiling,
     subject,
     sustain,
@@ -54,8 +54,8 @@ from bench.worker.protocol import (
     Finish,
     Finished,
     Measure,
+    MeasureCeiling,
     Measured,
-    MeasurePeak,
     Prepare,
     Prepared,
     ProfileOperators,
@@ -103,10 +103,10 @@ class Worker:
         origin.check()
         return _with_accuracy(result.per_image(), arch.accuracy_on(request.image_size))
 
-    def ceiling(self, request: MeasurePeak) -> PeakRates:
+    def ceiling(self, request: MeasureCeiling) -> Ceiling:
         """Return the device's peak rates in a dtype."""
         self._use(request.device)
-        return peak.measure(DTYPES[request.dtype], self.device)
+        return ceiling.measure(DTYPES[request.dtype], self.device)
 
     def attempt(self, request: TryBatch) -> Attempted:
         """Iterate a cell without checks; return the peak memory of its device or process."""
@@ -217,7 +217,7 @@ class Worker:
         return {
             Describe: self.describe,
             CountCost: self.cost,
-            MeasurePeak: self.ceiling,
+            MeasureCeiling: self.ceiling,
             TryBatch: self.attempt,
             Prepare: self.prepare,
             WarmUp: self.warm_up,

@@ -17,7 +17,7 @@ from bench.records.record import (
     RunRecord,
     Visit,
 )
-from bench.records.reported import ArchCost, PeakRates, ProbeRate, Setup
+from bench.records.reported import ArchCost, Ceiling, ProbeRate, Setup
 from bench.records.stored_plan import StoredPlan
 from bench.units import MIB
 
@@ -63,7 +63,7 @@ COST = ArchCost(
     activations_per_image=ACTIVATIONS,
 )
 CEILINGS = {
-    "fp32": PeakRates(
+    "fp32": Ceiling(
         probes=(
             ProbeRate(kind="product", size="512×512×512", mac_per_s=80e9),
             ProbeRate(kind="product", size="1024×1024×1024", mac_per_s=90e9),

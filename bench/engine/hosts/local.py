@@ -82,7 +82,7 @@ class LocalHost(Host):
                 yield events.Shared(device=device, others=processes)
             yield from self._events(preflight.count(context, probes, task.archs))
             yield from self._events(self._wait())
-            yield from self._events(preflight.measure_peaks(context, probes[0], task.dtypes))
+            yield from self._events(preflight.measure_ceilings(context, probes[0], task.dtypes))
         yield from self._events(preflight.find_fits(context, task.fits))
 
     def measure_set(self, task: SetTask) -> Events:

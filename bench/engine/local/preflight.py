@@ -21,18 +21,18 @@ def count(
             yield
 
 
-def measure_peaks(context: Context, probe: ProbeWorker, dtypes: Collection[str]) -> Steps:
+def measure_ceilings(context: Context, probe: ProbeWorker, dtypes: Collection[str]) -> Steps:
     """Measure the peak rates of the device for each dtype."""
     if not dtypes:
         return
     context.progress.phase("measuring the ceiling", len(dtypes))
     with context.timed("measuring the ceiling"):
         for dtype in dtypes:
-            peak = events.PeakMeasured(dtype=dtype, facts=probe.measure_peak(dtype))
-            context.emit(peak)
+            measured = events.CeilingMeasured(dtype=dtype, facts=probe.measure_ceiling(dtype))
+            context.emit(measured)
             context.progress.advance(dtype)
-            if peak.caveat:
-                context.progress.note(peak.caveat)
+            if measured.caveat:
+                context.progress.note(measured.caveat)
             yield
 
 

@@ -13,8 +13,8 @@ from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine.environment import Environment
-from bench.records.reported import ArchCost, PeakRates
-from bench.worker.protocol import CountCost, Describe, MeasurePeak
+from bench.records.reported import ArchCost, Ceiling
+from bench.worker.protocol import CountCost, Describe, MeasureCeiling
 
 SIDES = ("head: ", "base: ")  # prefixes of errors, for the sides of a gate
 
@@ -84,13 +84,13 @@ class ProbeWorker:
                 raise error.prefixed(self._side) from error
             return ArchCost(error=self._reason(error))
 
-    def measure_peak(self, dtype: str) -> PeakRates:
+    def measure_ceiling(self, dtype: str) -> Ceiling:
         """Return the device's peak rates for a dtype, or why they are unknown."""
         try:
-            request = MeasurePeak(dtype=dtype, device=self._plan.device_of(0))
+            request = MeasureCeiling(dtype=dtype, device=self._plan.device_of(0))
             return self._worker.request(request, limit_s=timeouts.SHORT_S)
         except WorkerError as error:
-            return PeakRates(error=self._reason(error))
+            return Ceiling(error=self._reason(error))
 
     def _reason(self, error: WorkerError) -> str:
         """Return the message of an error; replace the worker if it has ended."""

@@ -34,7 +34,7 @@ def _after_preflight(task: PreflightTask, event: events.Event) -> PreflightTask:
         done = (event.arch, event.base)
         left = tuple(each for each in task.archs if each != done)
         return msgspec.structs.replace(task, archs=left)
-    if isinstance(event, events.PeakMeasured):
+    if isinstance(event, events.CeilingMeasured):
         dtypes = tuple(name for name in task.dtypes if name != event.dtype)
         return msgspec.structs.replace(task, dtypes=dtypes)
     if isinstance(event, events.Fitted):

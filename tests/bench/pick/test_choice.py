@@ -159,7 +159,7 @@ def test_the_favourite_may_be_exactly_at_the_limit() -> None:
 
 def test_memory_is_a_nearer_miss_than_an_estimate_of_the_latency() -> None:
     dropped = [
-        candidate("slow", 80.0).drop(1, Cause.PEAK, "its estimate is too high"),
+        candidate("slow", 80.0).drop(1, Cause.CEILING, "its estimate is too high"),
         candidate("large", 80.0).drop(2, Cause.MEMORY, "it needs too much memory"),
         candidate("wrong", 10.0).drop(1, Cause.ACCURACY, "its accuracy is too low"),
     ]
@@ -262,8 +262,10 @@ def test_the_nearest_miss_is_named_if_none_fits() -> None:
 
 
 def test_the_nearest_of_those_that_were_dropped_earlier_is_named() -> None:
-    slow = replace(candidate("slow", 80.0), least_s=0.040).drop(1, Cause.PEAK, "at least 40 ms")
-    slower = replace(candidate("slower", 80.0), least_s=0.050).drop(1, Cause.PEAK, "at least 50 ms")
+    slow = replace(candidate("slow", 80.0), least_s=0.040).drop(1, Cause.CEILING, "at least 40 ms")
+    slower = replace(candidate("slower", 80.0), least_s=0.050).drop(
+        1, Cause.CEILING, "at least 50 ms"
+    )
     bad = candidate("bad", 60.0).drop(1, Cause.ACCURACY, "its accuracy is 60 %")
     worse = candidate("worse", 50.0).drop(1, Cause.ACCURACY, "its accuracy is 50 %")
     unknown = candidate("unknown").drop(1, Cause.ACCURACY, "its accuracy is unknown")

@@ -2,13 +2,13 @@ import pytest
 
 from bench.pick import filters
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
-from bench.records.reported import ArchCost, PeakRates, ProbeRate
+from bench.records.reported import ArchCost, Ceiling, ProbeRate
 from tests.bench.pick.figures import candidate, cost
 
 LIMITS = Limits(latency_s=0.020, accuracy=75.0, params=30e6)
 RATE = 100e9  # the best of two, in multiply-accumulates per second
-PEAKS = {
-    "fp32": PeakRates(
+CEILINGS = {
+    "fp32": Ceiling(
         probes=(
             ProbeRate(kind="product", size="small", mac_per_s=RATE / 2),
             ProbeRate(kind="convolution", size="large", mac_per_s=RATE),
@@ -19,7 +19,7 @@ PEAKS = {
 
 def counted(arch_cost: ArchCost, batch_size: int = 1) -> Candidate:
     of = candidate("a", 80.0, batch_size=batch_size)
-    (result,) = filters.by_counts([of], {"a": arch_cost}, PEAKS, LIMITS)
+    (result,) = filters.by_counts([of], {"a": arch_cost}, CEILINGS, LIMITS)
     return result
 
 
@@ -72,7 +72,7 @@ def test_a_batch_that_the_peak_rate_cannot_do_in_time_is_dropped(
         "the estimate of its least latency, at this machine's peak rate, is 30.0 ms, more than "
         "1.25 times 20.0 ms"
     )
-    assert found.dropped == (Dropped(step=1, cause=Cause.PEAK, why=why) if is_dropped else None)
+    assert found.dropped == (Dropped(step=1, cause=Cause.CEILING, why=why) if is_dropped else None)
 
 
 @pytest.mark.parametrize(("macs", "is_dropped"), [(2_480_000_000, False), (2_520_000_000, True)])

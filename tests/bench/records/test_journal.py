@@ -15,7 +15,7 @@ from bench.records import events, journal
 from bench.records.code import Code
 from bench.records.events import Event
 from bench.records.record import Failure
-from bench.records.reported import ArchCost, PeakRates, Setup
+from bench.records.reported import ArchCost, Ceiling, Setup
 from tests.bench import runs
 
 PLAN = Plan(
@@ -83,7 +83,7 @@ EVENTS: tuple[Event, ...] = (
         failure=Failure(kind="died", message="gone", phase="measuring", set_index=0),
     ),
     events.PhaseTimed(phase="importing", seconds=3.25),
-    events.PeakMeasured(dtype="fp32", facts=PeakRates(bytes_per_s=2e10)),
+    events.CeilingMeasured(dtype="fp32", facts=Ceiling(bytes_per_s=2e10)),
     events.Fitted(fit=runs.fitted().fits[0]),
     events.Visited(
         cell=runs.EAGER.id,
@@ -361,5 +361,5 @@ def test_events_of_earlier_journals_are_read() -> None:
     assert [msgspec.json.decode(line, type=Event) for line in lines] == [
         events.WorkerReported(cell="a", set_index=0, wave_index=1, facts=Setup(graphs=1)),
         events.PhaseTimed(phase="importing", seconds=3.25),
-        events.PeakMeasured(dtype="fp32", facts=PeakRates(error="no kernel")),
+        events.CeilingMeasured(dtype="fp32", facts=Ceiling(error="no kernel")),
     ]

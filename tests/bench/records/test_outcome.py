@@ -9,7 +9,7 @@ from bench.records import events
 from bench.records.code import Code
 from bench.records.outcome import Outcome, check_same, check_same_environment
 from bench.records.record import BackToBack, CellRecord, Failure
-from bench.records.reported import PeakRates, Setup
+from bench.records.reported import Ceiling, Setup
 from tests.bench import runs
 from tests.bench.records.test_journal import BEGAN, GROUP, PLAN
 
@@ -154,11 +154,11 @@ def test_cold_compilation_belongs_to_its_cell() -> None:
 def test_ceilings_are_per_dtype_and_an_unknown_one_is_noted() -> None:
     facts = runs.CEILINGS["fp32"]
     result = outcome(
-        events.PeakMeasured(dtype="fp32", facts=facts),
-        events.PeakMeasured(dtype="bf16", facts=PeakRates(error="the worker died")),
+        events.CeilingMeasured(dtype="fp32", facts=facts),
+        events.CeilingMeasured(dtype="bf16", facts=Ceiling(error="the worker died")),
     )
     run = result.run_record()
-    assert run.ceilings == {"fp32": facts, "bf16": PeakRates(error="the worker died")}
+    assert run.ceilings == {"fp32": facts, "bf16": Ceiling(error="the worker died")}
     assert run.notes == ("The ceiling of bf16 is not known: the worker died.",)
 
 

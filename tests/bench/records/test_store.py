@@ -15,7 +15,7 @@ from bench.errors import RequestError
 from bench.records import store
 from bench.records.code import Code
 from bench.records.record import SCHEMA_VERSION, CellRecord, Visit, VisitTime
-from bench.records.reported import PeakRates
+from bench.records.reported import Ceiling
 from bench.report.frame import samples
 from tests.bench import runs
 
@@ -176,7 +176,7 @@ def test_fits_are_read_as_written(path: Path) -> None:
 
 
 def test_ceilings_are_read_as_written(path: Path) -> None:
-    run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": PeakRates(error="no kernel")})
+    run = replace(runs.small(), ceilings={**runs.CEILINGS, "bf16": Ceiling(error="no kernel")})
     store.write(run, path)
     assert store.read(path) == run
 

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from bench.records.record import RunRecord
-from bench.records.reported import PeakRates
+from bench.records.reported import Ceiling
 from bench.report import charts, frame, roofline, summary
 from bench.tables import escaped
 from tests.bench import runs
@@ -69,7 +69,7 @@ def test_roofline_section_appears_if_ceilings_were_measured() -> None:
 
 
 def test_an_unknown_ceiling_gives_no_roofline_section() -> None:
-    run = replace(runs.small(), ceilings={"fp32": PeakRates(error="no kernel")})
+    run = replace(runs.small(), ceilings={"fp32": Ceiling(error="no kernel")})
     assert "How far" not in markdown(run)
 
 

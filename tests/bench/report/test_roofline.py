@@ -10,7 +10,7 @@ from bench import stats
 from bench.cells.cell import Cell
 from bench.metrics.roofline import best, compute
 from bench.records.record import CellRecord, RunRecord
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, Ceiling
 from bench.report import roofline
 from tests.bench import runs
 
@@ -117,7 +117,7 @@ def test_intervals_follow_from_those_of_the_latency() -> None:
 )
 def test_unknown_values_are_blank_with_a_reason(record: CellRecord, reason: str) -> None:
     run = replace(with_ceilings(), cells=(record,))
-    run = replace(run, ceilings={**run.ceilings, "bf16": PeakRates(error="no such kernel")})
+    run = replace(run, ceilings={**run.ceilings, "bf16": Ceiling(error="no such kernel")})
     (values,) = roofline.frame(run).to_dict("records")
     assert values["reason"].startswith(reason)
     assert pd.isna(values["share_of_ceiling"])
@@ -152,7 +152,7 @@ def test_a_rate_does_not_need_a_ceiling() -> None:
 
 def test_ceilings_are_the_best_probe_of_each_kind() -> None:
     run = with_ceilings()
-    run = replace(run, ceilings={**run.ceilings, "bf16": PeakRates(error="no such kernel")})
+    run = replace(run, ceilings={**run.ceilings, "bf16": Ceiling(error="no such kernel")})
     (values,) = roofline.ceilings(run).to_dict("records")
     assert values == {
         "dtype": "fp32",

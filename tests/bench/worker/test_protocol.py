@@ -8,7 +8,7 @@ import pytest
 from bench.counts.baseline import Counts
 from bench.counts.protocol import CountGraphs, CountNetworks
 from bench.machine.environment import Environment
-from bench.records.reported import ArchCost, OperatorProfile, PeakRates
+from bench.records.reported import ArchCost, Ceiling, OperatorProfile
 from bench.stages.protocol import CountStages, StageMacs, StageSeconds, TimeStages
 from bench.worker.protocol import (
     Attempted,
@@ -17,8 +17,8 @@ from bench.worker.protocol import (
     Finish,
     Finished,
     Measure,
+    MeasureCeiling,
     Measured,
-    MeasurePeak,
     Prepare,
     Prepared,
     ProfileOperators,
@@ -56,9 +56,9 @@ SENT = {**IMAGES, "input_shape": [1, 28, 28]}
         ),
         (CountCost(arch="a", **IMAGES), {"op": "cost", "arch": "a", **SENT}, ArchCost),
         (
-            MeasurePeak(dtype="fp32", device="cpu"),
+            MeasureCeiling(dtype="fp32", device="cpu"),
             {"op": "ceiling", "dtype": "fp32", "device": "cpu"},
-            PeakRates,
+            Ceiling,
         ),
         (
             TryBatch(cell=runs.EAGER, **IMAGES),

@@ -57,7 +57,7 @@ def test_what_is_known_is_not_asked_of_the_host_and_is_journalled() -> None:
     host, journal = ScriptedHost(), Journal()
     known = (
         events.Counted(arch=runs.EAGER.arch, cost=ArchCost(params=7)),
-        events.PeakMeasured(dtype="fp32", facts=runs.CEILINGS["fp32"]),
+        events.CeilingMeasured(dtype="fp32", facts=runs.CEILINGS["fp32"]),
     )
     requested = plan(*CELLS, ceiling=True)
     outcome = Run(requested, host, Watcher(), begin=journal.begin, known=known).measure()

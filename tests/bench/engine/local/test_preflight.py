@@ -65,7 +65,7 @@ def test_a_resumed_run_follows_the_new_request_for_a_ceiling(
 
     run(plan(target, ceiling=not ceiling), fork_server, begin=lambda _: Recorder()).measure()
     without = Outcome.from_events(
-        [event for event in journal if not isinstance(event, events.PeakMeasured)]
+        [event for event in journal if not isinstance(event, events.CeilingMeasured)]
     )
     again = run(plan(target, ceiling=ceiling), fork_server, resumed=without).measure()
     assert bool(again.ceilings) is ceiling

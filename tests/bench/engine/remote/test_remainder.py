@@ -5,7 +5,7 @@ from bench.engine.tasks import PreflightTask, SetTask
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Fit
-from bench.records.reported import ArchCost, PeakRates
+from bench.records.reported import ArchCost, Ceiling
 from tests.bench import runs
 from tests.bench.engine.remote.direct import plan, set_task
 from tests.bench.engine.running import cell
@@ -28,7 +28,7 @@ def test_what_a_preflight_has_measured_is_not_measured_again() -> None:
     left = after(
         task,
         events.Counted(arch="a", cost=ArchCost(params=1), base=True),
-        events.PeakMeasured(dtype="fp32", facts=PeakRates(error="none")),
+        events.CeilingMeasured(dtype="fp32", facts=Ceiling(error="none")),
         events.Fitted(fit=Fit(cell=CELLS[0], attempts=())),
     )
     assert left == PreflightTask(

@@ -133,7 +133,7 @@ def test_the_preflight_is_described_once_and_not_measured_twice() -> None:
     )
     described, measured, noted = cluster.preflight(task)
     assert isinstance(described, Described)
-    assert isinstance(measured, events.PeakMeasured)
+    assert isinstance(measured, events.CeilingMeasured)
     assert isinstance(noted, events.Noted)
     assert cluster.jobs[1].task == PreflightTask(archs=(), dtypes=("bf16",), fits=())
 

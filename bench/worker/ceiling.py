@@ -1,4 +1,4 @@
-"""Peak rates of this device in a dtype, measured with the operations that it runs fastest.
+"""The ceiling of this device in a dtype: the highest rates that were measured with fast operations.
 
 These are large matrix products, convolutions and copies, in the libraries that PyTorch calls. Data
 sheets are not used: a measured peak includes clock rates, threads and the limits of a virtual
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from bench.cells.dtypes import Dtype
 from bench.error_text import first_line
-from bench.records.reported import FailedProbe, PeakRates, ProbeRate
+from bench.records.reported import Ceiling, FailedProbe, ProbeRate
 from bench.units import GIB, MIB
 from bench.worker import clock
 from bench.worker.clock import BlockClock, Step
@@ -106,7 +106,7 @@ def measure(
     *,
     sizes: Sizes | None = None,
     timer: BlockClock | None = None,
-) -> PeakRates:
+) -> Ceiling:
     """Return the best rate of each probe, in multiply-accumulates/s, and of copies, in bytes/s.
 
     The probes use the threads of this process. ``failed`` lists the probes that the device could
@@ -126,10 +126,10 @@ def measure(
                 rate = probe.macs / seconds
                 results.append(ProbeRate(kind=probe.kind, size=probe.size, mac_per_s=rate))
         if not results:
-            return PeakRates(error=failed[0].reason)
+            return Ceiling(error=failed[0].reason)
         copied_bytes = _copied_bytes(device)
         copy_s = best_s(_copy(copied_bytes, dtype.torch_dtype, device), timer)
-    return PeakRates(
+    return Ceiling(
         probes=tuple(results),
         failed=tuple(failed),
         bytes_per_s=2 * copied_bytes / copy_s,  # each byte is read and written

@@ -9,11 +9,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cells.dtypes import DTYPES
 from bench.records.record import BackToBack
-from bench.records.reported import PeakRates
+from bench.records.reported import Ceiling
 from bench.units import GIB, MIB
-from bench.worker import peak
+from bench.worker import ceiling
+from bench.worker.ceiling import BLOCK_ITERATIONS, MIN_PROBE_S, MIN_REPETITIONS, Convolution, Sizes
 from bench.worker.clock import Step, Timing
-from bench.worker.peak import BLOCK_ITERATIONS, MIN_PROBE_S, MIN_REPETITIONS, Convolution, Sizes
 
 CPU = torch.device("cpu")
 SMALL = Convolution(batch_size=2, channels=3, side=5, kernel=3)
@@ -63,8 +63,8 @@ class FakeCudaClock(FakeClock):
 
 @pytest.fixture(autouse=True)
 def _small_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(peak, "COPIED_BYTES", 2 * MIB)
-    monkeypatch.setattr(peak, "COPIED_BYTES_PER_THREAD", 0)
+    monkeypatch.setattr(ceiling, "COPIED_BYTES", 2 * MIB)
+    monkeypatch.setattr(ceiling, "COPIED_BYTES_PER_THREAD", 0)
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     yield
     torch.backends.cudnn.allow_tf32 = before[0]
@@ -72,7 +72,7 @@ def _small_copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_rates_are_macs_and_bytes_per_second_of_a_repetition() -> None:
-    facts = peak.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
+    facts = ceiling.measure(DTYPES["fp32"], CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
     convolution = 2 * 5**2 * 3**2 * 3**2 / DURATION_S
     assert {(p.kind, p.size): p.mac_per_s for p in facts.probes} == {
         ("product", "4×4×4"): 4**3 / DURATION_S,
@@ -89,8 +89,8 @@ def test_rates_are_macs_and_bytes_per_second_of_a_repetition() -> None:
 
 def test_every_probe_is_repeated_after_a_warm_up() -> None:
     timer = FakeClock(repeat(DURATION_S))
-    peak.measure(DTYPES["bf16"], CPU, sizes=TINY, timer=timer)
-    probes = len(list(peak.probes(TINY))) + 1  # plus the copy
+    ceiling.measure(DTYPES["bf16"], CPU, sizes=TINY, timer=timer)
+    probes = len(list(ceiling.probes(TINY))) + 1  # plus the copy
     assert timer.steps == probes * (1 + MIN_REPETITIONS)
 
 
@@ -103,14 +103,14 @@ def test_every_probe_is_repeated_after_a_warm_up() -> None:
 )
 def test_the_fastest_repetition_counts(durations_s: list[float], best_s: float, steps: int) -> None:
     timer = FakeClock(durations_s)
-    assert peak.best_s(lambda: None, timer) == best_s
+    assert ceiling.best_s(lambda: None, timer) == best_s
     assert timer.steps == steps == len(durations_s)
 
 
 @pytest.mark.parametrize(("knows_busy", "gap_s"), [(True, 0.0), (False, GAP_S / BLOCK_ITERATIONS)])
-def test_peak_times_exclude_most_of_the_wait_for_launches(knows_busy: bool, gap_s: float) -> None:
+def test_probe_times_exclude_most_of_the_wait_for_launches(knows_busy: bool, gap_s: float) -> None:
     timer = FakeCudaClock([1.0, 4.0, 2.0, 3.0], knows_busy=knows_busy)
-    assert peak.best_s(lambda: None, timer) == 2.0 + gap_s
+    assert ceiling.best_s(lambda: None, timer) == 2.0 + gap_s
     assert timer.steps == 1 + MIN_REPETITIONS * BLOCK_ITERATIONS
 
 
@@ -119,11 +119,11 @@ def test_a_gpu_copies_more_if_it_has_free_memory(
     free_bytes: int, copied_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free_bytes, 80 * GIB))
-    assert peak._copied_bytes(torch.device("cuda")) == copied_bytes
+    assert ceiling._copied_bytes(torch.device("cuda")) == copied_bytes
 
 
-@pytest.mark.parametrize("probe", [*peak.probes(TINY)], ids=lambda probe: probe.kind)
-def test_pytorch_counts_two_flops_per_mac(probe: peak.Probe) -> None:
+@pytest.mark.parametrize("probe", [*ceiling.probes(TINY)], ids=lambda probe: probe.kind)
+def test_pytorch_counts_two_flops_per_mac(probe: ceiling.Probe) -> None:
     step = probe.make(torch.float32, CPU)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         step()
@@ -135,7 +135,7 @@ def test_convolutions_run_in_both_memory_formats() -> None:
         "convolution": torch.contiguous_format,
         "channels_last_convolution": torch.channels_last,
     }
-    for probe in peak.probes(replace(TINY, products=())):
+    for probe in ceiling.probes(replace(TINY, products=())):
         out = probe.make(torch.float32, CPU)()
         assert isinstance(out, Tensor)
         assert out.is_contiguous(memory_format=formats.pop(probe.kind))
@@ -144,8 +144,8 @@ def test_convolutions_run_in_both_memory_formats() -> None:
 
 def test_a_dtype_without_kernels_gives_a_reason() -> None:
     booleans = replace(DTYPES["fp32"], name="bool", torch_name="bool")
-    facts = peak.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
-    assert facts == PeakRates(error=facts.error)
+    facts = ceiling.measure(booleans, CPU, sizes=TINY, timer=FakeClock(repeat(DURATION_S)))
+    assert facts == Ceiling(error=facts.error)
     assert facts.error is not None
     assert "Bool" in facts.error
     assert "\n" not in facts.error
@@ -153,7 +153,9 @@ def test_a_dtype_without_kernels_gives_a_reason() -> None:
 
 def test_a_failed_probe_does_not_affect_the_others() -> None:
     too_large = Sizes(products=(4,), convolutions=(replace(SMALL, side=10**7),))
-    facts = peak.measure(DTYPES["fp32"], CPU, sizes=too_large, timer=FakeClock(repeat(DURATION_S)))
+    facts = ceiling.measure(
+        DTYPES["fp32"], CPU, sizes=too_large, timer=FakeClock(repeat(DURATION_S))
+    )
     assert [probe.kind for probe in facts.probes] == ["product"]
     assert [(probe.kind, "allocate" in probe.reason) for probe in facts.failed] == [
         ("convolution", True),
@@ -168,24 +170,24 @@ def test_the_setting_of_cudnn_is_restored(monkeypatch: pytest.MonkeyPatch) -> No
         settings.append(cudnn.benchmark)
         return 1.0
 
-    monkeypatch.setattr(peak, "best_s", best_s)
+    monkeypatch.setattr(ceiling, "best_s", best_s)
     before = cudnn.benchmark
-    peak.measure(DTYPES["fp32"], CPU, sizes=TINY)
+    ceiling.measure(DTYPES["fp32"], CPU, sizes=TINY)
     assert set(settings) == {True}
     assert cudnn.benchmark is before
 
 
-@pytest.mark.parametrize("kind", peak.SIZES)
+@pytest.mark.parametrize("kind", ceiling.SIZES)
 def test_probes_are_large_for_every_kind_of_device(kind: str) -> None:
-    kinds = [probe.kind for probe in peak.probes(peak.SIZES[kind])]
+    kinds = [probe.kind for probe in ceiling.probes(ceiling.SIZES[kind])]
     assert set(kinds) == {"product", "convolution", "channels_last_convolution"}
-    assert all(probe.macs >= 512**3 for probe in peak.probes(peak.SIZES[kind]))
+    assert all(probe.macs >= 512**3 for probe in ceiling.probes(ceiling.SIZES[kind]))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", DTYPES)
-def test_peak_rates_of_a_gpu(name: str) -> None:
-    facts = peak.measure(DTYPES[name], torch.device("cuda"))
-    assert len(facts.probes) == len(list(peak.probes(peak.SIZES["cuda"])))
+def test_ceiling_of_a_gpu(name: str) -> None:
+    facts = ceiling.measure(DTYPES[name], torch.device("cuda"))
+    assert len(facts.probes) == len(list(ceiling.probes(ceiling.SIZES["cuda"])))
     assert all(probe.mac_per_s > 0 for probe in facts.probes)
     assert (facts.bytes_per_s or 0) > 0
