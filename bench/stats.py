@@ -5,7 +5,7 @@ processes differ for their whole life, and no number of iterations in one of the
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import median
@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.means import CONFIDENCE, Interval, exponential, interval
 from bench.records.record import CellRecord
+from bench.records.reported import Setup
 
 CONTROL_CONFIDENCE = 0.99  # one healthy group in a hundred is called untrustworthy
 ANY_PRECISION = 1.0  # a requested half-width of 100 % or more means that any precision will do
@@ -251,3 +252,20 @@ def log_throughputs(cell: CellRecord) -> ByVisit:
         for visit in cell.valid
         if (block := visit.back_to_back)
     }
+
+
+def energy_per_image_j(setups: Iterable[Setup]) -> Interval:
+    """Return the joules per image: the geometric mean over sets, or ``NO_INTERVAL`` without data.
+
+    The value of a set is the median over its windows; a cell in several waves has several windows
+    per set. If a file does not record the set of a window, each window counts as a set.
+    """
+    return over_sets(
+        {
+            (index if setup.energy_set is None else setup.energy_set, index, 0): math.log(
+                setup.energy_j / setup.energy_images
+            )
+            for index, setup in enumerate(setups)
+            if setup.energy_j and setup.energy_images
+        }
+    )

@@ -190,13 +190,13 @@ def _count(race: _Race, exits: ExitStack) -> None:
 
 
 def _measure(race: _Race) -> Result:
-    """Measure the stages that are worthwhile, and then the final run."""
-    for index, stage in enumerate(halving.STAGES):
+    """Measure the steps that are worthwhile, and then the final run."""
+    for index, step in enumerate(halving.STEPS):
         if not halving.is_worthwhile(index, race.candidates):
             continue
         short = replace(
             _plan_of(race, race.candidates),
-            sets=stage.sets,
+            sets=step.sets,
             rounds=halving.ROUNDS,
             precision=ANY_PRECISION,
             extra_s=0.0,
@@ -204,7 +204,7 @@ def _measure(race: _Race) -> Result:
         run = _run(race, short)
         if run.status != "complete":
             return _ended(race, run)
-        race.candidates = halving.drop(race.candidates, race.limits, stage, race.step)
+        race.candidates = halving.drop(race.candidates, race.limits, step, race.step)
         if not remaining(race.candidates):
             return race.choose()
     run = _run(race, _plan_of(race, race.candidates))

@@ -22,7 +22,7 @@ from bench.errors import RequestError
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher, launcher
 from bench.launch.process import WorkerError
-from bench.machine import busiest, cards, cgroup, cores, driver, pinned, resident
+from bench.machine import busiest, cgroup, cores, driver, pinned, resident, run_cards
 from bench.machine.cache_folder import users_cache_folder
 from bench.machine.load import SystemMeter, foreign_cpus
 from bench.machine.memory_budget import free_host_bytes
@@ -174,7 +174,7 @@ def host_findings(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding |
 def card_findings(device: str) -> Iterator[Finding]:
     """Yield findings about a CUDA device, from the driver and NVML."""
     try:
-        result = cards.find([device], allow_shared=True)
+        result = run_cards.find([device], allow_shared=True)
     except RequestError as error:
         yield card.refused(device, str(error))
         return

@@ -4,10 +4,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.capture import exported_program
 from bench.error_text import one_line
 from bench.errors import RequestError
 from bench.executors.file_format import FileFormat
-from bench.rewrites.operators import capture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,14 +22,14 @@ def export(module: "nn.Module", request: "ExecutorRequest", executor: str) -> "E
     Raises ``RequestError`` for a network that cannot be exported; ``executor`` is named in the
     message.
     """
-    return capture(module, request.example, executor, "choose compile or eager")
+    return exported_program(module, request.example, executor, "choose compile or eager")
 
 
 def _write(module: "nn.Module", request: "ExecutorRequest", path: Path) -> None:
     import torch
 
     advice = "it cannot be written to a file unless its code changes"
-    program = capture(module, request.example, "the file", advice)
+    program = exported_program(module, request.example, "the file", advice)
     try:
         with warnings.catch_warnings():
             # Of weights in channels_last, which are saved as they are.

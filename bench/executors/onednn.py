@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import capture
 from bench.capabilities import CPU, INFERENCE
 from bench.error_text import one_line
 from bench.errors import RequestError
@@ -20,7 +21,6 @@ from bench.executors.exported import export
 from bench.executors.file_format import FileFormat
 from bench.executors.request import ExecutorRequest
 from bench.records.reported import OperatorProfile
-from bench.rewrites import operators
 
 if TYPE_CHECKING:
     from torch import nn
@@ -188,7 +188,7 @@ ONEDNN = Executor(
         write=_write,
         code=_code,
     ),
-    imports=operators.IMPORTS,
+    imports=capture.IMPORTS,
     devices=CPU,
     tasks=INFERENCE,
     dtypes=frozenset({"fp32"}),

@@ -21,7 +21,7 @@ from bench.report.blocks import Block, Folded, Paragraph, Prose, Table, Verbatim
 from bench.report.formats import markdown
 from bench.report.sections import circumstances
 from bench.tables import Column, escaped, filled, milliseconds, scaled
-from bench.trust import assessment, card
+from bench.trust import assessment, card_state
 from bench.units import counted, with_minus
 
 SCHEMA_VERSION = 2
@@ -103,8 +103,8 @@ def notes(gate: Gate) -> Iterator[str]:
     """Yield sentences on conditions of the measurement that a reader must know."""
     yield from gate.run.notes
     yield from reasons.contradictions(gate)
-    yield from card.warnings(gate.run)
-    yield from card.notes(gate.run)
+    yield from card_state.warnings(gate.run)
+    yield from card_state.notes(gate.run)
     for group in assessment.assess(gate.run):
         if group.is_busy:
             yield (

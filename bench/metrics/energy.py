@@ -1,20 +1,20 @@
 """Energy per image; only CUDA devices have a counter for it."""
 
-from bench import energy
+from bench import stats
 from bench.metrics.metric import Better, Metric, Place, always
 from bench.records.record import RunRecord
 from bench.tables import joules
 
 
 def _has_energy(run: RunRecord) -> bool:
-    return any(energy.per_image_j(record.setups).sets for record in run.cells)
+    return any(stats.energy_per_image_j(record.setups).sets for record in run.cells)
 
 
 ENERGY = Metric(
     name="energy_per_image_j",
     unit="J",
     heading="J/image",
-    compute=lambda cell: energy.per_image_j(cell.record.setups),
+    compute=lambda cell: stats.energy_per_image_j(cell.record.setups),
     write=joules,
     explanation="The energy of the whole card, by its own counter, divided by the number of "
     "images, while one worker alone runs iterations for 2 s with no wait between them: the "

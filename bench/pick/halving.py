@@ -20,11 +20,11 @@ from bench.tables import milliseconds
 from bench.units import in_mib
 
 ROUNDS = 5  # of a set that only drops candidates
-FINALISTS = 4  # with no more candidates than this, a further stage saves less than it costs
+FINALISTS = 4  # with no more candidates than this, a further step saves less than it costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Step:
     """A step that measures candidates in order to drop some."""
 
     sets: int
@@ -33,11 +33,11 @@ class Stage:
 
 
 # Two sets and the ratios within rounds allow a smaller margin than one set.
-STAGES = (Stage(sets=1, margin=MEASURED_ONCE), Stage(sets=2, margin=1.15))
+STEPS = (Step(sets=1, margin=MEASURED_ONCE), Step(sets=2, margin=1.15))
 
 
 def is_worthwhile(index: int, candidates: list[Candidate]) -> bool:
-    """Return whether to measure a stage of ``STAGES`` before the final run.
+    """Return whether to measure a step of ``STEPS`` before the final run.
 
     The first one always, so that the final run has no candidate that takes many times the limit;
     with a single candidate there is nothing to drop.
@@ -90,7 +90,7 @@ def lacks_interval(candidate: Candidate) -> bool:
     return candidate.latency is None or math.isnan(candidate.latency.high)
 
 
-def drop(candidates: list[Candidate], limits: Limits, stage: Stage, step: int) -> list[Candidate]:
+def drop(candidates: list[Candidate], limits: Limits, step: Step, number: int) -> list[Candidate]:
     """Drop candidates that are far over a limit, and those that another one dominates.
 
     One dominates another at the same batch size if its accuracy is at least as high and it is
@@ -99,29 +99,29 @@ def drop(candidates: list[Candidate], limits: Limits, stage: Stage, step: int) -
     """
     left = remaining(candidates)
     return [
-        each if each.dropped else _judged(each, left, limits, stage, step) for each in candidates
+        each if each.dropped else _judged(each, left, limits, step, number) for each in candidates
     ]
 
 
 def _judged(
-    candidate: Candidate, others: Iterable[Candidate], limits: Limits, stage: Stage, step: int
+    candidate: Candidate, others: Iterable[Candidate], limits: Limits, step: Step, number: int
 ) -> Candidate:
     if candidate.latency is None or candidate.paired_s is None:
         return candidate
     estimate_s = candidate.latency.estimate
-    if estimate_s > limits.latency_s * stage.margin:
+    if estimate_s > limits.latency_s * step.margin:
         why = (
-            f"{milliseconds(estimate_s)} ms, more than {stage.margin:g} times "
+            f"{milliseconds(estimate_s)} ms, more than {step.margin:g} times "
             f"{milliseconds(limits.latency_s)} ms"
         )
-        return candidate.drop(step, Cause.LATENCY, why)
-    if over := over_memory(candidate, limits, stage.margin):
-        return candidate.drop(step, Cause.MEMORY, over)
+        return candidate.drop(number, Cause.LATENCY, why)
+    if over := over_memory(candidate, limits, step.margin):
+        return candidate.drop(number, Cause.MEMORY, over)
     dominating = [
         (other.paired_s, other)
         for other in others
         if other.paired_s is not None
-        and other.paired_s * stage.margin < candidate.paired_s
+        and other.paired_s * step.margin < candidate.paired_s
         and other.cell.group == candidate.cell.group
         and is_as_accurate(other, candidate)
         and not over_memory(other, limits)
@@ -133,7 +133,7 @@ def _judged(
         "the same network" if best.cell.arch == candidate.cell.arch else "at least as accurate"
     )
     why = f"{best.name} is {accuracy} and {candidate.paired_s / paired_s:.1f} times as fast"
-    return candidate.drop(step, Cause.DOMINATED, why)
+    return candidate.drop(number, Cause.DOMINATED, why)
 
 
 def over_memory(candidate: Candidate, limits: Limits, margin: float = 1.0) -> str:

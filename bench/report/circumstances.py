@@ -5,7 +5,7 @@ import pandas as pd
 from bench.machine import pinned
 from bench.records.record import RunRecord
 from bench.tables import Column
-from bench.trust import card
+from bench.trust import card_state
 
 # ``facts`` shows these in another form.
 _SHOWN_SEPARATELY = frozenset({"variables", "cards", "libraries"})
@@ -36,7 +36,7 @@ def facts(run: RunRecord) -> dict[str, object]:
             if name not in _SHOWN_SEPARATELY
         },
         **run.environment.libraries,
-        **card.facts(run),
+        **card_state.facts(run),
         **run.environment.variables,
         **_tf32(run),
         **_executors(run),

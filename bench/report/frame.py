@@ -13,7 +13,7 @@ from bench.metrics.metric import MeasuredCell
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.tables import Column
-from bench.trust import card
+from bench.trust import card_state
 
 LABEL = "label"
 """Column with the mode and the dtype of cells that are compared across dtypes."""
@@ -125,7 +125,7 @@ def _why_no_figures(run: RunRecord, record: CellRecord) -> str:
     if not record.visits:
         return f"the run was {run.status.replace('_', ' ')}"
     rounds = [each for each in run.rounds if each.group == record.cell.group]
-    return f"every round was voided: {card.why_void(rounds)}"
+    return f"every round was voided: {card_state.why_void(rounds)}"
 
 
 def _joined(parts: Iterator[tuple[float, ...]]) -> Any:

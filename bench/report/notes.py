@@ -9,7 +9,7 @@ from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.report import ladder
 from bench.report.phrases import cell_name
-from bench.trust import card, drift_correlation
+from bench.trust import card_state, drift_correlation
 from bench.units import counted
 
 _COUNTED: Mapping[str, Callable[[int], str]] = MappingProxyType(
@@ -34,7 +34,7 @@ def collect(run: RunRecord) -> list[str]:
     """Return the notes that a reader needs before trusting the figures."""
     return [
         *run.notes,
-        *card.notes(run),
+        *card_state.notes(run),
         *_devices(run),
         *drift_correlation.sentences(run),
         *_trimmed(run),

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.rewrites import operators
+from bench import capture
 from bench.rewrites.rewrite import Rewrite
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":
     folded = copy.deepcopy(module)
     replaced: dict[nn.Module, nn.Module] = {}
     for layer, norm in _pairs(
-        folded, operators.capture(folded, example, *operators.needed_by(FOLD.name))
+        folded, capture.exported_program(folded, example, *capture.needed_by(FOLD.name))
     ):
         replaced[layer] = _fused(layer, norm)
         replaced[norm] = _rest(norm)
@@ -143,6 +143,6 @@ FOLD = Rewrite(
     # variants of GoogLeNet and nine other networks with random batch norms: 9e-7.
     error_budget=1e-5,
     order=1,
-    imports=operators.IMPORTS,
+    imports=capture.IMPORTS,
     limits="in training a batch norm uses the statistics of each batch",
 )

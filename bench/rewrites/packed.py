@@ -9,9 +9,9 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench import capture
 from bench.error_text import first_line
 from bench.errors import RequestError
-from bench.rewrites import operators
 from bench.rewrites.channels_last import CHANNELS_LAST
 from bench.rewrites.rewrite import Rewrite
 
@@ -34,7 +34,9 @@ def _apply(module: "nn.Module", example: "Inputs") -> "nn.Module":
     import torch
 
     _check_available()
-    program = operators.capture(copy.deepcopy(module), example, *operators.needed_by(PACKED.name))
+    program = capture.exported_program(
+        copy.deepcopy(module), example, *capture.needed_by(PACKED.name)
+    )
     # No checks of the input's shape at each call: iterations do not change it.
     packed: GraphModule = program.module(check_guards=False)
     convolution = torch.ops.aten.conv2d.default
@@ -133,7 +135,7 @@ PACKED = Rewrite(
     error_budget=1e-5,
     order=3,
     devices=frozenset({"cpu"}),
-    imports=operators.IMPORTS,
+    imports=capture.IMPORTS,
     not_exported="weights that oneDNN packed cannot be saved; choose the mode freeze, which packs "
     "them at load, or leave out packed",
     limits="packed weights cannot be updated",

@@ -19,8 +19,8 @@ from bench.errors import RequestError
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
 from bench.launch.process import WorkerError, WorkerProcess
-from bench.machine.cards import Cards
 from bench.machine.load import LoadMeter
+from bench.machine.run_cards import Cards
 from bench.records import events
 from bench.records.record import CellRecord
 from bench.records.reported import ArchCost

@@ -15,7 +15,7 @@ from bench.means import Interval
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.tables import Column, scaled
-from bench.trust import card
+from bench.trust import card_state
 from bench.units import counted
 
 # Share of the rounds. Above it, the machine is too busy to rely on the remaining rounds.
@@ -165,7 +165,7 @@ def _precise(group: Trust) -> str:
 
 def warnings(run: RunRecord) -> Iterator[str]:
     """Yield the sentences that must appear above the tables."""
-    yield from card.warnings(run)
+    yield from card_state.warnings(run)
     for trust in assess(run):
         if trust.is_busy:
             yield (
@@ -301,7 +301,7 @@ def _assess_group(
         disturbed_share=_disturbed_share([*group, control]),
         foreign_cpus=sum(round_.foreign_cpus for round_ in rounds) / max(1, len(rounds)),
         allowed_cpus=_allowed_cpus(rounds, most_cpus),
-        voided_by={name: card.voided_by(rounds, name) for name in voiding.WORDS}
+        voided_by={name: card_state.voided_by(rounds, name) for name in voiding.WORDS}
         if any(round_.card is not None for round_ in rounds)
         else None,
         widest=stats.widest([*group, control]),

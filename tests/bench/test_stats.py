@@ -6,6 +6,7 @@ import pytest
 
 from bench import stats
 from bench.records.record import BackToBack, CellRecord, Visit
+from bench.records.reported import Setup
 from tests.bench import runs
 
 Rounds = Mapping[tuple[int, int], Sequence[float]]
@@ -288,3 +289,30 @@ def test_the_widest_ratio_is_the_least_precise_and_without_failed_cells() -> Non
     assert stats.widest([reference, control, failed]) == 0
     without = replace(reference, failure=runs.FAILURE)
     assert math.isnan(stats.widest([without, control, scattered]))
+
+
+def window(set_index: int, per_image_j: float) -> Setup:
+    return Setup(energy_j=100 * per_image_j, energy_images=100, energy_set=set_index)
+
+
+def test_each_set_counts_once_and_the_interval_is_over_sets() -> None:
+    result = stats.energy_per_image_j(
+        [window(0, 1.0), window(0, 4.0), Setup(energy_voided=("thermal",)), window(1, 8.0)]
+    )
+    # The medians of the logarithms per set, 2 J and 8 J; Student's t with one degree of freedom.
+    assert result.sets == 2
+    assert result.estimate == pytest.approx(4.0)
+    assert result.high == pytest.approx(4.0 * math.exp(12.7062047 * math.log(2)))
+    assert result.low * result.high == pytest.approx(16.0)
+
+
+def test_each_window_counts_as_a_set_if_the_file_does_not_record_sets() -> None:
+    old = [
+        Setup(energy_j=600.0, energy_images=400),
+        Setup(energy_j=300.0, energy_images=200),
+    ]
+    assert stats.energy_per_image_j(old).sets == 2
+
+
+def test_a_counter_that_did_not_change_gives_no_figure() -> None:
+    assert stats.energy_per_image_j([window(0, 0.0)]).sets == 0

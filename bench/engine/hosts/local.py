@@ -18,10 +18,10 @@ from bench.engine.tasks import PreflightTask, SetTask
 from bench.launch.launchers import Launcher
 from bench.machine import busiest
 from bench.machine.busiest import Busiest
-from bench.machine.cards import Cards
 from bench.machine.environment import Environment
 from bench.machine.load import LoadMeter, SystemMeter
 from bench.machine.memory_budget import MemoryBudget
+from bench.machine.run_cards import Cards
 from bench.records import events
 
 

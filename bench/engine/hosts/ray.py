@@ -17,9 +17,9 @@ from bench.engine.progress import Progress
 from bench.engine.remote import job as jobs
 from bench.engine.remote.actor import JobActor
 from bench.engine.remote.connection import Connection, NodeLostError
-from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.process import GRACE_S
+from bench.engine.remote.remote_host import RemoteHost
 from bench.errors import RequestError
 from bench.launch.process import WorkerError
 from bench.records.code import Code

@@ -14,10 +14,10 @@ from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.engine.remote import job as jobs
 from bench.engine.remote.connection import Connection, NodeLostError
-from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.job_folder import POLL_S, JobFolder
 from bench.engine.remote.process import GRACE_S
+from bench.engine.remote.remote_host import RemoteHost
 from bench.errors import RequestError
 from bench.records.code import Code
 

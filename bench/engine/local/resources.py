@@ -6,7 +6,7 @@ from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.launch.fork_client import WORKER
 from bench.launch.launchers import Launcher, launcher
-from bench.machine import cards, cores, pinned
+from bench.machine import cores, pinned, run_cards
 
 
 def launcher_of(plan: Plan, *, ahead: int, module: str = WORKER) -> Launcher:
@@ -19,10 +19,10 @@ def launcher_of(plan: Plan, *, ahead: int, module: str = WORKER) -> Launcher:
     return launcher(variables, plan.imports, cpus, ahead=ahead, module=module)
 
 
-def cards_of(plan: Plan, progress: Progress) -> cards.Cards:
+def cards_of(plan: Plan, progress: Progress) -> run_cards.Cards:
     """Return the cards of a plan's devices; note those that are shared or unknown."""
     devices = plan.devices or (plan.cells[0].device,)
-    result = cards.find(devices, allow_shared=plan.allow_shared)
+    result = run_cards.find(devices, allow_shared=plan.allow_shared)
     for device, processes in result.shared.items():
         progress.note(f"{device} is also used by other processes: {'; '.join(processes)}")
     for device, why in result.unknown.items():

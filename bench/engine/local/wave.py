@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
 
-from bench import energy
 from bench.cells import modes
 from bench.cells.cell import Cell
 from bench.cells.waves import Wave
-from bench.engine.local import visit_policy
+from bench.engine.local import energy, visit_policy
 from bench.engine.local.context import Context, Steps
 from bench.engine.local.measurement import VisitTask
 from bench.engine.local.pool import Pool

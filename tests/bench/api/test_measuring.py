@@ -13,7 +13,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.report_folder import ReportFolder
 from bench.errors import RequestError
 from bench.launch.launchers import Launcher
-from bench.machine import cards, nvml
+from bench.machine import nvml, run_cards
 from bench.machine.environment import Environment
 from bench.records import events, journal
 from bench.records.code import Code
@@ -46,7 +46,7 @@ def test_a_card_that_other_processes_use_is_refused(
 ) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: Driver())
     monkeypatch.setitem(sys.modules, nvml.MODULE, cast("Any", FakeNvml()))
-    monkeypatch.setattr(cards, "SETTLE_S", 0.0)
+    monkeypatch.setattr(run_cards, "SETTLE_S", 0.0)
     launcher = cast("Launcher", None)  # no worker is started
     requested = plan(replace(cell("works"), device="cuda:1"))
     message = r"cuda:1 is used by others: process 4242 \(python3\) with 2,344 MiB"

@@ -300,6 +300,6 @@ def test_somebody_else_s_file_is_not_replaced(tmp_path: Path, capsys: Capture) -
     assert "contains pick.md, which a run would replace" in line
 
 
-def test_the_stages_shrink_the_margin() -> None:
-    margins = [stage.margin for stage in halving.STAGES]
+def test_the_steps_shrink_the_margin() -> None:
+    margins = [step.margin for step in halving.STEPS]
     assert margins == sorted(margins, reverse=True)

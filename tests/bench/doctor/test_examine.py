@@ -169,15 +169,17 @@ def test_refused_and_unknown_cards_are_reported_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bench.errors import RequestError
-    from bench.machine import cards
+    from bench.machine import run_cards
 
-    def refuse(*_: object, **__: object) -> cards.Cards:
+    def refuse(*_: object, **__: object) -> run_cards.Cards:
         raise RequestError("cuda is in compute mode prohibited")
 
-    monkeypatch.setattr(cards, "find", refuse)
+    monkeypatch.setattr(run_cards, "find", refuse)
     (finding,) = examine.card_findings("cuda")
     assert finding.state is Severity.PREVENTS
-    monkeypatch.setattr(cards, "find", lambda *_, **__: cards.Cards(unknown={"cuda": "no NVML"}))
+    monkeypatch.setattr(
+        run_cards, "find", lambda *_, **__: run_cards.Cards(unknown={"cuda": "no NVML"})
+    )
     (finding,) = examine.card_findings("cuda")
     assert finding.state is Severity.SPOILS
     assert "no NVML" in finding.found

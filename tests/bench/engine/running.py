@@ -9,8 +9,8 @@ from bench.cells.plan import Plan
 from bench.engine.hosts.local import LocalHost
 from bench.engine.run import Run
 from bench.launch.launchers import Launcher
-from bench.machine.cards import Cards
 from bench.machine.load import CpuTimes, LoadMeter
+from bench.machine.run_cards import Cards
 from bench.records.outcome import Outcome
 from bench.records.record import Failure
 

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import energy
+from bench.engine.local import energy
 from bench.errors import RequestError
 from bench.launch.launchers import Launcher
 from bench.machine.card import Card, CardProcess, CardReading
-from bench.machine.cards import Cards
 from bench.machine.environment import CardFacts
+from bench.machine.run_cards import Cards
 from bench.records import events
 from bench.records.outcome import Outcome
 from bench.records.record import Round

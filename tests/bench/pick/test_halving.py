@@ -4,14 +4,14 @@ import pytest
 
 from bench.pick import halving
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
-from bench.pick.halving import Stage
+from bench.pick.halving import Step
 from bench.records.record import CellRecord, Failure, RunRecord
 from bench.records.reported import Setup
 from bench.units import MIB
 from tests.bench.pick.figures import candidate, record, run
 
 LIMITS = Limits(latency_s=0.020)
-STAGE = Stage(sets=1, margin=1.25)
+SHORT_STEP = Step(sets=1, margin=1.25)
 STEP = 2
 
 
@@ -25,7 +25,7 @@ def measured(
 
 def dropped(*latencies: tuple[Candidate, float], limits: Limits = LIMITS) -> dict[str, str]:
     """Return why candidates are dropped, by name."""
-    left = halving.drop(measured(*latencies), limits, STAGE, STEP)
+    left = halving.drop(measured(*latencies), limits, SHORT_STEP, STEP)
     return {each.name: each.dropped.why for each in left if each.dropped}
 
 
@@ -116,10 +116,10 @@ def test_a_network_that_needs_too_much_memory_dominates_none() -> None:
         record(large.cell, 0.002, 1, 120 * MIB),
     )
     limits = replace(LIMITS, memory_bytes=100 * MIB)
-    left = halving.drop(halving.measured([large, small], of, STEP), limits, STAGE, STEP)
+    left = halving.drop(halving.measured([large, small], of, STEP), limits, SHORT_STEP, STEP)
     assert [each.dropped for each in left] == [None, None]  # 120 MiB are within the margin
     tight = replace(LIMITS, memory_bytes=95 * MIB)
-    left = halving.drop(halving.measured([large, small], of, STEP), tight, STAGE, STEP)
+    left = halving.drop(halving.measured([large, small], of, STEP), tight, SHORT_STEP, STEP)
     why = "it needs 120 MiB of memory, more than 95 MiB"
     assert left[0].dropped == Dropped(step=STEP, cause=Cause.MEMORY, why=why)
     assert left[1].dropped is None
@@ -138,20 +138,20 @@ def test_what_was_not_measured_stays() -> None:
     of = candidate("a", 80.0)
     nothing: RunRecord = run(CellRecord(cell=of.cell))
     found = halving.measured([of], nothing, STEP)
-    assert halving.drop(found, LIMITS, STAGE, STEP) == [of]
+    assert halving.drop(found, LIMITS, SHORT_STEP, STEP) == [of]
 
 
-def test_a_stage_is_measured_only_if_it_can_save_time() -> None:
+def test_a_step_is_measured_only_if_it_can_save_time() -> None:
     many = [candidate(f"a{index}", 80.0) for index in range(5)]  # more than four finalists
     assert [halving.is_worthwhile(index, many) for index in (0, 1)] == [True, True]
     few = [*many[:-1], many[-1].drop(STEP, Cause.LATENCY, "slow")]
     assert [halving.is_worthwhile(index, few) for index in (0, 1)] == [True, False]
     assert not halving.is_worthwhile(0, many[:1])
     assert len(remaining(few)) == halving.FINALISTS
-    assert [stage.margin > 1 for stage in halving.STAGES] == [True] * len(halving.STAGES)
+    assert [step.margin > 1 for step in halving.STEPS] == [True] * len(halving.STEPS)
 
 
 def test_more_sets_have_a_smaller_margin() -> None:
-    first, second = halving.STAGES
+    first, second = halving.STEPS
     assert (first.sets, second.sets) == (1, 2)
     assert 1 < second.margin < first.margin

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench import capture
 from bench.archs.source import Inputs
 from bench.cells import inputs
 from bench.cells.cell import Cell
 from bench.cells.dtypes import DTYPES, Dtype
 from bench.cells.tasks import Inference, Task
 from bench.executors import EXECUTORS
-from bench.rewrites import operators
 from bench.worker import memory, subject
 from bench.worker.clock import Step, Timing
 from bench.worker.correctness import WrongAnswerError
@@ -334,13 +334,13 @@ def test_weights_are_packed_with_the_threads_that_will_use_them(
 ) -> None:
     """Weights that oneDNN packed for one thread make a convolution in two three times as slow."""
     seen: list[int] = []
-    apply = operators.capture
+    apply = capture.exported_program
 
-    def capture(*arguments: Any) -> Any:
+    def recorded(*arguments: Any) -> Any:
         seen.append(torch.get_num_threads())
         return apply(*arguments)
 
-    monkeypatch.setattr(operators, "capture", capture)
+    monkeypatch.setattr(capture, "exported_program", recorded)
     own = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

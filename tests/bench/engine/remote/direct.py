@@ -8,9 +8,9 @@ from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.engine.remote import job as jobs
 from bench.engine.remote.connection import Connection, NodeLostError
-from bench.engine.remote.host import RemoteHost
 from bench.engine.remote.job import Job
 from bench.engine.remote.process import JobProcess, variables_of_run
+from bench.engine.remote.remote_host import RemoteHost
 from bench.engine.tasks import SetTask
 from bench.records import events
 from bench.records.outcome import Outcome

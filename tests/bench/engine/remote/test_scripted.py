@@ -8,9 +8,9 @@ from bench.cells.plan import Plan
 from bench.engine.hosts.host import Described
 from bench.engine.remote import messages
 from bench.engine.remote.connection import Connection, NodeLostError
-from bench.engine.remote.host import RemoteHost, common
 from bench.engine.remote.job import Job, decode, encode
 from bench.engine.remote.messages import Message
+from bench.engine.remote.remote_host import RemoteHost, common
 from bench.engine.tasks import PreflightTask
 from bench.launch.process import WorkerError
 from bench.machine.busiest import Busiest, BusyProcess

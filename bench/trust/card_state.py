@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.energy import per_image_j
 from bench.machine import voiding
 from bench.machine.card import POWER_CAP, Around, CardReading
 from bench.machine.environment import CardFacts
 from bench.records.record import Round, RunRecord
+from bench.stats import energy_per_image_j
 from bench.units import counted
 
 _HZ, _WATTS, _PLAIN = 1e-6, 1.0, 1.0
@@ -80,7 +80,7 @@ def _energy_notes(run: RunRecord) -> Iterator[str]:
     if not run.plan.energy or not known:
         return
     measured = [record for record in run.cells if record.has_figures]
-    if all(per_image_j(record.setups).sets == 0 for record in measured):
+    if all(energy_per_image_j(record.setups).sets == 0 for record in measured):
         yield (
             "No energy was measured. The counter covers the whole card, so it cannot be used with "
             "MIG or when other processes are on the card; some cards have no counter."

@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 
 from bench.errors import RequestError
-from bench.machine import cards
-from bench.machine.cards import Cards
+from bench.machine import run_cards
 from bench.machine.driver import Identity
 from bench.machine.environment import CardFacts
 from bench.machine.nvml import CardUnknownError
+from bench.machine.run_cards import Cards
 from tests.bench.fake_nvml import IDENTITIES, UUIDS, FakeNvml
 
 STRANGER = "process 4242 (python3) with 2,344 MiB"  # on the second card; the data file has bytes
@@ -16,7 +16,7 @@ STRANGER = "process 4242 (python3) with 2,344 MiB"  # on the second card; the da
 def find(
     *devices: str, fake: FakeNvml | None = None, allow_shared: bool = False, **replacements: Any
 ) -> Cards:
-    return cards.find(
+    return run_cards.find(
         devices,
         allow_shared=allow_shared,
         **{
@@ -84,7 +84,7 @@ def test_find_waits_for_workers_of_the_previous_run() -> None:
         fake.cards[1]["memory"]["used"] = 0
 
     assert not find("cuda:1", fake=fake, sleep=sleep).shared
-    assert slept == [cards.SETTLE_S]
+    assert slept == [run_cards.SETTLE_S]
 
 
 def test_energy_of_a_divided_card_is_shared() -> None:

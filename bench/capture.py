@@ -1,4 +1,4 @@
-"""The operators that a network runs, as ``torch.export`` captures them."""
+"""Capture of the operators that a network runs, with ``torch.export``."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ IMPORTS = ("bench.worker.preload",)
 """Modules that the first capture of a process imports."""
 
 
-def capture(
+def exported_program(
     module: "nn.Module", example: "Inputs", needed_by: str, advice: str
 ) -> "ExportedProgram":
     """Return the operators of a forward pass on ``example``, without gradients.
@@ -38,5 +38,5 @@ def capture(
 
 
 def needed_by(rewrite: str) -> tuple[str, str]:
-    """Return the last two arguments of ``capture`` for a rewrite."""
+    """Return the last two arguments of ``exported_program`` for a rewrite."""
     return f"the rewrite {rewrite}", f"choose a mode without {rewrite}"

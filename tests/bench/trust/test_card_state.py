@@ -12,7 +12,7 @@ from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.reported import Setup
 from bench.report import frame, notes
-from bench.trust import assessment, card
+from bench.trust import assessment, card_state
 from tests.bench import runs
 from tests.bench.report.rendered import markdown, page
 
@@ -83,7 +83,7 @@ def rendered(record: RunRecord) -> str:
 
 
 def test_circumstances_show_the_properties_and_the_readings_of_the_card() -> None:
-    assert card.facts(run()) == {
+    assert card_state.facts(run()) == {
         f"{DEVICE}: {name}": value
         for name, value in {
             "UUID": "GPU-1",
@@ -107,7 +107,7 @@ def test_circumstances_show_the_properties_and_the_readings_of_the_card() -> Non
 
 
 def test_one_round_of_throttling_is_written_in_the_singular() -> None:
-    throttled = card.facts(replace(run(), rounds=rounds()[:1]))[f"{DEVICE}: throttled"]
+    throttled = card_state.facts(replace(run(), rounds=rounds()[:1]))[f"{DEVICE}: throttled"]
     assert str(throttled).startswith("power cap in 1 of 1 round (")
 
 
@@ -124,7 +124,7 @@ def test_with_several_devices_each_has_the_rounds_of_its_own_sets() -> None:
             run().environment, cards={"cuda:0": FACTS, "cuda:1": FACTS}
         ),
     )
-    facts = card.facts(several)
+    facts = card_state.facts(several)
     assert "of 3 rounds" in str(facts["cuda:0: throttled"])
     assert "of 3 rounds" in str(facts["cuda:1: throttled"])
 
@@ -133,7 +133,7 @@ def test_never_throttled_differs_from_unknown() -> None:
     def throttled(reading: CardReading) -> object:
         around = Around(before=reading, after=reading)
         quiet = replace(run(), rounds=tuple(replace(r, card=around) for r in rounds()))
-        return card.facts(quiet)[f"{DEVICE}: throttled"]
+        return card_state.facts(quiet)[f"{DEVICE}: throttled"]
 
     assert throttled(COOL) == "never"
     assert throttled(CardReading(temperature_c=40)) == "unknown"
@@ -183,7 +183,7 @@ def test_energy_uses_all_windows_and_the_report_says_that_it_includes_idle_power
 
 def test_a_cpu_run_has_no_card_facts() -> None:
     small = runs.small()
-    assert card.facts(small) == {}
+    assert card_state.facts(small) == {}
     assert "energy_per_image_j" not in frame.summary(small)
     shown = assessment.columns(assessment.table(assessment.assess(small)))
     assert set(shown) == set(assessment.COLUMNS) - {assessment.DISTURBED}
@@ -193,7 +193,7 @@ def test_a_cpu_run_has_no_card_facts() -> None:
 
 
 def test_a_card_at_its_power_limit_is_noted() -> None:
-    (note,) = card.notes(run())
+    (note,) = card_state.notes(run())
     assert note.startswith("cuda:0 was at its power limit in 6 rounds. Such rounds count")
 
 
@@ -203,23 +203,23 @@ def test_a_card_that_was_throttled_for_another_reason_is_not_at_its_power_limit(
     of = run()
     assert around.throttling
     rounds = tuple(replace(round_, card=around) for round_ in of.rounds)
-    assert list(card.notes(replace(of, rounds=rounds))) == []
+    assert list(card_state.notes(replace(of, rounds=rounds))) == []
 
 
 def test_mig_and_mps_are_noted() -> None:
-    mig, mps, _ = card.notes(run(mig=True, mps_seen=True))
+    mig, mps, _ = card_state.notes(run(mig=True, mps_seen=True))
     assert "is a MIG instance" in mig
     assert "Multi-Process Service" in mps
-    assert card.facts(run(mig=True))["cuda:0: MIG"] == "on"
+    assert card_state.facts(run(mig=True))["cuda:0: MIG"] == "on"
 
 
 def test_missing_energy_is_noted_if_it_was_requested() -> None:
     requested = replace(run(), plan=msgspec.structs.replace(run().plan, energy=True))
-    assert not any("energy" in note for note in card.notes(requested))
+    assert not any("energy" in note for note in card_state.notes(requested))
     without = tuple(
         replace(record, setups=(Setup(energy_voided=("thermal",)),)) for record in requested.cells
     )
-    _, none, *voided = card.notes(replace(requested, cells=without))
+    _, none, *voided = card_state.notes(replace(requested, cells=without))
     assert none.startswith("No energy was measured")
     assert [
         note.startswith(f"{record.cell.id}: 1 of its energy windows")
@@ -230,9 +230,9 @@ def test_missing_energy_is_noted_if_it_was_requested() -> None:
 def test_an_unknown_card_is_noted_with_the_remedy() -> None:
     why = "nvidia-ml-py is not installed; to read the card, pip install 'googlenet-bench[gpu]'"
     unknown = runs.in_environment(run(), cards={DEVICE: CardFacts(unknown=why)})
-    (note,) = card.notes(unknown)
+    (note,) = card_state.notes(unknown)
     assert why in note
-    assert card.facts(unknown) == {f"{DEVICE}: state": f"unknown: {why}"}
+    assert card_state.facts(unknown) == {f"{DEVICE}: state": f"unknown: {why}"}
     assert note in notes.collect(unknown)
 
 

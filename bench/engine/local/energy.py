@@ -8,14 +8,11 @@ between the counter readings and the iterations. Idle power is not subtracted, b
 needs it too.
 """
 
-import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from bench import stats
 from bench.cells.cell import Cell
 from bench.machine import voiding
 from bench.machine.card import Around
-from bench.means import Interval
 from bench.records.reported import Setup
 from bench.worker.protocol import Sustained
 
@@ -40,21 +37,4 @@ def facts(
         energy_images=sustained.iterations * cell.batch_size,
         energy_wall_s=sustained.wall_s,
         energy_set=set_index,
-    )
-
-
-def per_image_j(setups: Iterable[Setup]) -> Interval:
-    """Return the joules per image: the geometric mean over sets, or ``NO_INTERVAL`` without data.
-
-    The value of a set is the median over its windows; a cell in several waves has several windows
-    per set. If a file does not record the set of a window, each window counts as a set.
-    """
-    return stats.over_sets(
-        {
-            (index if setup.energy_set is None else setup.energy_set, index, 0): math.log(
-                setup.energy_j / setup.energy_images
-            )
-            for index, setup in enumerate(setups)
-            if setup.energy_j and setup.energy_images
-        }
     )
