@@ -24,13 +24,24 @@ def read(path: str | Path) -> dict[str, Tensor]:
             str(error).strip().splitlines()[0] if str(error).strip() else "the file is truncated"
         )
         raise ValueError(f"{path} is not a checkpoint of tensors only: {reason}") from error
+    state = state_dict_in(content)
+    if state is None:
+        raise ValueError(f"{path} holds no state dict: expected a mapping from names to tensors")
+    return state
+
+
+def state_dict_in(content: object) -> dict[str, Tensor] | None:
+    """Return the state dict in the content of a file; None if there is none.
+
+    It may also be under the key ``state_dict`` or ``model``, as training scripts write it.
+    """
     for wrapper in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(
         isinstance(value, Tensor) for value in content.values()
     ):
-        raise ValueError(f"{path} holds no state dict: expected a mapping from names to tensors")
+        return None
     return dict(content)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.archs.source import Arch
 from bench.error_text import first_line, one_line
 from bench.errors import RequestError
+from googlenet.checkpoint import state_dict_in
 
 SHOWN = 3  # names in a message
 
@@ -28,7 +29,7 @@ def with_weights(arch: Arch, path: Path) -> Arch:
 def _read(path: Path) -> Mapping[str, Tensor]:
     """Return a state dict from a file, from which only tensors are read: no code of it is run."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:
@@ -36,9 +37,8 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             f"{path} cannot be read as a state dict of tensors ({one_line(error)}): save it with "
             "torch.save(model.state_dict(), FILE)"
         ) from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(each, Tensor) for each in state.values()
-    ):
+    state = state_dict_in(content)
+    if state is None:
         raise RequestError(
             f"{path} contains something else than a state dict: save it with "
             "torch.save(model.state_dict(), FILE)"

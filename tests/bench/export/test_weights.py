@@ -27,6 +27,18 @@ def test_a_network_is_built_with_the_weights(tmp_path: Path) -> None:
     assert all(torch.equal(built[name], tensor) for name, tensor in state.items())
 
 
+@pytest.mark.parametrize("wrappers", [("state_dict",), ("model",), ("state_dict", "model")])
+def test_the_weights_may_be_in_what_a_training_script_saved(
+    tmp_path: Path, wrappers: tuple[str, ...]
+) -> None:
+    state = tiny.net().state_dict()
+    content: Any = state
+    for wrapper in reversed(wrappers):
+        content = {wrapper: content, "epoch": 90}
+    built = with_weights(TINY, saved(tmp_path, content)).build(False).state_dict()
+    assert all(torch.equal(built[name], tensor) for name, tensor in state.items())
+
+
 def test_weights_of_auxiliary_heads_are_not_needed_for_inference(tmp_path: Path) -> None:
     trained = GOOGLENET.build(True).state_dict()
     built = with_weights(GOOGLENET, saved(tmp_path, trained)).build(False).state_dict()
