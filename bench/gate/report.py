@@ -27,7 +27,6 @@ from bench.units import counted, with_minus
 SCHEMA_VERSION = 2
 TITLE = "### googlenet-bench gate:"
 
-COUNT = scaled(1, 0)
 _MARKS: Mapping[str, str] = {
     FAILED: "❌ failed",
     Verdict.REGRESSED: "❌ regressed",
