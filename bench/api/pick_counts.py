@@ -1,7 +1,7 @@
 """What a choice knows before it times a network: counts of the candidates, and the peak rates."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -72,28 +72,49 @@ def count(
             check_same_environment(environment, begun.environment)
         began = None if begun else _began(plan, environment, now)
         store = _journal(request, progress, journals, environment, began, exits)
-        for arch in archs:
-            if arch not in counts.costs:
-                try:
-                    cost = counts.costs[arch] = probe.count(arch)
-                    store(events.Counted(arch=arch, cost=cost))
-                except WorkerError as error:
-                    if error.kind != "request":
-                        raise
-                    counts.failed[arch] = str(error)
-            progress.advance(arch)
-        if len(counts.failed) == len(archs):
-            return counts
-        started.wait()
-        for dtype in dtypes:
-            if dtype not in counts.ceilings:
-                facts = counts.ceilings[dtype] = probe.measure_ceiling(dtype)
-                measured = events.CeilingMeasured(dtype=dtype, facts=facts)
-                store(measured)
-                if measured.caveat:
-                    progress.note(measured.caveat)
-            progress.advance(f"peak rate in {dtype}")
+        _count_archs(archs, counts, probe, store, progress)
+        if len(counts.failed) < len(archs):
+            started.wait()
+            _measure_ceilings(dtypes, counts, probe, store, progress)
     return counts
+
+
+def _count_archs(
+    archs: Sequence[str],
+    counts: Counts,
+    probe: ProbeWorker,
+    store: Callable[[events.Event], None],
+    progress: Progress,
+) -> None:
+    """Count the archs that are not known yet, and note why others cannot be built."""
+    for arch in archs:
+        if arch not in counts.costs:
+            try:
+                cost = counts.costs[arch] = probe.count(arch)
+                store(events.Counted(arch=arch, cost=cost))
+            except WorkerError as error:
+                if error.kind != "request":
+                    raise
+                counts.failed[arch] = str(error)
+        progress.advance(arch)
+
+
+def _measure_ceilings(
+    dtypes: Sequence[str],
+    counts: Counts,
+    probe: ProbeWorker,
+    store: Callable[[events.Event], None],
+    progress: Progress,
+) -> None:
+    """Measure the peak rates of the dtypes whose rates are not known yet."""
+    for dtype in dtypes:
+        if dtype not in counts.ceilings:
+            facts = counts.ceilings[dtype] = probe.measure_ceiling(dtype)
+            measured = events.CeilingMeasured(dtype=dtype, facts=facts)
+            store(measured)
+            if measured.caveat:
+                progress.note(measured.caveat)
+        progress.advance(f"peak rate in {dtype}")
 
 
 def _read(begun: Outcome | None) -> Counts:

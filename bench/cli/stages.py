@@ -5,18 +5,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from bench import signals
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
 from bench.archs import source_file
 from bench.cells import modes, plan
+from bench.cells.plan import Plan
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.tables import terminal_console
+
+if TYPE_CHECKING:
+    from bench.stages.measure import StagesRun
 
 SHARED = (*project_archs.SHARED, "device", "foreign_cpus", "allow_shared", "report_dir")
 SETS = 3  # fewer give a 95 % interval that is too wide to use
@@ -59,11 +64,9 @@ def _stages(options: argparse.Namespace) -> Output:
 
 
 def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
+    """Measure the stages, print them, and write them to the report folder if there is one."""
     # Imported here because other commands must run without these modules' dependencies.
-    from bench.api import measuring, planning
-    from bench.api.progress import TerminalProgress
-    from bench.engine.local.resources import cards_of
-    from bench.launch.process import WorkerError
+    from bench.api import planning
     from bench.stages import measure, store, table
 
     request = replace(
@@ -82,17 +85,7 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
     if report_dir is not None:
         check_writable(report_dir)
     with signals.single_interrupt():
-        try:
-            with (
-                TerminalProgress(terminal_console(stderr=True)) as progress,
-                measuring.start_launcher(to_measure, WORKER) as launcher,
-            ):
-                cards = cards_of(to_measure, progress)
-                measured = measure.measure(to_measure, launcher, progress, cards=cards)
-        except KeyboardInterrupt:
-            raise RequestError("interrupted before any result was available") from None
-        except WorkerError as error:
-            raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
+        measured = _measure(to_measure)
         signals.ignore_interrupts()
         exit_code = Exit.FAILED if measured.errors else Exit.FINE
         if not measured.networks:
@@ -108,6 +101,27 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
     if options.format == "rich":
         text = f"{text}\n\nwrote {written}"
     return Output(text, exit_code, measured.errors)
+
+
+def _measure(to_measure: Plan) -> "StagesRun":
+    """Measure the stages of a plan; failures to start, and interrupts, are a ``RequestError``."""
+    from bench.api import measuring
+    from bench.api.progress import TerminalProgress
+    from bench.engine.local.resources import cards_of
+    from bench.launch.process import WorkerError
+    from bench.stages import measure
+
+    try:
+        with (
+            TerminalProgress(terminal_console(stderr=True)) as progress,
+            measuring.start_launcher(to_measure, WORKER) as launcher,
+        ):
+            cards = cards_of(to_measure, progress)
+            return measure.measure(to_measure, launcher, progress, cards=cards)
+    except KeyboardInterrupt:
+        raise RequestError("interrupted before any result was available") from None
+    except WorkerError as error:
+        raise RequestError("\n".join(filter(None, [str(error), error.stderr]))) from error
 
 
 def check_mode(mode: str) -> None:

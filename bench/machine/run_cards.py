@@ -55,12 +55,7 @@ def find(
             unknown[device] = str(error)
             continue
         facts = meter.describe()
-        if facts.compute_mode in _ONE_AT_A_TIME and not facts.mps_seen:
-            raise RequestError(
-                f"{device} is in compute mode {facts.compute_mode}, which allows one process "
-                "at a time, but all workers of a set are alive together: set the mode to default "
-                "(nvidia-smi -c 0), or choose another --device"
-            )
+        _check_mode(device, facts)
         reading = meter.read()
         if other_users(reading):
             sleep(SETTLE_S)
@@ -80,6 +75,16 @@ def find(
             is_shared=bool(others),
         )
     return Cards(known=known, unknown=unknown, shared=shared)
+
+
+def _check_mode(device: str, facts: CardFacts) -> None:
+    """Raise ``RequestError`` if a card accepts only one process."""
+    if facts.compute_mode in _ONE_AT_A_TIME and not facts.mps_seen:
+        raise RequestError(
+            f"{device} is in compute mode {facts.compute_mode}, which allows one process "
+            "at a time, but all workers of a set are alive together: set the mode to default "
+            "(nvidia-smi -c 0), or choose another --device"
+        )
 
 
 def _meter(

@@ -22,7 +22,7 @@ from bench.launch.process import WorkerError, WorkerProcess
 from bench.machine.load import LoadMeter
 from bench.machine.run_cards import Cards
 from bench.records import events
-from bench.records.record import CellRecord
+from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import ArchCost
 from bench.stages import figures
 from bench.stages.figures import Macs, NetworkFigures, Provenance, SetFigures, StageVisit
@@ -111,7 +111,17 @@ def measure(
         for cell in plan.cells
     ]
     outcome = Run(plan, host, progress, rule=PlannedSets(), known=counted_archs).measure()
-    run = outcome.run_record()
+    return _figures_of(plan, outcome.run_record(), timing, macs, measured_at)
+
+
+def _figures_of(
+    plan: Plan,
+    run: RunRecord,
+    timing: StageTiming,
+    macs: Mapping[Cell, Macs],
+    measured_at: str,
+) -> StagesRun:
+    """Return the figures of each network that has some, and why others and sets have none."""
     provenance = Provenance(
         device_name=run.environment.device_name or "",
         torch=run.environment.torch or "",

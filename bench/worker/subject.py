@@ -17,7 +17,7 @@ from bench.executors.cudagraphs import forget_workspaces
 from bench.executors.executor import Executor
 from bench.machine import resident
 from bench.worker import assembly, memory, network
-from bench.worker.checks import Checks
+from bench.worker.checks import Checks, Errors
 from bench.worker.clock import Clock, Step
 
 # Iterations per window; the medians of two windows are compared. A network is within 1 % from the
@@ -79,6 +79,19 @@ class Subject:
     """Working memory that the program keeps between calls outside PyTorch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Assembled:
+    """A task that was not called yet, and the checks of its answers."""
+
+    task: Task
+    checks: Checks
+    draw: Draw
+    input_shapes: tuple[str, ...]
+    build_s: float
+    start_s: float
+    """When assembling began, on the clock ``time.perf_counter``."""
+
+
 def prepare(
     cell: Cell,
     *,
@@ -103,12 +116,54 @@ def prepare(
     that cannot be measured correctly. The network's own errors pass through.
     """
     torch.manual_seed(seed)
-    device = torch.device(cell.device)
-    mode = modes.parse(cell.mode)
     resident_before_bytes = resident.now_bytes()
-
     own_threads = torch.get_num_threads()
     torch.set_num_threads(threads or own_threads)
+    assembled = _assemble(
+        cell,
+        image_size,
+        input_shape,
+        threads=own_threads,
+        was_compiled=was_compiled,
+        is_profiled=is_profiled,
+    )
+    task, checks = assembled.task, assembled.checks
+    first_answer, kept_bytes = _first_call(task, checks, modes.parse(cell.mode).executor)
+    first_call_s = time.perf_counter() - assembled.start_s
+    errors = checks.before_rounds(task, first_answer)
+    torch.set_num_threads(own_threads)
+    batches, flush, apparatus = _set_up_cache(task, assembled.draw, torch.device(cell.device), l2)
+    return Subject(
+        task=task,
+        checks=checks,
+        flush=flush,
+        apparatus=apparatus,
+        kept_bytes=kept_bytes,
+        setup=_facts(
+            cell,
+            assembled,
+            errors,
+            first_call_s=first_call_s,
+            resident_before_bytes=resident_before_bytes,
+            batches=batches,
+        ),
+    )
+
+
+def _assemble(
+    cell: Cell,
+    image_size: int | None,
+    input_shape: Shape | None,
+    *,
+    threads: int,
+    was_compiled: bool,
+    is_profiled: bool,
+) -> _Assembled:
+    """Build a network, compute the answers that are expected of it, and make it a task.
+
+    ``threads`` are those that the task will run in.
+    """
+    device = torch.device(cell.device)
     start = time.perf_counter()
     draw = assembly.drawing(cell, image_size, input_shape)
     model = assembly.build(cell, draw).to(device)
@@ -122,55 +177,62 @@ def prepare(
     if device.type == "cuda":
         forget_workspaces()
 
-    if mode.fixes_threads:
-        torch.set_num_threads(own_threads)
-    start = time.perf_counter()
+    if modes.parse(cell.mode).fixes_threads:
+        torch.set_num_threads(threads)
+    start_s = time.perf_counter()
     task = assembly.assemble(
         cell,
         model,
         example,
         targets,
-        threads=own_threads,
+        threads=threads,
         was_compiled=was_compiled,
         is_profiled=is_profiled,
     )
-    shapes = () if draw.image_size else inputs.shapes(example)
-    del model, example  # a rewrite may have copied them
-    first_answer, kept_bytes = _first_call(task, checks, mode.executor)
-    first_call_s = time.perf_counter() - start
-    output_error, gradient_error = checks.before_rounds(task, first_answer)
-    torch.set_num_threads(own_threads)
-    graphs, graph_breaks = compiled_graphs()
-    batches, flush, apparatus = _set_up_cache(task, draw, device, l2)
-    return Subject(
+    # The model and the example are freed here, before the first call: a rewrite may have copied
+    # them.
+    return _Assembled(
         task=task,
         checks=checks,
-        flush=flush,
-        apparatus=apparatus,
-        kept_bytes=kept_bytes,
-        setup=SubjectFacts(
-            build_s=build_s,
-            first_call_s=first_call_s,
-            compile_cached=task.program.was_cached(),
-            graphs=graphs,
-            graph_breaks=graph_breaks,
-            weights_bytes=memory.weights_bytes(task.model),
-            output_error=output_error,
-            error_bound=(
-                checks.dtype.training_leaf_bound
-                if cell.task == "train"
-                else checks.dtype.error_bound
-            ),
-            tf32_convolutions=torch.backends.cudnn.allow_tf32,
-            tf32_products=torch.backends.cuda.matmul.allow_tf32,
-            gradient_error=gradient_error,
-            resident_before_bytes=resident_before_bytes,
-            cudagraph_skips=cudagraph_skips(graphs) if mode.is_replayed(cell.device) else 0,
-            batches=batches,
-            image_size=draw.image_size,
-            input_shapes=shapes,
-            executor_settings={name: str(value) for name, value in task.program.settings().items()},
-        ),
+        draw=draw,
+        input_shapes=() if draw.image_size else inputs.shapes(example),
+        build_s=build_s,
+        start_s=start_s,
+    )
+
+
+def _facts(
+    cell: Cell,
+    assembled: _Assembled,
+    errors: Errors,
+    *,
+    first_call_s: float,
+    resident_before_bytes: int,
+    batches: int,
+) -> SubjectFacts:
+    """Return the facts of a task after its first call."""
+    task, dtype = assembled.task, assembled.checks.dtype
+    graphs, graph_breaks = compiled_graphs()
+    output_error, gradient_error = errors
+    is_replayed = modes.parse(cell.mode).is_replayed(cell.device)
+    return SubjectFacts(
+        build_s=assembled.build_s,
+        first_call_s=first_call_s,
+        compile_cached=task.program.was_cached(),
+        graphs=graphs,
+        graph_breaks=graph_breaks,
+        weights_bytes=memory.weights_bytes(task.model),
+        output_error=output_error,
+        error_bound=dtype.training_leaf_bound if cell.task == "train" else dtype.error_bound,
+        tf32_convolutions=torch.backends.cudnn.allow_tf32,
+        tf32_products=torch.backends.cuda.matmul.allow_tf32,
+        gradient_error=gradient_error,
+        resident_before_bytes=resident_before_bytes,
+        cudagraph_skips=cudagraph_skips(graphs) if is_replayed else 0,
+        batches=batches,
+        image_size=assembled.draw.image_size,
+        input_shapes=assembled.input_shapes,
+        executor_settings={name: str(value) for name, value in task.program.settings().items()},
     )
 
 

@@ -197,34 +197,10 @@ def _round_events(
     its end.
     """
     voided: Counter[int] = Counter()
-    together: dict[tuple[_WaveKey, int], list[_Placed]] = {}
-    for each in in_order:
-        together.setdefault((each.wave, each.visit.round_index), []).append(each)
-    drawn = []
-    for each_round in rounds:
-        wave = (each_round.group, each_round.set_index, each_round.wave_index)
-        if visits := together.get((wave, each_round.round_index)):
-            drawn.append((each_round, wave, visits))
-    for each_round, wave, visits in sorted(drawn, key=lambda each: each[2][0].start_s):
+    for each_round, visits in _with_visits(rounds, in_order):
         start_s, end_s = visits[0].start_s, max(visit.end_s for visit in visits)
         pid = hosts.index(visits[0].visit.host)
-        void = " (voided)" if each_round.voided else ""
-        yield {
-            "ph": "X",
-            "cat": "round",
-            "name": f"round {each_round.round_index}{void}",
-            "start_s": start_s,
-            "end_s": end_s,
-            "pid": pids[wave],
-            "tid": 0,
-            **({"cname": _VOIDED} if each_round.voided else {}),
-            "args": {
-                "wall_s": each_round.wall_s,
-                "foreign_cpus": each_round.foreign_cpus,
-                "voided": each_round.voided,
-                "reasons": list(each_round.reasons),
-            },
-        }
+        yield _round_slice(each_round, pids[visits[0].wave], start_s, end_s)
         yield {
             "ph": "C",
             "name": "CPUs used by others",
@@ -237,6 +213,41 @@ def _round_events(
         voided[pid] += each_round.voided
         if each_round.voided:
             yield _voided_so_far(pid, end_s, voided[pid])
+
+
+def _with_visits(
+    rounds: Sequence[Round], in_order: Sequence[_Placed]
+) -> list[tuple[Round, list[_Placed]]]:
+    """Return the rounds that have visits, each with its visits, in the order of their start."""
+    together: dict[tuple[_WaveKey, int], list[_Placed]] = {}
+    for each in in_order:
+        together.setdefault((each.wave, each.visit.round_index), []).append(each)
+    with_visits = []
+    for each_round in rounds:
+        wave = (each_round.group, each_round.set_index, each_round.wave_index)
+        if visits := together.get((wave, each_round.round_index)):
+            with_visits.append((each_round, visits))
+    return sorted(with_visits, key=lambda each: each[1][0].start_s)
+
+
+def _round_slice(each_round: Round, pid: int, start_s: float, end_s: float) -> Event:
+    void = " (voided)" if each_round.voided else ""
+    return {
+        "ph": "X",
+        "cat": "round",
+        "name": f"round {each_round.round_index}{void}",
+        "start_s": start_s,
+        "end_s": end_s,
+        "pid": pid,
+        "tid": 0,
+        **({"cname": _VOIDED} if each_round.voided else {}),
+        "args": {
+            "wall_s": each_round.wall_s,
+            "foreign_cpus": each_round.foreign_cpus,
+            "voided": each_round.voided,
+            "reasons": list(each_round.reasons),
+        },
+    }
 
 
 def _voided_so_far(pid: int, start_s: float, count: int) -> Event:

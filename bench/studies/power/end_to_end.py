@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.api.profiles import MODES, REFERENCE_ARCH
 from bench.errors import RequestError
@@ -84,16 +85,7 @@ def run_gate(
         except subprocess.TimeoutExpired as error:
             raise RequestError(f"a gate took more than {LIMIT_S:.0f} s and was stopped") from error
         seconds = time.monotonic() - start
-        try:
-            verdicts = json.loads((reports / files.VERDICTS).read_text(encoding="utf-8"))
-        except OSError:
-            output = "\n".join(filter(None, [process.stdout.strip(), process.stderr.strip()]))
-            raise RequestError(
-                f"a gate ended with exit code {process.returncode}: {output[-2000:]}"
-            ) from None
-    for cell in verdicts["cells"]:
-        for side, failure in cell["failures"].items():
-            raise RequestError(f"the {side} side of the gate failed: {failure['message']}")
+        verdicts = _verdicts(reports / files.VERDICTS, process)
     return [
         GateRow(
             began=began,
@@ -113,6 +105,21 @@ def run_gate(
         )
         for cell in verdicts["cells"]
     ]
+
+
+def _verdicts(path: Path, process: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """Return the verdicts that a gate has written; raise ``RequestError`` if there are none."""
+    try:
+        verdicts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        output = "\n".join(filter(None, [process.stdout.strip(), process.stderr.strip()]))
+        raise RequestError(
+            f"a gate ended with exit code {process.returncode}: {output[-2000:]}"
+        ) from None
+    for cell in verdicts["cells"]:
+        for side, failure in cell["failures"].items():
+            raise RequestError(f"the {side} side of the gate failed: {failure['message']}")
+    return verdicts
 
 
 def _gate(
