@@ -1,10 +1,9 @@
-"""Tables: how a data frame is shown, with headings, units and output formats."""
+"""Tables: how a data frame is shown in each output format."""
 
 import html
 import json
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import IO, Any, TypeAlias
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.means import Interval
+from bench.columns import IN_FULL, Column, telling_apart
 from bench.standard_output import escape_unencodable
 from bench.units import between, with_minus
 
@@ -22,97 +21,10 @@ EMPTY = "The table has no rows."
 LOG_WIDTH = 200  # characters
 NO_WIDTH = 10_000  # characters; wider than any table
 WRAPPED = 24  # minimum width of a line of prose, in characters
-MOST_DECIMALS = 6
-IN_FULL = 9  # rank of columns that few users need; files have them all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column as it is shown: a heading with its unit, and the format of its values."""
-
-    name: str
-    heading: str
-    write: Callable[[Any], str] = str
-    is_text: bool = False
-    wraps: bool = False
-    """Whether the text may take several lines; other columns take one."""
-    at_least: str = ""
-    """Name of a column that is True if the value is a lower bound, shown as ``≥ value``."""
-    bounded: bool = False
-    """Whether ``NAME_low`` and ``NAME_high`` are an interval to show with the value."""
-    neutral: float | None = None
-    """The value that means no difference, if there is one. If an interval does not contain it, its
-    ends get as many decimals as they need to look different from it."""
-    rank: int = 0
-    """Where space is short, the columns with the highest rank are left out first."""
 
 
 Form: TypeAlias = Callable[[tuple[Column, ...], pd.DataFrame], str]
 """A format of tables: the function that returns a frame as text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decimals:
-    """A format of a number times ``factor``, with thousands separators."""
-
-    factor: float
-    decimals: int
-    is_signed: bool = False
-    """Whether positive numbers have a sign, too."""
-
-    def __call__(self, value: Any) -> str:
-        """Return a number as text."""
-        sign = "+" if self.is_signed else ""
-        return with_minus(f"{value * self.factor:{sign},.{self.decimals}f}")
-
-
-def scaled(factor: float, decimals: int) -> Decimals:
-    """Return a format for a number times ``factor``, with thousands separators."""
-    return Decimals(factor=factor, decimals=decimals)
-
-
-def signed(factor: float, decimals: int) -> Decimals:
-    """Return a format for a difference times ``factor``, with its sign."""
-    return Decimals(factor=factor, decimals=decimals, is_signed=True)
-
-
-def telling_apart(
-    write: Callable[[Any], str], low: float, high: float, neutral: float | None
-) -> Callable[[Any], str]:
-    """Return a format in which no end of an interval looks equal to ``neutral``.
-
-    An interval that contains ``neutral`` is written as it is. Only ``Decimals`` can be refined.
-    """
-    if neutral is None or not (low > neutral or high < neutral):
-        return write
-    while (
-        isinstance(write, Decimals)
-        and write.decimals < MOST_DECIMALS
-        and write(neutral) in {write(low), write(high)}
-    ):
-        write = replace(write, decimals=write.decimals + 1)
-    return write
-
-
-def milliseconds(seconds: float) -> str:
-    """Format in milliseconds, with three significant digits or all digits before the point."""
-    return significant(seconds * 1e3)
-
-
-def significant(value: float) -> str:
-    """Format with three significant digits or all digits before the point."""
-    decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:,.{decimals}f}"
-
-
-def joules(value: float) -> str:
-    """Format in joules, with three significant digits or all digits before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def bounded(name: str, interval: Interval) -> dict[str, float]:
-    """Return the columns of an estimate and of its bounds, which ``Column.bounded`` reads."""
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def cells(columns: tuple[Column, ...], frame: pd.DataFrame, between: str = " ") -> list[list[str]]:
@@ -139,19 +51,6 @@ def written(column: Column, row: Mapping[Hashable, Any]) -> tuple[str, str]:
         return text if column.is_text else with_minus(text), ""
     write = telling_apart(column.write, low, high, column.neutral)
     return with_minus(write(value)), f"({between(write(low), write(high))})"
-
-
-def filled(columns: tuple[Column, ...], frame: pd.DataFrame) -> tuple[Column, ...]:
-    """Return the columns that have at least one value."""
-    return tuple(
-        column for column in columns if column.name in frame and frame[column.name].notna().any()
-    )
-
-
-def most_important(columns: tuple[Column, ...], count: int) -> tuple[Column, ...]:
-    """Return the ``count`` columns of the lowest rank, in the order of the table."""
-    chosen = sorted(columns, key=lambda column: column.rank)[:count]
-    return tuple(column for column in columns if column in chosen)
 
 
 def as_markdown(columns: tuple[Column, ...], frame: pd.DataFrame) -> str:

@@ -21,8 +21,7 @@ from bench.best.candidate import Candidate, remaining
 from bench.best.combinations import FP32
 from bench.best.decision import Result
 from bench.best.narrowing import Step
-from bench.cells import modes
-from bench.cells import plan as plans
+from bench.cells import modes, plan_values
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
@@ -96,7 +95,7 @@ class _State:
         for cell in dict.fromkeys(cells):
             if cell in present:
                 continue
-            why = plans.missing(cell)
+            why = plan_values.missing(cell)
             candidate = Candidate(cell=cell)
             added.append(candidate.drop(0, why) if why else candidate)
         self.candidates += added
@@ -376,7 +375,7 @@ def _programs(result: Result, plan: Plan, run: RunRecord | None) -> Iterator[tup
         cell = each.winner.cell
         (record,) = (record for record in run.cells if record.cell == cell)
         on_cpu = cell.device == "cpu"
-        if cell.device == plans.ALL_DEVICES:
+        if cell.device == plan_values.ALL_DEVICES:
             cell = replace(cell, device="cuda")
         yield (
             cell.batch_size,

@@ -14,7 +14,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared
 from bench.api.progress import TerminalProgress
 from bench.api.report_folder import ReportFolder
-from bench.cells import plan as plans
+from bench.cells import plan_values
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.errors import RequestError
@@ -112,7 +112,7 @@ def runnable(plan: Plan, progress: Progress) -> Plan:
 
     Raises ``RequestError`` if no cell is left.
     """
-    missing = {cell: plans.missing(cell) for cell in plan.cells}
+    missing = {cell: plan_values.missing(cell) for cell in plan.cells}
     reasons = list(dict.fromkeys(filter(None, missing.values())))
     if all(missing.values()):
         raise RequestError("; ".join(reasons))

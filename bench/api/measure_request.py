@@ -9,7 +9,7 @@ from bench.api.option import option
 from bench.api.profiles import PRECISION, PROFILES
 from bench.archs import HOW_TO_NAME
 from bench.archs.source import IMAGE_SIZE, Shape
-from bench.cells import plan
+from bench.cells.plan_values import FOREIGN_CPUS, HOST_CORES, L2, MOST_FOREIGN_CPUS
 from bench.engine.hosts import HOSTS, LOCAL, SLURM_JOBS
 from bench.machine import pinned
 from bench.machine.card import PACKAGE
@@ -146,7 +146,7 @@ class MeasureRequest:
     )
     l2: str | None = option(
         "state of a GPU's L2 cache before an iteration; "
-        + "; ".join(f"{name}: {what}" for name, what in plan.L2.items())
+        + "; ".join(f"{name}: {what}" for name, what in L2.items())
         + " (default: cold on CUDA, as when serving images; a CPU supports only warm)",
         metavar="STATE",
         group=MACHINE,
@@ -167,8 +167,8 @@ class MeasureRequest:
     )
     foreign_cpus: float | None = option(
         "void a round in which other processes keep more CPUs busy than this (default: "
-        f"{plan.FOREIGN_CPUS}; on CUDA half of the cores beyond {plan.HOST_CORES}, but at most "
-        f"{plan.MOST_FOREIGN_CPUS:g}; in a container with a CPU quota half of the cores that stay "
+        f"{FOREIGN_CPUS}; on CUDA half of the cores beyond {HOST_CORES}, but at most "
+        f"{MOST_FOREIGN_CPUS:g}; in a container with a CPU quota half of the cores that stay "
         "idle)",
         metavar="CPUS",
         parse=values.positive(),

@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from bench import stats
+from bench.columns import IN_FULL, Column, filled
 from bench.errors import RequestError
 from bench.gate import files as gate_files
 from bench.gate import report
@@ -22,8 +23,8 @@ from bench.records import journal, recovery, store
 from bench.records.record import CellRecord, RunRecord
 from bench.report import files, frame, opening, summary
 from bench.report.formats import terminal
-from bench.tables import IN_FULL, Column, as_html, filled, fitted, terminal_console
-from bench.trust import assessment
+from bench.tables import as_html, fitted, terminal_console
+from bench.trust import wording
 
 Titled = tuple[str, tuple[Column, ...], pd.DataFrame]
 """A table to show: title, columns and rows."""
@@ -182,7 +183,7 @@ def warnings(run: RunRecord, gate: Gate | None = None) -> Iterator[str]:
     for note in run.notes:
         if note.endswith(recovery.READ_IN_PART):
             yield f"Warning: {note}"
-    for sentence in assessment.warnings(run) if gate is None else report.notes(gate):
+    for sentence in wording.warnings(run) if gate is None else report.notes(gate):
         yield f"Warning: {sentence}"
     if run.status != "complete":
         yield f"Partial: {run.why_ended or f'the run is {_status(run)}.'}"

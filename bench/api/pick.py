@@ -23,7 +23,7 @@ from bench.api.profiles import PROFILES
 from bench.api.step_journals import StepJournals
 from bench.archs import find
 from bench.archs.source import Accuracy
-from bench.cells import plan as plans
+from bench.cells import plan_values
 from bench.cells.plan import Plan
 from bench.engine.progress import Progress
 from bench.pick import choice, filters, halving
@@ -163,7 +163,7 @@ def _candidates(plan: Plan) -> list[Candidate]:
     result = []
     for cell in plan.cells:
         candidate = Candidate(cell=cell, accuracy=known[cell.arch])
-        why = plans.missing(cell)
+        why = plan_values.missing(cell)
         result.append(candidate.drop(filters.STEP, Cause.NOT_INSTALLED, why) if why else candidate)
     return result
 

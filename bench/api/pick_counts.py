@@ -16,8 +16,9 @@ from bench.machine.environment import Environment
 from bench.pick import filters
 from bench.records import events
 from bench.records.code import Code, check_same_code
-from bench.records.outcome import Outcome, check_same, check_same_environment
+from bench.records.outcome import Outcome
 from bench.records.reported import ArchCost, Ceiling
+from bench.records.resuming import check_same, check_same_environment
 
 STEP = filters.STEP
 

@@ -11,7 +11,7 @@ from bench.api import accuracies, clusters
 from bench.api.measure_request import MeasureRequest
 from bench.api.profiles import PRECISION, PROFILES, REFERENCE_ARCH
 from bench.archs.source import Accuracy
-from bench.cells import plan
+from bench.cells import plan, plan_values
 from bench.errors import RequestError
 from bench.machine import cores, pinned
 from bench.machine.memory_budget import free_host_bytes
@@ -70,7 +70,7 @@ def make_plan(
     choose("environment", request.environment, pinned.NAMES)
     default_foreign_cpus = _default_foreign_cpus(request, device)
     result = plan.Plan(
-        cells=plan.cells(
+        cells=plan_values.cells(
             arch_names=_or(request.archs, fallback.archs),
             mode_names=_or(request.modes, fallback.modes),
             dtype_names=_or(request.dtypes, fallback.dtypes),
@@ -80,8 +80,8 @@ def make_plan(
         ),
         image_size=request.image_size,
         input_shape=request.input_shape,
-        l2=plan.l2(request.l2, device),
-        devices=plan.devices(device),
+        l2=plan_values.l2(request.l2, device),
+        devices=plan_values.devices(device),
         sets=_or(request.sets, fallback.sets),
         rounds=request.rounds,
         precision=_or(request.precision, PRECISION),
@@ -149,15 +149,17 @@ def _or(chosen: Value | None, default: Value) -> Value:
 
 def _device(request: MeasureRequest) -> str:
     if clusters.is_remote(request):
-        return plan.device_elsewhere(request.device)
-    return plan.device(request.device, several=True)
+        return plan_values.device_elsewhere(request.device)
+    return plan_values.device(request.device, several=True)
 
 
 def _default_foreign_cpus(request: MeasureRequest, device: str) -> float:
     """Return how many CPUs others may keep busy; the number of a node's cores is not known."""
     if clusters.is_remote(request):
-        return plan.FOREIGN_CPUS if device == "cpu" else plan.MOST_FOREIGN_CPUS
-    return plan.foreign_cpus(device, cores=cores.physical_cores(), allowed=cores.allowed_cores())
+        return plan_values.FOREIGN_CPUS if device == "cpu" else plan_values.MOST_FOREIGN_CPUS
+    return plan_values.foreign_cpus(
+        device, cores=cores.physical_cores(), allowed=cores.allowed_cores()
+    )
 
 
 def _energy(request: MeasureRequest, device: str, *, default: bool) -> bool:

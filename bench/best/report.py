@@ -10,8 +10,8 @@ from bench import tables
 from bench.atomic import write_files
 from bench.best.candidate import Candidate
 from bench.best.decision import BEST, MOST_LIKELY, Result
+from bench.columns import Column, bounded, filled, milliseconds, scaled
 from bench.report.formats.markdown import fenced
-from bench.tables import Column, bounded, filled, milliseconds, scaled
 
 CSV, MARKDOWN = "best.csv", "best.md"
 TITLE = "# The fastest way to run a network (`googlenet-bench best`)"

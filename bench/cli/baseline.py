@@ -20,15 +20,16 @@ from bench.api.option import add_to_parser, flag, read_parsed
 from bench.api.profiles import PROFILES
 from bench.archs import source_file
 from bench.archs.source import IMAGE_SIZE, Shape
-from bench.cells import modes, plan
+from bench.cells import modes, plan_values
 from bench.cells.cell import Cell, arch_of
 from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
-from bench.counts import baseline, count_client
+from bench.columns import IN_FULL, Column, scaled
+from bench.counts import baseline, baseline_file, count_client
 from bench.counts.baseline import RULES, Baseline, Change, CountDifference, Counts
 from bench.errors import RequestError
 from bench.pyproject import FILE
-from bench.tables import FORMATS, IN_FULL, PROSE, Column, scaled
+from bench.tables import FORMATS, PROSE
 from bench.units import counted
 
 DIFFERS = 1
@@ -112,7 +113,7 @@ def static(options: argparse.Namespace) -> Output:
     """Run ``gate --static``: compare counts with the baseline."""
     cells, image_size, input_shape, left_out, path, folder = _select(options, options.baseline)
     command = _command(options)
-    stored = baseline.read(path, command)
+    stored = baseline_file.read(path, command)
     baseline.check_same_counter(stored, path, command)
     ids = [cell.id for cell in cells]
     baseline.check_same_cells(stored, ids, image_size, path, input_shape, command)
@@ -134,14 +135,14 @@ def static(options: argparse.Namespace) -> Output:
 
 def _baseline(options: argparse.Namespace) -> Output:
     cells, image_size, input_shape, left_out, path, folder = _select(options, options.output)
-    baseline.check_replaceable(path)
+    baseline_file.check_replaceable(path)
     with (
         source_file.looked_up_in(folder),
         count_client.counter(cells, image_size, input_shape) as counter,
     ):
         counts = counter.everything()
     try:
-        baseline.write(counts, path)
+        baseline_file.write(counts, path)
     except OSError as error:
         raise RequestError(f"cannot write {path}: {error.strerror}") from error
     rows = _count_rows(counts.cells)
@@ -169,7 +170,7 @@ def _select(options: argparse.Namespace, path: Path | None) -> Selection:
     for name in (name for name in RUNS_ON_CPU if not getattr(given, name)):
         selected[name], not_run = _split_by_cpu(name, selected[name])
         left_out += not_run
-    cells = plan.cells(
+    cells = plan_values.cells(
         arch_names=selected["archs"],
         mode_names=selected["modes"],
         dtype_names=selected["dtypes"],

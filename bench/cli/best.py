@@ -16,9 +16,10 @@ from bench.api.option import add_to_parser, declared, read_parsed, typed
 from bench.archs import HOW_TO_NAME, source_file
 from bench.cli import project_archs, report_folder
 from bench.cli.command import Commands, Output, Purpose, show_examples
+from bench.columns import filled
 from bench.errors import RequestError
 from bench.exits import Exit
-from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
+from bench.tables import FORMATS, PROSE, escaped, terminal_console
 
 if TYPE_CHECKING:
     from bench.api.best import Tournament

@@ -12,7 +12,7 @@ from bench.api.gate_options import GateOptions
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
 from bench.api.profiles import PROFILES
-from bench.cells import modes, plan
+from bench.cells import modes, plan_values
 from bench.cells.dtypes import DTYPES
 from bench.cli.command import Commands, Output, Purpose
 from bench.cli.report import tables
@@ -46,7 +46,7 @@ SINGLE: Mapping[str, Names] = MappingProxyType(
         "device": lambda: ("cpu", "cuda"),
         "profile": lambda: PROFILES,
         "hosts": lambda: HOSTS,
-        "l2": lambda: plan.L2,
+        "l2": lambda: plan_values.L2,
         "environment": lambda: pinned.NAMES,
         "table": tables,
         "export": lambda: EXPORTS,
@@ -59,7 +59,7 @@ LISTS: Mapping[str, Names] = MappingProxyType(
         "from": _archs,
         "modes": modes.tokens,
         "dtypes": lambda: DTYPES,
-        "tasks": lambda: plan.TASK_NAMES,
+        "tasks": lambda: plan_values.TASK_NAMES,
         "across": lambda: CIRCUMSTANCES,
         "fail_on": lambda: FAILS,
         "front": metrics.axes,

@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cli.command import Commands, Output, Purpose
+from bench.columns import Column
 from bench.exits import Exit
-from bench.tables import FORMATS, PROSE, Column
+from bench.tables import FORMATS, PROSE
 
 COLUMNS = tuple(
     Column(name=name, heading=name, is_text=True, wraps=name in {"found", "advice"})
@@ -33,7 +34,7 @@ def _doctor(options: argparse.Namespace) -> Output:
     from bench.doctor import examine, host
     from bench.doctor.finding import Severity
 
-    findings = examine.examine(plan.device(options.device, several=True))
+    findings = examine.examine(plan_values.device(options.device, several=True))
     text = FORMATS[options.format](COLUMNS, pd.DataFrame(map(asdict, findings)))
     prevented = any(finding.state is Severity.PREVENTS for finding in findings)
     verdict = host.verdict(findings)

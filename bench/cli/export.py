@@ -13,15 +13,16 @@ from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, read_parsed
 from bench.archs import HOW_TO_NAME, source_file
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose, show_examples
+from bench.columns import Column, scaled
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
 from bench.standard_output import stdout_to_stderr
-from bench.tables import FORMATS, PROSE, Column, escaped, scaled, terminal_console
+from bench.tables import FORMATS, PROSE, escaped, terminal_console
 from bench.units import MIB
 
 if TYPE_CHECKING:
@@ -123,18 +124,18 @@ def _export(options: argparse.Namespace) -> Output:
 
 def _cell(options: argparse.Namespace, request: MeasureRequest) -> Cell:
     """Return the cell; raise ``RequestError`` if it is invalid, or if a library is missing."""
-    found = plan.cells(
+    found = plan_values.cells(
         arch_names=(options.arch,),
         mode_names=(options.mode,),
         dtype_names=(options.dtype,),
         batch_sizes=(options.batch_size,),
         task_names=("infer",),
-        device=plan.device(request.device),
+        device=plan_values.device(request.device),
     )
     if len(found) > 1:
         names = ", ".join(cell.arch for cell in found)
         raise RequestError(f"{options.arch!r} stands for {len(found)} networks ({names}): name one")
-    if missing := plan.missing(found[0]):
+    if missing := plan_values.missing(found[0]):
         raise RequestError(missing)
     return found[0]
 

@@ -10,10 +10,11 @@ from bench.api.history import read_entry
 from bench.cli import history_gate, history_trend
 from bench.cli.command import Commands, Output, Parser, Purpose
 from bench.cli.history_actions import Actions, add_branch, opened
+from bench.columns import Column
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.history import report
-from bench.tables import FORMATS, PROSE, Column, escaped
+from bench.tables import FORMATS, PROSE, escaped
 from bench.units import counted
 
 MOST_LISTED = 30

@@ -7,11 +7,12 @@ from bench.api import values
 from bench.cli.command import Output
 from bench.cli.history_actions import Actions, add_branch, opened
 from bench.cli.history_trend import add_cell, add_metric, find_series
+from bench.columns import filled
 from bench.errors import RequestError
 from bench.gate.verdict import Verdict
 from bench.history import judge
 from bench.history.judge import COLUMNS, LAST_RUNS, LEVEL, Judgement
-from bench.tables import FORMATS, PROSE, filled
+from bench.tables import FORMATS, PROSE
 from bench.units import counted
 
 _MOST_LEVEL = 0.5

@@ -16,6 +16,7 @@ from bench.archs.source import IMAGE_SIZE, Arch
 from bench.cells import modes
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
+from bench.columns import Column, filled, scaled
 from bench.error_text import first_line, one_line
 from bench.errors import RequestError
 from bench.exits import Exit
@@ -23,7 +24,7 @@ from bench.names import choose
 from bench.records.counted import not_counted, notes_on
 from bench.registry import check_plugins
 from bench.standard_output import stdout_to_stderr
-from bench.tables import FORMATS, PROSE, Column, escaped, filled, scaled, terminal_console
+from bench.tables import FORMATS, PROSE, escaped, terminal_console
 
 if TYPE_CHECKING:
     from bench.worker.cost import Cost, StageCost

@@ -16,9 +16,10 @@ from bench.api.pick_request import SHARED, PickRequest
 from bench.archs import source_file
 from bench.cli import report_folder
 from bench.cli.command import Commands, Output, Purpose, show_examples
+from bench.columns import filled
 from bench.errors import RequestError
 from bench.exits import Exit
-from bench.tables import FORMATS, PROSE, escaped, filled, terminal_console
+from bench.tables import FORMATS, PROSE, escaped, terminal_console
 
 if TYPE_CHECKING:
     from bench.api.pick import Result

@@ -13,6 +13,7 @@ from bench.api import values
 from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_files
 from bench.cli.command import Commands, Output, Purpose
+from bench.columns import filled
 from bench.compare import pytest_benchmark as foreign_report
 from bench.compare import side_by_side
 from bench.errors import RequestError
@@ -26,7 +27,7 @@ from bench.records.record import RunRecord
 from bench.report import files, sections
 from bench.report.exports import EXPORTS
 from bench.report.section import Rows
-from bench.tables import FORMATS, PROSE, csv_safe, filled, terminal_console
+from bench.tables import FORMATS, PROSE, csv_safe, terminal_console
 
 SIDE_BY_SIDE = "side-by-side"
 

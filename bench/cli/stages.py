@@ -11,7 +11,7 @@ from bench import signals
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser
 from bench.archs import source_file
-from bench.cells import modes, plan
+from bench.cells import modes, plan_values
 from bench.cells.plan import Plan
 from bench.cli import project_archs
 from bench.cli.command import Commands, Output, Purpose
@@ -74,7 +74,7 @@ def _measured(options: argparse.Namespace, given: MeasureRequest) -> Output:
         modes=(options.mode,),
         dtypes=(options.dtype,),
         batch_sizes=(options.batch_size,),
-        device=plan.device(given.device),
+        device=plan_values.device(given.device),
         rounds=measure.ROUNDS,
         seed=SEED,
         ceiling=False,

@@ -5,11 +5,11 @@ from typing import Any
 
 from bench import metrics
 from bench.cells.cell import Cell
+from bench.columns import bounded
 from bench.compare.comparison import Compared
 from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
 from bench.report import frame
-from bench.tables import bounded
 
 Row = dict[str, Any]
 

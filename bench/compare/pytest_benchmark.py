@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from bench.columns import Column, scaled, significant
 from bench.records.pytest_benchmark import Benchmark, PytestBenchmarkFile
 from bench.report.blocks import Block, Heading, Paragraph, Table
 from bench.report.formats import markdown, terminal
-from bench.tables import FORMATS, Column, scaled, significant
+from bench.tables import FORMATS
 
 NO_SETS = (
     "This is a file of pytest-benchmark, not of googlenet-bench: it has no sets, that is, no "

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.cells.cell import Cell
+from bench.columns import IN_FULL, Column, filled, scaled
 from bench.compare import figures
 from bench.compare.comparison import DRIFT, Basis, Compared, Comparison
 from bench.compare.figures import Row
@@ -18,8 +19,8 @@ from bench.records.counted import counter
 from bench.records.record import RunRecord
 from bench.report.blocks import Block, Heading, Paragraph, Table
 from bench.report.formats import markdown, terminal
-from bench.tables import FORMATS, IN_FULL, Column, filled, scaled
-from bench.trust import assessment
+from bench.tables import FORMATS
+from bench.trust import wording
 
 _TOGETHER = (
     "measure both sides in the same sets: googlenet-bench gate --base REV, or --base-python PATH "
@@ -89,7 +90,7 @@ def _about(compared: Compared, runs: Mapping[str, tuple[Path, RunRecord]]) -> It
     if compared.beyond_drift:
         yield _beyond_drift(compared)
     for name, (_, run) in runs.items():
-        for sentence in assessment.warnings(run):
+        for sentence in wording.warnings(run):
             yield f"Warning, {name}: {sentence}"
 
 

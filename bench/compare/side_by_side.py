@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from bench import metrics
+from bench.columns import Column
 from bench.metrics.metric import Metric, Place
 from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.report.blocks import Block, Heading, Prose, Sentences, Table
 from bench.report.formats import markdown
-from bench.tables import Column, escaped
+from bench.tables import escaped
 
 KEY = ("arch", "mode", "dtype", "batch_size", "task", "device")
 INTRODUCTION = """\

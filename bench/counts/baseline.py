@@ -1,38 +1,25 @@
-"""The baseline: a committed file of counts, and the comparison with it. Plain data, without torch.
+"""The baseline of counts, and the comparison with it. Plain data, without torch.
 
 Any difference fails the gate, even an improvement: with an outdated baseline, the next change could
 get worse by the same amount unnoticed. The gate asks for a new baseline, whose diff a reviewer
-sees. Schema versions:
-
-1. The first version. Counts by fvcore with this project's own tables.
-2. Counts by PyTorch's ``FlopCounterMode``. ``versions`` has the counter, a cell has its uncounted
-   operators, and fvcore's total may be null.
+sees.
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import msgspec
 
 from bench.archs.source import Shape
-from bench.atomic import write_text
-from bench.error_text import json_fault
 from bench.errors import RequestError
-from bench.printable import cleaned
 from bench.records.counted import not_counted
 from bench.units import counted
 from bench.worker.formulas import COUNTER
 
-FORMAT = "googlenet-bench baseline"
-SCHEMA_VERSION = 2
 PATH = Path("reports/baseline.json")
 
 # A share of peak bytes. Rounding every tensor up to 512 bytes, as CUDA's allocator does, adds 0.2 %
@@ -162,53 +149,6 @@ def versions_here() -> dict[str, str]:
     return {"python": python, **libraries, "counter": COUNTER}
 
 
-def write(baseline: Baseline, path: Path) -> None:
-    """Write a baseline atomically: sorted, one count per line, so that a reviewer can read it."""
-    content = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **asdict(baseline)}
-    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-def read(path: Path, command: str = "") -> Baseline:
-    """Read a baseline; raise ``RequestError`` if the file is not a valid one.
-
-    ``command`` writes the baseline anew; the errors name it. Empty for the one that has only the
-    path.
-    """
-    content = _content(path, command)
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise RequestError(
-            f"{path}: schema_version is {content.get('schema_version')!r}, but this "
-            f"googlenet-bench reads {SCHEMA_VERSION}; {_how_to_write(path, command)}"
-        )
-    try:
-        baseline = msgspec.convert(content, Baseline)
-    except msgspec.ValidationError as error:
-        raise RequestError(f"{path} is damaged: {error}; {_how_to_write(path, command)}") from error
-    for cell, counts in baseline.cells.items():
-        names = {name for name in counts if not name.startswith(UNCOUNTED)}
-        if wrong := sorted(names ^ RULES.keys()):
-            has = "has no" if wrong[0] in RULES else "has an unknown"
-            raise RequestError(
-                f"{path} is damaged: {cell} {has} {wrong[0]}; {_how_to_write(path, command)}"
-            )
-        if null := {name for name, count in counts.items() if count is None} - {FVCORE}:
-            first = min(null)
-            raise RequestError(
-                f"{path} is damaged: {first} of {cell} is null; {_how_to_write(path, command)}"
-            )
-    return baseline
-
-
-def check_replaceable(path: Path) -> None:
-    """Raise ``RequestError`` if ``path`` exists and is not a baseline, of any schema version."""
-    if not path.exists():
-        return
-    try:
-        _content(path)
-    except RequestError as error:
-        raise RequestError(f"{error}; it is not overwritten") from error
-
-
 def check_same_cells(
     baseline: Baseline,
     requested: Iterable[str],
@@ -221,12 +161,12 @@ def check_same_cells(
     if baseline.image_size != image_size:
         raise RequestError(
             f"{path}: image_size is {baseline.image_size}, but {image_size} is requested; "
-            f"{_how_to_write(path, command)}"
+            f"{how_to_write(path, command)}"
         )
     if baseline.input_shape != input_shape:
         raise RequestError(
             f"{path}: input_shape is {baseline.input_shape}, but {input_shape} is requested; "
-            f"{_how_to_write(path, command)}"
+            f"{how_to_write(path, command)}"
         )
     names, cells = list(requested), baseline.cells
     missing = [name for name in names if name not in cells]
@@ -235,7 +175,7 @@ def check_same_cells(
         first = f"it lacks {missing[0]}" if missing else f"{extra[0]} is not requested"
         raise RequestError(
             f"{path} has {counted(len(cells), 'cell')}, and the request has {len(names)}: {first}; "
-            f"request the same cells, or {_how_to_write(path, command)}"
+            f"request the same cells, or {how_to_write(path, command)}"
         )
 
 
@@ -245,7 +185,7 @@ def check_same_counter(baseline: Baseline, path: Path, command: str = "") -> Non
     if counter != COUNTER:
         raise RequestError(
             f"{path}: its MACs were counted by {counter!r}, but this googlenet-bench counts with "
-            f"{COUNTER!r}; {_how_to_write(path, command)}"
+            f"{COUNTER!r}; {how_to_write(path, command)}"
         )
 
 
@@ -324,27 +264,6 @@ def _as_text(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
 
 
-def _content(path: Path, command: str = "") -> dict[str, Any]:
-    """Return the JSON of a baseline, of any schema version."""
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except FileNotFoundError as error:
-        raise RequestError(
-            f"there is no baseline {path}; {_how_to_write(path, command)}"
-        ) from error
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is damaged: it is not JSON: {json_fault(error)}") from error
-    format_name = content.get("format") if isinstance(content, dict) else None
-    if format_name != FORMAT:
-        raise RequestError(
-            f"{path} is not a googlenet-bench baseline: format is {format_name!r}, expected "
-            f"{FORMAT!r}"
-        )
-    return dict(cleaned(content))
-
-
-def _how_to_write(path: Path, command: str) -> str:
+def how_to_write(path: Path, command: str) -> str:
     output = "" if path == PATH else f" --output {shlex.quote(str(path))}"
     return f"write one and commit it: {command or f'googlenet-bench baseline{output}'}"

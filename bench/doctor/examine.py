@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.doctor import card, host
 from bench.doctor.finding import Finding, Severity
@@ -39,7 +39,7 @@ _INSTALL = "install torch and torchvision together: pip install 'googlenet-bench
 
 def examine(device: str, sleep: Callable[[float], None] = time.sleep) -> tuple[Finding, ...]:
     """Return every finding about measuring on ``device``. This takes some seconds."""
-    devices = plan.devices(device) or (device,)
+    devices = plan_values.devices(device) or (device,)
     before = psutil.cpu_times()
     of_workers = workers(devices)  # their load shows whether CPU time is stolen
     findings = (
@@ -149,7 +149,9 @@ def load(device: str, sleep: Callable[[float], None]) -> Finding:
     for _ in range(WINDOWS):
         sleep(WINDOW_S)
         readings.append(meter.read(own))
-    limit = plan.foreign_cpus(device, cores=cores.physical_cores(), allowed=cores.allowed_cores())
+    limit = plan_values.foreign_cpus(
+        device, cores=cores.physical_cores(), allowed=cores.allowed_cores()
+    )
     loads = [foreign_cpus(before, after) for before, after in pairwise(readings)]
     return host.load(loads, limit, busiest.between(began, busiest.read(own)))
 
@@ -157,7 +159,7 @@ def load(device: str, sleep: Callable[[float], None]) -> Finding:
 def host_findings(*, on_gpu: bool, root: Path = Path("/")) -> Iterator[Finding | None]:
     """Yield findings from system files below ``root``; cells on a GPU need less of the host."""
     threads = pinned.for_workers(os.environ)["OMP_NUM_THREADS"]
-    needed = plan.HOST_CORES if on_gpu or not threads.isdecimal() else int(threads)
+    needed = plan_values.HOST_CORES if on_gpu or not threads.isdecimal() else int(threads)
     yield host.quota(cgroup.quota_cpus(root), needed, on_gpu=on_gpu)
     governors = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     yield host.governors(list(filter(None, map(text, governors))))

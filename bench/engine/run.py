@@ -23,8 +23,9 @@ from bench.launch.process import WorkerError
 from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code, check_same_code
-from bench.records.outcome import Outcome, check_same, check_same_environment
+from bench.records.outcome import Outcome
 from bench.records.record import NO_WORKER, Round
+from bench.records.resuming import check_same, check_same_environment
 from bench.units import counted
 
 

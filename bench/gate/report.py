@@ -11,6 +11,7 @@ import msgspec
 import pandas as pd
 
 from bench import means, metrics, stats
+from bench.columns import Column, filled, milliseconds, scaled
 from bench.gate import group_sequential, reasons
 from bench.gate.decision import Gate, Pair
 from bench.gate.verdict import FAILED, Judgement, Verdict
@@ -20,7 +21,7 @@ from bench.records.code import Code
 from bench.report.blocks import Block, Folded, Paragraph, Prose, Table, Verbatim
 from bench.report.formats import markdown
 from bench.report.sections import circumstances
-from bench.tables import Column, escaped, filled, milliseconds, scaled
+from bench.tables import escaped
 from bench.trust import assessment, card_state
 from bench.units import counted, with_minus
 

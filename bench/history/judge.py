@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.exits import Exit
 from bench.gate.verdict import Verdict
 from bench.history import trend
 from bench.history.changes import Change, Direction
 from bench.history.series import Series
 from bench.history.trend import Trend
-from bench.tables import Column, scaled
 
 LEVEL = 0.0005
 """Chance of a false alarm at one look, so that a look after each of 50 runs raises an alarm in at

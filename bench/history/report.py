@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 import msgspec
 import pandas as pd
 
+from bench.columns import Column, filled, signed
 from bench.history import shown
 from bench.history.entry import Entry
 from bench.history.listed import ListedRun
 from bench.history.series import Point, Series
-from bench.tables import BLANK, Column, filled, signed
+from bench.tables import BLANK
 from bench.units import counted
 
 Rows: TypeAlias = tuple[tuple[Column, ...], pd.DataFrame]

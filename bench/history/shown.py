@@ -4,8 +4,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from bench.columns import IN_FULL, Column, significant
 from bench.metrics import METRICS
-from bench.tables import IN_FULL, Column, significant, written
+from bench.tables import written
 
 _UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
 

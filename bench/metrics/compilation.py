@@ -1,7 +1,7 @@
 """Time of compilation, and what was compiled."""
 
+from bench.columns import IN_FULL, scaled
 from bench.metrics.metric import NOWHERE, Better, Metric, Place
-from bench.tables import IN_FULL, scaled
 
 COLD = Metric(
     name="compile_cold_s",

@@ -1,8 +1,8 @@
 """Counts of an arch: parameters and multiply-accumulates."""
 
+from bench.columns import IN_FULL, scaled
 from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place
 from bench.records.counted import not_counted
-from bench.tables import IN_FULL, scaled
 
 
 def _flops(cell: MeasuredCell) -> int | None:

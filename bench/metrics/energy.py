@@ -1,9 +1,9 @@
 """Energy per image; only CUDA devices have a counter for it."""
 
 from bench import stats
+from bench.columns import joules
 from bench.metrics.metric import Better, Metric, Place, always
 from bench.records.record import RunRecord
-from bench.tables import joules
 
 
 def _has_energy(run: RunRecord) -> bool:

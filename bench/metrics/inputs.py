@@ -1,8 +1,8 @@
 """The inputs of a network."""
 
+from bench.columns import IN_FULL
 from bench.metrics.metric import MeasuredCell, Metric, Place
 from bench.records.record import RunRecord
-from bench.tables import IN_FULL
 
 
 def _sizes(run: RunRecord) -> set[int]:

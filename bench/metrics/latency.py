@@ -3,8 +3,8 @@
 from functools import partial
 
 from bench import means, stats
+from bench.columns import IN_FULL, milliseconds
 from bench.metrics.metric import Axis, Better, MeasuredCell, Metric, Place, always
-from bench.tables import IN_FULL, milliseconds
 
 
 def _percentile(cell: MeasuredCell, percent: float) -> float:

@@ -9,10 +9,10 @@ from functools import partial
 from statistics import median_low
 
 from bench import stats
+from bench.columns import IN_FULL, scaled
 from bench.means import Interval
 from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place
 from bench.records.record import CellRecord
-from bench.tables import IN_FULL, scaled
 from bench.units import MIB
 
 _MIB = scaled(1 / MIB, 0)

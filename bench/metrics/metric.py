@@ -9,10 +9,11 @@ import pandas as pd
 
 from bench import means, stats
 from bench.cells.cell import Cell
+from bench.columns import Column, bounded
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.tables import BLANK, Column, bounded
+from bench.tables import BLANK
 
 Value: TypeAlias = Interval | float | str | bool | None
 

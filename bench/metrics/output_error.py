@@ -1,7 +1,7 @@
 """Error of a cell's answers."""
 
+from bench.columns import IN_FULL
 from bench.metrics.metric import NOWHERE, Better, Metric, Place
-from bench.tables import IN_FULL
 
 OUTPUT_ERROR = Metric(
     name="output_error",

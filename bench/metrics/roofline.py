@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench import stats
+from bench.columns import scaled
 from bench.means import Interval
 from bench.metrics.metric import NOWHERE, Better, MeasuredCell, Metric
 from bench.records.record import CellRecord
 from bench.records.reported import Ceiling
-from bench.tables import scaled
 
 TRAINING = "a training step's multiply-accumulates are not counted"
 OLD = "its activations were not counted"

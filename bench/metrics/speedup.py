@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from bench.columns import scaled
 from bench.means import Interval
 from bench.metrics.metric import Better, MeasuredCell, Metric, Place, always
-from bench.tables import scaled
 
 
 def _over_reference(cell: MeasuredCell) -> Interval:

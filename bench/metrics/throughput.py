@@ -5,10 +5,10 @@ iterations with no wait between them. Cells on a CPU have no such blocks.
 """
 
 from bench import means, stats
+from bench.columns import IN_FULL, milliseconds, scaled
 from bench.means import Interval
 from bench.metrics.metric import NOWHERE, Axis, Better, MeasuredCell, Metric, Place, always
 from bench.records.record import BackToBack, RunRecord
-from bench.tables import IN_FULL, milliseconds, scaled
 
 LAUNCH, COMPUTE, UNCLEAR = "launch-bound", "compute-bound", "unclear"
 # A device that works for nine tenths of a block is the bottleneck of the block. The remaining tenth

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from bench import stats
 from bench.cells.cell import Cell
+from bench.columns import milliseconds
 from bench.means import Interval
 from bench.metrics.latency import LATENCY
 from bench.pick.candidate import Candidate, Cause, Dropped, Limits, remaining
@@ -13,7 +14,6 @@ from bench.pick.halving import lacks_interval, over_memory
 from bench.records.record import RunRecord
 from bench.report import front
 from bench.report.phrases import interval_text, ratio_text, shortened_list
-from bench.tables import milliseconds
 
 # Two accuracies p on n images differ by chance by up to 1.96 √(2p(1 − p)/n), and by less if both
 # networks fail on the same images: 0.54 points at 75 % on ImageNet's 50,000 validation images.

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bench.columns import milliseconds
 from bench.metrics import roofline
 from bench.pick.candidate import MEASURED_ONCE, Candidate, Cause, Limits
 from bench.records.reported import ArchCost, Ceiling
-from bench.tables import milliseconds
 
 STEP = 1
 

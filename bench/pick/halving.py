@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from statistics import median_low
 
 from bench import stats
+from bench.columns import milliseconds
 from bench.pick.candidate import MEASURED_ONCE, Candidate, Cause, Limits, remaining
 from bench.records.record import CellRecord, RunRecord
-from bench.tables import milliseconds
 from bench.units import in_mib
 
 ROUNDS = 5  # of a set that only drops candidates

@@ -7,9 +7,9 @@ import pandas as pd
 
 from bench import tables
 from bench.atomic import write_files
+from bench.columns import IN_FULL, Column, filled, milliseconds, scaled
 from bench.pick.candidate import Candidate
 from bench.pick.choice import Choice
-from bench.tables import IN_FULL, Column, filled, milliseconds, scaled
 from bench.units import MIB
 
 CSV, MARKDOWN = "pick.csv", "pick.md"

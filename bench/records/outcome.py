@@ -22,9 +22,6 @@ from bench.records.stored_plan import StoredPlan
 from bench.units import counted
 
 _WaveKey = tuple[str, int, int]  # group, set, wave
-_CHANGEABLE = frozenset(
-    {"budget_s", "extra_s", "command", "profile", "ceiling", "fit", "default_foreign_cpus", "front"}
-)
 
 PASSING_FAILURES = frozenset({"died", "timeout", "out_of_memory"})
 """Kinds of failures whose reason may have passed when a run is resumed."""
@@ -409,40 +406,3 @@ def _time(event: events.Visited) -> VisitTime | None:
     if event.start_s is None or event.wall_s is None:
         return None
     return VisitTime(start_s=event.start_s, wall_s=event.wall_s, dropped_s=event.dropped_s)
-
-
-def check_same(plan: Plan, begun: Plan) -> None:
-    """Raise ``RequestError`` if the plan is not that of the begun run; it names what changed."""
-    now, then = msgspec.to_builtins(plan), msgspec.to_builtins(begun)
-    for name in sorted(now.keys() - _CHANGEABLE):
-        if now[name] == then[name]:
-            continue
-        if name == "cells":
-            differing = {cell.id for cell in begun.cells} ^ {cell.id for cell in plan.cells}
-            raise RequestError(
-                f"cannot resume: the plan has {counted(len(plan.cells), 'cell')}, but the run "
-                f"began with {len(begun.cells)}; the first difference is "
-                f"{min(differing, default='?')}"
-            )
-        raise RequestError(
-            f"cannot resume: {name} is {now[name]!r}, but the run began with {then[name]!r}"
-        )
-
-
-def differences(now: Environment, then: Environment) -> list[str]:
-    """Return every fact that differs from the environment in which the run began, in words."""
-    facts_now, facts_then = msgspec.to_builtins(now), msgspec.to_builtins(then)
-    return [
-        f"{name} is {facts_now.get(name)!r} here, but the run began with {facts_then.get(name)!r}"
-        for name in sorted(facts_now.keys() | facts_then.keys())
-        if facts_now.get(name) != facts_then.get(name)
-    ]
-
-
-def check_same_environment(now: Environment, then: Environment) -> None:
-    """Raise ``RequestError`` if the environment changed; it names every fact that differs."""
-    if differing := differences(now, then):
-        raise RequestError(
-            f"cannot resume: {'; '.join(differing)}. Resume it in its original environment, "
-            "or start a new run without --resume"
-        )

@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from bench.columns import Column
 from bench.records.record import RunRecord
 from bench.report.chart import Chart
 from bench.report.checks import Check
-from bench.tables import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from bench.columns import Column
 from bench.machine import pinned
 from bench.records.record import RunRecord
-from bench.tables import Column
 from bench.trust import card_state
 
 # ``facts`` shows these in another form.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bench import stats
 from bench.records.record import CellRecord
-from bench.report import ladder
+from bench.report import ladder, ladder_table
 from bench.report.phrases import ratio_text
 from bench.units import in_mib
 
@@ -37,10 +37,10 @@ def sentences(records: Sequence[CellRecord], reference: CellRecord | None) -> It
 
 def _compare(before: CellRecord, after: CellRecord, mode: str, reference: CellRecord | None) -> str:
     ratio = stats.speedup(after, before, reference=reference)
-    difference = ladder.effect_shown(ratio, above="faster", below="slower")
-    if difference == ladder.NOT_TOGETHER:
+    difference = ladder_table.effect_shown(ratio, above="faster", below="slower")
+    if difference == ladder_table.NOT_TOGETHER:
         return f"{difference} in {mode}"
-    if difference == ladder.NOTHING_SHOWN:
+    if difference == ladder_table.NOTHING_SHOWN:
         return f"{ratio_text(ratio)} in {mode}"
     return (
         f"{ratio_text(ratio)} in {mode}: {after.cell.arch} is {difference} ({_why(before, after)})"

@@ -10,10 +10,20 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
+from bench.columns import milliseconds, signed
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.report import bottleneck, equivalence, fastest, ladder, largest, saturation, summary
+from bench.report import (
+    bottleneck,
+    equivalence,
+    fastest,
+    ladder,
+    ladder_table,
+    largest,
+    saturation,
+    summary,
+)
 from bench.report.phrases import (
     cell_name,
     interval_text,
@@ -21,7 +31,6 @@ from bench.report.phrases import (
     ratio_text,
     shortened_list,
 )
-from bench.tables import milliseconds, signed
 from googlenet.variants import VARIANTS
 
 
@@ -47,7 +56,7 @@ class _Finding:
 @cached_per_run
 def find(run: RunRecord) -> tuple[Findings, ...]:
     """Return the findings of each group, then those across batch sizes."""
-    steps, squares = ladder.frame(run), ladder.interactions(run)
+    steps, squares = ladder_table.frame(run), ladder_table.interactions(run)
     result = []
     for group, records in run.measured.items():
         reference = run.reference(group)
@@ -98,7 +107,7 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
         if best.reference in close:
             sentence += " (not a significant difference)"
     if not_compared:
-        sentence += f"; {ladder.NOT_TOGETHER} with it: {shortened_list(not_compared)}"
+        sentence += f"; {ladder_table.NOT_TOGETHER} with it: {shortened_list(not_compared)}"
     if len(not_compared) == len(best.ratios):
         yield f"{sentence}."
     elif not close:
@@ -120,14 +129,14 @@ def _modes(records: Sequence[CellRecord], reference: CellRecord | None) -> Itera
         if not ratio.sets:
             continue
         arch, mode, before = record.cell.arch, record.cell.label, reference.cell.label
-        difference = ladder.effect_shown(ratio, above="faster", below="slower")
-        if difference == ladder.NOTHING_SHOWN:
+        difference = ladder_table.effect_shown(ratio, above="faster", below="slower")
+        if difference == ladder_table.NOTHING_SHOWN:
             effect = f"has not been shown to change the speed of {arch}"
         else:
             effect = f"makes {arch} {difference}"
         yield _Finding(
             text=f"{mode} {effect}: {ratio_text(ratio)} times as fast as {before}.",
-            is_shown=difference != ladder.NOTHING_SHOWN,
+            is_shown=difference != ladder_table.NOTHING_SHOWN,
         )
 
 
@@ -139,7 +148,10 @@ def _steps(rows: pd.DataFrame) -> Iterator[_Finding]:
             continue
         step = of_step.iloc[0]
         effects: list[str] = []
-        no_effect: dict[str, list[str]] = {ladder.NOTHING_SHOWN: [], ladder.NOT_TOGETHER: []}
+        no_effect: dict[str, list[str]] = {
+            ladder_table.NOTHING_SHOWN: [],
+            ladder_table.NOT_TOGETHER: [],
+        }
         for row in of_step.to_dict("records"):
             if row["shown"] in no_effect:
                 no_effect[row["shown"]].append(row["mode"])
@@ -154,7 +166,7 @@ def _steps(rows: pd.DataFrame) -> Iterator[_Finding]:
         factor = f"{step['factor'][0].upper()}{step['factor'][1:]}"
         yield _Finding(
             text=f"{factor} ({before} → {after}{_counts(step)}): {'; '.join(parts)}.",
-            is_shown=bool(effects or no_effect[ladder.NOT_TOGETHER]),
+            is_shown=bool(effects or no_effect[ladder_table.NOT_TOGETHER]),
         )
 
 
@@ -166,10 +178,10 @@ def _squares(rows: pd.DataFrame) -> Iterator[_Finding]:
             f"in {row['mode']} they {row['shown']}: "
             f"{ratio_text(_interval(row, 'interaction'))} times the product of their separate costs"
             for row in of_square.to_dict("records")
-            if row["shown"] not in {ladder.NOTHING_SHOWN, ladder.NOT_TOGETHER}
+            if row["shown"] not in {ladder_table.NOTHING_SHOWN, ladder_table.NOT_TOGETHER}
         ]
         both = f"The factors of {first} and {second}"
-        no_effect = of_square[of_square["shown"] == ladder.NOTHING_SHOWN]
+        no_effect = of_square[of_square["shown"] == ladder_table.NOTHING_SHOWN]
         if effects:
             yield _Finding(text=f"{both} interact: {'; '.join(effects)}.")
         if not no_effect.empty and no_effect["interaction_low"].notna().all():

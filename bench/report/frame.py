@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from bench import metrics
+from bench.columns import Column
 from bench.metrics.metric import MeasuredCell
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.tables import Column
 from bench.trust import card_state
 
 LABEL = "label"

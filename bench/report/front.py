@@ -21,6 +21,7 @@ import pandas as pd
 
 from bench import metrics
 from bench.cells.plan import FRONT
+from bench.columns import Column
 from bench.means import CONFIDENCE, Interval
 from bench.metrics.accuracy import ACCURACY, ACCURACY_SOURCE
 from bench.metrics.cost import IS_LOWER_BOUND, MACS, PARAMS
@@ -31,7 +32,6 @@ from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.report import summary
 from bench.report.phrases import cell_name
-from bench.tables import Column
 
 MIN_NETWORKS = 3  # two networks need no front: the ratio in the findings compares them
 ON_FRONT, DOMINATED, UNCLEAR = "yes", "no", "unclear"

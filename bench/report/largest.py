@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.engine.largest_batch import MAX_BATCH_SIZE
 from bench.records.record import Fit, RunRecord
-from bench.tables import Column, scaled
 from bench.units import MIB
 
 COLUMNS = (

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from bench.cells.cell import Cell
+from bench.columns import milliseconds, scaled, telling_apart
 from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import CellRecord, RunRecord
 from bench.report import fastest
 from bench.report.phrases import cell_name
 from bench.report.summary import GROUPED_BY
-from bench.tables import milliseconds, scaled, telling_apart
-from bench.trust import assessment
+from bench.trust import wording
 from bench.units import counted
 
 NAMED = 2  # groups; more would not be read at a glance
@@ -51,7 +51,7 @@ def lead(run: RunRecord) -> Iterator[str]:
         yield f"{what}{of_group}: {_fastest(records, run.reference(group))}."
     if (more := len(run.measured) - NAMED) > 0:
         yield f"The table below has {counted(more, 'more group')}."
-    yield assessment.verdict(run, names)
+    yield wording.verdict(run, names)
 
 
 def _where(run: RunRecord) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from bench import stats
+from bench.columns import Column, milliseconds, scaled, significant
 from bench.metrics import roofline
 from bench.records.record import CellRecord, RunRecord
 from bench.records.reported import OperatorProfile
 from bench.records.run_cache import cached_per_run
-from bench.tables import Column, milliseconds, scaled, significant
 
 CONVOLUTION, PRODUCT, FUSED = "convolution", "matrix product", "code of a compiler"
 OTHER = "other"

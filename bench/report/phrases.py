@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 
+from bench.columns import scaled, telling_apart
 from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.tables import scaled, telling_apart
 from bench.units import between, counted, with_minus
 
 

@@ -4,10 +4,10 @@ import math
 
 import pandas as pd
 
+from bench.columns import Column, bounded, scaled
 from bench.metrics.roofline import best, compute
 from bench.records.record import RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.tables import Column, bounded, scaled
 
 KINDS = ("product", "convolution", "channels_last_convolution")  # kinds of ceiling probes
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 from bench import stats
 from bench.cells.cell import Cell
+from bench.columns import Column, bounded, milliseconds, scaled
 from bench.means import Interval
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
-from bench.tables import Column, bounded, milliseconds, scaled
 
 MIN_SIZES = 3  # batch sizes; two points form a line, which does not show where the curve bends
 NEAR = 0.95  # share of the best throughput; the rest is not worth a larger batch's latency

@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from bench.columns import Column
 from bench.records.record import RunRecord
 from bench.report import summary
 from bench.report.blocks import Block, CellTable, Folded, Notice, Picture, Table, is_empty
 from bench.report.chart import Chart
-from bench.tables import Column
 
 Rows: TypeAlias = tuple[tuple[Column, ...], pd.DataFrame]
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from bench import metrics
 from bench.cells.cell import Cell
+from bench.columns import Column, filled, most_important
 from bench.metrics.metric import Place
 from bench.records.record import RunRecord
 from bench.report.frame import LABEL
-from bench.tables import Column, filled, most_important
 
 MOST_COLUMNS = 7  # that fit beside each other on GitHub
 GROUPED_BY = ["dtype", "batch_size", "task", "device"]

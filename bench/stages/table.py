@@ -9,19 +9,11 @@ from typing import Any
 import pandas as pd
 
 from bench import means
+from bench.columns import IN_FULL, Column, bounded, filled, milliseconds, scaled
 from bench.stages.figures import NetworkFigures
 from bench.stages.store import COLUMNS
 from bench.stages.vocabulary import GAP, WHOLE, Key, paper_macs
-from bench.tables import (
-    FORMATS,
-    IN_FULL,
-    Column,
-    bounded,
-    escaped,
-    filled,
-    milliseconds,
-    scaled,
-)
+from bench.tables import FORMATS, escaped
 from bench.units import counted
 from googlenet.table1 import MEGA
 

@@ -16,7 +16,8 @@ from bench.api.measured_run import renderables, warnings
 from bench.api.progress import TerminalProgress
 from bench.archs import source_file
 from bench.cells.cell import Cell
-from bench.cells.plan import Plan, missing
+from bench.cells.plan import Plan
+from bench.cells.plan_values import missing
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.gate.decision import Gate

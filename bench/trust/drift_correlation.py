@@ -11,9 +11,9 @@ from statistics import fmean
 import pandas as pd
 
 from bench import means, stats
+from bench.columns import milliseconds
 from bench.records.record import CellRecord, RunRecord
 from bench.report.phrases import cell_name
-from bench.tables import milliseconds
 
 MIN_SETS = 5  # with fewer sets a correlation is rarely significant
 LEVEL = 0.05  # significance level per group: one unaffected group in twenty is a false alarm

@@ -251,7 +251,7 @@ def _set_up_cache(
 ) -> tuple[int, Step | None, memory.DeviceMemory]:
     """Prepare a GPU's cache as ``l2`` says; return the number of batches, the flush, their memory.
 
-    ``bench/cells/plan.py`` rejects ``l2`` for other devices before any worker starts.
+    ``bench/cells/plan_values.py`` rejects ``l2`` for other devices before any worker starts.
     """
     if device.type != "cuda" or l2 == "warm":
         task.rotate(())  # the checks wrote other inputs into its batch

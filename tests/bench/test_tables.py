@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench import tables
-from bench.tables import BLANK, FORMATS, IN_FULL, LOG_WIDTH, Column
+from bench import columns, tables
+from bench.columns import IN_FULL, Column
+from bench.tables import BLANK, FORMATS, LOG_WIDTH
 
 TEXT = Column(name="text", heading="text", is_text=True)
-NUMBER = Column(name="number", heading="number s", write=tables.scaled(1, 2))
+NUMBER = Column(name="number", heading="number s", write=columns.scaled(1, 2))
 HIDDEN = Column(name="number", heading="in full", rank=IN_FULL)
 
 
@@ -41,7 +42,7 @@ def rich_text(columns: tuple[Column, ...], rows: pd.DataFrame) -> str:
     ],
 )
 def test_milliseconds_have_three_significant_digits(seconds: float, text: str) -> None:
-    assert tables.milliseconds(seconds) == text
+    assert columns.milliseconds(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -51,17 +52,17 @@ def test_milliseconds_have_three_significant_digits(seconds: float, text: str) -
 def test_scaled_numbers_have_decimals_and_thousands_separators(
     factor: float, decimals: int, value: float, text: str
 ) -> None:
-    assert tables.scaled(factor, decimals)(value) == text
+    assert columns.scaled(factor, decimals)(value) == text
 
 
 @pytest.mark.parametrize(
     ("write", "ends", "texts"),
     [
-        (tables.signed(1, 1), (-0.6, -0.8, -0.3), ["−0.6 (−0.8 to −0.3)"]),
-        (tables.signed(1, 1), (-0.1, -0.4, 0.2), ["−0.1 (−0.4 to +0.2)"]),
-        (tables.signed(1, 1), (-0.01, -0.02, 0.04), ["0.0 (0.0–0.0)"]),
-        (tables.signed(1, 1), (0.6, 0.04, 1.2), ["+0.60 (+0.04 to +1.20)"]),
-        (tables.scaled(1, 1), (0.6, 0.04, 1.2), ["0.60 (0.04–1.20)"]),
+        (columns.signed(1, 1), (-0.6, -0.8, -0.3), ["−0.6 (−0.8 to −0.3)"]),
+        (columns.signed(1, 1), (-0.1, -0.4, 0.2), ["−0.1 (−0.4 to +0.2)"]),
+        (columns.signed(1, 1), (-0.01, -0.02, 0.04), ["0.0 (0.0–0.0)"]),
+        (columns.signed(1, 1), (0.6, 0.04, 1.2), ["+0.60 (+0.04 to +1.20)"]),
+        (columns.scaled(1, 1), (0.6, 0.04, 1.2), ["0.60 (0.04–1.20)"]),
         ("{:.1f}".format, (0.6, 0.04, 1.2), ["0.6 (0.0–1.2)"]),  # its decimals are unknown
     ],
 )
@@ -89,7 +90,7 @@ def test_a_missing_column_is_shown_as_dashes() -> None:
 def test_filled_leaves_out_columns_without_any_value() -> None:
     rows = pd.DataFrame({"text": ["a", None], "number": [math.nan, math.nan]})
     absent = Column(name="absent", heading="absent")
-    assert tables.filled((TEXT, NUMBER, absent), rows) == (TEXT,)
+    assert columns.filled((TEXT, NUMBER, absent), rows) == (TEXT,)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.cli import main
 from bench.compare import pytest_benchmark as foreign_report
-from bench.counts import baseline
+from bench.counts import baseline, baseline_file
 from bench.errors import RequestError
 from bench.gate.decision import Gate
 from bench.printable import printable
@@ -119,8 +119,8 @@ def test_files_of_any_bytes(content: bytes, file: str) -> None:
 
 
 BASELINE = {
-    "format": baseline.FORMAT,
-    "schema_version": baseline.SCHEMA_VERSION,
+    "format": baseline_file.FORMAT,
+    "schema_version": baseline_file.SCHEMA_VERSION,
     "versions": {"python": "3.11", "torch": "2.15.0", "torchvision": "0.30.0", "counter": "1"},
     "image_size": None,
     "input_shape": None,
@@ -135,7 +135,7 @@ BASELINE = {
 def test_baselines(content: Any) -> None:
     path = Path("baseline.json")
     path.write_text(json.dumps(content), encoding="utf-8")
-    stored = answer(lambda: baseline.read(path))
+    stored = answer(lambda: baseline_file.read(path))
     if stored is not None:
         asdict(stored)
         [*baseline.compare(stored, stored)]

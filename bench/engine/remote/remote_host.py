@@ -25,7 +25,7 @@ from bench.machine.busiest import Busiest
 from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
-from bench.records.outcome import differences
+from bench.records.resuming import differences
 from bench.units import counted
 
 MOST_LOSSES = 3  # chosen: a job that ends its node or its process this often is not tried again

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.history.changes import LEVEL, Change, Direction
 from bench.history.page import chart
 from bench.history.series import Series
@@ -14,7 +15,6 @@ from bench.report import page
 from bench.report.blocks import Block, Paragraph, Picture, Prose, Sentences, Table, Verbatim
 from bench.report.section import BuiltSection, Sheet
 from bench.report.summary import slug
-from bench.tables import Column, scaled
 from bench.units import counted
 
 HOW_TO_READ = f"""\

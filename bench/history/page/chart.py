@@ -3,12 +3,12 @@
 import altair as alt
 import pandas as pd
 
+from bench.columns import signed
 from bench.history.changes import Change, Direction
 from bench.history.trend import Trend
 from bench.metrics import METRICS
 from bench.report.chart import Chart
 from bench.report.charts import style
-from bench.tables import signed
 
 CAPTION = (
     "Every run, in time order, with its 95 % interval. The horizontal lines are the levels between "

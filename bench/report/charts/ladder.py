@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from bench.records.record import RunRecord
-from bench.report import ladder, summary
+from bench.report import ladder, ladder_table, summary
 from bench.report.chart import Chart
 from bench.report.charts import style
 from bench.report.ladder import LadderStep
@@ -21,14 +21,14 @@ CODE_ONLY = " The step to {names} changes only the code: the network is the same
 _COLOURS = {
     "slower": style.SLOWER,
     "faster": style.FASTER,
-    ladder.NOTHING_SHOWN: style.NEITHER,
-    ladder.SAME_NETWORK: style.CODE,
+    ladder_table.NOTHING_SHOWN: style.NEITHER,
+    ladder_table.SAME_NETWORK: style.CODE,
 }
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
     """Yield a chart for each group with at least two steps, with a panel for each mode."""
-    for title, group in summary.grouped(ladder.frame(run)):
+    for title, group in summary.grouped(ladder_table.frame(run)):
         path = ladder.path({*group["before"], *group["after"]})
         rows = pd.DataFrame(_rows(group, path))
         if len(path) < 2 or rows.empty:
@@ -64,7 +64,7 @@ def _rows(group: pd.DataFrame, path: Sequence[LadderStep]) -> Iterator[dict[str,
                 "low": start * row["latency_ratio_low"],
                 "high": start * row["latency_ratio_high"],
                 "shown": row["shown"],
-                "step": ladder.SAME_NETWORK if step.is_same_network else row["shown"],
+                "step": ladder_table.SAME_NETWORK if step.is_same_network else row["shown"],
             }
             start = end
 

@@ -8,9 +8,9 @@ import math
 from typing import Any
 
 from bench import stats
+from bench.columns import milliseconds
 from bench.records.record import CellRecord, RunRecord
 from bench.report.exports.export import Export, measured
-from bench.tables import milliseconds
 from bench.units import counted
 
 _MS_PER_S = 1e3

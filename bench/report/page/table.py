@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench import tables
+from bench import columns, tables
+from bench.columns import IN_FULL, Column
 from bench.metrics import METRICS
 from bench.records.record import RunRecord
 from bench.report import summary
 from bench.report.blocks import Table
-from bench.tables import IN_FULL, Column, written
+from bench.tables import written
 
 _FACTORS = {"dtype": "dtype", "batch_size": "batch", "task": "task", "device": "device"}
 
@@ -92,7 +93,7 @@ def _columns(run: RunRecord, cells: pd.DataFrame) -> tuple[Column, ...]:
     """Return the columns of the Markdown tables, plus the factors by which those are split."""
     references = {f"{to.arch} {to.label}" for to in run.references().values()}
     reference = references.pop() if len(references) == 1 else "reference"
-    arch, mode, *figures = tables.filled(summary.columns(run, reference), cells)
+    arch, mode, *figures = columns.filled(summary.columns(run, reference), cells)
     return (
         arch,
         mode,

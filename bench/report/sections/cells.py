@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.records.record import RunRecord
-from bench.report import frame, ladder, summary
+from bench.report import frame, ladder_table, summary
 from bench.report.blocks import Block, CellTable, Prose
 from bench.report.section import DataTable, Rows, Section, Source
 
@@ -21,7 +21,7 @@ def _build(source: Source) -> Iterator[Block]:
 def _summary(run: RunRecord) -> Rows:
     rows = frame.summary(run)
     columns = () if rows.empty else summary.shown_columns(run, rows)
-    return (*columns[:2], *ladder.GROUP_COLUMNS, *columns[2:]), rows
+    return (*columns[:2], *ladder_table.GROUP_COLUMNS, *columns[2:]), rows
 
 
 CELLS = Section(

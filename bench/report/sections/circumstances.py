@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from bench.columns import Column
 from bench.records.record import RunRecord
 from bench.report import circumstances
 from bench.report.blocks import Block, Prose, Table, Verbatim
 from bench.report.section import Section, Source
-from bench.tables import Column
 
 
 def blocks(run: RunRecord) -> Iterator[Block]:

@@ -6,15 +6,15 @@ from typing import Any
 import pandas as pd
 
 from bench.cells.plan import FRONT as USUAL
+from bench.columns import Column
 from bench.means import Interval
 from bench.metrics.metric import Axis, Metric
 from bench.records.record import RunRecord
-from bench.report import front, ladder, summary
+from bench.report import front, ladder_table, summary
 from bench.report.blocks import Block, Folded, Heading, Prose, Sentences, Table
 from bench.report.front import Comparison
 from bench.report.phrases import interval_text, shortened_list
 from bench.report.section import DataTable, Section, Source
-from bench.tables import Column
 from bench.units import counted
 
 _TEXT = """\
@@ -138,7 +138,7 @@ FRONT = Section(
     tables={
         "front": DataTable(
             compute=lambda run: (
-                (front.AXIS_COLUMN, *ladder.GROUP_COLUMNS, *front.columns(run)),
+                (front.AXIS_COLUMN, *ladder_table.GROUP_COLUMNS, *front.columns(run)),
                 front.frame(run),
             ),
             is_optional=True,

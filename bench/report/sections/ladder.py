@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.report import ladder, summary
+from bench.report import ladder_table, summary
 from bench.report.blocks import Block, Heading, Prose, Table
 from bench.report.section import DataTable, Section, Source
 
@@ -18,8 +18,8 @@ independent.
 
 
 def _build(source: Source) -> Iterator[Block]:
-    groups = list(summary.grouped(ladder.frame(source.run)))
-    squares = ladder.interactions(source.run)
+    groups = list(summary.grouped(ladder_table.frame(source.run)))
+    squares = ladder_table.interactions(source.run)
     if not groups and squares.empty:
         return
     yield Prose(text=_TEXT)
@@ -27,14 +27,16 @@ def _build(source: Source) -> Iterator[Block]:
         yield Heading(text=title)
         yield Table(
             title=f"One factor at a time: {title}",
-            columns=ladder.STEP_COLUMNS,
-            rows=ladder.for_readers(rows),
+            columns=ladder_table.STEP_COLUMNS,
+            rows=ladder_table.for_readers(rows),
         )
         yield from source.picture(f"ladder-{summary.slug(title)}")
     if not squares.empty:
         yield Heading(text="Interactions of two factors")
         yield Table(
-            title="Interactions of two factors", columns=ladder.INTERACTION_COLUMNS, rows=squares
+            title="Interactions of two factors",
+            columns=ladder_table.INTERACTION_COLUMNS,
+            rows=squares,
         )
 
 
@@ -46,13 +48,13 @@ LADDER = Section(
     tables={
         "ladder": DataTable(
             compute=lambda run: (
-                (*ladder.GROUP_COLUMNS, *ladder.STEP_COLUMNS),
-                ladder.frame(run),
+                (*ladder_table.GROUP_COLUMNS, *ladder_table.STEP_COLUMNS),
+                ladder_table.frame(run),
             ),
-            for_readers=ladder.for_readers,
+            for_readers=ladder_table.for_readers,
         ),
         "interactions": DataTable(
-            compute=lambda run: (ladder.INTERACTION_COLUMNS, ladder.interactions(run))
+            compute=lambda run: (ladder_table.INTERACTION_COLUMNS, ladder_table.interactions(run))
         ),
     },
     order=50,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from bench.columns import filled
 from bench.report import largest
 from bench.report.blocks import Block, Prose, Table
 from bench.report.section import DataTable, Section, Source
-from bench.tables import filled
 
 _TEXT = """\
 Each size was tried in a fresh worker, alone on its device: three iterations on one batch of random

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from bench import metrics
+from bench.columns import filled
 from bench.metrics.metric import Metric, Place
 from bench.records.record import RunRecord
 from bench.report import frame
 from bench.report.blocks import Block, Folded, Prose, Terms
 from bench.report.section import Section, Source
 from bench.report.words import WORDS
-from bench.tables import filled
 
 _INTERVALS = """\
 The 95 % interval is in brackets: Student's t over the sets, or Yuen's trimmed mean if one of eight

@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from bench.columns import Column, filled
 from bench.executors.profiled import ITERATIONS
 from bench.records.record import RunRecord
 from bench.report import operators, summary
 from bench.report.blocks import Block, Folded, Heading, Prose, Sentences, Table
 from bench.report.phrases import cell_name
 from bench.report.section import DataTable, Section, Source
-from bench.tables import Column, filled
 
 _MOST_ROWS = 12  # of an iteration's operators; operators.csv has more
 _TEXT = f"""\

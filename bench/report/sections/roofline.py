@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from bench.columns import filled
 from bench.records.record import RunRecord
 from bench.report import roofline
 from bench.report.blocks import Block, Heading, Prose, Table
 from bench.report.section import DataTable, Section, Source
-from bench.tables import filled
 
 _TEXT = """\
 The ceiling of a dtype is the best rate of large matrix products and convolutions in PyTorch's own

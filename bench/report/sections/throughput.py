@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from bench.columns import filled
 from bench.report import saturation
 from bench.report.blocks import Block, Prose, Table
 from bench.report.section import DataTable, Section, Source
-from bench.tables import filled
 
 _TEXT = """\
 "Saturated" is the smallest batch whose throughput is within 5 % of the best measured one. The share

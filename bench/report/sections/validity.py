@@ -9,7 +9,7 @@ from bench.report import circumstances, notes
 from bench.report.blocks import Block, Checks, Folded, Heading, Notice, Prose, Sentences, Table
 from bench.report.checks import run_checks
 from bench.report.section import DataTable, Rows, Section, Source
-from bench.trust import assessment
+from bench.trust import assessment, wording
 from bench.trust.assessment import Trust
 
 _CONTROL = """\
@@ -37,7 +37,7 @@ def _build(source: Source) -> Iterator[Block]:
     run, groups = source.run, assessment.assess(source.run)
     if partial := circumstances.PARTIAL.get(run.status, run.status):
         yield Notice(label="Partial", text=partial)
-    for sentence in assessment.warnings(run):
+    for sentence in wording.warnings(run):
         yield Notice(label="Warning", text=sentence)
     yield Checks(checks=run_checks(run, groups))
     if groups:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.history import judge
 from bench.history.changes import LEVEL
 from bench.studies.changes import labelled
@@ -14,7 +15,7 @@ from bench.studies.changes.study import IN_ORDER, LABELLED, names
 from bench.studies.changes.trials import FIRST_LOOK, TOLERANCE, Row
 from bench.studies.power.rates import Rate
 from bench.studies.power.report import rate
-from bench.tables import Column, as_markdown, scaled
+from bench.tables import as_markdown
 
 FILE = "history-changes.md"
 ROWS_FILE = "history-changes.csv"

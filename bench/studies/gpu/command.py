@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bench import names
 from bench.atomic import write_text
-from bench.cells import plan
+from bench.cells import plan_values
+from bench.columns import Column, scaled
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.folders import check_writable
@@ -22,7 +23,7 @@ from bench.signals import sigterm_as_interrupt
 from bench.studies.gpu import step
 from bench.studies.gpu.step import GpuStep, StepResult
 from bench.studies.gpu.steps import TESTS, steps
-from bench.tables import Column, as_markdown, scaled, terminal_console
+from bench.tables import as_markdown, terminal_console
 
 LIMIT_S = 1200.0
 FILE = "gpu.md"
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = terminal_console(stderr=True)
     try:
-        device = plan.device(options.device)
+        device = plan_values.device(options.device)
         selected = choose_steps(options.steps, steps(device, options.folder))
         check(options.limit, options.folder)
     except RequestError as error:

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from bench.api.profiles import PROFILES
 from bench.archs.source import IMAGE_SIZE
-from bench.cells import modes, plan
+from bench.cells import modes, plan_values
 from bench.cells.cell import Cell
 from bench.errors import RequestError
 from bench.exits import Exit
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     variables = pinned.for_workers(os.environ)
     failed = False
     try:
-        selected = cells(plan.device(options.device))
+        selected = cells(plan_values.device(options.device))
         imports = modes.parse(MODE).imports
         with launcher(variables, imports, cores.cpus_for_workers()) as server:
             for cell, error in compile_all(selected, server, cores.physical_cores()):
@@ -58,7 +58,7 @@ def cells(device: str) -> tuple[Cell, ...]:
     selected = {
         cell
         for name in ("default", "sweep")
-        for cell in plan.cells(
+        for cell in plan_values.cells(
             arch_names=PROFILES[name].archs,
             mode_names=(MODE,),
             dtype_names=(DTYPE,),

@@ -16,6 +16,7 @@ from statistics import median
 import pandas as pd
 
 from bench.api.history import read_entry
+from bench.columns import Column, scaled
 from bench.errors import RequestError
 from bench.exits import Exit
 from bench.history import report, writing
@@ -24,7 +25,7 @@ from bench.metrics.speedup import SPEEDUP
 from bench.records import store as run_files
 from bench.records.record import RunRecord
 from bench.studies.history import synthetic
-from bench.tables import FORMATS, Column, scaled
+from bench.tables import FORMATS
 
 RUNS, CELLS = 10_000, 30
 REPETITIONS = 5

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from bench.atomic import write_text
+from bench.columns import Column, scaled
 from bench.gate import group_sequential
 from bench.gate.group_sequential import (
     ALPHA,
@@ -31,7 +32,7 @@ from bench.gate.group_sequential import (
 )
 from bench.gate.verdict import Verdict
 from bench.studies.power.rates import CELLS
-from bench.tables import Column, as_markdown, scaled
+from bench.tables import as_markdown
 
 FILE = Path("docs/gate-designs.md")
 GATES = 4_000

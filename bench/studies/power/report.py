@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.gate.group_sequential import Settings
 from bench.gate.verdict import Verdict
 from bench.studies.power.cases import PROTOCOL
 from bench.studies.power.end_to_end import ARCH, GateRow
 from bench.studies.power.rates import CELLS, Power, Rate, Series, powers
 from bench.studies.power.sets import SetRow
-from bench.tables import Column, as_markdown, scaled
+from bench.tables import as_markdown
 from bench.units import counted
 
 FILE = "gate-power.md"

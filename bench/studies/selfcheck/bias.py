@@ -11,7 +11,7 @@ import msgspec
 
 from bench import means
 from bench.archs.source import IMAGE_SIZE
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.launch import timeouts
 from bench.launch.launchers import Launcher
@@ -80,7 +80,7 @@ def measure(cells: Sequence[Cell], launcher: Launcher, *, seed: int) -> Iterator
         worker = launcher.launch()
         try:
             prepare = Prepare(
-                cell=cell, image_size=IMAGE_SIZE, seed=seed, l2=plan.l2(None, cell.device)
+                cell=cell, image_size=IMAGE_SIZE, seed=seed, l2=plan_values.l2(None, cell.device)
             )
             worker.request(prepare, limit_s=timeouts.PREPARE_S)
             limit_s = timeouts.visit_timeout_s(2 * pairs * block_s)

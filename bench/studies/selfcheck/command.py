@@ -14,7 +14,7 @@ from bench import archs, names
 from bench.api.profiles import MODES, REFERENCE_ARCH, THROUGHPUT_BATCH
 from bench.api.progress import TerminalProgress
 from bench.atomic import write_text
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.engine.progress import Progress
 from bench.errors import RequestError
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts = names.listed(options.parts, "--parts")
         for part in parts:
             names.choose("part", part, PARTS)
-        for partial in check(plan.device(options.device), options.sets, parts, console):
+        for partial in check(plan_values.device(options.device), options.sets, parts, console):
             result = partial
     except (RequestError, WorkerError, CalledProcessError) as error:
         error_message = str(error)
@@ -143,7 +143,7 @@ def _cells(device: str) -> tuple[Cell, ...]:
     cache is still being emptied, which hides the first launches. The two spans then differ by some
     percent, and neither is wrong.
     """
-    return plan.cells(
+    return plan_values.cells(
         arch_names=(REFERENCE_ARCH,),
         mode_names=MODES,
         dtype_names=("fp32",),

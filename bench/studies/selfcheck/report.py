@@ -6,6 +6,7 @@ from statistics import median
 
 import pandas as pd
 
+from bench.columns import Column, filled, milliseconds, scaled
 from bench.engine.local.visit_policy import BLOCKS
 from bench.exits import Exit
 from bench.machine.environment import Environment
@@ -14,7 +15,7 @@ from bench.studies.selfcheck.bias import ACCEPTED, ACCEPTED_ON_CUDA, Bias
 from bench.studies.selfcheck.handover import Handover, Idleness
 from bench.studies.selfcheck.scale import Scale
 from bench.studies.selfcheck.startup import Startup
-from bench.tables import Column, as_markdown, escaped, filled, milliseconds, scaled
+from bench.tables import as_markdown, escaped
 
 FILE = "selfcheck.md"
 PERCENT = scaled(100, 1)

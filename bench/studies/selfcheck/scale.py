@@ -19,6 +19,7 @@ import pandas as pd
 
 from bench import stats
 from bench.cells.plan import Plan
+from bench.columns import Column, scaled
 from bench.machine import resident
 from bench.records import journal, store
 from bench.records.journal import Journal
@@ -26,7 +27,6 @@ from bench.records.outcome import Outcome
 from bench.report import files, frame
 from bench.studies.selfcheck import session, synthetic
 from bench.studies.selfcheck.synthetic import Size
-from bench.tables import Column, scaled
 from bench.units import counted
 
 CELLS = (10, 100, 1_000)

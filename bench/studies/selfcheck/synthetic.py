@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.api.profiles import PRECISION
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.cells.waves import Wave, single_wave
@@ -89,7 +89,7 @@ def plan_of(size: Size) -> Plan:
     Raises ``RequestError`` if the cells do not divide into such groups.
     """
     archs = size.cells // (len(MODES) * size.groups)
-    cells = plan.cells(
+    cells = plan_values.cells(
         arch_names=[f"{__name__}:never_built?index={index}" for index in range(archs)],
         mode_names=MODES,
         dtype_names=("fp32",),

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.columns import Column, scaled
 from bench.errors import RequestError
 from bench.means import NORMAL_MAD
 from bench.studies.sharpness.live import Iteration
-from bench.tables import Column, as_markdown, scaled
+from bench.tables import as_markdown
 
 FILE = "sharpness.md"
 RAW_FILE = "sharpness.csv.gz"

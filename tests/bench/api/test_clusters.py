@@ -8,7 +8,7 @@ import pytest
 from bench.api import clusters, planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import read
-from bench.cells import plan as plans
+from bench.cells import plan_values
 from bench.errors import RequestError
 
 ARCHS = ("googlenet",)
@@ -69,10 +69,10 @@ def test_settings_are_names_and_values() -> None:
 def test_the_plan_of_a_cluster_does_not_depend_on_this_machine() -> None:
     on_cpu = planning.make_plan(request(hosts="ray"))
     assert on_cpu.cells[0].device == "cpu"
-    assert on_cpu.foreign_cpus == plans.FOREIGN_CPUS
+    assert on_cpu.foreign_cpus == plan_values.FOREIGN_CPUS
     on_gpu = planning.make_plan(request(hosts="ray", device="cuda:7"))
     assert on_gpu.cells[0].device == "cuda:7"
-    assert on_gpu.foreign_cpus == plans.MOST_FOREIGN_CPUS
+    assert on_gpu.foreign_cpus == plan_values.MOST_FOREIGN_CPUS
     with pytest.raises(RequestError, match="no device is called 'tpu'"):
         planning.make_plan(request(hosts="ray", device="tpu"))
     with pytest.raises(RequestError, match="sets take turns on the nodes: use --device cuda"):

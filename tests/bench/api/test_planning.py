@@ -4,7 +4,8 @@ from bench.api import planning
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.api.profiles import MODES, PRECISION, PROFILES, REFERENCE_ARCH, SWEEP, THROUGHPUT_BATCH
-from bench.cells.plan import FOREIGN_CPUS, Plan
+from bench.cells.plan import Plan
+from bench.cells.plan_values import FOREIGN_CPUS
 from bench.errors import RequestError
 
 

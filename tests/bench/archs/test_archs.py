@@ -13,7 +13,7 @@ from torchvision.models import ResNet
 import googlenet
 from bench import archs
 from bench.archs.torchvision import TORCHVISION
-from bench.cells import loss, plan
+from bench.cells import loss, plan_values
 from bench.cells.inputs import Drawing
 from bench.errors import RequestError
 from googlenet.heads import GoogLeNetOutput
@@ -244,7 +244,7 @@ def test_sizes_that_no_network_can_have_are_refused() -> None:
 
 
 def test_one_network_at_two_sizes_is_two_networks_of_a_plan() -> None:
-    cells = plan.cells(
+    cells = plan_values.cells(
         arch_names=("googlenet@96", "googlenet@64"),
         mode_names=("eager",),
         dtype_names=("fp32",),

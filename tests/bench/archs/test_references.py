@@ -16,7 +16,7 @@ from bench.api.progress import TerminalProgress
 from bench.archs import arguments, library_names, source_file
 from bench.archs.source import Arch
 from bench.archs.timm import TIMM
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell, arch_of
 from bench.cells.inputs import Drawing
 from bench.errors import RequestError
@@ -249,7 +249,7 @@ def test_a_pattern_without_a_match_is_refused(pattern: str, sentence: str) -> No
 
 
 def test_the_cells_of_a_plan_have_the_names_that_match() -> None:
-    cells = plan.cells(
+    cells = plan_values.cells(
         arch_names=("torchvision:squeezenet*",),
         mode_names=("eager",),
         dtype_names=("fp32",),
@@ -342,9 +342,9 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     cell = Cell(
         arch="timm:resnet18", mode="eager", dtype="fp32", batch_size=1, task="infer", device="cpu"
     )
-    assert plan.missing(cell) == ""
+    assert plan_values.missing(cell) == ""
     monkeypatch.setattr("bench.optional._is_installed", lambda module: module != "timm")
-    sentence = plan.missing(cell)
+    sentence = plan_values.missing(cell)
     assert sentence == (
         'timm:resnet18 needs timm, which is not installed: pip install "googlenet-bench[timm]"'
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.cells.plan import Plan
 from bench.errors import RequestError
@@ -48,22 +48,22 @@ def test_devices_measure_sets_in_turn(devices: tuple[str, ...], expected: list[s
 )
 def test_no_devices_and_different_models_are_refused(names: tuple[str, ...], message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        plan.check_same_model(names)
+        plan_values.check_same_model(names)
 
 
 def test_devices_of_one_model_are_accepted() -> None:
-    plan.check_same_model(("NVIDIA H100", "NVIDIA H100"))
-    plan.check_same_model(("NVIDIA H100",))
+    plan_values.check_same_model(("NVIDIA H100", "NVIDIA H100"))
+    plan_values.check_same_model(("NVIDIA H100",))
 
 
 def test_all_devices_are_refused_where_one_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.machine.driver.names", lambda: ("NVIDIA H100",) * 2)
     monkeypatch.setattr("bench.machine.driver.devices", lambda: 2)
-    assert plan.device("cuda:all", several=True) == "cuda:all"
-    assert plan.devices("cuda:all") == ("cuda:0", "cuda:1")
-    assert plan.devices("cuda:1") == plan.devices("cpu") == ()
+    assert plan_values.device("cuda:all", several=True) == "cuda:all"
+    assert plan_values.devices("cuda:all") == ("cuda:0", "cuda:1")
+    assert plan_values.devices("cuda:1") == plan_values.devices("cpu") == ()
     with pytest.raises(RequestError, match="cuda:all is not supported here"):
-        plan.device("cuda:all")
+        plan_values.device("cuda:all")
 
 
 def cells(**options: Any) -> tuple[Cell, ...]:
@@ -75,7 +75,7 @@ def cells(**options: Any) -> tuple[Cell, ...]:
         "task_names": ["infer"],
         "device": "cpu",
     }
-    return plan.cells(**(defaults | options))
+    return plan_values.cells(**(defaults | options))
 
 
 def make_plan(plan_cells: tuple[Cell, ...], **options: Any) -> Plan:
@@ -211,24 +211,24 @@ def test_by_default_images_have_the_size_that_each_network_is_made_for() -> None
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "warm"), ("cuda", "cold")])
 def test_default_l2_state_is_cold_on_a_gpu(device: str, expected: str) -> None:
-    assert plan.l2(None, device) == expected
-    assert plan.l2("warm", device) == "warm"
+    assert plan_values.l2(None, device) == expected
+    assert plan_values.l2("warm", device) == "warm"
 
 
 def test_cold_cache_is_refused_on_a_cpu() -> None:
-    assert plan.l2("cold", "cuda:1") == "cold"
+    assert plan_values.l2("cold", "cuda:1") == "cold"
     with pytest.raises(RequestError, match="--l2 cold is about a GPU's cache"):
-        plan.l2("cold", "cpu")
+        plan_values.l2("cold", "cpu")
     with pytest.raises(RequestError, match=r"no state of the L2 cache is called 'hot'.* known: "):
-        plan.l2("hot", "cuda")
+        plan_values.l2("hot", "cuda")
 
 
 @pytest.mark.parametrize(
     ("device", "allowed", "limit"),
     [
-        ("cpu", 2, plan.FOREIGN_CPUS),
-        ("cpu", 64, plan.FOREIGN_CPUS),
-        ("cuda", 2, plan.FOREIGN_CPUS),
+        ("cpu", 2, plan_values.FOREIGN_CPUS),
+        ("cpu", 64, plan_values.FOREIGN_CPUS),
+        ("cuda", 2, plan_values.FOREIGN_CPUS),
         ("cuda", 8, 2.0),
         ("cuda:all", 16, 4.0),
         ("cuda:all", 128, 4.0),
@@ -237,7 +237,7 @@ def test_cold_cache_is_refused_on_a_cpu() -> None:
 def test_others_may_use_cores_that_a_gpu_cell_leaves_idle(
     device: str, allowed: int, limit: float
 ) -> None:
-    assert plan.foreign_cpus(device, cores=allowed, allowed=allowed) == limit
+    assert plan_values.foreign_cpus(device, cores=allowed, allowed=allowed) == limit
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_others_may_use_cores_that_a_gpu_cell_leaves_idle(
         ("cpu", 3, 4, 1 / 2),
         ("cuda", 2, 64, 60 / 2),
         ("cuda", 16, 64, 60 / 2),
-        ("cuda", 2, 4, plan.FOREIGN_CPUS),
+        ("cuda", 2, 4, plan_values.FOREIGN_CPUS),
     ],
 )
 def test_others_may_use_half_of_the_cores_outside_a_quota(
     device: str, quota: int, allowed: int, limit: float
 ) -> None:
-    assert plan.foreign_cpus(device, cores=quota, allowed=allowed) == limit
+    assert plan_values.foreign_cpus(device, cores=quota, allowed=allowed) == limit

@@ -8,7 +8,7 @@ from torchvision.ops import StochasticDepth
 
 from bench.archs.source import Inputs
 from bench.cells import inputs
-from bench.cells.plan import TASK_NAMES
+from bench.cells.plan_values import TASK_NAMES
 from bench.cells.tasks import TASKS
 from tests.bench import assembled, broken
 

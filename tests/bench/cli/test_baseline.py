@@ -15,7 +15,7 @@ from bench.archs.source import Shape
 from bench.cells.cell import Cell
 from bench.cli import baseline as command
 from bench.cli import main
-from bench.counts import baseline, count_client
+from bench.counts import baseline, baseline_file, count_client
 from bench.counts.baseline import RULES, Baseline
 
 Capture = pytest.CaptureFixture[str]
@@ -111,7 +111,7 @@ def test_a_baseline_is_written_and_shown(
     fake_counter.counts[CELL]["params"] = 12_345
     assert main(["baseline", "--output", str(path), *CELLS]) == 0
     assert fake_counter.cells == [CELL, COMPILED]
-    assert baseline.read(path).cells == fake_counter.counts
+    assert baseline_file.read(path).cells == fake_counter.counts
     out = capsys.readouterr().out
     assert "12,345" in out
     assert out.endswith(f"wrote {path}\n")
@@ -347,7 +347,7 @@ def test_the_advice_without_a_usable_baseline_repeats_the_options(
 ) -> None:
     missing = path.with_name("missing.json")
     older = path.with_name("older.json")
-    older.write_text(json.dumps({"format": baseline.FORMAT, "schema_version": 1}))
+    older.write_text(json.dumps({"format": baseline_file.FORMAT, "schema_version": 1}))
     for unusable, more in ((missing, ()), (older, ()), (path, ("--image-size", "192"))):
         static = ("gate", "--static", "--baseline", str(unusable), *CELLS, *more)
         advice = refused(capsys, *static).partition("write one and commit it: googlenet-bench ")[2]
@@ -364,7 +364,7 @@ def test_an_unusable_baseline_exits_with_one_line_before_counting(
     assert "there is no baseline" in refused(capsys, *static, "--baseline", str(missing))
     line = refused(capsys, *static, "--baseline", str(path), "--batch-sizes", "8")
     assert f"has 2 cells, and the request has 2: it lacks {ARCH}/eager/fp32/b8/infer/cpu" in line
-    baseline.write(replace(baseline.read(path), image_size=192), path)
+    baseline_file.write(replace(baseline_file.read(path), image_size=192), path)
     line = refused(capsys, *static, "--baseline", str(path))
     assert "image_size is 192, but 224 is requested" in line
     path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
@@ -377,7 +377,7 @@ def test_the_image_size_must_match_the_baseline(
 ) -> None:
     path, larger = tmp_path / "baseline.json", ("--image-size", "299")
     assert main(["baseline", "--output", str(path), *CELLS, *larger]) == 0
-    assert baseline.read(path).image_size == fake_counter.image_size == 299
+    assert baseline_file.read(path).image_size == fake_counter.image_size == 299
     assert gate(path, *larger) == 0
     capsys.readouterr()
     line = refused(capsys, "gate", "--static", "--baseline", str(path), *CELLS)

@@ -10,7 +10,7 @@ import pytest
 
 from bench.api import measuring
 from bench.best import combinations, narrowing, report
-from bench.cells import plan
+from bench.cells import plan_values
 from bench.cells.cell import Cell
 from bench.cli import main
 from bench.launch.process import WorkerError
@@ -220,7 +220,7 @@ def test_a_mode_whose_library_is_not_installed_is_dropped_with_how_to_install_it
     on: Use, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        plan, "missing", lambda cell: "install it" if cell.mode == "compile" else ""
+        plan_values, "missing", lambda cell: "install it" if cell.mode == "compile" else ""
     )
     machine = on(Machine(product({})))
     assert verdicts(capsys, MODES)["compile fp32 b1"] == "dropped: install it"

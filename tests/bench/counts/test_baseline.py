@@ -8,8 +8,8 @@ import pytest
 import bench
 from bench.api.profiles import PROFILES
 from bench.archs.source import IMAGE_SIZE
-from bench.cells import plan
-from bench.counts import baseline
+from bench.cells import plan_values
+from bench.counts import baseline, baseline_file
 from bench.counts.baseline import (
     PEAK_TOLERANCE,
     RULES,
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def content(path: Path) -> dict[str, Any]:
-    baseline.write(BASELINE, path)
+    baseline_file.write(BASELINE, path)
     as_json: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return as_json
 
@@ -61,7 +61,7 @@ def with_count(field: str, value: int, *, cell: str = A, torch: str = "2.15.0") 
 def refused(path: Path) -> str:
     """Return the message with which reading the file is refused."""
     with pytest.raises(RequestError) as raised:
-        baseline.read(path)
+        baseline_file.read(path)
     message = str(raised.value)
     assert str(path) in message
     assert "\n" not in message
@@ -69,13 +69,13 @@ def refused(path: Path) -> str:
 
 
 def test_a_written_baseline_is_read_back_unchanged(path: Path) -> None:
-    baseline.write(BASELINE, path)
-    assert baseline.read(path) == BASELINE
+    baseline_file.write(BASELINE, path)
+    assert baseline_file.read(path) == BASELINE
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_the_file_has_one_count_per_line_and_does_not_depend_on_the_order(path: Path) -> None:
-    baseline.write(BASELINE, path)
+    baseline_file.write(BASELINE, path)
     text = path.read_text(encoding="utf-8")
     reordered = replace(
         BASELINE,
@@ -84,7 +84,7 @@ def test_the_file_has_one_count_per_line_and_does_not_depend_on_the_order(path: 
             for cell, counts in reversed(list(BASELINE.cells.items()))
         },
     )
-    baseline.write(reordered, path)
+    baseline_file.write(reordered, path)
     assert path.read_text(encoding="utf-8") == text
     assert text.count(f": {VALUE},\n") + text.count(f": {VALUE}\n") == 2 * len(RULES)
     assert text.endswith("}\n")
@@ -128,15 +128,16 @@ def test_a_run_file_is_not_a_baseline(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("version", [0, baseline.SCHEMA_VERSION + 1, "1", None])
+@pytest.mark.parametrize("version", [0, baseline_file.SCHEMA_VERSION + 1, "1", None])
 def test_another_schema_version_is_refused_with_both_values(
     path: Path, content: dict[str, Any], version: Any
 ) -> None:
     content["schema_version"] = version
     message = refused(write_json(path, content))
+    read_version = baseline_file.SCHEMA_VERSION
     assert (
-        f"schema_version is {version!r}, but this googlenet-bench reads {baseline.SCHEMA_VERSION}"
-    ) in message
+        f"schema_version is {version!r}, but this googlenet-bench reads {read_version}" in message
+    )
 
 
 @pytest.mark.parametrize("name", ["image_size", "versions", "cells"])
@@ -169,7 +170,7 @@ def test_a_count_that_is_not_an_integer_is_refused(
 
 def test_only_the_total_of_fvcore_may_be_null(path: Path, content: dict[str, Any]) -> None:
     content["cells"][A]["fvcore_total_per_image"] = None
-    assert baseline.read(write_json(path, content)).cells[A]["fvcore_total_per_image"] is None
+    assert baseline_file.read(write_json(path, content)).cells[A]["fvcore_total_per_image"] is None
 
 
 def test_a_baseline_of_another_counter_is_refused_with_both_counters(path: Path) -> None:
@@ -210,22 +211,22 @@ def test_a_change_of_a_lower_bound_is_neither_better_nor_worse(path: Path) -> No
         assert (difference.field, difference.change) == ("macs_per_image", Change.CHANGED)
     assert baseline.lower_bounds(BASELINE) == {}
     assert baseline.lower_bounds(without_formula(3)) == {A: "plus 3 × aten::foo"}
-    baseline.write(without_formula(3), path)
-    assert baseline.read(path) == without_formula(3)
+    baseline_file.write(without_formula(3), path)
+    assert baseline_file.read(path) == without_formula(3)
 
 
 def test_only_a_baseline_may_be_overwritten(path: Path, content: dict[str, Any]) -> None:
-    baseline.check_replaceable(path.parent / "new.json")
-    baseline.check_replaceable(path)
+    baseline_file.check_replaceable(path.parent / "new.json")
+    baseline_file.check_replaceable(path)
     content["schema_version"] += 1
-    baseline.check_replaceable(write_json(path, content))
+    baseline_file.check_replaceable(write_json(path, content))
     for other in ({"name": "theirs"}, [1]):
         with pytest.raises(
             RequestError, match=r"is not a googlenet-bench baseline.*; it is not overwritten$"
         ):
-            baseline.check_replaceable(write_json(path, other))
+            baseline_file.check_replaceable(write_json(path, other))
     with pytest.raises(RequestError, match=r"cannot read.*; it is not overwritten$"):
-        baseline.check_replaceable(path.parent)
+        baseline_file.check_replaceable(path.parent)
 
 
 def stale(requested: list[str], image_size: int = 224) -> str:
@@ -344,9 +345,9 @@ def test_versions_have_no_build_tags() -> None:
 
 
 def test_the_committed_baseline_has_the_cells_of_the_quick_profile() -> None:
-    committed = baseline.read(Path(bench.__file__).parent.parent / baseline.PATH)
+    committed = baseline_file.read(Path(bench.__file__).parent.parent / baseline.PATH)
     quick = PROFILES["quick"]
-    cells = plan.cells(
+    cells = plan_values.cells(
         arch_names=quick.archs,
         mode_names=quick.modes,
         dtype_names=("fp32",),

@@ -1,7 +1,7 @@
 """A plugin for tests: a metric."""
 
+from bench.columns import scaled
 from bench.metrics.metric import Better, MeasuredCell, Metric
-from bench.tables import scaled
 
 
 def _images_per_parameter(cell: MeasuredCell) -> float | None:

@@ -7,9 +7,10 @@ from bench.errors import RequestError
 from bench.machine.environment import Environment
 from bench.records import events
 from bench.records.code import Code
-from bench.records.outcome import Outcome, check_same, check_same_environment
+from bench.records.outcome import Outcome
 from bench.records.record import BackToBack, CellRecord, Failure
 from bench.records.reported import Ceiling, Setup
+from bench.records.resuming import check_same, check_same_environment
 from tests.bench import runs
 from tests.bench.records.test_journal import BEGAN, GROUP, PLAN
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from bench import stats
+from bench.columns import Column
 from bench.records.record import RunRecord
 from bench.report.blocks import Block, Prose, Sentences, Table
 from bench.report.exports.export import Export, measured
 from bench.report.formats.format import Format
 from bench.report.section import DataTable, Document, Rows, Section, Source
-from bench.tables import Column
 
 SENTENCE = "The slowest cell took <b>longest</b> & more."
 FILE = "outline.txt"

@@ -13,7 +13,7 @@ from bench.report import (
     bottleneck,
     findings,
     frame,
-    ladder,
+    ladder_table,
     notes,
     roofline,
 )
@@ -118,7 +118,7 @@ def test_throughput_ratio_of_a_step_comes_from_blocks() -> None:
         if visit.back_to_back
     )
     run = replace(runs.gpu(), cells=(before, replace(after, visits=faster)))
-    (row,) = ladder.frame(run).to_dict("records")
+    (row,) = ladder_table.frame(run).to_dict("records")
     assert row["latency_ratio"] == pytest.approx(1)
     assert row["throughput_ratio"] == pytest.approx(2)
 

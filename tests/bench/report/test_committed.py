@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.columns import milliseconds
 from bench.means import Interval
 from bench.records import store
 from bench.report import charts, ladder
 from bench.report.phrases import percent_change
 from bench.stages import store as stages
-from bench.tables import escaped, milliseconds
+from bench.tables import escaped
 from googlenet.variants import VARIANTS
 from tests.bench.pages import table_figures
 from tests.bench.report.rendered import markdown

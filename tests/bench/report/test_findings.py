@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 from bench.records.reported import Setup
-from bench.report import findings, ladder
+from bench.report import findings, ladder_table
 from bench.tables import escaped
 from bench.units import counted
 from tests.bench import runs
@@ -39,12 +39,12 @@ def test_no_cell_is_called_faster_if_its_interval_contains_1() -> None:
     sentences = sentences_of_ladder(**same)
     assert "less latency" not in sentences
     assert "more latency" not in sentences
-    assert sentences.count(ladder.NOTHING_SHOWN) >= 3
+    assert sentences.count(ladder_table.NOTHING_SHOWN) >= 3
 
 
 def test_comparisons_without_a_difference_are_apart_from_the_others() -> None:
     (group,) = findings.find(rungs.ladder(("eager",), googlenet_pool2=1.0))
-    assert not any(ladder.NOTHING_SHOWN in sentence for sentence in group.sentences)
+    assert not any(ladder_table.NOTHING_SHOWN in sentence for sentence in group.sentences)
     assert any("less latency in eager" in sentence for sentence in group.sentences)
     assert any("googlenet → googlenet-pool2" in sentence for sentence in group.not_shown)
 
@@ -89,17 +89,17 @@ def test_cells_of_two_waves_are_compared() -> None:
         r"googlenet → googlenet-3x3; .*: (9\.\d|10\.\d) % \(.*\) less latency", sentences
     )
     assert not re.search(r"no significant difference from .*googlenet-3x3 in", sentences)
-    assert ladder.NOT_TOGETHER not in sentences
+    assert ladder_table.NOT_TOGETHER not in sentences
 
 
 def test_cells_that_cannot_be_compared_are_named() -> None:
     run = replace(rungs.in_waves(rungs.ladder(), "googlenet"), controls=())
     (group,) = findings.find(run)
     sentences = group.sentences
-    assert f"; {ladder.NOT_TOGETHER} with it: googlenet in eager" in sentences[0]
+    assert f"; {ladder_table.NOT_TOGETHER} with it: googlenet in eager" in sentences[0]
     assert "no significant difference from googlenet in" not in sentences[0]
     step = next(text for text in sentences if "googlenet → googlenet-3x3" in text)
-    assert step.endswith(f": {ladder.NOT_TOGETHER} in eager.")
+    assert step.endswith(f": {ladder_table.NOT_TOGETHER} in eager.")
 
 
 def test_two_implementations_of_one_network_are_compared() -> None:

@@ -11,7 +11,7 @@ from bench.machine.environment import Environment
 from bench.records.record import CellRecord, RunRecord
 from bench.records.stored_plan import StoredPlan
 from bench.report import findings, opening
-from bench.trust import assessment
+from bench.trust import assessment, wording
 from tests.bench import runs
 from tests.bench.report import rungs
 from tests.bench.report.rendered import markdown, page
@@ -103,7 +103,7 @@ def test_a_run_without_figures_has_no_lead() -> None:
 def test_the_lead_has_the_first_warning_which_markdown_does_not_repeat() -> None:
     run = runs.small()
     busy = replace(run, rounds=tuple(replace(round_, voided=True) for round_ in run.rounds))
-    warning = next(assessment.warnings(busy))
+    warning = next(wording.warnings(busy))
     assert list(opening.lead(busy))[-1] == warning
     assert markdown(busy).count("the machine was too busy") == 2
     assert page(busy).index('<p class="banner">') < page(busy).index('<p class="lead">')
@@ -119,7 +119,7 @@ def with_trust(monkeypatch: pytest.MonkeyPatch, *changes: dict[str, Any]) -> str
     ]
     monkeypatch.setattr(assessment, "assess", lambda _: tuple(groups))
     names = {group.group: f"batch {size}" for group, size in zip(groups, (1, 8), strict=True)}
-    return assessment.verdict(run, names)
+    return wording.verdict(run, names)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_lead_names_what_limits_the_trust(
 
 def test_a_group_without_a_control_is_not_trusted() -> None:
     run = replace(runs.small(), controls=runs.small().controls[:1])
-    assert assessment.verdict(run, {}) == (
+    assert wording.verdict(run, {}) == (
         "1 of 2 groups have a control; it is unknown whether the others can be trusted."
     )
 

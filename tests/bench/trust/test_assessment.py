@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.records.record import CellRecord, RunRecord
-from bench.trust import assessment
+from bench.trust import assessment, wording
 from tests.bench import runs
 from tests.bench.report.rendered import markdown
 
@@ -38,7 +38,7 @@ def test_a_control_that_differs_causes_a_warning() -> None:
     group = eager_group(run)
     assert group.control.estimate == pytest.approx(1 / 1.25)
     assert group.control_contains_1 is False
-    (warning,) = assessment.warnings(run)
+    (warning,) = wording.warnings(run)
     assert "do not trust these figures" in warning
     assert "by a factor of 0.800" in warning
     assert f"**Warning:** {warning[:20]}" in markdown(run)
@@ -86,7 +86,7 @@ def test_a_run_with_a_failed_control_is_judged_by_its_rounds(died_after: int) ->
     group = eager_group(run)
     assert group.is_busy
     assert group.control_contains_1 is None
-    warnings = [text for text in assessment.warnings(run) if text.startswith(group.group)]
+    warnings = [text for text in wording.warnings(run) if text.startswith(group.group)]
     assert "the machine was too busy" in warnings[0]
     assert f"has no figures: {runs.FAILURE.message}" in warnings[1]
     assert "| no control" in markdown(run)
@@ -104,7 +104,7 @@ def test_a_run_that_ended_before_its_control_says_so() -> None:
     run = runs.small()
     run = replace(run, controls=(replace(run.controls[0], visits=()), run.controls[1]))
     assert eager_group(run).why_no_control == "the run ended before it was measured"
-    (warning,) = assessment.warnings(run)
+    (warning,) = wording.warnings(run)
     assert "has no figures: the run ended before it was measured." in warning
 
 
@@ -115,7 +115,7 @@ def test_one_set_is_too_few_for_a_control() -> None:
     run = replace(run, controls=(once,))
     assert eager_group(run).control_contains_1 is None
     assert "too few sets" in markdown(run)
-    (warning,) = assessment.warnings(run)
+    (warning,) = wording.warnings(run)
     assert "with one set, no interval is known" in warning
     assert "by a factor of 0.800." in warning
 
@@ -123,7 +123,7 @@ def test_one_set_is_too_few_for_a_control() -> None:
 def test_a_failed_reference_causes_a_warning() -> None:
     run = runs.small()
     failed = replace(run.cells[0], failure=runs.FAILURE)
-    warnings = list(assessment.warnings(replace(run, cells=(failed, *run.cells[1:]))))
+    warnings = list(wording.warnings(replace(run, cells=(failed, *run.cells[1:]))))
     assert warnings == [
         f"{runs.EAGER.group}: nothing is compared, because the reference, torchvision eager, has "
         "no figures."
@@ -162,13 +162,13 @@ def test_more_than_two_groups_with_a_limit_are_counted(disturbed: int, sentence:
         replace(of, group=name, precision=1.0, disturbed_share=0.5 * (index < disturbed))
         for index, name in enumerate("abcd")
     ]
-    assert list(assessment._limits(groups, {name: name for name in "abcd"})) == [sentence]
+    assert list(wording._limits(groups, {name: name for name in "abcd"})) == [sentence]
 
 
 def test_a_group_without_a_control_is_counted() -> None:
     run = runs.small()
     run = replace(run, controls=run.controls[:1])
-    assert assessment.verdict(run, {}) == (
+    assert wording.verdict(run, {}) == (
         "1 of 2 groups have a control; it is unknown whether the others can be trusted."
     )
 
@@ -194,7 +194,7 @@ def test_more_than_a_quarter_of_disturbed_iterations_limits_the_trust(
     )
     assert eager_group(run).disturbed_share == disturbed / of_iterations
     names = {group.group: "" for group in assessment.assess(run)}
-    limits = "often disturbed by other processes" in assessment.verdict(run, names)
+    limits = "often disturbed by other processes" in wording.verdict(run, names)
     assert limits is (disturbed / of_iterations > 0.25)
 
 
@@ -211,7 +211,7 @@ def test_a_busy_machine_causes_a_warning(voided: int, of_rounds: int, busy: bool
     ]
     run = replace(run, rounds=tuple(rounds))
     assert eager_group(run).voided_share == voided / len(rounds)
-    sentences = [text for text in assessment.warnings(run) if "the machine was too busy" in text]
+    sentences = [text for text in wording.warnings(run) if "the machine was too busy" in text]
     assert bool(sentences) is busy
 
 
@@ -243,7 +243,7 @@ def test_load_that_was_allowed_on_purpose_causes_a_warning(
     run = runs.with_plan(run, foreign_cpus=4.0, default_foreign_cpus=default)
     run = replace(run, rounds=(*rounds, idle))
     assert eager_group(run).allowed_cpus == cpus
-    warnings = [text for text in assessment.warnings(run) if "--foreign-cpus" in text]
+    warnings = [text for text in wording.warnings(run) if "--foreign-cpus" in text]
     assert warnings == (
         [
             f"{runs.EAGER.group}: other processes used 1.2 CPUs on average while this was "
@@ -259,5 +259,5 @@ def test_load_that_was_allowed_on_purpose_causes_a_warning(
 def test_one_round_is_written_in_the_singular() -> None:
     run = runs.small()
     run = replace(run, rounds=(replace(runs.rounds(runs.EAGER)[0], voided=True),))
-    (busy,) = (text for text in assessment.warnings(run) if "too busy" in text)
+    (busy,) = (text for text in wording.warnings(run) if "too busy" in text)
     assert "100% of 1 round was voided" in busy

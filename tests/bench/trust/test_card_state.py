@@ -12,7 +12,7 @@ from bench.records import store
 from bench.records.record import CellRecord, Round, RunRecord
 from bench.records.reported import Setup
 from bench.report import frame, notes
-from bench.trust import assessment, card_state
+from bench.trust import assessment, card_state, wording
 from tests.bench import runs
 from tests.bench.report.rendered import markdown, page
 
@@ -150,7 +150,7 @@ def test_voided_rounds_are_counted_by_reason() -> None:
         2,
         1,
     )
-    (warning,) = assessment.warnings(run())
+    (warning,) = wording.warnings(run())
     assert "the machine was too busy, or its card too hot: " in warning
     assert warning.endswith("measure again when the machine is quiet and cool.")
     assert "50% of 6 rounds were voided, 1 because other processes used the CPUs, 2" in (warning)
@@ -238,7 +238,7 @@ def test_an_unknown_card_is_noted_with_the_remedy() -> None:
 
 def test_a_shared_card_is_a_warning() -> None:
     shared = replace(run(), shared={DEVICE: (str(CardProcess(pid=7, name="python3")),)})
-    warning = next(assessment.warnings(shared))
+    warning = next(wording.warnings(shared))
     assert warning.startswith("cuda:0 was shared with: process 7 (python3). ")
     assert warning.partition(":")[0] in markdown(shared)
 
