@@ -77,13 +77,13 @@ class LocalSet:
         complete = yield from live.visit_in_rounds(rounds, self._over_budget)
         if context.plan.energy and task.set_index < context.plan.sets:
             with context.timed("measuring energy"):
-                yield from live.measure_energy(self._over_budget)
+                yield from live.after_rounds.measure_energy(self._over_budget)
             yield
         with context.timed("finishing"):
-            yield from live.finish()
+            yield from live.after_rounds.finish()
         if context.plan.profiles(task.set_index):
             with context.timed("profiling operators"):
-                yield from live.profile_operators()
+                yield from live.after_rounds.profile_operators()
         if self._split_if_needed(wave_index, live):
             return True
         if complete:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from bench.engine.local.wave import changed_code, wrong_answer
+from bench.engine.local.after_rounds import changed_code, wrong_answer
 from bench.worker.protocol import Finished
 
 FINISHED = Finished(
