@@ -29,7 +29,8 @@ from bench.errors import RequestError
 from bench.machine.cores import physical_cores
 from bench.worker.failure import sentence
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operations, Worker, run
+from bench.worker.serving import Operations
+from bench.worker.worker import Worker, run
 
 
 class CountWorker(Worker):

@@ -11,14 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from bench.launch import run_module
-from bench.launch.process import (
-    GRACE_S,
-    Streams,
-    WorkerError,
-    WorkerProcess,
-    no_interpreter,
-    tail,
-)
+from bench.launch.process import GRACE_S, Streams, WorkerError, WorkerProcess, no_interpreter, tail
 from bench.signals import ending
 
 WORKER = "bench.worker.worker"  # the module of a worker, unless another extends it

@@ -25,7 +25,8 @@ from bench.worker import clock, network, worker
 from bench.worker.attribution import attributed
 from bench.worker.mac_counter import MacCounter
 from bench.worker.parent_death import die_with_parent
-from bench.worker.worker import Operations, Worker
+from bench.worker.serving import Operations
+from bench.worker.worker import Worker
 
 
 class StagedWorker(Worker):

@@ -13,12 +13,8 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import reduce
-from operator import or_
 from pathlib import Path
-from typing import Any, TextIO
 
 import msgspec
 import torch
@@ -38,13 +34,11 @@ from bench.worker import (
     clock,
     contention,
     cost,
-    failure,
     memory,
     origin,
     profiling,
     subject,
     sustain,
-    tracebacks,
 )
 from bench.worker.parent_death import die_with_parent
 from bench.worker.protocol import (
@@ -59,16 +53,13 @@ from bench.worker.protocol import (
     Prepare,
     Prepared,
     ProfileOperators,
-    Request,
     Sustain,
     Sustained,
     TryBatch,
     WarmedUp,
     WarmUp,
 )
-
-Operations = Mapping[type[Request[Any]], Callable[[Any], object]]
-"""Functions that take a request and return its reply, by the type of the request."""
+from bench.worker.serving import Operations, serve
 
 
 class Worker:
@@ -244,47 +235,6 @@ class Worker:
         return self.subject
 
 
-def serve(worker: Worker, requests: TextIO, replies: TextIO) -> None:
-    """Reply to requests until the input ends."""
-    operations = worker.operations()
-    decoder = msgspec.json.Decoder(reduce(or_, operations))
-    for line in requests:
-        try:
-            request = _decoded(decoder, line)
-            reply = _encoded({"ok": operations[type(request)](request)})
-        # Any error of a network is a result of its cell: it is classified and reported.
-        except Exception as error:  # noqa: BLE001
-            kind = failure.kind_of(error)
-            # UTF-8 has no lone surrogates, which a message may contain.
-            message = failure.sentence(error).encode(errors="backslashreplace").decode()
-            reply = _encoded({"error": {"kind": kind, "message": message}})
-            sys.stderr.write(tracebacks.user_frames(error))
-            sys.stderr.flush()
-        replies.write(reply + "\n")
-        replies.flush()
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], line: str) -> Request[Any]:
-    try:
-        request: Request[Any] = decoder.decode(line)
-    except msgspec.MsgspecError as error:
-        raise RequestError(f"this worker cannot read the request: {error}") from error
-    return request
-
-
-def _encoded(reply: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(reply, enc_hook=_plain).decode()
-
-
-def _plain(value: object) -> object:
-    """Return plain data for an instance of a subclass, such as the string of torch's version."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"a reply cannot contain a {type(value).__name__}")
-
-
 def _with_accuracy(count: ArchCost, published: Accuracy | None) -> ArchCost:
     if published is None:
         return count
@@ -315,7 +265,7 @@ def run(worker: Worker | None = None) -> None:
     requests = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
     with Path(os.devnull).open() as null:
         os.dup2(null.fileno(), 0)  # processes that a network starts must not read requests
-    serve(worker or Worker(), requests, replies)
+    serve((worker or Worker()).operations(), requests, replies)
 
 
 if __name__ == "__main__":

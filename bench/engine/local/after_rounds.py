@@ -14,13 +14,7 @@ from bench.machine.card import Around, Card
 from bench.records.record import Failure
 from bench.records.reported import OperatorProfile, Setup
 from bench.units import counted
-from bench.worker.protocol import (
-    Finish,
-    Finished,
-    ProfileOperators,
-    Sustain,
-    Sustained,
-)
+from bench.worker.protocol import Finish, Finished, ProfileOperators, Sustain, Sustained
 
 FINAL_CHECKS = 2  # outputs that a worker computes for its last check; inference needs one
 

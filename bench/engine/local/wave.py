@@ -21,9 +21,7 @@ from bench.machine.load import foreign_cpus
 from bench.records import events
 from bench.records.record import Failure
 from bench.records.reported import Setup
-from bench.worker.protocol import (
-    WarmUp,
-)
+from bench.worker.protocol import WarmUp
 
 MAX_ATTEMPTS = 2  # per planned round, because foreign load may void some
 # A stretch is a series of consecutive rounds that are judged together. It lasts at least this long

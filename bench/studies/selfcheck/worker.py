@@ -22,7 +22,8 @@ from bench.studies.selfcheck.protocol import (
 from bench.worker import clock
 from bench.worker.parent_death import die_with_parent
 from bench.worker.protocol import WarmUp
-from bench.worker.worker import Operations, Worker, run
+from bench.worker.serving import Operations
+from bench.worker.worker import Worker, run
 
 EMPTY_ITERATIONS = 100_000  # about 10 ms
 

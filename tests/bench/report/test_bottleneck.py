@@ -9,14 +9,7 @@ from bench import means, stats
 from bench.means import Interval
 from bench.metrics import throughput
 from bench.records.record import CellRecord
-from bench.report import (
-    bottleneck,
-    findings,
-    frame,
-    ladder_table,
-    notes,
-    roofline,
-)
+from bench.report import bottleneck, findings, frame, ladder_table, notes, roofline
 from bench.report.sections import method
 from bench.report.sections import roofline as roofline_section
 from bench.units import MIB
