@@ -22,7 +22,7 @@ from bench.exits import Exit
 from bench.tables import FORMATS, PROSE, escaped, terminal_console
 
 if TYPE_CHECKING:
-    from bench.api.best import Tournament
+    from bench.api.tournament import Tournament
 
 EXAMPLES = """\
 examples:
