@@ -1,7 +1,7 @@
 """The ceiling of this device in a dtype: the highest rates that were measured with fast operations.
 
 These are large matrix products, convolutions and copies, in the libraries that PyTorch calls. Data
-sheets are not used: a measured peak includes clock rates, threads and the limits of a virtual
+sheets are not used: a measured ceiling includes clock rates, threads and the limits of a virtual
 machine, like the figures of every cell.
 """
 
