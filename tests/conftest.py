@@ -1,13 +1,17 @@
 """Hooks for all tests: state that processes inherit, markers, and skipping without a GPU."""
 
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.warm.interpreter import warm
+
+WARM_PYTHON = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Set what child processes inherit: the default handling of SIGINT, and no traces of xdist.
 
     A shell without job control starts background processes with SIGINT ignored. pytest-benchmark
@@ -28,6 +32,25 @@ def pytest_configure() -> None:
     os.environ.pop("COLUMNS", None)  # the width of the developer's terminal, or pytest-xdist's
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getattr(config.option, "dist", "no") != "no" and not config.option.collectonly:
+        _start_warm_python(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let all processes of pytest-xdist use one server, which imports while they collect."""
+    node.workerinput["warm_python"] = node.config.stash[WARM_PYTHON]
+
+
+def _start_warm_python(config: pytest.Config) -> str:
+    """Return the program that acts like the interpreter; its server ends with the session."""
+    program = sys.executable
+    if sys.platform == "linux" and not config.getoption("cold"):
+        server = contextlib.ExitStack()
+        config.add_cleanup(server.close)
+        program = server.enter_context(warm())
+    config.stash[WARM_PYTHON] = program
+    return program
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,13 +89,10 @@ def _workers_only_if_marked(
 
 
 @pytest.fixture(scope="session")
-def warm_python(pytestconfig: pytest.Config) -> Iterator[str]:
+def warm_python(pytestconfig: pytest.Config) -> str:
     """A program that acts like the interpreter, with the libraries imported (tests/warm)."""
-    if pytestconfig.getoption("cold") or sys.platform != "linux":
-        yield sys.executable
-        return
-    with warm() as program:
-        yield program
+    given = getattr(pytestconfig, "workerinput", {}).get("warm_python")
+    return given or _start_warm_python(pytestconfig)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -36,8 +36,8 @@ examples:
       --weights trained.pt -o resnet18.onnx
   a program of torch.export, that is compiled at load:
     googlenet-bench export my_module:my_net --mode compile+channels_last -o net.pt2
-  an AOTInductor package, which runs without Python, for batches of 16:
-    googlenet-bench export my_module:my_net --mode aot --batch-size 16 -o net.pt2
+  an OpenVINO model, which needs no PyTorch, for batches of 16:
+    googlenet-bench export my_module:my_net --mode openvino --batch-size 16 -o net.xml
 
 exit codes: 0 the file is written, and its answer is right; 1 its answer was wrong, and it is not
 kept; 2 the request is wrong, or the export was interrupted

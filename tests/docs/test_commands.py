@@ -49,7 +49,7 @@ IN_FULL = {
     "googlenet-bench report RUN.json --export NAME": "googlenet-bench report RUN.json --export bmf",
     "googlenet-bench stages … --report-dir": "googlenet-bench stages googlenet --report-dir inside",
     "googlenet-bench best": "googlenet-bench best torchvision:resnet18 --budget 300",
-    "googlenet-bench export": "googlenet-bench export my_module:my_net --mode aot -o net.pt2",
+    "googlenet-bench export": "googlenet-bench export my_module:my_net --mode eager -o net.pt2",
     "googlenet-bench gate": "googlenet-bench gate --base origin/main",
     "googlenet-bench history": "googlenet-bench history list --last 10",
     "googlenet-bench pick": "googlenet-bench pick --from torchvision:* --max-latency 20ms",

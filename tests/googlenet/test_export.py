@@ -146,6 +146,7 @@ def test_fx_keeps_the_check_of_the_papers_heads() -> None:
 
 
 @torch_jit
+@pytest.mark.parametrize("case", SOME, indirect=True)
 def test_script_follows_the_mode(case: Case) -> None:
     network = case.network.train()
     scripted = torch.jit.script(network)
@@ -235,6 +236,7 @@ def test_copies_are_complete_and_independent(
 
 
 @pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing the model in eval mode")
+@pytest.mark.parametrize("case", SOME, indirect=True)
 def test_a_feature_extractor_returns_the_intermediate_features(case: Case) -> None:
     network = case.network.eval()
     x = images(case.name, 2, aux=False)

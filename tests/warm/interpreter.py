@@ -15,7 +15,7 @@ COLD = sys.executable
 ROOT = Path(__file__).parents[2]
 PRELOAD = ROOT / "bench" / "worker" / "preload.py"
 MAIN = "import sys; sys.path[:0] = [sys.argv[3]]; from tests.warm import server; del sys.path[0]; "
-MAIN += "server.main(*sys.argv[1:3])"
+MAIN += "server.main(*sys.argv[1:4])"
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import importlib.machinery
 import io
 import json
+import logging
 import os
 import random
 import runpy
@@ -28,7 +30,6 @@ from typing import IO, Any, NoReturn, cast
 
 from tests.warm import client
 
-# Of others only: a fork imports this project's code from where its own path says.
 LIBRARIES = (
     "torchvision",
     "fvcore.nn",
@@ -44,6 +45,19 @@ LIBRARIES = (
     "psutil",
     "altair",
 )
+
+# This project's code that commands and workers import. A fork keeps it if its own path leads to the
+# same files (``_forget_other_code``). bench.suite is missing, because pytest rewrites it.
+OWN = (
+    "bench.cli",
+    "bench.export.fresh",
+    "bench.gate.files",
+    "bench.report.files",
+    "bench.stages.worker",
+    "bench.worker.worker",
+)
+PACKAGES = ("bench", "googlenet")
+START = "bench/launch/start.py"
 
 Request = Mapping[str, Any]
 
@@ -234,25 +248,57 @@ def _run(arguments: Sequence[str], folder: str) -> None:
         sys.path.insert(0, folder if option in {"-m", "-c"} else str(Path(folder, option).parent))
     if option == "-m":
         sys.argv[:] = rest
+        _forget_other_code()
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif option == "-c":
         sys.argv[:] = ["-c", *rest[1:]]
+        _forget_other_code()
         exec(rest[0], {"__name__": "__main__"})  # noqa: S102 - as the interpreter does
     else:
         sys.argv[:] = arguments
+        _forget_other_code(Path(option).resolve().parents[2] if option.endswith(START) else None)
         runpy.run_path(option, run_name="__main__")
 
 
-def main(address: str, preload: str) -> None:
-    """Import the libraries, run the file ``preload``, and serve the socket ``address``."""
+def _forget_other_code(folder: Path | None = None) -> None:
+    """Remove this project's imported packages if the path leads to others of their names.
+
+    ``folder``: the only one in which they are looked up.
+    """
+    path = None if folder is None else [str(folder)]
+    for package in PACKAGES:
+        found = importlib.machinery.PathFinder.find_spec(package, path)
+        if found is None or found.origin != sys.modules[package].__file__:
+            for each in PACKAGES:
+                _forget(each)
+            return
+
+
+def _forget(package: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+
+
+def main(address: str, preload: str, root: str) -> None:
+    """Import the libraries and this project's code in ``root``, and serve the socket ``address``.
+
+    ``preload``: a file that is run after the imports of libraries.
+    """
+    logging.disable(logging.WARNING)  # PyTorch's, that a machine has no CUDA
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for library in LIBRARIES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(library)
         runpy.run_path(preload)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
+        sys.path.insert(0, root)
+        for module in OWN:
+            importlib.import_module(module)
+        del sys.path[0]
+    logging.disable(logging.NOTSET)
+    _forget("tests")
+    for module in client.STARTED:  # runpy warns of a module that was imported before it runs
+        sys.modules.pop(module, None)
     gc.collect()
     gc.freeze()  # forks share these pages while their collector does not visit them
     listening = socket.socket(socket.AF_UNIX)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.warm import client
-from tests.warm.interpreter import COLD, warm
+from tests.warm.interpreter import COLD, ROOT, warm
 
 TELLS = """
 import json, os, signal, sys
@@ -127,6 +127,30 @@ def test_own_modules_with_names_of_libraries_are_imported(program: str, tmp_path
     (tmp_path / "uses.py").write_text("import pandas\nprint(pandas.NAME)\n")
     command = [program, "uses.py"]
     assert subprocess.check_output(command, cwd=tmp_path, text=True) == "own\n"
+
+
+PRINTS = "import bench, sys\nprint(bench.__file__, 'bench.worker.worker' in sys.modules)\n"
+
+
+def test_the_project_s_code_is_that_to_which_the_path_leads(program: str, tmp_path: Path) -> None:
+    """It is already imported if the path leads to the code of these tests."""
+    other = tmp_path / "other"
+    (other / "bench").mkdir(parents=True)
+    (other / "bench" / "__init__.py").touch()
+    (tmp_path / "prints.py").write_text(PRINTS)
+    told = [
+        subprocess.check_output(
+            [program, "prints.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(path)},
+            text=True,
+        )
+        for path in (ROOT, other)
+    ]
+    assert told == [
+        f"{ROOT / 'bench/__init__.py'} True\n",
+        f"{other / 'bench/__init__.py'} False\n",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,17 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize(("build", "size", "kept"), NETWORKS.values(), ids=NETWORKS)
+# Large networks, without a kind of layer that the others or the tests above do not have.
+LARGE = {"densenet121", "efficientnet_b0", "vit_b_16"}
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "kept"),
+    [
+        pytest.param(*case, id=name, marks=pytest.mark.slow if name in LARGE else ())
+        for name, case in NETWORKS.items()
+    ],
+)
 def test_other_networks_answer_as_before(
     build: Callable[[], nn.Module], size: int, kept: int
 ) -> None:

@@ -62,8 +62,15 @@ def test_the_memory_of_a_cell_includes_what_the_runtime_keeps(runtime: str) -> N
     assert prepare(arch, "eager").kept_bytes == 0
 
 
-@pytest.mark.parametrize("arch", ["googlenet", "torchvision:googlenet"])
-@names_runtime
+@pytest.mark.parametrize(
+    ("runtime", "arch"),
+    [
+        ("onnxruntime", "googlenet"),
+        ("openvino", "torchvision:googlenet"),
+        pytest.param("onnxruntime", "torchvision:googlenet", marks=pytest.mark.slow),
+        pytest.param("openvino", "googlenet", marks=pytest.mark.slow),
+    ],
+)
 def test_googlenet_answers_like_eager(runtime: str, arch: str) -> None:
     ready = prepare(f"{arch}@64", runtime)
     assert ready.setup.output_error < 1e-4

@@ -74,7 +74,7 @@ print(json.dumps(codes))
 ON_PYTEST = ("tests", "default", "sweep", "energy")
 
 
-@pytest.fixture(scope="module", params=["cpu", "cuda"])
+@pytest.fixture(scope="module", params=["cuda", pytest.param("cpu", marks=pytest.mark.slow)])
 def collected(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, int], str]:
