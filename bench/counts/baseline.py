@@ -13,6 +13,9 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
+
+import msgspec
 
 from bench.archs.source import Shape
 from bench.errors import RequestError
@@ -98,7 +101,9 @@ _LOWER_BOUND = CountRule(what="a lower bound", less_is_better=False, follows=_OP
 _UNCOUNTED = CountRule(
     what="calls of an operator that is not counted", less_is_better=False, follows=_OPERATORS
 )
-Counts = Mapping[str, int | None]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A larger number, which a damaged file may have, is no count and does not fit into a float."""
+Counts = Mapping[str, Count | None]
 """Counts of a cell, by the names of ``RULES``; bench/counts/counting.py takes them.
 
 Also has ``uncounted aten::foo`` for each operator that makes the cell's MACs a lower bound.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # What is forked: scripts, modules that run with -m, and those that bench/launch/run_module.py runs.
 # Workers that an interpreter runs are not: their memory and CPUs are looked up by process id.
 FORKED = {"bench", "pytest"}
+RUN_MODULE = "bench/launch/run_module.py"
 MAIN = "from bench.__main__ import main"  # in the code of the command googlenet-bench
 STARTED = {"bench.launch.forkserver", "bench.counts.count_worker", "bench.api.remote"}
 # Variables that libraries read while they are imported, or the interpreter while it starts.
@@ -64,7 +65,7 @@ def forks(arguments: "Sequence[str]") -> bool:
             return module in FORKED
         case ["-c", code, *_]:
             return MAIN in code
-        case [script, module, *_] if script.endswith("bench/launch/run_module.py"):
+        case [script, module, *_] if script.endswith(RUN_MODULE):
             return module in STARTED
         case [script, *_]:
             return script.endswith(".py")

@@ -57,7 +57,6 @@ OWN = (
     "bench.worker.worker",
 )
 PACKAGES = ("bench", "googlenet")
-START = "bench/launch/start.py"
 
 Request = Mapping[str, Any]
 
@@ -256,7 +255,9 @@ def _run(arguments: Sequence[str], folder: str) -> None:
         exec(rest[0], {"__name__": "__main__"})  # noqa: S102 - as the interpreter does
     else:
         sys.argv[:] = arguments
-        _forget_other_code(Path(option).resolve().parents[2] if option.endswith(START) else None)
+        _forget_other_code(
+            Path(option).resolve().parents[2] if option.endswith(client.RUN_MODULE) else None
+        )
         runpy.run_path(option, run_name="__main__")
 
 

@@ -168,6 +168,16 @@ def test_a_count_that_is_not_an_integer_is_refused(
     assert f"is damaged: {reason}" in refused(write_json(path, content))
 
 
+@pytest.mark.parametrize("value", [-1, 2**63, 10**400])
+def test_a_number_that_cannot_be_a_count_is_refused(
+    path: Path, content: dict[str, Any], value: int
+) -> None:
+    content["cells"][A]["params"] = value
+    sentence = refused(write_json(path, content))
+    assert "is damaged: " in sentence
+    assert "$.cells[...][...]" in sentence
+
+
 def test_only_the_total_of_fvcore_may_be_null(path: Path, content: dict[str, Any]) -> None:
     content["cells"][A]["fvcore_total_per_image"] = None
     assert baseline_file.read(write_json(path, content)).cells[A]["fvcore_total_per_image"] is None
