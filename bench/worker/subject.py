@@ -11,14 +11,15 @@ import torch
 from bench.archs.source import Shape
 from bench.cells import inputs, modes
 from bench.cells.cell import Cell
-from bench.cells.inputs import Draw
+from bench.cells.inputs import Draw, Drawing
 from bench.cells.tasks import TASKS, Answer, Task
 from bench.executors.cudagraphs import forget_workspaces
 from bench.executors.executor import Executor
 from bench.machine import resident
 from bench.worker import assembly, memory, network
-from bench.worker.checks import Checks, Errors
+from bench.worker.checks import Checks
 from bench.worker.clock import Clock, Step
+from bench.worker.correctness import Errors
 
 # Iterations per window; the medians of two windows are compared. A network is within 1 % from the
 # third iteration on.
@@ -85,7 +86,7 @@ class _Assembled:
 
     task: Task
     checks: Checks
-    draw: Draw
+    draw: Drawing
     input_shapes: tuple[str, ...]
     build_s: float
     start_s: float

@@ -117,7 +117,7 @@ def with_trust(monkeypatch: pytest.MonkeyPatch, *changes: dict[str, Any]) -> str
         replace(each, **(good | change))
         for each, change in zip(assessment.assess(run), changes, strict=True)
     ]
-    monkeypatch.setattr(assessment, "assess", lambda _: tuple(groups))
+    monkeypatch.setattr(wording, "assess", lambda _: tuple(groups))
     names = {group.group: f"batch {size}" for group, size in zip(groups, (1, 8), strict=True)}
     return wording.verdict(run, names)
 
