@@ -101,8 +101,7 @@ _LOWER_BOUND = CountRule(what="a lower bound", less_is_better=False, follows=_OP
 _UNCOUNTED = CountRule(
     what="calls of an operator that is not counted", less_is_better=False, follows=_OPERATORS
 )
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A larger number, which a damaged file may have, is no count and does not fit into a float."""
+Count = Annotated[int, msgspec.Meta(ge=0)]
 Counts = Mapping[str, Count | None]
 """Counts of a cell, by the names of ``RULES``; bench/counts/counting.py takes them.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from bench import json_input
 from bench.atomic import write_text
 from bench.counts.baseline import FVCORE, RULES, UNCOUNTED, Baseline, how_to_write
 from bench.error_text import json_fault
@@ -74,11 +75,13 @@ def check_replaceable(path: Path) -> None:
 def _content(path: Path, command: str = "") -> dict[str, Any]:
     """Return the JSON of a baseline, of any schema version."""
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = json_input.decode(path.read_bytes())
     except FileNotFoundError as error:
         raise RequestError(f"there is no baseline {path}; {how_to_write(path, command)}") from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except json_input.LongNumberError as error:
+        raise RequestError(f"{path} is damaged: {error}; {how_to_write(path, command)}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} is damaged: it is not JSON: {json_fault(error)}") from error
     format_name = content.get("format") if isinstance(content, dict) else None

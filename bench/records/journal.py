@@ -19,6 +19,7 @@ from typing import IO, Self
 
 import msgspec
 
+from bench import json_input
 from bench.error_text import json_fault
 from bench.errors import RequestError
 from bench.printable import cleaned
@@ -184,9 +185,9 @@ def _aside(path: Path, *words: str) -> Path:
 
 def _decoded(content: bytes) -> Event:
     """Return an event in which all text can be shown."""
-    if content.isascii() and b"\\" not in content:
+    if content.isascii() and b"\\" not in content and not json_input.has_long_number(content):
         return _DECODER.decode(content)
-    event: Event = msgspec.convert(cleaned(msgspec.json.decode(content)), Event)
+    event: Event = msgspec.convert(cleaned(json_input.decode(content)), Event)
     return event
 
 

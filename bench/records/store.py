@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bench import atomic
+from bench import atomic, json_input
 from bench.cells.cell import Cell
 from bench.error_text import json_fault
 from bench.errors import RequestError
@@ -85,13 +85,15 @@ def decode(path: Path) -> Any:
     was written.
     """
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = json_input.decode(path.read_bytes())
     except IsADirectoryError as error:
         files = sorted(file.name for file in path.glob("*.json"))
         more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
         raise RequestError(f"{path} is a folder{more}") from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except json_input.LongNumberError as error:
+        raise RequestError(f"{path} is damaged: {error}") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not JSON: {json_fault(error)}") from error
     if not _is_as_written(content):

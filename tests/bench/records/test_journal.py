@@ -181,6 +181,15 @@ def test_lost_moved_repeated_and_added_lines_are_detected(
     assert _damaged_line(path) == 3
 
 
+def test_an_integer_of_more_than_64_bits_is_damage(tmp_path: Path) -> None:
+    path = write(tmp_path / journal.FILE, *EVENTS)
+    _remove_checksums(path, version=3)
+    before, found, after = path.read_bytes().partition(b'"set_index":0')
+    path.write_bytes(before + b'"set_index":1' + 30 * b"0" + after)
+    assert found
+    assert _damaged_line_number(path) == before.count(b"\n") + 1
+
+
 def test_journals_of_earlier_versions_have_no_checksums(tmp_path: Path) -> None:
     path = write(tmp_path / journal.FILE, *EVENTS)
     _remove_checksums(path, version=3)

@@ -301,6 +301,13 @@ def test_text_that_is_not_json_is_refused(path: Path, text: str) -> None:
     assert "is not JSON" in refused(path)
 
 
+def test_an_integer_of_more_than_64_bits_is_refused(path: Path) -> None:
+    content = store.to_json(runs.small())
+    content["benchmarks"][0]["extra_info"]["cost"]["params"] = 10**400
+    refusal = refused(put(path, content))
+    assert refusal == f"{path} is damaged: it has an integer of more than 64 bits"
+
+
 def test_binary_file_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x01")
     assert "is not JSON" in refused(path)

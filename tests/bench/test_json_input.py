@@ -1,0 +1,25 @@
+import pytest
+
+from bench import json_input
+from bench.json_input import LongNumberError
+
+
+@pytest.mark.parametrize(
+    "text", ["9223372036854775808", "[0.5, -9223372036854775809]", '{"a": {"b": [1, 1%s]}}']
+)
+def test_an_integer_of_more_than_64_bits_is_refused(text: str) -> None:
+    data = text.replace("%s", 400 * "0").encode()
+    with pytest.raises(LongNumberError, match="more than 64 bits"):
+        json_input.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("[9223372036854775807, -9223372036854775808]", [2**63 - 1, -(2**63)]),
+        ('["99999999999999999999", 0.12345678901234567890]', ["9" * 20, 0.12345678901234568]),
+        ('{"a": true}', {"a": True}),
+    ],
+)
+def test_other_content_is_returned(text: str, content: object) -> None:
+    assert json_input.decode(text.encode()) == content
