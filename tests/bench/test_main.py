@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from tests.limits import HANG_S
+
 # A program that sends itself a real SIGINT when Python imports a given module.
 _INTERRUPTED = """
 import os, runpy, signal, sys
@@ -35,6 +37,6 @@ def test_an_interrupt_during_an_import_prints_a_message(
 ) -> None:
     arguments = ["cost", "googlenet"] if module == "bench" else []
     command = [sys.executable, "-c", _INTERRUPTED, imported, module, *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"{program}: interrupted\n"

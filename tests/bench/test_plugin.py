@@ -17,6 +17,7 @@ from bench.executors.executor import Executor
 from bench.records import store
 from bench.registry import Registry
 from bench.report import frame
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers
 
@@ -33,7 +34,7 @@ def python(*arguments: str, plugins: str = PLUGIN) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 

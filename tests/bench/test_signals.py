@@ -7,6 +7,7 @@ import pytest
 
 from bench.launch.launchers import ROOT
 from bench.signals import ending, ignore_interrupts, single_interrupt
+from tests.limits import HANG_S
 
 REAL_TIME = signal.SIGRTMIN + 6  # Python names only the first and the last real-time signal
 WRITES = """
@@ -66,7 +67,7 @@ def test_further_signals_do_not_interrupt_the_writing(
     assert process.stdout.readline() == "writing\n"
     for again in BOTH:
         process.send_signal(again)
-    written, stderr = process.communicate(timeout=60)
+    written, stderr = process.communicate(timeout=HANG_S)
     assert written == "written\n"
     assert stderr.count("stopping and writing the results") == messages
     assert process.returncode == 0
@@ -81,7 +82,7 @@ def test_signals_are_ignored_only_while_results_are_written() -> None:
     assert process.stdout.readline() == "written\n"
     assert process.stdout.readline() == "measuring\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("interrupted\n", "")
+    assert process.communicate(timeout=HANG_S) == ("interrupted\n", "")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import googlenet
 from googlenet.config import INCEPTION_WIDTHS, GoogLeNetConfig, InceptionWidths
 from googlenet.model import GoogLeNet
 from googlenet.variants import VARIANTS, Variant
+from tests.limits import HANG_S
 
 DROPOUTS = {"dropout", "aux_dropout"}  # they act only in training, where a benchmark sets them to 0
 
@@ -276,6 +277,6 @@ def test_the_outputs_are_the_known_ones(name: str) -> None:
 def test_listing_the_variants_imports_no_torch() -> None:
     script = "import sys, googlenet.variants as v; print(len(v.VARIANTS), 'torch' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert done.stdout.split() == [str(len(VARIANTS)), "False"]

@@ -19,6 +19,7 @@ from bench.errors import RequestError
 from googlenet.heads import GoogLeNetOutput
 from googlenet.model import GoogLeNet
 from googlenet.variants import VARIANTS
+from tests.limits import HANG_S
 
 FACTORIES = "tests.bench.factories"
 
@@ -152,7 +153,7 @@ def test_find_does_not_import_torch() -> None:
         "print('torch' in sys.modules)"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert result.stdout.strip() == "False"
 

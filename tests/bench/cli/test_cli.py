@@ -18,6 +18,7 @@ from googlenet.variants import VARIANTS
 from tests.bench import cases, factories, runs
 from tests.bench.gate import gates
 from tests.bench.report import fronts, rungs
+from tests.limits import HANG_S
 
 TINY = "tests.bench.factories:tiny"
 # tests/bench/factories.py at 224×224: a 7×7/4 convolution 3 → 8, and 1000 classes.
@@ -468,7 +469,7 @@ def test_version_of_the_module() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     assert done.stdout.strip() == bench.__version__
 
@@ -515,7 +516,7 @@ def test_ctrl_c_exits_with_a_message(tmp_path: Path) -> None:
         process.kill()
         raise
     finally:
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=HANG_S)
     assert stderr == "googlenet-bench: interrupted\n"
     assert process.returncode == 2
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.limits import HANG_S
+
 
 @pytest.mark.parametrize("command", ["archs", "--help"])
 def test_a_closed_pipe_ends_the_command_without_a_message(command: str) -> None:
@@ -17,7 +19,7 @@ def test_a_closed_pipe_ends_the_command_without_a_message(command: str) -> None:
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANG_S,
     )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, "")

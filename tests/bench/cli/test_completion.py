@@ -12,6 +12,7 @@ from bench.cells import modes
 from bench.cli import main, parser
 from bench.cli.completion import FILES, FOLDERS, LISTS, SHELLS, SINGLE, actions, add_gate_options
 from googlenet.variants import VARIANTS
+from tests.limits import HANG_S
 
 # What bash does at a press of the tab key: the words so far, the last of which may be empty.
 TAB = """
@@ -48,7 +49,7 @@ def script(shell: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> Path
 
 
 def stdout_of(*command: str, folder: Path) -> str:
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG_S)
     assert ended.stderr == ""
     assert ended.returncode == 0
     return ended.stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.cli import judged
+from tests.limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[3]
 NET = "from torch import nn\n\n\ndef net():\n    return nn.Conv2d(3, 4, 3)\n"
@@ -34,6 +35,6 @@ def test_the_verdict_is_the_command_s_exit_code(repository: Path, ratios: str, c
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
     )
     assert ended.returncode == code, ended.stdout + ended.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.suite.test_gating import ROOT, git, verdicts
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers
 
@@ -70,7 +71,7 @@ def run(repository: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0, output
@@ -118,7 +119,7 @@ def test_a_file_that_only_head_has_is_not_looked_up_elsewhere_for_the_base(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     output = " ".join((ended.stdout + ended.stderr).split())
     assert ended.returncode == 3, output

@@ -19,6 +19,7 @@ from bench.records import store
 from bench.records.record import RunRecord
 from bench.tables import terminal_console
 from tests.bench.suite.test_gating import git, variables, verdicts
+from tests.limits import HANG_S
 
 OF_FILE, OF_MODULE = "nets/small.py:net", "my_nets:net"
 IN_FILES = {"nets/small.py": 10, "my_nets.py": 20}
@@ -79,7 +80,7 @@ def run(folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -150,7 +151,7 @@ def test_a_run_in_a_folder_below_can_be_resumed_and_read_elsewhere(
         env=variables(),
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=HANG_S,
     )
     run(project / "below", "run", *options, f"--report-dir={report}", "--resume")
     assert measured(store.read(report / "run.json")) == PARAMS

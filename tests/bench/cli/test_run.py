@@ -14,6 +14,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, flag, read
 from bench.cli import main, parser
 from bench.records import store
+from tests.limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[3]
 NET = """
@@ -40,7 +41,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 
@@ -201,7 +202,7 @@ def test_pytest_says_how_to_load_the_options_of_an_installed_suite(tmp_path: Pat
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=HANG_S,
         )
 
     installed = tmp_path.parent / f"{tmp_path.name}-installed"  # no conftest.py beside bench

@@ -12,6 +12,7 @@ from bench import signals
 from bench.cli import main
 from bench.stages import measure, store
 from tests.bench.stages import nets
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers
 
@@ -145,7 +146,7 @@ def test_ctrl_c_keeps_the_sets_until_then() -> None:
             if "set 2: compiling" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG_S)
     assert process.returncode == 1, err
     assert [row["sets"] for row in csv.DictReader(out.splitlines())] == ["1"] * len(ROWS)
     assert "the run was interrupted; the figures are from 1 of 99 sets" in err

@@ -14,6 +14,7 @@ import pytest
 from bench.cli import main
 from bench.records import store
 from tests.bench import runs
+from tests.limits import HANG_S
 
 Capture = pytest.CaptureFixture[str]
 TESTS = """
@@ -44,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=folder,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=HANG_S,
     )
     return folder / "other.json"
 

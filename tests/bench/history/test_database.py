@@ -13,6 +13,7 @@ from bench.errors import RequestError
 from bench.history.store import open_store
 from tests.bench import runs
 from tests.bench.history import made
+from tests.limits import HANG_S
 
 PROCESSES, EACH = 2, 10
 ADD = f"""
@@ -133,7 +134,7 @@ def test_processes_that_add_at_the_same_time_all_succeed(tmp_path: Path) -> None
         process.stdin.write("\n")
         process.stdin.flush()
     for process in processes:
-        assert process.communicate(timeout=120)[1] == ""
+        assert process.communicate(timeout=HANG_S)[1] == ""
         assert process.returncode == 0
     (series,) = open_store(str(path)).series(runs.EAGER.id, made.RATIO)
     assert len(series.points) == PROCESSES * EACH

@@ -15,6 +15,7 @@ from bench.records import store
 from tests.bench import runs
 from tests.bench.gate.test_report import GATE
 from tests.bench.metrics.plugin import PER_PARAMETER
+from tests.limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME, HEADING = PER_PARAMETER.name, PER_PARAMETER.heading
@@ -28,7 +29,7 @@ def bench(*arguments: str, plugins: str = "tests.bench.metrics.plugin") -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=HANG_S,
     ).stdout
 
 
@@ -68,7 +69,7 @@ def test_it_is_in_the_terminal_and_in_a_notebook(run_file: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=HANG_S,
     ).stdout
     text, _, html = shown.partition("<table")
     assert HEADING in text

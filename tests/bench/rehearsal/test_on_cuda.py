@@ -20,6 +20,7 @@ from bench.studies.selfcheck import bias
 from tests.bench import rehearsal, runs
 from tests.bench.rehearsal import cuda
 from tests.bench.rehearsal.nvml import POWER_W
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
@@ -40,7 +41,7 @@ def rehearse(*command: str, devices: int = 1, speed: float = 1.0) -> Ended:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 

@@ -13,6 +13,7 @@ from bench import registry, stats
 from bench.records import store
 from tests.bench import runs
 from tests.bench.report import plugin
+from tests.limits import HANG_S
 
 ROOT = Path(__file__).resolve().parents[3]
 SLOWEST_S = max(sample for record in runs.small().cells for sample in record.host_s)
@@ -26,7 +27,7 @@ def bench(*arguments: str, plugins: str = plugin.__name__) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=HANG_S,
     ).stdout
 
 

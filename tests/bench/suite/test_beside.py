@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.limits import HANG_S
 from tests.warm.interpreter import COLD
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +44,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 
@@ -259,7 +260,7 @@ def run_command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 

@@ -19,6 +19,7 @@ import pytest
 from bench.api.measuring import CODE_CHANGED
 from bench.records import journal, store
 from bench.signals import restore_interrupts
+from tests.limits import HANG_S
 from tests.warm.interpreter import COLD
 
 pytestmark = pytest.mark.workers
@@ -46,7 +47,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 
@@ -202,7 +203,7 @@ def test_a_report_folder_with_the_user_s_own_files_is_refused(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert refused.returncode == pytest.ExitCode.USAGE_ERROR
     assert f"contains {name}, which a run would replace or remove" in refused.stderr
@@ -243,7 +244,7 @@ def test_an_interpreter_that_cannot_run_gives_a_message(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert refused.returncode == 2, refused.stdout + refused.stderr
     assert f"cannot run {not_executable} as an interpreter: Permission denied" in refused.stdout
@@ -294,7 +295,7 @@ def test_ctrl_c_writes_the_reports_even_if_pressed_repeatedly(tmp_path: Path, ti
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert stderr.count("stopping and writing the results") == 1
     run_record = store.read(tmp_path / "run.json")
@@ -312,7 +313,7 @@ def test_ctrl_c_is_ignored_while_files_are_written(tmp_path: Path) -> None:
     while process.poll() is None and not (tmp_path / "report.html").exists():
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    stdout, _ = process.communicate(timeout=60)
+    stdout, _ = process.communicate(timeout=HANG_S)
     assert process.returncode == 0, stdout
     assert store.read(tmp_path / "run.json").status == "complete"
     assert "1 passed" in stdout
@@ -324,7 +325,7 @@ def test_ctrl_c_before_the_first_figure_exits_with_a_message(tmp_path: Path) -> 
     process = started(tmp_path)
     await_line(process, "importing torch")
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "interrupted before any result was available" in stdout
     assert "KeyboardInterrupt" not in stdout + stderr
@@ -490,7 +491,7 @@ def test_the_death_of_the_fork_server_has_its_own_code_and_closing_sentence(
     assert servers
     for server in servers:
         server.kill()
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == 1, stdout + stderr
     assert "Partial: The run stopped early: the fork server was killed by SIGKILL" in stdout
     assert store.read(tmp_path / "run.json").status == "interrupted"

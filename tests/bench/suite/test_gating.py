@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.gate.tree import PREFIX
+from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers
 
@@ -84,7 +85,7 @@ def run_gate(repository: Path, *options: str, **more: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
 
 
@@ -200,7 +201,7 @@ def test_a_project_in_a_folder_of_its_repository_is_gated_from_there(repository:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "own.py:sleeper" in ended.stdout
@@ -262,12 +263,12 @@ def test_an_interrupt_leaves_a_partial_report_and_no_worktree(repository: Path) 
         text=True,
     )
     journal = repository.parent / "report/journal.jsonl"
-    for _ in range(1200):
+    for _ in range(int(HANG_S / 0.1)):
         if journal.exists() and journal.read_text().count("RoundEnded") > 3:
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=HANG_S)
     assert process.returncode == 2, output
     report = json.loads((repository.parent / "report/gate.json").read_text())
     assert report["exit_code"] == 3

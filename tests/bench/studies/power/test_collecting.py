@@ -19,6 +19,7 @@ from bench.studies.power import command as power
 from bench.studies.power.cases import PROTOCOL, Case
 from bench.studies.power.sets import SetRow
 from tests.bench.engine.running import Watcher
+from tests.limits import HANG_S
 
 pytestmark = [pytest.mark.workers, pytest.mark.slow]
 
@@ -130,7 +131,7 @@ def test_an_interrupt_before_the_first_set_ends_with_a_message(tmp_path: Path) -
     while process.poll() is None and not has_worker(process.pid):
         time.sleep(0.01)  # until a worker is asked about the machine
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=HANG_S)
     assert message.strip() == "gate_power: interrupted"
     assert process.returncode == Exit.WRONG_REQUEST
     assert list(tmp_path.iterdir()) == []

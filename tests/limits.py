@@ -1,0 +1,7 @@
+"""Limits of time in tests, for what may hang."""
+
+HANG_S = 900.0
+"""Seconds after which a process that a test waits for is taken for hung.
+
+Long, because a test passes while other work keeps all cores busy.
+"""
