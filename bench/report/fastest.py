@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from bench import stats
 from bench.means import Interval
 from bench.records.record import CellRecord
-from bench.report.phrases import cell_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +47,9 @@ def find(records: Sequence[CellRecord], reference: CellRecord | None) -> Fastest
     return Fastest(
         record=first,
         ratios={
-            cell_name(record): stats.speedup(first, record, reference=reference)
+            record.cell.name: stats.speedup(first, record, reference=reference)
             for record in records
             if record is not first
         },
-        reference="" if reference is None else cell_name(reference),
+        reference="" if reference is None else reference.cell.name,
     )

@@ -25,7 +25,6 @@ from bench.report import (
     summary,
 )
 from bench.report.phrases import (
-    cell_name,
     interval_text,
     percent_change,
     ratio_text,
@@ -99,7 +98,7 @@ def _fastest(records: Sequence[CellRecord], reference: CellRecord | None) -> Ite
     best = fastest.find(records, reference)
     close, not_compared, ratio = best.close, best.not_compared, best.over_reference
     sentence = (
-        f"{cell_name(best.record)} has the lowest latency, "
+        f"{best.record.cell.name} has the lowest latency, "
         f"{interval_text(best.latency, milliseconds, ' ms')}"
     )
     if ratio is not None:

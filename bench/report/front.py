@@ -31,7 +31,6 @@ from bench.metrics.throughput import IMAGES
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.report import summary
-from bench.report.phrases import cell_name
 
 MIN_NETWORKS = 3  # two networks need no front: the ratio in the findings compares them
 ON_FRONT, DOMINATED, UNCLEAR = "yes", "no", "unclear"
@@ -258,4 +257,4 @@ def _place(comparison: Comparison, row: Mapping[str, Any]) -> tuple[bool, float,
 
 
 def _name(record: CellRecord | None) -> str | None:
-    return None if record is None else cell_name(record)
+    return None if record is None else record.cell.name

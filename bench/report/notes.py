@@ -8,7 +8,6 @@ from bench.records.counted import notes_on
 from bench.records.record import CellRecord, RunRecord
 from bench.records.run_cache import cached_per_run
 from bench.report import ladder
-from bench.report.phrases import cell_name
 from bench.trust import card_state, drift_correlation
 from bench.units import counted
 
@@ -69,7 +68,7 @@ def _trimmed(run: RunRecord) -> Iterator[str]:
         pairs = [*stats.ratios([*records, *controls]), *_steps(records)]
         reference = run.reference(group)
         names = [
-            f"{cell_name(record)} to {cell_name(other)}"
+            f"{record.cell.name} to {other.cell.name}"
             for record, other in pairs
             if stats.speedup(record, other, reference=reference).trimmed
         ]

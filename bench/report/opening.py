@@ -7,7 +7,6 @@ from bench.columns import milliseconds, scaled, telling_apart
 from bench.records.comparability import CIRCUMSTANCES
 from bench.records.record import CellRecord, RunRecord
 from bench.report import fastest
-from bench.report.phrases import cell_name
 from bench.report.summary import GROUPED_BY
 from bench.trust import wording
 from bench.units import counted
@@ -84,7 +83,7 @@ def _factors(cell: Cell, names: list[str]) -> str:
 def _fastest(records: tuple[CellRecord, ...], reference: CellRecord | None) -> str:
     """Return the fastest cell of a group, its latency, its speedup if shown, and its ties."""
     best = fastest.find(records, reference)
-    text = f"{cell_name(best.record)}, {milliseconds(best.latency.estimate)} ms"
+    text = f"{best.record.cell.name}, {milliseconds(best.latency.estimate)} ms"
     ratio = best.over_reference
     if ratio is not None and ratio.low > 1:
         write = telling_apart(scaled(1, 2), ratio.low, ratio.high, 1.0)

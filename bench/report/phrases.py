@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 from bench.columns import scaled, telling_apart
 from bench.means import Interval
-from bench.records.record import CellRecord
 from bench.units import between, counted, with_minus
 
 
@@ -32,11 +31,6 @@ def interval_text(interval: Interval, write: Callable[[float], str], unit: str =
         return f"{write(interval.estimate)}{unit} ({counted(interval.sets, 'set')})"
     ends = between(write(interval.low), write(interval.high))
     return f"{with_minus(write(interval.estimate))} ({ends}){unit}"
-
-
-def cell_name(record: CellRecord) -> str:
-    """Return the name of a cell within its group."""
-    return record.cell.name
 
 
 def shortened_list(names: Sequence[str], separator: str = ", ") -> str:

@@ -13,7 +13,6 @@ import pandas as pd
 from bench import means, stats
 from bench.columns import milliseconds
 from bench.records.record import CellRecord, RunRecord
-from bench.report.phrases import cell_name
 
 MIN_SETS = 5  # with fewer sets a correlation is rarely significant
 LEVEL = 0.05  # significance level per group: one unaffected group in twenty is a false alarm
@@ -28,15 +27,15 @@ def sentences(run: RunRecord) -> Iterator[str]:
 
 
 def _of_group(group: str, reference: CellRecord, records: Sequence[CellRecord]) -> Iterator[str]:
-    reference_name = cell_name(reference)
+    reference_name = reference.cell.name
     latencies = pd.DataFrame(
-        {cell_name(record): stats.set_log_latencies(record) for record in records}
+        {record.cell.name: stats.set_log_latencies(record) for record in records}
     )
     if len(latencies) < MIN_SETS:
         return
     slowness = latencies - latencies.mean()  # deviation of each cell from its own mean
     ratios = {
-        cell_name(record): stats.set_log_ratios(record, reference)
+        record.cell.name: stats.set_log_ratios(record, reference)
         for record in records
         if record is not reference
     }

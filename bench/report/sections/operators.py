@@ -10,7 +10,6 @@ from bench.executors.profiled import ITERATIONS
 from bench.records.record import RunRecord
 from bench.report import operators, summary
 from bench.report.blocks import Block, Folded, Heading, Prose, Sentences, Table
-from bench.report.phrases import cell_name
 from bench.report.section import DataTable, Section, Source
 
 _MOST_ROWS = 12  # of an iteration's operators; operators.csv has more
@@ -61,7 +60,7 @@ def _build(source: Source) -> Iterator[Block]:
 
 def _problems(run: RunRecord) -> list[str]:
     return [
-        f"{cell_name(record)} ({record.cell.group}) has no times by operator: {reason}."
+        f"{record.cell.name} ({record.cell.group}) has no times by operator: {reason}."
         for record, reason in operators.unknown(run)
     ]
 
