@@ -4,7 +4,7 @@ The set, wave and round of each sample are in lists of the same length.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, fields, replace
 from itertools import groupby
 from operator import itemgetter
@@ -40,13 +40,20 @@ def _hosts(visits: Sequence[Visit], hosts: Sequence[str]) -> dict[str, list[int]
 
 
 def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
-    """Return the iterations that do not count, likewise; no key if nothing is known of any."""
+    """Return the iterations that do not count, likewise; no key if nothing is known of any.
+
+    ``unknown``: the visits of which it is not known, if there are any beside others.
+    """
     known = [
         replace(visit, host_s=visit.disturbed_s)
         for visit in visits
         if visit.disturbed_s is not None
     ]
-    return {"disturbed": _placed(known)} if known else {}
+    if not known:
+        return {}
+    unknown = [visit for visit in visits if visit.disturbed_s is None]
+    places = {name: [getattr(visit, f"{name}_index") for visit in unknown] for name in _WHERE}
+    return {"disturbed": _placed(known) | ({"unknown": places} if unknown else {})}
 
 
 def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
@@ -92,7 +99,7 @@ def read_visits(
     ``hosts``: the names of the run's machines.
     """
     blocks = _blocks_read(flat.get("back_to_back", ()))
-    disturbed = dict(_together(flat["disturbed"])) if "disturbed" in flat else None
+    disturbed, unknown = _disturbed_read(flat.get("disturbed"))
     device_s = _checked(flat["device_s"])
     together = list(_together(flat))
     times = _times_read(flat["times"]) if "times" in flat else [None] * len(together)
@@ -105,7 +112,7 @@ def read_visits(
             **{f"{name}_index": index for name, index in zip(_WHERE, key, strict=True)},
             "host_s": host_s,
             "device_s": device_s[start:end],
-            "disturbed_s": None if disturbed is None else disturbed.pop(key, ()),
+            "disturbed_s": None if disturbed is None or key in unknown else disturbed.pop(key, ()),
             "voided": voided,
             "back_to_back": blocks.get(key),
             "host": hosts[flat["host"][start] if "host" in flat else 0],
@@ -116,6 +123,20 @@ def read_visits(
         raise ValueError(f"disturbed iterations of an unknown visit: {min(disturbed)}")
     if device_s and len(device_s) != start:
         raise ValueError(f"{len(device_s)} device samples, but {start} host samples")
+
+
+def _disturbed_read(
+    flat: Mapping[str, Any] | None,
+) -> tuple[dict[tuple[Any, ...], tuple[float, ...]] | None, Set[tuple[Any, ...]]]:
+    """Return the iterations that do not count, by visit, and the visits of which it is unknown.
+
+    None instead of the iterations if it is unknown of all.
+    """
+    if flat is None:
+        return None, frozenset()
+    places = flat.get("unknown", dict.fromkeys(_WHERE, ()))
+    unknown = frozenset(zip(*(places[name] for name in _WHERE), strict=True))
+    return dict(_together(flat)), unknown
 
 
 def _together(

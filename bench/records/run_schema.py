@@ -49,11 +49,21 @@ class Places(Struct, kw_only=True):
     """Index of the round in its wave."""
 
 
+class UnknownVisits(Struct, kw_only=True):
+    """Visits of which it is unknown which iterations were disturbed: lists of the same length."""
+
+    set: list[int]
+    wave: list[int]
+    round: list[int]
+
+
 class Disturbed(Places, kw_only=True):
     """Iterations that do not count, because other processes delayed them."""
 
     host_s: list[float]
     """Host times, in seconds."""
+    unknown: UnknownVisits | UnsetType = UNSET
+    """Missing if it is known of every visit."""
 
 
 class Block(Struct, kw_only=True):

@@ -52,7 +52,7 @@ def with_everything() -> RunRecord:
     disturbed = [
         replace(
             visit,
-            disturbed_s=(0.5,),
+            disturbed_s=(0.5,) if index else None,
             host=f"host {visit.set_index}",
             voided=index == 1,
             time=VisitTime(start_s=1e9 + index, wall_s=0.5, dropped_s=0.0) if index else None,
