@@ -107,7 +107,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests that take minutes: kills, a CPU that plays a GPU, files of every executor."""
+    """Run the tests that take minutes, and quick ones on further networks; CI runs them too."""
     session.install("-e", ".[measure]", *group("test"))
     session.run("python", "-m", "pytest", "-m", "slow", "-s", *session.posargs)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LONG_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{19}")  # not of a fraction
 _MOST = 2**63
 
 
@@ -21,8 +21,8 @@ def has_long_number(data: bytes) -> bool:
 def decode(data: bytes) -> Any:
     """Return the content of JSON.
 
-    Raises ``LongNumberError`` for an integer of more than 64 bits: pandas has none, and one of 400
-    digits has no float. Raises what ``msgspec.json.decode`` raises if it is not JSON.
+    Raises ``LongNumberError`` for an integer of more than 64 bits: pandas cannot store it, and a
+    very large one cannot become a float. Raises what ``msgspec.json.decode`` raises for no JSON.
     """
     content = msgspec.json.decode(data)
     if has_long_number(data):

@@ -27,10 +27,10 @@ def read(path: str | Path) -> dict[str, Tensor]:
     state = state_dict_in(content)
     if state is None:
         raise ValueError(f"{path} holds no state dict: expected a mapping from names to tensors")
-    return state
+    return dict(state)
 
 
-def state_dict_in(content: object) -> dict[str, Tensor] | None:
+def state_dict_in(content: object) -> Mapping[str, Tensor] | None:
     """Return the state dict in the content of a file; None if there is none.
 
     It may also be under the key ``state_dict`` or ``model``, as training scripts write it.
@@ -42,7 +42,7 @@ def state_dict_in(content: object) -> dict[str, Tensor] | None:
         isinstance(value, Tensor) for value in content.values()
     ):
         return None
-    return dict(content)
+    return content
 
 
 def load(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:

@@ -3,5 +3,5 @@
 HANG_S = 900.0
 """Seconds after which a process that a test waits for is taken for hung.
 
-Long, because a test passes while other work keeps all cores busy.
+Long, because tests must also pass while other work keeps all cores busy.
 """

@@ -82,7 +82,8 @@ def add(commands: Commands) -> None:
     export.add_argument(
         "--weights",
         metavar="FILE",
-        help="state dict of the network, written with torch.save (default: random weights)",
+        help="state dict of the network, written with torch.save, also under the key state_dict or "
+        "model (default: random weights)",
     )
     export.add_argument("--force", action="store_true", help="replace existing files")
     add_to_parser(export, MeasureRequest, only=SHARED)

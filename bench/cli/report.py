@@ -14,15 +14,14 @@ from bench.api.measured_run import read, renderables, warnings
 from bench.atomic import write_files
 from bench.cli.command import Commands, Output, Purpose
 from bench.columns import filled
-from bench.compare import pytest_benchmark as foreign_report
+from bench.compare import pytest_benchmark as shown
 from bench.compare import side_by_side
 from bench.errors import RequestError
 from bench.gate import files as gate_files
 from bench.gate import report as gate_report
 from bench.gate.decision import Gate
 from bench.names import choose, listed, unknown
-from bench.records import journal
-from bench.records import pytest_benchmark as foreign_files
+from bench.records import journal, pytest_benchmark
 from bench.records.record import RunRecord
 from bench.report import files, sections
 from bench.report.exports import EXPORTS
@@ -160,7 +159,7 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
 
     Of a file of pytest-benchmark from another project, there is only what is printed.
     """
-    if (foreign := foreign_files.read(path)) is not None:
+    if (found := pytest_benchmark.read(path)) is not None:
         if options.report_dir is not None:
             raise RequestError(
                 f"{path} is a file of pytest-benchmark, for which there are no reports to write: "
@@ -170,7 +169,7 @@ def _write_again(path: Path, options: argparse.Namespace) -> Iterator[str]:
             raise RequestError(
                 f"{path} is a file of pytest-benchmark, in which no accuracy is known: omit --front"
             )
-        yield foreign_report.render(options.format, path, foreign)
+        yield shown.render(options.format, path, found)
         return
     run = _read(path, options)
     folder = options.report_dir or path.parent

@@ -90,4 +90,7 @@ def _content(path: Path, command: str = "") -> dict[str, Any]:
             f"{path} is not a googlenet-bench baseline: format is {format_name!r}, expected "
             f"{FORMAT!r}"
         )
-    return dict(cleaned(content))
+    try:
+        return dict(cleaned(content))
+    except RecursionError as error:
+        raise RequestError(f"{path} is damaged: it is nested too deeply") from error

@@ -1,5 +1,6 @@
 """Weights of the user: a state dict from a file, loaded into a network."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -54,7 +55,8 @@ def _built(
     known = model.state_dict().keys()
     if not aux and state.keys() - known:
         heads = build(True).state_dict().keys() - known
-        state = {name: tensor for name, tensor in state.items() if name not in heads}
+        kept = OrderedDict((name, tensor) for name, tensor in state.items() if name not in heads)
+        state = _with_versions(kept, state)
     differences = [
         *_named("it lacks", known - state.keys()),
         *_named("the network lacks", state.keys() - known),
@@ -62,13 +64,21 @@ def _built(
     if differences:
         raise RequestError(f"{path} does not fit the network: {'; '.join(differences)}")
     try:
-        model.load_state_dict(dict(state))
-    except RuntimeError as error:
+        model.load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
         lines = str(error).strip().splitlines()
         raise RequestError(
             f"{path} does not fit the network: {first_line(lines[-1]).strip()}"
         ) from error
     return model
+
+
+def _with_versions(
+    state: OrderedDict[str, Tensor], original: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
+    """Return ``state`` with the versions of modules that PyTorch keeps beside the tensors."""
+    state._metadata = getattr(original, "_metadata", {})  # type: ignore[attr-defined]
+    return state
 
 
 def _named(what: str, names: Iterable[Any]) -> list[str]:

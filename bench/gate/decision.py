@@ -84,7 +84,7 @@ class Pair:
         return {side: failure for side, failure in sides if failure}
 
     @property
-    def is_failed(self) -> bool:
+    def failed_only_on_head(self) -> bool:
         """Whether only head failed. If the base did too, head is not known to be worse."""
         return self.failures.keys() == {"head"}
 
@@ -147,7 +147,7 @@ class Gate:
         """
         return {
             pair.cell.id: FAILED
-            if pair.is_failed
+            if pair.failed_only_on_head
             else self.judgements[pair.cell.id].overall or Verdict.INCONCLUSIVE
             for pair in self.pairs
         }

@@ -50,18 +50,25 @@ HOW_TO_READ = """\
 A ratio is head's latency over the base's: above 1 means slower. Both sides were measured in the
 same sets of fresh processes, visited in turn. The brackets hold the 95 % interval over sets.
 *Regressed* (or *improved*): significantly slower (faster), by δ or more, over at least 6 sets.
-*Unchanged*: not slower by δ. *Inconclusive*: neither was shown in the time or sets allowed. A cell
-whose median is not slower may still be *regressed by its tail*: the mean of the slowest fifth of
-its iterations is significantly slower, by {tail:.0%} (or δ, if that is more). If it looks slower
-but this was not shown, the cell is *inconclusive by its tail*. At most {alpha:g} % of gates of
-unchanged code report a regression, unless there are processes of two kinds with different speeds.
+*Unchanged*: not slower by δ. *Failed*: only head failed. *Inconclusive*: the base failed, or
+neither was shown in the time or sets allowed. A cell whose median is not slower may still be
+*regressed by its tail*: the mean of the slowest fifth of its iterations is significantly slower, by
+{tail:.0%} (or δ, if that is more). If it looks slower but this was not shown, the cell is
+*inconclusive by its tail*. At most {alpha:g} % of gates of unchanged code report a regression,
+unless there are processes of two kinds with different speeds.
 """
 
 
 def frame(gate: Gate) -> pd.DataFrame:
-    """Return a row per cell: failed cells first, then the slowest."""
+    """Return a row per cell: cells that failed, then the slowest, then those without a ratio."""
     rows = [_row(gate, pair, gate.judgements[pair.cell.id]) for pair in gate.pairs]
-    rows.sort(key=lambda row: -math.inf if math.isnan(row["ratio"]) else -row["ratio"])
+    failed = _MARKS[FAILED]
+    rows.sort(
+        key=lambda row: (
+            row["verdict"] != failed,
+            math.inf if math.isnan(row["ratio"]) else -row["ratio"],
+        )
+    )
     return pd.DataFrame(rows)
 
 

@@ -70,8 +70,8 @@ class Judgement:
         return self.verdict is None
 
 
-def exit_code(verdicts: Collection[str | None]) -> int:
-    """Return the exit code of the verdicts of all cells; None is an open cell.
+def exit_code(verdicts: Collection[str]) -> int:
+    """Return the exit code of the verdicts of all cells.
 
     1 if a cell regressed or failed, else 3 if a cell is undecided or there are no cells, else 0.
     """

@@ -42,7 +42,7 @@ def _hosts(visits: Sequence[Visit], hosts: Sequence[str]) -> dict[str, list[int]
 def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
     """Return the iterations that do not count, likewise; no key if nothing is known of any.
 
-    ``unknown``: the visits of which it is not known, if there are any beside others.
+    ``unknown``: the visits whose disturbed iterations are unknown, if others' are known.
     """
     known = [
         replace(visit, host_s=visit.disturbed_s)
@@ -51,7 +51,7 @@ def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
     ]
     if not known:
         return {}
-    unknown = [visit for visit in visits if visit.disturbed_s is None]
+    unknown = [visit for visit in visits if visit.disturbed_s is None and visit.host_s]
     places = {name: [getattr(visit, f"{name}_index") for visit in unknown] for name in _WHERE}
     return {"disturbed": _placed(known) | ({"unknown": places} if unknown else {})}
 
@@ -120,7 +120,11 @@ def read_visits(
         }
         start = end
     if disturbed:
-        raise ValueError(f"disturbed iterations of an unknown visit: {min(disturbed)}")
+        raise ValueError(
+            f"disturbed iterations of visit {min(disturbed)}, which is missing or has unknown ones"
+        )
+    if missing := unknown.difference(key for key, _ in together):
+        raise ValueError(f"unknown disturbed iterations of visit {min(missing)}, which is missing")
     if device_s and len(device_s) != start:
         raise ValueError(f"{len(device_s)} device samples, but {start} host samples")
 
@@ -128,9 +132,9 @@ def read_visits(
 def _disturbed_read(
     flat: Mapping[str, Any] | None,
 ) -> tuple[dict[tuple[Any, ...], tuple[float, ...]] | None, Set[tuple[Any, ...]]]:
-    """Return the iterations that do not count, by visit, and the visits of which it is unknown.
+    """Return the disturbed iterations by visit, and the visits whose disturbed ones are unknown.
 
-    None instead of the iterations if it is unknown of all.
+    None instead of the iterations if those of all visits are unknown.
     """
     if flat is None:
         return None, frozenset()

@@ -50,7 +50,7 @@ class Places(Struct, kw_only=True):
 
 
 class UnknownVisits(Struct, kw_only=True):
-    """Visits of which it is unknown which iterations were disturbed: lists of the same length."""
+    """Visits whose disturbed iterations are unknown: lists of the same length."""
 
     set: list[int]
     wave: list[int]

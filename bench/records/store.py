@@ -101,7 +101,10 @@ def decode(path: Path) -> Any:
             f"{path} was changed or damaged after it was written: its content does not match its "
             "digest"
         )
-    return cleaned(content)
+    try:
+        return cleaned(content)
+    except RecursionError as error:
+        raise RequestError(f"{path} is damaged: it is nested too deeply") from error
 
 
 def is_of_pytest_benchmark(content: Any) -> bool:

@@ -23,3 +23,8 @@ def test_an_integer_of_more_than_64_bits_is_refused(text: str) -> None:
 )
 def test_other_content_is_returned(text: str, content: object) -> None:
     assert json_input.decode(text.encode()) == content
+
+
+def test_a_float_with_many_digits_is_no_long_number() -> None:
+    assert not json_input.has_long_number(b"[0.0012345678901234567, 17]")
+    assert json_input.has_long_number(b"[-1234567890123456789]")

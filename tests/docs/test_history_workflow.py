@@ -14,6 +14,7 @@ from bench import git
 from bench.records import store
 from tests.bench.history import made
 from tests.docs.pages import ROOT
+from tests.limits import HANG_S
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/history.yml").read_text())
 STEPS = {step["name"]: step for step in WORKFLOW["jobs"]["history"]["steps"] if "name" in step}
@@ -79,7 +80,7 @@ class Runner:
         return clone
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(HANG_S)
 def test_runs_of_main_are_kept_and_the_trend_is_commented_on_a_change(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     first = runner.run("push", 0)

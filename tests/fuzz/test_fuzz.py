@@ -19,7 +19,7 @@ from bench.api import planning, project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import declared, read
 from bench.cli import main
-from bench.compare import pytest_benchmark as foreign_report
+from bench.compare import pytest_benchmark as shown_report
 from bench.counts import baseline, baseline_file
 from bench.errors import RequestError
 from bench.gate.decision import Gate
@@ -165,12 +165,12 @@ OF_PYTEST_BENCHMARK = {
 @given(
     content=mutated(OF_PYTEST_BENCHMARK), form=st.sampled_from(["rich", "markdown", "csv", "json"])
 )
-def test_foreign_files(content: Any, form: str) -> None:
-    path = Path("foreign.json")
+def test_files_of_pytest_benchmark(content: Any, form: str) -> None:
+    path = Path("theirs.json")
     path.write_text(json.dumps(content), encoding="utf-8")
     read_file = answer(lambda: pytest_benchmark.read(path))
     if read_file is not None:
-        foreign_report.render(form, path, read_file)
+        shown_report.render(form, path, read_file)
 
 
 OPTIONS = declared(MeasureRequest)

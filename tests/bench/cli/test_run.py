@@ -50,7 +50,7 @@ def run_forked(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     out, err = folder.parent / f"{folder.name}-out", folder.parent / f"{folder.name}-err"
     process = PROCESSES.Process(target=_main, args=(folder, options, out, err))
     process.start()
-    process.join(120)
+    process.join(HANG_S)
     assert process.exitcode is not None
     return subprocess.CompletedProcess((), process.exitcode, out.read_text(), err.read_text())
 

@@ -39,6 +39,16 @@ def test_the_weights_may_be_in_what_a_training_script_saved(
     assert all(torch.equal(built[name], tensor) for name, tensor in state.items())
 
 
+def test_a_network_reads_the_versions_of_its_modules(tmp_path: Path) -> None:
+    """torchvision's MNASNet raises ValueError for a state dict without its version."""
+    arch = archs.find("torchvision:mnasnet0_5?num_classes=2")
+    state = arch.build(False).state_dict()
+    built = with_weights(arch, saved(tmp_path, state)).build(False).state_dict()
+    assert all(torch.equal(built[name], tensor) for name, tensor in state.items())
+    with pytest.raises(RequestError, match="does not fit the network: version should be set"):
+        with_weights(arch, saved(tmp_path, dict(state))).build(False)
+
+
 def test_weights_of_auxiliary_heads_are_not_needed_for_inference(tmp_path: Path) -> None:
     trained = GOOGLENET.build(True).state_dict()
     built = with_weights(GOOGLENET, saved(tmp_path, trained)).build(False).state_dict()

@@ -17,13 +17,12 @@ def judgement(verdict: Verdict | None) -> Judgement:
         ([UNCHANGED, REGRESSED], 1),
         ([UNCHANGED, INCONCLUSIVE], 3),
         ([INCONCLUSIVE, REGRESSED, IMPROVED], 1),
-        ([UNCHANGED, None], 3),
         ([INCONCLUSIVE, FAILED], 1),
         ([], 3),
     ],
 )
 def test_a_regression_takes_precedence_over_an_undecided_cell(
-    verdicts: list[str | None], code: int
+    verdicts: list[str], code: int
 ) -> None:
     assert exit_code(verdicts) == code
 

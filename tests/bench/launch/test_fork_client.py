@@ -11,6 +11,7 @@ import pytest
 from bench.launch import fork_client
 from bench.launch.fork_client import ForkServerClient
 from bench.launch.process import WorkerError
+from tests.limits import HANG_S
 
 PROGRAM = """
 import os, socket, sys, time
@@ -49,7 +50,7 @@ def starts(tmp_path: Path) -> Iterator[Starts]:
 def is_killed(process: ForkServerClient) -> Iterator[None]:
     """Check that the server is killed by the end of the block."""
     yield
-    process._process.wait(10)
+    process._process.wait(HANG_S)
     with pytest.raises(WorkerError, match="the fork server was killed by SIGKILL"):
         process.check()
 

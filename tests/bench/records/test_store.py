@@ -455,8 +455,9 @@ def test_invalid_latency_is_refused(path: Path, content: dict[str, Any], sample:
     assert words in refused(put(path, content))
 
 
-def test_too_deeply_nested_json_is_refused(path: Path) -> None:
-    path.write_text("[" * 200_000, encoding="utf-8")
+@pytest.mark.parametrize("text", ["[" * 200_000, *("[" * n + "]" * n for n in (600, 900))])
+def test_too_deeply_nested_json_is_refused(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
     assert "is not JSON" in refused(path) or "is damaged" in refused(path)
 
 

@@ -167,7 +167,7 @@ NETWORKS = {
 }
 
 
-# Large networks, without a kind of layer that the others or the tests above do not have.
+# ``nox -s slow`` has these.
 LARGE = {"densenet121", "efficientnet_b0", "vit_b_16"}
 
 
@@ -195,6 +195,14 @@ class Branching(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) if x.sum() > 0 else self.body(-x)  # type: ignore[no-any-return]
+
+
+def test_one_batch_norm_is_folded_and_another_kept() -> None:
+    torch.manual_seed(0)
+    convolution = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU()]
+    model = oracle.randomised(nn.Sequential(*convolution, nn.BatchNorm2d(4)))
+    folded = oracle.check(model, torch.randn(2, 3, 8, 8), "fold")
+    assert oracle.batch_norms(folded) == 1
 
 
 @pytest.mark.parametrize("name", ["fold", "packed"])

@@ -11,6 +11,7 @@ from bench.engine.remote.job_folder import JobFolder
 from bench.engine.remote.process import variables_of_run
 from tests.bench.engine.remote.direct import plan, set_task
 from tests.bench.engine.running import cell
+from tests.limits import HANG_S
 
 REQUEST = plan(cell("works"), rounds=1000)
 JOB = jobs.encode(Job(plan=REQUEST, task=set_task(REQUEST), host="node", sent_s=0.0))
@@ -43,7 +44,7 @@ def test_a_job_ends_when_its_run_says_so_or_is_gone(
         lines += run.read()
     if is_told:
         run.stop()
-    measuring.join(120)
+    measuring.join(HANG_S)
     assert not measuring.is_alive()
     lines += run.read()
     if is_told:

@@ -16,6 +16,7 @@ from bench.records.outcome import Outcome
 from tests.bench.engine.hosts.scripted import ScriptedHost
 from tests.bench.engine.remote.direct import DirectHost, Sink, interrupts, keys, plan
 from tests.bench.engine.running import Watcher, cell
+from tests.limits import HANG_S
 
 CELLS = (cell("works"), cell("works", batch_size=2))
 REQUEST = plan(*CELLS, sets=3, rounds=2)
@@ -33,7 +34,7 @@ def queue() -> TaskQueue:
 
 def test_as_many_sets_as_there_are_slots_are_measured_at_the_same_time() -> None:
     """Each pair of tasks waits for each other: one alone would break the barrier."""
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=HANG_S)
     host, watcher = ScriptedHost(), Watcher()
 
     def measure(task: SetTask) -> Events:
@@ -74,7 +75,7 @@ def test_an_error_is_raised_when_the_other_sets_have_ended() -> None:
         if task.group == CELLS[0].group:
             raise WorkerError("start", "no node")
         yield from host.measure_set(task)
-        assert stopped.wait(60)
+        assert stopped.wait(HANG_S)
 
     watcher = Watcher()
     watcher.phase("measuring", 6)
