@@ -39,7 +39,7 @@ def _hosts(visits: Sequence[Visit], hosts: Sequence[str]) -> dict[str, list[int]
     return {"host": [hosts.index(visit.host) for visit in visits for _ in visit.host_s]}
 
 
-def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
+def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, Any]]:
     """Return the iterations that do not count, likewise; no key if nothing is known of any.
 
     ``unknown``: the visits whose disturbed iterations are unknown, if others' are known.
@@ -53,7 +53,7 @@ def _disturbed(visits: Sequence[Visit]) -> dict[str, dict[str, list[Any]]]:
         return {}
     unknown = [visit for visit in visits if visit.disturbed_s is None and visit.host_s]
     places = {name: [getattr(visit, f"{name}_index") for visit in unknown] for name in _WHERE}
-    return {"disturbed": _placed(known) | ({"unknown": places} if unknown else {})}
+    return {"disturbed": {**_placed(known), **({"unknown": places} if unknown else {})}}
 
 
 def _placed(visits: Sequence[Visit]) -> dict[str, list[Any]]:
@@ -123,7 +123,7 @@ def read_visits(
         raise ValueError(
             f"disturbed iterations of visit {min(disturbed)}, which is missing or has unknown ones"
         )
-    if missing := unknown.difference(key for key, _ in together):
+    if missing := unknown - {key for key, _ in together}:
         raise ValueError(f"unknown disturbed iterations of visit {min(missing)}, which is missing")
     if device_s and len(device_s) != start:
         raise ValueError(f"{len(device_s)} device samples, but {start} host samples")
