@@ -421,6 +421,17 @@ def test_invalid_disturbed_iterations_are_refused(
     assert "damaged" in refused(put(path, content))
 
 
+@pytest.mark.parametrize(("visited", "message"), [(99, "which is missing"), (0, "unknown ones")])
+def test_unknown_disturbed_iterations_must_be_those_of_a_visit(
+    path: Path, content: dict[str, Any], visited: int, message: str
+) -> None:
+    """That of a visit that is not there, or whose disturbed iterations are listed, is damage."""
+    unknown = {"set": [0], "wave": [0], "round": [visited]}
+    one = {"set": [0], "wave": [0], "round": [0], "host_s": [1.0]}
+    info(content)["disturbed"] = {**one, "unknown": unknown}
+    assert message in refused(put(path, content))
+
+
 @pytest.mark.parametrize("samples", [[0.1], [0.1] * 1000])
 def test_different_number_of_device_samples_is_refused(
     path: Path, content: dict[str, Any], samples: list[float]
