@@ -10,8 +10,3 @@ def one_line(error: Exception) -> str:
     """Return an exception's type and, if it has a message, the message's first line."""
     first = first_line(str(error))
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def json_fault(error: Exception) -> str:
-    """Return what is wrong with a file that is not JSON, without msgspec's saying so again."""
-    return str(error).removeprefix("JSON is malformed: ")

@@ -1,16 +1,18 @@
-"""JSON from outside, decoded: numbers are those with which the suite can compute."""
+"""JSON from outside: text that can be shown, and numbers with which the suite can compute."""
 
 import re
 from typing import Any
 
 import msgspec
 
+from bench import printable
+
 _LONG_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{19}")  # not of a fraction
 _MOST = 2**63
 
 
-class LongNumberError(ValueError):
-    """JSON has an integer that does not fit into 64 bits."""
+class JsonError(ValueError):
+    """JSON from outside cannot be used; the message is a clause that says why."""
 
 
 def has_long_number(data: bytes) -> bool:
@@ -21,20 +23,43 @@ def has_long_number(data: bytes) -> bool:
 def decode(data: bytes) -> Any:
     """Return the content of JSON.
 
-    Raises ``LongNumberError`` for an integer of more than 64 bits: pandas cannot store it, and a
-    very large one cannot become a float. Raises what ``msgspec.json.decode`` raises for no JSON.
+    Raises ``JsonError`` if it is none, is nested too deeply, or has an integer of more than 64
+    bits: pandas cannot store such a number, and a very large one cannot become a float.
     """
-    content = msgspec.json.decode(data)
+    try:
+        content = msgspec.json.decode(data)
+    except RecursionError as error:
+        raise JsonError("it is nested too deeply") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise JsonError(f"it is not JSON: {fault(error)}") from error
     if has_long_number(data):
-        _check(content)
+        _check_integers(content)
     return content
 
 
-def _check(content: Any) -> None:
-    if isinstance(content, int) and not -_MOST <= content < _MOST:
-        raise LongNumberError("it has an integer of more than 64 bits")
-    if isinstance(content, dict):
-        content = list(content.values())
-    if isinstance(content, list):
-        for each in content:
-            _check(each)
+def cleaned(content: Any) -> Any:
+    """Return the content of JSON in which all text is printable.
+
+    Raises ``JsonError`` if it is nested too deeply.
+    """
+    try:
+        return printable.cleaned(content)
+    except RecursionError as error:
+        raise JsonError("it is nested too deeply") from error
+
+
+def fault(error: Exception) -> str:
+    """Return an error of msgspec as a clause, without its saying that JSON is malformed."""
+    return str(error).removeprefix("JSON is malformed: ")
+
+
+def _check_integers(content: Any) -> None:
+    rest = [content]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, int) and not -_MOST <= each < _MOST:
+            raise JsonError("it has an integer of more than 64 bits")
+        if isinstance(each, dict):
+            rest += each.values()
+        elif isinstance(each, list):
+            rest += each

@@ -20,9 +20,7 @@ from typing import IO, Self
 import msgspec
 
 from bench import json_input
-from bench.error_text import json_fault
 from bench.errors import RequestError
-from bench.printable import cleaned
 from bench.records import journal_lines
 from bench.records.events import JOURNAL_VERSION, Began, Event
 
@@ -111,7 +109,7 @@ def read(path: Path) -> Iterator[Event]:
             event = _decoded(line.content)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             what = "is not a journal" if number == 1 else "is damaged"
-            raise DamagedJournalError(path, number, json_fault(error), what) from error
+            raise DamagedJournalError(path, number, json_input.fault(error), what) from error
         if number == 1:
             must_have_checksums = _check_began(event, path) >= _FIRST_WITH_CHECKSUMS
         elif isinstance(event, Began):
@@ -187,7 +185,7 @@ def _decoded(content: bytes) -> Event:
     """Return an event in which all text can be shown."""
     if content.isascii() and b"\\" not in content and not json_input.has_long_number(content):
         return _DECODER.decode(content)
-    event: Event = msgspec.convert(cleaned(json_input.decode(content)), Event)
+    event: Event = msgspec.convert(json_input.cleaned(json_input.decode(content)), Event)
     return event
 
 

@@ -17,9 +17,7 @@ import msgspec
 
 from bench import atomic, json_input
 from bench.cells.cell import Cell
-from bench.error_text import json_fault
 from bench.errors import RequestError
-from bench.printable import cleaned
 from bench.records import earlier_schemas, flat
 from bench.records.record import SCHEMA_VERSION, CellRecord, RunRecord
 
@@ -86,25 +84,21 @@ def decode(path: Path) -> Any:
     """
     try:
         content = json_input.decode(path.read_bytes())
+        shown = json_input.cleaned(content)
     except IsADirectoryError as error:
         files = sorted(file.name for file in path.glob("*.json"))
         more = f"; it contains {' and '.join(files)}" if files else ", and contains no .json file"
         raise RequestError(f"{path} is a folder{more}") from error
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except json_input.LongNumberError as error:
-        raise RequestError(f"{path} is damaged: {error}") from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is not JSON: {json_fault(error)}") from error
+    except json_input.JsonError as error:
+        raise RequestError(f"{path}: {error}") from error
     if not _is_as_written(content):
         raise RequestError(
             f"{path} was changed or damaged after it was written: its content does not match its "
             "digest"
         )
-    try:
-        return cleaned(content)
-    except RecursionError as error:
-        raise RequestError(f"{path} is damaged: it is nested too deeply") from error
+    return shown
 
 
 def is_of_pytest_benchmark(content: Any) -> bool:

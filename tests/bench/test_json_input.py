@@ -1,7 +1,7 @@
 import pytest
 
 from bench import json_input
-from bench.json_input import LongNumberError
+from bench.json_input import JsonError
 
 
 @pytest.mark.parametrize(
@@ -9,7 +9,7 @@ from bench.json_input import LongNumberError
 )
 def test_an_integer_of_more_than_64_bits_is_refused(text: str) -> None:
     data = text.replace("%s", 400 * "0").encode()
-    with pytest.raises(LongNumberError, match="more than 64 bits"):
+    with pytest.raises(JsonError, match="more than 64 bits"):
         json_input.decode(data)
 
 
@@ -28,3 +28,23 @@ def test_other_content_is_returned(text: str, content: object) -> None:
 def test_a_float_with_many_digits_is_no_long_number() -> None:
     assert not json_input.has_long_number(b"[0.0012345678901234567, 17]")
     assert json_input.has_long_number(b"[-1234567890123456789]")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1] 2", "\ufeff[]"])
+def test_text_that_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(JsonError, match=r"^it is not JSON: (?!JSON)"):
+        json_input.decode(text.encode())
+
+
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(JsonError, match="nested too deeply"):
+        json_input.decode(b"[" * 200_000)
+    content: list[object] = []
+    for _ in range(5_000):
+        content = [content]
+    with pytest.raises(JsonError, match="nested too deeply"):
+        json_input.cleaned(content)
+
+
+def test_all_text_is_made_printable() -> None:
+    assert json_input.cleaned({"a\x1b": ["\x07"]}) == {r"a\x1b": [r"\x07"]}

@@ -349,7 +349,7 @@ def test_report_of_a_file_that_is_not_json_says_so_once(capsys: Capture, tmp_pat
     path = tmp_path / "bad.json"
     path.write_text("figures: 1")
     sentence = refused(capsys, "report", str(path))
-    assert f"{path} is not JSON: invalid character (byte 5)" in sentence
+    assert f"{path}: it is not JSON: invalid character (byte 5)" in sentence
 
 
 def test_report_of_an_invalid_journal_exits_with_one_line(capsys: Capture, tmp_path: Path) -> None:

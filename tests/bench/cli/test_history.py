@@ -96,7 +96,7 @@ def test_a_damaged_file_does_not_keep_out_the_others(
     out, err = capsys.readouterr()
     assert [row["file"] for row in csv.DictReader(io.StringIO(out))] == files[:2]
     assert [line.split(":")[0] for line in err.splitlines()] == ["googlenet-bench"] * 2
-    assert "damaged.json is not JSON" in err
+    assert "damaged.json: it is not JSON" in err
     assert "cannot read missing.json" in err
     assert len(rows(capsys, "list")) == 2
 

@@ -100,11 +100,17 @@ def test_a_missing_baseline_says_how_to_write_one(
     assert refused(baseline.PATH).endswith(": googlenet-bench baseline")
 
 
-@pytest.mark.parametrize("text", ["", "{", "<<<<<<< HEAD\n{}", "{} {}", "[" * 200_000])
+@pytest.mark.parametrize("text", ["", "{", "<<<<<<< HEAD\n{}", "{} {}"])
 def test_a_file_that_is_not_json_is_refused(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text, encoding="utf-8")
     assert "is damaged: it is not JSON" in refused(path)
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("[" * 200_000, encoding="utf-8")
+    assert "is damaged: it is nested too deeply" in refused(path)
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_an_integer_of_more_than_64_bits_is_refused(path: Path) -> None:
     content = store.to_json(runs.small())
     content["benchmarks"][0]["extra_info"]["cost"]["params"] = 10**400
     refusal = refused(put(path, content))
-    assert refusal == f"{path} is damaged: it has an integer of more than 64 bits"
+    assert refusal == f"{path}: it has an integer of more than 64 bits"
 
 
 def test_binary_file_is_refused(path: Path) -> None:
@@ -469,7 +469,10 @@ def test_invalid_latency_is_refused(path: Path, content: dict[str, Any], sample:
 @pytest.mark.parametrize("text", ["[" * 200_000, *("[" * n + "]" * n for n in (600, 900))])
 def test_too_deeply_nested_json_is_refused(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-    assert "is not JSON" in refused(path) or "is damaged" in refused(path)
+    assert refused(path) in {
+        f"{path}: it is nested too deeply",
+        f"{path}: this is not a run file of googlenet-bench: it has no schema version",
+    }
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b")])
