@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import torch
@@ -236,6 +237,23 @@ def needs_much() -> nn.Module:
 
 def needs_much_too() -> nn.Module:
     return _NeedsMuch()
+
+
+class _RunsOutOnce(Net):
+    """Raises ``MemoryError`` when it is first warmed up; the file ``marker`` says that it was."""
+
+    def __init__(self, marker: str) -> None:
+        super().__init__()
+        self.marker = Path(marker)
+
+    def act(self) -> None:
+        if self.calls > CALLS_OF_PREPARING and not self.marker.exists():
+            self.marker.touch()
+            raise MemoryError("not enough at first")
+
+
+def runs_out_once(marker: str) -> nn.Module:
+    return _RunsOutOnce(marker)
 
 
 class _AsksItsInput(Net):

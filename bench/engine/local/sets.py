@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Generator
 
+from bench.cells import waves
 from bench.cells.cell import Cell
 from bench.engine.local import rounds_per_set
 from bench.engine.local.context import Context, Steps
@@ -60,8 +61,7 @@ class LocalSet:
     def _measure_wave(self, wave_index: int) -> Generator[None, None, bool]:
         """Start fresh workers, all alive together, and measure their rounds.
 
-        Returns whether to measure the wave again, because the reference or the control ran out of
-        memory.
+        Returns whether to measure the wave again (``_split_if_needed``).
         """
         context, task = self._context, self._task
         start_s = context.now()
@@ -138,26 +138,28 @@ class LocalSet:
     def _split_if_needed(self, wave_index: int, live: LiveWave) -> bool:
         """Split a wave whose cells were deferred or ran out of memory; these fail if that fails.
 
-        Returns whether to measure the wave again.
+        Returns whether to measure the wave again: the reference, the control, or a cell that the
+        wave still owns ran out of memory.
         """
         if live.deferred:
             self._split(wave_index, live.deferred, "held no more workers at a time")
         if not live.out_of_memory:
             return False
-        anchors = self._waves[wave_index].anchors
         if self._split(wave_index, list(live.out_of_memory), "ran out while they were measured"):
-            return not live.out_of_memory.keys().isdisjoint(anchors)
+            wave = self._waves[wave_index]
+            again = {*wave.anchors, *wave.own, *map(waves.base, wave.own)}
+            return not live.out_of_memory.keys().isdisjoint(again)
         for cell, failure in live.out_of_memory.items():
             self._context.fail(cell, failure)
         return False
 
     def _split(self, wave_index: int, apart: Collection[Cell], why: str) -> bool:
         """Split a wave in two, with the cells ``apart`` in the second; False if impossible."""
-        context, group, waves = self._context, self._task.group, self._waves
-        parts = waves[wave_index].split(apart)
+        context, group = self._context, self._task.group
+        parts = self._waves[wave_index].split(apart)
         if len(parts) == 1:
             return False
-        self._waves = (*waves[:wave_index], *parts, *waves[wave_index + 1 :])
+        self._waves = (*self._waves[:wave_index], *parts, *self._waves[wave_index + 1 :])
         reason = (
             f"{group}: memory {why} ({context.memory_budget.largest_use(group)}), "
             f"so its cells were measured in {len(self._waves)} waves."

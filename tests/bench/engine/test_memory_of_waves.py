@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_running_out_of_memory_splits_the_wave(fork_server: Launcher) -> None:
     for own in cells[1:]:
         assert visited(outcome, own) == [(s, r) for s in range(2) for r in range(2)]
     assert any("ran out" in note for note in outcome.notes)
+
+
+def test_a_cell_that_stays_in_a_split_wave_is_measured_again(
+    fork_server: Launcher, tmp_path: Path
+) -> None:
+    greedy = [cell(f"runs_out_once?marker='{tmp_path / name}'") for name in ("first", "second")]
+    outcome = run(plan(cell("works"), *greedy, rounds=2), fork_server).measure()
+    assert not outcome.failures
+    assert [wave.own for wave in outcome.waves[greedy[0].group]] == [(own,) for own in greedy]
+    for own in greedy:
+        assert visited(outcome, own) == [(0, 0), (0, 1)]
 
 
 def test_a_wave_that_no_longer_fits_into_memory_is_split_and_keeps_its_anchors(
