@@ -12,41 +12,19 @@ from pathlib import Path
 import pytest
 
 from bench.gate.tree import PREFIX
+from tests.bench.suite.sleeper import (
+    CELL,
+    DELTA,
+    ROOT,
+    SECONDS,
+    git,
+    variables,
+    verdicts,
+    write_net,
+)
 from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers
-
-ROOT = Path(__file__).resolve().parents[3]
-NET = """
-import time
-from torch import nn
-
-class Sleeper(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(3, {classes})
-
-    def forward(self, x):
-        time.sleep({seconds})
-        return self.fc(x.mean(dim=(2, 3)))
-
-def sleeper():
-    return Sleeper()
-"""
-SECONDS = 0.01
-DELTA = 0.2  # far above the effect of a busy machine on a sleep
-CELL = "nets:sleeper/eager/fp32/b1/infer/cpu"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
-def write_net(repository: Path, seconds: float = SECONDS, classes: int = 1000) -> None:
-    (repository / "nets.py").write_text(NET.format(seconds=seconds, classes=classes))
 
 
 @pytest.fixture
@@ -69,14 +47,6 @@ def command(repository: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "bench", "gate", *arguments, folder, *options]
 
 
-def variables(**more: str) -> dict[str, str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")
-    }
-    # One thread, so that parallel tests do not delay each other at barriers.
-    return {**inherited, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
-
-
 def run_gate(repository: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(repository, *options),
@@ -87,11 +57,6 @@ def run_gate(repository: Path, *options: str, **more: str) -> subprocess.Complet
         check=False,
         timeout=HANG_S,
     )
-
-
-def verdicts(repository: Path) -> dict[str, str]:
-    content = json.loads((repository.parent / "report/gate.json").read_text())
-    return {cell["id"]: cell["verdict"] for cell in content["cells"]}
 
 
 def no_worktree_is_left(repository: Path) -> bool:
