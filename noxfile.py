@@ -42,13 +42,13 @@ def measure(session: nox.Session, *command: str) -> None:
 
 
 def run_tests(session: nox.Session, *options: str) -> None:
-    """Run the tests in one process more than there are cores, at most four, each with one thread.
+    """Run the tests in two processes more than there are cores, at most four, each with one thread.
 
-    Tests often wait for processes that they start, so another can use the core meanwhile. Files are
+    Tests often wait for processes that they start, so others can use the core meanwhile. Files are
     not divided: their tests share live workers and finished runs. They run in the order that
     tests/conftest.py gives them, the longest first.
     """
-    count = min(4, (os.cpu_count() or 1) + 1)
+    count = min(4, (os.cpu_count() or 1) + 2)
     processes = ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder")
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     session.run("python", "-m", "pytest", *processes, *options, *session.posargs, env=threads)
