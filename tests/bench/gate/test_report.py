@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bench.cells import waves
@@ -173,3 +174,31 @@ def test_the_code_of_both_sides_is_recorded_and_shown() -> None:
     assert Gate.from_run(store.from_json(store.to_json(GATE.run_with_settings))).run == (
         GATE.run_with_settings
     )
+
+
+def test_a_gate_on_a_loaded_machine_or_with_a_control_that_differs_says_so() -> None:
+    reference = runs.REFERENCE_EAGER
+    gate = gates.gate({reference: gates.SAME})
+    assert not [note for note in report.notes(gate) if "quiet machine" in note or "itself" in note]
+    (head,) = gate.run.cells
+    slower = [1.5 * visit.host_s[0] for visit in head.visits]
+    control = gates.measured(replace(reference, control=True), slower)
+    rounds = [replace(each, foreign_cpus=2.5) for each in runs.rounds(reference)]
+    half = [replace(each, voided=index % 2 == 0) for index, each in enumerate(rounds)]
+    plan = msgspec.structs.replace(gate.run.plan, foreign_cpus=9.0, default_foreign_cpus=0.15)
+    run = replace(gate.run, plan=plan, controls=(control,), rounds=tuple(half))
+    busy, loaded, differs = list(report.notes(replace(gate, run=run)))[-3:]
+    assert busy.startswith("50% of 6 rounds were voided, because other processes used 2.5 CPUs")
+    assert loaded.startswith("other processes used 2.5 CPUs on average while this was measured")
+    assert differs.startswith(f"head's {reference.arch} eager was measured twice and differs")
+    assert "from itself by a factor of 0.667; the 99 % interval" in differs
+
+
+def test_a_failure_without_output_has_no_folded_text() -> None:
+    page = report.render(FAILED)
+    silent = replace(gates.FAILURE, stderr="")
+    cells = [replace(each, failure=each.failure and silent) for each in FAILED.run.cells]
+    assert "<summary>stderr</summary>" in page
+    without = report.render(replace(FAILED, run=replace(FAILED.run, cells=tuple(cells))))
+    assert "<summary>stderr</summary>" not in without
+    assert "head failed in" in without

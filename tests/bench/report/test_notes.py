@@ -76,3 +76,16 @@ def test_an_arch_with_a_lower_bound_of_macs_is_noted_once() -> None:
     archs = {record.cell.arch for record in run.cells if record.has_figures}
     bounds = [note for note in all_notes if "3 × aten::foo, not counted" in note]
     assert sorted(note.partition(":")[0] for note in bounds) == sorted(archs)
+
+
+def test_devices_that_took_turns_are_named_with_their_sets() -> None:
+    run = runs.small()
+    plan = msgspec.structs.replace(run.plan, devices=("cuda:0", "cuda:1", "cuda:2"))
+    sets = sorted({visit.set_index for record in run.cells for visit in record.visits})
+    assert sets == [0, 1]
+    assert (
+        "The sets were distributed over 3 devices of the same model in turn: cuda:0 set 1; cuda:1 "
+        "set 2. The intervals include the differences between the devices."
+    ) in notes.collect(replace(run, plan=plan))
+    one = replace(run, plan=msgspec.structs.replace(run.plan, devices=("cuda:0",)))
+    assert not [note for note in notes.collect(one) if "distributed" in note]
