@@ -377,3 +377,13 @@ def test_the_committed_baseline_has_the_cells_of_the_quick_profile() -> None:
         then, now = committed.cells[cell.id], counted(cell.arch)
         assert (then["params"], then["params_with_aux"]) == (now.params, now.params_with_aux)
         assert (then["macs_per_image"], then["flops_per_image"]) == (now.macs, now.flops)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "is_same"),
+    [(None, None, True), (None, 1, False), (1, None, False), (100, 101, True), (100, 102, False)],
+)
+def test_an_unknown_count_is_the_same_only_as_an_unknown_one(
+    then: int | None, now: int | None, is_same: bool
+) -> None:
+    assert baseline.CountRule(what="bytes", tolerance=0.01).is_same(then, now) is is_same

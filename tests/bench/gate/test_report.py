@@ -202,3 +202,16 @@ def test_a_failure_without_output_has_no_folded_text() -> None:
     without = report.render(replace(FAILED, run=replace(FAILED.run, cells=tuple(cells))))
     assert "<summary>stderr</summary>" not in without
     assert "head failed in" in without
+
+
+def test_other_figures_of_both_sides_are_in_a_folded_table() -> None:
+    gate = gates.gate({runs.COMPILED: gates.SAME})
+    assert "Other figures" not in report.render(gate)
+    heads, bases = (
+        tuple(replace(record, setups=(runs.setup(of_set),)) for record in records)
+        for of_set, records in ((20, gate.run.cells), (0, gate.run.bases))
+    )
+    page = report.render(replace(gate, run=replace(gate.run, cells=heads, bases=bases)))
+    _, _, table = page.partition("Other figures, base → head")
+    assert "memory MiB" in table
+    assert f"| {runs.COMPILED.id} |    100 → 120 |" in table
