@@ -23,13 +23,13 @@ def has_long_number(data: bytes) -> bool:
 def decode(data: bytes) -> Any:
     """Return the content of JSON.
 
-    Raises ``JsonError`` if it is none, is nested too deeply, or has an integer of more than 64
-    bits: pandas cannot store such a number, and a very large one cannot become a float.
+    Raises ``JsonError`` if it is not JSON, is nested too deeply, or has an integer of more than
+    64 bits: pandas cannot store such a number, and a very large one cannot become a float.
     """
     try:
         content = msgspec.json.decode(data)
     except RecursionError as error:
-        raise JsonError("it is nested too deeply") from error
+        raise JsonError(fault(error)) from error
     except (msgspec.DecodeError, ValueError) as error:
         raise JsonError(f"it is not JSON: {fault(error)}") from error
     if has_long_number(data):
@@ -45,11 +45,13 @@ def cleaned(content: Any) -> Any:
     try:
         return printable.cleaned(content)
     except RecursionError as error:
-        raise JsonError("it is nested too deeply") from error
+        raise JsonError(fault(error)) from error
 
 
 def fault(error: Exception) -> str:
-    """Return an error of msgspec as a clause, without its saying that JSON is malformed."""
+    """Return what an error of decoding says, without msgspec's "JSON is malformed"."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return str(error).removeprefix("JSON is malformed: ")
 
 

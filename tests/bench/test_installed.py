@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.suite.sleeper import git
+from tests.bench.suite.user_repository import git
 
 pytestmark = [pytest.mark.slow, pytest.mark.workers]
 

@@ -31,7 +31,7 @@ from bench.records.journal import Journal
 from bench.studies.gpu import command as gpu
 from bench.studies.gpu.step import GpuStep, StepResult
 from tests.bench.records.test_journal import BEGAN
-from tests.bench.suite.sleeper import git
+from tests.bench.suite.user_repository import git
 from tests.docs.pages import ROOT, blocks, commands
 
 Words = tuple[str, ...]

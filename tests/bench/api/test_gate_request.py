@@ -12,7 +12,7 @@ from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, read
 from bench.errors import RequestError
 from bench.gate.group_sequential import Settings
-from tests.bench.suite.sleeper import git
+from tests.bench.suite.user_repository import git
 
 CELL = "googlenet/eager/fp32/b1/infer/cpu"
 SETTINGS = """

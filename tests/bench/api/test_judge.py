@@ -20,7 +20,7 @@ from bench.gate import files
 from bench.records import journal
 from tests.bench import runs
 from tests.bench.gate import gates
-from tests.bench.suite.sleeper import CELL, DELTA, SECONDS, git, write_net
+from tests.bench.suite.user_repository import CELL, DELTA, SECONDS, git, write_net
 
 SILENT = TerminalProgress(Console(quiet=True))
 

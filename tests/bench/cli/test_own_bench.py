@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.suite.sleeper import ROOT, git, verdicts
+from tests.bench.suite.user_repository import ROOT, git, verdicts
 from tests.limits import HANG_S
 
 pytestmark = pytest.mark.workers

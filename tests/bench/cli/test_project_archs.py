@@ -18,7 +18,7 @@ from bench.pyproject import FILE
 from bench.records import store
 from bench.records.record import RunRecord
 from bench.tables import terminal_console
-from tests.bench.suite.sleeper import git, variables, verdicts
+from tests.bench.suite.user_repository import git, variables, verdicts
 from tests.limits import HANG_S
 
 OF_FILE, OF_MODULE = "nets/small.py:net", "my_nets:net"

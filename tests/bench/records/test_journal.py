@@ -250,6 +250,10 @@ def _of_another_version(path: Path) -> None:
     ("damage", "words"),
     [
         (lambda path: path.write_bytes(b"{}\n"), "is not a journal: line 1"),
+        (
+            lambda path: path.write_bytes(b'{"x": ' + b"[" * 200_000 + b"\n"),
+            "is not a journal: line 1: it is nested too deeply",
+        ),
         (_headless, "its first event must be Began"),
         (_of_another_version, "schema version 99"),
         (lambda path: path.write_bytes(b""), "is an empty journal"),

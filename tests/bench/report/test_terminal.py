@@ -1,4 +1,4 @@
-"""Every kind of block on the terminal."""
+"""Blocks on the terminal: all that consist of text, and tables."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What goes wrong beside the measuring costs a sentence, not the run."""
+"""Faults outside the measurement are reported, and the figures are saved."""
 
 import re
 import shutil

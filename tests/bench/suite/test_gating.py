@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.gate.tree import PREFIX
-from tests.bench.suite.sleeper import (
+from tests.bench.suite.user_repository import (
     CELL,
     DELTA,
     ROOT,

@@ -53,7 +53,7 @@ def test_ctrl_c_is_ignored_while_files_are_written(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_before_the_first_figure_exits_with_a_message(tmp_path: Path) -> None:
-    process = started(tmp_path)
+    process = started(tmp_path, python=COLD)  # its import takes seconds
     await_line(process, "importing torch")
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=HANG_S)

@@ -1,4 +1,4 @@
-"""A user's repository with a network that sleeps, and what a gate says of it."""
+"""A user's repository with a network that sleeps, and the verdicts of a gate in it."""
 
 import json
 import os
