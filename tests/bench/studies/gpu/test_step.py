@@ -1,7 +1,8 @@
 import ast
 import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from itertools import count
@@ -10,9 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.signals import restore_interrupts
 from bench.studies.gpu import step
 from bench.studies.gpu.step import GpuStep, StepResult, run_steps
+from tests.limits import HANG_S
 
+ROOT = Path(__file__).resolve().parents[4]
 FINE = "print('did it')"
 FAILS = "raise SystemExit(3)"
 # Like the suite, it writes its results after the interrupt.
@@ -115,20 +119,33 @@ def test_a_step_without_time_left_is_not_started_and_says_so(tmp_path: Path) -> 
     assert not (tmp_path / "second.log").exists()
 
 
+INTERRUPTED = """
+from pathlib import Path
+from tests.bench.studies.gpu.test_step import FINE, WRITES_LATE, make_step, results_of, step
+step.GRACE_S = 20.0
+try:
+    results_of([make_step("late", WRITES_LATE), make_step("fine", FINE)], Path())
+except KeyboardInterrupt:
+    print("raised again")
+"""
+
+
 def test_an_interrupt_is_passed_to_the_step_and_raised_again(tmp_path: Path) -> None:
+    """In a process of its own, so that an interrupt at a wrong moment does not end the tests."""
     log = tmp_path / "late.log"
-
-    def interrupt() -> None:
-        for _ in range(200):
-            if log.exists() and "begun" in log.read_text():
-                break
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        results_of([make_step("late", WRITES_LATE), make_step("fine", FINE)], tmp_path)
-    thread.join()
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=restore_interrupts,
+    )
+    while not log.exists() or "begun" not in log.read_text():
+        assert process.poll() is None, "the process ended before its step began"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=HANG_S)
+    assert (process.returncode, stdout) == (0, "raised again\n")
     assert log.read_text() == "begun\nwritten\n"
     assert not (tmp_path / "fine.log").exists()
