@@ -1,6 +1,7 @@
 """One set of one group on this machine: fresh workers, wave by wave, and their rounds."""
 
 from collections.abc import Collection, Generator
+from dataclasses import replace
 
 from bench.cells import waves
 from bench.cells.cell import Cell
@@ -121,36 +122,43 @@ class LocalSet:
 
         ``set_s`` is the time to start the wave without compilation, in seconds.
         """
-        if not live.round_s:  # no worker is left; the wave may be split and measured again
+        if self._rounds is not None:
+            return self._rounds
+        # Without its own cells, which ran out of memory, the wave will be measured again.
+        if not live.round_s or (live.out_of_memory and not live.owns_any):
             return rounds_per_set.MIN_ROUNDS
-        if self._rounds is None:
-            share = self._context.launcher.importing_share / len(self._context.plan.groups)
-            self._rounds = rounds_per_set.rounds(
-                live.effort,
-                importing_s=share * self._importing_s,
-                set_s=set_s,
-                round_s=live.round_s,
-                workers=live.workers,
-            )
-            self._context.emit(events.Allotted(group=self._task.group, rounds=self._rounds))
+        share = self._context.launcher.importing_share / len(self._context.plan.groups)
+        self._rounds = rounds_per_set.rounds(
+            live.effort,
+            importing_s=share * self._importing_s,
+            set_s=set_s,
+            round_s=live.round_s,
+            workers=live.workers,
+        )
+        self._context.emit(events.Allotted(group=self._task.group, rounds=self._rounds))
         return self._rounds
 
     def _split_if_needed(self, wave_index: int, live: LiveWave) -> bool:
         """Split a wave whose cells were deferred or ran out of memory; these fail if that fails.
 
-        Returns whether to measure the wave again: the reference, the control, or a cell that the
-        wave still owns ran out of memory.
+        Returns whether to measure the wave again: a cell that it owns, the reference or the control
+        ran out of memory, or the second part owns a cell that was measured. A cell that another
+        wave owns fails only there.
         """
         if live.deferred:
             self._split(wave_index, live.deferred, "held no more workers at a time")
-        if not live.out_of_memory:
-            return False
-        if self._split(wave_index, list(live.out_of_memory), "ran out while they were measured"):
-            wave = self._waves[wave_index]
-            again = {*wave.anchors, *wave.own, *map(waves.base, wave.own)}
-            return not live.out_of_memory.keys().isdisjoint(again)
+        ran_out = {replace(cell, base=False) for cell in live.out_of_memory}
+        is_split = bool(ran_out) and self._split(
+            wave_index, live.out_of_memory, "ran out while they were measured"
+        )
+        wave = self._waves[wave_index]
+        needed = {*wave.own, wave.reference, waves.control(wave.reference)}
+        if is_split:
+            moved = self._waves[wave_index + 1].own
+            return not (needed.isdisjoint(ran_out) and ran_out.issuperset(moved))
         for cell, failure in live.out_of_memory.items():
-            self._context.fail(cell, failure)
+            if replace(cell, base=False) in needed:
+                self._context.fail(cell, failure)
         return False
 
     def _split(self, wave_index: int, apart: Collection[Cell], why: str) -> bool:

@@ -111,6 +111,11 @@ class LiveWave:
         return len(self._live)
 
     @property
+    def owns_any(self) -> bool:
+        """Whether a worker of one of the wave's own cells is left."""
+        return any(cell in self._live for cell in self._wave.own)
+
+    @property
     def effort(self) -> float:
         """Seconds of measuring per second of starting the set."""
         return self._visiting.effort
