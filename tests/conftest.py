@@ -88,6 +88,13 @@ def _workers_only_if_marked(
     monkeypatch.setattr("bench.launch.process.Streams.__init__", refuse)
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Let each test draw the same random numbers in every run of the tests."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def warm_python(pytestconfig: pytest.Config) -> str:
     """A program that acts like the interpreter, with the libraries imported (tests/warm)."""
