@@ -19,6 +19,10 @@ nox.options.sessions = ["lint", "types", "tests"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+# A test that ends its process fails the run at once. pytest-xdist would run its file again in a new
+# process, and wait for ever if that ends too.
+NO_RESTART = ("--max-worker-restart", "0")
+HANG_S = 1200  # longer than a test waits for a process, tests/limits.py
 # Time for writing a partial report after Ctrl-C, in seconds. nox's default is half a second.
 GRACE_S = 60
 # An entry of the service that has the advisories, to see whether it can be reached.
@@ -49,9 +53,11 @@ def run_tests(session: nox.Session, *options: str) -> None:
     tests/conftest.py gives them, the longest first.
     """
     count = min(4, (os.cpu_count() or 1) + 2)
-    processes = ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder")
+    processes = ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder", *NO_RESTART)
+    limit = ("--timeout", str(HANG_S))
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    session.run("python", "-m", "pytest", *processes, *options, *session.posargs, env=threads)
+    arguments = (*processes, *limit, *options, *session.posargs)
+    session.run("python", "-m", "pytest", *arguments, env=threads)
 
 
 @nox.session
@@ -116,7 +122,7 @@ def slow(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Try 10,000 random cases of each kind of file, of options and of settings; takes an hour."""
     session.install("-e", ".[measure]", *group("test"))
-    processes = ("-n", str(os.cpu_count() or 1), "--dist", "load")
+    processes = ("-n", str(os.cpu_count() or 1), "--dist", "load", *NO_RESTART)
     cases = {"FUZZ_CASES": os.environ.get("FUZZ_CASES", "10000"), "OMP_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "tests/fuzz", *processes, *session.posargs, env=cases)
 
