@@ -153,26 +153,7 @@ def to_json(run: RunRecord) -> dict[str, Any]:
 
 def from_json(content: Any) -> RunRecord:
     """Return the run in a run file's content. Raises ``RequestError`` if it has another schema."""
-    machine = content.get("machine_info") if isinstance(content, dict) else None
-    machine_info = dict(machine) if isinstance(machine, dict) else {}
-    run_info = machine_info.pop(RUN_KEY, None)
-    if run_info is None:
-        raise RequestError(
-            "this is not a run file of googlenet-bench: it has no schema version"
-            + (
-                "; only report FILE and compare A B show other files"
-                if is_of_pytest_benchmark(content)
-                else ""
-            )
-        )
-    version = run_info["schema_version"]
-    if version not in earlier_schemas.READABLE:
-        *others, last = earlier_schemas.READABLE
-        raise RequestError(
-            f"schema version is {version!r}, but this googlenet-bench reads "
-            f"{', '.join(map(str, others))} and {last}: make the report with the version that made "
-            "the run"
-        )
+    machine_info, run_info = _checked_schema(content)
     infos = [
         *(_with_samples(entry) for entry in content["benchmarks"]),
         *run_info["without_figures"],
@@ -200,6 +181,31 @@ def from_json(content: Any) -> RunRecord:
     if run.plan.precision is None:
         raise TypeError("the plan has no precision")
     return run
+
+
+def _checked_schema(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the facts about the machine, and those about the run in a schema that we read."""
+    machine = content.get("machine_info") if isinstance(content, dict) else None
+    machine_info = dict(machine) if isinstance(machine, dict) else {}
+    run_info = machine_info.pop(RUN_KEY, None)
+    if run_info is None:
+        raise RequestError(
+            "this is not a run file of googlenet-bench: it has no schema version"
+            + (
+                "; only report FILE and compare A B show other files"
+                if is_of_pytest_benchmark(content)
+                else ""
+            )
+        )
+    version = run_info["schema_version"]
+    if version not in earlier_schemas.READABLE:
+        *others, last = earlier_schemas.READABLE
+        raise RequestError(
+            f"schema version is {version!r}, but this googlenet-bench reads "
+            f"{', '.join(map(str, others))} and {last}: make the report with the version that made "
+            "the run"
+        )
+    return machine_info, run_info
 
 
 def _is_as_written(content: Any) -> bool:

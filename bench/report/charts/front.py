@@ -131,11 +131,7 @@ def _height(rows: pd.DataFrame) -> int:
     return math.ceil((high - low) / _per_pixel(rows))
 
 
-def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin:
-    modes = list(dict.fromkeys(rows["mode"]))
-    colours = style.colour("mode", "mode", modes)
-    verdicts = [each for each in _VERDICTS.values() if each[0] in set(rows["front"])]
-    shapes = alt.Scale(domain=[text for text, _ in verdicts], range=[name for _, name in verdicts])
+def _axes(rows: pd.DataFrame, metric: Metric, x_title: str) -> tuple[alt.X, alt.Y]:
     is_more = metric.better is Better.MORE
     x = alt.X(
         "figure:Q",
@@ -151,7 +147,11 @@ def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin
         scale=alt.Scale(domain=_domain(rows), nice=False, zero=False),
         axis=alt.Axis(orient="right"),
     )
-    tooltip = [
+    return x, y
+
+
+def _tooltip(x_title: str) -> list[alt.Tooltip]:
+    return [
         alt.Tooltip("arch:N"),
         alt.Tooltip("mode:N"),
         alt.Tooltip("accuracy:Q", title="accuracy %", format=".2f"),
@@ -161,11 +161,21 @@ def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin
         alt.Tooltip("front:N", title="front"),
         alt.Tooltip("dominated_by:N", title="dominated by"),
     ]
+
+
+def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin:
+    modes = list(dict.fromkeys(rows["mode"]))
+    colours = style.colour("mode", "mode", modes)
+    verdicts = [each for each in _VERDICTS.values() if each[0] in set(rows["front"])]
+    shapes = alt.Scale(domain=[text for text, _ in verdicts], range=[name for _, name in verdicts])
+    x, y = _axes(rows, metric, x_title)
     base = alt.Chart(rows)
     of_front = base.transform_filter("datum.is_front")
     # A line is drawn in the order of x: from the least accurate cell, or towards it.
     steps = of_front.mark_line(
-        interpolate="step-before" if is_more else "step-after", strokeWidth=2, color=style.GREY
+        interpolate="step-before" if metric.better is Better.MORE else "step-after",
+        strokeWidth=2,
+        color=style.GREY,
     ).encode(x=x, y=y)
     leaders = of_front.mark_rule(strokeWidth=0.75, color=style.GREY, opacity=0.6).encode(
         x=x, y=y, y2="label:Q"
@@ -179,7 +189,7 @@ def _plot(rows: pd.DataFrame, metric: Metric, x_title: str) -> alt.TopLevelMixin
         color=colours,
         shape=alt.Shape("front:N", title="front", scale=shapes),
         opacity=_unless_found(0.1, found=0.95),
-        tooltip=tooltip,
+        tooltip=_tooltip(x_title),
     )
     names = of_front.mark_text(align="right", dx=-3, baseline="middle").encode(
         x=x, y=alt.Y("label:Q"), text="arch:N", opacity=_unless_found(0.25, found=1)

@@ -20,6 +20,13 @@ _ROOM = 1.15  # width of an axis, relative to the widest mode
 _LEAST_SPAN = 1e-3  # of an axis, in log units: a tenth of a per cent
 _ROW_HEIGHT = 18  # pixels
 _TICKS = 4  # per panel, roughly
+_TOOLTIP = [
+    alt.Tooltip("arch:N"),
+    alt.Tooltip("mode:N"),
+    alt.Tooltip("ratio:Q", title="times as fast", format=".3f"),
+    alt.Tooltip("low:Q", title="from", format=".3f"),
+    alt.Tooltip("high:Q", title="to", format=".3f"),
+]
 
 
 def charts(run: RunRecord) -> Iterator[Chart]:
@@ -88,13 +95,6 @@ def _range(low: float, high: float) -> str:
 def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
     modes, panels = (list(dict.fromkeys(rows[name])) for name in ("mode", "panel"))
     colours = style.colour("mode", "mode", modes, is_explained=False)
-    tooltip = [
-        alt.Tooltip("arch:N"),
-        alt.Tooltip("mode:N"),
-        alt.Tooltip("ratio:Q", title="times as fast", format=".3f"),
-        alt.Tooltip("low:Q", title="from", format=".3f"),
-        alt.Tooltip("high:Q", title="to", format=".3f"),
-    ]
     x = alt.X(
         "start:Q",
         title=None,
@@ -117,7 +117,7 @@ def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
         y=y,
         color=colours,
         strokeOpacity=alt.condition("datum.is_sure", alt.value(1), alt.value(0.5)),
-        tooltip=tooltip,
+        tooltip=_TOOLTIP,
     )
     dots = base.mark_point(size=50, strokeWidth=1.5, opacity=1).encode(
         x=alt.X("ratio:Q"),
@@ -125,7 +125,7 @@ def _plot(rows: pd.DataFrame, reference: Cell) -> alt.TopLevelMixin:
         stroke=colours,
         fill=colours,
         fillOpacity=alt.condition("datum.is_sure", alt.value(1), alt.value(0)),
-        tooltip=tooltip,
+        tooltip=_TOOLTIP,
     )
     title = [f"times as fast as {reference.arch}", f"in {reference.label} (log scale)"]
     plot: alt.TopLevelMixin = style.panels(
