@@ -8,13 +8,7 @@ import pytest
 
 from bench.errors import RequestError
 from bench.gate import tree
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
+from tests.bench.suite.user_repository import git
 
 
 @pytest.fixture
