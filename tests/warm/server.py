@@ -7,6 +7,7 @@ fork with it.
 import array
 import atexit
 import contextlib
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -27,6 +28,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, NoReturn, cast
+
+import cpuinfo
 
 from tests.warm import client
 
@@ -280,6 +283,46 @@ def _forget(package: str) -> None:
         del sys.modules[name]
 
 
+def _report() -> None:
+    """Do what only the first report of a process does, except drawing, which starts threads."""
+    from bench.registry import Registry
+    from bench.report import charts, sections
+    from bench.report.formats import FORMATS
+    from bench.report.section import Source
+    from tests.bench import runs
+
+    run = runs.small()
+    charts.build(run)
+    document = sections.document(Source(run=run, charts=(), inside=None))
+    for each in FORMATS.values():
+        each.render(document)
+    for known in gc.get_objects():  # a fork may have plugins
+        if isinstance(known, Registry):
+            vars(known).pop("_entries", None)
+
+
+def _look_up_cpu() -> None:
+    """Let forks reuse what py-cpuinfo finds: each lookup starts processes and takes 0.25 s."""
+    found = cpuinfo.get_cpu_info()
+    cpuinfo.get_cpu_info = lambda: dict(found)
+
+
+def _use_huge_pages() -> None:
+    """Collapse the heap into huge pages, so that a fork copies and frees few entries of its table.
+
+    Takes a second or two. Linux before 6.1 refuses, and forks as usual.
+    """
+    collapse, size = 25, 2 << 20  # MADV_COLLAPSE; the mmap module does not have it
+    madvise = ctypes.CDLL(None).madvise
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        addresses, permissions, _, _, _, *name = line.split(maxsplit=5)
+        if permissions.startswith("rw") and name in ([], ["[heap]"]):
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            start, end = -(-start // size) * size, end // size * size
+            if start < end:
+                madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), collapse)
+
+
 def main(address: str, preload: str, root: str) -> None:
     """Import the libraries and this project's code in ``root``, and serve the socket ``address``.
 
@@ -295,13 +338,16 @@ def main(address: str, preload: str, root: str) -> None:
         sys.path.insert(0, root)
         for module in OWN:
             importlib.import_module(module)
+        _report()
         del sys.path[0]
+    _look_up_cpu()
     logging.disable(logging.NOTSET)
     _forget("tests")
     for module in client.STARTED:  # runpy warns of a module that was imported before it runs
         sys.modules.pop(module, None)
     gc.collect()
     gc.freeze()  # forks share these pages while their collector does not visit them
+    _use_huge_pages()
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(f"{address}.begins")
     listening.listen(64)
