@@ -94,7 +94,7 @@ def started(
     monkeypatch: pytest.MonkeyPatch, sides: Sequence[Side]
 ) -> list[tuple[Mapping[str, str], Mapping[str, Any]]]:
     """Return the variables and the options that the launcher of each side is started with."""
-    given = []
+    given: list[tuple[Mapping[str, str], Mapping[str, Any]]] = []
 
     def launcher(
         variables: Mapping[str, str], *_: object, **options: object

@@ -2,6 +2,7 @@ import json
 import re
 from functools import cache
 
+import msgspec
 import pytest
 
 from bench.history import page, trend
@@ -42,6 +43,40 @@ def test_the_page_lists_the_commits_around_each_change() -> None:
     assert "2 commits between 1d1d1d1d1d and 1e1e1e1e1e" in html
     assert "1e1e1e1 Use &lt;b&gt;slower&lt;/b&gt; pooling\n2026-01-31 1d9f3aa Tidy up" in html
     assert "commits between" not in page.render([slower()])
+
+
+@pytest.mark.parametrize("commit", [None, "1d" * 20], ids=["unknown", "same"])
+def test_no_commits_are_looked_up_between_runs_of_unknown_commits_or_of_one(
+    commit: str | None,
+) -> None:
+    made = series(values((30, 1.0), (20, 0.95)))
+    points = tuple(msgspec.structs.replace(point, commit=commit) for point in made.points)
+    found = trend.find(msgspec.structs.replace(made, points=points))
+    html = page.render([found], lambda *_: pytest.fail("commits were looked up"))
+    assert "1 series: 1 regression." in html
+    (row,) = page.frame([found]).to_dict("records")
+    name = f"{commit[:10]}, " if commit else ""
+    assert row["last_before"] == f"{name}2026-01-30"
+    assert row["first_after"] == f"{name}2026-01-31"
+    text = json.dumps(chart.build(found, "name", "title").spec)
+    assert f'"before": "{commit or "unknown"} (2026-01-30 00:00)"' in text
+
+
+def test_a_history_without_runs_has_a_page_too() -> None:
+    html = page.render([trend.find(series([]))])
+    assert "0 series: no change was found." in html
+    assert "How to read this page" in html
+    assert 'class="plot"' not in html
+
+
+def test_a_run_without_an_interval_is_a_point_on_its_band() -> None:
+    made = series([2.0, 3.0])
+    points = tuple(msgspec.structs.replace(point, low=None, high=None) for point in made.points)
+    found = trend.find(msgspec.structs.replace(made, points=points, metric="of a plugin"))
+    drawn = chart.build(found, "name", "title").spec
+    rows = drawn["datasets"]["rows"]
+    assert [(row["low"], row["value"], row["high"]) for row in rows] == [(2, 2, 2), (3, 3, 3)]
+    assert '"title": "of a plugin"' in json.dumps(drawn)
 
 
 def test_a_history_without_changes_says_so() -> None:
