@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from bench import stats
+from bench import paths, stats
 from bench.columns import IN_FULL, Column, filled
 from bench.errors import RequestError
 from bench.gate import files as gate_files
@@ -72,7 +72,7 @@ class MeasuredRun:
         ``RequestError`` if the folder has such files that no run wrote, or if there is nothing to
         save, and ``OSError`` if the folder cannot be written.
         """
-        folder = Path(folder)
+        folder = paths.usable(folder)
         if self.record.is_empty:
             raise RequestError(f"there is nothing to save: the run is {_status(self.record)}")
         if self.gate is None:
@@ -143,7 +143,7 @@ def load(path: Path | str) -> MeasuredRun:
 
     Raises ``RequestError`` if the file cannot be read or is not a run's.
     """
-    path = Path(path)
+    path = paths.usable(path)
     inside = path / files.RUN_FILE
     return MeasuredRun(record=read(inside if inside.is_file() else path))
 

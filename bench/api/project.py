@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bench import pyproject
+from bench import paths, pyproject
 from bench.api import values
 from bench.api.measure_request import MeasureRequest
 from bench.errors import RequestError
@@ -95,6 +95,12 @@ class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     gate: GateTable = GateTable()
     accuracy: dict[str, Any] = {}
     """Settings of accuracy; this module does not read them."""
+
+    def __post_init__(self) -> None:
+        """Raise ``RequestError`` also for a path that no file can have."""
+        super().__post_init__()
+        for path in filter(None, (self.baseline, self.history)):
+            paths.usable(path)
 
     @property
     def for_gate(self) -> GateTable:

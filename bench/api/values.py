@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from bench import names
+from bench import names, paths
 from bench.archs.source import Shape
 from bench.errors import RequestError
 from bench.units import GIB, MIB
@@ -162,9 +162,9 @@ def not_empty(what: str, otherwise: str) -> Parser[str]:
 
 def file(value: Any, option: str) -> Path:
     """Return a file; refuse an empty name."""
-    return Path(not_empty("a file", "")(value, option))
+    return paths.usable(not_empty("a file", "")(value, option))
 
 
 def folder(value: Any, option: str) -> Path:
     """Return a folder; refuse an empty name, which would be the current folder."""
-    return Path(not_empty("a folder", "")(value, option))
+    return paths.usable(not_empty("a folder", "")(value, option))

@@ -19,7 +19,7 @@ from typing import IO, Self
 
 import msgspec
 
-from bench import json_input
+from bench import json_input, paths
 from bench.errors import RequestError
 from bench.records import journal_lines
 from bench.records.events import JOURNAL_VERSION, Began, Event
@@ -227,7 +227,7 @@ def _lock(file: IO[bytes], path: Path) -> bool:
 def _complete_lines(path: Path) -> list[bytes]:
     """Return the lines of a journal without newlines, and without an incomplete last line."""
     try:
-        *lines, _cut_off = path.read_bytes().split(b"\n")
+        *lines, _cut_off = paths.usable(path).read_bytes().split(b"\n")
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from error
     return lines

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bench import atomic, json_input
+from bench import atomic, json_input, paths
 from bench.cells.cell import Cell
 from bench.errors import RequestError
 from bench.records import earlier_schemas, flat
@@ -83,7 +83,7 @@ def decode(path: Path) -> Any:
     was written.
     """
     try:
-        content = json_input.decode(path.read_bytes())
+        content = json_input.decode(paths.usable(path).read_bytes())
         shown = json_input.cleaned(content)
     except IsADirectoryError as error:
         files = sorted(file.name for file in path.glob("*.json"))
