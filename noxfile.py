@@ -106,7 +106,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Run the tests that start no worker process, in two to three minutes on two cores."""
+    """Run the tests that start no worker process, in about eight minutes on two cores."""
     session.install("-e", ".[measure]", *group("test"))
     run_tests(session, "-m", "not slow and not workers")
 

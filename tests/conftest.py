@@ -1,12 +1,14 @@
 """Hooks for all tests: state that processes inherit, markers, and skipping without a GPU."""
 
 import contextlib
+import functools
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+import cpuinfo
 import pytest
 
 from tests.warm.interpreter import warm
@@ -29,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests that import onnxruntime send no usage data
+    # Each look-up takes 0.25 s and starts processes.
+    cpuinfo.get_cpu_info = functools.cache(cpuinfo.get_cpu_info)
     os.environ.pop("COLUMNS", None)  # the width of the developer's terminal, or pytest-xdist's
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

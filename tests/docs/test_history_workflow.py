@@ -1,5 +1,6 @@
 """The workflow of the history: its scripts keep a branch with every run, and comment the trend."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from bench.records import store
 from tests.bench.history import made
 from tests.docs.pages import ROOT
 from tests.limits import HANG_S
+from tests.warm import client
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/history.yml").read_text())
 STEPS = {step["name"]: step for step in WORKFLOW["jobs"]["history"]["steps"] if "name" in step}
@@ -53,7 +55,13 @@ class Runner:
         ended = subprocess.run(
             ["/bin/bash", "-e", "-o", "pipefail", "-c", script],  # as GitHub runs it
             cwd=folder,
-            env={"PATH": self.path, "HOME": str(self.folder), "COLUMNS": "200", **variables},
+            env={
+                "PATH": self.path,
+                "HOME": str(self.folder),
+                "COLUMNS": "200",
+                **client.early(dict(os.environ)),  # otherwise every process is a cold one
+                **variables,
+            },
             capture_output=True,
             text=True,
             check=False,

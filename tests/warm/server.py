@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import ctypes
 import fcntl
+import functools
 import gc
 import importlib
 import importlib.machinery
@@ -301,12 +302,6 @@ def _report() -> None:
             vars(known).pop("_entries", None)
 
 
-def _look_up_cpu() -> None:
-    """Let forks reuse what py-cpuinfo finds: each lookup starts processes and takes 0.25 s."""
-    found = cpuinfo.get_cpu_info()
-    cpuinfo.get_cpu_info = lambda: dict(found)
-
-
 def _use_huge_pages() -> None:
     """Collapse the heap into huge pages, so that a fork copies and frees few entries of its table.
 
@@ -340,7 +335,8 @@ def main(address: str, preload: str, root: str) -> None:
             importlib.import_module(module)
         _report()
         del sys.path[0]
-    _look_up_cpu()
+    cpuinfo.get_cpu_info = functools.cache(cpuinfo.get_cpu_info)
+    cpuinfo.get_cpu_info()  # takes 0.25 s and starts processes
     logging.disable(logging.NOTSET)
     _forget("tests")
     for module in client.STARTED:  # runpy warns of a module that was imported before it runs

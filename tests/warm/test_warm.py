@@ -4,15 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.warm import client
-from tests.warm.interpreter import COLD, ROOT, warm
+from tests.warm.interpreter import COLD, ROOT
 
 TELLS = """
 import json, os, signal, sys
@@ -30,15 +28,13 @@ sys.exit(int(sys.argv[1]))
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[str]:
-    """Start a server, and wait for its imports."""
-    if sys.platform != "linux":
-        pytest.skip("processes are warm on Linux only")
-    with warm() as program:
-        address = Path(program).with_name("socket")
-        while not address.exists():
-            time.sleep(0.1)
-        yield program
+def program(warm_python: str) -> str:
+    """Wait for the imports of the server that all tests use."""
+    if warm_python == COLD:
+        pytest.skip("processes are warm on Linux only, and not with --cold")
+    while not Path(warm_python).with_name("socket").exists():
+        time.sleep(0.1)
+    return warm_python
 
 
 @pytest.fixture
