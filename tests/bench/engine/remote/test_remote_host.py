@@ -91,7 +91,7 @@ def test_a_job_that_always_ends_its_process_is_not_repeated_forever() -> None:
     class Killed(DirectHost):
         def connect(self, job):  # type: ignore[no-untyped-def]
             connection = super().connect(job)
-            connection.process.end()
+            os.killpg(connection.process.pid, signal.SIGKILL)  # before it can answer
             return connection
 
     host = Killed(request, Watcher())
