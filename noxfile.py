@@ -19,9 +19,10 @@ nox.options.sessions = ["lint", "types", "tests"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-# A test that ends its process fails the run at once. pytest-xdist would run its file again in a new
-# process, and wait for ever if that ends too.
-NO_RESTART = ("--max-worker-restart", "0")
+# Options of tests in several processes. pytest-benchmark 5.1 warns that it measures nothing then,
+# and a warning is an error. A test that ends its process fails the run at once: pytest-xdist would
+# run its file again in a new process, and wait for ever if that ends too.
+IN_PROCESSES = ("--benchmark-disable", "--max-worker-restart", "0")
 HANG_S = 1200  # longer than a test waits for a process, tests/limits.py
 # Time for writing a partial report after Ctrl-C, in seconds. nox's default is half a second.
 GRACE_S = 60
@@ -53,7 +54,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
     tests/conftest.py gives them, the longest first.
     """
     count = min(4, (os.cpu_count() or 1) + 2)
-    processes = ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder", *NO_RESTART)
+    processes = ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder", *IN_PROCESSES)
     limit = ("--timeout", str(HANG_S))
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     arguments = (*processes, *limit, *options, *session.posargs)
@@ -122,7 +123,7 @@ def slow(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Try 10,000 random cases of each kind of file, of options and of settings, in ten minutes."""
     session.install("-e", ".[measure]", *group("test"))
-    processes = ("-n", str(os.cpu_count() or 1), "--dist", "load", *NO_RESTART)
+    processes = ("-n", str(os.cpu_count() or 1), "--dist", "load", *IN_PROCESSES)
     cases = {"FUZZ_CASES": os.environ.get("FUZZ_CASES", "10000"), "OMP_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "tests/fuzz", *processes, *session.posargs, env=cases)
 
