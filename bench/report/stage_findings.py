@@ -33,7 +33,9 @@ def _branches(rows: pd.DataFrame) -> Iterator[str]:
     if not set(INCEPTION_BLOCKS) <= set(branches["stage"]):
         return
     # A share that is missing in one block is missing in the sum.
-    sums = branches.groupby("branch", sort=False)[list(_SHARES)].agg(pd.Series.sum, skipna=False)
+    sums = branches.groupby("branch", sort=False)[list(_SHARES)].agg(
+        lambda shares: shares.sum(skipna=False)
+    )
     (first, of_first), *others = sums.to_dict("index").items()
     kinds = (
         f"the {kind} branches {_latency_share(total)}, for {_percent(total['macs_share'])}"

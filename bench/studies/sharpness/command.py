@@ -56,7 +56,8 @@ def _run(chosen: Sequence[str], options: argparse.Namespace, console: Console) -
             for repetition in range(options.repetitions):
                 rows += EXPERIMENTS[name](options.seconds, repetition, progress)
     new = pd.DataFrame(map(asdict, rows), columns=list(live.Iteration.__dataclass_fields__))
-    frame = pd.concat([earlier[~earlier["experiment"].isin(chosen)], new], ignore_index=True)
+    kept = earlier[~earlier["experiment"].isin(chosen)]
+    frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     frame.to_csv(temporary, index=False, compression={"method": "gzip", "mtime": 1})

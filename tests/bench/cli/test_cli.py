@@ -262,7 +262,9 @@ def test_images_of_another_size_are_hinted_at(
     )
     monkeypatch.syspath_prepend(tmp_path)
     message = refused(capsys, "cost", "made_for_32:net")
-    assert "made_for_32:net at 224×224: addmm: mat1 and mat2 shapes cannot be multiplied" in message
+    # torch 2.11 does not name the operator, addmm.
+    shapes = r"made_for_32:net at 224×224: (addmm: )?mat1 and mat2 shapes cannot be multiplied"
+    assert re.search(shapes, message)
     assert "select it with --image-size or NAME@PIXELS, or give its factory image_size" in message
     assert "made_for_32:net" in printed(capsys, "cost", "made_for_32:net@32")
 
