@@ -23,6 +23,11 @@ def findings(rows: pd.DataFrame) -> tuple[Findings, ...]:
     )
 
 
+def _sum(shares: "pd.Series[float]") -> float:
+    """Return the sum; it is unknown if a part is."""
+    return float(shares.sum(skipna=False))
+
+
 def _branches(rows: pd.DataFrame) -> Iterator[str]:
     """State the share of each kind of branch, over all Inception blocks.
 
@@ -33,9 +38,7 @@ def _branches(rows: pd.DataFrame) -> Iterator[str]:
     if not set(INCEPTION_BLOCKS) <= set(branches["stage"]):
         return
     # A share that is missing in one block is missing in the sum.
-    sums = branches.groupby("branch", sort=False)[list(_SHARES)].agg(
-        lambda shares: shares.sum(skipna=False)
-    )
+    sums = branches.groupby("branch", sort=False)[list(_SHARES)].agg(_sum)
     (first, of_first), *others = sums.to_dict("index").items()
     kinds = (
         f"the {kind} branches {_latency_share(total)}, for {_percent(total['macs_share'])}"
