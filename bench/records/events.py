@@ -167,7 +167,10 @@ class StoppedEarly(_Event, frozen=True, kw_only=True):
 
 
 class Split(_Event, frozen=True, kw_only=True):
-    """A group has new waves, because memory was too small for the previous ones."""
+    """Memory was too small for a group's waves; the group has these from now on.
+
+    They are the same if only a cell of another wave did not fit into one that cannot be divided.
+    """
 
     group: str
     waves: tuple[tuple[str, ...], ...]

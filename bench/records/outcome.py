@@ -307,7 +307,8 @@ class Outcome:
         self.waves[event.group] = tuple(
             replace(before, own=tuple(self._cells[name] for name in own)) for own in event.waves
         )
-        self.notes.append(event.reason)
+        if event.reason not in self.notes:
+            self.notes.append(event.reason)
         self._ran_out_of_memory(event.group)
 
     @_apply.register

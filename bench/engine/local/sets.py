@@ -124,7 +124,7 @@ class LocalSet:
         """
         if self._rounds is not None:
             return self._rounds
-        # Without its own cells, which ran out of memory, the wave will be measured again.
+        # Its own cells ran out of memory: the reference alone does not decide the rounds.
         if not live.round_s or (live.out_of_memory and not live.owns_any):
             return rounds_per_set.MIN_ROUNDS
         share = self._context.launcher.importing_share / len(self._context.plan.groups)
@@ -155,29 +155,32 @@ class LocalSet:
         needed = {*wave.own, wave.reference, waves.control(wave.reference)}
         if is_split:
             moved = self._waves[wave_index + 1].own
-            return not (needed.isdisjoint(ran_out) and ran_out.issuperset(moved))
+            return not (needed.isdisjoint(ran_out) and live.out_of_memory.keys() >= set(moved))
         for cell, failure in live.out_of_memory.items():
             if replace(cell, base=False) in needed:
                 self._context.fail(cell, failure)
+        if elsewhere := sorted(cell.name for cell in ran_out - needed):
+            self._tell_waves(
+                f"{self._task.group}: {', '.join(elsewhere)} ran out of memory beside "
+                f"{wave.own[0].name}, which was not compared with it there."
+            )
         return False
 
     def _split(self, wave_index: int, apart: Collection[Cell], why: str) -> bool:
         """Split a wave in two, with the cells ``apart`` in the second; False if impossible."""
-        context, group = self._context, self._task.group
+        group = self._task.group
         parts = self._waves[wave_index].split(apart)
         if len(parts) == 1:
             return False
         self._waves = (*self._waves[:wave_index], *parts, *self._waves[wave_index + 1 :])
-        reason = (
-            f"{group}: memory {why} ({context.memory_budget.largest_use(group)}), "
+        self._tell_waves(
+            f"{group}: memory {why} ({self._context.memory_budget.largest_use(group)}), "
             f"so its cells were measured in {len(self._waves)} waves."
         )
-        context.emit(
-            events.Split(
-                group=group,
-                waves=tuple(tuple(cell.id for cell in wave.own) for wave in self._waves),
-                reason=reason,
-            )
-        )
-        context.progress.note(reason)
         return True
+
+    def _tell_waves(self, reason: str) -> None:
+        """Tell the waves from now on, of which the current one did not fit into memory."""
+        waves = tuple(tuple(cell.id for cell in wave.own) for wave in self._waves)
+        self._context.emit(events.Split(group=self._task.group, waves=waves, reason=reason))
+        self._context.progress.note(reason)

@@ -15,6 +15,7 @@ from bench.engine.local.sets import LocalSet
 from bench.engine.tasks import SetTask
 from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
+from bench.records.outcome import Outcome
 from tests.bench import runs
 from tests.bench.engine.running import Quiet, Watcher, plan
 
@@ -49,7 +50,8 @@ def live_wave(ran_out: Collection[Cell] = (), **facts: Any) -> Any:
         # What ran out is measured apart, and the rest has its figures.
         ((OTHER, COMPILED), [COMPILED], [(OTHER,), (COMPILED,)], False),
         ((OTHER, COMPILED, THIRD), [OTHER, THIRD], [(COMPILED,), (OTHER, THIRD)], False),
-        ((OTHER, COMPILED), [waves.base(COMPILED)], [(OTHER,), (COMPILED,)], False),
+        # A cell whose base ran out has figures, which would be a second time in its new wave.
+        ((OTHER, COMPILED), [waves.base(COMPILED)], [(OTHER,), (COMPILED,)], True),
         # Every cell ran out: the first part has no figures yet.
         ((OTHER, COMPILED), [OTHER, COMPILED], [(OTHER,), (COMPILED,)], True),
         # What every part needs ran out, so no figure has its comparison.
@@ -87,6 +89,24 @@ def test_if_a_wave_cannot_be_split_its_cells_that_ran_out_fail(
     assert not measured._split_if_needed(0, live_wave(ran_out))
     assert len(measured._waves) == 1
     assert measured._context.failed == {cell.id for cell in failed}
+
+
+def test_a_wave_beside_which_another_s_cell_ran_out_is_not_taken_for_fitting() -> None:
+    measured = local_set(COMPILED)
+    outcome = Outcome(plan(*GROUP))
+    for set_index in range(2):
+        outcome.apply(events.WaveBegan(REFERENCE.group, set_index, 0, host=""))
+        measured._split_if_needed(0, live_wave([PARTNER]))
+        outcome.waves[REFERENCE.group] = measured._waves
+        for event in measured._context.drain():
+            outcome.apply(event)
+        outcome.apply(events.WaveEnded(REFERENCE.group, set_index, 0))
+    assert not outcome.fitting_waves
+    assert [wave.own for wave in outcome.waves[REFERENCE.group]] == [(COMPILED,)]
+    assert outcome.notes == [
+        f"{REFERENCE.group}: {PARTNER.name} ran out of memory beside {COMPILED.name}, which was "
+        "not compared with it there."
+    ]
 
 
 def test_a_wave_in_which_nothing_ran_out_stays_whole() -> None:
