@@ -27,6 +27,8 @@ def output(folder: Path, *arguments: str) -> bytes:
         raise RequestError(
             "git is not installed; the gate needs it to compare revisions"
         ) from error
+    except ValueError as error:  # a null character, or one that the system cannot encode
+        raise RequestError(f"git cannot be asked: {error}") from error
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         last = next(iter(lines[-1:]), f"exit status {error.returncode}")

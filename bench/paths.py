@@ -18,7 +18,7 @@ def usable(path: Path | str) -> Path:
         is_usable = False
     if not is_usable:
         raise RequestError(
-            f"'{printable(str(path))}' is not a path: the name of a file cannot contain such a "
-            "character; rename it"
+            f"'{printable(str(path))}' is not a path: it contains a null character, or one that "
+            "the system cannot encode"
         )
     return Path(path)

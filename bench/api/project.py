@@ -100,7 +100,8 @@ class Project(Selection, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         """Raise ``RequestError`` also for a path that no file can have."""
         super().__post_init__()
         for path in filter(None, (self.baseline, self.history)):
-            paths.usable(path)
+            if "://" not in path:
+                paths.usable(path)
 
     @property
     def for_gate(self) -> GateTable:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench import signals
+from bench import paths, signals
 from bench.api import project
 from bench.api.measure_request import MeasureRequest
 from bench.api.option import add_to_parser, read_parsed
@@ -92,7 +92,8 @@ def add(commands: Commands) -> None:
 def _export(options: argparse.Namespace) -> Output:
     if not options.output:
         raise RequestError("--output is empty: name a file")
-    output = Path(options.output)
+    output = paths.usable(options.output)
+    weights = None if options.weights is None else paths.usable(options.weights)
     given = replace(read_parsed(MeasureRequest, options), archs=(options.arch,))
     completed = project.complete(given, Path.cwd(), only=("archs", *project_archs.SHARED))
     with source_file.looked_up_in(completed.folder):
@@ -108,7 +109,7 @@ def _export(options: argparse.Namespace) -> Output:
                 exported = export.export(
                     cell,
                     output,
-                    weights=None if options.weights is None else Path(options.weights),
+                    weights=weights,
                     image_size=completed.request.image_size,
                     input_shape=completed.request.input_shape,
                     replaces=options.force,

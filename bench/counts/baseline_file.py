@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bench import json_input
+from bench import json_input, paths
 from bench.atomic import write_text
 from bench.counts.baseline import FVCORE, RULES, UNCOUNTED, Baseline, how_to_write
 from bench.errors import RequestError
@@ -73,7 +73,7 @@ def check_replaceable(path: Path) -> None:
 def _content(path: Path, command: str = "") -> dict[str, Any]:
     """Return the JSON of a baseline, of any schema version."""
     try:
-        content = json_input.cleaned(json_input.decode(path.read_bytes()))
+        content = json_input.cleaned(json_input.decode(paths.usable(path).read_bytes()))
     except FileNotFoundError as error:
         raise RequestError(f"there is no baseline {path}; {how_to_write(path, command)}") from error
     except OSError as error:
