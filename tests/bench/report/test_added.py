@@ -78,8 +78,8 @@ def test_the_section_is_printed(printed: str) -> None:
 
 @pytest.mark.usefixtures("printed")
 def test_its_table_is_a_file_and_can_be_printed(run_file: Path) -> None:
-    rows = pd.read_csv(run_file.parent / "slowest.csv", float_precision="round_trip")
-    assert rows["slowest_s"].item() == SLOWEST_S
+    rows = pd.read_csv(run_file.parent / "slowest.csv", dtype=str)  # pandas 2.3 reads inexactly
+    assert float(rows["slowest_s"].item()) == SLOWEST_S
     assert "slowest_s" in bench("report", str(run_file), "--table=slowest", "--format=csv")
 
 
