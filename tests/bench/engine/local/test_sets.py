@@ -1,4 +1,4 @@
-"""What becomes of a wave whose workers ran out of memory, without starting any."""
+"""What happens to a wave if its workers run out of memory. The tests start no worker."""
 
 from collections.abc import Collection
 from types import SimpleNamespace
