@@ -58,14 +58,16 @@ class Wave:
         pairs = (cell for head in ordered for cell in self._and_base(head))
         return tuple(dict.fromkeys((*self.anchors, *pairs)))
 
-    @property
-    def min_live(self) -> int:
-        """Minimum number of ``cells`` alive at once: up to the first own cell and its base."""
-        if not self.own:
-            return len(self.cells)
-        own = set(self.own)
-        first = next(count for count, cell in enumerate(self.cells, 1) if cell in own)
-        return first + self.against_base
+    def needed(self, alive: Collection[Cell]) -> tuple[Cell, ...]:
+        """Return the cells of ``alive`` without which nothing can be compared.
+
+        These are the first of ``cells``, up to the first own cell and its base.
+        """
+        cells = [cell for cell in self.cells if cell in alive]
+        first = next((cell for cell in cells if cell in self.own), None)
+        if first is None:
+            return tuple(cells)
+        return tuple(cells[: cells.index(first) + 1 + (base(first) in cells)])
 
     def split(self, apart: Collection[Cell]) -> tuple["Wave", ...]:
         """Split the wave in two: the second part owns the cells ``apart``.

@@ -30,20 +30,24 @@ class Preparation:
     ) -> None:
         self.deferred: list[Cell] = []
         """Cells that did not fit into memory."""
-        self.held_bytes = 0
-        """Host memory that all prepared workers hold, in bytes."""
         self._context = context
         self._live = live
         self._cells = tuple(cells)
-        self._min_live = wave.min_live
+        self._needed = wave.needed(cells)
         self._group = wave.reference.group
         self._device = device
+        self._held_bytes: dict[Cell, int] = {}
         self._replaced: set[Cell] = set()
         self._alone = False  # whether only one worker has started since the last reply
         # Start and end of each worker's preparation, in seconds: those that filled the cache with
         # compiled code, and all others.
         self._compilations: list[tuple[float, float]] = []
         self._preparations: list[tuple[float, float]] = []
+
+    @property
+    def held_bytes(self) -> int:
+        """Host memory that all prepared workers hold, in bytes."""
+        return sum(held for cell, held in self._held_bytes.items() if cell in self._live)
 
     @property
     def compiling_s(self) -> float:
@@ -69,12 +73,11 @@ class Preparation:
                 cell = next((cell for cell in waiting if not must_wait(cell, busy)), None)
                 if cell is None or (busy and memory_budget.wants_one_at_a_time):
                     break
-                if len(live) >= self._min_live and not memory_budget.holds_another(
+                if cell not in self._needed and not memory_budget.holds_another(
                     self._group, live=len(live), starting=len(busy)
                 ):
                     if not busy:
-                        self.deferred = list(waiting)
-                        waiting.clear()
+                        waiting = self._defer(waiting)
                     break
                 waiting.remove(cell)
                 self._alone = self._alone and not busy
@@ -101,6 +104,19 @@ class Preparation:
                 if cell not in waiting:
                     self._context.progress.advance(cell.id)
                 yield
+
+    def _defer(self, waiting: Collection[Cell]) -> deque[Cell]:
+        """Leave out the cells that wait, except the needed ones, which are returned.
+
+        A cell and its base are alive together or not at all, so that the visits of every wave can
+        be compared.
+        """
+        self.deferred = [cell for cell in waiting if cell not in self._needed]
+        for cell in self._live:
+            if replace(cell, base=not cell.base) in self.deferred:
+                self._live.drop(cell)
+                self.deferred.append(cell)
+        return deque(cell for cell in waiting if cell in self._needed)
 
     def _begin(self, cell: Cell, threads: int) -> None:
         plan = self._context.plan
@@ -138,7 +154,7 @@ class Preparation:
             self._replaced.add(cell)
             self._live.close(cell)
             return True
-        self.held_bytes += prepared.host_bytes
+        self._held_bytes[cell] = prepared.host_bytes
         self._live.report(cell, Setup.from_reply(prepared, device=self._device))
         return False
 

@@ -139,30 +139,33 @@ class LocalSet:
         return self._rounds
 
     def _split_if_needed(self, wave_index: int, live: LiveWave) -> bool:
-        """Split a wave whose cells were deferred or ran out of memory; these fail if that fails.
+        """Split a wave if memory did not hold all of its cells; those that ran out may fail.
 
         Returns whether to measure the wave again: a cell that it owns, the reference or the control
-        ran out of memory, or the second part owns a cell that was measured. A cell that another
-        wave owns fails only there.
+        lacks figures, or the second part owns a cell that has some. If a wave cannot be split, its
+        cells that ran out of memory fail; a cell that another wave owns fails only there.
         """
-        if live.deferred:
-            self._split(wave_index, live.deferred, "held no more workers at a time")
-        ran_out = {replace(cell, base=False) for cell in live.out_of_memory}
-        is_split = bool(ran_out) and self._split(
-            wave_index, live.out_of_memory, "ran out while they were measured"
+        ran_out = live.out_of_memory
+        apart = {*live.deferred, *ran_out}
+        why = (
+            "held no more workers at a time"
+            if live.deferred
+            else "ran out while they were measured"
         )
+        is_split = bool(apart) and self._split(wave_index, apart, why)
         wave = self._waves[wave_index]
         needed = {*wave.own, wave.reference, waves.control(wave.reference)}
         if is_split:
-            moved = self._waves[wave_index + 1].own
-            return not (needed.isdisjoint(ran_out) and live.out_of_memory.keys() >= set(moved))
-        for cell, failure in live.out_of_memory.items():
+            is_complete = needed.isdisjoint(replace(cell, base=False) for cell in apart)
+            return not (is_complete and apart.issuperset(self._waves[wave_index + 1].own))
+        for cell, failure in ran_out.items():
             if replace(cell, base=False) in needed:
                 self._context.fail(cell, failure)
-        if elsewhere := sorted(cell.name for cell in ran_out - needed):
+        elsewhere = {replace(cell, base=False) for cell in ran_out} - needed
+        if elsewhere:
             self._tell_waves(
-                f"{self._task.group}: {', '.join(elsewhere)} ran out of memory beside "
-                f"{wave.own[0].name}, which was not compared with it there."
+                f"{self._task.group}: {', '.join(sorted(cell.name for cell in elsewhere))} ran out "
+                f"of memory beside {wave.own[0].name}, which was not compared with it there."
             )
         return False
 

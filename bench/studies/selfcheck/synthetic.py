@@ -119,7 +119,7 @@ def waves_of(run_plan: Plan) -> dict[str, list[Wave]]:
     """Return the final waves of each group; the last is split while it has too many cells."""
     waves_by_group = _unsplit_waves(run_plan)
     for waves in waves_by_group.values():
-        while waves[-1].min_live <= AT_ONCE < len(waves[-1].cells):
+        while len(waves[-1].needed(waves[-1].cells)) <= AT_ONCE < len(waves[-1].cells):
             waves += _split(waves.pop())
     return waves_by_group
 

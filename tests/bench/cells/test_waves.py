@@ -42,12 +42,22 @@ def test_partial_wave_contains_the_cells_to_compare_with(
 
 
 @pytest.mark.parametrize(
-    ("wave", "min_live"),
-    [(WHOLE, 3), (wave_of(SECOND, THIRD), 3), (wave_of(COMPILED), 4), (wave_of(), 2)],
+    ("wave", "needed"),
+    [
+        (WHOLE, (REFERENCE, CONTROL, FIRST)),
+        (wave_of(SECOND, THIRD), (REFERENCE, CONTROL, SECOND)),
+        (wave_of(COMPILED), (REFERENCE, CONTROL, REFERENCE_COMPILED, COMPILED)),
+        (wave_of(), (REFERENCE, CONTROL)),
+    ],
 )
-def test_min_live_ends_with_the_first_own_cell(wave: Wave, min_live: int) -> None:
-    assert wave.min_live == min_live
-    assert not {*wave.cells[: min_live - 1]} & {*wave.own}
+def test_the_cells_up_to_the_first_own_one_are_needed(wave: Wave, needed: tuple[Cell, ...]) -> None:
+    assert wave.needed(wave.cells) == needed
+
+
+def test_the_first_own_cell_that_is_alive_is_needed() -> None:
+    alive = [cell for cell in WHOLE.cells if cell not in {FIRST, CONTROL}]
+    assert WHOLE.needed(alive) == (REFERENCE, SECOND)
+    assert WHOLE.needed([CONTROL, REFERENCE]) == (REFERENCE, CONTROL)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +93,17 @@ def test_cells_except_the_control_are_followed_by_their_base() -> None:
     )
 
 
-@pytest.mark.parametrize(("own", "min_live"), [((SECOND, THIRD), 5), ((COMPILED,), 7), ((), 3)])
-def test_min_live_ends_with_the_base_of_the_first_own_cell(
-    own: tuple[Cell, ...], min_live: int
-) -> None:
+@pytest.mark.parametrize(("own", "count"), [((SECOND, THIRD), 5), ((COMPILED,), 7), ((), 3)])
+def test_the_base_of_the_first_own_cell_is_needed(own: tuple[Cell, ...], count: int) -> None:
     wave = replace(AGAINST, own=own)
-    assert wave.min_live == min_live
-    assert wave.cells[min_live - 1].base is bool(own)
+    assert wave.needed(wave.cells) == wave.cells[:count]
+    assert wave.cells[count - 1].base is bool(own)
+
+
+def test_a_cell_whose_base_has_failed_is_needed_without_it() -> None:
+    wave = replace(AGAINST, own=(SECOND, THIRD))
+    alive = [cell for cell in wave.cells if cell != waves.base(SECOND)]
+    assert wave.needed(alive) == (REFERENCE, waves.base(REFERENCE), CONTROL, SECOND)
 
 
 def test_splitting_off_a_base_splits_off_its_cell() -> None:

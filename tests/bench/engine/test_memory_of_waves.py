@@ -1,8 +1,10 @@
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.cells.cell import Cell
 from bench.launch.launchers import Launcher
 from bench.machine.memory_budget import MemoryBudget
 from bench.records import events
@@ -86,6 +88,31 @@ def test_a_wave_that_no_longer_fits_into_memory_is_split_and_keeps_its_anchors(
     for other in cells_of_waves:
         assert other <= reference
         assert {(s, r) for s, _, r in other} == {(s, r) for s in range(3) for r in range(2)}
+
+
+class OneSetOfBothSides:
+    """Measures one set of every cell and its base, as a gate does."""
+
+    def cells_to_measure(self, outcome: Outcome, group: str, set_index: int) -> Collection[Cell]:
+        return outcome.waves[group][0].cells if set_index == 0 else ()
+
+
+def test_a_cell_is_measured_beside_its_base_or_not_at_all(
+    fork_server: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, first, second = cells = [cell(name) for name in ("works", "prints", "drops_out")]
+    # The reference, its base, the control, two cells and one of their bases.
+    monkeypatch.setattr(MemoryBudget, "holds_another", lambda *_, live, **__: live < 6)
+    outcome = run(
+        plan(*cells, rounds=2, against_base=True), fork_server, rule=OneSetOfBothSides()
+    ).measure()
+    assert [wave.own for wave in outcome.waves[reference.group]] == [(first,), (second,)]
+    keys = {
+        record.cell: [(visit.wave_index, visit.round_index) for visit in record.visits]
+        for record in (*outcome.records(), *outcome.bases())
+    }
+    assert keys[first] == keys[replace(first, base=True)] == [(0, 0), (0, 1)]
+    assert keys[second] == keys[replace(second, base=True)] == [(1, 0), (1, 1)]
 
 
 @pytest.mark.gpu

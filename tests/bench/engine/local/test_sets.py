@@ -39,9 +39,12 @@ def local_set(*own: Cell, against_base: bool = False, rounds: int | None = None)
     return LocalSet(context, task, host="", importing_s=1.0)
 
 
-def live_wave(ran_out: Collection[Cell] = (), **facts: Any) -> Any:
+def live_wave(
+    ran_out: Collection[Cell] = (), *, deferred: Collection[Cell] = (), **facts: Any
+) -> Any:
     """Return what a set asks of a live wave, of which these cells ran out of memory."""
-    return SimpleNamespace(deferred=[], out_of_memory=dict.fromkeys(ran_out, runs.FAILURE), **facts)
+    failures = dict.fromkeys(ran_out, runs.FAILURE)
+    return SimpleNamespace(deferred=[*deferred], out_of_memory=failures, **facts)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,30 @@ def test_a_wave_is_measured_again_if_a_part_of_it_has_no_figures_or_would_have_t
 ) -> None:
     measured = local_set(*own, against_base=any(cell.base for cell in ran_out))
     assert measured._split_if_needed(0, live_wave(ran_out)) is again
+    assert [wave.own for wave in measured._waves] == parts
+    assert not measured._context.failed
+
+
+@pytest.mark.parametrize(
+    ("deferred", "ran_out", "parts", "again"),
+    [
+        ([THIRD], [], [(OTHER, COMPILED), (THIRD,)], False),
+        ([COMPILED, THIRD], [], [(OTHER,), (COMPILED, THIRD)], False),
+        ([waves.base(THIRD), THIRD], [], [(OTHER, COMPILED), (THIRD,)], False),
+        # A cell of another wave: each part has half of the cells, and the second half has figures.
+        ([PARTNER], [], [(OTHER, COMPILED), (THIRD,)], True),
+        # What memory did not hold at all, and what ran out, are measured together.
+        ([THIRD], [COMPILED], [(OTHER,), (COMPILED, THIRD)], False),
+        ([THIRD], [waves.base(COMPILED)], [(OTHER,), (COMPILED, THIRD)], True),
+        ([THIRD], [CONTROL], [(OTHER, COMPILED), (THIRD,)], True),
+        ([THIRD], [OTHER, COMPILED], [(OTHER, COMPILED), (THIRD,)], True),
+    ],
+)
+def test_cells_that_memory_did_not_hold_are_measured_in_a_second_wave(
+    deferred: list[Cell], ran_out: list[Cell], parts: list[tuple[Cell, ...]], again: bool
+) -> None:
+    measured = local_set(OTHER, COMPILED, THIRD, against_base=any(cell.base for cell in deferred))
+    assert measured._split_if_needed(0, live_wave(ran_out, deferred=deferred)) is again
     assert [wave.own for wave in measured._waves] == parts
     assert not measured._context.failed
 
