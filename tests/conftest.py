@@ -2,10 +2,12 @@
 
 import contextlib
 import functools
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cpuinfo
@@ -13,6 +15,7 @@ import pytest
 
 from tests.warm.interpreter import warm
 
+TESTS = Path(__file__).parent
 WARM_PYTHON = pytest.StashKey[str]()
 
 
@@ -37,24 +40,42 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if getattr(config.option, "dist", "no") != "no" and not config.option.collectonly:
-        _start_warm_python(config)
+        program = _start_warm_python(config, after_imports=True)
+        config.option.tx = [f"{each}//python={program}" for each in config.option.tx]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Let all processes of pytest-xdist use one server, which imports while they collect."""
+    """Let all processes of pytest-xdist use the server that they are forks of."""
     node.workerinput["warm_python"] = node.config.stash[WARM_PYTHON]
 
 
-def _start_warm_python(config: pytest.Config) -> str:
+def _start_warm_python(config: pytest.Config, *, after_imports: bool = False) -> str:
     """Return the program that acts like the interpreter; its server ends with the session."""
     program = sys.executable
     if sys.platform == "linux" and not config.getoption("cold"):
         server = contextlib.ExitStack()
         config.add_cleanup(server.close)
-        program = server.enter_context(warm())
+        program = server.enter_context(warm(after_imports=after_imports))
     config.stash[WARM_PYTHON] = program
     return program
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import a share of all test files, in each process of pytest-xdist another.
+
+    pytest rewrites the assertions of a file that is imported, and caches the result, so that no
+    other process has to do that when it collects the file.
+    """
+    config = session.config
+    if not hasattr(config, "workerinput") or config.args_source != config.ArgsSource.TESTPATHS:
+        return
+    first, count = int(config.workerinput["workerid"][2:]), config.workerinput["workercount"]
+    for file in sorted(TESTS.rglob("test_*.py"))[first::count]:
+        name = ".".join(file.relative_to(TESTS.parent).with_suffix("").parts)
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # the collection will tell
+            importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FORKED = {"bench", "pytest"}
 RUN_MODULE = "bench/launch/run_module.py"
 MAIN = "from bench.__main__ import main"  # in the code of the command googlenet-bench
+# The code of a process of pytest-xdist.
+EXECNET = "import sys;exec(eval(sys.stdin.readline()))"
 STARTED = {"bench.launch.forkserver", "bench.counts.count_worker", "bench.api.remote"}
 # Variables that libraries read while they are imported, or the interpreter while it starts.
 READ_EARLY = (
@@ -60,11 +62,11 @@ def early(environment: dict[str, str]) -> dict[str, str]:
 
 def forks(arguments: "Sequence[str]") -> bool:
     """Whether a fork runs this command like an interpreter."""
-    match without_safe_path(arguments):
+    match without_options(arguments):
         case ["-m", module, *_]:
             return module in FORKED
         case ["-c", code, *_]:
-            return MAIN in code
+            return MAIN in code or code == EXECNET
         case [script, module, *_] if script.endswith(RUN_MODULE):
             return module in STARTED
         case [script, *_]:
@@ -72,9 +74,12 @@ def forks(arguments: "Sequence[str]") -> bool:
     return False
 
 
-def without_safe_path(arguments: "Sequence[str]") -> "Sequence[str]":
-    """Return a command without ``-P``, the only option of the interpreter that a fork knows."""
-    return arguments[1:] if arguments[0] == "-P" else arguments
+def without_options(arguments: "Sequence[str]") -> "Sequence[str]":
+    """Return a command without the only option of the interpreter that a fork knows.
+
+    That is ``-P``, and for pytest-xdist, which opens its streams itself, ``-u``.
+    """
+    return arguments[arguments[0] in {"-P", "-u"} :]
 
 
 def open_files() -> list[int]:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,11 @@ MAIN += "server.main(*sys.argv[1:4])"
 
 
 @contextmanager
-def warm() -> Iterator[str]:
+def warm(*, after_imports: bool) -> Iterator[str]:
     """Start a server, and yield the program that acts like the interpreter.
 
     While the server is importing, and if it has ended, the program is the interpreter itself.
+    ``after_imports``: whether to wait until the server can fork.
     """
     with tempfile.TemporaryDirectory() as folder:
         address = str(Path(folder) / "socket")
@@ -32,8 +34,10 @@ def warm() -> Iterator[str]:
         program.chmod(0o755)
         variables = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
         variables.pop("PYTHONPATH", None)
-        server = [COLD, "-Pc", MAIN, address, str(PRELOAD), str(ROOT)]
+        command = [COLD, "-Pc", MAIN, address, str(PRELOAD), str(ROOT)]
         with subprocess.Popen(
-            server, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=variables
-        ):
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=variables
+        ) as server:
+            while after_imports and server.poll() is None and not Path(address).exists():
+                time.sleep(0.1)
             yield str(program)

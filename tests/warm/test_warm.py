@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from execnet.gateway_io import popen_bootstrapline
 
 from tests.warm import client
 from tests.warm.interpreter import COLD, ROOT
@@ -118,6 +119,20 @@ def test_a_variable_that_is_read_early_is_given_to_the_interpreter(
     assert json.loads(ended.stdout)["imported"] is False
 
 
+def test_a_process_of_pytest_xdist_is_a_fork_in_which_the_interpreter_is_its_own(
+    program: str,
+) -> None:
+    """The tests start warm processes with what they are given, and cold ones with their own."""
+    with subprocess.Popen(
+        [program, "-u", "-c", popen_bootstrapline],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        told, _ = process.communicate("\"print(sys.executable, 'torch' in sys.modules)\"\n")
+    assert told == f"{COLD} True\n"
+
+
 def test_own_modules_with_names_of_libraries_are_imported(program: str, tmp_path: Path) -> None:
     (tmp_path / "pandas.py").write_text("NAME = 'own'\n")
     (tmp_path / "uses.py").write_text("import pandas\nprint(pandas.NAME)\n")
@@ -156,6 +171,7 @@ def test_the_project_s_code_is_that_to_which_the_path_leads(program: str, tmp_pa
         (("-P", "-m", "pytest"), True),
         (("/some/bench/launch/run_module.py", "bench.launch.forkserver", "3"), True),
         (("/some/bench/launch/run_module.py", "bench.worker.worker"), False),
+        (("-u", "-c", popen_bootstrapline), True),
         (("-c", "import torch"), False),
         (("-W", "error", "-m", "bench"), False),
         (("-m", "pip"), False),
