@@ -1,8 +1,50 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from bench.engine.local.preparing import covered_s, must_wait, only_s, was_measured
+from bench.cells import waves
+from bench.cells.cell import Cell
+from bench.engine.local.preparing import Preparation, covered_s, must_wait, only_s, was_measured
 from tests.bench import runs
 from tests.bench.engine.running import cell, plan
+
+REFERENCE, FIRST, SECOND = (runs.cell(name, "compile") for name in ("a", "b", "c"))
+CONTROL = waves.control(REFERENCE)
+
+
+class FakePool(list[Cell]):
+    """Live workers, by their cells only."""
+
+    def __iter__(self) -> Any:
+        return iter(tuple(super().__iter__()))
+
+    drop = list.remove
+
+
+@pytest.mark.parametrize(
+    ("alive", "waiting", "deferred", "still_waiting"),
+    [
+        # The reference has filled the cache and waits again, behind a cell that has no room.
+        ([FIRST], [SECOND, REFERENCE, CONTROL], {SECOND}, [REFERENCE, CONTROL]),
+        ([REFERENCE, CONTROL, FIRST], [SECOND], {SECOND}, []),
+        ([REFERENCE, CONTROL, FIRST, SECOND], [waves.base(SECOND)],
+         {SECOND, waves.base(SECOND)}, []),
+        ([REFERENCE, CONTROL, FIRST, waves.base(SECOND)], [SECOND],
+         {SECOND, waves.base(SECOND)}, []),
+    ],
+)  # fmt: skip
+def test_cells_without_room_are_left_out_with_their_base_and_needed_ones_wait(
+    alive: list[Cell], waiting: list[Cell], deferred: set[Cell], still_waiting: list[Cell]
+) -> None:
+    is_gate = any(each.base for each in deferred)
+    group = (REFERENCE, FIRST, SECOND)
+    wave = waves.single_wave(group, REFERENCE, against_base=is_gate)
+    live: Any = FakePool(alive)
+    preparation = Preparation(SimpleNamespace(), wave, live, wave.cells, "cpu")  # type: ignore[arg-type]
+    assert list(preparation._defer(waiting)) == still_waiting
+    assert set(preparation.deferred) == deferred
+    assert list(live) == [each for each in alive if each not in deferred]
 
 
 @pytest.mark.parametrize(
