@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -41,12 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if getattr(config.option, "dist", "no") != "no" and not config.option.collectonly:
         program = _start_warm_python(config, after_imports=True)
-        config.option.tx = [f"{each}//python={program}" for each in config.option.tx]
+        if program != sys.executable:
+            forked = f"popen//python={shlex.quote(program)}"
+            config.option.tx = [forked if each == "popen" else each for each in config.option.tx]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Let all processes of pytest-xdist use the server that they are forks of."""
+    """Let all processes of pytest-xdist use one server."""
     node.workerinput["warm_python"] = node.config.stash[WARM_PYTHON]
 
 
@@ -65,8 +68,8 @@ def _start_warm_python(config: pytest.Config, *, after_imports: bool = False) ->
 def pytest_collection(session: pytest.Session) -> None:
     """Import a share of all test files, in each process of pytest-xdist another.
 
-    pytest rewrites the assertions of a file that is imported, and caches the result, so that no
-    other process has to do that when it collects the file.
+    pytest rewrites the assertions of a file that is imported, and caches the result, so that most
+    of the other processes need not do that when they collect the file.
     """
     config = session.config
     if not hasattr(config, "workerinput") or config.args_source != config.ArgsSource.TESTPATHS:

@@ -62,11 +62,13 @@ def early(environment: dict[str, str]) -> dict[str, str]:
 
 def forks(arguments: "Sequence[str]") -> bool:
     """Whether a fork runs this command like an interpreter."""
-    match without_options(arguments):
+    if is_of_xdist(arguments):
+        return True
+    match without_safe_path(arguments):
         case ["-m", module, *_]:
             return module in FORKED
         case ["-c", code, *_]:
-            return MAIN in code or code == EXECNET
+            return MAIN in code
         case [script, module, *_] if script.endswith(RUN_MODULE):
             return module in STARTED
         case [script, *_]:
@@ -74,12 +76,14 @@ def forks(arguments: "Sequence[str]") -> bool:
     return False
 
 
-def without_options(arguments: "Sequence[str]") -> "Sequence[str]":
-    """Return a command without the only option of the interpreter that a fork knows.
+def is_of_xdist(arguments: "Sequence[str]") -> bool:
+    """Whether this starts a process of pytest-xdist, which opens its streams itself."""
+    return [*arguments] == ["-u", "-c", EXECNET]
 
-    That is ``-P``, and for pytest-xdist, which opens its streams itself, ``-u``.
-    """
-    return arguments[arguments[0] in {"-P", "-u"} :]
+
+def without_safe_path(arguments: "Sequence[str]") -> "Sequence[str]":
+    """Return a command without ``-P``, the only option of the interpreter that a fork knows."""
+    return arguments[1:] if arguments[0] == "-P" else arguments
 
 
 def open_files() -> list[int]:

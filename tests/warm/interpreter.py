@@ -14,6 +14,7 @@ from tests.warm import client
 
 COLD = sys.executable
 ROOT = Path(__file__).parents[2]
+IMPORTS_S = 120  # more than the server's imports take
 PRELOAD = ROOT / "bench" / "worker" / "preload.py"
 MAIN = "import sys; sys.path[:0] = [sys.argv[3]]; from tests.warm import server; del sys.path[0]; "
 MAIN += "server.main(*sys.argv[1:4])"
@@ -24,7 +25,7 @@ def warm(*, after_imports: bool) -> Iterator[str]:
     """Start a server, and yield the program that acts like the interpreter.
 
     While the server is importing, and if it has ended, the program is the interpreter itself.
-    ``after_imports``: whether to wait until the server can fork.
+    ``after_imports``: whether to wait until the server can fork, at most two minutes.
     """
     with tempfile.TemporaryDirectory() as folder:
         address = str(Path(folder) / "socket")
@@ -38,6 +39,7 @@ def warm(*, after_imports: bool) -> Iterator[str]:
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=variables
         ) as server:
-            while after_imports and server.poll() is None and not Path(address).exists():
+            until = time.monotonic() + (IMPORTS_S if after_imports else 0)
+            while server.poll() is None and not Path(address).exists() and time.monotonic() < until:
                 time.sleep(0.1)
             yield str(program)

@@ -162,7 +162,7 @@ def _shadows(request: Request) -> bool:
     imported = {library.partition(".")[0] for library in LIBRARIES}
     imported |= {"torch", "sitecustomize", "usercustomize"}
     path = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
-    script = Path(request["folder"], client.without_options(request["arguments"])[0])
+    script = Path(request["folder"], client.without_safe_path(request["arguments"])[0])
     folders = {script.parent, *(Path(request["folder"], folder) for folder in path)}
     own = {file.stem for folder in folders if folder.is_dir() for file in folder.iterdir()}
     return bool(own & imported)
@@ -175,7 +175,7 @@ def become(request: Request, files: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
-    if client.EXECNET not in request["arguments"]:  # those processes set it for each file
+    if not client.is_of_xdist(request["arguments"]):  # those processes set it for each file
         sys.executable = request["program"]
     _take(files, request["files"])
     os.environ.clear()
@@ -225,7 +225,7 @@ def run(arguments: list[str], folder: str) -> NoReturn:
     """Run what an interpreter would run, and exit as it would."""
     status = 1
     try:
-        _run(client.without_options(arguments), folder)
+        _run(client.without_safe_path(arguments), folder)
         status = 0
     except SystemExit as end:
         is_status = end.code is None or isinstance(end.code, int)
@@ -247,7 +247,7 @@ def run(arguments: list[str], folder: str) -> NoReturn:
 
 
 def _run(arguments: Sequence[str], folder: str) -> None:
-    option, *rest = arguments
+    option, *rest = arguments[client.is_of_xdist(arguments) :]
     if not sys.flags.safe_path:
         sys.path.insert(0, folder if option in {"-m", "-c"} else str(Path(folder, option).parent))
     if option == "-m":

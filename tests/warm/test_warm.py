@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from execnet.gateway_io import popen_bootstrapline
 
 from tests.warm import client
 from tests.warm.interpreter import COLD, ROOT
@@ -123,8 +122,10 @@ def test_a_process_of_pytest_xdist_is_a_fork_in_which_the_interpreter_is_its_own
     program: str,
 ) -> None:
     """The tests start warm processes with what they are given, and cold ones with their own."""
+    execnet = pytest.importorskip("execnet.gateway_io")
+    assert execnet.popen_bootstrapline == client.EXECNET
     with subprocess.Popen(
-        [program, "-u", "-c", popen_bootstrapline],
+        [program, "-u", "-c", client.EXECNET],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -171,7 +172,8 @@ def test_the_project_s_code_is_that_to_which_the_path_leads(program: str, tmp_pa
         (("-P", "-m", "pytest"), True),
         (("/some/bench/launch/run_module.py", "bench.launch.forkserver", "3"), True),
         (("/some/bench/launch/run_module.py", "bench.worker.worker"), False),
-        (("-u", "-c", popen_bootstrapline), True),
+        (("-u", "-c", client.EXECNET), True),
+        (("-u", "-m", "bench", "run"), False),
         (("-c", "import torch"), False),
         (("-W", "error", "-m", "bench"), False),
         (("-m", "pip"), False),

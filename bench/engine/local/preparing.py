@@ -26,14 +26,26 @@ class Preparation:
     """Starts and prepares the workers of a wave."""
 
     def __init__(
-        self, context: Context, wave: Wave, live: Pool, cells: Collection[Cell], device: str
+        self,
+        context: Context,
+        wave: Wave,
+        live: Pool,
+        cells: Collection[Cell],
+        device: str,
+        *,
+        in_any_order: bool = False,
     ) -> None:
+        """``in_any_order``: whether the cells without which nothing can be compared may be last.
+
+        Then they do not start either if memory has no room for them, unless there are no others.
+        """
         self.deferred: list[Cell] = []
-        """Cells that did not fit into memory."""
+        """Cells that are left out, because memory has no room for them or for their base."""
         self._context = context
         self._live = live
         self._cells = tuple(cells)
-        self._needed = wave.needed(cells)
+        self._wave = wave
+        self._in_any_order = in_any_order
         self._group = wave.reference.group
         self._device = device
         self._held_bytes: dict[Cell, int] = {}
@@ -105,18 +117,28 @@ class Preparation:
                     self._context.progress.advance(cell.id)
                 yield
 
+    @property
+    def _needed(self) -> tuple[Cell, ...]:
+        """The cells that start even if memory has no room for them."""
+        dead = {cell for cell in self._cells if cell.id in self._context.failed}
+        dead |= self._live.out_of_memory.keys()
+        alive = [cell for cell in self._cells if cell not in dead]
+        needed = self._wave.needed(alive)
+        return () if self._in_any_order and len(needed) < len(alive) else needed
+
     def _defer(self, waiting: Collection[Cell]) -> deque[Cell]:
         """Leave out the cells that wait, except the needed ones, which are returned.
 
         A cell and its base are alive together or not at all, so that the visits of every wave can
         be compared.
         """
-        self.deferred = [cell for cell in waiting if cell not in self._needed]
+        needed = self._needed
+        self.deferred += [cell for cell in waiting if cell not in needed]
         for cell in self._live:
             if replace(cell, base=not cell.base) in self.deferred:
                 self._live.drop(cell)
                 self.deferred.append(cell)
-        return deque(cell for cell in waiting if cell in self._needed)
+        return deque(cell for cell in waiting if cell in needed)
 
     def _begin(self, cell: Cell, threads: int) -> None:
         plan = self._context.plan

@@ -124,8 +124,8 @@ class LocalSet:
         """
         if self._rounds is not None:
             return self._rounds
-        # Its own cells ran out of memory: the reference alone does not decide the rounds.
-        if not live.round_s or (live.out_of_memory and not live.owns_any):
+        # Memory held none of its own cells: the reference alone does not decide the rounds.
+        if not live.round_s or ((live.out_of_memory or live.deferred) and not live.owns_any):
             return rounds_per_set.MIN_ROUNDS
         share = self._context.launcher.importing_share / len(self._context.plan.groups)
         self._rounds = rounds_per_set.rounds(
@@ -141,9 +141,9 @@ class LocalSet:
     def _split_if_needed(self, wave_index: int, live: LiveWave) -> bool:
         """Split a wave if memory did not hold all of its cells; those that ran out may fail.
 
-        Returns whether to measure the wave again: a cell that it owns, the reference or the control
-        lacks figures, or the second part owns a cell that has some. If a wave cannot be split, its
-        cells that ran out of memory fail; a cell that another wave owns fails only there.
+        Returns whether to measure the wave again: one of the cells that it still has lacks figures,
+        or the second part owns a cell that has some. If a wave cannot be split, its cells that ran
+        out of memory fail; a cell that another wave owns fails only there.
         """
         ran_out = live.out_of_memory
         apart = {*live.deferred, *ran_out}
@@ -154,10 +154,10 @@ class LocalSet:
         )
         is_split = bool(apart) and self._split(wave_index, apart, why)
         wave = self._waves[wave_index]
-        needed = {*wave.own, wave.reference, waves.control(wave.reference)}
         if is_split:
-            is_complete = needed.isdisjoint(replace(cell, base=False) for cell in apart)
+            is_complete = apart.isdisjoint(wave.cells)
             return not (is_complete and apart.issuperset(self._waves[wave_index + 1].own))
+        needed = {*wave.own, wave.reference, waves.control(wave.reference)}
         for cell, failure in ran_out.items():
             if replace(cell, base=False) in needed:
                 self._context.fail(cell, failure)

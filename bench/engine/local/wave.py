@@ -53,7 +53,9 @@ class LiveWave:
         self._card: Card | None = context.cards.get(device)
         self._live = Pool(context, set_index=set_index, wave_index=wave_index)
         order = self._longest_first(cells) if in_any_order else cells
-        self._preparation = Preparation(context, wave, self._live, order, device)
+        self._preparation = Preparation(
+            context, wave, self._live, order, device, in_any_order=in_any_order
+        )
         self._size = len(cells)
         self._latency_s: dict[Cell, float] = {}  # median of the second half of the warm-up
         self._visiting = context.measurement.policy(context.plan, device)
@@ -69,7 +71,7 @@ class LiveWave:
 
     @property
     def deferred(self) -> list[Cell]:
-        """Cells that did not fit into memory."""
+        """Cells that were left out, because memory had no room for them or for their base."""
         return self._preparation.deferred
 
     @property

@@ -20,6 +20,7 @@ class FakePool(list[Cell]):
         return iter(tuple(super().__iter__()))
 
     drop = list.remove
+    out_of_memory: dict[Cell, Any] = {}  # noqa: RUF012 - none of them runs out
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,30 @@ def test_cells_without_room_are_left_out_with_their_base_and_needed_ones_wait(
     group = (REFERENCE, FIRST, SECOND)
     wave = waves.single_wave(group, REFERENCE, against_base=is_gate)
     live: Any = FakePool(alive)
-    preparation = Preparation(SimpleNamespace(), wave, live, wave.cells, "cpu")  # type: ignore[arg-type]
+    context: Any = SimpleNamespace(failed=set())
+    preparation = Preparation(context, wave, live, wave.cells, "cpu")
     assert list(preparation._defer(waiting)) == still_waiting
     assert set(preparation.deferred) == deferred
     assert list(live) == [each for each in alive if each not in deferred]
+
+
+def test_the_next_cell_starts_if_the_first_has_died() -> None:
+    wave = waves.single_wave((REFERENCE, FIRST, SECOND), REFERENCE)
+    live: Any = FakePool([REFERENCE, CONTROL])
+    context: Any = SimpleNamespace(failed={FIRST.id})
+    preparation = Preparation(context, wave, live, wave.cells, "cpu")
+    assert list(preparation._defer([SECOND])) == [SECOND]
+    assert preparation.deferred == []
+
+
+def test_no_cell_starts_beyond_memory_if_the_order_is_random() -> None:
+    """The wave is started again in order."""
+    wave = waves.single_wave((REFERENCE, FIRST, SECOND), REFERENCE)
+    live: Any = FakePool([SECOND])
+    context: Any = SimpleNamespace(failed=set())
+    preparation = Preparation(context, wave, live, wave.cells, "cpu", in_any_order=True)
+    assert list(preparation._defer([FIRST, CONTROL, REFERENCE])) == []
+    assert preparation.deferred == [FIRST, CONTROL, REFERENCE]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_a_wave_is_measured_again_if_a_part_of_it_has_no_figures_or_would_have_t
         ([THIRD], [COMPILED], [(OTHER,), (COMPILED, THIRD)], False),
         ([THIRD], [waves.base(COMPILED)], [(OTHER,), (COMPILED, THIRD)], True),
         ([THIRD], [CONTROL], [(OTHER, COMPILED), (THIRD,)], True),
+        # What the compiled cell is compared with ran out.
+        ([THIRD], [PARTNER], [(OTHER, COMPILED), (THIRD,)], True),
         ([THIRD], [OTHER, COMPILED], [(OTHER, COMPILED), (THIRD,)], True),
     ],
 )
